@@ -1,0 +1,2 @@
+//! The `fratmae` program.
+fn main() {}
