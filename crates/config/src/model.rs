@@ -1,0 +1,151 @@
+//! The shape of the network. It owns sizes and switches of FratMAE; what they mean in tensors is the `model` crate's.
+//!
+//! The paper (arXiv 2503.02824v1) states few of these numbers. Each default says whether it is the paper's or ours.
+
+use serde::{Deserialize, Serialize};
+
+/// Sizes and switches of FratMAE: two encoders, two cross-attention decoders, the contrastive heads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// Voxels of one coronal stack: depth along A, height along R, width along S.
+    pub stack: [usize; 3],
+    /// Voxels of one patch, in the axes of `stack`.
+    pub patch: [usize; 3],
+    /// The two encoders (PET and CT have the same shape and weights of their own).
+    pub encoder: Transformer,
+    /// The two decoders.
+    pub decoder: Decoder,
+    /// Hidden width of each block's perceptron, as a multiple of the block's width.
+    pub mlp_ratio: usize,
+    /// Width of the space in which PET and text are compared.
+    pub embedding: usize,
+    /// Share of the masked modality's patches that is hidden.
+    pub mask_ratio: f64,
+    /// How the masked modality is drawn.
+    pub modality: ModalityDraw,
+    /// Whether the target of each patch is normalised by its own mean and variance.
+    pub norm_pix: bool,
+    /// Whether the contrastive loss (ContextAlign) is computed.
+    pub contrastive: bool,
+    /// The text encoder.
+    pub text: Text,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            // Paper: "coronal stacks of 32x160x192".
+            stack: [32, 160, 192],
+            // Not from the paper: the ViT-B habit, and MONAI's UNETR needs it; 240 tokens a stack.
+            patch: [16, 16, 16],
+            encoder: Transformer::default(),
+            decoder: Decoder::default(),
+            // ViT-B.
+            mlp_ratio: 4,
+            // Not from the paper: the width of CLIP ViT-B's joint space.
+            embedding: 512,
+            // Paper: "50 % of it masked".
+            mask_ratio: 0.5,
+            // Not from the paper: same expectation as a draw per sample, less variance, equal shapes in every slot.
+            modality: ModalityDraw::Balanced,
+            // Not from the paper, which says MSE only; SUV and HU are absolute scales.
+            norm_pix: false,
+            // Paper: L_MSE + L_InfoNCE.
+            contrastive: true,
+            text: Text::default(),
+        }
+    }
+}
+
+/// Width, depth and heads of an encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Transformer {
+    /// Width of a token; a multiple of 6 (three axes of sines and cosines) and of `heads`.
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub heads: usize,
+}
+
+impl Default for Transformer {
+    /// The paper's ViT-B.
+    fn default() -> Self {
+        Self {
+            width: 768,
+            depth: 12,
+            heads: 12,
+        }
+    }
+}
+
+/// Width, depth and heads of a cross-attention decoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decoder {
+    /// Width of a token; a multiple of 6 and of `heads`.
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Whether each block lets the queries see each other before they look at the other modality.
+    pub self_attention: bool,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            // Not from the paper: MAE's 512 is no multiple of 6; 384 is SelfMedMAE's width for volumes.
+            width: 384,
+            // Not from the paper: MAE's depth.
+            depth: 8,
+            // Not from the paper: 32 numbers a head, as SelfMedMAE has it.
+            heads: 12,
+            // Not from the paper: without it the visible half of the masked modality could not inform the hidden half.
+            self_attention: true,
+        }
+    }
+}
+
+/// Shape of the CLIP-like text encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Text {
+    /// Width of a token.
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Longest sentence in tokens, with its start and end marks.
+    pub context: usize,
+    /// Whether the text encoder learns.
+    pub trainable: bool,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            // Paper: CLIP ViT-B, whose text side is 512 wide, 12 deep, 8 heads, 77 tokens.
+            width: 512,
+            depth: 12,
+            heads: 8,
+            context: 77,
+            // Not from the paper: its weights start at random here, and a random frozen encoder tells nothing apart.
+            trainable: true,
+        }
+    }
+}
+
+/// How the masked modality of a sample is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModalityDraw {
+    /// Half of each slot masks PET and half masks CT; which half is drawn.
+    Balanced,
+    /// Each sample draws for itself, evenly.
+    Independent,
+}
