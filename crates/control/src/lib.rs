@@ -1,7 +1,21 @@
 //! The run as a pure, synchronous state machine.
 //!
-//! Time and events come in as data, commands go out as data. No clock, no randomness, no I/O.
+//! [`Cluster::handle`] takes the time and one [`Event`] as data and answers with [`Command`]s as data.
+//! There is no clock, no randomness, no channel, no log and no I/O in this crate: the coordinator's
+//! runtime turns sockets and timers into events and carries the commands out.
 
+#![deny(clippy::wildcard_enum_match_arm, clippy::panic, clippy::indexing_slicing)]
+
+mod assignment;
+mod cluster;
+mod command;
+mod event;
+mod handle;
 mod ids;
+mod membership;
 
+pub use assignment::{Seat, deal_slots};
+pub use cluster::{Cluster, Phase, Settings};
+pub use command::{Assignment, Command, Source, Verdict};
+pub use event::{Departure, Event};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};

@@ -1,0 +1,120 @@
+//! What the coordinator's runtime is asked to do.
+//! Effects that must be durable before anything follows have a completion event, named at the variant.
+
+use crate::assignment::Seat;
+use crate::ids::{Generation, Rank, Step, WorkerId};
+
+/// One effect, to be carried out in the order given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Write the generation to the journal; answered by [`crate::Event::GenerationRecorded`].
+    RecordGeneration {
+        /// The new number.
+        generation: Generation,
+        /// Names of its members in rank order.
+        members: Vec<String>,
+    },
+    /// Ask a worker to leave its group; answered by [`crate::Event::Prepared`].
+    Prepare {
+        /// Whom to ask.
+        worker: WorkerId,
+        /// The generation that is coming.
+        generation: Generation,
+    },
+    /// Let a worker train in a new group.
+    Begin {
+        /// Whom to tell.
+        worker: WorkerId,
+        /// Its place and everybody else's.
+        assignment: Assignment,
+    },
+    /// Ask a worker to stop at the next step; answered by [`crate::Event::Drained`].
+    Drain {
+        /// Whom to ask.
+        worker: WorkerId,
+    },
+    /// Write the manifest over the parts reported; answered by [`crate::Event::CheckpointCommitted`].
+    CommitCheckpoint {
+        /// The generation whose parts it names.
+        generation: Generation,
+        /// The step it holds.
+        step: Step,
+    },
+    /// Tell a worker to exit.
+    Stop {
+        /// Whom to tell.
+        worker: WorkerId,
+        /// Why, in one line.
+        reason: String,
+    },
+    /// Say what went wrong with one worker although the run goes on.
+    Report {
+        /// The line for the log and the journal.
+        verdict: String,
+    },
+    /// End the run; no command follows.
+    End {
+        /// What ended it.
+        verdict: Verdict,
+    },
+}
+
+/// A worker's place in a generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The generation it holds for.
+    pub generation: Generation,
+    /// This worker's rank.
+    pub rank: Rank,
+    /// Everybody's seat in rank order.
+    pub seats: Vec<Seat>,
+    /// Where the state comes from.
+    pub source: Source,
+}
+
+/// Where a generation's state comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody has trained yet: initialise from the seed.
+    Initial,
+    /// The newest good checkpoint.
+    Checkpoint {
+        /// Its step.
+        step: Step,
+        /// The generation that wrote it.
+        generation: Generation,
+    },
+}
+
+impl Source {
+    /// The step that training goes on from.
+    #[must_use]
+    pub const fn step(self) -> Step {
+        match self {
+            Self::Initial => Step::new(0),
+            Self::Checkpoint { step, .. } => step,
+        }
+    }
+}
+
+/// What ended a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every step was applied and the last checkpoint is committed.
+    Finished {
+        /// The last step.
+        step: Step,
+        /// The digest all workers agree on.
+        weights_digest: String,
+    },
+    /// The run was asked to stop; it goes on from `step` when started again.
+    Interrupted {
+        /// The newest committed step.
+        step: Step,
+    },
+    /// The run cannot go on.
+    Failed {
+        /// Who and why, in one line.
+        reason: String,
+    },
+}

@@ -1,0 +1,11 @@
+//! One rule a file: what each event does to the cluster.
+
+mod checkpoint;
+mod failure;
+mod finish;
+mod generation;
+mod join;
+mod tick;
+
+#[cfg(test)]
+mod tests;
