@@ -2,6 +2,22 @@
 //!
 //! It knows no clock, no store and no environment. Whoever uses it hands it a path and the `--set` texts.
 
+mod data;
+mod error;
+mod identity;
+mod job;
+mod layers;
 mod model;
+mod nearest;
+mod operation;
+mod relations;
+mod rules;
+mod train;
 
+pub use data::{Data, Run};
+pub use error::{ConfigError, Origin};
+pub use identity::Difference;
+pub use job::Config;
 pub use model::{Decoder, ModalityDraw, Model, Text, Transformer};
+pub use operation::{Checkpoint, Collective, Coordinator, Device, Workers};
+pub use train::Train;

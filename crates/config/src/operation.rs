@@ -1,0 +1,103 @@
+//! How a run is carried out: checkpoints, workers, time limits, address. None of it changes the bits of the result.
+
+use serde::{Deserialize, Serialize};
+
+/// How often and in what pieces the state is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Steps between checkpoints; the last step is always stored.
+    pub every: u64,
+    /// Largest size of a part in MiB.
+    pub part_mib: u64,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Self {
+            // A loss of some minutes at most on the hardware the paper's size needs.
+            every: 50,
+            // A few requests a rank at the paper's size, and a retried upload stays cheap.
+            part_mib: 64,
+        }
+    }
+}
+
+/// The workers started on this machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Workers {
+    /// Worker processes that the run waits for.
+    pub count: usize,
+    /// Compute threads of each; 0 shares the machine's cores among the workers.
+    pub threads: usize,
+    /// Where each computes.
+    pub device: Device,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            // The smallest number that is distributed, and what a laptop has cores for.
+            count: 2,
+            threads: 0,
+            device: Device::Auto,
+        }
+    }
+}
+
+/// Where a worker computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// A GPU when the program was built for it and one is there, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+}
+
+/// The exchange between workers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Collective {
+    /// Seconds that a rank waits for its peers within one exchange.
+    pub deadline_s: u64,
+}
+
+impl Default for Collective {
+    fn default() -> Self {
+        // Longer than any honest step on slow hardware: ranks wait here for the slowest one's forward pass.
+        Self { deadline_s: 120 }
+    }
+}
+
+/// The coordinator's address and patience.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Coordinator {
+    /// Address that workers reach it at; port 0 takes a free one.
+    pub listen: String,
+    /// Milliseconds between a worker's signs of life.
+    pub heartbeat_ms: u64,
+    /// Seconds of silence after which a worker is given up.
+    pub worker_timeout_s: u64,
+    /// Seconds that a run waits for all its workers to come.
+    pub join_timeout_s: u64,
+}
+
+impl Default for Coordinator {
+    fn default() -> Self {
+        Self {
+            // Loopback, so that nothing is open to a network unless asked; any free port.
+            listen: "127.0.0.1:0".to_owned(),
+            // Fast enough to see a silent host within a second, too slow to cost anything.
+            heartbeat_ms: 250,
+            // A stopped or starved process gets half a minute before the others go on without it.
+            worker_timeout_s: 30,
+            // Processes start within seconds; a minute covers a cold file system.
+            join_timeout_s: 60,
+        }
+    }
+}

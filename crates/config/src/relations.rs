@@ -1,0 +1,191 @@
+//! Values that are right alone and wrong together. Each function judges one relation and says how to mend it.
+
+use crate::{ConfigError, job::Config};
+
+const RELATIONS: &[fn(&Config) -> Result<(), ConfigError>] = &[
+    slots_divide_the_batch,
+    workers_have_slots,
+    patches_fill_the_stack,
+    widths_divide_into_heads,
+    widths_hold_three_axes,
+    masking_leaves_both_kinds,
+    stack_spans_the_grid,
+    stack_depth_fits_the_grid,
+    silence_is_longer_than_a_heartbeat,
+];
+
+/// Judges every relation; the first one broken is returned.
+///
+/// # Errors
+/// `Relation`.
+pub(crate) fn check_relations(config: &Config) -> Result<(), ConfigError> {
+    RELATIONS.iter().try_for_each(|relation| relation(config))
+}
+
+/// What is odd but allowed, one line each.
+pub(crate) fn warnings(config: &Config) -> Vec<String> {
+    let batch = config.train.batch;
+    let few = config.model.contrastive && batch < 8;
+    few.then(|| {
+        format!(
+            "train.batch = {batch} gives the contrastive loss few pairs to tell apart; 8 or more work better"
+        )
+    })
+    .into_iter()
+    .collect()
+}
+
+fn refuse(conflict: String, remedy: String) -> Result<(), ConfigError> {
+    Err(ConfigError::Relation { conflict, remedy })
+}
+
+fn slots_divide_the_batch(config: &Config) -> Result<(), ConfigError> {
+    let (batch, slots) = (config.train.batch, config.train.slots);
+    if batch.is_multiple_of(slots) {
+        return Ok(());
+    }
+    let below = batch / slots * slots;
+    let choices = match below {
+        0 => format!("{slots}"),
+        _ => format!("{below} or {}", below + slots),
+    };
+    refuse(
+        format!("train.batch = {batch} cannot be cut into train.slots = {slots} equal slots"),
+        format!("a batch of {choices} can"),
+    )
+}
+
+fn workers_have_slots(config: &Config) -> Result<(), ConfigError> {
+    let (workers, slots) = (config.workers.count, config.train.slots);
+    if workers <= slots {
+        return Ok(());
+    }
+    refuse(
+        format!("workers.count = {workers} is more than train.slots = {slots}"),
+        format!("a worker needs a slot of its own: start at most {slots} workers"),
+    )
+}
+
+fn patches_fill_the_stack(config: &Config) -> Result<(), ConfigError> {
+    let (stack, patch) = (config.model.stack, config.model.patch);
+    if stack.iter().zip(patch).all(|(s, p)| s.is_multiple_of(p)) {
+        return Ok(());
+    }
+    refuse(
+        format!("model.stack = {stack:?} cannot be cut into patches of model.patch = {patch:?}"),
+        "each size of the stack must be a multiple of the patch's".to_owned(),
+    )
+}
+
+fn widths_divide_into_heads(config: &Config) -> Result<(), ConfigError> {
+    let model = &config.model;
+    [
+        ("encoder", model.encoder.width, model.encoder.heads),
+        ("decoder", model.decoder.width, model.decoder.heads),
+        ("text", model.text.width, model.text.heads),
+    ]
+    .into_iter()
+    .find(|(_, width, heads)| !width.is_multiple_of(*heads))
+    .map_or(Ok(()), |(part, width, heads)| {
+        refuse(
+            format!(
+                "model.{part}.width = {width} cannot be shared among model.{part}.heads = {heads}"
+            ),
+            "the width must be a multiple of the heads".to_owned(),
+        )
+    })
+}
+
+fn widths_hold_three_axes(config: &Config) -> Result<(), ConfigError> {
+    let model = &config.model;
+    [
+        ("encoder", model.encoder.width),
+        ("decoder", model.decoder.width),
+    ]
+    .into_iter()
+    .find(|(_, width)| !width.is_multiple_of(6))
+    .map_or(Ok(()), |(part, width)| {
+        refuse(
+            format!("model.{part}.width = {width} is not a multiple of 6"),
+            format!(
+                "positions take a sine and a cosine for each of 3 axes: {} or {} would do",
+                width / 6 * 6,
+                (width / 6 + 1) * 6
+            ),
+        )
+    })
+}
+
+fn masking_leaves_both_kinds(config: &Config) -> Result<(), ConfigError> {
+    let model = &config.model;
+    let patches: usize = model
+        .stack
+        .iter()
+        .zip(model.patch)
+        .map(|(s, p)| s / p)
+        .product();
+    let visible = (patches as f64 * (1.0 - model.mask_ratio)) as usize;
+    if visible >= 1 && visible < patches {
+        return Ok(());
+    }
+    refuse(
+        format!(
+            "model.mask_ratio = {} leaves {visible} of {patches} patches visible",
+            model.mask_ratio
+        ),
+        "at least one must be visible and one hidden: change the ratio or make the patches smaller"
+            .to_owned(),
+    )
+}
+
+fn stack_spans_the_grid(config: &Config) -> Result<(), ConfigError> {
+    let ([_, height, width], [right, _, superior]) = (config.model.stack, config.data.grid);
+    if (height, width) == (right, superior) {
+        return Ok(());
+    }
+    refuse(
+        format!(
+            "model.stack = {:?} does not span the coronal slices of data.grid = {:?}",
+            config.model.stack, config.data.grid
+        ),
+        format!("the stack must be [depth, {right}, {superior}]"),
+    )
+}
+
+fn stack_depth_fits_the_grid(config: &Config) -> Result<(), ConfigError> {
+    let (depth, stride, anterior) = (
+        config.model.stack[0],
+        config.data.stride,
+        config.data.grid[1],
+    );
+    let spanned = (depth - 1) * stride + 1;
+    if spanned <= anterior {
+        return Ok(());
+    }
+    refuse(
+        format!(
+            "a stack of {depth} slices with data.stride = {stride} spans {spanned} slices and data.grid = {:?} has {anterior}",
+            config.data.grid
+        ),
+        "lower the stride or the depth of model.stack".to_owned(),
+    )
+}
+
+fn silence_is_longer_than_a_heartbeat(config: &Config) -> Result<(), ConfigError> {
+    let (beat, silence) = (
+        config.coordinator.heartbeat_ms,
+        config.coordinator.worker_timeout_s,
+    );
+    if silence * 1000 >= beat * 4 {
+        return Ok(());
+    }
+    refuse(
+        format!(
+            "coordinator.worker_timeout_s = {silence} is less than four heartbeats of coordinator.heartbeat_ms = {beat}"
+        ),
+        "a live worker would be given up: raise the first or lower the second".to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests;

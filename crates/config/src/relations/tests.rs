@@ -1,0 +1,118 @@
+//! Tests that each relation is caught, alone, with the line an operator reads.
+
+use super::*;
+
+fn complaint(change: impl FnOnce(&mut Config)) -> String {
+    let mut config = Config::default();
+    change(&mut config);
+    config.check().unwrap_err().to_string()
+}
+
+#[test]
+fn the_default_keeps_every_relation() {
+    Config::default().check().unwrap();
+    assert!(Config::default().warnings().is_empty());
+}
+
+#[test]
+fn a_batch_that_slots_do_not_divide_is_refused() {
+    assert_eq!(
+        complaint(|c| c.train.batch = 12),
+        "train.batch = 12 cannot be cut into train.slots = 8 equal slots; a batch of 8 or 16 can"
+    );
+    assert_eq!(
+        complaint(|c| c.train.batch = 5),
+        "train.batch = 5 cannot be cut into train.slots = 8 equal slots; a batch of 8 can"
+    );
+}
+
+#[test]
+fn a_worker_without_a_slot_is_refused() {
+    assert_eq!(
+        complaint(|c| c.workers.count = 9),
+        "workers.count = 9 is more than train.slots = 8; a worker needs a slot of its own: start at most 8 workers"
+    );
+}
+
+#[test]
+fn a_stack_that_patches_do_not_fill_is_refused() {
+    let text = complaint(|c| c.model.patch = [16, 16, 10]);
+    assert!(
+        text.contains("[32, 160, 192]") && text.contains("[16, 16, 10]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn widths_must_divide_into_heads() {
+    for (part, text) in [
+        ("encoder", complaint(|c| c.model.encoder.heads = 7)),
+        ("decoder", complaint(|c| c.model.decoder.heads = 7)),
+        ("text", complaint(|c| c.model.text.heads = 7)),
+    ] {
+        assert!(
+            text.starts_with(&format!("model.{part}.width = ")),
+            "{text}"
+        );
+        assert!(text.contains(&format!("model.{part}.heads = 7")), "{text}");
+    }
+}
+
+#[test]
+fn widths_must_hold_three_axes_of_positions() {
+    assert_eq!(
+        complaint(|c| {
+            c.model.decoder.width = 512;
+            c.model.decoder.heads = 16;
+        }),
+        "model.decoder.width = 512 is not a multiple of 6; positions take a sine and a cosine for each of 3 axes: 510 or 516 would do"
+    );
+}
+
+#[test]
+fn masking_must_leave_visible_and_hidden_patches() {
+    for (ratio, visible) in [(0.999, 0), (1e-20, 240)] {
+        let text = complaint(|c| c.model.mask_ratio = ratio);
+        let expected = format!("leaves {visible} of 240 patches visible");
+        assert!(text.contains(&expected), "{text}");
+    }
+}
+
+#[test]
+fn a_stack_must_span_the_coronal_slice() {
+    let text = complaint(|c| c.data.grid = [128, 160, 192]);
+    assert!(
+        text.ends_with("the stack must be [depth, 128, 192]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_stack_must_fit_the_grid_in_depth() {
+    let mut config = Config::default();
+    config.data.grid = [160, 63, 192];
+    config.check().unwrap();
+    assert!(complaint(|c| c.data.grid = [160, 62, 192]).contains("spans 63 slices"));
+    assert!(complaint(|c| c.data.stride = 6).contains("spans 187 slices"));
+}
+
+#[test]
+fn a_worker_gets_at_least_four_heartbeats() {
+    let text = complaint(|c| {
+        c.coordinator.worker_timeout_s = 3;
+        c.coordinator.heartbeat_ms = 1000;
+    });
+    assert!(
+        text.starts_with("coordinator.worker_timeout_s = 3"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_small_batch_is_warned_of_only_when_pairs_matter() {
+    let mut config = Config::default();
+    config.train.batch = 4;
+    assert_eq!(config.warnings().len(), 1);
+    config.model.contrastive = false;
+    assert!(config.warnings().is_empty());
+}
