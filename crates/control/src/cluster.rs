@@ -158,7 +158,8 @@ impl Cluster {
             Verdict::Interrupted { step } => format!("the run was stopped at step {step}"),
             Verdict::Failed { reason } => reason.clone(),
         };
-        let stop = |worker| Command::Stop { worker, reason: reason.clone() };
+        let is_failure = matches!(verdict, Verdict::Failed { .. });
+        let stop = |worker| Command::Stop { worker, reason: reason.clone(), is_failure };
         let mut commands: Vec<_> = self.membership.workers().into_iter().map(stop).collect();
         commands.push(Command::End { verdict });
         commands
@@ -167,7 +168,7 @@ impl Cluster {
     /// What a run that has ended says to latecomers.
     fn turn_away(&self, event: &Event) -> Vec<Command> {
         if let Event::Registered { worker, .. } = event {
-            return vec![Command::Stop { worker: *worker, reason: "the run has ended".to_owned() }];
+            return vec![Command::Stop { worker: *worker, reason: "the run has ended".to_owned(), is_failure: false }];
         }
         Vec::new()
     }

@@ -46,6 +46,8 @@ pub enum Command {
         worker: WorkerId,
         /// Why, in one line.
         reason: String,
+        /// Whether the worker should count it as a failure.
+        is_failure: bool,
     },
     /// Say what went wrong with one worker although the run goes on.
     Report {

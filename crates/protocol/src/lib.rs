@@ -1,1 +1,16 @@
-//! fratmae-protocol.
+//! The gRPC contract between coordinator and workers, and its conversions to `control`'s terms.
+//!
+//! Holds no logic: what a message leads to is decided in `control`, `coordinator` and `worker`.
+
+mod begin;
+mod error;
+mod report;
+
+pub use error::ProtocolError;
+pub use report::event_of;
+
+/// The generated messages and the service, as `proto/coordination.proto` has them.
+#[expect(missing_docs, unused_qualifications, reason = "generated; the contract is documented in the .proto file")]
+pub mod pb {
+    tonic::include_proto!("fratmae.coordination.v1");
+}

@@ -194,7 +194,8 @@ fn the_last_worker_to_go_ends_the_run_with_its_name() {
     let Some(Verdict::Failed { reason }) = verdict(&commands) else { panic!("{commands:?}") };
     assert!(reason.starts_with("no worker is left; the last to go was worker w2"), "{reason}");
     let late = run.register(WorkerId::new(3));
-    assert_eq!(late, [Command::Stop { worker: WorkerId::new(3), reason: "the run has ended".to_owned() }]);
+    let reason = "the run has ended".to_owned();
+    assert_eq!(late, [Command::Stop { worker: WorkerId::new(3), reason, is_failure: false }]);
 }
 
 #[test]

@@ -10,7 +10,8 @@ impl Cluster {
     pub(crate) fn tick(&mut self, now: Millis) -> Vec<Command> {
         let mut commands = Vec::new();
         for worker in self.membership.silent(now, self.settings.worker_timeout) {
-            commands.push(Command::Stop { worker, reason: Departure::Silent.reason().to_owned() });
+            let reason = Departure::Silent.reason().to_owned();
+            commands.push(Command::Stop { worker, reason, is_failure: true });
             commands.extend(self.departed(worker, &Departure::Silent));
             if self.phase == Phase::Ended {
                 return commands;

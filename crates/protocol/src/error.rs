@@ -1,0 +1,30 @@
+//! What can be wrong with a message.
+
+/// A message that its sender should not have sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// A field or variant that must be there is not.
+    #[error("message lacks {field}; is the other side of another version?")]
+    Missing {
+        /// What is missing.
+        field: &'static str,
+    },
+    /// A seat's slots do not follow the seat before it.
+    #[error("seat {rank} has slots {first}..{end}, which do not follow the seat before it")]
+    Seats {
+        /// The seat's rank.
+        rank: usize,
+        /// Its first slot.
+        first: u32,
+        /// One past its last slot.
+        end: u32,
+    },
+    /// The receiver's rank is not among the seats.
+    #[error("rank {rank} has no seat among {seats}")]
+    Rank {
+        /// The rank given.
+        rank: u32,
+        /// How many seats came with it.
+        seats: usize,
+    },
+}
