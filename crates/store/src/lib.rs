@@ -1,1 +1,18 @@
-//! fratmae-store.
+//! One way to open a place on an object store: a path, `file://`, `s3://`, `gs://` or `az://` address.
+//! Owns credentials, time-outs, create-if-absent and the wording of store failures; owns no layout of any data.
+//!
+//! A [`Location`] is a root on a store. Objects below it are named relative to it. The one primitive the rest of
+//! the system leans on is [`Location::create`]: an object is created only if nothing is there, and an object that
+//! is there with exactly our bytes counts as ours (the answer to an earlier create was lost on the way).
+
+mod address;
+mod classify;
+mod error;
+mod location;
+mod objects;
+mod open;
+mod probe;
+
+pub use error::StoreError;
+pub use location::Location;
+pub use objects::{Created, Entry};

@@ -1,0 +1,85 @@
+//! What can go wrong with a store, each as one line that says where and what to do.
+//! Owns the wording only; which failure is which is decided in `classify`.
+
+/// A failure of a store or of the way to it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing is stored under this address.
+    #[error("{url} does not exist; check the address")]
+    NotFound {
+        /// The object asked for.
+        url: String,
+    },
+    /// The store did not answer, or answered that it is down.
+    #[error("cannot reach {url}: {reason}; check that the store is up and the endpoint right")]
+    Unreachable {
+        /// The object or root asked for.
+        url: String,
+        /// What the network said, with the endpoint where one is set.
+        reason: String,
+    },
+    /// Credentials or permissions are missing or wrong.
+    #[error("no access to {url}: {reason}; {advice}")]
+    Denied {
+        /// The object or root asked for.
+        url: String,
+        /// What the store said.
+        reason: String,
+        /// What to check for a store of this kind.
+        advice: &'static str,
+    },
+    /// The bucket or container is not there.
+    #[error("the bucket of {url} does not exist; create it or correct its name")]
+    NoBucket {
+        /// The object or root asked for.
+        url: String,
+    },
+    /// The device or the quota is used up.
+    #[error("no space left to write {url}; free some and run again")]
+    Full {
+        /// The object that was being written.
+        url: String,
+    },
+    /// The address has a scheme this build does not open.
+    #[error("cannot open {url}: `{scheme}` is none of: a path, file://, s3://, gs://, az://")]
+    Unsupported {
+        /// The address as given.
+        url: String,
+        /// Its scheme.
+        scheme: String,
+    },
+    /// The address or the settings that go with it cannot be used.
+    #[error("cannot open {url}: {reason}")]
+    BadAddress {
+        /// The address as given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store overwrote an object that it was asked to create only if absent.
+    #[error(
+        "the store at {url} does not honour create-if-absent ({reason}), so two coordinators could both write; use another store"
+    )]
+    IgnoresCondition {
+        /// The root that was probed.
+        url: String,
+        /// What was seen.
+        reason: String,
+    },
+    /// Any other failure the store reported.
+    #[error("the store failed on {url}: {reason}")]
+    Other {
+        /// The object or root asked for.
+        url: String,
+        /// The innermost cause, on one line.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later with nothing changed by the user.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
