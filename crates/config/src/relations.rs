@@ -2,7 +2,9 @@
 
 use crate::{ConfigError, job::Config};
 
-const RELATIONS: &[fn(&Config) -> Result<(), ConfigError>] = &[
+type Relation = fn(&Config) -> Result<(), ConfigError>;
+
+const RELATIONS: &[Relation] = &[
     slots_divide_the_batch,
     workers_have_slots,
     patches_fill_the_stack,
