@@ -1,1 +1,43 @@
-//! fratmae-dataset.
+//! PET/CT cases in, windowed stacks out.
+//!
+//! Owns the reading of images and tables, the prepared data set (Parquet shards and a manifest), the order of
+//! samples and the loader. It knows nothing of ranks, models or runs.
+
+mod case;
+mod draw;
+mod error;
+mod inspect;
+mod loader;
+mod manifest;
+mod metadata;
+mod nifti;
+mod order;
+mod orientation;
+mod pages;
+mod prepare;
+mod preview;
+mod reader;
+mod resample;
+mod shard;
+mod source;
+mod stack;
+mod verify;
+mod volume;
+
+pub use case::{PreparedCase, prepare_case};
+pub use draw::Draw;
+pub use error::DataSetError;
+pub use inspect::{CaseInspection, Inspection, inspect};
+pub use loader::Loader;
+pub use manifest::{LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueRange, shard_name};
+pub use metadata::Metadata;
+pub use nifti::read_nifti;
+pub use order::{Order, Sample, Samples};
+pub use orientation::canonical;
+pub use prepare::{CaseOutcome, PrepareOptions, PrepareProgress, PrepareReport, SkippedCase, prepare};
+pub use preview::preview;
+pub use reader::{DataSet, Slices};
+pub use source::{CaseSource, find_cases};
+pub use stack::{Stack, StackOptions};
+pub use verify::{Damage, VerifyReport, verify};
+pub use volume::{Affine, Volume};

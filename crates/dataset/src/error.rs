@@ -1,0 +1,143 @@
+//! Owns the one error type of this crate. It decides nothing: whoever meets a failure fills in the fields.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Says what went wrong with the input, or with a data set, in one line an operator can act on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DataSetError {
+    /// A file could not be read or written.
+    #[error("cannot {action} {}", .path.display())]
+    Io {
+        /// What was tried, as a verb: `read`, `write`, `list`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The answer of the operating system.
+        source: std::io::Error,
+    },
+    /// A file is there, but is no image this project can use.
+    #[error("{} is not a usable NIfTI image: {reason}", .path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and with which numbers.
+        reason: String,
+    },
+    /// An image holds voxels that are not numbers.
+    #[error(
+        "{} holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out",
+        .path.display()
+    )]
+    NonFinite {
+        /// The file.
+        path: PathBuf,
+        /// How many voxels are not finite.
+        count: usize,
+        /// Index of the first of them, in the file's own axes.
+        first: [usize; 3],
+    },
+    /// PET and CT of one case lie apart in space.
+    #[error("PET and CT do not overlap: PET covers {pet} and CT covers {ct} (mm, RAS): check that both are of one study")]
+    NoOverlap {
+        /// Physical box of the PET.
+        pet: String,
+        /// Physical box of the CT.
+        ct: String,
+    },
+    /// A table of cases or of metadata cannot be used.
+    #[error("{} line {line}: {reason}", .path.display())]
+    Table {
+        /// The CSV file.
+        path: PathBuf,
+        /// Line number, the header being line 1.
+        line: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The source is neither a table of cases nor an AutoPET folder.
+    #[error("{} is no source of cases: {reason}", .path.display())]
+    Source {
+        /// What was given.
+        path: PathBuf,
+        /// What was looked for.
+        reason: String,
+    },
+    /// One case failed.
+    #[error("case {case}")]
+    Case {
+        /// The case.
+        case: String,
+        /// Why it failed.
+        source: Box<DataSetError>,
+    },
+    /// There is nothing to work on.
+    #[error("{place} holds no cases: {hint}")]
+    Empty {
+        /// The folder, table or data set.
+        place: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The object store failed.
+    #[error(transparent)]
+    Store(#[from] fratmae_store::StoreError),
+    /// A shard could not be encoded or decoded.
+    #[error("cannot {action} shard {shard}")]
+    Parquet {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// Name of the shard.
+        shard: String,
+        /// The answer of the Parquet library.
+        source: parquet::errors::ParquetError,
+    },
+    /// The manifest is missing or cannot be used.
+    #[error("the data set at {url} has no usable manifest: {reason}")]
+    Manifest {
+        /// Root of the data set.
+        url: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// The data set was prepared by another version of the layout.
+    #[error(
+        "the data set at {url} has layout version {found}, this program reads {expected}: run `fratmae prepare` again into an empty place"
+    )]
+    LayoutVersion {
+        /// Root of the data set.
+        url: String,
+        /// What the manifest says.
+        found: u32,
+        /// What this program reads and writes.
+        expected: u32,
+    },
+    /// Stored voxels are not those that were prepared.
+    #[error(
+        "slice {slice} of case {case} in {shard} does not match its digest: the object is damaged, prepare that shard again"
+    )]
+    DigestMismatch {
+        /// The case.
+        case: String,
+        /// Name of the shard.
+        shard: String,
+        /// Coronal slice.
+        slice: u32,
+    },
+    /// The place holds a data set made from other cases.
+    #[error("{url} already holds another data set: {reason}; prepare into an empty place, or delete it first")]
+    OtherDataSet {
+        /// Root of the data set.
+        url: String,
+        /// What differs.
+        reason: String,
+    },
+    /// Stacks cannot be cut as asked.
+    #[error("{reason}")]
+    Stack {
+        /// What does not fit, and what to change.
+        reason: String,
+    },
+}

@@ -1,0 +1,191 @@
+//! Owns what may be known of a patient, and the sentence it is told in. Names, dates and identifiers have no field here.
+
+use serde::{Deserialize, Serialize};
+
+/// The allow-list of what a data set says about a study.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Radiotracer, such as `18F-FDG` or `68Ga-PSMA`.
+    pub tracer: Option<String>,
+    /// Age in years.
+    pub age: Option<f32>,
+    /// `male` or `female`.
+    pub sex: Option<String>,
+    /// Diagnosis in words; `negative` for none.
+    pub diagnosis: Option<String>,
+}
+
+impl Metadata {
+    /// Tells a study in one English sentence; what is not known is left out whole.
+    ///
+    /// The words are frozen, for the text side of the model learns them: `A whole-body 18F-FDG PET scan of a
+    /// 60-year-old male patient with lymphoma.`
+    pub fn sentence(&self, with_diagnosis: bool) -> String {
+        let mut sentence = String::from("A whole-body ");
+        if let Some(tracer) = &self.tracer {
+            sentence.push_str(&format!("{tracer} "));
+        }
+        sentence.push_str("PET scan of ");
+        match self.age {
+            Some(age) => sentence.push_str(&format!("{} {}-year-old ", article(age as u32), age as u32)),
+            None => sentence.push_str("a "),
+        }
+        if let Some(sex) = &self.sex {
+            sentence.push_str(&format!("{sex} "));
+        }
+        sentence.push_str("patient");
+        match self.diagnosis.as_deref().filter(|_| with_diagnosis) {
+            Some("negative") => sentence.push_str(" without avid lesions"),
+            Some(diagnosis) => sentence.push_str(&format!(" with {diagnosis}")),
+            None => {}
+        }
+        sentence.push('.');
+        sentence
+    }
+}
+
+/// Gives the article before a number as it is spoken.
+fn article(age: u32) -> &'static str {
+    if matches!(age, 8 | 11 | 18 | 80..=89) { "an" } else { "a" }
+}
+
+/// Names a tracer in one way, whatever the spelling: `FDG`, `[18F]FDG` and `F-18 FDG` are `18F-FDG`.
+///
+/// A nuclide alone, or nothing, is completed by the prefix that AutoPET gives its case ids.
+pub(crate) fn tracer_of(word: Option<&str>, case_id: &str) -> Option<String> {
+    let plain: String = word.unwrap_or_default().to_uppercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let any = |spellings: [&str; 2]| spellings.iter().any(|spelling| plain.contains(spelling));
+    let nuclide = if any(["68GA", "GA68"]) {
+        "68Ga"
+    } else if any(["18F", "F18"]) {
+        "18F"
+    } else {
+        ""
+    };
+    let only_nuclide = plain.is_empty() || matches!(plain.as_str(), "18F" | "F18" | "68GA" | "GA68");
+    if plain.contains("PSMA") || only_nuclide && case_id.starts_with("psma_") {
+        return Some(if nuclide.is_empty() { "PSMA".to_owned() } else { format!("{nuclide}-PSMA") });
+    }
+    if plain.contains("FDG") || only_nuclide && case_id.starts_with("fdg_") {
+        return Some("18F-FDG".to_owned());
+    }
+    if only_nuclide { Some(nuclide.to_owned()).filter(|name| !name.is_empty()) } else { word.and_then(plain_words) }
+}
+
+/// Reads an age in years (`60`, `60.5`) or in DICOM's form (`060Y`, `018M`, `010W`, `003D`); nothing else is an age.
+pub(crate) fn age_of(text: &str) -> Option<f32> {
+    let text = text.trim();
+    let (number, per_year) = match text.char_indices().next_back()? {
+        (end, 'Y' | 'y') => (&text[..end], 1.0),
+        (end, 'M' | 'm') => (&text[..end], 12.0),
+        (end, 'W' | 'w') => (&text[..end], 365.25 / 7.0),
+        (end, 'D' | 'd') => (&text[..end], 365.25),
+        _ => (text, 1.0),
+    };
+    let years = number.trim().parse::<f32>().ok()? / per_year;
+    (0.0..=130.0).contains(&years).then_some(years)
+}
+
+/// Reads a sex; `O`, `unknown` and the like are none that is known.
+pub(crate) fn sex_of(text: &str) -> Option<String> {
+    match text.trim().to_lowercase().as_str() {
+        "m" | "male" => Some("male".to_owned()),
+        "f" | "female" => Some("female".to_owned()),
+        _ => None,
+    }
+}
+
+/// Puts a diagnosis in words: `LUNG_CANCER` is `lung cancer`; `NEGATIVE`, `none` and `healthy` are `negative`.
+pub(crate) fn diagnosis_of(text: &str) -> Option<String> {
+    let words = plain_words(&text.replace('_', " "))?;
+    let shouted = !words.chars().any(char::is_lowercase) && words.chars().count() > 5;
+    let words = if shouted { words.to_lowercase() } else { words };
+    Some(if matches!(words.to_lowercase().as_str(), "negative" | "none" | "healthy") { "negative".to_owned() } else { words })
+}
+
+/// Keeps one line of words without a full stop.
+fn plain_words(text: &str) -> Option<String> {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    let words = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    Some(words.trim_end_matches('.').to_owned()).filter(|words| !words.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> Metadata {
+        Metadata {
+            tracer: tracer_of(Some("FDG"), ""),
+            age: age_of("060Y"),
+            sex: sex_of("M"),
+            diagnosis: diagnosis_of("LYMPHOMA"),
+        }
+    }
+
+    #[test]
+    fn sentence_is_the_frozen_one() {
+        let sentence = "A whole-body 18F-FDG PET scan of a 60-year-old male patient with lymphoma.";
+        assert_eq!(known().sentence(true), sentence);
+        assert_eq!(known().sentence(false), "A whole-body 18F-FDG PET scan of a 60-year-old male patient.");
+    }
+
+    #[test]
+    fn missing_fields_are_left_out_whole() {
+        let forms = [
+            (Metadata::default(), "A whole-body PET scan of a patient."),
+            (Metadata { age: None, ..known() }, "A whole-body 18F-FDG PET scan of a male patient with lymphoma."),
+            (Metadata { sex: None, ..known() }, "A whole-body 18F-FDG PET scan of a 60-year-old patient with lymphoma."),
+            (Metadata { tracer: None, ..known() }, "A whole-body PET scan of a 60-year-old male patient with lymphoma."),
+        ];
+        for (metadata, sentence) in forms {
+            assert_eq!(metadata.sentence(true), sentence);
+        }
+    }
+
+    #[test]
+    fn negative_studies_are_without_avid_lesions() {
+        let negative = Metadata { diagnosis: diagnosis_of("NEGATIVE"), age: Some(81.9), ..known() };
+        let sentence = "A whole-body 18F-FDG PET scan of an 81-year-old male patient without avid lesions.";
+        assert_eq!(negative.sentence(true), sentence);
+    }
+
+    #[test]
+    fn tracers_have_one_name() {
+        let names = [
+            ("FDG", "x", Some("18F-FDG")),
+            ("[18F]FDG", "x", Some("18F-FDG")),
+            ("F-18 FDG", "x", Some("18F-FDG")),
+            ("18F", "psma_a_2018-01-01", Some("18F-PSMA")),
+            ("68Ga", "psma_a_2018-01-01", Some("68Ga-PSMA")),
+            ("Ga-68 PSMA-11", "x", Some("68Ga-PSMA")),
+            ("PSMA", "x", Some("PSMA")),
+            ("18F", "x", Some("18F")),
+            ("18F", "fdg_a_b", Some("18F-FDG")),
+            ("DOTATATE", "psma_a", Some("DOTATATE")),
+            ("", "fdg_a_b", Some("18F-FDG")),
+            ("", "x", None),
+        ];
+        for (word, case_id, name) in names {
+            assert_eq!(tracer_of(Some(word), case_id).as_deref(), name, "{word} {case_id}");
+        }
+    }
+
+    #[test]
+    fn ages_are_read_in_both_forms_and_nonsense_is_none() {
+        assert_eq!(age_of("60"), Some(60.0));
+        assert_eq!(age_of("060Y"), Some(60.0));
+        assert_eq!(age_of("018M"), Some(1.5));
+        for nonsense in ["", "Y", "old", "-3", "NaN", "1e9", "60Ü"] {
+            assert_eq!(age_of(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn diagnoses_are_one_line_of_words() {
+        assert_eq!(diagnosis_of("LUNG_CANCER").as_deref(), Some("lung cancer"));
+        assert_eq!(diagnosis_of("Hodgkin\nlymphoma.").as_deref(), Some("Hodgkin lymphoma"));
+        assert_eq!(diagnosis_of("NSCLC").as_deref(), Some("NSCLC"));
+        assert_eq!(diagnosis_of(" . "), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! Owns the reading of NIfTI-1 images: what is accepted, and every check on numbers that a file claims.
+//!
+//! Nothing is allocated on the word of a header alone: the file must be long enough to hold what it promises.
+//! Axes are left as they are stored (`orientation` turns them).
+
+pub(crate) mod encode;
+mod transform;
+mod voxels;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use nifti::NiftiHeader;
+
+use crate::error::DataSetError;
+use crate::volume::Volume;
+use voxels::{Scaling, Stored};
+
+/// Bytes of a NIfTI-1 header.
+const HEADER_BYTES: usize = 348;
+/// Most voxels accepted: four times a 512x512 CT of one metre in 1 mm slices.
+const MOST_VOXELS: usize = 1 << 30;
+/// No deflate stream grows by more than this factor.
+const LARGEST_INFLATION: u64 = 1032;
+
+/// Reads one 3-D image, `.nii` or `.nii.gz`, either byte order, any real-valued voxel type.
+///
+/// The affine is the sform where there is one, else the qform, else voxel sizes with x to the left and the centre of
+/// the image at the origin, as nibabel takes it. Slope and intercept are applied (a slope of 0 means none).
+///
+/// # Errors
+/// `Io` where the file cannot be opened; `Image` where it is no NIfTI-1 file, is truncated or damaged, has more than
+/// three dimensions, colour or complex voxels, or an affine that does not span space; `NonFinite` where voxels are
+/// NaN or infinite.
+pub fn read_nifti(path: &Path) -> Result<Volume, DataSetError> {
+    let refuse = |reason: String| DataSetError::Image { path: path.to_path_buf(), reason };
+    let (mut input, most_bytes) = open(path)?;
+    let header = read_header(&mut input).map_err(refuse)?;
+    let shape = read_shape(&header).map_err(refuse)?;
+    let affine = transform::affine_of(&header, shape).map_err(refuse)?;
+    let stored = Stored::of(&header).map_err(refuse)?;
+    let scaling = Scaling::of(&header).map_err(refuse)?;
+    let gap = gap_before_voxels(&header).map_err(refuse)?;
+
+    let promised = gap + (HEADER_BYTES + shape.iter().product::<usize>() * stored.bytes()) as u64;
+    if promised > most_bytes {
+        return Err(refuse(format!("truncated: the header promises {promised} bytes, the file holds at most {most_bytes}")));
+    }
+    skip(&mut input, gap).map_err(refuse)?;
+    let found = voxels::read(&mut input, shape, stored, scaling).map_err(refuse)?;
+    if let Some(first) = found.first_not_finite {
+        return Err(DataSetError::NonFinite { path: path.to_path_buf(), count: found.not_finite, first });
+    }
+    Ok(Volume { shape, voxels: found.voxels, affine })
+}
+
+/// Opens a file, unpacking gzip where its first bytes say so; also gives the most bytes it can hold.
+fn open(path: &Path) -> Result<(Box<dyn Read>, u64), DataSetError> {
+    let io = |source| DataSetError::Io { action: "read", path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let mut input = BufReader::with_capacity(1 << 18, file);
+    let packed = input.fill_buf().map_err(io)?.starts_with(&[0x1f, 0x8b]);
+    if packed {
+        return Ok((Box::new(MultiGzDecoder::new(input)), length.saturating_mul(LARGEST_INFLATION)));
+    }
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz")) {
+        let reason = "its name ends in .gz but it is not gzip".to_owned();
+        return Err(DataSetError::Image { path: path.to_path_buf(), reason });
+    }
+    Ok((Box::new(input), length))
+}
+
+fn read_header(input: &mut dyn Read) -> Result<NiftiHeader, String> {
+    let mut bytes = [0; HEADER_BYTES];
+    input.read_exact(&mut bytes).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => format!("shorter than the {HEADER_BYTES} bytes of a header"),
+        _ => format!("damaged: {error}"),
+    })?;
+    let size = [bytes[0], bytes[1], bytes[2], bytes[3]];
+    if i32::from_le_bytes(size) == 540 || i32::from_be_bytes(size) == 540 {
+        return Err("NIfTI-2: convert it to NIfTI-1".to_owned());
+    }
+    let header = NiftiHeader::from_reader(&bytes[..]).map_err(|_| "it has no NIfTI-1 header".to_owned())?;
+    if header.sizeof_hdr != HEADER_BYTES as i32 {
+        return Err(format!("its header says to be {} bytes long, not {HEADER_BYTES}", header.sizeof_hdr));
+    }
+    if &header.magic == nifti::header::MAGIC_CODE_NI1 {
+        return Err("the header of a .hdr/.img pair: convert it to one .nii file".to_owned());
+    }
+    Ok(header)
+}
+
+/// Checks the dimensions: at most three that are not 1, none empty, the product within bounds.
+fn read_shape(header: &NiftiHeader) -> Result<[usize; 3], String> {
+    let [count, sizes @ ..] = header.dim;
+    let sizes = sizes.get(..usize::from(count)).filter(|sizes| !sizes.is_empty());
+    let sizes = sizes.ok_or_else(|| format!("it claims {count} dimensions"))?;
+    if sizes.iter().any(|&size| size == 0 || size > i16::MAX as u16) {
+        return Err(format!("its dimensions {sizes:?} are not all from 1 to {}", i16::MAX));
+    }
+    if sizes.iter().skip(3).any(|&size| size != 1) {
+        return Err(format!("its dimensions are {sizes:?}: one 3-D image is needed, split it"));
+    }
+    let shape = [0, 1, 2].map(|axis| sizes.get(axis).map_or(1, |&size| usize::from(size)));
+    match shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)) {
+        Some(product) if product <= MOST_VOXELS => Ok(shape),
+        _ => Err(format!("its dimensions {shape:?} make more than {MOST_VOXELS} voxels")),
+    }
+}
+
+/// Gives the number of bytes between the header and the voxels.
+fn gap_before_voxels(header: &NiftiHeader) -> Result<u64, String> {
+    let offset = header.vox_offset;
+    if offset == 0.0 {
+        return Ok(4);
+    }
+    if !(offset >= HEADER_BYTES as f32 && offset <= 1e9) || offset.fract() != 0.0 {
+        return Err(format!("its voxels claim to start at byte {offset}"));
+    }
+    Ok(offset as u64 - HEADER_BYTES as u64)
+}
+
+fn skip(input: &mut dyn Read, bytes: u64) -> Result<(), String> {
+    match std::io::copy(&mut input.take(bytes), &mut std::io::sink()) {
+        Ok(skipped) if skipped == bytes => Ok(()),
+        Ok(skipped) => Err(format!("truncated: it ends {} bytes before its voxels", bytes - skipped)),
+        Err(error) => Err(format!("damaged: {error}")),
+    }
+}

@@ -1,0 +1,136 @@
+//! Owns the reading of a folder in the layout of AutoPET III, and the join with its two tables of metadata.
+//!
+//! Suffixes name the modality (`_0000` CT, `_0001` PET); `channel_names` in `dataset.json` calls both CT.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::CaseSource;
+use super::sheet::{Row, Sheet};
+use crate::error::DataSetError;
+use crate::metadata::{self, Metadata};
+
+/// Folder of the images.
+pub(super) const IMAGES: &str = "imagesTr";
+/// Folder of the lesion masks.
+const LABELS: &str = "labelsTr";
+/// What follows the case id in the name of a CT.
+const CT_SUFFIX: &str = "_0000.nii.gz";
+/// What follows the case id in the name of a PET.
+const PET_SUFFIX: &str = "_0001.nii.gz";
+
+/// Finds the cases of a folder.
+pub(super) fn find(root: &Path) -> Result<Vec<CaseSource>, DataSetError> {
+    let images = root.join(IMAGES);
+    let names = file_names(&images)?;
+    let with = |suffix: &str| names.iter().filter_map(|name| name.strip_suffix(suffix)).collect::<BTreeSet<_>>();
+    let (cts, pets) = (with(CT_SUFFIX), with(PET_SUFFIX));
+    if let Some(case_id) = cts.symmetric_difference(&pets).next() {
+        let (has, lacks) = if cts.contains(case_id) { ("CT", PET_SUFFIX) } else { ("PET", CT_SUFFIX) };
+        let reason = format!("case {case_id} has a {has} but no {IMAGES}/{case_id}{lacks}");
+        return Err(DataSetError::Source { path: root.to_path_buf(), reason });
+    }
+    warn_if_fewer(root, cts.len());
+    let known = known_metadata(root)?;
+    Ok(cts.into_iter().map(|case_id| case(root, case_id, &known)).collect())
+}
+
+fn case(root: &Path, case_id: &str, known: &HashMap<String, Metadata>) -> CaseSource {
+    let image = |suffix: &str| root.join(IMAGES).join(format!("{case_id}{suffix}"));
+    let label = root.join(LABELS).join(format!("{case_id}.nii.gz"));
+    let mut metadata = known.get(case_id).cloned().unwrap_or_default();
+    metadata.tracer = metadata.tracer.or_else(|| metadata::tracer_of(None, case_id));
+    if case_id.starts_with("psma_") {
+        metadata.sex.get_or_insert_with(|| "male".to_owned());
+        metadata.diagnosis.get_or_insert_with(|| "prostate carcinoma".to_owned());
+    }
+    CaseSource {
+        case_id: case_id.to_owned(),
+        pet: image(PET_SUFFIX),
+        ct: image(CT_SUFFIX),
+        label: label.is_file().then_some(label),
+        metadata,
+    }
+}
+
+fn file_names(folder: &Path) -> Result<Vec<String>, DataSetError> {
+    let io = |source| DataSetError::Io { action: "list", path: folder.to_path_buf(), source };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        names.extend(entry.map_err(io)?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+/// Warns where `dataset.json` counts more cases than there are: a copy that was cut short looks like that.
+fn warn_if_fewer(root: &Path, found: usize) {
+    let text = std::fs::read(root.join("dataset.json")).unwrap_or_default();
+    let description: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    if let Some(promised) = description["numTraining"].as_u64().filter(|&promised| promised > found as u64) {
+        tracing::warn!(folder = %root.display(), promised, found, "dataset.json promises more cases than are there");
+    }
+}
+
+/// Reads what the tables of the folder know, by case id.
+fn known_metadata(root: &Path) -> Result<HashMap<String, Metadata>, DataSetError> {
+    let mut known = HashMap::new();
+    if let Some(path) = existing(root, "fdg_metadata.csv") {
+        read_fdg(&Sheet::read(&path)?, &mut known)?;
+    }
+    if let Some(path) = existing(root, "psma_metadata.csv") {
+        read_psma(&Sheet::read(&path)?, &mut known)?;
+    }
+    Ok(known)
+}
+
+fn existing(root: &Path, name: &str) -> Option<PathBuf> {
+    Some(root.join(name)).filter(|path| path.is_file())
+}
+
+/// Reads the FDG table: one row a series; the case is named by the folders in `File Location`.
+fn read_fdg(sheet: &Sheet, known: &mut HashMap<String, Metadata>) -> Result<(), DataSetError> {
+    let location = sheet.require("File Location")?;
+    for row in sheet.rows() {
+        let Some(case_id) = row.get(location).and_then(fdg_case_id) else { continue };
+        let field = |name: &str| row.get(sheet.column(name));
+        let found = Metadata {
+            tracer: metadata::tracer_of(Some("FDG"), &case_id),
+            age: field("age").and_then(metadata::age_of),
+            sex: field("sex").and_then(metadata::sex_of),
+            diagnosis: field("diagnosis").and_then(metadata::diagnosis_of),
+        };
+        let known = known.entry(case_id).or_default();
+        known.tracer = known.tracer.take().or(found.tracer);
+        known.age = known.age.or(found.age);
+        known.sex = known.sex.take().or(found.sex);
+        known.diagnosis = known.diagnosis.take().or(found.diagnosis);
+    }
+    Ok(())
+}
+
+/// Turns `./FDG-PET-CT-Lesions/PETCT_{hex}/{study}/...` into `fdg_{hex}_{study}`.
+fn fdg_case_id(location: &str) -> Option<String> {
+    let mut folders = location.split('/').skip_while(|folder| !folder.starts_with("PETCT_"));
+    let subject = folders.next()?.strip_prefix("PETCT_")?;
+    Some(format!("fdg_{subject}_{}", folders.next()?))
+}
+
+/// Reads the PSMA table: one row a study, named by subject and date.
+fn read_psma(sheet: &Sheet, known: &mut HashMap<String, Metadata>) -> Result<(), DataSetError> {
+    let (subject, date) = (sheet.require("Subject ID")?, sheet.require("Study Date")?);
+    let case_of = |row: &Row| {
+        let subject = row.get(subject)?;
+        Some(format!("psma_{}_{}", subject.strip_prefix("PSMA_").unwrap_or(subject), row.get(date)?))
+    };
+    for row in sheet.rows() {
+        let Some(case_id) = case_of(row) else { continue };
+        let field = |name: &str| row.get(sheet.column(name));
+        let found = Metadata {
+            tracer: metadata::tracer_of(field("pet_radionuclide"), &case_id),
+            age: field("age").and_then(metadata::age_of),
+            ..Metadata::default()
+        };
+        known.insert(case_id, found);
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Owns the reading of a user's table of cases: `case_id, pet, ct[, label, tracer, age, sex, diagnosis]`.
+//!
+//! Other columns are never read, so that nothing but these fields of a table can enter a data set.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::CaseSource;
+use super::sheet::{Row, Sheet};
+use crate::error::DataSetError;
+use crate::metadata::{self, Metadata};
+
+/// Reads the cases of a table; paths in it are relative to its folder.
+pub(super) fn find(path: &Path) -> Result<Vec<CaseSource>, DataSetError> {
+    let sheet = Sheet::read(path)?;
+    let table = Table {
+        folder: path.parent().unwrap_or(Path::new("")),
+        case_id: sheet.require("case_id")?,
+        pet: sheet.require("pet")?,
+        ct: sheet.require("ct")?,
+        sheet: &sheet,
+    };
+    let mut lines = HashMap::new();
+    let mut cases = Vec::new();
+    for row in sheet.rows() {
+        let case = table.case(row)?;
+        if let Some(line) = lines.insert(case.case_id.clone(), row.line) {
+            return Err(sheet.refuse(row.line, format!("case {} is already on line {line}", case.case_id)));
+        }
+        cases.push(case);
+    }
+    Ok(cases)
+}
+
+struct Table<'a> {
+    sheet: &'a Sheet,
+    folder: &'a Path,
+    case_id: Option<usize>,
+    pet: Option<usize>,
+    ct: Option<usize>,
+}
+
+impl Table<'_> {
+    fn case(&self, row: &Row) -> Result<CaseSource, DataSetError> {
+        let case_id = row.get(self.case_id).ok_or_else(|| self.sheet.refuse(row.line, "case_id is empty".to_owned()))?;
+        let missing = |name: &str| self.sheet.refuse(row.line, format!("case {case_id} has no {name}"));
+        let pet = self.file(row, self.pet)?.ok_or_else(|| missing("pet"))?;
+        let ct = self.file(row, self.ct)?.ok_or_else(|| missing("ct"))?;
+        if pet == ct {
+            return Err(self.sheet.refuse(row.line, format!("pet and ct of case {case_id} are the same file")));
+        }
+        Ok(CaseSource {
+            case_id: case_id.to_owned(),
+            pet,
+            ct,
+            label: self.file(row, self.sheet.column("label"))?,
+            metadata: self.metadata(row, case_id)?,
+        })
+    }
+
+    fn file(&self, row: &Row, column: Option<usize>) -> Result<Option<PathBuf>, DataSetError> {
+        let Some(name) = row.get(column) else { return Ok(None) };
+        let path = self.folder.join(name);
+        if path.is_file() {
+            return Ok(Some(path));
+        }
+        Err(self.sheet.refuse(row.line, format!("there is no file {}", path.display())))
+    }
+
+    fn metadata(&self, row: &Row, case_id: &str) -> Result<Metadata, DataSetError> {
+        let field = |name: &str| row.get(self.sheet.column(name));
+        let age = field("age").map(|text| {
+            metadata::age_of(text).ok_or_else(|| {
+                self.sheet.refuse(row.line, format!("age {text:?} is no age: write years (60) or DICOM's form (060Y)"))
+            })
+        });
+        Ok(Metadata {
+            tracer: metadata::tracer_of(field("tracer"), case_id),
+            age: age.transpose()?,
+            sex: field("sex").and_then(metadata::sex_of),
+            diagnosis: field("diagnosis").and_then(metadata::diagnosis_of),
+        })
+    }
+}
