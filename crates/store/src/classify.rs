@@ -12,48 +12,49 @@ use crate::{Location, StoreError};
 /// Longest cause that is shown; an HTML error page is no help to anyone.
 const LONGEST_CAUSE: usize = 240;
 
-/// The address cloud machines fetch their credentials from; nobody answers there elsewhere.
-const METADATA_SERVICE: &str = "169.254.";
+/// The addresses cloud machines fetch their credentials from; nobody answers there elsewhere.
+const METADATA_SERVICES: [&str; 2] = ["http://169.254.", "metadata.google.internal"];
 
 impl Location {
     /// Says what a failed operation on `relative` means.
     pub(crate) fn explain(&self, relative: &str, error: &object_store::Error) -> StoreError {
         let url = self.url_of(relative);
         let reason = one_line(error);
-        let text = error.to_string();
-        if let Some(kind) = io_kind(error)
-            && let Some(explained) = self.explain_io(&url, &reason, kind)
+        if let Some(explained) =
+            io_kind(error).and_then(|kind| self.explain_io(&url, &reason, kind))
         {
             return explained;
         }
-        if text.contains("NoSuchBucket") || text.contains("ContainerNotFound") {
-            return StoreError::NoBucket { url };
-        }
-        if text.contains(METADATA_SERVICE) || text.contains("metadata.google.internal") {
-            return self.denied(url, "no credentials are set".to_owned());
-        }
         match error {
+            error if is_no_bucket(error) => StoreError::NoBucket { url },
+            error if is_without_credentials(error) => {
+                self.denied(url, "no credentials are set".to_owned())
+            }
             object_store::Error::NotFound { .. } => StoreError::NotFound { url },
-            object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } => self.denied(url, reason),
+            error if is_refusal(error) => self.denied(url, reason),
             object_store::Error::NotImplemented { .. }
             | object_store::Error::NotSupported { .. } => {
                 StoreError::IgnoresCondition { url, reason }
             }
-            error if is_out_of_reach(error) || text.contains("status code: 5") => {
-                self.unreachable(url, reason)
-            }
-            _ => StoreError::Other { url, reason },
+            error if is_out_of_reach(error) => self.unreachable(url, reason),
+            _ => StoreError::Other {
+                url,
+                reason: self.at_endpoint(reason),
+            },
         }
     }
 
-    /// Names the endpoint as well, because that is what a person has to look at.
     pub(crate) fn unreachable(&self, url: String, reason: String) -> StoreError {
-        let reason = match &self.endpoint {
+        let reason = self.at_endpoint(reason);
+        StoreError::Unreachable { url, reason }
+    }
+
+    /// Names the endpoint as well, because that is what a person has to look at.
+    fn at_endpoint(&self, reason: String) -> String {
+        match &self.endpoint {
             Some(endpoint) => format!("{reason} (endpoint {endpoint})"),
             None => reason,
-        };
-        StoreError::Unreachable { url, reason }
+        }
     }
 
     fn denied(&self, url: String, reason: String) -> StoreError {
@@ -101,11 +102,33 @@ pub(crate) fn one_line(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// Whether the network failed, rather than the store refusing.
-fn is_out_of_reach(error: &(dyn Error + 'static)) -> bool {
-    chain(error)
-        .filter_map(|cause| cause.downcast_ref::<HttpError>())
-        .any(|http| http.kind() != HttpErrorKind::Decode)
+fn is_no_bucket(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    text.contains("NoSuchBucket") || text.contains("ContainerNotFound")
+}
+
+/// Without credentials a client asks the machine's metadata service for some.
+fn is_without_credentials(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    METADATA_SERVICES.iter().any(|host| text.contains(host))
+}
+
+/// Listings report a refusal as a plain failure with the status in its text.
+fn is_refusal(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    matches!(
+        error,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
+    ) || text.contains("status code: 403")
+        || text.contains("status code: 401")
+}
+
+/// Whether the network or the server failed, rather than the store refusing.
+fn is_out_of_reach(error: &object_store::Error) -> bool {
+    error.to_string().contains("status code: 5")
+        || chain(error)
+            .filter_map(|cause| cause.downcast_ref::<HttpError>())
+            .any(|http| http.kind() != HttpErrorKind::Decode)
 }
 
 fn io_kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
@@ -165,6 +188,12 @@ mod tests {
             reason,
             "SignatureDoesNotMatch: The signature does not match"
         );
+    }
+
+    #[test]
+    fn refusal_of_a_listing_is_a_refusal() {
+        let error = generic("Server returned non-2xx status code: 403 Forbidden: ");
+        assert!(matches!(explain(&error), StoreError::Denied { .. }));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! is there with exactly our bytes counts as ours (the answer to an earlier create was lost on the way).
 
 mod address;
+mod aws;
 mod classify;
 mod error;
 mod location;

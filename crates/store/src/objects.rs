@@ -12,7 +12,7 @@ use crate::address::Kind;
 use crate::{Location, StoreError};
 
 /// Longest wait for an answer that carries no data. With [`SLOWEST_LINK`], the user hears of a silent store in time.
-const ANSWER: Duration = Duration::from_secs(9);
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Bytes per second below which a transfer counts as stuck.
 const SLOWEST_LINK: u64 = 1 << 20;

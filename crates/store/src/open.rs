@@ -1,6 +1,7 @@
 //! From an address to a client of its store: credentials from the environment, time-outs, retries.
 //! Owns the settings of the clients; sends nothing by itself.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +9,12 @@ use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
 
 use crate::StoreError;
 use crate::address::{Address, Kind};
+use crate::aws::AwsSettings;
 use crate::classify::one_line;
-
-/// Where the AWS tools look for an endpoint, the more special first.
-const AWS_ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
-
-/// Where the AWS tools look for a region, in their order.
-const AWS_REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -72,24 +68,44 @@ fn local() -> Opened {
 }
 
 fn open_s3(url: &str) -> Result<Opened, StoreError> {
-    let endpoint = first_set(&AWS_ENDPOINTS);
-    let plain = endpoint
+    let settings = AwsSettings::read(url, |name| std::env::var(name).ok())?;
+    let mut options = client(settings.is_plain_http());
+    if let Some(file) = settings
+        .certificates
         .as_deref()
-        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+        .filter(|_| !settings.is_plain_http())
+    {
+        let bundle = std::fs::read(file).map_err(|error| bad_bundle(url, file, &error))?;
+        let certificates =
+            Certificate::from_pem_bundle(&bundle).map_err(|error| bad_bundle(url, file, &error))?;
+        options = certificates
+            .into_iter()
+            .fold(options, ClientOptions::with_root_certificate);
+    }
     let mut builder = AmazonS3Builder::from_env()
         .with_url(url.replacen("s3a://", "s3://", 1))
-        .with_region(first_set(&AWS_REGIONS).unwrap_or_else(|| "us-east-1".to_owned()))
+        .with_region(settings.region)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retry())
-        .with_client_options(client(plain));
-    if let Some(endpoint) = &endpoint {
+        .with_client_options(options);
+    if let Some(endpoint) = &settings.endpoint {
         builder = builder.with_endpoint(endpoint);
     }
     let store = builder.build().map_err(|error| unusable(url, &error))?;
     Ok(Opened {
         store: Arc::new(store),
-        endpoint,
+        endpoint: settings.endpoint,
     })
+}
+
+fn bad_bundle(url: &str, file: &str, error: &(dyn Error + 'static)) -> StoreError {
+    StoreError::BadAddress {
+        url: url.to_owned(),
+        reason: format!(
+            "the certificates in AWS_CA_BUNDLE={file} cannot be read: {}",
+            one_line(error)
+        ),
+    }
 }
 
 /// Certificates of the system are read only where they are needed: a bare machine may have none.
@@ -112,13 +128,6 @@ fn retry() -> RetryConfig {
         max_retries: 4,
         retry_timeout: Duration::from_secs(4),
     }
-}
-
-fn first_set(names: &[&str]) -> Option<String> {
-    names
-        .iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|value| !value.is_empty())
 }
 
 /// Another part of the process may have chosen a provider first; then that one serves.
