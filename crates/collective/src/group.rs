@@ -1,0 +1,35 @@
+//! The seam between the training step and whatever moves its bytes.
+//!
+//! Owns the trait only; implementations stand beside it.
+
+use crate::{AbortHandle, CollectiveError, SlotSums};
+
+/// The ranks of one generation, seen from one of them.
+///
+/// Every rank makes the same calls in the same order. Every call has a deadline, ends at once when the group is
+/// aborted or a peer dies, and leaves the group unusable when it fails: a new generation gets a new group.
+pub trait ProcessGroup: Send {
+    /// Gives this process's rank.
+    fn rank(&self) -> usize;
+
+    /// Counts the ranks.
+    fn world_size(&self) -> usize;
+
+    /// Hands everybody's message to everybody, in rank order; sizes may differ and may be zero.
+    ///
+    /// # Errors
+    /// Any variant but `Membership`, `Sums`, `Listener`, `Absent` and `Refused`.
+    fn all_gather(&mut self, mine: &[u8]) -> Result<Vec<Vec<u8>>, CollectiveError>;
+
+    /// Sums the slots' gradients of all ranks in the order of the slot tree.
+    ///
+    /// The result has the same bits on every rank, for every world size and every dealing of the slots.
+    ///
+    /// # Errors
+    /// `Sums` if they are not exactly of this rank's slots; else as [`all_gather`](Self::all_gather).
+    /// Vectors of different lengths are a `Mismatch` on every rank.
+    fn all_reduce(&mut self, sums: SlotSums) -> Result<Vec<f32>, CollectiveError>;
+
+    /// Gives the handle that ends this group's calls from another thread.
+    fn abort_handle(&self) -> AbortHandle;
+}
