@@ -1,0 +1,239 @@
+//! The process group over TCP, for CPUs: a full mesh of sockets, blocking threads, no runtime.
+//!
+//! Owns the life of a group: joining, counting calls, refusing them after a failure. Its parts own the rest.
+
+mod exchange;
+mod frame;
+mod gate;
+mod handshake;
+mod mesh;
+mod reduction;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod wire;
+
+use std::net::{Shutdown, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::debug;
+
+use self::exchange::{Call, Dealing};
+use self::frame::{Incoming, Outgoing, Stamp};
+use self::mesh::Peer;
+use self::reduction::Reduction;
+use self::watch::moment_after;
+use crate::{AbortHandle, CollectiveError, Membership, Operation, ProcessGroup, SlotSums};
+
+/// Deadlines and limits of a [`TcpGroup`].
+#[derive(Debug, Clone)]
+pub struct TcpSettings {
+    /// How long the mesh may take to form.
+    pub join_within: Duration,
+    /// How long one call may take, from its start on this rank to its end.
+    pub call_within: Duration,
+    /// The largest message of one rank to `all_gather`, in bytes.
+    pub gather_limit: u64,
+    /// The longest vector of `all_reduce`, in elements, that a rank without slots believes in.
+    pub element_limit: usize,
+    /// Ends joining as well as calls; the group's [`ProcessGroup::abort_handle`] is a clone of it.
+    pub abort: AbortHandle,
+}
+
+impl TcpSettings {
+    /// One deadline for joining and for each call, generous limits, a fresh abort handle.
+    #[must_use]
+    pub fn new(deadline: Duration) -> Self {
+        Self {
+            join_within: deadline,
+            call_within: deadline,
+            // Embeddings and digests are kilobytes; this only has to be below the memory of a small host.
+            gather_limit: 256 << 20,
+            // Four gigabytes of gradient: ten times the paper's model.
+            element_limit: 1 << 30,
+            abort: AbortHandle::new(),
+        }
+    }
+}
+
+/// A [`ProcessGroup`] over TCP. Dropping it closes its connections, and the peers see that at once.
+#[derive(Debug)]
+pub struct TcpGroup {
+    membership: Membership,
+    peers: Vec<Peer>,
+    settings: TcpSettings,
+    sequence: u64,
+    failed: Option<(Operation, u64)>,
+}
+
+impl TcpGroup {
+    /// Joins the group with one deadline for joining and for every call; see [`connect_with`](Self::connect_with).
+    ///
+    /// # Errors
+    /// As [`connect_with`](Self::connect_with).
+    pub fn connect(
+        listener: &TcpListener,
+        membership: &Membership,
+        deadline: Duration,
+    ) -> Result<Self, CollectiveError> {
+        Self::connect_with(listener, membership, TcpSettings::new(deadline))
+    }
+
+    /// Joins the group: accepts the higher ranks at `listener` and dials the lower ones.
+    ///
+    /// Whoever comes for another run or generation is refused, and the listener goes on until all are there or the
+    /// deadline passes. A peer that is not there yet, or still in an older generation, is dialled again.
+    /// A world of one touches no socket.
+    ///
+    /// # Errors
+    /// `Membership` if it contradicts itself; `Absent` for the rank that did not come; `Refused` if a peer is in a
+    /// later generation, another run or a different world; `Listener`, `Thread`; `Aborted`.
+    pub fn connect_with(
+        listener: &TcpListener,
+        membership: &Membership,
+        settings: TcpSettings,
+    ) -> Result<Self, CollectiveError> {
+        membership.check()?;
+        let peers = match membership.world_size() {
+            1 => Vec::new(),
+            _ => mesh::form(listener, membership, settings.join_within, &settings.abort)?,
+        };
+        for peer in &peers {
+            let stream = Arc::downgrade(&peer.stream);
+            settings.abort.on_abort(move || {
+                // It fails only on a connection that is closed already.
+                let _ = stream
+                    .upgrade()
+                    .map(|stream| stream.shutdown(Shutdown::Both));
+            });
+        }
+        let Membership {
+            generation, rank, ..
+        } = membership;
+        debug!(
+            generation,
+            rank,
+            world = membership.world_size(),
+            "joined the group"
+        );
+        Ok(Self {
+            membership: membership.clone(),
+            peers,
+            settings,
+            sequence: 0,
+            failed: None,
+        })
+    }
+
+    /// Changes the deadline of the calls to come.
+    pub fn set_deadline(&mut self, within: Duration) {
+        self.settings.call_within = within;
+    }
+
+    /// Numbers a call, refuses it on a spent group, and marks the group spent if it fails.
+    fn call<T>(
+        &mut self,
+        operation: Operation,
+        body: impl FnOnce(&Self, &Call) -> Result<T, CollectiveError>,
+    ) -> Result<T, CollectiveError> {
+        if self.settings.abort.is_aborted() {
+            return Err(CollectiveError::Aborted);
+        }
+        if let Some((operation, sequence)) = self.failed {
+            return Err(CollectiveError::Broken {
+                operation,
+                sequence,
+            });
+        }
+        self.sequence += 1;
+        let sequence = self.sequence;
+        let within = self.settings.call_within;
+        let stamp = Stamp {
+            operation,
+            generation: self.membership.generation,
+            sequence,
+        };
+        let call = Call {
+            stamp,
+            deadline: moment_after(within),
+            within,
+            abort: self.settings.abort.clone(),
+        };
+        let outcome = body(self, &call);
+        if outcome.is_err() {
+            self.failed = Some((operation, sequence));
+        }
+        outcome
+    }
+
+    fn gather(&self, call: &Call, mine: &[u8]) -> Result<Vec<Vec<u8>>, CollectiveError> {
+        let Self {
+            membership: Membership { rank, .. },
+            peers,
+            settings,
+            ..
+        } = self;
+        let (bytes, limit) = (mine.len() as u64, settings.gather_limit);
+        if bytes > limit {
+            let Stamp {
+                operation,
+                sequence,
+                ..
+            } = call.stamp;
+            return Err(CollectiveError::TooLong {
+                rank: *rank,
+                operation,
+                sequence,
+                bytes,
+                limit,
+            });
+        }
+        let mut messages = vec![Vec::new(); peers.len()];
+        let dealing = |(peer, into)| Dealing {
+            peer,
+            outgoing: Outgoing::Bytes(mine),
+            incoming: Incoming::Bytes { limit, into },
+        };
+        call.exchange(peers.iter().zip(&mut messages).map(dealing).collect())?;
+        messages.insert(*rank, mine.to_vec());
+        Ok(messages)
+    }
+}
+
+impl ProcessGroup for TcpGroup {
+    fn rank(&self) -> usize {
+        self.membership.rank
+    }
+
+    fn world_size(&self) -> usize {
+        self.membership.world_size()
+    }
+
+    fn all_gather(&mut self, mine: &[u8]) -> Result<Vec<Vec<u8>>, CollectiveError> {
+        self.call(Operation::AllGather, |group, call| group.gather(call, mine))
+    }
+
+    fn all_reduce(&mut self, sums: SlotSums) -> Result<Vec<f32>, CollectiveError> {
+        self.call(Operation::ReduceOffer, |group, call| {
+            let Self {
+                membership,
+                peers,
+                settings,
+                ..
+            } = group;
+            let parts = sums.into_parts(membership.tree(), &membership.slots[membership.rank])?;
+            Reduction {
+                peers,
+                membership,
+                call,
+                element_limit: settings.element_limit,
+            }
+            .run(parts)
+        })
+    }
+
+    fn abort_handle(&self) -> AbortHandle {
+        self.settings.abort.clone()
+    }
+}

@@ -1,0 +1,189 @@
+//! Forms the full mesh of one generation: every rank accepts the higher ranks and dials the lower ones.
+//!
+//! Owns retries while dialling; the words are `handshake.rs`'s, the accepting half is `gate.rs`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::gate;
+use super::handshake::{ANSWER, Identity, Word};
+use super::watch::{Watch, moment_after};
+use super::wire::{Fault, Wire, prepare};
+use crate::{AbortHandle, CollectiveError, Membership, Refusal};
+
+/// The pause before a peer that did not answer is dialled again.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The longest wait for one connection to open, so that a lost packet or an abort costs no more.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A rank of the same generation and the connection to it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) rank: usize,
+    pub(super) address: SocketAddr,
+    pub(super) stream: Arc<TcpStream>,
+}
+
+/// Connects to every other rank; the peers come in rank order.
+pub(super) fn form(
+    listener: &TcpListener,
+    membership: &Membership,
+    within: Duration,
+    abort: &AbortHandle,
+) -> Result<Vec<Peer>, CollectiveError> {
+    let watch = Watch::new(abort, moment_after(within));
+    let mesh = Mesh {
+        membership,
+        me: Identity::of(membership),
+        within,
+        watch,
+        streams: Mutex::default(),
+    };
+    thread::scope(|scope| {
+        for rank in 0..membership.rank {
+            mesh.watch.spawn(scope, format!("dial rank {rank}"), {
+                let mesh = &mesh;
+                move || mesh.dial(rank)
+            });
+        }
+        mesh.accept(listener);
+    });
+    mesh.into_peers()
+}
+
+struct Mesh<'a> {
+    membership: &'a Membership,
+    me: Identity,
+    within: Duration,
+    watch: Watch,
+    streams: Mutex<BTreeMap<usize, TcpStream>>,
+}
+
+/// Why one attempt to dial did not lead to a peer.
+enum Setback {
+    Refused(Refusal),
+    Io(io::Error),
+    /// It closed, or the watch ended the wait: no more to tell.
+    Silent,
+}
+
+impl From<Fault> for Setback {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Io(error) => Self::Io(error),
+            _ => Self::Silent,
+        }
+    }
+}
+
+impl Mesh<'_> {
+    fn accept(&self, listener: &TcpListener) {
+        match gate::accept(listener, &self.me, &self.watch) {
+            Ok(streams) => {
+                let awaited = self.me.rank + 1..self.me.world;
+                let absent = awaited.into_iter().find(|rank| !streams.contains_key(rank));
+                if let Some(rank) = absent {
+                    self.watch.fail(self.absent(rank, None));
+                }
+                self.lock().extend(streams);
+            }
+            Err(source) => self.watch.fail(CollectiveError::Listener { source }),
+        }
+    }
+
+    /// Dials until the peer takes this rank in, refuses it for good, or the watch ends the wait.
+    fn dial(&self, peer: usize) {
+        let mut last = Setback::Silent;
+        while self.watch.check().is_ok() {
+            match self.attempt(peer) {
+                Ok(stream) => {
+                    self.lock().insert(peer, stream);
+                    return;
+                }
+                Err(Setback::Refused(refusal)) if !matches!(refusal, Refusal::Early { .. }) => {
+                    return self.watch.fail(self.refused(peer, refusal));
+                }
+                Err(Setback::Silent) => {}
+                Err(setback) => last = setback,
+            }
+            thread::sleep(PAUSE.min(self.watch.remaining()));
+        }
+        self.watch.fail(match last {
+            Setback::Refused(refusal) => self.refused(peer, refusal),
+            Setback::Io(source) => self.absent(peer, Some(source)),
+            Setback::Silent => self.absent(peer, None),
+        });
+    }
+
+    fn attempt(&self, peer: usize) -> Result<TcpStream, Setback> {
+        let patience = PATIENCE
+            .min(self.watch.remaining())
+            .max(Duration::from_millis(1));
+        let address = &self.membership.addresses[peer];
+        let stream = TcpStream::connect_timeout(address, patience).map_err(Setback::Io)?;
+        prepare(&stream).map_err(Setback::Io)?;
+        let mut wire = Wire::new(&stream, &self.watch);
+        wire.write(&self.me.hello(peer))?;
+        let mut answer = [0; ANSWER];
+        wire.read(&mut answer)?;
+        match self.me.read_answer(&answer) {
+            Some(Word::Welcome) => wire.write(&self.me.answer(Word::Confirm))?,
+            Some(Word::Refuse(refusal)) => return Err(Setback::Refused(refusal)),
+            Some(Word::Confirm) | None => return Err(Setback::Silent),
+        }
+        Ok(stream)
+    }
+
+    fn absent(&self, peer: usize, source: Option<io::Error>) -> CollectiveError {
+        let Membership {
+            generation,
+            addresses,
+            ..
+        } = self.membership;
+        let (address, generation) = (addresses[peer], *generation);
+        CollectiveError::Absent {
+            peer,
+            address,
+            generation,
+            waited: self.within,
+            source,
+        }
+    }
+
+    fn refused(&self, peer: usize, refusal: Refusal) -> CollectiveError {
+        let Membership {
+            generation,
+            addresses,
+            ..
+        } = self.membership;
+        CollectiveError::Refused {
+            peer,
+            address: addresses[peer],
+            generation: *generation,
+            refusal,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, TcpStream>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_peers(self) -> Result<Vec<Peer>, CollectiveError> {
+        self.watch.outcome()?;
+        let streams = self
+            .streams
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let peer = |(rank, stream)| Peer {
+            rank,
+            address: self.membership.addresses[rank],
+            stream: Arc::new(stream),
+        };
+        Ok(streams.into_iter().map(peer).collect())
+    }
+}

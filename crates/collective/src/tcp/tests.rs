@@ -1,0 +1,87 @@
+//! Worlds of threads over real loopback sockets.
+
+mod bits;
+mod failures;
+mod joining;
+
+use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+
+/// Far above what anything here takes: reaching it is a failure.
+const LONG: Duration = Duration::from_secs(30);
+
+/// A world's listeners and memberships, one a rank.
+struct World {
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    dealing: Vec<Range<usize>>,
+    generation: u64,
+}
+
+impl World {
+    fn new(dealing: Vec<Range<usize>>) -> Self {
+        let bind = |_| TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let listeners: Vec<_> = (0..dealing.len()).map(bind).collect();
+        let addresses = listeners
+            .iter()
+            .map(|listener| listener.local_addr().unwrap())
+            .collect();
+        Self {
+            listeners,
+            addresses,
+            dealing,
+            generation: 5,
+        }
+    }
+
+    /// A world in which every rank holds one slot.
+    fn of(ranks: usize) -> Self {
+        Self::new((0..ranks).map(|rank| rank..rank + 1).collect())
+    }
+
+    fn membership(&self, rank: usize) -> Membership {
+        let (addresses, slots) = (self.addresses.clone(), self.dealing.clone());
+        Membership {
+            run: "run".to_owned(),
+            generation: self.generation,
+            rank,
+            addresses,
+            slots,
+        }
+    }
+
+    fn join(&self, rank: usize) -> TcpGroup {
+        TcpGroup::connect(&self.listeners[rank], &self.membership(rank), LONG).unwrap()
+    }
+
+    /// Joins all ranks, hands each its group in its own thread, and gives the answers in rank order.
+    fn run<T: Send>(&self, body: impl Fn(TcpGroup) -> T + Sync) -> Vec<T> {
+        thread::scope(|scope| {
+            let body = &body;
+            let start = |rank| scope.spawn(move || body(self.join(rank)));
+            let threads: Vec<_> = (0..self.dealing.len()).map(start).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        })
+    }
+
+    /// As [`run`](Self::run), and also gives the groups back, so that none closes before all have answered.
+    fn run_keeping<T: Send>(&self, body: impl Fn(&mut TcpGroup) -> T + Sync) -> Vec<T> {
+        let answers = self.run(|mut group| (body(&mut group), group));
+        answers.into_iter().map(|(answer, _group)| answer).collect()
+    }
+}
+
+/// Sums of gradients of one value each, for failures that happen before the values matter.
+fn flat_sums(group: &TcpGroup, elements: usize) -> SlotSums {
+    let slots = group.membership.slots[group.rank()].clone();
+    let mut sums = SlotSums::new(group.membership.tree(), slots.clone());
+    slots.for_each(|_| sums.push(vec![1.0; elements]));
+    sums
+}

@@ -1,0 +1,126 @@
+//! When to stop waiting: the deadline, an abort, or the first failure among the threads of one call.
+//!
+//! It touches no socket; `wire.rs` asks it between two slices of a wait.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use super::wire::Fault;
+use crate::{AbortHandle, CollectiveError};
+
+/// What all threads of one call look at, and where the first failure is kept.
+pub(super) struct Watch {
+    abort: AbortHandle,
+    deadline: Instant,
+    stopped: AtomicBool,
+    first: Mutex<Option<CollectiveError>>,
+}
+
+impl Watch {
+    pub(super) fn new(abort: &AbortHandle, deadline: Instant) -> Self {
+        Self {
+            abort: abort.clone(),
+            deadline,
+            stopped: AtomicBool::new(false),
+            first: Mutex::new(None),
+        }
+    }
+
+    /// Tells whether to go on.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        if self.is_stopped() {
+            Err(Fault::Stopped)
+        } else if Instant::now() >= self.deadline {
+            Err(Fault::TimedOut)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.abort.is_aborted() || self.stopped.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Keeps the first failure, which is the cause of the others, and stops the other threads.
+    pub(super) fn fail(&self, error: CollectiveError) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_stopped() {
+            *first = Some(error);
+        }
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// Says how it ended, after all threads have.
+    pub(super) fn outcome(self) -> Result<(), CollectiveError> {
+        if self.abort.is_aborted() {
+            return Err(CollectiveError::Aborted);
+        }
+        self.first
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map_or(Ok(()), Err)
+    }
+
+    /// Starts a named thread whose failure to start fails the call.
+    pub(super) fn spawn<'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        name: String,
+        body: impl FnOnce() + Send + 'scope,
+    ) {
+        if let Err(source) = thread::Builder::new().name(name).spawn_scoped(scope, body) {
+            self.fail(CollectiveError::Thread { source });
+        }
+    }
+}
+
+/// Gives the moment a duration from now; a duration too long for the clock means ten years.
+pub(super) fn moment_after(duration: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(duration)
+        .unwrap_or_else(|| now + Duration::from_secs(10 * 365 * 24 * 3600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(reason: &str) -> CollectiveError {
+        CollectiveError::Sums {
+            reason: reason.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_first_failure_is_kept_and_stops_the_others() {
+        let watch = Watch::new(&AbortHandle::new(), moment_after(Duration::MAX));
+        assert!(watch.check().is_ok());
+        watch.fail(failure("cause"));
+        watch.fail(failure("consequence"));
+        assert!(matches!(watch.check(), Err(Fault::Stopped)));
+        assert!(watch.outcome().unwrap_err().to_string().contains("cause"));
+    }
+
+    #[test]
+    fn an_abort_outranks_the_failures_it_causes() {
+        let abort = AbortHandle::new();
+        let watch = Watch::new(&abort, moment_after(Duration::MAX));
+        abort.abort();
+        watch.fail(failure("closed by the abort"));
+        assert!(matches!(watch.outcome(), Err(CollectiveError::Aborted)));
+    }
+
+    #[test]
+    fn a_passed_deadline_is_told() {
+        let watch = Watch::new(&AbortHandle::new(), Instant::now());
+        assert!(matches!(watch.check(), Err(Fault::TimedOut)));
+        assert_eq!(watch.remaining(), Duration::ZERO);
+        assert!(watch.outcome().is_ok());
+    }
+}

@@ -1,0 +1,120 @@
+//! One direction of one socket, moved in slices so that a deadline, an abort or a failure elsewhere ends the wait.
+//!
+//! It moves bytes and counts them; what they mean is `frame.rs`'s and `handshake.rs`'s matter.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::watch::Watch;
+
+/// The longest time a thread sits in the system before it looks at the watch again.
+const SLICE: Duration = Duration::from_millis(5);
+
+/// Why bytes stopped moving.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Closed,
+    TimedOut,
+    /// The call was aborted or has failed elsewhere: this thread has nothing to tell.
+    Stopped,
+    Io(io::Error),
+    Mismatch {
+        what: &'static str,
+        expected: u64,
+        found: u64,
+    },
+    TooLong {
+        bytes: u64,
+        limit: u64,
+    },
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::NotConnected
+            | ErrorKind::UnexpectedEof => Self::Closed,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Sets a connection up for [`Wire`]: no delay for small frames, waits in slices.
+pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SLICE))?;
+    stream.set_write_timeout(Some(SLICE))
+}
+
+/// A prepared connection under a watch.
+pub(super) struct Wire<'a> {
+    stream: &'a TcpStream,
+    watch: &'a Watch,
+    moved: u64,
+}
+
+impl<'a> Wire<'a> {
+    pub(super) fn new(stream: &'a TcpStream, watch: &'a Watch) -> Self {
+        Self {
+            stream,
+            watch,
+            moved: 0,
+        }
+    }
+
+    /// Counts the bytes moved so far.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Fills `into`.
+    pub(super) fn read(&mut self, into: &mut [u8]) -> Result<(), Fault> {
+        let mut filled = 0;
+        while filled < into.len() {
+            self.watch.check()?;
+            let outcome = self.stream.read(&mut into[filled..]);
+            filled += self.account(outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Sends all of `bytes`.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            self.watch.check()?;
+            let outcome = self.stream.write(&bytes[sent..]);
+            sent += self.account(outcome)?;
+        }
+        Ok(())
+    }
+
+    fn account(&mut self, outcome: io::Result<usize>) -> Result<usize, Fault> {
+        let fault = match outcome {
+            Ok(0) => Fault::Closed,
+            Ok(bytes) => {
+                self.moved += bytes as u64;
+                return Ok(bytes);
+            }
+            Err(error) if is_slice_over(&error) => return Ok(0),
+            Err(error) => Fault::from(error),
+        };
+        Err(if self.watch.is_stopped() {
+            Fault::Stopped
+        } else {
+            fault
+        })
+    }
+}
+
+fn is_slice_over(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
+}
