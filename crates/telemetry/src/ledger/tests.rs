@@ -1,0 +1,165 @@
+//! Time moves only when a test says so.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::info_span;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry;
+
+use super::*;
+use crate::phases::{BACKWARD, CHECKPOINT, FORWARD, GATHER, LOAD, REDUCE};
+
+/// A ledger and the hand that moves its clock.
+fn ledger() -> (PhaseLedger, impl Fn(u64) + Clone + Send) {
+    let now = Arc::new(AtomicU64::new(1000));
+    let reading = Arc::clone(&now);
+    let ledger =
+        PhaseLedger::with_clock(move || Duration::from_secs(reading.load(Ordering::SeqCst)));
+    (ledger, move |seconds| {
+        now.fetch_add(seconds, Ordering::SeqCst);
+    })
+}
+
+fn watched<T>(ledger: &PhaseLedger, body: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(registry().with(ledger.clone()), body)
+}
+
+#[test]
+fn each_phase_gets_its_own_time_and_the_rest_goes_to_none() {
+    let (ledger, pass) = ledger();
+    watched(&ledger, || {
+        for (seconds, span) in (1..).zip([info_span!(LOAD), info_span!(FORWARD), info_span!(LOAD)])
+        {
+            pass(100);
+            span.in_scope(|| pass(seconds));
+        }
+        pass(100);
+    });
+    assert_eq!(
+        ledger.take(),
+        Phases {
+            load: 4.0,
+            forward: 2.0,
+            ..Phases::default()
+        }
+    );
+}
+
+#[test]
+fn nested_time_counts_to_the_innermost_phase_only() {
+    let (ledger, pass) = ledger();
+    watched(&ledger, || {
+        let backward = info_span!(BACKWARD).entered();
+        pass(1);
+        info_span!("layer").in_scope(|| {
+            pass(2);
+            info_span!(REDUCE).in_scope(|| pass(4));
+            pass(8);
+        });
+        info_span!(BACKWARD).in_scope(|| pass(16));
+        drop(backward);
+    });
+    let phases = ledger.take();
+    assert_eq!(
+        phases,
+        Phases {
+            backward: 27.0,
+            reduce: 4.0,
+            ..Phases::default()
+        }
+    );
+    assert_eq!(phases.total(), 31.0);
+}
+
+#[test]
+fn taking_starts_anew_and_cuts_the_phase_that_is_running() {
+    let (ledger, pass) = ledger();
+    watched(&ledger, || {
+        let gather = info_span!(GATHER).entered();
+        pass(3);
+        assert_eq!(ledger.take().gather, 3.0);
+        pass(5);
+        drop(gather);
+        pass(7);
+    });
+    assert_eq!(
+        ledger.take(),
+        Phases {
+            gather: 5.0,
+            ..Phases::default()
+        }
+    );
+    assert_eq!(ledger.take(), Phases::default());
+}
+
+#[test]
+fn threads_do_not_mix() {
+    let (ledger, pass) = ledger();
+    watched(&ledger, || {
+        let load = info_span!(LOAD).entered();
+        pass(1);
+        let (other, forward) = (ledger.clone(), pass.clone());
+        let theirs = thread::spawn(move || {
+            watched(&other, || info_span!(FORWARD).in_scope(|| forward(2)));
+            other.take()
+        });
+        assert_eq!(
+            theirs.join().unwrap(),
+            Phases {
+                forward: 2.0,
+                ..Phases::default()
+            }
+        );
+        drop(load);
+    });
+    assert_eq!(
+        ledger.take(),
+        Phases {
+            load: 3.0,
+            ..Phases::default()
+        }
+    );
+    assert!(ledger.lock().is_empty());
+}
+
+#[test]
+fn an_open_span_counts_only_while_it_is_entered() {
+    let (ledger, pass) = ledger();
+    watched(&ledger, || {
+        let checkpoint = info_span!(CHECKPOINT);
+        pass(1);
+        checkpoint.in_scope(|| pass(2));
+        pass(4);
+        checkpoint.in_scope(|| pass(8));
+    });
+    assert_eq!(
+        ledger.take(),
+        Phases {
+            checkpoint: 10.0,
+            ..Phases::default()
+        }
+    );
+}
+
+#[test]
+fn spans_left_in_another_order_are_told_apart() {
+    let (ledger, pass) = ledger();
+    watched(&ledger, || {
+        let forward = info_span!(FORWARD).entered();
+        pass(1);
+        let gather = info_span!(GATHER).entered();
+        pass(2);
+        drop(forward);
+        pass(4);
+        drop(gather);
+        pass(8);
+    });
+    assert_eq!(
+        ledger.take(),
+        Phases {
+            forward: 1.0,
+            gather: 6.0,
+            ..Phases::default()
+        }
+    );
+}
