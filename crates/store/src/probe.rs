@@ -1,7 +1,7 @@
 //! The check of a store before a run leans on it: reachable, writable, honours create-if-absent.
 //! Owns the probe object, which is gone when the probe returns.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use bytes::Bytes;
 
@@ -50,12 +50,10 @@ impl Location {
     }
 }
 
-/// Unlike any other probe's: by process, and by time across hosts and restarts.
+/// Unlike any other probe's, on this host or another; nothing that is kept depends on it.
 fn probe_name() -> String {
-    let nanos = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_nanos());
-    format!(".probe-{}-{nanos}", std::process::id())
+    let random = RandomState::new().build_hasher().finish();
+    format!(".probe-{}-{random:016x}", std::process::id())
 }
 
 #[cfg(test)]
