@@ -1,0 +1,317 @@
+//! Owns the Parquet layout of a shard and the writing of one: a row group a case, a row a coronal slice.
+//!
+//! A page of voxels holds one slice, so that a reader fetches single slices. Encoding a case is separate from
+//! appending it, so that cases are encoded in parallel and lie in the file in their order. Reading is `pages`' work.
+
+use std::sync::Arc;
+
+use arrow_array::types::{Float16Type, Float32Type, Float64Type, UInt8Type};
+use arrow_array::{
+    ArrayRef, ArrowPrimitiveType, FixedSizeBinaryArray, FixedSizeListArray, Float32Array,
+    PrimitiveArray, RecordBatch, StringArray, UInt32Array,
+};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use half::f16;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+
+use crate::case::PreparedCase;
+use crate::manifest::{CaseDigest, ManifestCase, ValueRange};
+use crate::source::CaseSource;
+use crate::volume::affine;
+
+/// Name of the values inside a fixed-size list.
+const ELEMENT: &str = "element";
+/// The columns that hold one value a voxel.
+pub(crate) const VOXEL_COLUMNS: [&str; 3] = ["pet", "ct", "label"];
+
+/// Encodes cases and gathers them into the bytes of one shard.
+pub(crate) struct ShardWriter {
+    file: SerializedFileWriter<Vec<u8>>,
+    encoder: CaseEncoder,
+    shard: u32,
+    row_groups: u32,
+}
+
+/// Turns cases into row groups; shared by the threads that encode one shard.
+pub(crate) struct CaseEncoder {
+    schema: SchemaRef,
+    factory: ArrowRowGroupWriterFactory,
+    labels: bool,
+}
+
+/// Holds one compressed case that has no place in a shard yet.
+pub(crate) struct EncodedCase {
+    columns: Vec<ArrowColumnChunk>,
+    entry: ManifestCase,
+}
+
+impl ShardWriter {
+    /// Starts shard number `shard`; `labels` says whether the data set has a label column.
+    pub(crate) fn new(shard: u32, grid: [usize; 3], labels: bool) -> Result<Self, ParquetError> {
+        let schema = schema(grid, labels)?;
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties()?))?;
+        let (file, factory) = writer.into_serialized_writer()?;
+        Ok(Self {
+            file,
+            encoder: CaseEncoder {
+                schema,
+                factory,
+                labels,
+            },
+            shard,
+            row_groups: 0,
+        })
+    }
+
+    /// Returns the encoder of this shard's cases.
+    pub(crate) fn encoder(&self) -> &CaseEncoder {
+        &self.encoder
+    }
+
+    /// Appends a case and returns its manifest entry.
+    pub(crate) fn append(&mut self, case: EncodedCase) -> Result<ManifestCase, ParquetError> {
+        let mut row_group = self.file.next_row_group()?;
+        for column in case.columns {
+            column.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+        let entry = ManifestCase {
+            shard: self.shard,
+            row_group: self.row_groups,
+            ..case.entry
+        };
+        self.row_groups += 1;
+        Ok(entry)
+    }
+
+    /// Ends the shard and returns its bytes; none if it holds no case.
+    pub(crate) fn finish(self) -> Result<Option<Vec<u8>>, ParquetError> {
+        let bytes = self.file.into_inner()?;
+        Ok((self.row_groups > 0).then_some(bytes))
+    }
+}
+
+impl CaseEncoder {
+    /// Compresses one case.
+    pub(crate) fn encode(
+        &self,
+        source: &CaseSource,
+        case: PreparedCase,
+    ) -> Result<EncodedCase, ParquetError> {
+        let digests = slice_digests(&case);
+        let entry = manifest_entry(source, &case, &digests);
+        let batch = record_batch(&self.schema, self.labels, source, case, &digests)?;
+        let mut writers = self.factory.create_column_writers(0)?.into_iter();
+        let mut columns = Vec::new();
+        for (field, array) in self.schema.fields().iter().zip(batch.columns()) {
+            for leaf in compute_leaves(field, array)? {
+                let mut writer = writers
+                    .next()
+                    .ok_or_else(|| ParquetError::General("too few column writers".to_owned()))?;
+                writer.write(&leaf)?;
+                columns.push(writer.close()?);
+            }
+        }
+        Ok(EncodedCase { columns, entry })
+    }
+}
+
+/// Hashes the voxels of one slice, PET then CT, as little-endian bytes.
+pub(crate) fn slice_digest(pet: &[u8], ct: &[u8]) -> [u8; 32] {
+    *blake3::Hasher::new()
+        .update(pet)
+        .update(ct)
+        .finalize()
+        .as_bytes()
+}
+
+fn slice_digests(case: &PreparedCase) -> Vec<[u8; 32]> {
+    let bytes = |voxels: &[f16]| {
+        voxels
+            .iter()
+            .flat_map(|voxel| voxel.to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
+    let plane = case.grid[0] * case.grid[2];
+    let slices = case
+        .pet
+        .chunks_exact(plane)
+        .zip(case.ct.chunks_exact(plane));
+    slices
+        .map(|(pet, ct)| slice_digest(&bytes(pet), &bytes(ct)))
+        .collect()
+}
+
+fn manifest_entry(source: &CaseSource, case: &PreparedCase, slices: &[[u8; 32]]) -> ManifestCase {
+    let mut digest = CaseDigest::new(
+        &source.case_id,
+        case.grid,
+        &source.metadata,
+        &case.affine,
+        case.body,
+    );
+    for slice in slices {
+        digest.slice(slice);
+    }
+    digest.label(case.label.as_deref());
+    ManifestCase {
+        case_id: source.case_id.clone(),
+        shard: 0,
+        row_group: 0,
+        digest: digest.finish(),
+        body: case.body,
+        label: case.label.is_some(),
+        metadata: source.metadata.clone(),
+        affine: case.affine,
+        spacing: spacing(case),
+        source_spacing: case.source_spacing,
+        source_shape: case.source_shape,
+        source_axes: case.source_axes.clone(),
+        pet: value_range(&case.pet),
+        ct: value_range(&case.ct),
+    }
+}
+
+fn spacing(case: &PreparedCase) -> [f32; 3] {
+    affine::spacing(&case.affine).map(|size| size as f32)
+}
+
+fn value_range(voxels: &[f16]) -> ValueRange {
+    let (mut min, mut max, mut sum) = (f32::INFINITY, f32::NEG_INFINITY, 0.0);
+    for voxel in voxels.iter().map(|voxel| voxel.to_f32()) {
+        min = min.min(voxel);
+        max = max.max(voxel);
+        sum += f64::from(voxel);
+    }
+    ValueRange {
+        min,
+        max,
+        mean: (sum / voxels.len().max(1) as f64) as f32,
+    }
+}
+
+fn list(element: DataType, length: usize) -> Result<DataType, ParquetError> {
+    Ok(DataType::FixedSizeList(
+        Arc::new(Field::new(ELEMENT, element, false)),
+        i32::try_from(length)?,
+    ))
+}
+
+fn schema(grid: [usize; 3], labels: bool) -> Result<SchemaRef, ParquetError> {
+    let plane = grid[0] * grid[2];
+    let mut fields = vec![
+        Field::new("case_id", DataType::Utf8, false),
+        Field::new("slice", DataType::UInt32, false),
+        Field::new("pet", list(DataType::Float16, plane)?, false),
+        Field::new("ct", list(DataType::Float16, plane)?, false),
+    ];
+    if labels {
+        fields.push(Field::new("label", list(DataType::UInt8, plane)?, true));
+    }
+    fields.extend([
+        Field::new("digest", DataType::FixedSizeBinary(32), false),
+        Field::new("tracer", DataType::Utf8, true),
+        Field::new("age", DataType::Float32, true),
+        Field::new("sex", DataType::Utf8, true),
+        Field::new("diagnosis", DataType::Utf8, true),
+        Field::new("spacing", list(DataType::Float32, 3)?, false),
+        Field::new("origin", list(DataType::Float64, 3)?, false),
+        Field::new("affine", list(DataType::Float64, 12)?, false),
+    ]);
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+fn properties() -> Result<WriterProperties, ParquetError> {
+    // A write batch is cut at the next row, so that one of 1 value is a whole slice in a voxel column.
+    let mut properties = WriterProperties::builder()
+        .set_created_by("fratmae".to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_write_batch_size(1);
+    for column in VOXEL_COLUMNS {
+        let path = ColumnPath::from(vec![
+            column.to_owned(),
+            "list".to_owned(),
+            ELEMENT.to_owned(),
+        ]);
+        properties = properties
+            .set_column_data_page_row_count_limit(path.clone(), 1)
+            .set_column_statistics_enabled(path, EnabledStatistics::None);
+    }
+    Ok(properties.build())
+}
+
+/// Wraps values into a column of fixed-size lists.
+fn lists<T: ArrowPrimitiveType>(
+    values: Vec<T::Native>,
+    length: usize,
+) -> Result<ArrayRef, ArrowError>
+where
+    PrimitiveArray<T>: From<Vec<T::Native>>,
+{
+    let field = Arc::new(Field::new(ELEMENT, T::DATA_TYPE, false));
+    let length = i32::try_from(length)
+        .map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?;
+    let values = Arc::new(PrimitiveArray::<T>::from(values));
+    Ok(Arc::new(FixedSizeListArray::try_new(
+        field, length, values, None,
+    )?))
+}
+
+fn label_column(label: Option<Vec<u8>>, plane: usize, rows: usize) -> Result<ArrayRef, ArrowError> {
+    let Some(label) = label else {
+        let field = Arc::new(Field::new(ELEMENT, DataType::UInt8, false));
+        let length = i32::try_from(plane)
+            .map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?;
+        return Ok(Arc::new(FixedSizeListArray::new_null(field, length, rows)));
+    };
+    lists::<UInt8Type>(label, plane)
+}
+
+fn record_batch(
+    schema: &SchemaRef,
+    labels: bool,
+    source: &CaseSource,
+    case: PreparedCase,
+    digests: &[[u8; 32]],
+) -> Result<RecordBatch, ArrowError> {
+    let [side_r, rows, side_s] = case.grid;
+    let plane = side_r * side_s;
+    let text = |value: Option<&str>| -> ArrayRef {
+        Arc::new((0..rows).map(|_| value).collect::<StringArray>())
+    };
+    let metadata = &source.metadata;
+    let origin: Vec<f64> = case.affine.iter().map(|row| row[3]).collect();
+    let affine: Vec<f64> = case.affine.iter().flatten().copied().collect();
+    let mut columns: Vec<ArrayRef> = vec![
+        text(Some(&source.case_id)),
+        Arc::new(UInt32Array::from_iter_values(0..rows as u32)),
+    ];
+    let spacing = lists::<Float32Type>(spacing(&case).repeat(rows), 3)?;
+    columns.push(lists::<Float16Type>(case.pet, plane)?);
+    columns.push(lists::<Float16Type>(case.ct, plane)?);
+    if labels {
+        columns.push(label_column(case.label, plane, rows)?);
+    }
+    columns.extend([
+        Arc::new(FixedSizeBinaryArray::try_from_iter(digests.iter())?) as ArrayRef,
+        text(metadata.tracer.as_deref()),
+        Arc::new((0..rows).map(|_| metadata.age).collect::<Float32Array>()),
+        text(metadata.sex.as_deref()),
+        text(metadata.diagnosis.as_deref()),
+        spacing,
+        lists::<Float64Type>(origin.repeat(rows), 3)?,
+        lists::<Float64Type>(affine.repeat(rows), 12)?,
+    ]);
+    RecordBatch::try_new(Arc::clone(schema), columns)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
