@@ -1,0 +1,266 @@
+//! Owns the way from a shard's footer to the raw bytes of single slices: which ranges to fetch, and how to unpack them.
+//!
+//! It goes below Arrow on purpose. A page of voxels is one slice, stored plain, so its unpacked bytes are the voxels;
+//! building Arrow lists of two million values to take them apart again costs many times what unpacking costs. It reads
+//! no object itself and checks no digest; it believes nothing that the bytes say about their size.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, buf::Reader};
+use parquet::basic::{Encoding, Type};
+use parquet::column::page::{Page, PageReader};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::serialized_reader::SerializedPageReader;
+
+fn fault(reason: impl Into<String>) -> ParquetError {
+    ParquetError::General(reason.into())
+}
+
+/// Locates the pages of one column of one row group.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    chunk: ColumnChunkMetaData,
+    pages: Vec<PageLocation>,
+    row_bytes: usize,
+    rows: usize,
+}
+
+impl Column {
+    /// Finds a column of fixed-size values: `per_row` values of `value_bytes` bytes in each of `rows` rows.
+    pub(crate) fn find(
+        footer: &ParquetMetaData,
+        row_group: usize,
+        name: &str,
+        rows: usize,
+        per_row: usize,
+        value_bytes: usize,
+    ) -> Result<Self> {
+        let group = footer
+            .row_groups()
+            .get(row_group)
+            .ok_or_else(|| fault(format!("it has no row group {row_group}")))?;
+        if group.num_rows() != rows as i64 {
+            return Err(fault(format!(
+                "row group {row_group} has {} rows, not {rows}",
+                group.num_rows()
+            )));
+        }
+        let is_named = |column: &ColumnChunkMetaData| {
+            column
+                .column_path()
+                .parts()
+                .first()
+                .is_some_and(|part| part == name)
+        };
+        let place = group
+            .columns()
+            .iter()
+            .position(is_named)
+            .ok_or_else(|| fault(format!("it has no column {name}")))?;
+        let chunk = group.column(place).clone();
+        let index = footer.page_index_for_row_group(row_group);
+        let index = index
+            .offset_index(place)
+            .ok_or_else(|| fault(format!("column {name} has no offset index")))?;
+        if width(&chunk) != Some(value_bytes) {
+            return Err(fault(format!(
+                "the values of column {name} are not {value_bytes} bytes wide"
+            )));
+        }
+        // The library takes signs on trust and would panic on a negative place.
+        if chunk.data_page_offset() < 0
+            || chunk.compressed_size() < 0
+            || chunk.dictionary_page_offset().is_some()
+        {
+            return Err(fault(format!(
+                "column {name} is not laid out as plain pages"
+            )));
+        }
+        Ok(Self {
+            pages: index.page_locations().clone(),
+            chunk,
+            row_bytes: per_row * value_bytes,
+            rows,
+        })
+    }
+
+    /// Returns the numbers of the pages that hold the rows, which must ascend.
+    ///
+    /// A page holds either one row, as in voxel columns, or all of them.
+    fn wanted(&self, rows: &[u32]) -> Result<Vec<usize>> {
+        let in_reach = rows.last().is_none_or(|&row| (row as usize) < self.rows);
+        if !in_reach || !rows.is_sorted_by(|one, next| one < next) {
+            return Err(fault(format!(
+                "slices {rows:?} are not ascending numbers below {}",
+                self.rows
+            )));
+        }
+        if self.is_one_page() {
+            return Ok(vec![0]);
+        }
+        let in_rows = self
+            .pages
+            .iter()
+            .enumerate()
+            .all(|(row, page)| page.first_row_index == row as i64);
+        if !in_rows || self.pages.len() != self.rows {
+            return Err(fault("its pages are not cut by slices"));
+        }
+        Ok(rows.iter().map(|&row| row as usize).collect())
+    }
+
+    /// Returns the ranges of the file that hold the rows.
+    pub(crate) fn ranges(&self, rows: &[u32]) -> Result<Vec<Range<u64>>> {
+        let (start, length) = self.chunk.byte_range();
+        let range = |page: usize| {
+            let page = &self.pages[page];
+            let first = u64::try_from(page.offset).ok()?;
+            let last = first.checked_add(u64::try_from(page.compressed_page_size).ok()?)?;
+            (start <= first && last - start <= length).then_some(first..last)
+        };
+        let wanted = self.wanted(rows)?;
+        wanted
+            .into_iter()
+            .map(|page| range(page).ok_or_else(|| fault("a page lies outside its column")))
+            .collect()
+    }
+
+    /// Unpacks pages out of the fetched ranges and joins the values of the rows.
+    ///
+    /// # Errors
+    /// The first page that cannot be unpacked, with its number.
+    pub(crate) fn unpack(
+        &self,
+        fetched: Fetched,
+        rows: &[u32],
+    ) -> std::result::Result<Vec<u8>, (usize, ParquetError)> {
+        let first = rows.first().map_or(0, |&row| row as usize);
+        let wanted = self.wanted(rows).map_err(|error| (first, error))?;
+        let pages = SerializedPageReader::new(
+            Arc::new(fetched),
+            &self.chunk,
+            self.rows,
+            Some(self.pages.clone()),
+        );
+        let mut pages = pages.map_err(|error| (first, error))?;
+        let mut values = Vec::with_capacity(rows.len() * self.row_bytes);
+        let mut next = 0;
+        for page in wanted {
+            for _ in next..page {
+                pages.skip_next_page().map_err(|error| (page, error))?;
+            }
+            next = page + 1;
+            let unpacked = pages
+                .get_next_page()
+                .and_then(|page| page.ok_or_else(|| fault("a page is missing")));
+            let unpacked = unpacked.map_err(|error| (page, error))?;
+            let unpacked = self.values(&unpacked).map_err(|error| (page, error))?;
+            if self.is_one_page() {
+                let row_values =
+                    |&row: &u32| &unpacked[row as usize * self.row_bytes..][..self.row_bytes];
+                rows.iter()
+                    .for_each(|row| values.extend_from_slice(row_values(row)));
+            } else {
+                values.extend_from_slice(unpacked);
+            }
+        }
+        Ok(values)
+    }
+
+    fn is_one_page(&self) -> bool {
+        self.pages.len() == 1
+    }
+
+    /// Cuts the values out of a page: they follow the levels, and nothing follows them.
+    fn values<'page>(&self, page: &'page Page) -> Result<&'page [u8]> {
+        let Page::DataPage {
+            buf,
+            encoding: Encoding::PLAIN,
+            ..
+        } = page
+        else {
+            return Err(fault("a page is not stored plain"));
+        };
+        let length = if self.is_one_page() {
+            self.rows * self.row_bytes
+        } else {
+            self.row_bytes
+        };
+        let descr = self.chunk.column_descr();
+        let mut values = &buf[..];
+        for depth in [descr.max_rep_level(), descr.max_def_level()] {
+            if depth > 0 {
+                let (size, rest) = values
+                    .split_first_chunk()
+                    .ok_or_else(|| fault("a page ends in its levels"))?;
+                values = rest
+                    .get(u32::from_le_bytes(*size) as usize..)
+                    .ok_or_else(|| fault("a page ends in its levels"))?;
+            }
+        }
+        if values.len() != length {
+            return Err(fault(format!(
+                "a page holds {} bytes of values, not {length}",
+                values.len()
+            )));
+        }
+        Ok(values)
+    }
+}
+
+/// Returns how many bytes a value takes on its page.
+fn width(chunk: &ColumnChunkMetaData) -> Option<usize> {
+    match chunk.column_type() {
+        Type::FIXED_LEN_BYTE_ARRAY => usize::try_from(chunk.column_descr().type_length()).ok(),
+        Type::INT32 => Some(4),
+        _ => None,
+    }
+}
+
+/// Holds the fetched ranges of a file, and stands in for the file.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    parts: Vec<(u64, Bytes)>,
+}
+
+impl Fetched {
+    /// Pairs ranges, ascending, with what was found there.
+    pub(crate) fn new(ranges: &[Range<u64>], bytes: impl IntoIterator<Item = Bytes>) -> Self {
+        Self {
+            parts: ranges.iter().map(|range| range.start).zip(bytes).collect(),
+        }
+    }
+}
+
+impl Length for Fetched {
+    fn len(&self) -> u64 {
+        self.parts
+            .last()
+            .map_or(0, |(start, bytes)| start.saturating_add(bytes.len() as u64))
+    }
+}
+
+impl ChunkReader for Fetched {
+    type T = Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T> {
+        let part = self.parts.binary_search_by_key(&start, |(start, _)| *start);
+        let part = part.map_err(|_| fault(format!("nothing was fetched at byte {start}")))?;
+        Ok(self.parts[part].1.clone().reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        let bytes = self.get_read(start)?.into_inner();
+        if bytes.len() < length {
+            return Err(fault(format!(
+                "{} bytes instead of {length} were found at byte {start}",
+                bytes.len()
+            )));
+        }
+        Ok(bytes.slice(..length))
+    }
+}

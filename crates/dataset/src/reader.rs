@@ -1,0 +1,326 @@
+//! Owns the open data set: its manifest, the footers of its shards, and ranged reads of single slices.
+//!
+//! A footer is read once and kept. Every slice that leaves here was checked against its digest. Which slices make a
+//! stack, and how their values are windowed, is decided elsewhere.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fratmae_store::Location;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
+use half::f16;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::async_reader::MetadataFetch;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use tokio::sync::OnceCell;
+
+use crate::DataSetError;
+use crate::manifest::{MANIFEST_NAME, Manifest, ManifestCase, shard_name};
+use crate::pages::{Column, Fetched};
+use crate::shard::slice_digest;
+
+/// Bytes fetched from the end of a shard in the hope that its footer is in them.
+const FOOTER_GUESS: usize = 256 * 1024;
+
+/// An open data set; opening reads the manifest only.
+#[derive(Debug)]
+pub struct DataSet {
+    /// Where it lies.
+    pub location: Location,
+    /// What it holds.
+    pub manifest: Manifest,
+    footers: BTreeMap<u32, OnceCell<Arc<ParquetMetaData>>>,
+}
+
+/// Holds slices of one case as they were prepared, each (R, S) row-major, one after the other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slices {
+    /// SUV.
+    pub pet: Vec<f16>,
+    /// Hounsfield units.
+    pub ct: Vec<f16>,
+}
+
+/// Holds slices as they came off the store: compressed, and not checked yet.
+pub(crate) struct Packed {
+    case: String,
+    shard: String,
+    rows: Vec<u32>,
+    plane: usize,
+    pet: (Column, Fetched),
+    ct: (Column, Fetched),
+    digest: (Column, Fetched),
+}
+
+/// Holds checked slices as little-endian bytes, with their digests.
+pub(crate) struct Unpacked {
+    pub(crate) pet: Vec<u8>,
+    pub(crate) ct: Vec<u8>,
+    pub(crate) digests: Vec<[u8; 32]>,
+}
+
+impl DataSet {
+    /// Opens the data set prepared at a location.
+    ///
+    /// # Errors
+    /// [`DataSetError::Manifest`] where there is none or a damaged one, [`DataSetError::Empty`],
+    /// [`DataSetError::LayoutVersion`], and [`DataSetError::Store`] where the store fails.
+    pub async fn open(location: &Location) -> Result<Self, DataSetError> {
+        let url = location.url();
+        let bytes = location.get_if_present(MANIFEST_NAME).await?.ok_or_else(|| DataSetError::Manifest {
+            url: url.to_owned(),
+            reason: format!("{MANIFEST_NAME} is missing; check the address, or run `fratmae prepare` to its end"),
+        })?;
+        let manifest = Manifest::parse(&bytes, url)?;
+        let footers = manifest
+            .cases
+            .iter()
+            .map(|case| (case.shard, OnceCell::new()))
+            .collect();
+        Ok(Self {
+            location: location.clone(),
+            manifest,
+            footers,
+        })
+    }
+
+    /// Reads slices of one case; only their pages are fetched.
+    ///
+    /// # Errors
+    /// [`DataSetError::DigestMismatch`] for a damaged slice, [`DataSetError::Parquet`] for a damaged shard or slices
+    /// that do not ascend within the grid, [`DataSetError::Io`] where the store fails.
+    pub async fn read_slices(&self, case: u32, rows: &[u32]) -> Result<Slices, DataSetError> {
+        let packed = self.fetch(case, rows).await?;
+        unblocked(move || {
+            let unpacked = packed.unpack()?;
+            Ok(Slices {
+                pet: voxels(&unpacked.pet),
+                ct: voxels(&unpacked.ct),
+            })
+        })
+        .await
+    }
+
+    /// Fetches slices of one case and leaves the work on them to the caller.
+    pub(crate) async fn fetch(&self, case: u32, rows: &[u32]) -> Result<Packed, DataSetError> {
+        let entry = self.entry(case)?;
+        let [side_r, _, side_s] = self.manifest.grid;
+        let plane = side_r * side_s;
+        let (pet, ct, digest) = futures::try_join!(
+            self.fetch_column(entry, rows, ("pet", plane, 2)),
+            self.fetch_column(entry, rows, ("ct", plane, 2)),
+            self.fetch_column(entry, rows, ("digest", 1, 32)),
+        )?;
+        let (case, shard) = (entry.case_id.clone(), shard_name(entry.shard));
+        Ok(Packed {
+            case,
+            shard,
+            rows: rows.to_vec(),
+            plane,
+            pet,
+            ct,
+            digest,
+        })
+    }
+
+    /// Reads the whole label of a case that has one.
+    pub(crate) async fn fetch_label(&self, case: u32) -> Result<Vec<u8>, DataSetError> {
+        let entry = self.entry(case)?;
+        let [side_r, rows, side_s] = self.manifest.grid;
+        let rows: Vec<u32> = (0..rows as u32).collect();
+        let (column, fetched) = self
+            .fetch_column(entry, &rows, ("label", side_r * side_s, 4))
+            .await?;
+        let (case, shard) = (entry.case_id.clone(), shard_name(entry.shard));
+        unblocked(move || {
+            // Parquet has no 8-bit integers: a label is stored as 32 bits, of which the first byte counts.
+            let words = column
+                .unpack(fetched, &rows)
+                .map_err(|(slice, error)| damaged(&case, &shard, slice as u32, &error))?;
+            Ok(words.chunks_exact(4).map(|word| word[0]).collect())
+        })
+        .await
+    }
+
+    fn entry(&self, case: u32) -> Result<&ManifestCase, DataSetError> {
+        self.manifest
+            .cases
+            .get(case as usize)
+            .ok_or_else(|| DataSetError::Manifest {
+                url: self.location.url().to_owned(),
+                reason: format!(
+                    "case {case} was asked for, and it lists {} cases",
+                    self.manifest.cases.len()
+                ),
+            })
+    }
+
+    /// Fetches the rows of one column, given as (name, values a row, bytes a value).
+    async fn fetch_column(
+        &self,
+        entry: &ManifestCase,
+        rows: &[u32],
+        (name, per_row, value_bytes): (&str, usize, usize),
+    ) -> Result<(Column, Fetched), DataSetError> {
+        let shard = shard_name(entry.shard);
+        let footer = self.footer(entry.shard).await?;
+        let broken = |source| DataSetError::Parquet {
+            action: "use",
+            shard: shard.clone(),
+            source,
+        };
+        let slices = self.manifest.grid[1];
+        let column = Column::find(
+            &footer,
+            entry.row_group as usize,
+            name,
+            slices,
+            per_row,
+            value_bytes,
+        )
+        .map_err(broken)?;
+        let ranges = column.ranges(rows).map_err(broken)?;
+        let bytes = self
+            .location
+            .object_store()
+            .get_ranges(&self.location.path(&shard), &ranges)
+            .await;
+        let bytes = bytes.map_err(|error| self.unread(&shard, error))?;
+        let fetched = Fetched::new(&ranges, bytes);
+        Ok((column, fetched))
+    }
+
+    /// Returns the footer of a shard with its offset index, reading it the first time.
+    async fn footer(&self, shard: u32) -> Result<Arc<ParquetMetaData>, DataSetError> {
+        let name = shard_name(shard);
+        match self.footers.get(&shard) {
+            Some(cell) => cell
+                .get_or_try_init(|| self.load_footer(&name))
+                .await
+                .cloned(),
+            None => self.load_footer(&name).await,
+        }
+    }
+
+    async fn load_footer(&self, shard: &str) -> Result<Arc<ParquetMetaData>, DataSetError> {
+        let (store, path) = (self.location.object_store(), self.location.path(shard));
+        let size = store
+            .head(&path)
+            .await
+            .map_err(|error| self.unread(shard, error))?
+            .size;
+        let footer = ParquetMetaDataReader::new()
+            .with_column_index_policy(PageIndexPolicy::Skip)
+            .with_offset_index_policy(PageIndexPolicy::Required)
+            .with_prefetch_hint(Some(FOOTER_GUESS))
+            .load_and_finish(Object { store, path: &path }, size)
+            .await;
+        let footer = footer.map(Arc::new);
+        footer.map_err(|source| DataSetError::Parquet {
+            action: "read the footer of",
+            shard: shard.to_owned(),
+            source,
+        })
+    }
+
+    fn unread(&self, shard: &str, error: object_store::Error) -> DataSetError {
+        DataSetError::Io {
+            action: "read",
+            path: PathBuf::from(self.location.url_of(shard)),
+            source: error.into(),
+        }
+    }
+}
+
+/// Fetches the footer of one object.
+struct Object<'shard> {
+    store: &'shard Arc<dyn ObjectStore>,
+    path: &'shard Path,
+}
+
+impl MetadataFetch for Object<'_> {
+    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        self.store
+            .get_range(self.path, range)
+            .map_err(ParquetError::from)
+            .boxed()
+    }
+}
+
+impl Packed {
+    /// Decompresses the slices and checks each against its digest. Takes milliseconds: not for a runtime's own thread.
+    pub(crate) fn unpack(self) -> Result<Unpacked, DataSetError> {
+        let Self {
+            case,
+            shard,
+            rows,
+            plane,
+            pet,
+            ct,
+            digest,
+        } = self;
+        let unpack = |(column, fetched): (Column, Fetched)| {
+            column
+                .unpack(fetched, &rows)
+                .map_err(|(slice, error)| damaged(&case, &shard, slice as u32, &error))
+        };
+        let (pet, ct, stored) = (unpack(pet)?, unpack(ct)?, unpack(digest)?);
+        let slices = pet.chunks_exact(plane * 2).zip(ct.chunks_exact(plane * 2));
+        let digests: Vec<[u8; 32]> = slices.map(|(pet, ct)| slice_digest(pet, ct)).collect();
+        let mut pairs = rows
+            .iter()
+            .zip(digests.iter().zip(stored.as_chunks::<32>().0));
+        if let Some((&slice, _)) = pairs.find(|(_, (digest, stored))| digest != stored) {
+            return Err(DataSetError::DigestMismatch { case, shard, slice });
+        }
+        Ok(Unpacked { pet, ct, digests })
+    }
+}
+
+/// A page that cannot be unpacked is damage to its slice like any other.
+fn damaged(case: &str, shard: &str, slice: u32, error: &ParquetError) -> DataSetError {
+    tracing::debug!(case, shard, slice, %error, "a page cannot be unpacked");
+    DataSetError::DigestMismatch {
+        case: case.to_owned(),
+        shard: shard.to_owned(),
+        slice,
+    }
+}
+
+/// Reads little-endian bytes as voxels.
+pub(crate) fn voxels(bytes: &[u8]) -> Vec<f16> {
+    bytes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|&bytes| f16::from_le_bytes(bytes))
+        .collect()
+}
+
+/// Runs work that would block a runtime thread on one that may block; a panic in it goes on here.
+pub(crate) async fn unblocked<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DataSetError> + Send + 'static,
+) -> Result<T, DataSetError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(failure) => Err(lost(failure)),
+    }
+}
+
+/// Says that a background task ended without a result.
+pub(crate) fn lost(failure: tokio::task::JoinError) -> DataSetError {
+    DataSetError::Io {
+        action: "finish",
+        path: PathBuf::from("a background task"),
+        source: failure.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

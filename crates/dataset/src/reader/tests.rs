@@ -1,0 +1,181 @@
+use super::*;
+use crate::shard::tests::{GRID, prepared, stored};
+
+const PLANE: usize = GRID[0] * GRID[2];
+
+fn expected(case: u64, rows: &[u32]) -> Slices {
+    let cut = |voxels: &[f16]| {
+        rows.iter()
+            .flat_map(|&row| voxels[row as usize * PLANE..][..PLANE].to_vec())
+            .collect()
+    };
+    let case = prepared(case);
+    Slices {
+        pet: cut(&case.pet),
+        ct: cut(&case.ct),
+    }
+}
+
+async fn open(location: &Location) -> DataSet {
+    DataSet::open(location).await.unwrap()
+}
+
+/// Returns the bytes of a shard that hold slices of a case.
+async fn places(data: &DataSet, case: u32, rows: &[u32]) -> Vec<Range<u64>> {
+    let entry = &data.manifest.cases[case as usize];
+    let footer = data.footer(entry.shard).await.unwrap();
+    let find = |name, per_row, width| {
+        Column::find(
+            &footer,
+            entry.row_group as usize,
+            name,
+            GRID[1],
+            per_row,
+            width,
+        )
+        .unwrap()
+    };
+    let columns = [
+        find("pet", PLANE, 2),
+        find("ct", PLANE, 2),
+        find("digest", 1, 32),
+    ];
+    columns
+        .iter()
+        .flat_map(|column| column.ranges(rows).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn slices_come_back_as_they_were_prepared() {
+    let data = open(&stored(5, 2).await).await;
+    for (case, rows) in [
+        (0, vec![0]),
+        (4, vec![1, 4, 7, 10]),
+        (3, (0..GRID[1] as u32).collect()),
+        (2, vec![11]),
+    ] {
+        assert_eq!(
+            data.read_slices(case, &rows).await.unwrap(),
+            expected(case.into(), &rows),
+            "case {case}, {rows:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_the_pages_of_the_wanted_slices_are_needed() {
+    let location = stored(3, 3).await;
+    let data = open(&location).await;
+    let rows = [2, 5, 8];
+    let wanted = places(&data, 1, &rows).await;
+    let shard = location.get(&shard_name(0)).await.unwrap();
+    let mut torn = vec![0xaa; shard.len()];
+    for range in &wanted {
+        let range = range.start as usize..range.end as usize;
+        torn[range.clone()].copy_from_slice(&shard[range]);
+    }
+    // The footer was read before the rest of the shard is destroyed, and it is read once only.
+    location.put(&shard_name(0), torn.into()).await.unwrap();
+    assert_eq!(
+        data.read_slices(1, &rows).await.unwrap(),
+        expected(1, &rows)
+    );
+    assert!(data.read_slices(1, &[3]).await.is_err());
+    let fetched: u64 = wanted.iter().map(|range| range.end - range.start).sum();
+    assert!(
+        fetched * 6 < shard.len() as u64,
+        "{fetched} of {} bytes",
+        shard.len()
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_slice_is_named_and_the_others_are_not() {
+    let location = stored(3, 3).await;
+    let data = open(&location).await;
+    let place = places(&data, 1, &[5]).await[1].clone();
+    let mut shard = location.get(&shard_name(0)).await.unwrap().to_vec();
+    shard[(place.end - 3) as usize] ^= 1;
+    location.put(&shard_name(0), shard.into()).await.unwrap();
+    let refusal = data.read_slices(1, &[2, 5, 8]).await.unwrap_err();
+    let named = matches!(&refusal, DataSetError::DigestMismatch { case, slice: 5, shard } if case == "case-1" && *shard == shard_name(0));
+    assert!(named, "{refusal}");
+    assert_eq!(
+        data.read_slices(1, &[2, 8]).await.unwrap(),
+        expected(1, &[2, 8])
+    );
+}
+
+#[tokio::test]
+async fn no_flipped_byte_goes_unnoticed_or_panics() {
+    let location = stored(1, 1).await;
+    let shard = location.get(&shard_name(0)).await.unwrap();
+    let rows: Vec<u32> = (0..GRID[1] as u32).collect();
+    let whole = expected(0, &rows);
+    for place in 0..shard.len() {
+        let mut flipped = shard.to_vec();
+        flipped[place] ^= 0x41;
+        location.put(&shard_name(0), flipped.into()).await.unwrap();
+        // Bytes of columns that are not read here may differ: what is read is right or refused.
+        if let Ok(slices) = open(&location).await.read_slices(0, &rows).await {
+            assert!(slices == whole, "the byte at {place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_shard_is_refused() {
+    let location = stored(1, 1).await;
+    let shard = location.get(&shard_name(0)).await.unwrap();
+    for length in [0, 3, 8, 100, shard.len() / 2, shard.len() - 1] {
+        location
+            .put(&shard_name(0), shard.slice(..length))
+            .await
+            .unwrap();
+        assert!(
+            open(&location).await.read_slices(0, &[0]).await.is_err(),
+            "{length} bytes"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_missing_shard_is_named() {
+    let location = stored(1, 1).await;
+    location.delete(&shard_name(0)).await.unwrap();
+    let refusal = open(&location)
+        .await
+        .read_slices(0, &[0])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(refusal, "cannot read mem://data/shards/shard-00000.parquet");
+}
+
+#[tokio::test]
+async fn slices_and_cases_that_are_not_there_are_refused() {
+    let data = open(&stored(1, 1).await).await;
+    for rows in [vec![12], vec![3, 2], vec![4, 4], vec![u32::MAX]] {
+        assert!(data.read_slices(0, &rows).await.is_err(), "{rows:?}");
+    }
+    assert!(data.read_slices(1, &[0]).await.is_err());
+}
+
+#[tokio::test]
+async fn labels_come_back_as_they_were_prepared() {
+    let data = open(&stored(3, 2).await).await;
+    assert_eq!(Some(data.fetch_label(2).await.unwrap()), prepared(2).label);
+    assert!(data.fetch_label(1).await.is_err(), "case 1 has none");
+}
+
+#[tokio::test]
+async fn a_place_without_a_manifest_is_no_data_set() {
+    let location = stored(1, 1).await;
+    location.delete(MANIFEST_NAME).await.unwrap();
+    let refusal = DataSet::open(&location).await.unwrap_err();
+    assert!(
+        matches!(refusal, DataSetError::Manifest { .. }),
+        "{refusal}"
+    );
+}

@@ -1,0 +1,245 @@
+//! Owns what a stack is: which slices of a case, and how their values become numbers in `[0, 1]`.
+//!
+//! It reads nothing; the loader brings it the slices.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use crate::DataSetError;
+use crate::draw::Draw;
+use crate::manifest::{Manifest, ManifestCase};
+use crate::order::Sample;
+
+/// Says how stacks are cut from cases and windowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StackOptions {
+    /// Slices in a stack.
+    pub depth: usize,
+    /// Every how many-th slice is taken.
+    pub stride: usize,
+    /// SUV that become 0 and 1.
+    pub suv_window: [f32; 2],
+    /// Hounsfield units that become 0 and 1.
+    pub hu_window: [f32; 2],
+    /// Seed of the first slice of each stack.
+    pub seed: u64,
+}
+
+/// Holds one sample, windowed to `[0, 1]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stack {
+    /// Which sample it is.
+    pub sample: Sample,
+    /// Name of its case.
+    pub case_id: String,
+    /// What is known of the patient, as a sentence without the diagnosis.
+    pub sentence: String,
+    /// PET, (depth, R, S) row-major.
+    pub pet: Vec<f32>,
+    /// CT, (depth, R, S) row-major.
+    pub ct: Vec<f32>,
+}
+
+impl StackOptions {
+    /// Checks that stacks can be cut from a data set.
+    ///
+    /// # Errors
+    /// [`DataSetError::Stack`] where depth and stride reach over the grid, or a window is empty.
+    pub fn check(&self, manifest: &Manifest) -> Result<(), DataSetError> {
+        let fault = |reason| Err(DataSetError::Stack { reason });
+        if self.depth == 0 || self.stride == 0 {
+            return fault(format!(
+                "depth {} and stride {} must both be at least 1",
+                self.depth, self.stride
+            ));
+        }
+        let slices = manifest.grid[1];
+        if self.span().is_none_or(|span| span > slices) {
+            let (depth, stride) = (self.depth, self.stride);
+            return fault(format!(
+                "{depth} slices {stride} apart reach over the {slices} slices of a case: lower depth or stride, or prepare a larger grid"
+            ));
+        }
+        for (name, [low, high]) in [("suv", self.suv_window), ("hu", self.hu_window)] {
+            if !(low.is_finite() && high.is_finite() && low < high) {
+                return fault(format!("the {name} window {low}..{high} is empty"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many slices lie from the first to the last of a stack, both counted.
+    fn span(&self) -> Option<usize> {
+        self.depth
+            .checked_sub(1)?
+            .checked_mul(self.stride)?
+            .checked_add(1)
+    }
+
+    /// Draws the slices of a sample, uniformly from those starts whose stack reaches the body of the case.
+    ///
+    /// It is a pure function of (seed, epoch, case, body box, grid); none for options that [`StackOptions::check`]
+    /// refuses.
+    pub fn rows(&self, manifest: &Manifest, sample: Sample) -> Option<Vec<u32>> {
+        let case = manifest.cases.get(sample.case as usize)?;
+        let span = u32::try_from(self.span()?).ok()?;
+        let latest = u32::try_from(manifest.grid[1]).ok()?.checked_sub(span)?;
+        let (first, last) = allowed_starts(case, span, latest);
+        let draw = Draw::new("stack", self.seed, &[sample.epoch, u64::from(sample.case)])
+            .below(u64::from(last - first) + 1);
+        let start = first + u32::try_from(draw).ok()?;
+        Some((start..start + span).step_by(self.stride).collect())
+    }
+
+    /// Windows SUV, given as little-endian bytes.
+    pub(crate) fn window_pet(&self, bytes: &[u8]) -> Vec<f32> {
+        window(&crate::reader::voxels(bytes), self.suv_window)
+    }
+
+    /// Windows Hounsfield units, given as little-endian bytes.
+    pub(crate) fn window_ct(&self, bytes: &[u8]) -> Vec<f32> {
+        window(&crate::reader::voxels(bytes), self.hu_window)
+    }
+}
+
+/// Returns the first and last start in `0..=latest` whose `span` slices share one with the body box.
+fn allowed_starts(case: &ManifestCase, span: u32, latest: u32) -> (u32, u32) {
+    let [body_first, body_last] = case.body;
+    let last = body_last.min(latest);
+    ((body_first + 1).saturating_sub(span).min(last), last)
+}
+
+/// Maps a window to `[0, 1]` and cuts off what lies outside.
+fn window(voxels: &[f16], [low, high]: [f32; 2]) -> Vec<f32> {
+    let mut values = vec![0.0; voxels.len()];
+    voxels.convert_to_f32_slice(&mut values);
+    for value in &mut values {
+        *value = ((*value - low) / (high - low)).clamp(0.0, 1.0);
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::tests::manifest_of;
+
+    fn options() -> StackOptions {
+        StackOptions {
+            depth: 4,
+            stride: 3,
+            suv_window: [0.0, 20.0],
+            hu_window: [-1000.0, 1000.0],
+            seed: 9,
+        }
+    }
+
+    fn sample(epoch: u64) -> Sample {
+        Sample {
+            position: 0,
+            epoch,
+            case: 0,
+        }
+    }
+
+    #[test]
+    fn slices_of_a_sample_are_frozen() {
+        let manifest = manifest_of([2, 160, 2], &[("a", [20, 140])]);
+        let options = StackOptions {
+            depth: 5,
+            stride: 2,
+            ..options()
+        };
+        let starts: Vec<u32> = (0..6)
+            .map(|epoch| options.rows(&manifest, sample(epoch)).unwrap()[0])
+            .collect();
+        assert_eq!(starts, [134, 118, 22, 123, 135, 49]);
+        assert_eq!(
+            options.rows(&manifest, sample(0)).unwrap(),
+            [134, 136, 138, 140, 142]
+        );
+    }
+
+    #[test]
+    fn every_start_that_meets_the_body_comes_up_and_no_other() {
+        // 20 slices, a span of 10: starts 0..=10; the body box 12..=13 is met by the starts 3..=13, so 3..=10.
+        let manifest = manifest_of([2, 20, 2], &[("a", [12, 13])]);
+        let mut seen = [0_u32; 20];
+        for epoch in 0..800 {
+            let rows = options().rows(&manifest, sample(epoch)).unwrap();
+            assert_eq!((rows.len(), rows[3] - rows[0]), (4, 9));
+            seen[rows[0] as usize] += 1;
+        }
+        assert!((3..=10).all(|start| seen[start] > 60), "{seen:?}");
+        assert_eq!(seen[3..=10].iter().sum::<u32>(), 800);
+    }
+
+    #[test]
+    fn a_body_at_either_end_is_met() {
+        for body in [[0, 0], [19, 19]] {
+            let manifest = manifest_of([2, 20, 2], &[("a", body)]);
+            let narrow = StackOptions {
+                depth: 1,
+                ..options()
+            };
+            assert_eq!(narrow.rows(&manifest, sample(5)).unwrap(), [body[0]]);
+        }
+    }
+
+    #[test]
+    fn a_stack_as_long_as_the_grid_has_one_start() {
+        let manifest = manifest_of([2, 10, 2], &[("a", [4, 5])]);
+        assert_eq!(options().rows(&manifest, sample(3)).unwrap(), [0, 3, 6, 9]);
+        assert!(options().check(&manifest).is_ok());
+    }
+
+    #[test]
+    fn a_stack_longer_than_the_grid_is_refused() {
+        let manifest = manifest_of([2, 9, 2], &[("a", [4, 5])]);
+        let refusal = options().check(&manifest).unwrap_err().to_string();
+        assert!(
+            refusal.contains("4 slices 3 apart reach over the 9 slices"),
+            "{refusal}"
+        );
+        assert_eq!(options().rows(&manifest, sample(0)), None);
+    }
+
+    #[test]
+    fn empty_stacks_and_windows_are_refused() {
+        let manifest = manifest_of([2, 20, 2], &[("a", [4, 5])]);
+        let refused = [
+            StackOptions {
+                depth: 0,
+                ..options()
+            },
+            StackOptions {
+                stride: 0,
+                ..options()
+            },
+            StackOptions {
+                stride: usize::MAX,
+                ..options()
+            },
+            StackOptions {
+                suv_window: [1.0, 1.0],
+                ..options()
+            },
+            StackOptions {
+                hu_window: [0.0, f32::NAN],
+                ..options()
+            },
+        ];
+        for options in refused {
+            assert!(options.check(&manifest).is_err(), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn windows_map_their_ends_to_zero_and_one_and_cut_off_the_rest() {
+        let voxels = [-2000.0, -1000.0, 0.0, 500.0, 1000.0, 3000.0].map(f16::from_f32);
+        assert_eq!(
+            window(&voxels, [-1000.0, 1000.0]),
+            [0.0, 0.0, 0.5, 0.75, 1.0, 1.0]
+        );
+    }
+}
