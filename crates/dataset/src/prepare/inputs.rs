@@ -1,0 +1,145 @@
+//! Owns the record of what a shard was made from, and the question whether that still holds.
+//!
+//! Files are known by their content. Size and time of change only save hashing a file that was not touched.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use super::SkippedCase;
+use crate::DataSetError;
+use crate::manifest::{LAYOUT_VERSION, ManifestCase};
+use crate::metadata::Metadata;
+use crate::source::CaseSource;
+
+/// What all shards of a data set share; part of every record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Settings {
+    pub(super) layout_version: u32,
+    pub(super) grid: [usize; 3],
+    pub(super) labels: bool,
+}
+
+/// Lies beside a shard and says what it was made from and what it holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ShardRecord {
+    pub(super) settings: Settings,
+    /// Size of the shard; none where no case of it could be used.
+    pub(super) bytes: Option<u64>,
+    pub(super) inputs: Vec<CaseInputs>,
+    pub(super) cases: Vec<ManifestCase>,
+    pub(super) skipped: Vec<SkippedCase>,
+}
+
+/// Fingerprints what one case was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct CaseInputs {
+    pub(super) case_id: String,
+    metadata: Metadata,
+    pet: FileMark,
+    ct: FileMark,
+    label: Option<FileMark>,
+}
+
+/// Fingerprints one file; a file that cannot be read has no content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct FileMark {
+    bytes: u64,
+    modified_ns: u64,
+    blake3: Option<String>,
+}
+
+impl Settings {
+    pub(super) fn new(grid: [usize; 3], labels: bool) -> Self {
+        Self {
+            layout_version: LAYOUT_VERSION,
+            grid,
+            labels,
+        }
+    }
+}
+
+impl ShardRecord {
+    /// Says whether the shard is what these cases would give. Reads files where their times differ.
+    pub(super) fn holds(&self, settings: &Settings, cases: &[CaseSource], skip_bad: bool) -> bool {
+        self.settings == *settings
+            && (skip_bad || self.skipped.is_empty())
+            && self.inputs.len() == cases.len()
+            && self
+                .inputs
+                .iter()
+                .zip(cases)
+                .all(|(inputs, case)| inputs.hold(case))
+    }
+
+    pub(super) fn to_json(&self) -> Result<Vec<u8>, DataSetError> {
+        serde_json::to_vec_pretty(self).map_err(|error| DataSetError::Io {
+            action: "write",
+            path: "the record of a shard".into(),
+            source: error.into(),
+        })
+    }
+}
+
+impl CaseInputs {
+    /// Reads the files of a case once, to know them again.
+    pub(super) fn of(case: &CaseSource) -> Self {
+        Self {
+            case_id: case.case_id.clone(),
+            metadata: case.metadata.clone(),
+            pet: FileMark::of(&case.pet),
+            ct: FileMark::of(&case.ct),
+            label: case.label.as_deref().map(FileMark::of),
+        }
+    }
+
+    fn hold(&self, case: &CaseSource) -> bool {
+        let label = match (&self.label, &case.label) {
+            (Some(mark), Some(path)) => mark.holds(path),
+            (mark, path) => mark.is_none() && path.is_none(),
+        };
+        self.case_id == case.case_id
+            && self.metadata == case.metadata
+            && label
+            && self.pet.holds(&case.pet)
+            && self.ct.holds(&case.ct)
+    }
+}
+
+impl FileMark {
+    fn of(path: &Path) -> Self {
+        let (bytes, modified_ns) = size_and_time(path);
+        Self {
+            bytes,
+            modified_ns,
+            blake3: content(path),
+        }
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        let (bytes, modified_ns) = size_and_time(path);
+        self.bytes == bytes && (self.modified_ns == modified_ns || self.blake3 == content(path))
+    }
+}
+
+fn size_and_time(path: &Path) -> (u64, u64) {
+    let Ok(found) = path.metadata() else {
+        return (0, 0);
+    };
+    let modified = found
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    (
+        found.len(),
+        modified.map_or(0, |since| since.as_nanos() as u64),
+    )
+}
+
+fn content(path: &Path) -> Option<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path).ok()?).ok()?;
+    Some(hasher.finalize().to_hex().to_string())
+}

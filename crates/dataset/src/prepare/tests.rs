@@ -1,0 +1,363 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::metadata::Metadata;
+use crate::nifti::encode::{Voxels, encode};
+
+const SIDE: usize = 8;
+const OPTIONS: PrepareOptions = PrepareOptions {
+    grid: [4, 6, 5],
+    cases_per_shard: 2,
+    threads: 2,
+    skip_bad: false,
+};
+
+/// Holds cases on disk and a place for their data set.
+struct Bench {
+    folder: TempDir,
+    cases: Vec<CaseSource>,
+}
+
+impl Bench {
+    fn new(cases: usize) -> Self {
+        let folder = TempDir::new().unwrap();
+        let cases = (0..cases)
+            .map(|case| write_case(folder.path(), case))
+            .collect();
+        Self { folder, cases }
+    }
+
+    fn out(&self, name: &str) -> Location {
+        Location::open(&self.folder.path().join(name).display().to_string()).unwrap()
+    }
+
+    async fn prepare(
+        &self,
+        name: &str,
+        options: &PrepareOptions,
+    ) -> Result<PrepareReport, DataSetError> {
+        prepare(self.cases.clone(), &self.out(name), options, &mut |_| {}).await
+    }
+
+    /// Returns all files of a data set.
+    async fn files(&self, name: &str) -> BTreeMap<String, Bytes> {
+        let out = self.out(name);
+        let mut files = BTreeMap::new();
+        for entry in out.list("").await.unwrap() {
+            let bytes = out.get(&entry.relative).await.unwrap();
+            files.insert(entry.relative, bytes);
+        }
+        files
+    }
+
+    fn truncate(&self, case: usize) -> Vec<u8> {
+        let bytes = fs::read(&self.cases[case].pet).unwrap();
+        fs::write(&self.cases[case].pet, &bytes[..bytes.len() / 2]).unwrap();
+        bytes
+    }
+}
+
+fn write_case(folder: &Path, case: usize) -> CaseSource {
+    let affine = [
+        [-10.0, 0.0, 0.0, 40.0],
+        [0.0, 10.0, 0.0, -30.0],
+        [0.0, 0.0, 10.0, 0.0],
+    ];
+    let voxels: Vec<f32> = (0..SIDE.pow(3))
+        .map(|voxel| ((voxel * 7 + case * 13) % 50) as f32 / 5.0)
+        .collect();
+    let hu: Vec<i16> = (0..SIDE.pow(3))
+        .map(|voxel| ((voxel * 31 + case) % 1500) as i16 - 700)
+        .collect();
+    let write = |name: &str, voxels: &Voxels<'_>| {
+        let path = folder.join(format!("case{case}_{name}.nii"));
+        fs::write(&path, encode([SIDE; 3], &affine, voxels)).unwrap();
+        path
+    };
+    CaseSource {
+        case_id: format!("case{case}"),
+        pet: write("pet", &Voxels::F32(&voxels)),
+        ct: write("ct", &Voxels::I16(&hu)),
+        label: (case == 1).then(|| write("label", &Voxels::U8(&[1; SIDE.pow(3)]))),
+        metadata: Metadata {
+            age: Some(50.0),
+            ..Metadata::default()
+        },
+    }
+}
+
+#[tokio::test]
+async fn a_prepared_data_set_opens_and_is_sound() {
+    let bench = Bench::new(5);
+    let report = bench.prepare("out", &OPTIONS).await.unwrap();
+    assert_eq!(
+        (
+            report.prepared,
+            report.kept,
+            report.shards,
+            report.unchanged
+        ),
+        (5, 0, 3, false)
+    );
+    let data = crate::DataSet::open(&bench.out("out")).await.unwrap();
+    assert_eq!(
+        (data.manifest.cases.len(), data.manifest.grid),
+        (5, OPTIONS.grid)
+    );
+    assert_eq!(
+        (
+            data.manifest.cases[3].shard,
+            data.manifest.cases[3].row_group
+        ),
+        (1, 1)
+    );
+    assert_eq!(
+        (report.digest, true),
+        (data.manifest.digest.clone(), data.manifest.cases[1].label)
+    );
+    assert!(
+        crate::verify(&data, &mut |_, _| {})
+            .await
+            .unwrap()
+            .is_sound()
+    );
+}
+
+#[tokio::test]
+async fn threads_and_the_order_of_cases_do_not_change_a_byte() {
+    let mut bench = Bench::new(5);
+    bench
+        .prepare(
+            "one",
+            &PrepareOptions {
+                threads: 1,
+                ..OPTIONS
+            },
+        )
+        .await
+        .unwrap();
+    bench.cases.reverse();
+    bench
+        .prepare(
+            "four",
+            &PrepareOptions {
+                threads: 4,
+                ..OPTIONS
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(bench.files("one").await, bench.files("four").await);
+}
+
+#[tokio::test]
+async fn shards_of_another_size_hold_the_same_content() {
+    let bench = Bench::new(5);
+    let two = bench.prepare("two", &OPTIONS).await.unwrap();
+    let all = bench
+        .prepare(
+            "all",
+            &PrepareOptions {
+                cases_per_shard: 9,
+                ..OPTIONS
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!((two.shards, all.shards, two.digest), (3, 1, all.digest));
+}
+
+#[tokio::test]
+async fn a_stopped_prepare_goes_on_and_ends_in_the_same_bytes() {
+    let bench = Bench::new(5);
+    bench.prepare("undisturbed", &OPTIONS).await.unwrap();
+    let whole = bench.truncate(3);
+    let refusal = bench.prepare("stopped", &OPTIONS).await.unwrap_err();
+    assert!(
+        matches!(&refusal, DataSetError::Case { case, .. } if case == "case3"),
+        "{refusal}"
+    );
+    let left: Vec<String> = bench.files("stopped").await.into_keys().collect();
+    assert_eq!(
+        left,
+        ["shards/shard-00000.json", "shards/shard-00000.parquet"],
+        "only whole shards are left"
+    );
+    assert!(
+        crate::DataSet::open(&bench.out("stopped")).await.is_err(),
+        "without a manifest there is no data set"
+    );
+
+    fs::write(&bench.cases[3].pet, whole).unwrap();
+    let mut told = Vec::new();
+    let report = prepare(
+        bench.cases.clone(),
+        &bench.out("stopped"),
+        &OPTIONS,
+        &mut |progress| told.push(progress),
+    )
+    .await
+    .unwrap();
+    assert_eq!((report.prepared, report.kept), (3, 2));
+    assert_eq!(
+        told.iter()
+            .map(|progress| progress.done)
+            .collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5]
+    );
+    assert_eq!(
+        [&told[1].outcome, &told[2].outcome],
+        [&CaseOutcome::Kept, &CaseOutcome::Prepared]
+    );
+    let without_times = |files: BTreeMap<String, Bytes>| {
+        files
+            .into_iter()
+            .filter(|(name, _)| !name.ends_with("0001.json"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        without_times(bench.files("stopped").await),
+        without_times(bench.files("undisturbed").await)
+    );
+}
+
+#[tokio::test]
+async fn a_shard_whose_record_or_bytes_are_lost_is_made_again() {
+    let bench = Bench::new(4);
+    bench.prepare("out", &OPTIONS).await.unwrap();
+    let whole = bench.files("out").await;
+    for lost in ["shards/shard-00000.json", "shards/shard-00001.parquet"] {
+        bench.out("out").delete(lost).await.unwrap();
+        bench.out("out").delete(MANIFEST_NAME).await.unwrap();
+        let report = bench.prepare("out", &OPTIONS).await.unwrap();
+        assert_eq!((report.prepared, report.kept), (2, 2), "{lost}");
+        assert_eq!(bench.files("out").await, whole);
+    }
+}
+
+#[tokio::test]
+async fn a_finished_data_set_of_the_same_cases_is_left_alone() {
+    let bench = Bench::new(3);
+    bench.prepare("out", &OPTIONS).await.unwrap();
+    let whole = bench.files("out").await;
+    // A file that was touched, but holds the same, is the same.
+    let past = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::File::options()
+        .append(true)
+        .open(&bench.cases[0].ct)
+        .unwrap()
+        .set_modified(past)
+        .unwrap();
+    let report = bench.prepare("out", &OPTIONS).await.unwrap();
+    assert_eq!(
+        (report.prepared, report.kept, report.unchanged),
+        (0, 3, true)
+    );
+    assert_eq!(bench.files("out").await, whole);
+}
+
+#[tokio::test]
+async fn a_finished_data_set_of_other_cases_is_not_overwritten() {
+    let mut bench = Bench::new(3);
+    bench.prepare("out", &OPTIONS).await.unwrap();
+    let whole = bench.files("out").await;
+    let refused = async |bench: &Bench, options: &PrepareOptions| {
+        let refusal = bench.prepare("out", options).await.unwrap_err();
+        assert!(
+            matches!(refusal, DataSetError::OtherDataSet { .. }),
+            "{refusal}"
+        );
+    };
+    refused(
+        &bench,
+        &PrepareOptions {
+            grid: [4, 6, 6],
+            ..OPTIONS
+        },
+    )
+    .await;
+    bench.cases[1].metadata.age = None;
+    refused(&bench, &OPTIONS).await;
+    bench.cases[1].metadata.age = Some(50.0);
+    let dropped = bench.cases.pop().unwrap();
+    refused(&bench, &OPTIONS).await;
+    let mut changed = fs::read(&dropped.pet).unwrap();
+    *changed.last_mut().unwrap() ^= 1;
+    fs::write(&dropped.pet, changed).unwrap();
+    bench.cases.push(dropped);
+    refused(&bench, &OPTIONS).await;
+    assert_eq!(bench.files("out").await, whole);
+}
+
+#[tokio::test]
+async fn bad_cases_are_skipped_with_their_reason_where_that_is_asked() {
+    let bench = Bench::new(4);
+    bench.truncate(2);
+    bench.truncate(3);
+    let skipping = PrepareOptions {
+        skip_bad: true,
+        ..OPTIONS
+    };
+    let report = bench.prepare("out", &skipping).await.unwrap();
+    let names: Vec<&str> = report
+        .skipped
+        .iter()
+        .map(|case| case.case_id.as_str())
+        .collect();
+    assert_eq!(
+        (names, report.shards),
+        (vec!["case2", "case3"], 1),
+        "a shard of bad cases only is none"
+    );
+    assert!(
+        report.skipped[0].reason.contains("case2_pet.nii"),
+        "{}",
+        report.skipped[0].reason
+    );
+    let data = crate::DataSet::open(&bench.out("out")).await.unwrap();
+    assert_eq!(
+        data.manifest
+            .cases
+            .iter()
+            .map(|case| case.case_id.as_str())
+            .collect::<Vec<_>>(),
+        ["case0", "case1"]
+    );
+    assert!(bench.prepare("out", &skipping).await.unwrap().unchanged);
+}
+
+#[tokio::test]
+async fn a_data_set_without_any_usable_case_is_none() {
+    let bench = Bench::new(1);
+    bench.truncate(0);
+    let refusal = bench
+        .prepare(
+            "out",
+            &PrepareOptions {
+                skip_bad: true,
+                ..OPTIONS
+            },
+        )
+        .await
+        .unwrap_err();
+    assert!(matches!(refusal, DataSetError::Empty { .. }), "{refusal}");
+    let refusal = Bench::new(0).prepare("out", &OPTIONS).await.unwrap_err();
+    assert!(matches!(refusal, DataSetError::Empty { .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_case_that_is_given_twice_is_refused() {
+    let mut bench = Bench::new(2);
+    bench.cases.push(bench.cases[0].clone());
+    let refusal = bench
+        .prepare("out", &OPTIONS)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(refusal.contains("case0 is given twice"), "{refusal}");
+}

@@ -1,0 +1,154 @@
+//! Owns the work on one shard: its cases read and encoded in parallel, and appended in their order.
+//!
+//! Memory is bounded by the threads (a study each) and the compressed shard. It knows no store.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use tokio::sync::mpsc::Sender;
+
+use super::inputs::{CaseInputs, Settings, ShardRecord};
+use super::{CaseOutcome, PrepareOptions, SkippedCase};
+use crate::DataSetError;
+use crate::case::prepare_case;
+use crate::manifest::shard_name;
+use crate::shard::{CaseEncoder, EncodedCase, ShardWriter};
+use crate::source::CaseSource;
+
+/// Names the cases of one shard.
+#[derive(Debug, Clone)]
+pub(super) struct ShardWork {
+    pub(super) shard: u32,
+    pub(super) cases: Vec<CaseSource>,
+}
+
+/// Holds what the work on every shard needs.
+#[derive(Debug, Clone)]
+pub(super) struct Workshop {
+    pub(super) settings: Settings,
+    pub(super) skip_bad: bool,
+    pool: Arc<rayon::ThreadPool>,
+}
+
+/// Carries a case that was read, or the reason why not.
+type Finished = (CaseInputs, Result<EncodedCase, DataSetError>);
+
+/// Tells of the outcome of each case as it comes.
+pub(super) type Outcomes = Sender<(String, CaseOutcome)>;
+
+impl Workshop {
+    pub(super) fn new(options: &PrepareOptions, labels: bool) -> Result<Self, DataSetError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.threads.max(1))
+            .build();
+        let pool = pool.map_err(|error| DataSetError::Io {
+            action: "start",
+            path: "the threads that prepare cases".into(),
+            source: std::io::Error::other(error),
+        })?;
+        let settings = Settings::new(options.grid, labels);
+        Ok(Self {
+            settings,
+            skip_bad: options.skip_bad,
+            pool: Arc::new(pool),
+        })
+    }
+
+    /// Makes the bytes of a shard and its record.
+    pub(super) fn make(
+        &self,
+        work: &ShardWork,
+        outcomes: &Outcomes,
+    ) -> Result<(ShardRecord, Option<Vec<u8>>), DataSetError> {
+        let broken = |source| DataSetError::Parquet {
+            action: "write",
+            shard: shard_name(work.shard),
+            source,
+        };
+        let Settings { grid, labels, .. } = self.settings;
+        let mut writer = ShardWriter::new(work.shard, grid, labels).map_err(broken)?;
+        let settings = self.settings.clone();
+        let mut record = ShardRecord {
+            settings,
+            bytes: None,
+            inputs: vec![],
+            cases: vec![],
+            skipped: vec![],
+        };
+        // Two cases a thread, so that a long one does not leave the others idle; what waits is compressed.
+        for cases in work.cases.chunks(2 * self.pool.current_num_threads()) {
+            for (inputs, encoded) in self.encode(cases, writer.encoder(), work.shard, outcomes) {
+                match encoded {
+                    Ok(encoded) => record.cases.push(writer.append(encoded).map_err(broken)?),
+                    Err(error) if self.may_skip(&error) => {
+                        let (case_id, reason) = (inputs.case_id.clone(), one_line(&error));
+                        record.skipped.push(SkippedCase { case_id, reason });
+                    }
+                    Err(error) => return Err(error),
+                }
+                record.inputs.push(inputs);
+            }
+        }
+        let bytes = writer.finish().map_err(broken)?;
+        record.bytes = bytes.as_ref().map(|bytes| bytes.len() as u64);
+        Ok((record, bytes))
+    }
+
+    fn encode(
+        &self,
+        cases: &[CaseSource],
+        encoder: &CaseEncoder,
+        shard: u32,
+        outcomes: &Outcomes,
+    ) -> Vec<Finished> {
+        let finish = |case: &CaseSource| {
+            let inputs = CaseInputs::of(case);
+            let encoded = self.encode_case(case, encoder, shard);
+            let outcome = match &encoded {
+                Ok(_) => Some(CaseOutcome::Prepared),
+                Err(error) => self.may_skip(error).then(|| CaseOutcome::Skipped {
+                    reason: one_line(error),
+                }),
+            };
+            if let Some(outcome) = outcome {
+                // Who no longer listens has given up on the whole prepare; the shard is then never stored.
+                outcomes.blocking_send((case.case_id.clone(), outcome)).ok();
+            }
+            (inputs, encoded)
+        };
+        self.pool.install(|| cases.par_iter().map(finish).collect())
+    }
+
+    fn encode_case(
+        &self,
+        case: &CaseSource,
+        encoder: &CaseEncoder,
+        shard: u32,
+    ) -> Result<EncodedCase, DataSetError> {
+        let prepared = prepare_case(case, self.settings.grid)?;
+        let encoded = encoder.encode(case, prepared);
+        encoded.map_err(|source| DataSetError::Parquet {
+            action: "write",
+            shard: shard_name(shard),
+            source,
+        })
+    }
+
+    /// Only what is wrong with a case itself lets the others go on.
+    fn may_skip(&self, error: &DataSetError) -> bool {
+        self.skip_bad && matches!(error, DataSetError::Case { .. })
+    }
+}
+
+/// Says why a case failed, without its name, as one line.
+fn one_line(error: &DataSetError) -> String {
+    let mut next = error.source();
+    let mut line = String::new();
+    while let Some(cause) = next {
+        let gap = if line.is_empty() { "" } else { ": " };
+        line = format!("{line}{gap}{cause}");
+        next = cause.source();
+    }
+    line
+}
