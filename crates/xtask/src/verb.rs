@@ -1,0 +1,127 @@
+//! Chooses the verb named on the command line; each verb's work is in the file of its name.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask VERB
+
+  check                     format, house rules, dependency law, clippy; changes nothing
+  fix                       format the code and let clippy repair what it can
+  test [--without-services] [ARGUMENT ...]
+                            start the services that tests need, run the tests, stop the services;
+                            arguments go to `cargo test` (default: --workspace)
+  services start|stop       the same services by hand; start prints the variables to export
+  measure                   the size figures of this tree beside their targets
+  cuda                      check that the program compiles with the `cuda` feature";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+enum Verb {
+    Check,
+    Fix,
+    Test {
+        with_services: bool,
+        arguments: Vec<String>,
+    },
+    ServicesStart,
+    ServicesStop,
+    Measure,
+    Cuda,
+    Help,
+}
+
+/// Runs the verb that `words` name and answers with the exit code of the process.
+///
+/// # Errors
+/// A command line that names no verb, and whatever stopped the verb before it had an answer.
+pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
+    match parse(words)? {
+        Verb::Check => crate::check::run(),
+        Verb::Fix => crate::fix::run(),
+        Verb::Test {
+            with_services,
+            arguments,
+        } => crate::testing::run(with_services, &arguments),
+        Verb::ServicesStart => crate::services::start(),
+        Verb::ServicesStop => crate::services::stop(),
+        Verb::Measure => crate::measure::run(),
+        Verb::Cuda => crate::cuda::run(),
+        Verb::Help => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn parse(words: &[String]) -> Result<Verb> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Ok(match words.as_slice() {
+        ["check"] => Verb::Check,
+        ["fix"] => Verb::Fix,
+        ["test", arguments @ ..] => parse_test(arguments),
+        ["services", "start"] => Verb::ServicesStart,
+        ["services", "stop"] => Verb::ServicesStop,
+        ["measure"] => Verb::Measure,
+        ["cuda"] => Verb::Cuda,
+        ["help" | "-h" | "--help"] => Verb::Help,
+        _ => bail!("no such command: `{}`\n\n{USAGE}", words.join(" ")),
+    })
+}
+
+fn parse_test(arguments: &[&str]) -> Verb {
+    let is_ours = |word: &&&str| **word == "--without-services";
+    Verb::Test {
+        with_services: !arguments.iter().any(|word| is_ours(&word)),
+        arguments: arguments
+            .iter()
+            .filter(|word| !is_ours(word))
+            .map(ToString::to_string)
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Verb> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words)
+    }
+
+    #[test]
+    fn verbs_are_recognised() {
+        assert_eq!(parsed("check").unwrap(), Verb::Check);
+        assert_eq!(parsed("services stop").unwrap(), Verb::ServicesStop);
+        assert_eq!(parsed("--help").unwrap(), Verb::Help);
+    }
+
+    #[test]
+    fn test_keeps_the_arguments_of_cargo_and_takes_its_own() {
+        let arguments = vec!["-p".to_owned(), "fratmae-store".to_owned()];
+        assert_eq!(
+            parsed("test -p fratmae-store --without-services").unwrap(),
+            Verb::Test {
+                with_services: false,
+                arguments
+            }
+        );
+        assert_eq!(
+            parsed("test").unwrap(),
+            Verb::Test {
+                with_services: true,
+                arguments: Vec::new()
+            }
+        );
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_the_usage() {
+        for line in ["", "chekc", "check now", "services", "services restart"] {
+            let message = parsed(line).unwrap_err().to_string();
+            assert!(message.contains("usage: cargo xtask"), "{line}: {message}");
+        }
+    }
+}
