@@ -1,0 +1,140 @@
+//! The device a model runs on, named by text. It owns the probe for the CUDA driver; it holds no device state.
+
+use std::str::FromStr;
+
+use burn::tensor::Device;
+
+use crate::error::ModelError;
+
+/// A kind of device, as a job file names it: `cpu`, `cuda` or `cuda:N`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// The processor, through burn's pure-Rust backend.
+    Cpu,
+    /// An NVIDIA GPU.
+    Cuda {
+        /// Its index among the visible ones.
+        index: usize,
+    },
+}
+
+impl FromStr for DeviceKind {
+    type Err = ModelError;
+
+    fn from_str(text: &str) -> Result<Self, ModelError> {
+        let unknown = || ModelError::UnknownDevice {
+            found: text.to_owned(),
+        };
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda { index: 0 }),
+            _ => {
+                let index = text.strip_prefix("cuda:").ok_or_else(unknown)?;
+                let index = index.parse().map_err(|_| unknown())?;
+                Ok(Self::Cuda { index })
+            }
+        }
+    }
+}
+
+/// Opens a device with gradients on.
+///
+/// # Errors
+///
+/// [`ModelError::CudaNotBuilt`], [`ModelError::CudaNotInstalled`] or [`ModelError::CudaSilent`] for a GPU that cannot
+/// be used; the driver is looked for before it is touched.
+pub fn open(kind: DeviceKind) -> Result<Device, ModelError> {
+    match kind {
+        DeviceKind::Cpu => Ok(Device::flex().autodiff()),
+        DeviceKind::Cuda { index } => open_cuda(index),
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(_index: usize) -> Result<Device, ModelError> {
+    Err(ModelError::CudaNotBuilt)
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda(index: usize) -> Result<Device, ModelError> {
+    if !driver::is_installed() {
+        return Err(ModelError::CudaNotInstalled);
+    }
+    // The driver's bindings panic instead of answering when the driver refuses, so the first real work is fenced in.
+    std::panic::catch_unwind(|| {
+        let device = Device::cuda(index);
+        let one = burn::tensor::Tensor::<1>::ones([1], &device).into_scalar::<f32>();
+        (one == 1.0).then(|| device.autodiff())
+    })
+    .ok()
+    .flatten()
+    .ok_or(ModelError::CudaSilent { index })
+}
+
+#[cfg(feature = "cuda")]
+mod driver {
+    //! Looks for the driver's library where the dynamic loader would, without loading it.
+
+    use std::path::{Path, PathBuf};
+
+    const LIBRARY: &str = "libcuda.so.1";
+
+    /// Where distributions and drivers put it when neither the cache nor the search path names it.
+    const FOLDERS: [&str; 6] = [
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+        "/usr/lib",
+        "/usr/lib/wsl/lib",
+        "/usr/local/nvidia/lib64",
+    ];
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the loader's own search path decides what it finds"
+    )]
+    pub(super) fn is_installed() -> bool {
+        let search_path = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+        std::env::split_paths(&search_path)
+            .chain(FOLDERS.iter().map(PathBuf::from))
+            .any(|folder| folder.join(LIBRARY).exists())
+            || is_in_cache(Path::new("/etc/ld.so.cache"))
+    }
+
+    fn is_in_cache(cache: &Path) -> bool {
+        std::fs::read(cache).is_ok_and(|bytes| {
+            bytes
+                .windows(LIBRARY.len())
+                .any(|window| window == LIBRARY.as_bytes())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_strange_ones_refused() {
+        assert_eq!("cpu".parse(), Ok(DeviceKind::Cpu));
+        assert_eq!("cuda".parse(), Ok(DeviceKind::Cuda { index: 0 }));
+        assert_eq!("cuda:3".parse(), Ok(DeviceKind::Cuda { index: 3 }));
+        for name in ["", "gpu", "cuda:", "cuda:-1", "CPU"] {
+            let found = name.to_owned();
+            let refused = name.parse::<DeviceKind>();
+            assert_eq!(refused, Err(ModelError::UnknownDevice { found }));
+        }
+    }
+
+    #[test]
+    fn the_cpu_opens_with_gradients() {
+        assert!(open(DeviceKind::Cpu).unwrap().is_autodiff());
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_build_without_cuda_says_so() {
+        let refused = open(DeviceKind::Cuda { index: 0 }).err();
+        assert_eq!(refused, Some(ModelError::CudaNotBuilt));
+    }
+}
