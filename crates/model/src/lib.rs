@@ -1,10 +1,40 @@
-//! FratMAE in burn.
+//! FratMAE in burn: two masked encoders, two cross-attention decoders, both losses, and a flat view of the weights.
+//!
+//! It owns the network, its first values and its gradients. It draws no mask, reads no file and steps no optimizer:
+//! masks are arguments, and whoever trains works on the flat vectors. Read [`FratMae::forward`] first: it goes top to
+//! bottom as the paper does.
 
+mod attention;
+mod block;
+mod context_align;
+mod decoder;
 mod device;
+mod encoder;
 mod error;
+mod flat;
+mod fratmae;
+mod init;
+mod layer;
+mod loss;
+mod masking;
+mod patchify;
+mod positions;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod text;
 mod tokenizer;
 
-pub use burn::tensor::Device;
+pub use burn::tensor::{Device, Gradients, Tensor};
+pub use fratmae_config::Model as ModelConfig;
+
 pub use device::{DeviceKind, open};
 pub use error::ModelError;
+pub use flat::{Parameter, Update};
+pub use fratmae::FratMae;
+pub use loss::{Contrast, contrast, contrastive};
+pub use masking::{Masks, Modality, n_kept};
+pub use patchify::PatchGrid;
+pub use slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward};
+pub use text::VOCABULARY;
 pub use tokenizer::Tokenizer;

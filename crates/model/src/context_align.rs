@@ -1,0 +1,71 @@
+//! ContextAlign's two heads: PET's class token and the sentence in one space (paper, section 2.2). The loss is elsewhere.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use crate::ModelConfig;
+use crate::layer::{Linear, blank};
+use crate::text::TextEncoder;
+
+/// The parameters that only the contrastive loss needs.
+#[derive(Module, Debug)]
+pub(crate) struct ContextAlign {
+    pub(crate) pet_projection: Linear,
+    pub(crate) logit_scale: Param<Tensor<1>>,
+    pub(crate) text: TextEncoder,
+}
+
+impl ContextAlign {
+    pub(crate) fn new(config: &ModelConfig, device: &Device) -> Self {
+        Self {
+            pet_projection: Linear::without_bias(config.encoder.width, config.embedding, device),
+            logit_scale: blank([1], device),
+            text: TextEncoder::new(config, device),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// class tokens after the encoder's norm `[batch, width]` -> `[batch, embedding]`, of length one
+    pub(crate) fn embed_pet(&self, class_tokens: Tensor<2>) -> Tensor<2> {
+        normalise(self.pet_projection.forward(class_tokens))
+    }
+
+    /// Encodes each distinct sentence once.
+    ///
+    /// # Shapes
+    ///
+    /// one list of token ids a sample -> `[batch, embedding]`, of length one
+    pub(crate) fn embed_text(&self, sentences: &[Vec<u32>], device: &Device) -> Tensor<2> {
+        let mut distinct: Vec<&[u32]> = Vec::new();
+        let mut rows = Vec::with_capacity(sentences.len());
+        for sentence in sentences {
+            let known = distinct.iter().position(|known| known == sentence);
+            rows.push(known.unwrap_or(distinct.len()) as i64);
+            if known.is_none() {
+                distinct.push(sentence);
+            }
+        }
+        let embedded = normalise(self.text.forward(&distinct, device));
+        embedded.select(0, Tensor::from_data(rows.as_slice(), device))
+    }
+}
+
+/// Scales each row to length one. The constant keeps a row of zeros, and its gradient, finite.
+fn normalise(rows: Tensor<2>) -> Tensor<2> {
+    let length = rows.clone().square().sum_dim(1).add_scalar(1e-12).sqrt();
+    rows / length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_scaled_to_length_one_and_zeros_stay_finite() {
+        let rows = Tensor::<2>::from_data([[3.0_f32, 4.0], [0.0, 0.0]], &Device::flex());
+        let scaled: Vec<f32> = normalise(rows).try_into_vec_as().unwrap();
+        assert!((scaled[0] - 0.6).abs() < 1e-6 && (scaled[1] - 0.8).abs() < 1e-6);
+        assert_eq!(scaled[2..], [0.0, 0.0]);
+    }
+}

@@ -1,0 +1,127 @@
+//! The cross-attention decoder that rebuilds one modality. It owns mask tokens and the head; the loss is elsewhere.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::ModelConfig;
+use crate::block::DecoderBlock;
+use crate::layer::{LayerNorm, Linear, VIT_EPSILON, blank};
+use crate::patchify::PatchGrid;
+
+/// Where the decoder's tokens come from, as rows of flat tensors; made on the host from the masks.
+#[derive(Debug, Clone)]
+pub(crate) struct DecoderRows {
+    /// For each query (class token first) its row among the visible tokens of all samples, or the row after them: the mask token.
+    pub(crate) queries: Tensor<1, Int>,
+    /// The rows of the hidden tokens among all queries.
+    pub(crate) hidden: Tensor<1, Int>,
+}
+
+impl DecoderRows {
+    /// # Shapes
+    ///
+    /// keep and hidden: one list a sample, equally long over samples; queries `[batch * (1 + tokens)]`, hidden `[batch * hidden]`
+    pub(crate) fn new(
+        keep: &[&[u32]],
+        hidden: &[Vec<u32>],
+        n_tokens: usize,
+        device: &Device,
+    ) -> Self {
+        let per_sample = 1 + keep.first().map_or(0, |keep| keep.len());
+        let mask_token = keep.len() * per_sample;
+        let mut queries = vec![mask_token as i64; keep.len() * (1 + n_tokens)];
+        for (sample, keep) in keep.iter().enumerate() {
+            let (to, from) = (sample * (1 + n_tokens), sample * per_sample);
+            queries[to] = from as i64;
+            for (place, &token) in keep.iter().enumerate() {
+                queries[to + 1 + token as usize] = (from + 1 + place) as i64;
+            }
+        }
+        let row =
+            |(sample, &token): (usize, &u32)| (sample * (1 + n_tokens) + 1 + token as usize) as i64;
+        let hidden: Vec<i64> = hidden
+            .iter()
+            .enumerate()
+            .flat_map(|(sample, tokens)| tokens.iter().map(move |token| row((sample, token))))
+            .collect();
+        Self {
+            queries: Tensor::from_data(queries.as_slice(), device),
+            hidden: Tensor::from_data(hidden.as_slice(), device),
+        }
+    }
+}
+
+/// The decoder of one target modality: its tokens are the queries, the other modality's are the memory (paper, section 2.1).
+#[derive(Module, Debug)]
+pub(crate) struct Decoder {
+    pub(crate) embed: Linear,
+    pub(crate) memory_embed: Linear,
+    pub(crate) mask_token: Param<Tensor<3>>,
+    pub(crate) pos_embed: Param<Tensor<3>>,
+    pub(crate) blocks: Vec<DecoderBlock>,
+    pub(crate) norm: LayerNorm,
+    pub(crate) pred: Linear,
+}
+
+impl Decoder {
+    pub(crate) fn new(config: &ModelConfig, device: &Device) -> Self {
+        let grid = PatchGrid::new(config);
+        let (width, encoder_width) = (config.decoder.width, config.encoder.width);
+        let block = |_| DecoderBlock::new(&config.decoder, config.mlp_ratio, device);
+        Self {
+            embed: Linear::new(encoder_width, width, device),
+            memory_embed: Linear::new(encoder_width, width, device),
+            mask_token: blank([1, 1, width], device),
+            pos_embed: blank([1, 1 + grid.n_tokens(), width], device),
+            blocks: (0..config.decoder.depth).map(block).collect(),
+            norm: LayerNorm::new(width, VIT_EPSILON, device),
+            pred: Linear::new(width, grid.n_patch_voxels(), device),
+        }
+    }
+
+    /// Predicts the voxels of the hidden patches; the head runs on these alone.
+    ///
+    /// # Shapes
+    ///
+    /// visible `[batch, 1 + kept, encoder width]`, whole `[batch, 1 + tokens, encoder width]` -> `[batch * hidden, voxels]`
+    pub(crate) fn forward(
+        &self,
+        visible: Tensor<3>,
+        whole: Tensor<3>,
+        rows: DecoderRows,
+    ) -> Tensor<2> {
+        let [batch, n_visible, _] = visible.dims();
+        let [_, n_tokens, width] = self.pos_embed.dims();
+        let visible = self.embed.forward(visible);
+        let visible = visible.reshape([batch * n_visible, width]);
+        let mask_token = self.mask_token.val().reshape([1, width]);
+        let queries = Tensor::cat(vec![visible, mask_token], 0)
+            .select(0, rows.queries)
+            .reshape([batch, n_tokens, width]);
+        let queries = queries + self.pos_embed.val();
+        let memory = self.memory_embed.forward(whole) + self.pos_embed.val();
+        let queries = self.blocks.iter().fold(queries, |queries, block| {
+            block.forward(queries, memory.clone())
+        });
+        let hidden = queries
+            .reshape([batch * n_tokens, width])
+            .select(0, rows.hidden);
+        self.pred.forward(self.norm.forward(hidden))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_put_back_at_their_places_and_holes_get_the_mask_token() {
+        let keep: [&[u32]; 2] = [&[2, 0], &[1, 3]];
+        let hidden = [vec![1, 3], vec![0, 2]];
+        let rows = DecoderRows::new(&keep, &hidden, 4, &Device::flex());
+        let queries: Vec<i64> = rows.queries.try_into_vec_as().unwrap();
+        assert_eq!(queries, [0, 2, 6, 1, 6, 3, 6, 4, 6, 5]);
+        let hidden: Vec<i64> = rows.hidden.try_into_vec_as().unwrap();
+        assert_eq!(hidden, [2, 4, 6, 8]);
+    }
+}

@@ -1,0 +1,317 @@
+//! The model's promises: shapes, right gradients, what enters the loss, independence of samples, exact repetition.
+
+use super::*;
+use crate::flat::{Parameter, Update};
+use crate::tests::tiny;
+
+fn model(config: &ModelConfig) -> FratMae {
+    FratMae::new(config, 11, &tiny::device())
+}
+
+fn forward(model: &FratMae, batch: &SlotBatch) -> SlotForward {
+    model.forward(batch, &tiny::device()).unwrap()
+}
+
+fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
+    tensor.clone().try_into_vec_as().unwrap()
+}
+
+fn assert_close(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    for (a, b) in found.iter().zip(expected) {
+        assert!((a - b).abs() < 1e-5, "{a} is not {b}");
+    }
+}
+
+/// The slot with only one of its samples.
+fn only(batch: &SlotBatch, sample: usize) -> SlotBatch {
+    let n = batch.pet.len() / batch.n_samples();
+    let stack = |stacks: &[f32]| stacks[sample * n..][..n].to_vec();
+    let mut one = SlotBatch {
+        pet: stack(&batch.pet),
+        ct: stack(&batch.ct),
+        tokens: vec![batch.tokens[sample].clone()],
+        ..SlotBatch::default()
+    };
+    one.masks.modality = vec![batch.masks.modality[sample]];
+    one.masks.keep = vec![batch.masks.keep[sample].clone()];
+    one
+}
+
+#[test]
+fn a_slot_has_one_loss_and_two_embeddings_of_length_one() {
+    let out = forward(&model(&tiny::config()), &tiny::batch(3));
+    assert_eq!(out.reconstruction.dims(), [1]);
+    for embedding in [&out.pet_embedding, &out.text_embedding] {
+        assert_eq!(embedding.dims(), [3, 8]);
+        for row in values(embedding).chunks(8) {
+            let length: f32 = row.iter().map(|x| x * x).sum();
+            assert!((length - 1.0).abs() < 1e-5, "{length}");
+        }
+    }
+    assert_eq!((out.figures.pet.samples, out.figures.ct.samples), (2, 1));
+    // Six hidden tokens of 32 voxels a sample.
+    assert_eq!(
+        (out.figures.pet.targets, out.figures.ct.targets),
+        (384, 192)
+    );
+    let parts = out.figures.pet.squared_error + out.figures.ct.squared_error;
+    assert!((f64::from(values(&out.reconstruction)[0]) - parts).abs() < 1e-5);
+}
+
+#[test]
+fn a_slot_may_mask_one_modality_only() {
+    let model = model(&tiny::config());
+    let batch = only(&tiny::batch(2), 1);
+    let out = forward(&model, &batch);
+    assert_eq!((out.figures.pet.samples, out.figures.ct.samples), (0, 1));
+    assert_eq!(out.figures.pet.mean_squared_error(), None);
+}
+
+#[test]
+fn a_bad_slot_is_an_error() {
+    let model = model(&tiny::config());
+    let mut batch = tiny::batch(2);
+    batch.masks.keep[1][0] = 99;
+    let refused = model.forward(&batch, &tiny::device()).unwrap_err();
+    assert!(matches!(
+        refused,
+        ModelError::BadToken {
+            sample: 1,
+            token: 99,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn each_sample_is_computed_as_if_it_were_alone() {
+    let model = model(&tiny::config());
+    let batch = tiny::batch(4);
+    let together = forward(&model, &batch);
+    let pet = values(&together.pet_embedding);
+    let text = values(&together.text_embedding);
+    let mut sum = 0.0;
+    for sample in 0..4 {
+        let alone = forward(&model, &only(&batch, sample));
+        assert_close(&values(&alone.pet_embedding), &pet[sample * 8..][..8]);
+        assert_close(&values(&alone.text_embedding), &text[sample * 8..][..8]);
+        sum += values(&alone.reconstruction)[0];
+    }
+    assert_close(&values(&together.reconstruction), &[sum]);
+}
+
+#[test]
+fn gradients_agree_with_differences_of_the_loss() {
+    let model = model(&tiny::config());
+    let batch = tiny::batch(4);
+    let (_, gradient) = tiny::loss_and_gradient(&model, &batch);
+    let flat = model.to_flat().unwrap();
+    let layout = model.parameters();
+    let loss_at = |place: usize, by: f32| {
+        let mut flat = flat.clone();
+        flat[place] += by;
+        let nudged = model.clone().with_flat(&flat).unwrap();
+        tiny::loss_and_gradient(&nudged, &batch).0
+    };
+    for name in [
+        "pet_encoder.cls_token",
+        "pet_encoder.patch_embed.proj.weight",
+        "ct_encoder.blocks.0.attn.qkv.weight",
+        "ct_encoder.blocks.1.mlp.fc1.bias",
+        "pet_encoder.norm.weight",
+        "ct_decoder.embed.weight",
+        "pet_decoder.memory_embed.weight",
+        "pet_decoder.mask_token",
+        "pet_decoder.blocks.0.attn.proj.weight",
+        "ct_decoder.blocks.0.norm_y.weight",
+        "ct_decoder.blocks.0.cross_attn.projq.weight",
+        "pet_decoder.pred.bias",
+        "pet_projection.weight",
+        "text.text_model.embeddings.token_embedding.weight",
+        "text.text_model.encoder.layers.0.self_attn.q_proj.weight",
+        "text.text_model.encoder.layers.0.mlp.fc2.weight",
+        "text.text_projection.weight",
+    ] {
+        let place = steepest(find(&layout, name), &gradient);
+        let h = 5e-3;
+        let slope = (loss_at(place, h) - loss_at(place, -h)) / f64::from(2.0 * h);
+        let found = f64::from(gradient[place]);
+        let allowed = 0.03 * slope.abs() + 3e-4;
+        assert!(
+            (found - slope).abs() < allowed,
+            "{name}: {found} is not {slope}"
+        );
+        assert_ne!(found, 0.0, "{name}");
+    }
+}
+
+fn find<'a>(layout: &'a [Parameter], name: &str) -> &'a Parameter {
+    let found = layout.iter().find(|parameter| parameter.name == name);
+    found.unwrap_or_else(|| panic!("no parameter {name}"))
+}
+
+fn steepest(parameter: &Parameter, gradient: &[f32]) -> usize {
+    let places = parameter.offset..parameter.offset + parameter.len();
+    let steeper = |a: &usize, b: &usize| gradient[*a].abs().total_cmp(&gradient[*b].abs());
+    places.max_by(steeper).unwrap()
+}
+
+#[test]
+fn all_that_learns_gets_a_gradient() {
+    let model = model(&tiny::config());
+    let (_, gradient) = tiny::loss_and_gradient(&model, &tiny::batch(4));
+    for parameter in model.parameters() {
+        let own = &gradient[parameter.offset..][..parameter.len()];
+        // The temperature's gradient is the whole batch's: it is no slot's to give.
+        let learns = parameter.update != Update::Frozen && parameter.name != "logit_scale";
+        assert_eq!(own.iter().any(|&x| x != 0.0), learns, "{}", parameter.name);
+    }
+}
+
+#[test]
+fn the_decoder_of_a_modality_that_nobody_masks_has_a_gradient_of_zeros() {
+    let model = model(&tiny::config());
+    let (_, gradient) = tiny::loss_and_gradient(&model, &only(&tiny::batch(2), 0));
+    let (mut drawn, mut undrawn) = (0, 0);
+    for parameter in model.parameters() {
+        let own = &gradient[parameter.offset..][..parameter.len()];
+        let n_steep = own.iter().filter(|&&x| x != 0.0).count();
+        if parameter.name.starts_with("ct_decoder.") {
+            undrawn += n_steep;
+        } else if parameter.name.starts_with("pet_decoder.") {
+            drawn += n_steep;
+        }
+    }
+    assert_eq!(undrawn, 0);
+    assert!(drawn > 0);
+}
+
+#[test]
+fn hidden_voxels_enter_as_targets_only() {
+    let model = model(&tiny::config());
+    let batch = only(&tiny::batch(1), 0);
+    let hidden = batch.masks.hidden(0, 12)[0];
+    let mut other = batch.clone();
+    // The first voxel of that patch, found through its place in the grid of 2x2x3.
+    let (d, h, w) = (
+        hidden as usize / 6,
+        hidden as usize / 3 % 2,
+        hidden as usize % 3,
+    );
+    other.pet[(2 * d * 8 + 4 * h) * 12 + 4 * w] += 1.0;
+    let (before, after) = (forward(&model, &batch), forward(&model, &other));
+    assert_eq!(values(&before.pet_embedding), values(&after.pet_embedding));
+    assert_ne!(
+        values(&before.reconstruction),
+        values(&after.reconstruction)
+    );
+    let moved = after.figures.pet.target_sum - before.figures.pet.target_sum;
+    assert!((moved - 1.0).abs() < 1e-5, "{moved}");
+}
+
+#[test]
+fn visible_voxels_enter_as_inputs_only() {
+    let model = model(&tiny::config());
+    let batch = only(&tiny::batch(1), 0);
+    let mut other = batch.clone();
+    // Token 0 is kept in this mask.
+    assert!(batch.masks.keep[0].contains(&0));
+    other.pet[0] += 1.0;
+    let (before, after) = (forward(&model, &batch), forward(&model, &other));
+    assert_ne!(values(&before.pet_embedding), values(&after.pet_embedding));
+    assert_eq!(before.figures.pet.target_sum, after.figures.pet.target_sum);
+    assert_eq!(
+        before.figures.pet.target_squares,
+        after.figures.pet.target_squares
+    );
+}
+
+#[test]
+fn the_whole_modality_informs_the_rebuilt_one() {
+    let model = model(&tiny::config());
+    let batch = only(&tiny::batch(1), 0);
+    let mut other = batch.clone();
+    other.ct.reverse();
+    let (before, after) = (forward(&model, &batch), forward(&model, &other));
+    assert_ne!(
+        values(&before.reconstruction),
+        values(&after.reconstruction)
+    );
+    // PET's class token has seen PET alone.
+    assert_eq!(values(&before.pet_embedding), values(&after.pet_embedding));
+}
+
+#[test]
+fn without_self_attention_the_decoder_has_no_such_parameters_and_visible_pet_informs_nothing() {
+    let mut config = tiny::config();
+    config.decoder.self_attention = false;
+    let model = model(&config);
+    let layout = model.parameters();
+    let stray = |p: &&Parameter| {
+        p.name.contains("_decoder") && (p.name.contains(".attn.") || p.name.contains(".norm1."))
+    };
+    assert_eq!(layout.iter().find(stray), None);
+    let batch = only(&tiny::batch(1), 0);
+    let mut other = batch.clone();
+    other.pet[0] += 1.0;
+    let (before, after) = (forward(&model, &batch), forward(&model, &other));
+    assert_eq!(
+        values(&before.reconstruction),
+        values(&after.reconstruction)
+    );
+}
+
+#[test]
+fn with_self_attention_visible_pet_informs_the_hidden_part() {
+    let model = model(&tiny::config());
+    let batch = only(&tiny::batch(1), 0);
+    let mut other = batch.clone();
+    other.pet[0] += 1.0;
+    let (before, after) = (forward(&model, &batch), forward(&model, &other));
+    assert_ne!(
+        values(&before.reconstruction),
+        values(&after.reconstruction)
+    );
+}
+
+#[test]
+fn the_feed_order_of_visible_tokens_does_not_matter() {
+    let model = model(&tiny::config());
+    let batch = only(&tiny::batch(1), 0);
+    let mut other = batch.clone();
+    other.masks.keep[0].reverse();
+    let (before, after) = (forward(&model, &batch), forward(&model, &other));
+    assert_close(
+        &values(&before.pet_embedding),
+        &values(&after.pet_embedding),
+    );
+    assert_close(
+        &values(&before.reconstruction),
+        &values(&after.reconstruction),
+    );
+}
+
+#[test]
+fn normalised_targets_have_variance_one() {
+    let mut config = tiny::config();
+    config.norm_pix = true;
+    let out = forward(&model(&config), &tiny::batch(2));
+    let baseline = out.figures.pet.baseline().unwrap();
+    // Each patch's unbiased variance is one: 31 / 32 over its own 32 voxels.
+    assert!((baseline - 31.0 / 32.0).abs() < 1e-3, "{baseline}");
+}
+
+#[test]
+fn without_contrast_embeddings_are_zeros_and_sentences_are_not_read() {
+    let mut config = tiny::config();
+    config.contrastive = false;
+    let model = model(&config);
+    let mut batch = tiny::batch(2);
+    batch.tokens.clear();
+    let out = forward(&model, &batch);
+    assert_eq!(values(&out.pet_embedding), [0.0; 16]);
+    assert_eq!(values(&model.logit_scale()), [0.0]);
+    let (loss, gradient) = tiny::loss_and_gradient(&model, &batch);
+    assert!(loss > 0.0 && gradient.iter().any(|&x| x != 0.0));
+}

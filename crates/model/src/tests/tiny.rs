@@ -1,0 +1,109 @@
+//! A model and slots small enough for tests; compiled for tests alone.
+
+use fratmae_config::{Decoder, Text, Transformer};
+
+use crate::masking::{Masks, Modality};
+use crate::slot::{SlotBatch, SlotForward};
+use crate::{Device, DeviceKind, FratMae, ModelConfig, contrast};
+
+/// Twelve tokens of 32 voxels, two encoder blocks, one decoder block.
+pub(crate) fn config() -> ModelConfig {
+    ModelConfig {
+        stack: [4, 8, 12],
+        patch: [2, 4, 4],
+        encoder: Transformer {
+            width: 12,
+            depth: 2,
+            heads: 2,
+        },
+        decoder: Decoder {
+            width: 18,
+            depth: 1,
+            heads: 3,
+            self_attention: true,
+        },
+        mlp_ratio: 2,
+        embedding: 8,
+        text: Text {
+            width: 8,
+            depth: 1,
+            heads: 2,
+            context: 16,
+            trainable: true,
+        },
+        ..ModelConfig::default()
+    }
+}
+
+pub(crate) fn device() -> Device {
+    crate::open(DeviceKind::Cpu).unwrap()
+}
+
+/// A slot of the tiny model: PET and CT masked in turn, half of the tokens kept, sentences 0, 1, 0, 1, ...
+pub(crate) fn batch(n_samples: usize) -> SlotBatch {
+    slot(&config(), n_samples)
+}
+
+/// The same for any config.
+pub(crate) fn slot(config: &ModelConfig, n_samples: usize) -> SlotBatch {
+    let n_tokens = crate::PatchGrid::new(config).n_tokens() as u32;
+    let voxels = config.stack.iter().product::<usize>() * n_samples;
+    let modality = (0..n_samples).map(|sample| {
+        if sample % 2 == 0 {
+            Modality::Pet
+        } else {
+            Modality::Ct
+        }
+    });
+    // Seven is prime to every grid used, so each row is a permutation.
+    let order = |sample: u32| (0..n_tokens).map(|i| (7 * i + sample) % n_tokens).collect();
+    let orders: Vec<Vec<u32>> = (0..n_samples as u32).map(order).collect();
+    SlotBatch {
+        pet: wave(voxels, 0.37),
+        ct: wave(voxels, 0.11),
+        masks: Masks::from_permutations(modality.collect(), &orders, config.mask_ratio),
+        tokens: (0..n_samples as u32)
+            .map(|sample| vec![49406, 320 + sample % 2, 1126, 49407])
+            .collect(),
+    }
+}
+
+fn wave(n: usize, step: f32) -> Vec<f32> {
+    (0..n)
+        .map(|i| 0.5 + 0.5 * (i as f32 * step).sin())
+        .collect()
+}
+
+/// The whole loss of a slot that is the global batch, and its gradient, by the same steps as a worker takes.
+pub(crate) fn loss_and_gradient(model: &FratMae, batch: &SlotBatch) -> (f64, Vec<f32>) {
+    let device = device();
+    let forward = model.forward(batch, &device).unwrap();
+    let n_samples = batch.n_samples() as f32;
+    let (loss, gradients) = match &model.context_align {
+        None => (0.0, forward.backward(1.0 / n_samples, None)),
+        Some(_) => {
+            let contrast = contrast_of(model, &forward, batch);
+            let slopes = (&contrast.pet_gradient[..], &contrast.text_gradient[..]);
+            let gradients = forward.backward(1.0 / n_samples, Some(slopes));
+            (contrast.loss, gradients)
+        }
+    };
+    let figures = forward.figures;
+    let error = figures.pet.squared_error + figures.ct.squared_error;
+    let gradient = model.gradients(&gradients.unwrap()).unwrap();
+    (loss + error / f64::from(n_samples), gradient)
+}
+
+fn contrast_of(model: &FratMae, forward: &SlotForward, batch: &SlotBatch) -> crate::Contrast {
+    let values =
+        |tensor: &crate::Tensor<2>| -> Vec<f32> { tensor.clone().try_into_vec_as().unwrap() };
+    let groups: Vec<u32> = batch.tokens.iter().map(|ids| ids[1]).collect();
+    contrast(
+        &values(&forward.pet_embedding),
+        &values(&forward.text_embedding),
+        model.logit_scale().into_scalar(),
+        &groups,
+        &device(),
+    )
+    .unwrap()
+}

@@ -1,0 +1,77 @@
+//! The text encoder's promises: where a sentence is read, and that padding and neighbours do not matter.
+
+use super::*;
+use crate::FratMae;
+use crate::tests::tiny;
+
+fn encoder() -> (TextEncoder, Device) {
+    let device = tiny::device();
+    let model = FratMae::new(&tiny::config(), 3, &device);
+    let text = model.context_align.unwrap().text;
+    (text, device)
+}
+
+fn encode(encoder: &TextEncoder, sentences: &[&[u32]], device: &Device) -> Vec<f32> {
+    encoder
+        .forward(sentences, device)
+        .try_into_vec_as()
+        .unwrap()
+}
+
+#[test]
+fn a_sentence_is_read_at_the_first_place_of_its_largest_id() {
+    assert_eq!(first_largest(&[5, 9, 2, 9]), 1);
+    let page = Page::new(&[&[7, 3, 9], &[7, 9]], 16);
+    assert_eq!((page.length, page.ends), (3, vec![2, 4]));
+    assert_eq!(page.ids, [7, 3, 9, 7, 9, 0]);
+}
+
+#[test]
+fn a_long_sentence_is_cut_and_keeps_its_end_mark() {
+    assert_eq!(cut(&[1, 2, 3, 4, 9], 3), [1, 2, 9]);
+    assert_eq!(cut(&[1, 2, 9], 3), [1, 2, 9]);
+}
+
+#[test]
+fn words_after_the_end_mark_change_nothing() {
+    let (encoder, device) = encoder();
+    let short = encode(&encoder, &[&[49406, 320, 49407]], &device);
+    let padded = encode(&encoder, &[&[49406, 320, 49407, 11, 12]], &device);
+    for (a, b) in short.iter().zip(&padded) {
+        assert!((a - b).abs() < 1e-6, "{a} is not {b}");
+    }
+}
+
+#[test]
+fn words_before_the_end_mark_change_the_embedding() {
+    let (encoder, device) = encoder();
+    let one = encode(&encoder, &[&[49406, 320, 49407]], &device);
+    let other = encode(&encoder, &[&[49406, 321, 49407]], &device);
+    let furthest = one
+        .iter()
+        .zip(&other)
+        .fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+    assert!(furthest > 1e-3, "furthest {furthest}");
+}
+
+#[test]
+fn a_longer_neighbour_changes_nothing() {
+    let (encoder, device) = encoder();
+    let alone = encode(&encoder, &[&[49406, 320, 49407]], &device);
+    let both = encode(
+        &encoder,
+        &[&[49406, 320, 49407], &[49406, 5, 6, 7, 8, 49407]],
+        &device,
+    );
+    for (a, b) in alone.iter().zip(&both) {
+        assert!((a - b).abs() < 1e-6, "{a} is not {b}");
+    }
+}
+
+#[test]
+fn quick_gelu_is_x_times_a_sigmoid() {
+    let input = Tensor::<1>::from_data([1.0_f32, -2.0], &Device::flex()).reshape([1, 1, 2]);
+    let out: Vec<f32> = quick_gelu(input).try_into_vec_as().unwrap();
+    assert!((out[0] - 0.845_795_6).abs() < 1e-5, "{out:?}");
+    assert!((out[1] + 0.064_344_8).abs() < 1e-5, "{out:?}");
+}
