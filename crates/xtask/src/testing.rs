@@ -1,6 +1,6 @@
 //! `cargo xtask test`: runs the tests with the services they need around them; it decides nothing about tests.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
@@ -12,32 +12,15 @@ use crate::services::{self, Store};
 /// # Errors
 /// A service cannot be fetched or started, or cargo cannot be started. The services are stopped in each case.
 pub(crate) fn run(with_services: bool, arguments: &[String]) -> Result<ExitCode> {
-    let mut test = program::cargo(&["test", "--release", "--locked"]);
-    if !arguments
-        .iter()
-        .any(|word| word == "-p" || word.starts_with("--package"))
-    {
-        test.arg("--workspace");
+    let store = with_services.then(start_store).transpose()?;
+    let variables = store.as_ref().map(Store::variables);
+    if store.is_none() {
+        println!("test: without services: tests that need an S3 store say so and return");
     }
-    test.args(arguments);
-    let store = if with_services {
-        Some(start_store()?)
-    } else {
-        None
-    };
-    match &store {
-        Some(store) => {
-            test.envs(store.variables());
-        }
-        None => {
-            println!("without services: the tests that need an S3 store say so and return");
-            test.env_remove(services::URL_VARIABLE);
-        }
-    }
-    services::FOREIGN_VARIABLES.iter().for_each(|name| {
-        test.env_remove(name);
-    });
-    let status = program::watch(&mut test);
+    let status = program::watch(&mut command(
+        arguments,
+        variables.as_ref().map_or(&[], |all| all),
+    ));
     drop(store);
     let code = status?.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
@@ -54,4 +37,62 @@ fn start_store() -> Result<Store> {
         store.process()
     );
     Ok(store)
+}
+
+/// Prepares `cargo test` so that it sees this store's variables and none of another.
+fn command(arguments: &[String], variables: &[(&str, String)]) -> Command {
+    let mut test = program::cargo(&["test", "--release", "--locked"]);
+    let is_package = |word: &String| word.starts_with("-p") || word.starts_with("--package");
+    if !arguments.iter().any(is_package) {
+        test.arg("--workspace");
+    }
+    test.args(arguments);
+    for name in services::FOREIGN_VARIABLES {
+        test.env_remove(name);
+    }
+    test.env_remove(services::URL_VARIABLE);
+    test.envs(variables.iter().map(|(name, value)| (name, value)));
+    test
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(arguments: &[&str]) -> Vec<String> {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let command = command(&arguments, &[]);
+        command
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_whole_workspace_is_tested_unless_packages_are_named() {
+        assert_eq!(words(&[])[1..], ["--release", "--locked", "--workspace"]);
+        assert_eq!(
+            words(&["-p", "fratmae-store"])[3..],
+            ["-p", "fratmae-store"]
+        );
+        assert!(!words(&["--package=fratmae-store"]).contains(&"--workspace".to_owned()));
+    }
+
+    #[test]
+    fn tests_see_this_store_and_no_other() {
+        let value = |command: &Command, name: &str| {
+            let found = command.get_envs().find(|(key, _)| *key == name);
+            found.map(|(_, value)| value.map(|value| value.to_string_lossy().into_owned()))
+        };
+        let with = command(&[], &[(services::URL_VARIABLE, "s3://here".to_owned())]);
+        assert_eq!(
+            value(&with, services::URL_VARIABLE),
+            Some(Some("s3://here".to_owned()))
+        );
+        assert_eq!(value(&with, "AWS_PROFILE"), Some(None));
+        assert_eq!(
+            value(&command(&[], &[]), services::URL_VARIABLE),
+            Some(None)
+        );
+    }
 }
