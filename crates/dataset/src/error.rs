@@ -40,7 +40,9 @@ pub enum DataSetError {
         first: [usize; 3],
     },
     /// PET and CT of one case lie apart in space.
-    #[error("PET and CT do not overlap: PET covers {pet} and CT covers {ct} (mm, RAS): check that both are of one study")]
+    #[error(
+        "PET and CT do not overlap: PET covers {pet} and CT covers {ct} (mm, RAS): check that both are of one study"
+    )]
     NoOverlap {
         /// Physical box of the PET.
         pet: String,
@@ -127,16 +129,18 @@ pub enum DataSetError {
         slice: u32,
     },
     /// The place holds a data set made from other cases.
-    #[error("{url} already holds another data set: {reason}; prepare into an empty place, or delete it first")]
+    #[error(
+        "{url} already holds another data set: {reason}; prepare into an empty place, or delete it first"
+    )]
     OtherDataSet {
         /// Root of the data set.
         url: String,
         /// What differs.
         reason: String,
     },
-    /// Stacks cannot be cut as asked.
+    /// What was asked for does not fit the data or itself.
     #[error("{reason}")]
-    Stack {
+    Options {
         /// What does not fit, and what to change.
         reason: String,
     },

@@ -79,6 +79,12 @@ pub fn shard_name(shard: u32) -> String {
     format!("shards/shard-{shard:05}.parquet")
 }
 
+/// Says why a grid cannot be one, if so.
+pub(crate) fn grid_fault(grid: [usize; 3]) -> Option<String> {
+    let fits = grid.iter().all(|side| (1..=LONGEST_SIDE).contains(side));
+    (!fits).then(|| format!("the grid {grid:?} has a side outside 1..={LONGEST_SIDE}"))
+}
+
 impl Manifest {
     /// Lists cases, in whatever order they come.
     pub fn new(grid: [usize; 3], mut cases: Vec<ManifestCase>) -> Self {

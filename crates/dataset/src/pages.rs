@@ -20,6 +20,38 @@ fn fault(reason: impl Into<String>) -> ParquetError {
     ParquetError::General(reason.into())
 }
 
+/// Says what a column of fixed-size values must be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected<'name> {
+    /// Its name, the first part of its path.
+    pub(crate) name: &'name str,
+    /// Rows of the row group.
+    pub(crate) rows: usize,
+    /// Values in a row.
+    pub(crate) per_row: usize,
+    /// Bytes of a value.
+    pub(crate) value_bytes: usize,
+}
+
+impl Expected<'_> {
+    fn check(&self, chunk: &ColumnChunkMetaData) -> Result<()> {
+        let Self {
+            name, value_bytes, ..
+        } = self;
+        if width(chunk) != Some(*value_bytes) {
+            let reason = format!("the values of column {name} are not {value_bytes} bytes wide");
+            return Err(fault(reason));
+        }
+        // The library takes signs on trust and would panic on a negative place.
+        let is_placed = chunk.data_page_offset() >= 0 && chunk.compressed_size() >= 0;
+        if !is_placed || chunk.dictionary_page_offset().is_some() {
+            let reason = format!("column {name} is not laid out as plain pages");
+            return Err(fault(reason));
+        }
+        Ok(())
+    }
+}
+
 /// Locates the pages of one column of one row group.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
@@ -30,60 +62,34 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// Finds a column of fixed-size values: `per_row` values of `value_bytes` bytes in each of `rows` rows.
+    /// Finds a column in the footer of its shard.
     pub(crate) fn find(
         footer: &ParquetMetaData,
         row_group: usize,
-        name: &str,
-        rows: usize,
-        per_row: usize,
-        value_bytes: usize,
+        expected: Expected<'_>,
     ) -> Result<Self> {
-        let group = footer
-            .row_groups()
-            .get(row_group)
-            .ok_or_else(|| fault(format!("it has no row group {row_group}")))?;
-        if group.num_rows() != rows as i64 {
-            return Err(fault(format!(
-                "row group {row_group} has {} rows, not {rows}",
-                group.num_rows()
-            )));
+        let Expected { name, rows, .. } = expected;
+        let group = footer.row_groups().get(row_group);
+        let group = group.ok_or_else(|| fault(format!("it has no row group {row_group}")))?;
+        let found = group.num_rows();
+        if found != rows as i64 {
+            let reason = format!("row group {row_group} has {found} rows, not {rows}");
+            return Err(fault(reason));
         }
-        let is_named = |column: &ColumnChunkMetaData| {
-            column
-                .column_path()
-                .parts()
-                .first()
-                .is_some_and(|part| part == name)
-        };
-        let place = group
-            .columns()
-            .iter()
-            .position(is_named)
-            .ok_or_else(|| fault(format!("it has no column {name}")))?;
+        let place = group.columns().iter().position(|column| {
+            let parts = column.column_path().parts();
+            parts.first().is_some_and(|part| part == name)
+        });
+        let place = place.ok_or_else(|| fault(format!("it has no column {name}")))?;
         let chunk = group.column(place).clone();
+        expected.check(&chunk)?;
         let index = footer.page_index_for_row_group(row_group);
-        let index = index
-            .offset_index(place)
-            .ok_or_else(|| fault(format!("column {name} has no offset index")))?;
-        if width(&chunk) != Some(value_bytes) {
-            return Err(fault(format!(
-                "the values of column {name} are not {value_bytes} bytes wide"
-            )));
-        }
-        // The library takes signs on trust and would panic on a negative place.
-        if chunk.data_page_offset() < 0
-            || chunk.compressed_size() < 0
-            || chunk.dictionary_page_offset().is_some()
-        {
-            return Err(fault(format!(
-                "column {name} is not laid out as plain pages"
-            )));
-        }
+        let index = index.offset_index(place);
+        let index = index.ok_or_else(|| fault(format!("column {name} has no offset index")))?;
         Ok(Self {
             pages: index.page_locations().clone(),
             chunk,
-            row_bytes: per_row * value_bytes,
+            row_bytes: expected.per_row * expected.value_bytes,
             rows,
         })
     }

@@ -105,7 +105,7 @@ pub struct SkippedCase {
 /// What an earlier prepare of the same cases left is kept; a complete data set of the same cases is left as it is.
 ///
 /// # Errors
-/// [`DataSetError::Case`] names the first bad case, unless they are skipped; [`DataSetError::Empty`] where none is
+/// [`DataSetError::Options`] for a grid that is none; [`DataSetError::Case`] names the first bad case, unless they are skipped; [`DataSetError::Empty`] where none is
 /// left; [`DataSetError::OtherDataSet`] where a complete data set of other cases is in the way;
 /// [`DataSetError::Store`] where the store fails. After any of them no object under its final name is broken, and the
 /// same call goes on where it stopped.
@@ -122,6 +122,7 @@ pub async fn prepare(
     };
     let mut tally = Tally {
         total: cases.len(),
+        done: 0,
         prepared: 0,
         kept: 0,
         progress,
@@ -182,6 +183,7 @@ fn sorted(mut cases: Vec<CaseSource>, out: &Location) -> Result<Vec<CaseSource>,
 /// Counts what is done and tells it.
 struct Tally<'caller> {
     total: usize,
+    done: usize,
     prepared: usize,
     kept: usize,
     progress: &'caller mut dyn FnMut(PrepareProgress),
@@ -189,11 +191,13 @@ struct Tally<'caller> {
 
 impl Tally<'_> {
     fn tell(&mut self, case_id: String, outcome: CaseOutcome) {
+        self.done += 1;
         match outcome {
             CaseOutcome::Kept => self.kept += 1,
-            CaseOutcome::Prepared | CaseOutcome::Skipped { .. } => self.prepared += 1,
+            CaseOutcome::Prepared => self.prepared += 1,
+            CaseOutcome::Skipped { .. } => {}
         }
-        let done = self.prepared + self.kept;
+        let done = self.done;
         (self.progress)(PrepareProgress {
             done,
             total: self.total,
@@ -204,7 +208,14 @@ impl Tally<'_> {
 
     fn keep(&mut self, record: ShardRecord) -> ShardRecord {
         for case in &record.inputs {
-            self.tell(case.case_id.clone(), CaseOutcome::Kept);
+            let skipped = record
+                .skipped
+                .iter()
+                .find(|skipped| skipped.case_id == case.case_id);
+            let outcome = skipped.map_or(CaseOutcome::Kept, |skipped| CaseOutcome::Skipped {
+                reason: skipped.reason.clone(),
+            });
+            self.tell(case.case_id.clone(), outcome);
         }
         record
     }

@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 
 use crate::DataSetError;
 use crate::manifest::{MANIFEST_NAME, Manifest, ManifestCase, shard_name};
-use crate::pages::{Column, Fetched};
+use crate::pages::{Column, Expected, Fetched};
 use crate::shard::slice_digest;
 
 /// Bytes fetched from the end of a shard in the hope that its footer is in them.
@@ -175,16 +175,13 @@ impl DataSet {
             shard: shard.clone(),
             source,
         };
-        let slices = self.manifest.grid[1];
-        let column = Column::find(
-            &footer,
-            entry.row_group as usize,
+        let expected = Expected {
             name,
-            slices,
+            rows: self.manifest.grid[1],
             per_row,
             value_bytes,
-        )
-        .map_err(broken)?;
+        };
+        let column = Column::find(&footer, entry.row_group as usize, expected).map_err(broken)?;
         let ranges = column.ranges(rows).map_err(broken)?;
         let bytes = self
             .location

@@ -23,6 +23,8 @@ pub struct StackOptions {
     pub hu_window: [f32; 2],
     /// Seed of the first slice of each stack.
     pub seed: u64,
+    /// Whether the sentence names the diagnosis.
+    pub with_diagnosis: bool,
 }
 
 /// Holds one sample, windowed to `[0, 1]`.
@@ -32,7 +34,7 @@ pub struct Stack {
     pub sample: Sample,
     /// Name of its case.
     pub case_id: String,
-    /// What is known of the patient, as a sentence without the diagnosis.
+    /// What is known of the patient, as a sentence.
     pub sentence: String,
     /// PET, (depth, R, S) row-major.
     pub pet: Vec<f32>,
@@ -44,9 +46,9 @@ impl StackOptions {
     /// Checks that stacks can be cut from a data set.
     ///
     /// # Errors
-    /// [`DataSetError::Stack`] where depth and stride reach over the grid, or a window is empty.
+    /// [`DataSetError::Options`] where depth and stride reach over the grid, or a window is empty.
     pub fn check(&self, manifest: &Manifest) -> Result<(), DataSetError> {
-        let fault = |reason| Err(DataSetError::Stack { reason });
+        let fault = |reason| Err(DataSetError::Options { reason });
         if self.depth == 0 || self.stride == 0 {
             return fault(format!(
                 "depth {} and stride {} must both be at least 1",
@@ -131,6 +133,7 @@ mod tests {
             suv_window: [0.0, 20.0],
             hu_window: [-1000.0, 1000.0],
             seed: 9,
+            with_diagnosis: false,
         }
     }
 

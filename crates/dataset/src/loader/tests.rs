@@ -16,6 +16,7 @@ fn options() -> StackOptions {
         suv_window: [0.0, 10.0],
         hu_window: [-1000.0, 1000.0],
         seed: 4,
+        with_diagnosis: false,
     }
 }
 
@@ -170,6 +171,6 @@ fn a_stack_that_does_not_fit_is_an_error_and_no_panic() {
     );
     assert!(matches!(
         loader.next(),
-        Some(Err(DataSetError::Stack { .. }))
+        Some(Err(DataSetError::Options { .. }))
     ));
 }

@@ -328,7 +328,11 @@ async fn bad_cases_are_skipped_with_their_reason_where_that_is_asked() {
             .collect::<Vec<_>>(),
         ["case0", "case1"]
     );
-    assert!(bench.prepare("out", &skipping).await.unwrap().unchanged);
+    let again = bench.prepare("out", &skipping).await.unwrap();
+    assert_eq!(
+        (again.unchanged, again.kept, again.skipped),
+        (true, 2, report.skipped)
+    );
 }
 
 #[tokio::test]
@@ -360,4 +364,19 @@ async fn a_case_that_is_given_twice_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(refusal.contains("case0 is given twice"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_grid_without_voxels_is_refused() {
+    let refusal = Bench::new(1)
+        .prepare(
+            "out",
+            &PrepareOptions {
+                grid: [4, 0, 5],
+                ..OPTIONS
+            },
+        )
+        .await
+        .unwrap_err();
+    assert!(matches!(refusal, DataSetError::Options { .. }), "{refusal}");
 }

@@ -12,7 +12,7 @@ use super::inputs::{CaseInputs, Settings, ShardRecord};
 use super::{CaseOutcome, PrepareOptions, SkippedCase};
 use crate::DataSetError;
 use crate::case::prepare_case;
-use crate::manifest::shard_name;
+use crate::manifest::{grid_fault, shard_name};
 use crate::shard::{CaseEncoder, EncodedCase, ShardWriter};
 use crate::source::CaseSource;
 
@@ -39,6 +39,9 @@ pub(super) type Outcomes = Sender<(String, CaseOutcome)>;
 
 impl Workshop {
     pub(super) fn new(options: &PrepareOptions, labels: bool) -> Result<Self, DataSetError> {
+        if let Some(reason) = grid_fault(options.grid) {
+            return Err(DataSetError::Options { reason });
+        }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(options.threads.max(1))
             .build();

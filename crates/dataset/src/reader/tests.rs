@@ -24,16 +24,15 @@ async fn open(location: &Location) -> DataSet {
 async fn places(data: &DataSet, case: u32, rows: &[u32]) -> Vec<Range<u64>> {
     let entry = &data.manifest.cases[case as usize];
     let footer = data.footer(entry.shard).await.unwrap();
-    let find = |name, per_row, width| {
-        Column::find(
-            &footer,
-            entry.row_group as usize,
+    let find = |name, per_row, value_bytes| {
+        let rows = GRID[1];
+        let expected = Expected {
             name,
-            GRID[1],
+            rows,
             per_row,
-            width,
-        )
-        .unwrap()
+            value_bytes,
+        };
+        Column::find(&footer, entry.row_group as usize, expected).unwrap()
     };
     let columns = [
         find("pet", PLANE, 2),
