@@ -1,0 +1,67 @@
+//! Owns the making of phantom studies: whole bodies with organs and lesions, in the layout of AutoPET III.
+//!
+//! Phantoms stand in for patients where there are none: for a first run and for tests. They are a pure function of
+//! seed, case index and size. Nothing here reads images.
+
+mod anatomy;
+mod folder;
+mod lesions;
+mod person;
+mod render;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::error::DataSetError;
+use folder::Folder;
+use person::Person;
+
+/// Voxels of a phantom and how large they are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PhantomSize {
+    /// Voxels along x, y, z.
+    pub shape: [usize; 3],
+    /// Size of a voxel along x, y, z, in millimetres.
+    pub spacing: [f32; 3],
+}
+
+impl Default for PhantomSize {
+    /// 450 x 450 x 960 mm: the widest phantom, from the crown to the thighs, as whole-body PET is taken.
+    fn default() -> Self {
+        Self {
+            shape: [100, 100, 128],
+            spacing: [4.5, 4.5, 7.5],
+        }
+    }
+}
+
+/// Writes `cases` phantom studies to `out`: `imagesTr`, `labelsTr`, `dataset.json` and both tables of metadata.
+///
+/// Files appear whole or not at all. Studies that are already there are kept, so that a call that was cut short, or
+/// one for more cases of the same seed and size, goes on where it stopped. Half the studies are stored LAS, half LPS.
+///
+/// # Errors
+/// `Io` where a file cannot be written, or where `out` holds something else than phantoms of this seed and size.
+pub fn write_phantoms(
+    out: &Path,
+    cases: usize,
+    seed: u64,
+    size: PhantomSize,
+) -> Result<(), DataSetError> {
+    let folder = Folder::open(out, cases, seed, size)?;
+    let people: Vec<Person> = (0..cases as u64)
+        .map(|index| Person::draw(seed, index))
+        .collect();
+    folder.write_tables(&people)?;
+    people
+        .par_iter()
+        .filter(|person| !folder.is_complete(person))
+        .try_for_each(|person| {
+            let study = render::render(person, size);
+            folder.write_study(person, &study)
+        })
+}

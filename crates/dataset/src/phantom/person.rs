@@ -1,0 +1,134 @@
+//! Owns who a phantom is: tracer, age, sex, build, diagnosis, and the names of the study. Organs are `anatomy`'s.
+
+use crate::draw::Draw;
+
+/// What was injected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tracer {
+    Fdg,
+    Psma { nuclide: &'static str },
+}
+
+/// What the patient has; the words are those of AutoPET's tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Diagnosis {
+    Negative,
+    Lymphoma,
+    Melanoma,
+    LungCancer,
+    Prostate,
+}
+
+impl Diagnosis {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Negative => "NEGATIVE",
+            Self::Lymphoma => "LYMPHOMA",
+            Self::Melanoma => "MELANOMA",
+            Self::LungCancer => "LUNG_CANCER",
+            Self::Prostate => "PROSTATE_CARCINOMA",
+        }
+    }
+}
+
+/// One phantom patient and its study.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Person {
+    pub(super) seed: u64,
+    pub(super) index: u64,
+    pub(super) tracer: Tracer,
+    pub(super) male: bool,
+    pub(super) age: u32,
+    /// Millimetres.
+    pub(super) height: f64,
+    /// Kilograms a square metre.
+    pub(super) body_mass_index: f64,
+    pub(super) diagnosis: Diagnosis,
+    /// Whether the CT shows a contrast agent.
+    pub(super) contrast: bool,
+    /// Hexadecimal name of the subject.
+    pub(super) subject: String,
+    /// Year, month, day.
+    pub(super) date: [u64; 3],
+    /// Five digits that end the name of an FDG study.
+    number: u64,
+}
+
+impl Person {
+    pub(super) fn draw(seed: u64, index: u64) -> Self {
+        let mut draw = Draw::new("phantom person", seed, &[index]);
+        let psma = draw.unit() < 0.37;
+        let male = draw.unit() < 0.55 || psma;
+        let age = if psma {
+            50 + draw.below(36)
+        } else {
+            20 + draw.below(66)
+        } as u32;
+        let height =
+            bell(&mut draw, if male { 1760.0 } else { 1640.0 }, 65.0).clamp(1550.0, 1920.0);
+        let body_mass_index = bell(&mut draw, 26.0, 4.0).clamp(18.5, 36.0);
+        let tracer = match (psma, draw.unit() < 0.62) {
+            (false, _) => Tracer::Fdg,
+            (true, true) => Tracer::Psma { nuclide: "18F" },
+            (true, false) => Tracer::Psma { nuclide: "68Ga" },
+        };
+        let diagnosis = match (psma, draw.below(8)) {
+            (true, _) => Diagnosis::Prostate,
+            (false, 0..=2) => Diagnosis::Negative,
+            (false, 3 | 4) => Diagnosis::Melanoma,
+            (false, 5) => Diagnosis::LungCancer,
+            (false, _) => Diagnosis::Lymphoma,
+        };
+        let subject = if psma {
+            format!("{:08x}{:08x}", draw.below(1 << 32), draw.below(1 << 32))
+        } else {
+            format!("{:010x}", draw.below(1 << 40))
+        };
+        Self {
+            seed,
+            index,
+            tracer,
+            male,
+            age,
+            height,
+            body_mass_index,
+            diagnosis,
+            contrast: draw.unit() < 0.6,
+            subject,
+            date: [
+                2000 + draw.below(20),
+                1 + draw.below(12),
+                1 + draw.below(28),
+            ],
+            number: draw.below(100_000),
+        }
+    }
+
+    /// Names the folder of an FDG study as the scanner's archive does, blanks and all.
+    pub(super) fn study(&self) -> String {
+        let [year, month, day] = self.date;
+        format!(
+            "{month:02}-{day:02}-{year}-NA-PET-CT  phantom-{:05}",
+            self.number
+        )
+    }
+
+    pub(super) fn case_id(&self) -> String {
+        let [year, month, day] = self.date;
+        match self.tracer {
+            Tracer::Fdg => format!("fdg_{}_{}", self.subject, self.study()),
+            Tracer::Psma { .. } => format!("psma_{}_{year}-{month:02}-{day:02}", self.subject),
+        }
+    }
+
+    /// Whether the study is stored with y towards the back (LPS) and not the front (LAS).
+    pub(super) fn is_stored_lps(&self) -> bool {
+        self.index % 2 == 1
+    }
+}
+
+/// Draws from a bell-shaped distribution: the sum of four even ones, so never further than 3.5 deviations away.
+pub(super) fn bell(draw: &mut Draw, mean: f64, deviation: f64) -> f64 {
+    let sum: f64 = (0..4).map(|_| draw.unit()).sum();
+    mean + deviation * (sum - 2.0) * 3.0_f64.sqrt()
+}
