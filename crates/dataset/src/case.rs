@@ -11,8 +11,8 @@ use crate::nifti::read_nifti;
 use crate::orientation::{Orientation, canonical};
 use crate::resample::{self, AxisMap, nearest, oblique};
 use crate::source::CaseSource;
-use crate::volume::affine::{self, Affine};
 use crate::volume::Volume;
+use crate::volume::affine::{self, Affine};
 
 #[cfg(test)]
 mod tests;
@@ -69,7 +69,10 @@ pub struct PreparedCase {
 /// `Case`, naming the case, around what `read_nifti` refuses, `NoOverlap`, and `Image` for a PET that is a CT or
 /// labels that are no whole numbers from 0 to 255.
 pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetError> {
-    prepare(case, grid).map_err(|source| DataSetError::Case { case: case.case_id.clone(), source: Box::new(source) })
+    prepare(case, grid).map_err(|source| DataSetError::Case {
+        case: case.case_id.clone(),
+        source: Box::new(source),
+    })
 }
 
 fn prepare(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetError> {
@@ -79,17 +82,28 @@ fn prepare(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetE
     let pet = canonical(pet);
     let target = Target::spanning(&pet, grid);
     let suv = target.pet(&pet);
-    let ct = target.ct(&canonical(read_nifti(&case.ct)?), &pet)?;
-    let label = case.label.as_deref().map(|path| target.label(path)).transpose()?;
+    let (source_shape, source_spacing, pet_box) = (pet.shape, pet.spacing(), pet.describe_box());
+    // A whole-body PET takes hundreds of megabytes; the CT is as large.
+    drop(pet);
+    let ct = target.ct(&canonical(read_nifti(&case.ct)?), &pet_box)?;
+    let label = case
+        .label
+        .as_deref()
+        .map(|path| target.label(path))
+        .transpose()?;
     Ok(PreparedCase {
         grid,
         body: body_range(&ct, grid),
-        pet: coronal(&suv, grid, |value| f16::from_f32(value.clamp(SUV_RANGE[0], SUV_RANGE[1]))),
-        ct: coronal(&ct, grid, |value| f16::from_f32(value.clamp(HU_RANGE[0], HU_RANGE[1]))),
+        pet: coronal(&suv, grid, |value| {
+            f16::from_f32(value.clamp(SUV_RANGE[0], SUV_RANGE[1]))
+        }),
+        ct: coronal(&ct, grid, |value| {
+            f16::from_f32(value.clamp(HU_RANGE[0], HU_RANGE[1]))
+        }),
         label: label.map(|label| coronal(&label, grid, |value| value)),
         affine: target.affine,
-        source_spacing: pet.spacing().map(|size| size as f32),
-        source_shape: pet.shape,
+        source_spacing: source_spacing.map(|size| size as f32),
+        source_shape,
         source_axes,
     })
 }
@@ -97,11 +111,20 @@ fn prepare(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetE
 fn check_pet(case: &CaseSource, pet: &Volume) -> Result<(), DataSetError> {
     let (lowest, highest) = pet.range();
     if lowest < LOWEST_PET {
-        let reason = format!("as a PET it should hold SUV, but its values go down to {lowest}: is it the CT?");
-        return Err(DataSetError::Image { path: case.pet.clone(), reason });
+        let reason = format!(
+            "as a PET it should hold SUV, but its values go down to {lowest}: is it the CT?"
+        );
+        return Err(DataSetError::Image {
+            path: case.pet.clone(),
+            reason,
+        });
     }
     if highest > LIKELY_SUV {
-        tracing::warn!(case = case.case_id, highest, "PET values are too high for SUV: is the image in Bq/ml?");
+        tracing::warn!(
+            case = case.case_id,
+            highest,
+            "PET values are too high for SUV: is the image in Bq/ml?"
+        );
     }
     Ok(())
 }
@@ -117,7 +140,11 @@ struct Target {
 impl Target {
     fn spanning(pet: &Volume, grid: [usize; 3]) -> Self {
         let maps = [0, 1, 2].map(|axis| AxisMap::spanning(pet.shape[axis], grid[axis]));
-        Self { grid, affine: affine::compose(&pet.affine, &oblique::grid_of(maps)), maps }
+        Self {
+            grid,
+            affine: affine::compose(&pet.affine, &oblique::grid_of(maps)),
+            maps,
+        }
     }
 
     fn pet(&self, pet: &Volume) -> Vec<f32> {
@@ -125,7 +152,7 @@ impl Target {
         resample::resample(&pet.voxels, pet.shape, &taps, 0.0)
     }
 
-    fn ct(&self, ct: &Volume, pet: &Volume) -> Result<Vec<f32>, DataSetError> {
+    fn ct(&self, ct: &Volume, pet_box: &str) -> Result<Vec<f32>, DataSetError> {
         let (voxels, inside) = match self.axis_maps_to(ct) {
             Some(maps) => {
                 let taps = [0, 1, 2].map(|axis| maps[axis].taps(ct.shape[axis], self.grid[axis]));
@@ -135,7 +162,10 @@ impl Target {
             None => oblique::sample(ct, self.grid, &self.affine, AIR),
         };
         if inside == 0 {
-            return Err(DataSetError::NoOverlap { pet: pet.describe_box(), ct: ct.describe_box() });
+            return Err(DataSetError::NoOverlap {
+                pet: pet_box.to_owned(),
+                ct: ct.describe_box(),
+            });
         }
         Ok(voxels)
     }
@@ -144,18 +174,34 @@ impl Target {
     fn axis_maps_to(&self, image: &Volume) -> Option<[AxisMap; 3]> {
         let map = affine::compose(&affine::invert(&image.affine)?, &self.affine);
         let drift = |row: usize, axis: usize| map[row][axis].abs() * self.grid[axis] as f64;
-        let parallel = (0..3).all(|row| (0..3).all(|axis| row == axis || drift(row, axis) < PARALLEL));
+        let parallel =
+            (0..3).all(|row| (0..3).all(|axis| row == axis || drift(row, axis) < PARALLEL));
         let along = (0..3).all(|axis| map[axis][axis] > 0.0);
-        (parallel && along).then(|| [0, 1, 2].map(|axis| AxisMap { step: map[axis][axis], offset: map[axis][3] }))
+        (parallel && along).then(|| {
+            [0, 1, 2].map(|axis| AxisMap {
+                step: map[axis][axis],
+                offset: map[axis][3],
+            })
+        })
     }
 
     fn label(&self, path: &Path) -> Result<Vec<u8>, DataSetError> {
         let label = read_nifti(path)?;
-        let refuse = |reason| DataSetError::Image { path: path.to_path_buf(), reason };
-        if let Some(value) = label.voxels.iter().find(|value| value.fract() != 0.0 || !(0.0..=255.0).contains(*value)) {
-            return Err(refuse(format!("it holds {value}: labels are whole numbers from 0 to 255")));
+        let refuse = |reason| DataSetError::Image {
+            path: path.to_path_buf(),
+            reason,
+        };
+        if let Some(value) = label
+            .voxels
+            .iter()
+            .find(|value| value.fract() != 0.0 || !(0.0..=255.0).contains(*value))
+        {
+            return Err(refuse(format!(
+                "it holds {value}: labels are whole numbers from 0 to 255"
+            )));
         }
-        let inverse = affine::invert(&label.affine).ok_or_else(|| refuse("its affine has no inverse".to_owned()))?;
+        let inverse = affine::invert(&label.affine)
+            .ok_or_else(|| refuse("its affine has no inverse".to_owned()))?;
         let map = affine::compose(&inverse, &self.affine);
         Ok(nearest::sample(&label.voxels, label.shape, self.grid, &map))
     }
@@ -168,7 +214,11 @@ fn coronal<T: Copy, U>(values: &[T], grid: [usize; 3], convert: impl Fn(T) -> U)
     for a in 0..anterior {
         for r in 0..right {
             let start = (r * anterior + a) * superior;
-            result.extend(values[start..start + superior].iter().map(|&value| convert(value)));
+            result.extend(
+                values[start..start + superior]
+                    .iter()
+                    .map(|&value| convert(value)),
+            );
         }
     }
     result
@@ -191,5 +241,9 @@ fn body_range(ct: &[f32], grid: [usize; 3]) -> [u32; 2] {
             longest = start..slice + 1;
         }
     }
-    if longest.is_empty() { [0, anterior as u32 - 1] } else { [longest.start as u32, longest.end as u32 - 1] }
+    if longest.is_empty() {
+        [0, anterior as u32 - 1]
+    } else {
+        [longest.start as u32, longest.end as u32 - 1]
+    }
 }

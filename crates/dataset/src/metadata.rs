@@ -27,7 +27,9 @@ impl Metadata {
         }
         sentence.push_str("PET scan of ");
         match self.age {
-            Some(age) => sentence.push_str(&format!("{} {}-year-old ", article(age as u32), age as u32)),
+            Some(age) => {
+                sentence.push_str(&format!("{} {}-year-old ", article(age as u32), age as u32))
+            }
             None => sentence.push_str("a "),
         }
         if let Some(sex) = &self.sex {
@@ -46,14 +48,23 @@ impl Metadata {
 
 /// Gives the article before a number as it is spoken.
 fn article(age: u32) -> &'static str {
-    if matches!(age, 8 | 11 | 18 | 80..=89) { "an" } else { "a" }
+    if matches!(age, 8 | 11 | 18 | 80..=89) {
+        "an"
+    } else {
+        "a"
+    }
 }
 
 /// Names a tracer in one way, whatever the spelling: `FDG`, `[18F]FDG` and `F-18 FDG` are `18F-FDG`.
 ///
 /// A nuclide alone, or nothing, is completed by the prefix that AutoPET gives its case ids.
 pub(crate) fn tracer_of(word: Option<&str>, case_id: &str) -> Option<String> {
-    let plain: String = word.unwrap_or_default().to_uppercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let plain: String = word
+        .unwrap_or_default()
+        .to_uppercase()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
     let any = |spellings: [&str; 2]| spellings.iter().any(|spelling| plain.contains(spelling));
     let nuclide = if any(["68GA", "GA68"]) {
         "68Ga"
@@ -62,14 +73,23 @@ pub(crate) fn tracer_of(word: Option<&str>, case_id: &str) -> Option<String> {
     } else {
         ""
     };
-    let only_nuclide = plain.is_empty() || matches!(plain.as_str(), "18F" | "F18" | "68GA" | "GA68");
+    let only_nuclide =
+        plain.is_empty() || matches!(plain.as_str(), "18F" | "F18" | "68GA" | "GA68");
     if plain.contains("PSMA") || only_nuclide && case_id.starts_with("psma_") {
-        return Some(if nuclide.is_empty() { "PSMA".to_owned() } else { format!("{nuclide}-PSMA") });
+        return Some(if nuclide.is_empty() {
+            "PSMA".to_owned()
+        } else {
+            format!("{nuclide}-PSMA")
+        });
     }
     if plain.contains("FDG") || only_nuclide && case_id.starts_with("fdg_") {
         return Some("18F-FDG".to_owned());
     }
-    if only_nuclide { Some(nuclide.to_owned()).filter(|name| !name.is_empty()) } else { word.and_then(plain_words) }
+    if only_nuclide {
+        Some(nuclide.to_owned()).filter(|name| !name.is_empty())
+    } else {
+        word.and_then(plain_words)
+    }
 }
 
 /// Reads an age in years (`60`, `60.5`) or in DICOM's form (`060Y`, `018M`, `010W`, `003D`); nothing else is an age.
@@ -100,13 +120,25 @@ pub(crate) fn diagnosis_of(text: &str) -> Option<String> {
     let words = plain_words(&text.replace('_', " "))?;
     let shouted = !words.chars().any(char::is_lowercase) && words.chars().count() > 5;
     let words = if shouted { words.to_lowercase() } else { words };
-    Some(if matches!(words.to_lowercase().as_str(), "negative" | "none" | "healthy") { "negative".to_owned() } else { words })
+    Some(
+        if matches!(
+            words.to_lowercase().as_str(),
+            "negative" | "none" | "healthy"
+        ) {
+            "negative".to_owned()
+        } else {
+            words
+        },
+    )
 }
 
 /// Keeps one line of words without a full stop.
 fn plain_words(text: &str) -> Option<String> {
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
-    let words = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let words = words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
     Some(words.trim_end_matches('.').to_owned()).filter(|words| !words.is_empty())
 }
 
@@ -127,16 +159,37 @@ mod tests {
     fn sentence_is_the_frozen_one() {
         let sentence = "A whole-body 18F-FDG PET scan of a 60-year-old male patient with lymphoma.";
         assert_eq!(known().sentence(true), sentence);
-        assert_eq!(known().sentence(false), "A whole-body 18F-FDG PET scan of a 60-year-old male patient.");
+        assert_eq!(
+            known().sentence(false),
+            "A whole-body 18F-FDG PET scan of a 60-year-old male patient."
+        );
     }
 
     #[test]
     fn missing_fields_are_left_out_whole() {
         let forms = [
             (Metadata::default(), "A whole-body PET scan of a patient."),
-            (Metadata { age: None, ..known() }, "A whole-body 18F-FDG PET scan of a male patient with lymphoma."),
-            (Metadata { sex: None, ..known() }, "A whole-body 18F-FDG PET scan of a 60-year-old patient with lymphoma."),
-            (Metadata { tracer: None, ..known() }, "A whole-body PET scan of a 60-year-old male patient with lymphoma."),
+            (
+                Metadata {
+                    age: None,
+                    ..known()
+                },
+                "A whole-body 18F-FDG PET scan of a male patient with lymphoma.",
+            ),
+            (
+                Metadata {
+                    sex: None,
+                    ..known()
+                },
+                "A whole-body 18F-FDG PET scan of a 60-year-old patient with lymphoma.",
+            ),
+            (
+                Metadata {
+                    tracer: None,
+                    ..known()
+                },
+                "A whole-body PET scan of a 60-year-old male patient with lymphoma.",
+            ),
         ];
         for (metadata, sentence) in forms {
             assert_eq!(metadata.sentence(true), sentence);
@@ -145,8 +198,13 @@ mod tests {
 
     #[test]
     fn negative_studies_are_without_avid_lesions() {
-        let negative = Metadata { diagnosis: diagnosis_of("NEGATIVE"), age: Some(81.9), ..known() };
-        let sentence = "A whole-body 18F-FDG PET scan of an 81-year-old male patient without avid lesions.";
+        let negative = Metadata {
+            diagnosis: diagnosis_of("NEGATIVE"),
+            age: Some(81.9),
+            ..known()
+        };
+        let sentence =
+            "A whole-body 18F-FDG PET scan of an 81-year-old male patient without avid lesions.";
         assert_eq!(negative.sentence(true), sentence);
     }
 
@@ -167,7 +225,11 @@ mod tests {
             ("", "x", None),
         ];
         for (word, case_id, name) in names {
-            assert_eq!(tracer_of(Some(word), case_id).as_deref(), name, "{word} {case_id}");
+            assert_eq!(
+                tracer_of(Some(word), case_id).as_deref(),
+                name,
+                "{word} {case_id}"
+            );
         }
     }
 
@@ -184,7 +246,10 @@ mod tests {
     #[test]
     fn diagnoses_are_one_line_of_words() {
         assert_eq!(diagnosis_of("LUNG_CANCER").as_deref(), Some("lung cancer"));
-        assert_eq!(diagnosis_of("Hodgkin\nlymphoma.").as_deref(), Some("Hodgkin lymphoma"));
+        assert_eq!(
+            diagnosis_of("Hodgkin\nlymphoma.").as_deref(),
+            Some("Hodgkin lymphoma")
+        );
         assert_eq!(diagnosis_of("NSCLC").as_deref(), Some("NSCLC"));
         assert_eq!(diagnosis_of(" . "), None);
     }

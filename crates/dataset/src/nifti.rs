@@ -38,7 +38,10 @@ const LARGEST_INFLATION: u64 = 1032;
 /// three dimensions, colour or complex voxels, or an affine that does not span space; `NonFinite` where voxels are
 /// NaN or infinite.
 pub fn read_nifti(path: &Path) -> Result<Volume, DataSetError> {
-    let refuse = |reason: String| DataSetError::Image { path: path.to_path_buf(), reason };
+    let refuse = |reason: String| DataSetError::Image {
+        path: path.to_path_buf(),
+        reason,
+    };
     let (mut input, most_bytes) = open(path)?;
     let header = read_header(&mut input).map_err(refuse)?;
     let shape = read_shape(&header).map_err(refuse)?;
@@ -49,46 +52,77 @@ pub fn read_nifti(path: &Path) -> Result<Volume, DataSetError> {
 
     let promised = gap + (HEADER_BYTES + shape.iter().product::<usize>() * stored.bytes()) as u64;
     if promised > most_bytes {
-        return Err(refuse(format!("truncated: the header promises {promised} bytes, the file holds at most {most_bytes}")));
+        return Err(refuse(format!(
+            "truncated: the header promises {promised} bytes, the file holds at most {most_bytes}"
+        )));
     }
     skip(&mut input, gap).map_err(refuse)?;
     let found = voxels::read(&mut input, shape, stored, scaling).map_err(refuse)?;
     if let Some(first) = found.first_not_finite {
-        return Err(DataSetError::NonFinite { path: path.to_path_buf(), count: found.not_finite, first });
+        return Err(DataSetError::NonFinite {
+            path: path.to_path_buf(),
+            count: found.not_finite,
+            first,
+        });
     }
-    Ok(Volume { shape, voxels: found.voxels, affine })
+    Ok(Volume {
+        shape,
+        voxels: found.voxels,
+        affine,
+    })
 }
 
 /// Opens a file, unpacking gzip where its first bytes say so; also gives the most bytes it can hold.
 fn open(path: &Path) -> Result<(Box<dyn Read>, u64), DataSetError> {
-    let io = |source| DataSetError::Io { action: "read", path: path.to_path_buf(), source };
+    let io = |source| DataSetError::Io {
+        action: "read",
+        path: path.to_path_buf(),
+        source,
+    };
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let mut input = BufReader::with_capacity(1 << 18, file);
     let packed = input.fill_buf().map_err(io)?.starts_with(&[0x1f, 0x8b]);
     if packed {
-        return Ok((Box::new(MultiGzDecoder::new(input)), length.saturating_mul(LARGEST_INFLATION)));
+        return Ok((
+            Box::new(MultiGzDecoder::new(input)),
+            length.saturating_mul(LARGEST_INFLATION),
+        ));
     }
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz")) {
+    if path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+    {
         let reason = "its name ends in .gz but it is not gzip".to_owned();
-        return Err(DataSetError::Image { path: path.to_path_buf(), reason });
+        return Err(DataSetError::Image {
+            path: path.to_path_buf(),
+            reason,
+        });
     }
     Ok((Box::new(input), length))
 }
 
 fn read_header(input: &mut dyn Read) -> Result<NiftiHeader, String> {
     let mut bytes = [0; HEADER_BYTES];
-    input.read_exact(&mut bytes).map_err(|error| match error.kind() {
-        ErrorKind::UnexpectedEof => format!("shorter than the {HEADER_BYTES} bytes of a header"),
-        _ => format!("damaged: {error}"),
-    })?;
+    input
+        .read_exact(&mut bytes)
+        .map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => {
+                format!("shorter than the {HEADER_BYTES} bytes of a header")
+            }
+            _ => format!("damaged: {error}"),
+        })?;
     let size = [bytes[0], bytes[1], bytes[2], bytes[3]];
     if i32::from_le_bytes(size) == 540 || i32::from_be_bytes(size) == 540 {
         return Err("NIfTI-2: convert it to NIfTI-1".to_owned());
     }
-    let header = NiftiHeader::from_reader(&bytes[..]).map_err(|_| "it has no NIfTI-1 header".to_owned())?;
+    let header =
+        NiftiHeader::from_reader(&bytes[..]).map_err(|_| "it has no NIfTI-1 header".to_owned())?;
     if header.sizeof_hdr != HEADER_BYTES as i32 {
-        return Err(format!("its header says to be {} bytes long, not {HEADER_BYTES}", header.sizeof_hdr));
+        return Err(format!(
+            "its header says to be {} bytes long, not {HEADER_BYTES}",
+            header.sizeof_hdr
+        ));
     }
     if &header.magic == nifti::header::MAGIC_CODE_NI1 {
         return Err("the header of a .hdr/.img pair: convert it to one .nii file".to_owned());
@@ -99,18 +133,33 @@ fn read_header(input: &mut dyn Read) -> Result<NiftiHeader, String> {
 /// Checks the dimensions: at most three that are not 1, none empty, the product within bounds.
 fn read_shape(header: &NiftiHeader) -> Result<[usize; 3], String> {
     let [count, sizes @ ..] = header.dim;
-    let sizes = sizes.get(..usize::from(count)).filter(|sizes| !sizes.is_empty());
+    let sizes = sizes
+        .get(..usize::from(count))
+        .filter(|sizes| !sizes.is_empty());
     let sizes = sizes.ok_or_else(|| format!("it claims {count} dimensions"))?;
-    if sizes.iter().any(|&size| size == 0 || size > i16::MAX as u16) {
-        return Err(format!("its dimensions {sizes:?} are not all from 1 to {}", i16::MAX));
+    if sizes
+        .iter()
+        .any(|&size| size == 0 || size > i16::MAX as u16)
+    {
+        return Err(format!(
+            "its dimensions {sizes:?} are not all from 1 to {}",
+            i16::MAX
+        ));
     }
     if sizes.iter().skip(3).any(|&size| size != 1) {
-        return Err(format!("its dimensions are {sizes:?}: one 3-D image is needed, split it"));
+        return Err(format!(
+            "its dimensions are {sizes:?}: one 3-D image is needed, split it"
+        ));
     }
     let shape = [0, 1, 2].map(|axis| sizes.get(axis).map_or(1, |&size| usize::from(size)));
-    match shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)) {
+    match shape
+        .iter()
+        .try_fold(1_usize, |product, &size| product.checked_mul(size))
+    {
         Some(product) if product <= MOST_VOXELS => Ok(shape),
-        _ => Err(format!("its dimensions {shape:?} make more than {MOST_VOXELS} voxels")),
+        _ => Err(format!(
+            "its dimensions {shape:?} make more than {MOST_VOXELS} voxels"
+        )),
     }
 }
 
@@ -129,7 +178,10 @@ fn gap_before_voxels(header: &NiftiHeader) -> Result<u64, String> {
 fn skip(input: &mut dyn Read, bytes: u64) -> Result<(), String> {
     match std::io::copy(&mut input.take(bytes), &mut std::io::sink()) {
         Ok(skipped) if skipped == bytes => Ok(()),
-        Ok(skipped) => Err(format!("truncated: it ends {} bytes before its voxels", bytes - skipped)),
+        Ok(skipped) => Err(format!(
+            "truncated: it ends {} bytes before its voxels",
+            bytes - skipped
+        )),
         Err(error) => Err(format!("damaged: {error}")),
     }
 }

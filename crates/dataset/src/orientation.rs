@@ -3,11 +3,18 @@
 //! Axes are only exchanged and reversed, never resampled: an oblique image stays oblique to the world, with each
 //! axis along the direction it is closest to.
 
-use crate::volume::affine::{self, Affine};
 use crate::volume::Volume;
+use crate::volume::affine::{self, Affine};
 
 /// The six ways to give three image axes to three world directions.
-const ASSIGNMENTS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+const ASSIGNMENTS: [[usize; 3]; 6] = [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+];
 
 /// Which image axis lies along each world direction, and whether it runs against it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +30,25 @@ impl Orientation {
     pub(crate) fn of(affine: &Affine) -> Self {
         let lengths = affine::spacing(affine);
         let cosine = |direction: usize, axis: usize| affine[direction][axis] / lengths[axis];
-        let fit = |axes: &[usize; 3]| (0..3).map(|direction| cosine(direction, axes[direction]).abs()).sum::<f64>();
-        let axis = ASSIGNMENTS.iter().copied().fold(ASSIGNMENTS[0], |best, next| {
-            if fit(&next) > fit(&best) + 1e-9 { next } else { best }
-        });
-        Self { axis, reversed: [0, 1, 2].map(|direction| cosine(direction, axis[direction]) < 0.0) }
+        let fit = |axes: &[usize; 3]| {
+            (0..3)
+                .map(|direction| cosine(direction, axes[direction]).abs())
+                .sum::<f64>()
+        };
+        let axis = ASSIGNMENTS
+            .iter()
+            .copied()
+            .fold(ASSIGNMENTS[0], |best, next| {
+                if fit(&next) > fit(&best) + 1e-9 {
+                    next
+                } else {
+                    best
+                }
+            });
+        Self {
+            axis,
+            reversed: [0, 1, 2].map(|direction| cosine(direction, axis[direction]) < 0.0),
+        }
     }
 
     /// Names the directions the image axes run to, as nibabel's `aff2axcodes` does: `LAS`, `RAS`, `LPS`.
@@ -36,9 +57,17 @@ impl Orientation {
     }
 
     fn letter(&self, axis: usize) -> char {
-        let direction = self.axis.iter().position(|&image_axis| image_axis == axis).unwrap_or(0);
+        let direction = self
+            .axis
+            .iter()
+            .position(|&image_axis| image_axis == axis)
+            .unwrap_or(0);
         let letters = [('R', 'L'), ('A', 'P'), ('S', 'I')][direction];
-        if self.reversed[direction] { letters.1 } else { letters.0 }
+        if self.reversed[direction] {
+            letters.1
+        } else {
+            letters.0
+        }
     }
 }
 
@@ -70,7 +99,11 @@ fn exchange(volume: Volume, axes: [usize; 3]) -> Volume {
         }
     }
     let columns = axes.map(|axis| affine::column(&volume.affine, axis));
-    Volume { shape, voxels, affine: affine::from_columns(columns, affine::column(&volume.affine, 3)) }
+    Volume {
+        shape,
+        voxels,
+        affine: affine::from_columns(columns, affine::column(&volume.affine, 3)),
+    }
 }
 
 /// Reverses one axis in place.
@@ -104,11 +137,18 @@ mod tests {
         for i in 0..shape[0] {
             for j in 0..shape[1] {
                 for k in 0..shape[2] {
-                    voxels.push(stamp(affine::apply(&affine, [i as f64, j as f64, k as f64])));
+                    voxels.push(stamp(affine::apply(
+                        &affine,
+                        [i as f64, j as f64, k as f64],
+                    )));
                 }
             }
         }
-        Volume { shape, voxels, affine }
+        Volume {
+            shape,
+            voxels,
+            affine,
+        }
     }
 
     fn stamp(world: [f64; 3]) -> f32 {
@@ -124,7 +164,8 @@ mod tests {
                 for axis in 0..3 {
                     columns[axis][axes[axis]] = sign(axis) * (axis + 1) as f64;
                 }
-                let image = world_stamped(affine::from_columns(columns, [3.0, -2.0, 5.0]), [2, 3, 4]);
+                let image =
+                    world_stamped(affine::from_columns(columns, [3.0, -2.0, 5.0]), [2, 3, 4]);
                 let turned = canonical(image);
                 assert_eq!(Orientation::of(&turned.affine).code(), "RAS");
                 assert_eq!(turned, world_stamped(turned.affine, turned.shape));
@@ -134,20 +175,38 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_nibabel() {
-        let las = [[-4.0, 0.0, 0.0, 406.0], [0.0, 4.0, 0.0, -195.0], [0.0, 0.0, 2.0, -602.5]];
+        let las = [
+            [-4.0, 0.0, 0.0, 406.0],
+            [0.0, 4.0, 0.0, -195.0],
+            [0.0, 0.0, 2.0, -602.5],
+        ];
         assert_eq!(Orientation::of(&las).code(), "LAS");
-        let coronal = [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [0.0, -1.0, 0.0, 0.0]];
+        let coronal = [
+            [1.0, 0.0, 0.0, 0.0],
+            [0.0, 0.0, -1.0, 0.0],
+            [0.0, -1.0, 0.0, 0.0],
+        ];
         assert_eq!(Orientation::of(&coronal).code(), "RIP");
     }
 
     #[test]
     fn oblique_axes_go_to_the_closest_directions() {
         let (sine, cosine) = 0.6_f64.sin_cos();
-        let turned = [[-2.0 * cosine, 2.0 * sine, 0.0, 0.0], [2.0 * sine, 2.0 * cosine, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0]];
+        let turned = [
+            [-2.0 * cosine, 2.0 * sine, 0.0, 0.0],
+            [2.0 * sine, 2.0 * cosine, 0.0, 0.0],
+            [0.0, 0.0, 5.0, 0.0],
+        ];
         assert_eq!(Orientation::of(&turned).code(), "LAS");
         let image = world_stamped(turned, [3, 4, 2]);
         let result = canonical(image);
         let expected = world_stamped(result.affine, result.shape);
-        assert!(result.voxels.iter().zip(&expected.voxels).all(|(a, b)| (a - b).abs() < 1e-2));
+        assert!(
+            result
+                .voxels
+                .iter()
+                .zip(&expected.voxels)
+                .all(|(a, b)| (a - b).abs() < 1e-2)
+        );
     }
 }

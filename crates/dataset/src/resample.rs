@@ -28,19 +28,31 @@ impl AxisMap {
     /// Lays `output` voxels over exactly the extent of `input` voxels, edge to edge.
     pub(crate) fn spanning(input: usize, output: usize) -> Self {
         let step = input as f64 / output as f64;
-        Self { step, offset: step / 2.0 - 0.5 }
+        Self {
+            step,
+            offset: step / 2.0 - 0.5,
+        }
     }
 
     /// Finds the taps of every output voxel.
     pub(crate) fn taps(self, input: usize, output: usize) -> Vec<Taps> {
-        (0..output).map(|index| self.tap(input, self.offset + self.step * index as f64)).collect()
+        (0..output)
+            .map(|index| self.tap(input, self.offset + self.step * index as f64))
+            .collect()
     }
 
     fn tap(self, input: usize, centre: f64) -> Taps {
         if centre < -0.5 - ROUNDING || centre > input as f64 - 0.5 + ROUNDING {
-            return Taps { first: 0, weights: Vec::new() };
+            return Taps {
+                first: 0,
+                weights: Vec::new(),
+            };
         }
-        if self.step > 1.0 { average(input, centre, self.step) } else { interpolate(input, centre) }
+        if self.step > 1.0 {
+            average(input, centre, self.step)
+        } else {
+            interpolate(input, centre)
+        }
     }
 }
 
@@ -50,15 +62,24 @@ fn average(input: usize, centre: f64, width: f64) -> Taps {
     let high = (centre + 0.5 + width / 2.0).min(input as f64);
     let first = (low as usize).min(input - 1);
     let last = (high.ceil() as usize).clamp(first + 1, input);
-    let overlap = |index: usize| (high.min(index as f64 + 1.0) - low.max(index as f64)).max(0.0) / (high - low);
-    Taps { first, weights: (first..last).map(|index| overlap(index) as f32).collect() }
+    let overlap = |index: usize| {
+        (high.min(index as f64 + 1.0) - low.max(index as f64)).max(0.0) / (high - low)
+    };
+    Taps {
+        first,
+        weights: (first..last).map(|index| overlap(index) as f32).collect(),
+    }
 }
 
 fn interpolate(input: usize, centre: f64) -> Taps {
     let centre = centre.clamp(0.0, input as f64 - 1.0);
     let first = centre as usize;
     let part = (centre - first as f64) as f32;
-    let weights = if part == 0.0 { vec![1.0] } else { vec![1.0 - part, part] };
+    let weights = if part == 0.0 {
+        vec![1.0]
+    } else {
+        vec![1.0 - part, part]
+    };
     Taps { first, weights }
 }
 
@@ -71,7 +92,12 @@ pub(crate) fn inside(taps: &[Taps]) -> usize {
 ///
 /// # Shapes
 /// `voxels` has `shape` product many values, the result as many as the lengths of the three `taps` multiplied.
-pub(crate) fn resample(voxels: &[f32], shape: [usize; 3], taps: &[Vec<Taps>; 3], outside: f32) -> Vec<f32> {
+pub(crate) fn resample(
+    voxels: &[f32],
+    shape: [usize; 3],
+    taps: &[Vec<Taps>; 3],
+    outside: f32,
+) -> Vec<f32> {
     let [_, middle, fast] = shape;
     let slow = along(voxels, shape[0], middle * fast, &taps[0], outside);
     let both = along(&slow, middle, fast, &taps[1], outside);
@@ -88,8 +114,15 @@ fn along(voxels: &[f32], length: usize, row: usize, taps: &[Taps], outside: f32)
             if tap.weights.is_empty() {
                 output.fill(outside);
             }
-            for (weight, input) in tap.weights.iter().zip(block[tap.first * row..].chunks_exact(row)) {
-                output.iter_mut().zip(input).for_each(|(sum, value)| *sum += weight * value);
+            for (weight, input) in tap
+                .weights
+                .iter()
+                .zip(block[tap.first * row..].chunks_exact(row))
+            {
+                output
+                    .iter_mut()
+                    .zip(input)
+                    .for_each(|(sum, value)| *sum += weight * value);
             }
         }
     }
@@ -101,23 +134,44 @@ mod tests {
     use super::*;
 
     fn line(values: &[f32], map: AxisMap, output: usize) -> Vec<f32> {
-        along(values, values.len(), 1, &map.taps(values.len(), output), -1024.0)
+        along(
+            values,
+            values.len(),
+            1,
+            &map.taps(values.len(), output),
+            -1024.0,
+        )
     }
 
     fn assert_close(found: &[f32], expected: &[f32]) {
         assert_eq!(found.len(), expected.len());
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4), "{found:?} is not {expected:?}");
+        assert!(
+            found
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| (a - b).abs() < 1e-4),
+            "{found:?} is not {expected:?}"
+        );
     }
 
     #[test]
     fn shrinking_averages_by_overlap() {
-        assert_close(&line(&[1.0, 3.0, 5.0, 7.0], AxisMap::spanning(4, 2), 2), &[2.0, 6.0]);
-        assert_close(&line(&[3.0, 6.0, 9.0], AxisMap::spanning(3, 2), 2), &[4.0, 8.0]);
+        assert_close(
+            &line(&[1.0, 3.0, 5.0, 7.0], AxisMap::spanning(4, 2), 2),
+            &[2.0, 6.0],
+        );
+        assert_close(
+            &line(&[3.0, 6.0, 9.0], AxisMap::spanning(3, 2), 2),
+            &[4.0, 8.0],
+        );
     }
 
     #[test]
     fn growing_interpolates_between_centres_and_holds_the_edge() {
-        assert_close(&line(&[0.0, 4.0], AxisMap::spanning(2, 4), 4), &[0.0, 1.0, 3.0, 4.0]);
+        assert_close(
+            &line(&[0.0, 4.0], AxisMap::spanning(2, 4), 4),
+            &[0.0, 1.0, 3.0, 4.0],
+        );
     }
 
     #[test]
@@ -128,10 +182,22 @@ mod tests {
 
     #[test]
     fn outside_takes_the_given_value_and_edges_are_not_mixed_with_it() {
-        let shifted = AxisMap { step: 1.0, offset: -2.0 };
-        assert_close(&line(&[5.0, 6.0], shifted, 6), &[-1024.0, -1024.0, 5.0, 6.0, -1024.0, -1024.0]);
-        let wide = AxisMap { step: 2.0, offset: 0.0 };
-        assert_close(&line(&[5.0, 7.0], wide, 2), &[5.0 * 2.0 / 3.0 + 7.0 / 3.0, -1024.0]);
+        let shifted = AxisMap {
+            step: 1.0,
+            offset: -2.0,
+        };
+        assert_close(
+            &line(&[5.0, 6.0], shifted, 6),
+            &[-1024.0, -1024.0, 5.0, 6.0, -1024.0, -1024.0],
+        );
+        let wide = AxisMap {
+            step: 2.0,
+            offset: 0.0,
+        };
+        assert_close(
+            &line(&[5.0, 7.0], wide, 2),
+            &[5.0 * 2.0 / 3.0 + 7.0 / 3.0, -1024.0],
+        );
     }
 
     #[test]
@@ -147,9 +213,15 @@ mod tests {
     #[test]
     fn each_axis_is_resampled_on_its_own() {
         let shape = [4, 2, 3];
-        let voxels: Vec<f32> = (0..24).map(|value| (value / 6) as f32 * 100.0 + (value % 3) as f32).collect();
-        let taps = [(4, 2), (2, 1), (3, 3)].map(|(input, output)| AxisMap::spanning(input, output).taps(input, output));
-        assert_close(&resample(&voxels, shape, &taps, 0.0), &[50.0, 51.0, 52.0, 250.0, 251.0, 252.0]);
+        let voxels: Vec<f32> = (0..24)
+            .map(|value| (value / 6) as f32 * 100.0 + (value % 3) as f32)
+            .collect();
+        let taps = [(4, 2), (2, 1), (3, 3)]
+            .map(|(input, output)| AxisMap::spanning(input, output).taps(input, output));
+        assert_close(
+            &resample(&voxels, shape, &taps, 0.0),
+            &[50.0, 51.0, 52.0, 250.0, 251.0, 252.0],
+        );
     }
 
     #[test]

@@ -40,21 +40,34 @@ pub fn find_cases(source: &Path) -> Result<Vec<CaseSource>, DataSetError> {
     let refuse = |reason: &str| {
         let looked_for = "looked for a CSV file of cases, or a folder with imagesTr/*_0000.nii.gz (CT) and \
                           imagesTr/*_0001.nii.gz (PET)";
-        Err(DataSetError::Source { path: source.to_path_buf(), reason: format!("{reason}: {looked_for}") })
+        Err(DataSetError::Source {
+            path: source.to_path_buf(),
+            reason: format!("{reason}: {looked_for}"),
+        })
     };
     let mut cases = if source.is_file() {
-        if !source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+        if !source
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+        {
             return refuse("a file that is no CSV");
         }
         table::find(source)?
     } else if source.join(autopet::IMAGES).is_dir() {
         autopet::find(source)?
     } else {
-        return refuse(if source.exists() { "a folder without imagesTr" } else { "nothing is there" });
+        return refuse(if source.exists() {
+            "a folder without imagesTr"
+        } else {
+            "nothing is there"
+        });
     };
     if cases.is_empty() {
         let hint = "give at least one case with a PET and a CT".to_owned();
-        return Err(DataSetError::Empty { place: source.display().to_string(), hint });
+        return Err(DataSetError::Empty {
+            place: source.display().to_string(),
+            hint,
+        });
     }
     cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
     Ok(cases)

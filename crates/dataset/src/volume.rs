@@ -26,7 +26,11 @@ impl Volume {
 
     /// Gives the smallest and the largest value; both are NaN for an image without voxels.
     pub fn range(&self) -> (f32, f32) {
-        self.voxels.iter().fold((f32::NAN, f32::NAN), |(low, high), &voxel| (low.min(voxel), high.max(voxel)))
+        self.voxels
+            .iter()
+            .fold((f32::NAN, f32::NAN), |(low, high), &voxel| {
+                (low.min(voxel), high.max(voxel))
+            })
     }
 
     /// Says which part of the world the image covers, voxel edges to voxel edges, for a reader.
@@ -45,7 +49,11 @@ mod tests {
 
     #[test]
     fn range_ignores_the_order_of_values() {
-        let volume = Volume { shape: [1, 1, 3], voxels: vec![2.0, -1.0, 7.0], affine: affine::IDENTITY };
+        let volume = Volume {
+            shape: [1, 1, 3],
+            voxels: vec![2.0, -1.0, 7.0],
+            affine: affine::IDENTITY,
+        };
         assert_eq!(volume.range(), (-1.0, 7.0));
     }
 
@@ -54,7 +62,11 @@ mod tests {
         let volume = Volume {
             shape: [2, 3, 4],
             voxels: vec![0.0; 24],
-            affine: [[-2.0, 0.0, 0.0, 10.0], [0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 5.0, -100.0]],
+            affine: [
+                [-2.0, 0.0, 0.0, 10.0],
+                [0.0, 2.0, 0.0, 0.0],
+                [0.0, 0.0, 5.0, -100.0],
+            ],
         };
         assert_eq!(volume.describe_box(), "x 7..11, y -1..5, z -102..-82");
         assert_eq!(volume.spacing(), [2.0, 2.0, 5.0]);

@@ -1,1 +1,327 @@
-//! placeholder
+//! Owns the proofs that a study comes to the grid at the right places and with the right values.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::metadata::Metadata;
+use crate::nifti::encode::{Voxels, encode};
+
+const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+/// 30 x 20 x 24 voxels of 4 x 5 x 6 mm around the origin, stored LAS.
+const SHAPE: [usize; 3] = [30, 20, 24];
+const LAS: Affine = [
+    [-4.0, 0.0, 0.0, 58.0],
+    [0.0, 5.0, 0.0, -47.5],
+    [0.0, 0.0, 6.0, -69.0],
+];
+
+fn pet_at([x, y, z]: [f64; 3]) -> f64 {
+    4.0 + 0.02 * x + 0.01 * y - 0.015 * z
+}
+
+fn ct_at([x, y, z]: [f64; 3]) -> f64 {
+    100.0 + 2.0 * x - y + 3.0 * z
+}
+
+/// A study in a temporary folder.
+struct Study {
+    folder: tempfile::TempDir,
+    case: CaseSource,
+}
+
+impl Study {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (pet, ct) = (path("pet.nii"), path("ct.nii"));
+        let case = CaseSource {
+            case_id: "one".to_owned(),
+            pet,
+            ct,
+            label: None,
+            metadata: Metadata::default(),
+        };
+        Self { folder, case }
+    }
+
+    fn whole() -> Self {
+        let study = Self::new();
+        study.write("pet.nii", SHAPE, LAS, pet_at);
+        study.write("ct.nii", SHAPE, LAS, ct_at);
+        study
+    }
+
+    /// Writes an image whose voxels are a function of their place in the world.
+    fn write(
+        &self,
+        name: &str,
+        shape: [usize; 3],
+        affine: Affine,
+        value: impl Fn([f64; 3]) -> f64,
+    ) -> PathBuf {
+        let mut voxels = Vec::new();
+        for k in 0..shape[2] {
+            for j in 0..shape[1] {
+                for i in 0..shape[0] {
+                    voxels
+                        .push(value(affine::apply(&affine, [i as f64, j as f64, k as f64])) as f32);
+                }
+            }
+        }
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, encode(shape, &affine, &Voxels::F32(&voxels))).unwrap();
+        path
+    }
+
+    fn refusal(&self) -> String {
+        let error = prepare_case(&self.case, [15, 10, 12]).unwrap_err();
+        assert_eq!(error.to_string(), "case one");
+        std::error::Error::source(&error).unwrap().to_string()
+    }
+}
+
+/// Checks values in (A, R, S) order against a function of the world, but for the border where edges are held.
+fn assert_follows(
+    values: &[f16],
+    case: &PreparedCase,
+    expected: impl Fn([f64; 3]) -> f64,
+    tolerance: f64,
+) {
+    let [right, anterior, superior] = case.grid;
+    for a in 2..anterior - 2 {
+        for r in 2..right - 2 {
+            for s in 2..superior - 2 {
+                let world = affine::apply(&case.affine, [r as f64, a as f64, s as f64]);
+                let found = f64::from(values[(a * right + r) * superior + s]);
+                assert!(
+                    (found - expected(world)).abs() < tolerance,
+                    "{found} at {world:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_voxel_shows_its_place_in_the_world_shrunk_or_grown() {
+    let study = Study::whole();
+    for grid in [[15, 10, 12], [45, 30, 31], [10, 41, 24]] {
+        let case = prepare_case(&study.case, grid).unwrap();
+        assert_eq!(
+            (case.grid, case.source_shape, case.source_spacing),
+            (grid, SHAPE, [4.0, 5.0, 6.0])
+        );
+        assert_eq!(
+            (case.source_axes.as_str(), case.label.is_none()),
+            ("LAS", true)
+        );
+        let edges = [
+            affine::world_box(&case.affine, grid),
+            affine::world_box(&LAS, SHAPE),
+        ]
+        .map(|edges| edges.concat());
+        assert!(
+            edges[0]
+                .iter()
+                .zip(&edges[1])
+                .all(|(a, b)| (a - b).abs() < 1e-9),
+            "{edges:?}"
+        );
+        assert_follows(&case.pet, &case, pet_at, 0.01);
+        assert_follows(&case.ct, &case, ct_at, 0.6);
+    }
+}
+
+#[test]
+fn storage_order_of_axes_makes_no_difference() {
+    let first = prepare_case(&Study::whole().case, [15, 10, 12]).unwrap();
+    let lps = [
+        [-4.0, 0.0, 0.0, 58.0],
+        [0.0, -5.0, 0.0, 47.5],
+        [0.0, 0.0, 6.0, -69.0],
+    ];
+    let sagittal = [
+        [0.0, 0.0, 4.0, -58.0],
+        [5.0, 0.0, 0.0, -47.5],
+        [0.0, -6.0, 0.0, 69.0],
+    ];
+    for (axes, affine, shape) in [("LPS", lps, SHAPE), ("AIR", sagittal, [20, 24, 30])] {
+        let study = Study::whole();
+        study.write("pet.nii", shape, affine, pet_at);
+        study.write("ct.nii", shape, affine, ct_at);
+        let other = prepare_case(&study.case, [15, 10, 12]).unwrap();
+        assert_eq!(other.source_axes, axes);
+        assert_eq!(
+            (&other.pet, &other.ct, other.affine),
+            (&first.pet, &first.ct, first.affine)
+        );
+    }
+}
+
+#[test]
+fn ct_on_a_finer_shifted_grid_is_air_where_it_does_not_reach() {
+    let study = Study::whole();
+    let fine = [
+        [1.0, 0.0, 0.0, 0.5],
+        [0.0, 1.0, 0.0, -60.0],
+        [0.0, 0.0, 2.0, -90.0],
+    ];
+    study.write("ct.nii", [90, 130, 100], fine, ct_at);
+    let case = prepare_case(&study.case, [15, 10, 12]).unwrap();
+    for a in 0..10 {
+        for r in 0..15 {
+            for s in 0..12 {
+                let world = affine::apply(&case.affine, [r as f64, a as f64, s as f64]);
+                let found = f64::from(case.ct[(a * 15 + r) * 12 + s]);
+                let expected = if world[0] < 0.0 {
+                    -1024.0
+                } else {
+                    ct_at(world)
+                };
+                assert!(
+                    (found - expected).abs() < if world[0].abs() < 5.0 { 6.0 } else { 0.6 },
+                    "{found} at {world:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn ct_at_an_angle_is_sampled_through_both_affines() {
+    let study = Study::whole();
+    let (sine, cosine) = 0.2_f64.sin_cos();
+    let turned = [
+        [2.0 * cosine, -2.0 * sine, 0.0, -100.0],
+        [2.0 * sine, 2.0 * cosine, 0.0, -150.0],
+        [0.0, 0.0, 3.0, -90.0],
+    ];
+    study.write("ct.nii", [140, 140, 60], turned, ct_at);
+    let case = prepare_case(&study.case, [15, 10, 12]).unwrap();
+    assert_follows(&case.ct, &case, ct_at, 1.0);
+}
+
+#[test]
+fn images_of_other_places_are_refused_with_both_boxes() {
+    let study = Study::whole();
+    let mut far = LAS;
+    far[2][3] = 900.0;
+    study.write("ct.nii", SHAPE, far, ct_at);
+    let message = study.refusal();
+    assert!(
+        message.contains("z -72..72") && message.contains("z 897..1041"),
+        "{message}"
+    );
+}
+
+#[test]
+fn values_are_kept_within_what_is_stored() {
+    let study = Study::whole();
+    study.write(
+        "pet.nii",
+        SHAPE,
+        LAS,
+        |[x, ..]| if x > 0.0 { 90_000.0 } else { -1.0 },
+    );
+    study.write("ct.nii", SHAPE, LAS, |[x, ..]| {
+        if x > 0.0 { 30_000.0 } else { -8000.0 }
+    });
+    let case = prepare_case(&study.case, SHAPE).unwrap();
+    assert_eq!(
+        [case.pet[0], case.pet[29 * 24]].map(f32::from),
+        [0.0, 60_000.0]
+    );
+    assert_eq!(
+        [case.ct[0], case.ct[29 * 24]].map(f32::from),
+        [-1024.0, 3072.0]
+    );
+}
+
+#[test]
+fn labels_take_the_nearest_voxel_and_must_be_whole() {
+    let mut study = Study::whole();
+    study.case.label = Some(study.write(
+        "label.nii",
+        SHAPE,
+        LAS,
+        |[x, ..]| if x > 20.0 { 3.0 } else { 0.0 },
+    ));
+    let case = prepare_case(&study.case, [15, 10, 12]).unwrap();
+    let label = case.label.unwrap();
+    assert_eq!(
+        label.iter().filter(|&&value| value == 3).count(),
+        5 * 10 * 12
+    );
+    assert_eq!((label[0], label[14 * 12]), (0, 3));
+    study.write("label.nii", SHAPE, LAS, |_| 0.5);
+    assert!(study.refusal().contains("whole numbers"));
+}
+
+#[test]
+fn ct_given_as_pet_is_noticed() {
+    let study = Study::whole();
+    study.write("pet.nii", SHAPE, LAS, |[x, ..]| -500.0 + x);
+    assert!(study.refusal().contains("is it the CT?"));
+}
+
+#[test]
+fn body_is_the_longest_run_of_tissue() {
+    let study = Study::whole();
+    let body_and_table = |[_, y, _]: [f64; 3]| {
+        if (-20.0..30.0).contains(&y) || y < -42.0 {
+            40.0
+        } else {
+            -1000.0
+        }
+    };
+    study.write("ct.nii", SHAPE, LAS, body_and_table);
+    assert_eq!(prepare_case(&study.case, SHAPE).unwrap().body, [6, 15]);
+    study.write("ct.nii", SHAPE, LAS, |_| -1000.0);
+    assert_eq!(prepare_case(&study.case, SHAPE).unwrap().body, [0, 19]);
+}
+
+#[test]
+fn real_study_keeps_its_mean_and_overlaps_in_space() {
+    for (name, mean_suv, mean_hu) in [("STS_019", 0.41135, -676.0), ("STS_008", 0.32910, -407.3)] {
+        let file = |kind: &str| PathBuf::from(format!("{SHARED}/petct/{name}/nifti/{kind}.nii.gz"));
+        if !file("PET_image").exists() {
+            std::io::Write::write_all(
+                &mut std::io::stderr(),
+                b"skipped: this clone has no real images\n",
+            )
+            .unwrap();
+            return;
+        }
+        let (pet, ct, label) = (file("PET_image"), file("CT_image"), Some(file("PET_mask")));
+        let source = CaseSource {
+            case_id: name.to_owned(),
+            pet,
+            ct,
+            label,
+            metadata: Metadata::default(),
+        };
+        let case = prepare_case(&source, [160, 160, 192]).unwrap();
+        let mean = |values: &[f16]| {
+            values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64
+        };
+        assert_eq!(case.source_axes, "LPS");
+        assert!(
+            (mean(&case.pet) - mean_suv).abs() < 0.02 * mean_suv,
+            "{}",
+            mean(&case.pet)
+        );
+        assert!(
+            (mean(&case.ct) - mean_hu).abs() < 25.0,
+            "{}",
+            mean(&case.ct)
+        );
+        let share = case
+            .label
+            .unwrap()
+            .iter()
+            .filter(|&&value| value == 1)
+            .count() as f64
+            / (160.0 * 160.0 * 192.0);
+        assert!((0.004..0.012).contains(&share), "{share}");
+    }
+}

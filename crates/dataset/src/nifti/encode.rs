@@ -33,7 +33,8 @@ impl Voxels<'_> {
 /// Encodes a whole `.nii` file, little-endian, with the affine as its sform and units of millimetres.
 pub(crate) fn encode(shape: [usize; 3], affine: &Affine, voxels: &Voxels<'_>) -> Vec<u8> {
     let mut bytes = vec![0_u8; 352];
-    let mut put = |offset: usize, value: &[u8]| bytes[offset..offset + value.len()].copy_from_slice(value);
+    let mut put =
+        |offset: usize, value: &[u8]| bytes[offset..offset + value.len()].copy_from_slice(value);
     let size = affine::spacing(affine);
     put(0, &348_i32.to_le_bytes());
     let dims = [3, shape[0], shape[1], shape[2], 1, 1, 1, 1];

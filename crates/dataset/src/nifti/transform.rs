@@ -19,7 +19,9 @@ pub(super) fn affine_of(header: &NiftiHeader, shape: [usize; 3]) -> Result<Affin
     if affine::spans_space(&affine) {
         Ok(affine)
     } else {
-        Err(format!("its affine {affine:?} is rank-deficient: its axes do not span space"))
+        Err(format!(
+            "its affine {affine:?} is rank-deficient: its axes do not span space"
+        ))
     }
 }
 
@@ -27,13 +29,27 @@ fn from_quaternion(header: &NiftiHeader) -> Result<Affine, String> {
     let [b, c, d] = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
     let rest = 1.0 - (b * b + c * c + d * d);
     if rest.is_nan() || rest < -ROUNDING {
-        return Err(format!("its qform quaternion ({b}, {c}, {d}) is longer than 1"));
+        return Err(format!(
+            "its qform quaternion ({b}, {c}, {d}) is longer than 1"
+        ));
     }
     let a = rest.max(0.0).sqrt();
     let rotation = [
-        [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
-        [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
-        [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        [
+            a * a + b * b - c * c - d * d,
+            2.0 * (b * c - a * d),
+            2.0 * (b * d + a * c),
+        ],
+        [
+            2.0 * (b * c + a * d),
+            a * a + c * c - b * b - d * d,
+            2.0 * (c * d - a * b),
+        ],
+        [
+            2.0 * (b * d - a * c),
+            2.0 * (c * d + a * b),
+            a * a + d * d - b * b - c * c,
+        ],
     ];
     let mut size = voxel_sizes(header);
     if header.pixdim[0] < 0.0 {
@@ -42,7 +58,12 @@ fn from_quaternion(header: &NiftiHeader) -> Result<Affine, String> {
     let origin = [header.quatern_x, header.quatern_y, header.quatern_z].map(f64::from);
     Ok([0, 1, 2].map(|row| {
         let turned: [f64; 3] = rotation[row];
-        [turned[0] * size[0], turned[1] * size[1], turned[2] * size[2], origin[row]]
+        [
+            turned[0] * size[0],
+            turned[1] * size[1],
+            turned[2] * size[2],
+            origin[row],
+        ]
     }))
 }
 
@@ -78,42 +99,102 @@ mod tests {
     #[test]
     fn without_forms_the_image_is_centred_and_x_runs_left() {
         let affine = affine_of(&header(), [3, 5, 2]).unwrap();
-        assert_eq!(affine, [[-2.0, 0.0, 0.0, 2.0], [0.0, 3.0, 0.0, -6.0], [0.0, 0.0, 4.0, -2.0]]);
+        assert_eq!(
+            affine,
+            [
+                [-2.0, 0.0, 0.0, 2.0],
+                [0.0, 3.0, 0.0, -6.0],
+                [0.0, 0.0, 4.0, -2.0]
+            ]
+        );
     }
 
     #[test]
     fn negative_qfac_turns_the_third_axis_only() {
-        let qform = NiftiHeader { qform_code: 1, quatern_x: 7.0, ..header() };
+        let qform = NiftiHeader {
+            qform_code: 1,
+            quatern_x: 7.0,
+            ..header()
+        };
         let upright = affine_of(&qform, [3, 5, 2]).unwrap();
-        assert_eq!(upright, [[2.0, 0.0, 0.0, 7.0], [0.0, 3.0, 0.0, 0.0], [0.0, 0.0, 4.0, 0.0]]);
+        assert_eq!(
+            upright,
+            [
+                [2.0, 0.0, 0.0, 7.0],
+                [0.0, 3.0, 0.0, 0.0],
+                [0.0, 0.0, 4.0, 0.0]
+            ]
+        );
         let mut turned = qform;
         turned.pixdim[0] = -1.0;
         let turned = affine_of(&turned, [3, 5, 2]).unwrap();
-        assert_eq!(turned, [[2.0, 0.0, 0.0, 7.0], [0.0, 3.0, 0.0, 0.0], [0.0, 0.0, -4.0, 0.0]]);
-        let mut unset = NiftiHeader { qform_code: 1, quatern_x: 7.0, ..header() };
+        assert_eq!(
+            turned,
+            [
+                [2.0, 0.0, 0.0, 7.0],
+                [0.0, 3.0, 0.0, 0.0],
+                [0.0, 0.0, -4.0, 0.0]
+            ]
+        );
+        let mut unset = NiftiHeader {
+            qform_code: 1,
+            quatern_x: 7.0,
+            ..header()
+        };
         unset.pixdim[0] = 0.0;
         assert_eq!(affine_of(&unset, [3, 5, 2]).unwrap(), upright);
     }
 
     #[test]
     fn half_turn_about_z_points_left_and_posterior() {
-        let qform = NiftiHeader { qform_code: 1, quatern_d: 1.0, ..header() };
+        let qform = NiftiHeader {
+            qform_code: 1,
+            quatern_d: 1.0,
+            ..header()
+        };
         let affine = affine_of(&qform, [3, 5, 2]).unwrap();
-        assert_eq!([affine[0][0], affine[1][1], affine[2][2]], [-2.0, -3.0, 4.0]);
+        assert_eq!(
+            [affine[0][0], affine[1][1], affine[2][2]],
+            [-2.0, -3.0, 4.0]
+        );
     }
 
     #[test]
     fn sform_wins_over_qform() {
-        let both = NiftiHeader { qform_code: 1, sform_code: 1, srow_x: [9.0, 0.0, 0.0, 1.0], ..header() };
-        assert_eq!(affine_of(&both, [3, 5, 2]).unwrap()[0], [9.0, 0.0, 0.0, 1.0]);
+        let both = NiftiHeader {
+            qform_code: 1,
+            sform_code: 1,
+            srow_x: [9.0, 0.0, 0.0, 1.0],
+            ..header()
+        };
+        assert_eq!(
+            affine_of(&both, [3, 5, 2]).unwrap()[0],
+            [9.0, 0.0, 0.0, 1.0]
+        );
     }
 
     #[test]
     fn flat_affine_and_long_quaternion_are_refused() {
-        let flat = NiftiHeader { sform_code: 1, srow_x: [0.0; 4], ..header() };
-        assert!(affine_of(&flat, [3, 5, 2]).unwrap_err().contains("rank-deficient"));
-        let long = NiftiHeader { qform_code: 1, quatern_b: 1.5, ..header() };
-        assert!(affine_of(&long, [3, 5, 2]).unwrap_err().contains("longer than 1"));
+        let flat = NiftiHeader {
+            sform_code: 1,
+            srow_x: [0.0; 4],
+            ..header()
+        };
+        assert!(
+            affine_of(&flat, [3, 5, 2])
+                .unwrap_err()
+                .contains("rank-deficient")
+        );
+        let long = NiftiHeader {
+            qform_code: 1,
+            quatern_b: 1.5,
+            ..header()
+        };
+        assert!(
+            affine_of(&long, [3, 5, 2])
+                .unwrap_err()
+                .contains("longer than 1")
+        );
         let mut no_size = header();
         no_size.pixdim[2] = 0.0;
         assert!(affine_of(&no_size, [3, 5, 2]).is_err());

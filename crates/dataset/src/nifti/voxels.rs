@@ -18,13 +18,23 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn of(header: &NiftiHeader) -> Result<Self, String> {
-        let kind = header.data_type().map_err(|_| format!("its voxel type {} is unknown", header.datatype))?;
+        let kind = header
+            .data_type()
+            .map_err(|_| format!("its voxel type {} is unknown", header.datatype))?;
         match kind {
-            NiftiType::Float128 | NiftiType::Complex64 | NiftiType::Complex128 | NiftiType::Complex256 => {
-                Err(format!("its voxels are {kind:?}: export them as 64-bit floats or smaller"))
+            NiftiType::Float128
+            | NiftiType::Complex64
+            | NiftiType::Complex128
+            | NiftiType::Complex256 => Err(format!(
+                "its voxels are {kind:?}: export them as 64-bit floats or smaller"
+            )),
+            NiftiType::Rgb24 | NiftiType::Rgba32 => {
+                Err(format!("its voxels are colours ({kind:?}), not values"))
             }
-            NiftiType::Rgb24 | NiftiType::Rgba32 => Err(format!("its voxels are colours ({kind:?}), not values")),
-            _ => Ok(Self { kind, swapped: header.endianness == Endianness::Big }),
+            _ => Ok(Self {
+                kind,
+                swapped: header.endianness == Endianness::Big,
+            }),
         }
     }
 
@@ -45,7 +55,10 @@ impl Scaling {
     pub(super) fn of(header: &NiftiHeader) -> Result<Self, String> {
         let [slope, intercept] = [header.scl_slope, header.scl_inter].map(f64::from);
         if slope == 0.0 || !slope.is_finite() {
-            return Ok(Self { slope: 1.0, intercept: 0.0 });
+            return Ok(Self {
+                slope: 1.0,
+                intercept: 0.0,
+            });
         }
         if !intercept.is_finite() {
             return Err(format!("its scaling intercept is {intercept}"));
@@ -62,10 +75,22 @@ pub(super) struct Found {
 }
 
 /// Reads the voxels of a `shape` image, and checks that the stream behind them is sound.
-pub(super) fn read(input: &mut dyn Read, shape: [usize; 3], stored: Stored, scaling: Scaling) -> Result<Found, String> {
+pub(super) fn read(
+    input: &mut dyn Read,
+    shape: [usize; 3],
+    stored: Stored,
+    scaling: Scaling,
+) -> Result<Found, String> {
     let total: usize = shape.iter().product();
-    let mut found = Found { voxels: Vec::new(), not_finite: 0, first_not_finite: None };
-    found.voxels.try_reserve_exact(total).map_err(|error| format!("{total} voxels do not fit in memory: {error}"))?;
+    let mut found = Found {
+        voxels: Vec::new(),
+        not_finite: 0,
+        first_not_finite: None,
+    };
+    found
+        .voxels
+        .try_reserve_exact(total)
+        .map_err(|error| format!("{total} voxels do not fit in memory: {error}"))?;
     found.voxels.resize(total, 0.0);
     let slice = shape[0] * shape[1];
     let mut bytes = vec![0; slice * SLAB.min(shape[2]) * stored.bytes()];
@@ -73,23 +98,33 @@ pub(super) fn read(input: &mut dyn Read, shape: [usize; 3], stored: Stored, scal
     for first in (0..shape[2]).step_by(SLAB) {
         let slices = SLAB.min(shape[2] - first);
         let bytes = &mut bytes[..slice * slices * stored.bytes()];
-        input.read_exact(bytes).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => format!("truncated: it ends within slices {first} to {} of {}", first + slices - 1, shape[2]),
-            _ => format!("damaged: {error}"),
-        })?;
+        input
+            .read_exact(bytes)
+            .map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => format!(
+                    "truncated: it ends within slices {first} to {} of {}",
+                    first + slices - 1,
+                    shape[2]
+                ),
+                _ => format!("damaged: {error}"),
+            })?;
         slab.clear();
         decode(bytes, stored, scaling, &mut slab);
         note_not_finite(&mut found, &slab, shape, first);
         place(&slab, &mut found.voxels, shape, first, slices);
     }
     // One byte more makes the decoder look at the checksum of the stream.
-    input.read(&mut [0]).map_err(|error| format!("damaged: {error}"))?;
+    input
+        .read(&mut [0])
+        .map_err(|error| format!("damaged: {error}"))?;
     Ok(found)
 }
 
 fn decode(bytes: &mut [u8], stored: Stored, scaling: Scaling, values: &mut Vec<f32>) {
     if stored.swapped {
-        bytes.chunks_exact_mut(stored.bytes()).for_each(<[u8]>::reverse);
+        bytes
+            .chunks_exact_mut(stored.bytes())
+            .for_each(<[u8]>::reverse);
     }
     macro_rules! values_of {
         ($kind:ty) => {
@@ -116,10 +151,14 @@ fn note_not_finite(found: &mut Found, slab: &[f32], shape: [usize; 3], first_sli
     let count = slab.iter().filter(|value| !value.is_finite()).count();
     found.not_finite += count;
     if count > 0 && found.first_not_finite.is_none() {
-        found.first_not_finite = slab.iter().position(|value| !value.is_finite()).map(|place| {
-            let (slice, within) = (place / (shape[0] * shape[1]), place % (shape[0] * shape[1]));
-            [within % shape[0], within / shape[0], first_slice + slice]
-        });
+        found.first_not_finite = slab
+            .iter()
+            .position(|value| !value.is_finite())
+            .map(|place| {
+                let (slice, within) =
+                    (place / (shape[0] * shape[1]), place % (shape[0] * shape[1]));
+                [within % shape[0], within / shape[0], first_slice + slice]
+            });
     }
 }
 

@@ -6,7 +6,12 @@ use crate::volume::affine::{self, Affine};
 ///
 /// # Shapes
 /// `labels` is row-major over `shape`, the result over `target`; `map` takes target indices to label indices.
-pub(crate) fn sample(labels: &[f32], shape: [usize; 3], target: [usize; 3], map: &Affine) -> Vec<u8> {
+pub(crate) fn sample(
+    labels: &[f32],
+    shape: [usize; 3],
+    target: [usize; 3],
+    map: &Affine,
+) -> Vec<u8> {
     let mut result = Vec::with_capacity(target.iter().product());
     for i in 0..target[0] {
         for j in 0..target[1] {
@@ -36,7 +41,11 @@ fn index_of(place: [f64; 3], shape: [usize; 3]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const DOUBLED: Affine = [[0.5, 0.0, 0.0, -0.25], [0.0, 0.5, 0.0, -0.25], [0.0, 0.0, 0.5, -0.25]];
+    const DOUBLED: Affine = [
+        [0.5, 0.0, 0.0, -0.25],
+        [0.0, 0.5, 0.0, -0.25],
+        [0.0, 0.0, 0.5, -0.25],
+    ];
 
     #[test]
     fn growing_repeats_labels_and_invents_none() {
@@ -47,7 +56,11 @@ mod tests {
 
     #[test]
     fn outside_is_background() {
-        let shifted: Affine = [[1.0, 0.0, 0.0, -1.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+        let shifted: Affine = [
+            [1.0, 0.0, 0.0, -1.0],
+            [0.0, 1.0, 0.0, 0.0],
+            [0.0, 0.0, 1.0, 0.0],
+        ];
         assert_eq!(sample(&[5.0], [1, 1, 1], [3, 1, 1], &shifted), [0, 5, 0]);
     }
 }

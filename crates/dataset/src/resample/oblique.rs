@@ -9,7 +9,12 @@ use crate::volume::affine::{self, Affine};
 ///
 /// # Shapes
 /// The result is row-major over `target`; `grid` takes target indices to the world.
-pub(crate) fn sample(volume: &Volume, target: [usize; 3], grid: &Affine, outside: f32) -> (Vec<f32>, usize) {
+pub(crate) fn sample(
+    volume: &Volume,
+    target: [usize; 3],
+    grid: &Affine,
+    outside: f32,
+) -> (Vec<f32>, usize) {
     let volume = coarsened(volume, affine::spacing(grid));
     let map = affine::invert(&volume.affine).map(|inverse| affine::compose(&inverse, grid));
     let mut inside = 0;
@@ -71,7 +76,15 @@ fn trilinear(volume: &Volume, place: [f64; 3]) -> Option<f32> {
     let mut sum = 0.0;
     for corner in 0..8_usize {
         let far = [0, 1, 2].map(|axis| corner >> axis & 1);
-        let weight: f32 = (0..3).map(|axis| if far[axis] == 1 { part[axis] } else { 1.0 - part[axis] }).product();
+        let weight: f32 = (0..3)
+            .map(|axis| {
+                if far[axis] == 1 {
+                    part[axis]
+                } else {
+                    1.0 - part[axis]
+                }
+            })
+            .product();
         let [i, j, k] = [0, 1, 2].map(|axis| low[axis] + far[axis] * step[axis]);
         sum += weight * volume.voxels[(i * middle + j) * fast + k];
     }
@@ -93,18 +106,39 @@ mod tests {
                 }
             }
         }
-        Volume { shape, voxels, affine }
+        Volume {
+            shape,
+            voxels,
+            affine,
+        }
     }
 
     #[test]
     fn turned_grid_reads_the_values_of_the_world() {
-        let fine = plane([60, 60, 30], [[1.0, 0.0, 0.0, -30.0], [0.0, 1.0, 0.0, -30.0], [0.0, 0.0, 2.0, -30.0]]);
+        let fine = plane(
+            [60, 60, 30],
+            [
+                [1.0, 0.0, 0.0, -30.0],
+                [0.0, 1.0, 0.0, -30.0],
+                [0.0, 0.0, 2.0, -30.0],
+            ],
+        );
         let (sine, cosine) = 0.3_f64.sin_cos();
-        let grid = [[2.0 * cosine, -2.0 * sine, 0.0, -5.0], [2.0 * sine, 2.0 * cosine, 0.0, -5.0], [0.0, 0.0, 2.0, -8.0]];
+        let grid = [
+            [2.0 * cosine, -2.0 * sine, 0.0, -5.0],
+            [2.0 * sine, 2.0 * cosine, 0.0, -5.0],
+            [0.0, 0.0, 2.0, -8.0],
+        ];
         let (found, inside) = sample(&fine, [5, 5, 5], &grid, -1024.0);
         assert_eq!(inside, 125);
         let expected = plane([5, 5, 5], grid);
-        assert!(found.iter().zip(&expected.voxels).all(|(a, b)| (a - b).abs() < 1e-3), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .zip(&expected.voxels)
+                .all(|(a, b)| (a - b).abs() < 1e-3),
+            "{found:?}"
+        );
     }
 
     #[test]

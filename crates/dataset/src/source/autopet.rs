@@ -23,26 +23,45 @@ const PET_SUFFIX: &str = "_0001.nii.gz";
 pub(super) fn find(root: &Path) -> Result<Vec<CaseSource>, DataSetError> {
     let images = root.join(IMAGES);
     let names = file_names(&images)?;
-    let with = |suffix: &str| names.iter().filter_map(|name| name.strip_suffix(suffix)).collect::<BTreeSet<_>>();
+    let with = |suffix: &str| {
+        names
+            .iter()
+            .filter_map(|name| name.strip_suffix(suffix))
+            .collect::<BTreeSet<_>>()
+    };
     let (cts, pets) = (with(CT_SUFFIX), with(PET_SUFFIX));
     if let Some(case_id) = cts.symmetric_difference(&pets).next() {
-        let (has, lacks) = if cts.contains(case_id) { ("CT", PET_SUFFIX) } else { ("PET", CT_SUFFIX) };
+        let (has, lacks) = if cts.contains(case_id) {
+            ("CT", PET_SUFFIX)
+        } else {
+            ("PET", CT_SUFFIX)
+        };
         let reason = format!("case {case_id} has a {has} but no {IMAGES}/{case_id}{lacks}");
-        return Err(DataSetError::Source { path: root.to_path_buf(), reason });
+        return Err(DataSetError::Source {
+            path: root.to_path_buf(),
+            reason,
+        });
     }
     warn_if_fewer(root, cts.len());
     let known = known_metadata(root)?;
-    Ok(cts.into_iter().map(|case_id| case(root, case_id, &known)).collect())
+    Ok(cts
+        .into_iter()
+        .map(|case_id| case(root, case_id, &known))
+        .collect())
 }
 
 fn case(root: &Path, case_id: &str, known: &HashMap<String, Metadata>) -> CaseSource {
     let image = |suffix: &str| root.join(IMAGES).join(format!("{case_id}{suffix}"));
     let label = root.join(LABELS).join(format!("{case_id}.nii.gz"));
     let mut metadata = known.get(case_id).cloned().unwrap_or_default();
-    metadata.tracer = metadata.tracer.or_else(|| metadata::tracer_of(None, case_id));
+    metadata.tracer = metadata
+        .tracer
+        .or_else(|| metadata::tracer_of(None, case_id));
     if case_id.starts_with("psma_") {
         metadata.sex.get_or_insert_with(|| "male".to_owned());
-        metadata.diagnosis.get_or_insert_with(|| "prostate carcinoma".to_owned());
+        metadata
+            .diagnosis
+            .get_or_insert_with(|| "prostate carcinoma".to_owned());
     }
     CaseSource {
         case_id: case_id.to_owned(),
@@ -54,7 +73,11 @@ fn case(root: &Path, case_id: &str, known: &HashMap<String, Metadata>) -> CaseSo
 }
 
 fn file_names(folder: &Path) -> Result<Vec<String>, DataSetError> {
-    let io = |source| DataSetError::Io { action: "list", path: folder.to_path_buf(), source };
+    let io = |source| DataSetError::Io {
+        action: "list",
+        path: folder.to_path_buf(),
+        source,
+    };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
         names.extend(entry.map_err(io)?.file_name().into_string());
@@ -66,7 +89,10 @@ fn file_names(folder: &Path) -> Result<Vec<String>, DataSetError> {
 fn warn_if_fewer(root: &Path, found: usize) {
     let text = std::fs::read(root.join("dataset.json")).unwrap_or_default();
     let description: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-    if let Some(promised) = description["numTraining"].as_u64().filter(|&promised| promised > found as u64) {
+    if let Some(promised) = description["numTraining"]
+        .as_u64()
+        .filter(|&promised| promised > found as u64)
+    {
         tracing::warn!(folder = %root.display(), promised, found, "dataset.json promises more cases than are there");
     }
 }
@@ -91,7 +117,9 @@ fn existing(root: &Path, name: &str) -> Option<PathBuf> {
 fn read_fdg(sheet: &Sheet, known: &mut HashMap<String, Metadata>) -> Result<(), DataSetError> {
     let location = sheet.require("File Location")?;
     for row in sheet.rows() {
-        let Some(case_id) = row.get(location).and_then(fdg_case_id) else { continue };
+        let Some(case_id) = row.get(location).and_then(fdg_case_id) else {
+            continue;
+        };
         let field = |name: &str| row.get(sheet.column(name));
         let found = Metadata {
             tracer: metadata::tracer_of(Some("FDG"), &case_id),
@@ -110,7 +138,9 @@ fn read_fdg(sheet: &Sheet, known: &mut HashMap<String, Metadata>) -> Result<(), 
 
 /// Turns `./FDG-PET-CT-Lesions/PETCT_{hex}/{study}/...` into `fdg_{hex}_{study}`.
 fn fdg_case_id(location: &str) -> Option<String> {
-    let mut folders = location.split('/').skip_while(|folder| !folder.starts_with("PETCT_"));
+    let mut folders = location
+        .split('/')
+        .skip_while(|folder| !folder.starts_with("PETCT_"));
     let subject = folders.next()?.strip_prefix("PETCT_")?;
     Some(format!("fdg_{subject}_{}", folders.next()?))
 }
@@ -120,10 +150,16 @@ fn read_psma(sheet: &Sheet, known: &mut HashMap<String, Metadata>) -> Result<(),
     let (subject, date) = (sheet.require("Subject ID")?, sheet.require("Study Date")?);
     let case_of = |row: &Row| {
         let subject = row.get(subject)?;
-        Some(format!("psma_{}_{}", subject.strip_prefix("PSMA_").unwrap_or(subject), row.get(date)?))
+        Some(format!(
+            "psma_{}_{}",
+            subject.strip_prefix("PSMA_").unwrap_or(subject),
+            row.get(date)?
+        ))
     };
     for row in sheet.rows() {
-        let Some(case_id) = case_of(row) else { continue };
+        let Some(case_id) = case_of(row) else {
+            continue;
+        };
         let field = |name: &str| row.get(sheet.column(name));
         let found = Metadata {
             tracer: metadata::tracer_of(field("pet_radionuclide"), &case_id),

@@ -20,36 +20,63 @@ pub(super) struct Row {
 impl Row {
     /// Gives a field without the blanks around it; an empty one counts as missing.
     pub(super) fn get(&self, column: Option<usize>) -> Option<&str> {
-        self.fields.get(column?).map(str::trim).filter(|field| !field.is_empty())
+        self.fields
+            .get(column?)
+            .map(str::trim)
+            .filter(|field| !field.is_empty())
     }
 }
 
 impl Sheet {
     /// Reads a file whose first line names the columns.
     pub(super) fn read(path: &Path) -> Result<Self, DataSetError> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| DataSetError::Io { action: "read", path: path.to_path_buf(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| DataSetError::Io {
+            action: "read",
+            path: path.to_path_buf(),
+            source,
+        })?;
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let mut reader = csv::Reader::from_reader(text);
         let refuse = |error: csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);
-            DataSetError::Table { path: path.to_path_buf(), line, reason: error.to_string() }
+            DataSetError::Table {
+                path: path.to_path_buf(),
+                line,
+                reason: error.to_string(),
+            }
         };
-        let names = reader.headers().map_err(refuse)?.iter().map(str::to_owned).collect();
+        let names = reader
+            .headers()
+            .map_err(refuse)?
+            .iter()
+            .map(str::to_owned)
+            .collect();
         let mut rows = Vec::new();
         for fields in reader.records() {
             let fields = fields.map_err(refuse)?;
-            rows.push(Row { line: fields.position().map_or(1, csv::Position::line), fields });
+            rows.push(Row {
+                line: fields.position().map_or(1, csv::Position::line),
+                fields,
+            });
         }
-        Ok(Self { path: path.to_path_buf(), names, rows })
+        Ok(Self {
+            path: path.to_path_buf(),
+            names,
+            rows,
+        })
     }
 
     /// Finds a column; case and punctuation of its name do not matter.
     pub(super) fn column(&self, name: &str) -> Option<usize> {
         let plain = |name: &str| {
-            name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>()
+            name.chars()
+                .filter(|letter| letter.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect::<String>()
         };
-        self.names.iter().position(|found| plain(found) == plain(name))
+        self.names
+            .iter()
+            .position(|found| plain(found) == plain(name))
     }
 
     /// Finds a column that must be there.
@@ -58,7 +85,12 @@ impl Sheet {
             Some(column) => Ok(Some(column)),
             None => {
                 let found = self.names.join(", ");
-                Err(self.refuse(1, format!("there is no column {name}, only: {found} (columns are parted by commas)")))
+                Err(self.refuse(
+                    1,
+                    format!(
+                        "there is no column {name}, only: {found} (columns are parted by commas)"
+                    ),
+                ))
             }
         }
     }
@@ -68,6 +100,10 @@ impl Sheet {
     }
 
     pub(super) fn refuse(&self, line: u64, reason: String) -> DataSetError {
-        DataSetError::Table { path: self.path.clone(), line, reason }
+        DataSetError::Table {
+            path: self.path.clone(),
+            line,
+            reason,
+        }
     }
 }

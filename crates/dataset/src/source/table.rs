@@ -25,7 +25,10 @@ pub(super) fn find(path: &Path) -> Result<Vec<CaseSource>, DataSetError> {
     for row in sheet.rows() {
         let case = table.case(row)?;
         if let Some(line) = lines.insert(case.case_id.clone(), row.line) {
-            return Err(sheet.refuse(row.line, format!("case {} is already on line {line}", case.case_id)));
+            return Err(sheet.refuse(
+                row.line,
+                format!("case {} is already on line {line}", case.case_id),
+            ));
         }
         cases.push(case);
     }
@@ -42,12 +45,20 @@ struct Table<'a> {
 
 impl Table<'_> {
     fn case(&self, row: &Row) -> Result<CaseSource, DataSetError> {
-        let case_id = row.get(self.case_id).ok_or_else(|| self.sheet.refuse(row.line, "case_id is empty".to_owned()))?;
-        let missing = |name: &str| self.sheet.refuse(row.line, format!("case {case_id} has no {name}"));
+        let case_id = row
+            .get(self.case_id)
+            .ok_or_else(|| self.sheet.refuse(row.line, "case_id is empty".to_owned()))?;
+        let missing = |name: &str| {
+            self.sheet
+                .refuse(row.line, format!("case {case_id} has no {name}"))
+        };
         let pet = self.file(row, self.pet)?.ok_or_else(|| missing("pet"))?;
         let ct = self.file(row, self.ct)?.ok_or_else(|| missing("ct"))?;
         if pet == ct {
-            return Err(self.sheet.refuse(row.line, format!("pet and ct of case {case_id} are the same file")));
+            return Err(self.sheet.refuse(
+                row.line,
+                format!("pet and ct of case {case_id} are the same file"),
+            ));
         }
         Ok(CaseSource {
             case_id: case_id.to_owned(),
@@ -59,19 +70,26 @@ impl Table<'_> {
     }
 
     fn file(&self, row: &Row, column: Option<usize>) -> Result<Option<PathBuf>, DataSetError> {
-        let Some(name) = row.get(column) else { return Ok(None) };
+        let Some(name) = row.get(column) else {
+            return Ok(None);
+        };
         let path = self.folder.join(name);
         if path.is_file() {
             return Ok(Some(path));
         }
-        Err(self.sheet.refuse(row.line, format!("there is no file {}", path.display())))
+        Err(self
+            .sheet
+            .refuse(row.line, format!("there is no file {}", path.display())))
     }
 
     fn metadata(&self, row: &Row, case_id: &str) -> Result<Metadata, DataSetError> {
         let field = |name: &str| row.get(self.sheet.column(name));
         let age = field("age").map(|text| {
             metadata::age_of(text).ok_or_else(|| {
-                self.sheet.refuse(row.line, format!("age {text:?} is no age: write years (60) or DICOM's form (060Y)"))
+                self.sheet.refuse(
+                    row.line,
+                    format!("age {text:?} is no age: write years (60) or DICOM's form (060Y)"),
+                )
             })
         });
         Ok(Metadata {

@@ -1,1 +1,198 @@
-//! placeholder
+//! Owns the proofs about finding cases: which tables and folders are understood, and how a wrong one is named.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// A folder with empty files of the given names.
+fn folder_of(names: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in names {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"").unwrap();
+    }
+    folder
+}
+
+fn table_in(folder: &Path, text: &str) -> Result<Vec<CaseSource>, DataSetError> {
+    let path = folder.join("cases.csv");
+    fs::write(&path, text).unwrap();
+    find_cases(&path)
+}
+
+/// The refusal of a table in a folder that holds p.nii and c.nii.
+fn refusal(text: &str) -> String {
+    let folder = folder_of(&["p.nii", "c.nii"]);
+    let message = table_in(folder.path(), text).unwrap_err().to_string();
+    assert!(
+        message.contains("cases.csv") && !message.contains('\n'),
+        "{message}"
+    );
+    message
+}
+
+#[test]
+fn table_gives_cases_in_order_with_paths_beside_it() {
+    let folder = folder_of(&["a/p.nii", "a/c.nii", "a/l.nii"]);
+    let text = "\u{feff}Case_ID, PET ,ct,Label,AGE,sex,diagnosis,tracer,patient name\n\
+                z,a/p.nii,a/c.nii,,,,,,Doe\n\
+                b,a/p.nii,a/c.nii,a/l.nii,060Y,F,LYMPHOMA,FDG,Doe\n";
+    let cases = table_in(folder.path(), text).unwrap();
+    assert_eq!(
+        cases
+            .iter()
+            .map(|case| case.case_id.as_str())
+            .collect::<Vec<_>>(),
+        ["b", "z"]
+    );
+    assert_eq!(cases[0].pet, folder.path().join("a/p.nii"));
+    assert_eq!(cases[0].label, Some(folder.path().join("a/l.nii")));
+    assert_eq!(
+        cases[0].metadata.sentence(true),
+        "A whole-body 18F-FDG PET scan of a 60-year-old female patient with lymphoma."
+    );
+    assert_eq!(
+        (&cases[1].label, &cases[1].metadata),
+        (&None, &Metadata::default())
+    );
+}
+
+#[test]
+fn wrong_tables_are_refused_with_their_line() {
+    assert!(refusal("case_id,pet\na,p.nii\n").contains("line 1: there is no column ct"));
+    assert!(refusal("case_id;pet;ct\na;p.nii;c.nii\n").contains("parted by commas"));
+    assert!(
+        refusal("case_id,pet,ct\na,p.nii,c.nii\nb,gone.nii,c.nii\n")
+            .contains("line 3: there is no file")
+    );
+    assert!(
+        refusal("case_id,pet,ct\na,p.nii,c.nii\na,p.nii,c.nii\n")
+            .contains("line 3: case a is already on line 2")
+    );
+    assert!(refusal("case_id,pet,ct\n,p.nii,c.nii\n").contains("line 2: case_id is empty"));
+    assert!(refusal("case_id,pet,ct\na,,c.nii\n").contains("line 2: case a has no pet"));
+    assert!(refusal("case_id,pet,ct\na,p.nii,p.nii\n").contains("same file"));
+    assert!(refusal("case_id,pet,ct,age\na,p.nii,c.nii,old\n").contains("age \"old\""));
+    assert!(refusal("case_id,pet,ct\na,p.nii\n").contains("line 2"));
+    assert!(refusal("case_id,pet,ct\n").contains("holds no cases"));
+}
+
+#[test]
+fn what_is_no_source_says_what_was_looked_for() {
+    let folder = folder_of(&["image.nii"]);
+    for path in [
+        folder.path().to_path_buf(),
+        folder.path().join("image.nii"),
+        folder.path().join("nothing"),
+    ] {
+        let message = find_cases(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("looked for a CSV file of cases"),
+            "{message}"
+        );
+    }
+    let empty = folder_of(&["imagesTr/notes.txt"]);
+    assert!(matches!(
+        find_cases(empty.path()),
+        Err(DataSetError::Empty { .. })
+    ));
+}
+
+const FDG: &str = "fdg_3b1c9155f5_01-31-2003-NA-PET-CT Ganzkoerper  primaer mit KM-94971";
+const PSMA: &str = "psma_95b833d46f153cd2_2018-04-16";
+
+/// The files of one AutoPET case without label.
+fn pair(case_id: &str) -> [String; 2] {
+    [
+        format!("imagesTr/{case_id}_0000.nii.gz"),
+        format!("imagesTr/{case_id}_0001.nii.gz"),
+    ]
+}
+
+#[test]
+fn autopet_folder_joins_images_labels_and_both_tables() {
+    let names = [pair(FDG), pair(PSMA)].concat();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let label = format!("labelsTr/{PSMA}.nii.gz");
+    names.extend([label.as_str(), "imagesTr/.phantom-x1", "dataset.json"]);
+    let folder = folder_of(&names);
+    let fdg = "Series UID,subject_id,Modality,File Location,Diagnosis,Age,Sex\n\
+               1,PETCT_3b1c9155f5,CT,./FDG-PET-CT-Lesions/PETCT_3b1c9155f5/01-31-2003-NA-PET-CT Ganzkoerper  primaer mit KM-94971/3.0-CT-1,NEGATIVE,,M\n\
+               2,PETCT_3b1c9155f5,PT,./FDG-PET-CT-Lesions/PETCT_3b1c9155f5/01-31-2003-NA-PET-CT Ganzkoerper  primaer mit KM-94971/4.0-PT-1,NEGATIVE,071Y,M\n";
+    fs::write(folder.path().join("fdg_metadata.csv"), fdg).unwrap();
+    let psma = "Subject ID,Study Date,age,manufacturer_model_name,pet_radionuclide,ct_contrast_agent\n\
+                PSMA_95b833d46f153cd2,2018-04-16,66,Biograph,68Ga,yes\n";
+    fs::write(folder.path().join("psma_metadata.csv"), psma).unwrap();
+    let cases = find_cases(folder.path()).unwrap();
+    assert_eq!(
+        cases
+            .iter()
+            .map(|case| case.case_id.as_str())
+            .collect::<Vec<_>>(),
+        [FDG, PSMA]
+    );
+    assert_eq!(cases[0].ct, folder.path().join(names[0]));
+    assert_eq!(cases[0].pet, folder.path().join(names[1]));
+    assert_eq!(
+        (&cases[0].label, &cases[1].label),
+        (&None, &Some(folder.path().join(&label)))
+    );
+    let sentences = cases
+        .iter()
+        .map(|case| case.metadata.sentence(true))
+        .collect::<Vec<_>>();
+    assert_eq!(
+        sentences[0],
+        "A whole-body 18F-FDG PET scan of a 71-year-old male patient without avid lesions."
+    );
+    assert_eq!(
+        sentences[1],
+        "A whole-body 68Ga-PSMA PET scan of a 66-year-old male patient with prostate carcinoma."
+    );
+}
+
+#[test]
+fn without_tables_the_case_id_tells_the_tracer() {
+    let names = [pair(FDG), pair(PSMA)].concat();
+    let folder = folder_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let cases = find_cases(folder.path()).unwrap();
+    assert_eq!(cases[0].metadata.tracer.as_deref(), Some("18F-FDG"));
+    assert_eq!(cases[1].metadata.tracer.as_deref(), Some("PSMA"));
+}
+
+#[test]
+fn half_a_pair_is_named() {
+    for (kept, lacking) in [(0, "_0001.nii.gz"), (1, "_0000.nii.gz")] {
+        let folder = folder_of(&[&pair(FDG)[kept]]);
+        let message = find_cases(folder.path()).unwrap_err().to_string();
+        assert!(
+            message.contains(FDG) && message.contains(lacking),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn real_table_of_fdg_metadata_joins_every_study() {
+    let table = PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/data/metadata/fdg_metadata.csv"
+    ));
+    let Ok(text) = fs::read_to_string(&table) else {
+        std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"skipped: this clone has no real metadata\n",
+        )
+        .unwrap();
+        return;
+    };
+    let case_id = "fdg_0011f3deaf_03-23-2003-NA-PET-CT Ganzkoerper  primaer mit KM-10445";
+    let names = pair(case_id);
+    let folder = folder_of(&[&names[0], &names[1]]);
+    fs::write(folder.path().join("fdg_metadata.csv"), text).unwrap();
+    let cases = find_cases(folder.path()).unwrap();
+    let sentence = "A whole-body 18F-FDG PET scan of a 63-year-old female patient with melanoma.";
+    assert_eq!(cases[0].metadata.sentence(true), sentence);
+}

@@ -5,7 +5,11 @@ pub type Affine = [[f64; 4]; 3];
 
 /// The map that changes nothing.
 #[cfg(test)]
-pub(crate) const IDENTITY: Affine = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+pub(crate) const IDENTITY: Affine = [
+    [1.0, 0.0, 0.0, 0.0],
+    [0.0, 1.0, 0.0, 0.0],
+    [0.0, 0.0, 1.0, 0.0],
+];
 
 /// Below this, the unit-length columns of an affine count as linearly dependent.
 const SMALLEST_VOLUME: f64 = 1e-3;
@@ -22,12 +26,25 @@ pub(crate) fn column(affine: &Affine, axis: usize) -> [f64; 3] {
 
 /// Builds an affine from the steps of the three axes and the place of voxel (0, 0, 0).
 pub(crate) fn from_columns(columns: [[f64; 3]; 3], origin: [f64; 3]) -> Affine {
-    [0, 1, 2].map(|row| [columns[0][row], columns[1][row], columns[2][row], origin[row]])
+    [0, 1, 2].map(|row| {
+        [
+            columns[0][row],
+            columns[1][row],
+            columns[2][row],
+            origin[row],
+        ]
+    })
 }
 
 /// Gives the length of a voxel along each axis.
 pub(crate) fn spacing(affine: &Affine) -> [f64; 3] {
-    [0, 1, 2].map(|axis| column(affine, axis).map(|value| value * value).iter().sum::<f64>().sqrt())
+    [0, 1, 2].map(|axis| {
+        column(affine, axis)
+            .map(|value| value * value)
+            .iter()
+            .sum::<f64>()
+            .sqrt()
+    })
 }
 
 /// Maps by `first`, then by `second`, in one map.
@@ -57,7 +74,9 @@ pub(crate) fn invert(affine: &Affine) -> Option<Affine> {
 /// Whether every number is finite and the three axes are independent directions.
 pub(crate) fn spans_space(affine: &Affine) -> bool {
     let lengths = spacing(affine);
-    if affine.iter().flatten().any(|value| !value.is_finite()) || lengths.iter().any(|length| *length < 1e-6) {
+    if affine.iter().flatten().any(|value| !value.is_finite())
+        || lengths.iter().any(|length| *length < 1e-6)
+    {
         return false;
     }
     let [a, b, c] = [0, 1, 2].map(|axis| column(affine, axis).map(|value| value / lengths[axis]));
@@ -69,7 +88,13 @@ pub(crate) fn world_box(affine: &Affine, shape: [usize; 3]) -> [[f64; 3]; 2] {
     let mut low = [f64::INFINITY; 3];
     let mut high = [f64::NEG_INFINITY; 3];
     for corner in 0..8_usize {
-        let index = [0, 1, 2].map(|axis| if corner >> axis & 1 == 0 { -0.5 } else { shape[axis] as f64 - 0.5 });
+        let index = [0, 1, 2].map(|axis| {
+            if corner >> axis & 1 == 0 {
+                -0.5
+            } else {
+                shape[axis] as f64 - 0.5
+            }
+        });
         for (axis, value) in apply(affine, index).into_iter().enumerate() {
             low[axis] = low[axis].min(value);
             high[axis] = high[axis].max(value);
@@ -83,14 +108,22 @@ fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
 }
 
 fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SKEWED: Affine = [[-2.0, 0.3, 0.0, 10.0], [0.1, 3.0, 0.2, -4.0], [0.0, -0.5, 4.0, 7.0]];
+    const SKEWED: Affine = [
+        [-2.0, 0.3, 0.0, 10.0],
+        [0.1, 3.0, 0.2, -4.0],
+        [0.0, -0.5, 4.0, 7.0],
+    ];
 
     #[test]
     fn inverse_undoes_the_map() {
@@ -102,16 +135,29 @@ mod tests {
 
     #[test]
     fn composition_maps_as_one_after_the_other() {
-        let shift = [[1.0, 0.0, 0.0, 5.0], [0.0, 2.0, 0.0, 6.0], [0.0, 0.0, 3.0, 7.0]];
+        let shift = [
+            [1.0, 0.0, 0.0, 5.0],
+            [0.0, 2.0, 0.0, 6.0],
+            [0.0, 0.0, 3.0, 7.0],
+        ];
         let point = [1.0, -2.0, 0.5];
         let expected = apply(&SKEWED, apply(&shift, point));
         let found = apply(&compose(&SKEWED, &shift), point);
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12));
+        assert!(
+            found
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| (a - b).abs() < 1e-12)
+        );
     }
 
     #[test]
     fn dependent_axes_have_no_inverse() {
-        let flat = [[1.0, 2.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+        let flat = [
+            [1.0, 2.0, 0.0, 0.0],
+            [1.0, 2.0, 0.0, 0.0],
+            [0.0, 0.0, 1.0, 0.0],
+        ];
         assert_eq!(invert(&flat), None);
         let mut empty_axis = IDENTITY;
         empty_axis[2][2] = 0.0;
