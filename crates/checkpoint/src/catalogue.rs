@@ -1,0 +1,67 @@
+//! Which checkpoints a run has, and which is the newest that can be trusted.
+//! Owns finding them; checking one is `restore`'s.
+
+use fratmae_store::{Location, StoreError};
+
+use crate::error::CheckpointError;
+use crate::layout::{CHECKPOINTS, CheckpointId};
+use crate::manifest::Manifest;
+use crate::restore::verify;
+
+/// The newest checkpoint that passed every check, and what was passed over on the way to it.
+#[derive(Debug)]
+pub struct Newest {
+    /// The checkpoint to go on from; none if the run has no good one.
+    pub manifest: Option<Manifest>,
+    /// Newer checkpoints that are damaged, newest first, and how.
+    pub damaged: Vec<(CheckpointId, CheckpointError)>,
+}
+
+/// Lists the committed checkpoints of a run, oldest first; folders without a manifest are no checkpoints.
+///
+/// # Errors
+/// Failures of the store.
+pub async fn list(run: &Location) -> Result<Vec<CheckpointId>, CheckpointError> {
+    let objects = run.list(CHECKPOINTS).await?;
+    let names = objects.iter().map(|object| object.relative.as_str());
+    let mut ids: Vec<_> = names.filter_map(CheckpointId::of_manifest).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+/// Reads a checkpoint's manifest; its parts are not looked at.
+///
+/// # Errors
+/// [`CheckpointError::NotCommitted`] if there is none, [`CheckpointError::Damaged`] if it is not what was written,
+/// [`CheckpointError::Newer`] if it is a newer version's.
+pub async fn load_manifest(run: &Location, id: CheckpointId) -> Result<Manifest, CheckpointError> {
+    let object = run.url_of(&id.manifest());
+    match run.get(&id.manifest()).await {
+        Ok(bytes) => Manifest::decode(&object, id, &bytes),
+        Err(StoreError::NotFound { .. }) => Err(CheckpointError::NotCommitted { object }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Finds the newest checkpoint that passes every check, walking back over damaged ones.
+///
+/// # Errors
+/// Failures of the store, and a newer version's checkpoint: neither is damage that an older checkpoint could mend.
+pub async fn newest_good(run: &Location) -> Result<Newest, CheckpointError> {
+    let mut damaged = Vec::new();
+    for id in list(run).await?.into_iter().rev() {
+        match verify(run, id).await {
+            Ok(manifest) => {
+                let manifest = Some(manifest);
+                return Ok(Newest { manifest, damaged });
+            }
+            Err(error) if error.is_damage() => damaged.push((id, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    let manifest = None;
+    Ok(Newest { manifest, damaged })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Tests of finding the newest good checkpoint.
+
+use super::*;
+use crate::error::Action;
+use crate::faults::{Fault, FaultyStore, damage, write_sample};
+use crate::layout::part_name;
+
+fn steps(ids: &[CheckpointId]) -> Vec<u64> {
+    ids.iter().map(|id| id.step.get()).collect()
+}
+
+#[tokio::test]
+async fn list_is_in_order_of_age_and_skips_folders_without_manifest() {
+    let (_, run) = FaultyStore::new();
+    for (step, generation) in [(30, 1), (4, 1), (200, 9), (200, 2)] {
+        write_sample(&run, step, generation).await.unwrap();
+    }
+    let uncommitted = write_sample(&run, 300, 1).await.unwrap();
+    run.delete(&uncommitted.id().manifest()).await.unwrap();
+    run.put("checkpoints/readme.txt", "x".into()).await.unwrap();
+    let ids = list(&run).await.unwrap();
+    assert_eq!(steps(&ids), [4, 30, 200, 200]);
+    assert_eq!(ids[3].generation.get(), 9);
+    assert_eq!(
+        newest_good(&run)
+            .await
+            .unwrap()
+            .manifest
+            .unwrap()
+            .generation,
+        9
+    );
+}
+
+#[tokio::test]
+async fn empty_run_has_no_checkpoint() {
+    let (_, run) = FaultyStore::new();
+    assert_eq!(list(&run).await.unwrap(), []);
+    let newest = newest_good(&run).await.unwrap();
+    assert!(newest.manifest.is_none() && newest.damaged.is_empty());
+}
+
+#[tokio::test]
+async fn damaged_checkpoints_are_walked_back_over_and_named() {
+    let (_, run) = FaultyStore::new();
+    for step in 1..=4 {
+        write_sample(&run, step, 1).await.unwrap();
+    }
+    let ids = list(&run).await.unwrap();
+    damage(&run, &ids[3].object(&part_name(1))).await;
+    damage(&run, &ids[2].manifest()).await;
+    run.delete(&ids[1].object(&part_name(0))).await.unwrap();
+    let newest = newest_good(&run).await.unwrap();
+    assert_eq!(newest.manifest.unwrap().step, 1);
+    let passed: Vec<_> = newest.damaged.iter().map(|(id, _)| *id).collect();
+    assert_eq!(steps(&passed), [4, 3, 2]);
+    let messages: Vec<_> = newest.damaged.iter().map(|(_, e)| e.to_string()).collect();
+    assert!(
+        messages[0].contains("part-00001.safetensors is damaged"),
+        "{messages:?}"
+    );
+    assert!(
+        messages[1].contains("manifest.json is damaged"),
+        "{messages:?}"
+    );
+    assert!(messages[2].contains("part-00000.safetensors is damaged: it is missing"));
+}
+
+#[tokio::test]
+async fn store_that_is_down_is_not_damage() {
+    let (store, run) = FaultyStore::new();
+    write_sample(&run, 1, 1).await.unwrap();
+    store.heal();
+    newest_good(&run).await.unwrap();
+    for operation in 0..store.count() {
+        store.plan(operation, Fault::Die);
+        let error = newest_good(&run).await.unwrap_err();
+        assert_eq!(
+            error.action(),
+            Action::Retry,
+            "operation {operation}: {error}"
+        );
+        store.heal();
+    }
+}
+
+#[tokio::test]
+async fn missing_manifest_says_the_checkpoint_was_never_committed() {
+    let (_, run) = FaultyStore::new();
+    let manifest = write_sample(&run, 1, 1).await.unwrap();
+    assert_eq!(load_manifest(&run, manifest.id()).await.unwrap(), manifest);
+    run.delete(&manifest.id().manifest()).await.unwrap();
+    let error = load_manifest(&run, manifest.id()).await.unwrap_err();
+    assert!(
+        matches!(error, CheckpointError::NotCommitted { .. }),
+        "{error}"
+    );
+}

@@ -1,0 +1,126 @@
+//! What can go wrong with checkpoints and the journal, each as one line that names the object and what to do.
+//! Owns the wording and the action a failure asks for.
+
+use fratmae_store::StoreError;
+
+/// A failure to write or read a checkpoint or the journal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An object is not what was written.
+    #[error("{object} is damaged: {reason}; restore it from a copy or delete its folder")]
+    Damaged {
+        /// The object's address.
+        object: String,
+        /// How it is known.
+        reason: String,
+    },
+    /// No manifest commits this checkpoint.
+    #[error(
+        "{object} does not exist, so this checkpoint was never committed; `checkpoint list` shows those that were"
+    )]
+    NotCommitted {
+        /// The address the manifest would have.
+        object: String,
+    },
+    /// A sound checkpoint that is another model's.
+    #[error(
+        "{object} does not fit the model: tensor {tensor} {reason}; use the config that wrote it"
+    )]
+    Mismatch {
+        /// The part's or the checkpoint's address.
+        object: String,
+        /// The tensor's full name.
+        tensor: String,
+        /// What differs.
+        reason: String,
+    },
+    /// The object is of a kind or version this build does not know.
+    #[error("{object} was written by a newer version ({what}); use that version")]
+    Newer {
+        /// The object's address.
+        object: String,
+        /// The version or kind found.
+        what: String,
+    },
+    /// Another coordinator holds the run.
+    #[error(
+        "the coordinator at {address} holds this run under fence {fence} ({object} is its); this one must stop"
+    )]
+    Fenced {
+        /// The object that was found taken.
+        object: String,
+        /// The other's fence.
+        fence: u64,
+        /// Where the other serves, if the object says.
+        address: String,
+    },
+    /// An object that should be ours holds something else.
+    #[error(
+        "{object} is already there with other contents: ranks have diverged or two runs share a folder; use a new run folder"
+    )]
+    Conflict {
+        /// The object's address.
+        object: String,
+    },
+    /// Several coordinators tried to take the run over at once.
+    #[error(
+        "{object} was taken again and again while this coordinator tried to take over; stop the others or try later"
+    )]
+    Contended {
+        /// The first number that was lost.
+        object: String,
+    },
+    /// The journal has a hole.
+    #[error("{object} is missing although later records exist; restore it from a copy")]
+    Gap {
+        /// The address of the missing record.
+        object: String,
+    },
+    /// What should be written contradicts itself.
+    #[error("{object} cannot be written: {reason}; this is a defect, please report it")]
+    Unwritable {
+        /// The object's address or name.
+        object: String,
+        /// The contradiction.
+        reason: String,
+    },
+}
+
+/// What a failure asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The same call may succeed later.
+    Retry,
+    /// Another coordinator holds the run: stop writing, never retry.
+    Fenced,
+    /// Nothing but a person helps.
+    Fatal,
+}
+
+impl CheckpointError {
+    /// What this failure asks of its caller.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        match self {
+            Self::Store(error) if error.is_transient() => Action::Retry,
+            Self::Contended { .. } => Action::Retry,
+            Self::Fenced { .. } => Action::Fenced,
+            _ => Action::Fatal,
+        }
+    }
+
+    /// Whether an older checkpoint may serve instead.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::NotCommitted { .. })
+    }
+}
+
+pub(crate) fn damaged(object: impl Into<String>, reason: impl ToString) -> CheckpointError {
+    CheckpointError::Damaged {
+        object: object.into(),
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,223 @@
+//! Test doubles: a store that fails on purpose at a chosen operation, and small states to keep on it.
+//! Owns no test.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use fratmae_control::{Generation, Step};
+use fratmae_store::Location;
+use futures::stream::{self, BoxStream, StreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+use crate::layout::{CheckpointId, part_name};
+use crate::manifest::{FORMAT_VERSION, Manifest, PartRecord};
+use crate::state::{State, TensorSpec};
+
+/// What goes wrong at the chosen operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing is done and a failure is reported.
+    Refuse,
+    /// It is done, and a failure is reported.
+    LoseAnswer,
+    /// Nothing is done, then or ever after: the process is dead.
+    Die,
+    /// It is done, and nothing ever after.
+    DieAfter,
+}
+
+/// A store in memory with a counter of operations and at most one fault.
+#[derive(Debug, Default)]
+pub(crate) struct FaultyStore {
+    inner: InMemory,
+    count: AtomicUsize,
+    fault: Mutex<Option<(usize, Fault)>>,
+}
+
+impl FaultyStore {
+    /// A location on a new store, and the store itself.
+    pub(crate) fn new() -> (Arc<Self>, Location) {
+        let store = Arc::new(Self::default());
+        let run = Location::over(store.clone(), "run", "mem://run");
+        (store, run)
+    }
+
+    /// Plans a fault at the `operation`-th operation from now, counted from 0.
+    pub(crate) fn plan(&self, operation: usize, fault: Fault) {
+        self.count.store(0, Ordering::Relaxed);
+        *self.fault.lock().unwrap() = Some((operation, fault));
+    }
+
+    /// Lets everything succeed again, and counts from 0.
+    pub(crate) fn heal(&self) {
+        self.count.store(0, Ordering::Relaxed);
+        *self.fault.lock().unwrap() = None;
+    }
+
+    /// Operations begun since the last plan.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether this operation is done, and whether its success is reported.
+    fn next(&self) -> (bool, bool) {
+        let now = self.count.fetch_add(1, Ordering::Relaxed);
+        match *self.fault.lock().unwrap() {
+            Some((at, Fault::Refuse)) if now == at => (false, false),
+            Some((at, Fault::LoseAnswer)) if now == at => (true, false),
+            Some((at, Fault::Die)) if now >= at => (false, false),
+            Some((at, Fault::DieAfter)) if now >= at => (now == at, false),
+            _ => (true, true),
+        }
+    }
+
+    async fn disturb<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
+        let (is_done, is_reported) = self.next();
+        let result = if is_done {
+            operation.await
+        } else {
+            Err(failure())
+        };
+        if is_reported {
+            result
+        } else {
+            result.and(Err(failure()))
+        }
+    }
+}
+
+fn failure() -> object_store::Error {
+    object_store::Error::Generic {
+        store: "faulty",
+        source: "status code: 503".into(),
+    }
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("faulty store")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(&self, path: &Path, data: PutPayload, how: PutOptions) -> Result<PutResult> {
+        self.disturb(self.inner.put_opts(path, data, how)).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        how: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(path, how).await
+    }
+
+    async fn get_opts(&self, path: &Path, how: GetOptions) -> Result<GetResult> {
+        self.disturb(self.inner.get_opts(path, how)).await
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.next() {
+            (true, true) => self.inner.list(prefix),
+            _ => stream::once(async { Err(failure()) }).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.disturb(self.inner.list_with_delimiter(prefix)).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, how: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, how).await
+    }
+}
+
+/// Three small tensors and a state that is different at every step.
+pub(crate) fn sample(step: u64, generation: u64) -> (CheckpointId, Vec<TensorSpec>, State) {
+    let id = CheckpointId {
+        step: Step::new(step),
+        generation: Generation::new(generation),
+    };
+    let tensor = |name: &str, shape: &[usize], offset| TensorSpec {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        offset,
+    };
+    let tensors = vec![
+        tensor("a", &[2, 3], 0),
+        tensor("b.c", &[4], 6),
+        tensor("d", &[], 10),
+    ];
+    let values = |start: f32| (0..11).map(|i| start + i as f32).collect::<Vec<_>>();
+    let state = State {
+        step: id.step,
+        parameters: values(step as f32),
+        first_moment: values(100.0 + step as f32),
+        second_moment: values(200.0 + step as f32),
+    };
+    (id, tensors, state)
+}
+
+/// A manifest over one part that is nowhere.
+pub(crate) fn manifest(step: u64, generation: u64) -> Manifest {
+    Manifest {
+        format_version: FORMAT_VERSION,
+        step,
+        generation,
+        fence: 1,
+        parts: vec![PartRecord {
+            index: 0,
+            name: part_name(0),
+            bytes: 1,
+            digest: "00".to_owned(),
+        }],
+        weights_digest: "w".to_owned(),
+        samples_seen: step * 8,
+        loss: 0.5,
+        config_digest: "c".to_owned(),
+        data_digest: "d".to_owned(),
+        seed: 7,
+    }
+}
+
+/// Writes and commits the sample checkpoint, in parts of about 64 bytes.
+pub(crate) async fn write_sample(
+    run: &Location,
+    step: u64,
+    generation: u64,
+) -> std::result::Result<Manifest, crate::CheckpointError> {
+    let (id, tensors, state) = sample(step, generation);
+    let mut parts = Vec::new();
+    for plan in crate::plan_parts(&tensors, 64) {
+        parts.push(crate::write_part(run, id, &plan, &state).await?);
+    }
+    let manifest = Manifest {
+        parts,
+        ..manifest(step, generation)
+    };
+    crate::commit(run, &manifest).await?;
+    Ok(manifest)
+}
+
+/// Flips a bit in the middle of an object.
+pub(crate) async fn damage(run: &Location, object: &str) {
+    let mut bytes = run.get(object).await.unwrap().to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    run.put(object, bytes.into()).await.unwrap();
+}

@@ -1,0 +1,125 @@
+//! Names of a run's objects on its store.
+//! Owns the naming and its reading back; reads and writes nothing.
+
+use std::fmt;
+
+use fratmae_control::{Generation, Step};
+
+/// The folder of all checkpoints of a run.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+
+/// The folder of the journal of a run.
+pub(crate) const JOURNAL: &str = "journal";
+
+const MANIFEST: &str = "manifest.json";
+
+/// A checkpoint's identity, in the order of age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckpointId {
+    /// The step it holds.
+    pub step: Step,
+    /// The generation whose ranks wrote it.
+    pub generation: Generation,
+}
+
+/// The name of the folder; it sorts by age.
+impl fmt::Display for CheckpointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (step, generation) = (self.step.get(), self.generation.get());
+        write!(f, "step-{step:012}.generation-{generation:06}")
+    }
+}
+
+impl CheckpointId {
+    pub(crate) fn manifest(self) -> String {
+        self.object(MANIFEST)
+    }
+
+    pub(crate) fn object(self, name: &str) -> String {
+        format!("{CHECKPOINTS}/{self}/{name}")
+    }
+
+    /// Reads the name of a manifest; other objects, and folders named otherwise, are none.
+    pub(crate) fn of_manifest(object: &str) -> Option<Self> {
+        let (folder, name) = object
+            .strip_prefix(CHECKPOINTS)?
+            .strip_prefix('/')?
+            .split_once('/')?;
+        let (step, generation) = folder.strip_prefix("step-")?.split_once(".generation-")?;
+        let id = Self {
+            step: Step::new(step.parse().ok()?),
+            generation: Generation::new(generation.parse().ok()?),
+        };
+        (name == MANIFEST && id.to_string() == folder).then_some(id)
+    }
+}
+
+pub(crate) fn part_name(index: u32) -> String {
+    format!("part-{index:05}.safetensors")
+}
+
+pub(crate) fn journal_record(number: u64) -> String {
+    format!("{JOURNAL}/{number:020}.json")
+}
+
+/// Reads the name of a journal record; other objects are none.
+pub(crate) fn journal_number(object: &str) -> Option<u64> {
+    let name = object.strip_prefix(JOURNAL)?.strip_prefix('/')?;
+    let number = name.strip_suffix(".json")?.parse().ok()?;
+    (journal_record(number) == object).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(step: u64, generation: u64) -> CheckpointId {
+        CheckpointId {
+            step: Step::new(step),
+            generation: Generation::new(generation),
+        }
+    }
+
+    #[test]
+    fn names_are_as_documented() {
+        assert_eq!(
+            id(12_000, 3).to_string(),
+            "step-000000012000.generation-000003"
+        );
+        assert_eq!(
+            id(12_000, 3).object(&part_name(7)),
+            "checkpoints/step-000000012000.generation-000003/part-00007.safetensors"
+        );
+        assert_eq!(journal_record(42), "journal/00000000000000000042.json");
+    }
+
+    #[test]
+    fn names_read_back() {
+        for id in [id(0, 0), id(12_000, 3), id(u64::MAX, u64::MAX)] {
+            assert_eq!(CheckpointId::of_manifest(&id.manifest()), Some(id));
+        }
+        for number in [0, 42, u64::MAX] {
+            assert_eq!(journal_number(&journal_record(number)), Some(number));
+        }
+    }
+
+    #[test]
+    fn other_names_are_no_checkpoint_and_no_record() {
+        for object in [
+            "checkpoints/step-1.generation-1/manifest.json",
+            "checkpoints/step-000000000001.generation-000001/part-00000.safetensors",
+            "checkpoints/step-000000000001.generation-000001/old/manifest.json",
+            "checkpoints/step-+00000000001.generation-000001/manifest.json",
+            "checkpoints/manifest.json",
+        ] {
+            assert_eq!(CheckpointId::of_manifest(object), None, "{object}");
+        }
+        for object in [
+            "journal/1.json",
+            "journal/notes.txt",
+            "history/00000000000000000001.json",
+        ] {
+            assert_eq!(journal_number(object), None, "{object}");
+        }
+    }
+}

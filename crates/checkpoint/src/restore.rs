@@ -1,0 +1,170 @@
+//! Reading a checkpoint back: every part is checked before anything of it is used.
+//! Owns the checks of parts and of the set of tensors they make up; the choice of the checkpoint is `catalogue`'s.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use fratmae_store::{Location, StoreError};
+use futures::{Stream, StreamExt, TryStreamExt};
+
+use crate::catalogue::load_manifest;
+use crate::error::{CheckpointError, damaged};
+use crate::layout::CheckpointId;
+use crate::manifest::{Manifest, PartRecord};
+use crate::part::{Found, check, decode};
+use crate::state::{Role, State, TensorSpec};
+
+/// Parts fetched and checked at a time; bounds the memory beside the state itself.
+const AT_ONCE: usize = 4;
+
+/// Reads every part of a checkpoint and checks it: size, digest, and that each tensor is there once with both moments.
+///
+/// # Errors
+/// As [`load_manifest`]; [`CheckpointError::Damaged`] names the first damaged part.
+pub async fn verify(run: &Location, id: CheckpointId) -> Result<Manifest, CheckpointError> {
+    let manifest = load_manifest(run, id).await?;
+    let mut shapes = BTreeMap::new();
+    let mut parts = parts(run, &manifest);
+    while let Some((object, bytes)) = parts.try_next().await? {
+        for tensor in decode(&object, &bytes)? {
+            let name = tensor.name;
+            if shapes.insert(name.clone(), tensor.shape).is_some() {
+                return Err(damaged(object, format!("tensor {name} is there twice")));
+            }
+        }
+    }
+    check_complete(&run.url_of(&id.manifest()), &shapes)?;
+    drop(parts);
+    Ok(manifest)
+}
+
+/// Reads a checkpoint into a state laid out as `tensors`, checking every part on the way.
+///
+/// # Errors
+/// [`CheckpointError::Damaged`] names a part that is not what was written; [`CheckpointError::Mismatch`] names a
+/// tensor that is missing, too many or of another shape; failures of the store as they are.
+pub async fn restore(
+    run: &Location,
+    manifest: &Manifest,
+    tensors: &[TensorSpec],
+) -> Result<State, CheckpointError> {
+    let checkpoint = run.url_of(&manifest.id().manifest());
+    let state = State::zeros(manifest.id().step, tensors);
+    let mut filling = Filling {
+        state: state.ok_or_else(|| damaged(&checkpoint, "the model's tensors are too large"))?,
+        awaited: awaited(tensors),
+    };
+    let mut parts = parts(run, manifest);
+    while let Some((object, bytes)) = parts.try_next().await? {
+        for tensor in decode(&object, &bytes)? {
+            filling.take(&object, &tensor)?;
+        }
+    }
+    match filling.awaited.into_keys().next() {
+        None => Ok(filling.state),
+        Some(tensor) => Err(mismatch(&checkpoint, tensor, "is missing".to_owned())),
+    }
+}
+
+/// A state being filled, and the tensors it still waits for.
+struct Filling<'a> {
+    state: State,
+    awaited: BTreeMap<String, (Role, &'a TensorSpec)>,
+}
+
+impl Filling<'_> {
+    fn take(&mut self, object: &str, tensor: &Found<'_>) -> Result<(), CheckpointError> {
+        let name = tensor.name.clone();
+        let Some((role, spec)) = self.awaited.remove(&name) else {
+            let reason = "is unknown to the model or there twice".to_owned();
+            return Err(mismatch(object, name, reason));
+        };
+        if tensor.shape != spec.shape {
+            let reason = format!("has shape {:?}, the model's {:?}", tensor.shape, spec.shape);
+            return Err(mismatch(object, name, reason));
+        }
+        let place = spec
+            .range()
+            .and_then(|range| self.state.vector_mut(role).get_mut(range));
+        if let Some(place) = place {
+            tensor.copy_to(place);
+        }
+        Ok(())
+    }
+}
+
+fn awaited<'a>(tensors: &'a [TensorSpec]) -> BTreeMap<String, (Role, &'a TensorSpec)> {
+    let of_role = |role: Role| {
+        let named = move |tensor: &'a TensorSpec| (role.tensor_name(&tensor.name), (role, tensor));
+        tensors.iter().map(named)
+    };
+    Role::ALL.into_iter().flat_map(of_role).collect()
+}
+
+/// Fetches the parts, several at a time, and gives those that pass in their order.
+fn parts(
+    run: &Location,
+    manifest: &Manifest,
+) -> impl Stream<Item = Result<(String, Bytes), CheckpointError>> + Unpin + Send + use<> {
+    let (run, id) = (run.clone(), manifest.id());
+    let fetch = move |record| fetch(run.clone(), id, record);
+    let records = futures::stream::iter(manifest.parts.clone());
+    records.map(fetch).buffered(AT_ONCE).boxed()
+}
+
+async fn fetch(
+    run: Location,
+    id: CheckpointId,
+    record: PartRecord,
+) -> Result<(String, Bytes), CheckpointError> {
+    let name = id.object(&record.name);
+    let object = run.url_of(&name);
+    let bytes = match run.get(&name).await {
+        Err(StoreError::NotFound { .. }) => return Err(damaged(object, "it is missing")),
+        result => result?,
+    };
+    let checking = tokio::task::spawn_blocking(move || {
+        check(&object, &record, &bytes)?;
+        Ok((object, bytes))
+    });
+    match checking.await {
+        Ok(checked) => checked,
+        Err(error) => Err(damaged(run.url_of(&name), error)),
+    }
+}
+
+/// Each parameter has both moments, of its shape, and no moment is without its parameter.
+fn check_complete(
+    object: &str,
+    shapes: &BTreeMap<String, Vec<usize>>,
+) -> Result<(), CheckpointError> {
+    for (name, shape) in shapes {
+        let Some((_, parameter)) = Role::split(name) else {
+            return Err(damaged(
+                object,
+                format!("tensor {name} is of no known kind"),
+            ));
+        };
+        for role in Role::ALL {
+            let name = role.tensor_name(parameter);
+            if shapes.get(&name) != Some(shape) {
+                return Err(damaged(
+                    object,
+                    format!("tensor {name} is missing or misshapen"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mismatch(object: &str, tensor: String, reason: String) -> CheckpointError {
+    CheckpointError::Mismatch {
+        object: object.to_owned(),
+        tensor,
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Writing a checkpoint: parts first, the manifest last, each created once and never changed.
+//! Owns what finding an object already there means; what is in the objects is `part`'s and `manifest`'s.
+
+use bytes::Bytes;
+use fratmae_store::{Created, Location};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::error::CheckpointError;
+use crate::layout::CheckpointId;
+use crate::manifest::{Manifest, PartRecord};
+use crate::part;
+use crate::plan::PartPlan;
+use crate::state::State;
+
+/// Writes one part of a checkpoint. Safe to repeat; durable when it returns; commits nothing.
+///
+/// # Errors
+/// [`CheckpointError::Conflict`] if the part is there with other bytes; failures of the store as they are.
+pub async fn write_part(
+    run: &Location,
+    id: CheckpointId,
+    plan: &PartPlan,
+    state: &State,
+) -> Result<PartRecord, CheckpointError> {
+    let (record, bytes) = aside(|| part::encode(id, plan, state))?;
+    let object = id.object(&record.name);
+    match run.create(&object, bytes).await? {
+        Created::New | Created::Ours => Ok(record),
+        Created::Taken => Err(CheckpointError::Conflict {
+            object: run.url_of(&object),
+        }),
+    }
+}
+
+/// Commits a checkpoint whose parts are all written. Safe to repeat; durable when it returns.
+///
+/// # Errors
+/// [`CheckpointError::Fenced`] if a coordinator with another fence committed this checkpoint,
+/// [`CheckpointError::Conflict`] if it is committed with other contents, [`CheckpointError::Unwritable`] if the parts
+/// are not numbered without a hole; failures of the store as they are.
+pub async fn commit(run: &Location, manifest: &Manifest) -> Result<(), CheckpointError> {
+    let bytes = manifest.encode()?;
+    let object = manifest.id().manifest();
+    match run.create(&object, bytes).await? {
+        Created::New | Created::Ours => Ok(()),
+        Created::Taken => {
+            let theirs = run.get(&object).await?;
+            Err(taken(&run.url_of(&object), manifest, &theirs))
+        }
+    }
+}
+
+fn taken(object: &str, ours: &Manifest, theirs: &Bytes) -> CheckpointError {
+    match Manifest::decode(object, ours.id(), theirs) {
+        Ok(theirs) if theirs.fence != ours.fence => CheckpointError::Fenced {
+            object: object.to_owned(),
+            fence: theirs.fence,
+            address: "an unknown address".to_owned(),
+        },
+        Ok(_) => CheckpointError::Conflict {
+            object: object.to_owned(),
+        },
+        Err(error) => error,
+    }
+}
+
+/// Encoding takes as long as the part is large: where there are other threads, they take over the other tasks.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
