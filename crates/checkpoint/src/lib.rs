@@ -1,8 +1,14 @@
-//! Checkpoints of a run on an object store.
-//! Owns parts and manifests; owns no decision about when to write any of them.
+//! Checkpoints and the journal of a run on an object store.
+//! Owns parts, manifests, the journal and its fence; owns no decision about when to write any of them.
 //!
-//! A checkpoint is its manifest: parts are written first and never change; the manifest names them with their digests
-//! and is created last, only if absent. A damaged checkpoint gives way to the one before ([`newest_good`]).
+//! Two rules carry everything, and both need only create-if-absent from the store:
+//!
+//! - **A checkpoint is its manifest.** Parts are written first and never change; the manifest names them with their
+//!   digests and is created last. Without it the parts are nothing. What is read is checked against it, and a damaged
+//!   checkpoint gives way to the one before ([`newest_good`]).
+//! - **The journal has one writer.** Its records are numbered objects, each created once. A coordinator takes over by
+//!   creating the next number as a `fence` record ([`Journal::take_over`]); whoever wrote before finds its next number
+//!   taken, gets [`CheckpointError::Fenced`] and stops.
 //!
 //! Every write may be repeated with the same contents: an object that is found to be our own counts as written.
 
@@ -10,6 +16,7 @@ mod catalogue;
 mod error;
 #[cfg(test)]
 mod faults;
+mod journal;
 mod layout;
 mod manifest;
 mod part;
@@ -21,6 +28,8 @@ mod writer;
 
 pub use catalogue::{Newest, list, load_manifest, newest_good};
 pub use error::{Action, CheckpointError};
+pub use journal::Journal;
+pub use journal::record::{CoordinatorMark, Entry, Record};
 pub use layout::CheckpointId;
 pub use manifest::{FORMAT_VERSION, Manifest, PartRecord};
 pub use plan::{PartPlan, plan_parts};

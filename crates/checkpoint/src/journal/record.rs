@@ -1,0 +1,208 @@
+//! The records of the journal and their text form.
+//! Owns the kinds of records; in which order they come is the coordinator's.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{CheckpointError, damaged};
+use crate::manifest::{FORMAT_VERSION, refuse_newer};
+use crate::sealed::{seal, unseal};
+
+/// A coordinator, as others need to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoordinatorMark {
+    /// Where workers and people reach it.
+    pub address: String,
+    /// The version of its program.
+    pub version: String,
+    /// A text no other coordinator has, not even the same one started again.
+    pub nonce: String,
+}
+
+/// A fact about a run that must outlive its coordinator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// A coordinator took the run over.
+    Fence {
+        /// Its fence.
+        fence: u64,
+        /// Who it is.
+        mark: CoordinatorMark,
+    },
+    /// A membership begins.
+    Generation {
+        /// Its number.
+        generation: u64,
+        /// Names of its members in rank order.
+        members: Vec<String>,
+    },
+    /// A checkpoint is committed.
+    Commit {
+        /// The step it holds.
+        step: u64,
+        /// The generation that wrote it.
+        generation: u64,
+    },
+    /// Every step was applied.
+    Finished {
+        /// The result, as the coordinator words it.
+        summary: serde_json::Value,
+    },
+    /// The coordinator stopped before the end.
+    Interrupted {
+        /// The newest step that can be gone on from.
+        step: u64,
+        /// Why, in one line.
+        reason: String,
+    },
+}
+
+/// The kinds of [`Record`] as they are written.
+const KINDS: [&str; 5] = ["fence", "generation", "commit", "finished", "interrupted"];
+
+/// A record in its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number in the journal, from 0.
+    pub number: u64,
+    /// The fence of the coordinator that wrote it.
+    pub fence: u64,
+    /// The nonce of the coordinator that wrote it, so that no two coordinators ever write the same bytes.
+    pub nonce: String,
+    /// What it says.
+    pub record: Record,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format_version: u32,
+    #[serde(flatten)]
+    entry: Entry,
+}
+
+impl Entry {
+    pub(crate) fn encode(&self, object: &str) -> Result<Bytes, CheckpointError> {
+        let stored = Stored {
+            format_version: FORMAT_VERSION,
+            entry: self.clone(),
+        };
+        seal(&stored).map_err(|error| CheckpointError::Unwritable {
+            object: object.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Reads the entry that should have `number`; `object` is its address for messages.
+    pub(crate) fn decode(object: &str, number: u64, bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let body = unseal(bytes).map_err(|reason| damaged(object, reason))?;
+        refuse_newer(object, &body)?;
+        refuse_unknown_kind(object, &body)?;
+        let stored: Stored = serde_json::from_str(&body).map_err(|error| damaged(object, error))?;
+        if stored.entry.number != number {
+            let reason = format!("it is record {} under another name", stored.entry.number);
+            return Err(damaged(object, reason));
+        }
+        Ok(stored.entry)
+    }
+}
+
+fn refuse_unknown_kind(object: &str, body: &str) -> Result<(), CheckpointError> {
+    let value: serde_json::Value =
+        serde_json::from_str(body).map_err(|error| damaged(object, error))?;
+    match value.pointer("/record/kind").and_then(|kind| kind.as_str()) {
+        Some(kind) if !KINDS.contains(&kind) => Err(CheckpointError::Newer {
+            object: object.to_owned(),
+            what: format!("record kind `{kind}`"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries() -> Vec<Entry> {
+        let mark = CoordinatorMark {
+            address: "http://host:1".to_owned(),
+            version: "0.1.0".to_owned(),
+            nonce: "n".to_owned(),
+        };
+        let records = [
+            Record::Fence { fence: 3, mark },
+            Record::Generation {
+                generation: 7,
+                members: vec!["a".to_owned(), "b".to_owned()],
+            },
+            Record::Commit {
+                step: 12,
+                generation: 7,
+            },
+            Record::Finished {
+                summary: serde_json::json!({"step": 12, "loss": 0.5}),
+            },
+            Record::Interrupted {
+                step: 12,
+                reason: "asked to".to_owned(),
+            },
+        ];
+        let entry = |(number, record)| Entry {
+            number,
+            fence: 3,
+            nonce: "n".to_owned(),
+            record,
+        };
+        (0..).zip(records).map(entry).collect()
+    }
+
+    #[test]
+    fn every_kind_reads_back() {
+        for entry in entries() {
+            let bytes = entry.encode("x").unwrap();
+            assert_eq!(Entry::decode("x", entry.number, &bytes).unwrap(), entry);
+        }
+    }
+
+    #[test]
+    fn every_kind_is_known() {
+        for (entry, kind) in entries().into_iter().zip(KINDS) {
+            let value = serde_json::to_value(&entry).unwrap();
+            assert_eq!(value["record"]["kind"], kind);
+        }
+    }
+
+    #[test]
+    fn flipped_byte_names_the_object() {
+        let entry = &entries()[1];
+        let good = entry.encode("x").unwrap();
+        for index in 0..good.len() {
+            let mut bad = good.to_vec();
+            bad[index] ^= 2;
+            let error = Entry::decode("journal/x", entry.number, &bad).unwrap_err();
+            assert!(error.is_damage(), "byte {index}: {error}");
+            assert!(
+                error.to_string().starts_with("journal/x is damaged"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn record_under_another_number_is_damage() {
+        let entry = &entries()[1];
+        let error = Entry::decode("x", 9, &entry.encode("x").unwrap()).unwrap_err();
+        assert!(error.is_damage(), "{error}");
+    }
+
+    #[test]
+    fn newer_kinds_and_versions_are_told_apart_from_damage() {
+        let kind = serde_json::json!({"format_version": FORMAT_VERSION, "number": 0, "fence": 1, "nonce": "n",
+            "record": {"kind": "preemption", "rank": 1}});
+        let version = serde_json::json!({"format_version": FORMAT_VERSION + 1, "anything": 1});
+        for newer in [kind, version] {
+            let error = Entry::decode("x", 0, &seal(&newer).unwrap()).unwrap_err();
+            assert!(matches!(error, CheckpointError::Newer { .. }), "{error}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Tests of the journal: order, taking over, fencing, lost answers.
+
+use super::*;
+use crate::error::Action;
+use crate::faults::{Fault, FaultyStore, damage};
+
+fn mark(nonce: &str) -> CoordinatorMark {
+    CoordinatorMark {
+        address: format!("http://{nonce}:1"),
+        version: "0.1.0".to_owned(),
+        nonce: nonce.to_owned(),
+    }
+}
+
+fn commit(step: u64) -> Record {
+    Record::Commit {
+        step,
+        generation: 1,
+    }
+}
+
+async fn taken_over(run: &Location, nonce: &str) -> Journal {
+    Journal::take_over(run, mark(nonce)).await.unwrap().0
+}
+
+async fn steps(run: &Location) -> Vec<u64> {
+    let entries = Journal::replay(run).await.unwrap();
+    let step = |entry: Entry| match entry.record {
+        Record::Commit { step, .. } => Some(step),
+        _ => None,
+    };
+    entries.into_iter().filter_map(step).collect()
+}
+
+#[tokio::test]
+async fn records_come_back_in_order_under_contiguous_numbers() {
+    let (_, run) = FaultyStore::new();
+    let mut journal = taken_over(&run, "a").await;
+    for step in 1..40 {
+        journal.append(commit(step)).await.unwrap();
+    }
+    let entries = Journal::replay(&run).await.unwrap();
+    let numbers: Vec<_> = entries.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, (0..40).collect::<Vec<_>>());
+    assert_eq!(
+        entries[0].record,
+        Record::Fence {
+            fence: 1,
+            mark: mark("a")
+        }
+    );
+    assert_eq!(steps(&run).await, (1..40).collect::<Vec<_>>());
+    assert!(run.get("journal/00000000000000000039.json").await.is_ok());
+}
+
+#[tokio::test]
+async fn next_coordinator_gets_the_records_and_a_higher_fence() {
+    let (_, run) = FaultyStore::new();
+    let mut first = taken_over(&run, "a").await;
+    first.append(commit(1)).await.unwrap();
+    let (second, records) = Journal::take_over(&run, mark("b")).await.unwrap();
+    assert_eq!((first.fence().get(), second.fence().get()), (1, 2));
+    assert_eq!(
+        records,
+        [
+            Record::Fence {
+                fence: 1,
+                mark: mark("a")
+            },
+            commit(1)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn old_coordinator_is_fenced_and_told_by_whom() {
+    let (_, run) = FaultyStore::new();
+    let mut old = taken_over(&run, "old").await;
+    let mut new = taken_over(&run, "new").await;
+    let error = old.append(commit(1)).await.unwrap_err();
+    assert_eq!(error.action(), Action::Fenced);
+    let message = error.to_string();
+    assert!(
+        message.contains("http://new:1") && message.contains("fence 2"),
+        "{message}"
+    );
+    assert!(
+        message.contains("mem://run/journal/00000000000000000001.json"),
+        "{message}"
+    );
+    new.append(commit(1)).await.unwrap();
+    assert_eq!(
+        old.append(commit(1)).await.unwrap_err().action(),
+        Action::Fenced
+    );
+    assert_eq!(steps(&run).await, [1]);
+}
+
+#[tokio::test]
+async fn two_coordinators_that_write_the_same_record_are_still_two() {
+    let (_, run) = FaultyStore::new();
+    let mut old = taken_over(&run, "old").await;
+    let fenced = Entry {
+        number: 1,
+        fence: 1,
+        nonce: "other".to_owned(),
+        record: commit(1),
+    };
+    let object = journal_record(1);
+    run.create(&object, fenced.encode(&object).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        old.append(commit(1)).await.unwrap_err().action(),
+        Action::Fenced
+    );
+}
+
+#[tokio::test]
+async fn append_whose_answer_was_lost_is_our_own_when_repeated() {
+    let (store, run) = FaultyStore::new();
+    let mut journal = taken_over(&run, "a").await;
+    store.plan(0, Fault::LoseAnswer);
+    let error = journal.append(commit(1)).await.unwrap_err();
+    assert_eq!(error.action(), Action::Retry);
+    journal.append(commit(1)).await.unwrap();
+    journal.append(commit(2)).await.unwrap();
+    assert_eq!(steps(&run).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn lost_answer_followed_by_another_record_does_not_fence_ourselves() {
+    let (store, run) = FaultyStore::new();
+    let mut journal = taken_over(&run, "a").await;
+    store.plan(0, Fault::LoseAnswer);
+    journal.append(commit(1)).await.unwrap_err();
+    journal.append(commit(2)).await.unwrap();
+    assert_eq!(steps(&run).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn take_over_disturbed_at_any_operation_succeeds_when_repeated() {
+    for fault in [Fault::Refuse, Fault::LoseAnswer] {
+        let (store, run) = FaultyStore::new();
+        let mut first = taken_over(&run, "a").await;
+        first.append(commit(1)).await.unwrap();
+        for operation in 0..4 {
+            store.plan(operation, fault);
+            let disturbed = Journal::take_over(&run, mark("b")).await;
+            assert_eq!(
+                disturbed.unwrap_err().action(),
+                Action::Retry,
+                "{fault:?} {operation}"
+            );
+            let again = taken_over(&run, "c").await;
+            assert_eq!(
+                newest_fence(&Journal::replay(&run).await.unwrap()),
+                again.fence()
+            );
+        }
+        assert_eq!(
+            first.append(commit(2)).await.unwrap_err().action(),
+            Action::Fenced
+        );
+        assert_eq!(steps(&run).await, [1]);
+    }
+}
+
+#[tokio::test]
+async fn coordinators_that_take_over_at_once_get_different_fences() {
+    let (_, run) = FaultyStore::new();
+    let rivals = (0..4).map(|rival| {
+        let run = run.clone();
+        async move { Journal::take_over(&run, mark(&format!("r{rival}"))).await }
+    });
+    let outcomes = futures::future::join_all(rivals).await;
+    let mut fences: Vec<_> = outcomes
+        .into_iter()
+        .map(|o| o.unwrap().0.fence().get())
+        .collect();
+    fences.sort_unstable();
+    assert_eq!(fences, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn missing_record_is_named() {
+    let (_, run) = FaultyStore::new();
+    let mut journal = taken_over(&run, "a").await;
+    for step in 1..4 {
+        journal.append(commit(step)).await.unwrap();
+    }
+    run.delete(&journal_record(2)).await.unwrap();
+    let object = run.url_of(&journal_record(2));
+    let error = Journal::take_over(&run, mark("b")).await.unwrap_err();
+    assert_eq!(error, CheckpointError::Gap { object });
+}
+
+#[tokio::test]
+async fn damaged_record_is_named_and_nothing_is_written() {
+    let (_, run) = FaultyStore::new();
+    let mut journal = taken_over(&run, "a").await;
+    journal.append(commit(1)).await.unwrap();
+    damage(&run, &journal_record(1)).await;
+    let message = Journal::take_over(&run, mark("b"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("journal/00000000000000000001.json is damaged"),
+        "{message}"
+    );
+    assert_eq!(run.list(JOURNAL).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn journal_in_files_is_fenced_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Location::open(&folder.path().to_string_lossy()).unwrap();
+    let mut old = taken_over(&run, "old").await;
+    old.append(commit(1)).await.unwrap();
+    let mut new = taken_over(&run, "new").await;
+    new.append(commit(2)).await.unwrap();
+    assert_eq!(
+        old.append(commit(2)).await.unwrap_err().action(),
+        Action::Fenced
+    );
+    assert_eq!(steps(&run).await, [1, 2]);
+}
