@@ -44,7 +44,7 @@ pub struct PreparedCase {
     pub grid: [usize; 3],
     /// SUV, clamped to 0..60000.
     pub pet: Vec<f16>,
-    /// Hounsfield units, clamped to -1024..3071.
+    /// Hounsfield units, clamped to -1024..3071 (whole ones are exact up to 2048, even ones above).
     pub ct: Vec<f16>,
     /// Labels, where the case has them.
     pub label: Option<Vec<u8>>,

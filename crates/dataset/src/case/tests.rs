@@ -202,6 +202,42 @@ fn ct_at_an_angle_is_sampled_through_both_affines() {
 }
 
 #[test]
+fn pet_at_an_angle_keeps_its_own_axes() {
+    let study = Study::whole();
+    let (sine, cosine) = 0.3_f64.sin_cos();
+    let turned = [
+        [-4.0 * cosine, 5.0 * sine, 0.0, 58.0],
+        [4.0 * sine, 5.0 * cosine, 0.0, -70.0],
+        [0.0, 0.0, 6.0, -69.0],
+    ];
+    for ct_affine in [
+        turned,
+        [
+            [3.0, 0.0, 0.0, -150.0],
+            [0.0, 3.0, 0.0, -150.0],
+            [0.0, 0.0, 3.0, -90.0],
+        ],
+    ] {
+        study.write("pet.nii", SHAPE, turned, pet_at);
+        study.write("ct.nii", [100, 100, 60], ct_affine, ct_at);
+        if ct_affine == turned {
+            study.write("ct.nii", SHAPE, turned, ct_at);
+        }
+        let case = prepare_case(&study.case, [15, 10, 12]).unwrap();
+        assert_eq!(case.source_axes, "LAS");
+        assert_follows(&case.pet, &case, pet_at, 0.01);
+        assert_follows(&case.ct, &case, ct_at, 1.0);
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_named() {
+    let mut study = Study::whole();
+    study.case.ct = study.folder.path().join("gone.nii.gz");
+    assert!(study.refusal().contains("gone.nii.gz"));
+}
+
+#[test]
 fn images_of_other_places_are_refused_with_both_boxes() {
     let study = Study::whole();
     let mut far = LAS;

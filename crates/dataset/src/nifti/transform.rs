@@ -34,37 +34,36 @@ fn from_quaternion(header: &NiftiHeader) -> Result<Affine, String> {
         ));
     }
     let a = rest.max(0.0).sqrt();
-    let rotation = [
-        [
-            a * a + b * b - c * c - d * d,
-            2.0 * (b * c - a * d),
-            2.0 * (b * d + a * c),
-        ],
-        [
-            2.0 * (b * c + a * d),
-            a * a + c * c - b * b - d * d,
-            2.0 * (c * d - a * b),
-        ],
-        [
-            2.0 * (b * d - a * c),
-            2.0 * (c * d + a * b),
-            a * a + d * d - b * b - c * c,
-        ],
-    ];
     let mut size = voxel_sizes(header);
     if header.pixdim[0] < 0.0 {
         size[2] = -size[2];
     }
     let origin = [header.quatern_x, header.quatern_y, header.quatern_z].map(f64::from);
-    Ok([0, 1, 2].map(|row| {
-        let turned: [f64; 3] = rotation[row];
+    let turned = rotated_axes([a, b, c, d]);
+    let columns = [0, 1, 2].map(|axis| turned[axis].map(|value| value * size[axis]));
+    Ok(affine::from_columns(columns, origin))
+}
+
+/// Gives where a unit quaternion turns the three axes to.
+fn rotated_axes([a, b, c, d]: [f64; 4]) -> [[f64; 3]; 3] {
+    let [aa, bb, cc, dd] = [a * a, b * b, c * c, d * d];
+    [
         [
-            turned[0] * size[0],
-            turned[1] * size[1],
-            turned[2] * size[2],
-            origin[row],
-        ]
-    }))
+            aa + bb - cc - dd,
+            2.0 * (b * c + a * d),
+            2.0 * (b * d - a * c),
+        ],
+        [
+            2.0 * (b * c - a * d),
+            aa + cc - bb - dd,
+            2.0 * (c * d + a * b),
+        ],
+        [
+            2.0 * (b * d + a * c),
+            2.0 * (c * d - a * b),
+            aa + dd - bb - cc,
+        ],
+    ]
 }
 
 /// Puts the centre of the image at the origin, x to the left, as nibabel and SPM do where a header says nothing.

@@ -3,6 +3,7 @@
 //! A few slices are held at a time beside the result, so that a whole-body image is never in memory twice.
 
 use std::io::{ErrorKind, Read};
+use std::ops::Range;
 
 use nifti::{Endianness, NiftiHeader, NiftiType};
 
@@ -98,16 +99,7 @@ pub(super) fn read(
     for first in (0..shape[2]).step_by(SLAB) {
         let slices = SLAB.min(shape[2] - first);
         let bytes = &mut bytes[..slice * slices * stored.bytes()];
-        input
-            .read_exact(bytes)
-            .map_err(|error| match error.kind() {
-                ErrorKind::UnexpectedEof => format!(
-                    "truncated: it ends within slices {first} to {} of {}",
-                    first + slices - 1,
-                    shape[2]
-                ),
-                _ => format!("damaged: {error}"),
-            })?;
+        fill(input, bytes, first..first + slices)?;
         slab.clear();
         decode(bytes, stored, scaling, &mut slab);
         note_not_finite(&mut found, &slab, shape, first);
@@ -118,6 +110,14 @@ pub(super) fn read(
         .read(&mut [0])
         .map_err(|error| format!("damaged: {error}"))?;
     Ok(found)
+}
+
+/// Reads exactly the bytes of some slices.
+fn fill(input: &mut dyn Read, bytes: &mut [u8], slices: Range<usize>) -> Result<(), String> {
+    input.read_exact(bytes).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => format!("truncated: it ends within slices {slices:?}"),
+        _ => format!("damaged: {error}"),
+    })
 }
 
 fn decode(bytes: &mut [u8], stored: Stored, scaling: Scaling, values: &mut Vec<f32>) {

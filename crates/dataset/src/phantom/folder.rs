@@ -16,6 +16,9 @@ use crate::nifti::encode::{self, Voxels};
 /// Counts changes of the phantoms' looks, so that one folder never holds two kinds.
 const VERSION: u32 = 1;
 
+/// Most voxels along an axis.
+const LONGEST: usize = 1024;
+
 /// The folder that phantoms go to.
 pub(super) struct Folder {
     root: PathBuf,
@@ -41,17 +44,7 @@ impl Folder {
             root: root.to_path_buf(),
             description,
         };
-        if size.shape.contains(&0)
-            || !size
-                .spacing
-                .iter()
-                .all(|spacing| *spacing > 0.0 && spacing.is_finite())
-        {
-            return Err(folder.refuse(format!(
-                "a phantom of {:?} voxels of {:?} mm has no extent",
-                size.shape, size.spacing
-            )));
-        }
+        folder.check_size(size)?;
         folder.check_what_is_there(cases)?;
         for name in ["imagesTr", "labelsTr"] {
             let path = root.join(name);
@@ -62,6 +55,17 @@ impl Folder {
             })?;
         }
         Ok(folder)
+    }
+
+    fn check_size(&self, PhantomSize { shape, spacing }: PhantomSize) -> Result<(), DataSetError> {
+        let sound = shape.iter().all(|count| (1..=LONGEST).contains(count))
+            && spacing.iter().all(|size| (0.1..=1000.0).contains(size));
+        if sound {
+            return Ok(());
+        }
+        Err(self.refuse(format!(
+            "a phantom cannot have {shape:?} voxels of {spacing:?} mm: up to {LONGEST} of 0.1 to 1000 mm"
+        )))
     }
 
     fn refuse(&self, reason: String) -> DataSetError {

@@ -72,13 +72,7 @@ impl Person {
             (true, true) => Tracer::Psma { nuclide: "18F" },
             (true, false) => Tracer::Psma { nuclide: "68Ga" },
         };
-        let diagnosis = match (psma, draw.below(8)) {
-            (true, _) => Diagnosis::Prostate,
-            (false, 0..=2) => Diagnosis::Negative,
-            (false, 3 | 4) => Diagnosis::Melanoma,
-            (false, 5) => Diagnosis::LungCancer,
-            (false, _) => Diagnosis::Lymphoma,
-        };
+        let diagnosis = draw_diagnosis(&mut draw, psma);
         let subject = if psma {
             format!("{:08x}{:08x}", draw.below(1 << 32), draw.below(1 << 32))
         } else {
@@ -127,8 +121,72 @@ impl Person {
     }
 }
 
+/// Draws an illness in about the shares of AutoPET.
+fn draw_diagnosis(draw: &mut Draw, psma: bool) -> Diagnosis {
+    match (psma, draw.below(8)) {
+        (true, _) => Diagnosis::Prostate,
+        (false, 0..=2) => Diagnosis::Negative,
+        (false, 3 | 4) => Diagnosis::Melanoma,
+        (false, 5) => Diagnosis::LungCancer,
+        (false, _) => Diagnosis::Lymphoma,
+    }
+}
+
 /// Draws from a bell-shaped distribution: the sum of four even ones, so never further than 3.5 deviations away.
 pub(super) fn bell(draw: &mut Draw, mean: f64, deviation: f64) -> f64 {
     let sum: f64 = (0..4).map(|_| draw.unit()).sum();
     mean + deviation * (sum - 2.0) * 3.0_f64.sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_a_function_of_seed_and_index() {
+        assert_eq!(Person::draw(3, 5), Person::draw(3, 5));
+        assert_ne!(Person::draw(3, 5).subject, Person::draw(3, 6).subject);
+        assert_ne!(Person::draw(3, 5).subject, Person::draw(4, 5).subject);
+    }
+
+    #[test]
+    fn names_are_formed_as_in_autopet() {
+        let people: Vec<Person> = (0..40).map(|index| Person::draw(1, index)).collect();
+        for person in &people {
+            let case_id = person.case_id();
+            let parts: Vec<&str> = case_id.splitn(3, '_').collect();
+            assert!(
+                parts[1].bytes().all(|letter| letter.is_ascii_hexdigit()),
+                "{case_id}"
+            );
+            match person.tracer {
+                Tracer::Fdg => {
+                    assert_eq!((parts[0], parts[1].len()), ("fdg", 10));
+                    assert_eq!(parts[2].len(), "01-31-2003-NA-PET-CT  phantom-94971".len());
+                }
+                Tracer::Psma { .. } => {
+                    assert_eq!((parts[0], parts[1].len(), parts[2].len()), ("psma", 16, 10));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn builds_and_ages_are_those_of_adults_and_vary() {
+        let people: Vec<Person> = (0..200).map(|index| Person::draw(2, index)).collect();
+        for person in &people {
+            assert!((20..=85).contains(&person.age) && (1550.0..=1920.0).contains(&person.height));
+            assert!((18.5..=36.0).contains(&person.body_mass_index));
+            assert!(person.male || person.tracer == Tracer::Fdg);
+        }
+        let mean = people.iter().map(|person| person.height).sum::<f64>() / 200.0;
+        let spread = people
+            .iter()
+            .map(|person| (person.height - mean).powi(2))
+            .sum::<f64>()
+            / 200.0;
+        assert!((1660.0..1760.0).contains(&mean) && (40.0..110.0).contains(&spread.sqrt()));
+        let women = people.iter().filter(|person| !person.male).count();
+        assert!((30..90).contains(&women), "{women}");
+    }
 }

@@ -30,14 +30,35 @@ pub(super) struct Study {
 
 /// Takes PET and CT of a person.
 pub(super) fn render(person: &Person, size: PhantomSize) -> Study {
+    let canvas = Canvas::new(person, size);
+    let (mut ct, mut pet, label) = paint(person, &canvas);
+    let mut draw = Draw::new("phantom imaging", person.seed, &[person.index]);
+    let mut noise = Noise(draw.below(u64::MAX));
+    for value in ct.iter_mut().filter(|value| **value != AIR) {
+        *value += CT_NOISE * noise.next();
+    }
+    for value in &mut pet {
+        *value += PET_NOISE * value.sqrt() * noise.next();
+    }
+    blur(&mut ct, size.shape, 0.12);
+    blur(&mut pet, size.shape, 0.22);
+    let stored_suv = |value: f32| (value.max(0.0) * SUV_STEPS).round() / SUV_STEPS;
+    let stored_hu = |value: f32| value.clamp(-1024.0, 3071.0).round() as i16;
+    Study {
+        shape: size.shape,
+        affine: canvas.affine(100.0 * draw.unit() - 900.0),
+        ct: ct.into_iter().map(stored_hu).collect(),
+        pet: pet.into_iter().map(stored_suv).collect(),
+        label,
+    }
+}
+
+/// Gives HU, SUV and lesions without blur and noise.
+fn paint(person: &Person, canvas: &Canvas) -> (Vec<f32>, Vec<f32>, Vec<u8>) {
     let mut body = Body::build(person);
     lesions::add(person, &mut body);
-    let mut draw = Draw::new("phantom imaging", person.seed, &[person.index]);
-    let canvas = Canvas::new(person, size);
-    let voxels = size.shape.iter().product();
-    let mut ct = vec![AIR; voxels];
-    let mut pet = vec![0.0; voxels];
-    let mut label = vec![0; voxels];
+    let voxels = canvas.shape.iter().product();
+    let (mut ct, mut pet, mut label) = (vec![AIR; voxels], vec![0.0; voxels], vec![0; voxels]);
     for part in &body.parts {
         canvas.fill(part, |voxel| {
             ct[voxel] = part.hu;
@@ -45,28 +66,7 @@ pub(super) fn render(person: &Person, size: PhantomSize) -> Study {
             label[voxel] = u8::from(part.lesion);
         });
     }
-    let mut noise = Noise(draw.below(u64::MAX));
-    ct.iter_mut()
-        .filter(|value| **value != AIR)
-        .for_each(|value| *value += CT_NOISE * noise.next());
-    pet.iter_mut()
-        .for_each(|value| *value += PET_NOISE * value.sqrt() * noise.next());
-    blur(&mut ct, size.shape, 0.12);
-    blur(&mut pet, size.shape, 0.22);
-    let table = 100.0 * draw.unit() - 900.0;
-    Study {
-        shape: size.shape,
-        affine: canvas.affine(table),
-        ct: ct
-            .into_iter()
-            .map(|value| value.clamp(-1024.0, 3071.0).round() as i16)
-            .collect(),
-        pet: pet
-            .into_iter()
-            .map(|value| (value.max(0.0) * SUV_STEPS).round() / SUV_STEPS)
-            .collect(),
-        label,
-    }
+    (ct, pet, label)
 }
 
 /// The voxel grid, laid over the body.
@@ -168,5 +168,66 @@ impl Noise {
         word ^= word >> 31;
         let sum: u64 = (0..4).map(|part| word >> (16 * part) & 0xffff).sum();
         (sum as f32 / 65_535.0 - 2.0) * 3.0_f32.sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_has_mean_nought_and_deviation_one() {
+        let mut noise = Noise(1);
+        let values: Vec<f32> = (0..40_000).map(|_| noise.next()).collect();
+        let mean = values.iter().sum::<f32>() / 40_000.0;
+        let variance = values.iter().map(|value| value * value).sum::<f32>() / 40_000.0;
+        assert!(
+            mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03,
+            "{mean} {variance}"
+        );
+    }
+
+    #[test]
+    fn blur_keeps_the_sum_and_is_the_same_to_all_sides() {
+        let shape = [5, 7, 9];
+        let mut voxels = vec![0.0; 5 * 7 * 9];
+        let centre = (4 * 7 + 3) * 5 + 2;
+        voxels[centre] = 1.0;
+        blur(&mut voxels, shape, 0.2);
+        assert!((voxels.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        for stride in [1, 5, 35] {
+            assert!((voxels[centre - stride] - voxels[centre + stride]).abs() < 1e-7);
+            assert!((voxels[centre + stride] - 0.2 * 0.6 * 0.6).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn blur_changes_nothing_where_all_is_even() {
+        let mut voxels = vec![7.0; 4 * 3 * 2];
+        blur(&mut voxels, [4, 3, 2], 0.25);
+        assert!(voxels.iter().all(|value| (value - 7.0).abs() < 1e-5));
+    }
+
+    #[test]
+    fn a_solid_fills_its_volume() {
+        let person = Person::draw(1, 0);
+        let canvas = Canvas::new(&person, PhantomSize::default());
+        let volume = |form| {
+            let part = Part {
+                centre: [20.0, -10.0, -500.0],
+                half: [60.0, 50.0, 100.0],
+                form,
+                hu: 0.0,
+                suv: 0.0,
+                lesion: false,
+            };
+            let mut count = 0;
+            canvas.fill(&part, |_| count += 1);
+            f64::from(count) * 4.5 * 4.5 * 7.5
+        };
+        let box_volume = 8.0 * 60.0 * 50.0 * 100.0;
+        let share = std::f64::consts::PI / 6.0;
+        assert!((volume(Form::Round) / box_volume - share).abs() < 0.01);
+        assert!((0.65..0.785).contains(&(volume(Form::Long) / box_volume)));
     }
 }

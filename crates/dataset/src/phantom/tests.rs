@@ -83,7 +83,10 @@ fn other_data_is_never_mixed_with_phantoms() {
         shape: [32, 0, 40],
         ..SMALL
     };
-    assert!(refused(tempfile::tempdir().unwrap().path(), 2, 7, flat).contains("no extent"));
+    assert!(
+        refused(tempfile::tempdir().unwrap().path(), 2, 7, flat)
+            .contains("cannot have [32, 0, 40] voxels")
+    );
 }
 
 #[test]

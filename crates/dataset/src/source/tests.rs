@@ -80,6 +80,15 @@ fn wrong_tables_are_refused_with_their_line() {
 }
 
 #[test]
+fn a_table_that_is_no_text_is_refused_with_its_line() {
+    let folder = folder_of(&["p.nii", "c.nii"]);
+    let path = folder.path().join("cases.csv");
+    fs::write(&path, b"case_id,pet,ct\na,p.nii,c.nii\n\xff,p.nii,c.nii\n").unwrap();
+    let message = find_cases(&path).unwrap_err().to_string();
+    assert!(message.contains("line 3"), "{message}");
+}
+
+#[test]
 fn what_is_no_source_says_what_was_looked_for() {
     let folder = folder_of(&["image.nii"]);
     for path in [
