@@ -1,1 +1,33 @@
-//! fratmae-tests.
+//! What the end-to-end tests share: starting the real program, watching and ending its processes, and its tiny inputs.
+//!
+//! It knows the command line and what lies on a store, and nothing of the crates behind them. Each promise has a file
+//! of its own under `tests/`.
+
+mod call;
+mod disk;
+mod image;
+mod job;
+mod namespaces;
+mod processes;
+mod real;
+mod running;
+mod scratch;
+mod seeded;
+mod skipping;
+mod snapshot;
+mod waiting;
+
+pub use call::{Call, Finished, fratmae};
+pub use disk::SmallDisk;
+pub use image::Image;
+pub use job::{Job, Outcome, committed_steps, losses, status};
+pub use namespaces::{Host, TwoHosts};
+pub use nix::sys::signal::Signal;
+pub use processes::{children_of, is_alive, send};
+pub use real::{RealCase, real_cases};
+pub use running::Running;
+pub use scratch::{Phantoms, phantoms, scratch};
+pub use seeded::Seeded;
+pub use skipping::{skip, variable};
+pub use snapshot::{copy_folder, snapshot};
+pub use waiting::{wait_for, wait_until};

@@ -1,0 +1,84 @@
+//! Two hosts on one machine: network namespaces with addresses of their own, joined by a cable.
+
+use std::process::Command;
+
+use crate::disk::succeed;
+
+/// One of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// 10.77.0.1
+    First,
+    /// 10.77.0.2
+    Second,
+}
+
+/// The two hosts; they are gone with the value.
+#[derive(Debug)]
+pub struct TwoHosts {
+    names: [String; 2],
+    cable: [String; 2],
+}
+
+impl Host {
+    /// Its address.
+    pub fn address(self) -> &'static str {
+        match self {
+            Self::First => "10.77.0.1",
+            Self::Second => "10.77.0.2",
+        }
+    }
+}
+
+impl TwoHosts {
+    /// Makes the hosts and joins them.
+    ///
+    /// # Errors
+    /// Why this user or system cannot.
+    pub fn start() -> Result<Self, String> {
+        let id = std::process::id();
+        let hosts = Self {
+            names: ["a", "b"].map(|end| format!("fratmae-{id}-{end}")),
+            cable: ["a", "b"].map(|end| format!("fm{id}{end}")),
+        };
+        let cable = &hosts.cable;
+        for name in &hosts.names {
+            ip(&["netns", "add", name])?;
+        }
+        ip(&[
+            "link", "add", &cable[0], "type", "veth", "peer", "name", &cable[1],
+        ])?;
+        for host in [Host::First, Host::Second] {
+            let (name, end) = (hosts.name(host), &cable[host as usize]);
+            let address = format!("{}/24", host.address());
+            ip(&["link", "set", end, "netns", name])?;
+            ip(&["-n", name, "address", "add", &address, "dev", end])?;
+            ip(&["-n", name, "link", "set", end, "up"])?;
+            ip(&["-n", name, "link", "set", "lo", "up"])?;
+        }
+        Ok(hosts)
+    }
+
+    /// What to put before a command so that it runs on a host.
+    pub fn on(&self, host: Host) -> [&str; 4] {
+        ["ip", "netns", "exec", self.name(host)]
+    }
+
+    fn name(&self, host: Host) -> &str {
+        &self.names[host as usize]
+    }
+}
+
+impl Drop for TwoHosts {
+    fn drop(&mut self) {
+        for name in &self.names {
+            // What was never made cannot be removed.
+            let _ = ip(&["netns", "delete", name]);
+        }
+        let _ = ip(&["link", "delete", &self.cable[0]]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<(), String> {
+    succeed(Command::new("ip").args(arguments))
+}

@@ -1,0 +1,190 @@
+//! What every command does alike: help with examples, completions, JSON that parses, one line for a failure, and no
+//! panic when nobody reads.
+
+use fratmae_tests::{Job, fratmae, phantoms, scratch};
+use serde_json::Value;
+
+const COMMANDS: [&[&str]; 14] = [
+    &["phantom"],
+    &["prepare"],
+    &["pretrain"],
+    &["worker"],
+    &["coordinator"],
+    &["status"],
+    &["dataset", "inspect"],
+    &["dataset", "verify"],
+    &["dataset", "order"],
+    &["checkpoint", "list"],
+    &["checkpoint", "show"],
+    &["checkpoint", "verify"],
+    &["completions"],
+    &[],
+];
+
+#[test]
+fn the_help_of_every_command_has_an_example_that_parses() {
+    for command in COMMANDS {
+        let help = fratmae(command.iter().copied())
+            .and("--help")
+            .run()
+            .succeeded();
+        let examples = help
+            .stdout
+            .split_once("Examples:")
+            .map(|(_, examples)| examples);
+        let examples = examples.unwrap_or_else(|| panic!("{}:\n{}", help.call, help.stdout));
+        let own = format!("fratmae {}", command.join(" "));
+        assert!(
+            examples
+                .lines()
+                .any(|line| line.trim().starts_with(own.trim())),
+            "{own}:\n{examples}"
+        );
+    }
+}
+
+#[test]
+fn the_program_names_its_version() {
+    let version = fratmae(["--version"]).run().succeeded().stdout;
+    assert_eq!(
+        version.trim(),
+        format!("fratmae {}", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn completions_are_valid_for_the_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = fratmae(["completions", shell]).run().succeeded().stdout;
+        assert!(
+            script.contains("pretrain") && script.contains("skip-bad"),
+            "{shell}"
+        );
+        if shell == "bash" {
+            let folder = scratch();
+            let file = folder.path().join("fratmae.bash");
+            std::fs::write(&file, script).unwrap();
+            let checked = std::process::Command::new("bash")
+                .arg("-n")
+                .arg(file)
+                .status()
+                .unwrap();
+            assert!(checked.success());
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let data = &phantoms().data;
+    let calls = [
+        fratmae(["--help"]),
+        fratmae(["completions", "bash"]),
+        fratmae(["dataset", "inspect"]).and(data),
+        fratmae(["dataset", "inspect", "--json"]).and(data),
+        fratmae(["dataset", "verify"]).and(data),
+        fratmae(["dataset", "order", "--seed=1", "--epoch=0", "--data"]).and(data),
+    ];
+    for call in calls {
+        let finished = call.without_reader().run();
+        finished.no_panic();
+        assert!(
+            !finished.stderr.contains("error"),
+            "{}: {}",
+            finished.call,
+            finished.stderr
+        );
+    }
+}
+
+/// Every command that reports, on a finished run.
+#[test]
+fn json_is_one_object_on_the_last_line_and_text_is_something_else() {
+    let folder = scratch();
+    let [run, source, data] = ["run", "source", "data"].map(|name| folder.path().join(name));
+    Job::tiny(&run).set("train.steps=1").finish();
+    let tiny = ["--shape=8x8x8", "--spacing=50x50x50"];
+    let calls = [
+        (
+            fratmae(["phantom", "--cases=2"])
+                .and(tiny[0])
+                .and(tiny[1])
+                .and("--out")
+                .and(&source),
+            "cases",
+        ),
+        (
+            fratmae(["prepare", "--grid=8x8x8"])
+                .and(&source)
+                .and("--out")
+                .and(&data),
+            "prepared",
+        ),
+        (fratmae(["dataset", "inspect"]).and(&data), "cases"),
+        (fratmae(["dataset", "verify"]).and(&data), "content_digest"),
+        (fratmae(["status"]).and(&run), "state"),
+        (fratmae(["checkpoint", "list"]).and(&run), "checkpoints"),
+        (fratmae(["checkpoint", "show"]).and(&run), "parts"),
+        (fratmae(["checkpoint", "verify"]).and(&run), "checkpoints"),
+    ];
+    for (call, key) in calls {
+        let json = call.clone().and("--json").run().succeeded();
+        assert!(
+            json.json().get(key).is_some(),
+            "{}: {}",
+            json.call,
+            json.stdout
+        );
+        assert_eq!(json.stdout.lines().count(), 1, "{}", json.call);
+        let text = call.run().succeeded().stdout;
+        assert!(
+            !text.is_empty() && serde_json::from_str::<Value>(&text).is_err(),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn nothing_there_is_told_in_one_line() {
+    let folder = scratch();
+    let nothing = folder.path().join("nothing");
+    let calls = [
+        fratmae(["status"]).and(&nothing),
+        fratmae(["checkpoint", "verify"]).and(&nothing),
+        fratmae(["checkpoint", "show"]).and(&nothing),
+        fratmae(["dataset", "inspect"]).and(&nothing),
+        fratmae(["dataset", "verify"]).and(&nothing),
+    ];
+    for call in calls {
+        let line = call.and("--quiet").run().only_line();
+        assert!(line.contains("nothing"), "{line}");
+    }
+    assert!(!nothing.exists(), "looking makes nothing");
+}
+
+#[test]
+fn a_worker_without_a_coordinator_says_so_in_one_line() {
+    let worker = fratmae(["worker", "--quiet", "--coordinator", "http://127.0.0.1:9"]);
+    let line = worker.run().only_line();
+    assert!(line.contains("127.0.0.1:9"), "{line}");
+}
+
+#[test]
+fn log_lines_become_json() {
+    let folder = scratch();
+    let job = Job::tiny(folder.path().join("run")).set("train.steps=1");
+    let call = job
+        .call()
+        .and("--log")
+        .and("json")
+        .with("RUST_LOG", "fratmae=debug,fratmae_worker=debug,info");
+    let said = call.run().succeeded().stderr;
+    let logged: Vec<Value> = said
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    assert!(
+        logged.iter().any(|line| line.get("level").is_some()),
+        "{said}"
+    );
+}

@@ -1,0 +1,163 @@
+//! A run that was stopped or killed at any moment goes on, when it is run again, to the weights it would have had.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use fratmae_tests::{
+    Job, Running, Seeded, Signal, committed_steps, is_alive, losses, scratch, send, status,
+    wait_until,
+};
+
+const STEPS: u64 = 24;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Digest and losses of the long job when nothing disturbs it.
+fn undisturbed() -> &'static (String, Vec<(u64, String)>) {
+    static UNDISTURBED: OnceLock<(String, Vec<(u64, String)>)> = OnceLock::new();
+    UNDISTURBED.get_or_init(|| {
+        let folder = scratch();
+        let job = Job::long(folder.path().join("run"));
+        let digest = job.finish().digest().to_owned();
+        (digest, losses(job.run_url()))
+    })
+}
+
+fn run_until_committed(running: &mut Running, run: &Path, step: u64) {
+    let what = format!("checkpoint {step}");
+    running.runs_until(&what, PATIENCE, |_| {
+        committed_steps(run).last() >= Some(&step)
+    });
+}
+
+/// Finishes the job; it must come to the weights and the losses of an undisturbed run.
+fn finish_as_undisturbed(job: &Job, what: &str) {
+    let outcome = job.finish();
+    let (digest, undisturbed) = undisturbed();
+    assert_eq!(outcome.digest(), digest, "{what}");
+    assert_eq!(outcome.figures["step"], STEPS, "{what}");
+    assert_eq!(&losses(job.run_url()), undisturbed, "{what}");
+}
+
+#[test]
+fn stopped_half_way_it_says_where_and_goes_on() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::long(&run);
+    let mut running = job.start();
+    run_until_committed(&mut running, &run, STEPS / 2);
+    running.signal(Signal::SIGTERM);
+    let stopped = running.wait();
+    stopped.no_panic();
+    let status = status(job.run_url());
+    assert_eq!(
+        status["state"], "interrupted",
+        "{status}\n{}",
+        stopped.stderr
+    );
+    let step = status["committed_step"].as_u64().unwrap();
+    assert!((STEPS / 2..STEPS).contains(&step), "{status}");
+    finish_as_undisturbed(&job, "after SIGTERM");
+}
+
+#[test]
+fn an_interrupt_at_the_terminal_reaches_every_process_and_is_the_same_stop() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::long(&run).workers(3);
+    let mut running = job.start();
+    run_until_committed(&mut running, &run, 4);
+    running.signal(Signal::SIGINT);
+    for child in running.children() {
+        send(child, Signal::SIGINT);
+    }
+    running.wait().no_panic();
+    assert_eq!(status(job.run_url())["state"], "interrupted");
+    finish_as_undisturbed(&job, "after SIGINT");
+}
+
+#[test]
+fn all_processes_killed_again_and_again_it_still_comes_to_the_same_weights() {
+    for seed in [1, 2] {
+        let mut random = Seeded::new(seed);
+        let folder = scratch();
+        let run = folder.path().join("run");
+        let job = Job::long(&run).workers(1 + seed as u32);
+        let mut moments = Vec::new();
+        for _ in 0..3 {
+            let newest = committed_steps(&run).last().copied().unwrap_or(0);
+            let more = [0, 1, 4][random.below(3) as usize];
+            let wanted = (newest + more).min(STEPS - 8);
+            let delay = Duration::from_millis(random.below(700));
+            moments.push((wanted, delay));
+            let mut running = job.start();
+            if wanted > 0 {
+                run_until_committed(&mut running, &run, wanted);
+            }
+            running.runs_for(delay);
+            running.kill_all();
+            running.wait();
+        }
+        finish_as_undisturbed(&job, &format!("seed {seed}, killed {moments:?}"));
+    }
+}
+
+#[test]
+fn workers_end_by_themselves_when_the_coordinator_is_killed() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::long(&run);
+    let mut running = job.start();
+    run_until_committed(&mut running, &run, 4);
+    let workers = running.children();
+    assert_eq!(workers.len(), 2);
+    running.signal(Signal::SIGKILL);
+    wait_until(
+        "workers without a coordinator to end",
+        Duration::from_secs(15),
+        || workers.iter().all(|worker| !is_alive(*worker)),
+    );
+    let ended = running.wait();
+    assert_eq!(ended.code, None);
+    ended.no_panic();
+    let errors: Vec<&str> = ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
+    assert_eq!(
+        errors.len(),
+        workers.len(),
+        "one line a worker:\n{}",
+        ended.stderr
+    );
+    assert!(
+        errors.iter().all(|line| line.contains("coordinator")),
+        "{}",
+        ended.stderr
+    );
+    assert_ne!(status(job.run_url())["state"], "finished");
+    finish_as_undisturbed(&job, "after the coordinator was killed");
+}
+
+#[test]
+fn the_run_goes_on_when_one_worker_of_three_is_killed() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::long(&run).workers(3);
+    let mut running = job.start();
+    run_until_committed(&mut running, &run, 8);
+    let workers = running.children();
+    assert_eq!(workers.len(), 3);
+    send(workers[1], Signal::SIGKILL);
+    let finished = running.wait().succeeded();
+    let (digest, undisturbed) = undisturbed();
+    assert_eq!(
+        finished.json()["weights_digest"],
+        digest.as_str(),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(&losses(job.run_url()), undisturbed);
+    assert!(status(job.run_url())["generation"].as_u64() >= Some(2));
+}
