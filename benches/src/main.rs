@@ -1,0 +1,26 @@
+//! Measurements that a person runs: `cargo run --release -p fratmae-benches -- reduce`.
+//!
+//! Here is only which one runs. They are no tests: nothing here passes or fails on a figure.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a benchmark talks to a person on a terminal"
+)]
+
+mod copy;
+mod reduce;
+mod timing;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS]";
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["reduce"] => reduce::compare(&[1 << 16, 1 << 20, 1 << 24]),
+        ["reduce", elements] => reduce::compare(&[elements.parse()?]),
+        _ => bail!(USAGE),
+    }
+}

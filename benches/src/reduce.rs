@@ -1,0 +1,104 @@
+//! `reduce`: how fast the TCP group sums gradients, beside a plain copy of the same bytes on the same loopback.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use fratmae_collective::{Membership, ProcessGroup as _, SlotSums, TcpGroup};
+
+use crate::copy::Mesh;
+use crate::timing::median;
+
+const WORLDS: [usize; 2] = [2, 4];
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Prints one line for each world size and length of the gradient.
+///
+/// # Errors
+/// A socket or the group fails.
+pub(crate) fn compare(lengths: &[usize]) -> Result<()> {
+    println!("world   elements  reduce ms   copy ms  copy/reduce  GB/s a rank");
+    for world in WORLDS {
+        for &elements in lengths {
+            let reduce = time_reduce(world, elements)?;
+            // Each pair exchanges a range of partial sums and a range of results.
+            let between_two = 2 * elements.div_ceil(world) * size_of::<f32>();
+            let mesh = Mesh::connect(world)?;
+            let copy = median(|| mesh.copy(between_two))?;
+            println!("{}", line(world, elements, reduce, copy, between_two));
+        }
+    }
+    Ok(())
+}
+
+fn line(
+    world: usize,
+    elements: usize,
+    reduce: Duration,
+    copy: Duration,
+    between_two: usize,
+) -> String {
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let sent = between_two * (world - 1);
+    format!(
+        "{world:>5} {elements:>10} {:>10.2} {:>9.2} {:>12.2} {:>12.2}",
+        milliseconds(reduce),
+        milliseconds(copy),
+        copy.as_secs_f64() / reduce.as_secs_f64(),
+        sent as f64 / reduce.as_secs_f64() / 1e9,
+    )
+}
+
+/// The time in which all ranks, each a thread with one slot, have the sum.
+fn time_reduce(world: usize, elements: usize) -> Result<Duration> {
+    let mut groups = groups(world)?;
+    median(|| {
+        std::thread::scope(|scope| {
+            let reduce = |group| scope.spawn(move || reduce_once(group, elements));
+            let threads: Vec<_> = groups.iter_mut().map(reduce).collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a rank panicked"))?)
+        })
+    })
+}
+
+fn reduce_once(group: &mut TcpGroup, elements: usize) -> Result<()> {
+    let (rank, world) = (group.rank(), group.world_size());
+    let mut sums = SlotSums::new(fratmae_collective::SlotTree::new(world), rank..rank + 1);
+    sums.push(vec![1.0; elements]);
+    let total = group.all_reduce(sums)?;
+    anyhow::ensure!(total.last() == Some(&(world as f32)), "the sum is wrong");
+    Ok(())
+}
+
+/// Joins `world` ranks on loopback, each with one slot.
+fn groups(world: usize) -> Result<Vec<TcpGroup>> {
+    let listeners: Vec<TcpListener> = (0..world)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<Result<_, _>>()?;
+    let addresses: Vec<SocketAddr> = listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<_, _>>()?;
+    let slots: Vec<Range<usize>> = (0..world).map(|rank| rank..rank + 1).collect();
+    let membership = |rank| Membership {
+        run: "bench".to_owned(),
+        generation: 1,
+        rank,
+        addresses: addresses.clone(),
+        slots: slots.clone(),
+    };
+    std::thread::scope(|scope| {
+        let join = |(rank, listener)| {
+            let membership = membership(rank);
+            scope.spawn(move || TcpGroup::connect(listener, &membership, DEADLINE))
+        };
+        let threads: Vec<_> = listeners.iter().enumerate().map(join).collect();
+        let joined = threads
+            .into_iter()
+            .map(|thread| Ok(thread.join().map_err(|_| anyhow!("a rank panicked"))??));
+        joined.collect()
+    })
+}
