@@ -14,8 +14,6 @@
 
 mod catalogue;
 mod error;
-#[cfg(test)]
-mod faults;
 mod journal;
 mod layout;
 mod manifest;
@@ -24,6 +22,8 @@ mod plan;
 mod restore;
 mod sealed;
 mod state;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use catalogue::{Newest, list, load_manifest, newest_good};

@@ -158,7 +158,7 @@ fn number_or_null<'de, D: serde::Deserializer<'de>>(source: D) -> Result<f64, D:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::manifest;
+    use crate::tests::manifest;
 
     fn decoded(manifest: &Manifest) -> Result<Manifest, CheckpointError> {
         Manifest::decode("x", manifest.id(), &manifest.encode().unwrap())

@@ -140,7 +140,7 @@ impl View for Floats<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::sample;
+    use crate::tests::sample;
 
     #[test]
     fn part_reads_back_to_the_same_bits() {

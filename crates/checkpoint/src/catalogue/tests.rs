@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::error::Action;
-use crate::faults::{Fault, FaultyStore, damage, write_sample};
 use crate::layout::part_name;
+use crate::tests::{Fault, FaultyStore, damage, write_sample};
 
 fn steps(ids: &[CheckpointId]) -> Vec<u64> {
     ids.iter().map(|id| id.step.get()).collect()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::Action;
-use crate::faults::{Fault, FaultyStore, damage};
+use crate::tests::{Fault, FaultyStore, damage};
 
 fn mark(nonce: &str) -> CoordinatorMark {
     CoordinatorMark {

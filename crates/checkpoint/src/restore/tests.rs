@@ -1,8 +1,8 @@
 //! Tests of checking and restoring a checkpoint.
 
 use super::*;
-use crate::faults::{FaultyStore, damage, sample, write_sample};
 use crate::layout::part_name;
+use crate::tests::{FaultyStore, damage, sample, write_sample};
 
 fn tensor<'a>(tensors: &'a mut [TensorSpec], name: &str) -> &'a mut TensorSpec {
     tensors
@@ -23,7 +23,7 @@ async fn state_comes_back_whatever_the_parts() {
         let parts = records;
         let manifest = Manifest {
             parts,
-            ..crate::faults::manifest(12, 3)
+            ..crate::tests::manifest(12, 3)
         };
         crate::commit(&run, &manifest).await.unwrap();
         assert_eq!(verify(&run, id).await.unwrap(), manifest);
@@ -134,7 +134,7 @@ async fn checkpoint_without_a_moment_or_with_a_tensor_twice_is_damaged() {
             &run,
             &Manifest {
                 parts,
-                ..crate::faults::manifest(12, 3)
+                ..crate::tests::manifest(12, 3)
             },
         )
         .await

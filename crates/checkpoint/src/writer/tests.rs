@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::Action;
-use crate::faults::{Fault, FaultyStore, manifest, sample, write_sample};
+use crate::tests::{Fault, FaultyStore, manifest, sample, write_sample};
 use crate::{newest_good, plan_parts, restore, verify};
 
 #[tokio::test]
