@@ -103,7 +103,8 @@ impl SlotForward {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Length`] when a gradient is not as long as its embedding.
+    /// [`ModelError::Length`] when a gradient is not as long as its embedding, [`ModelError::DeviceFailed`] when the
+    /// model lies on a device without gradients.
     pub fn backward(
         &self,
         weight: f32,
@@ -113,6 +114,11 @@ impl SlotForward {
         if let Some((pet, text)) = embedding_gradients {
             total = total + inner_product(&self.pet_embedding, pet, "PET embedding gradient")?;
             total = total + inner_product(&self.text_embedding, text, "text embedding gradient")?;
+        }
+        if !total.is_tracked() {
+            return Err(ModelError::device(
+                "it keeps no gradients; open it with this crate's open",
+            ));
         }
         Ok(total.backward())
     }
@@ -127,7 +133,12 @@ impl SlotForward {
     ///
     /// [`ModelError::DeviceFailed`] when the device does not give them back.
     pub fn embeddings(&self) -> Result<(Vec<f32>, Vec<f32>), ModelError> {
-        let read = |embedding: &Tensor<2>| embedding.clone().try_into_vec_as().map_err(ModelError::device);
+        let read = |embedding: &Tensor<2>| {
+            embedding
+                .clone()
+                .try_into_vec_as()
+                .map_err(ModelError::device)
+        };
         Ok((read(&self.pet_embedding)?, read(&self.text_embedding)?))
     }
 }

@@ -85,6 +85,28 @@ fn a_bad_slot_is_an_error() {
 }
 
 #[test]
+fn a_gradient_that_fits_no_embedding_is_an_error() {
+    let out = forward(&model(&tiny::config()), &tiny::batch(2));
+    let refused = out.backward(1.0, Some((&[0.0; 16], &[0.0; 15]))).err();
+    let expected = ModelError::Length {
+        part: "text embedding gradient",
+        found: 15,
+        expected: 16,
+    };
+    assert_eq!(refused, Some(expected));
+}
+
+#[test]
+fn a_device_without_gradients_runs_forward_and_refuses_the_way_back() {
+    let device = Device::flex();
+    let model = FratMae::new(&tiny::config(), 11, &device);
+    let out = model.forward(&tiny::batch(2), &device).unwrap();
+    assert!(out.figures.pet.squared_error > 0.0);
+    let refused = out.backward(1.0, None).err();
+    assert!(matches!(refused, Some(ModelError::DeviceFailed { .. })));
+}
+
+#[test]
 fn each_sample_is_computed_as_if_it_were_alone() {
     let model = model(&tiny::config());
     let batch = tiny::batch(4);

@@ -95,15 +95,8 @@ pub(crate) fn loss_and_gradient(model: &FratMae, batch: &SlotBatch) -> (f64, Vec
 }
 
 fn contrast_of(model: &FratMae, forward: &SlotForward, batch: &SlotBatch) -> crate::Contrast {
-    let values =
-        |tensor: &crate::Tensor<2>| -> Vec<f32> { tensor.clone().try_into_vec_as().unwrap() };
+    let (pet, text) = forward.embeddings().unwrap();
     let groups: Vec<u32> = batch.tokens.iter().map(|ids| ids[1]).collect();
-    contrast(
-        &values(&forward.pet_embedding),
-        &values(&forward.text_embedding),
-        model.logit_scale().into_scalar(),
-        &groups,
-        &device(),
-    )
-    .unwrap()
+    let scale = model.logit_scale().into_scalar();
+    contrast(&pet, &text, scale, &groups, &device()).unwrap()
 }
