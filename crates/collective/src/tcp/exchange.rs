@@ -1,6 +1,7 @@
 //! One part of a call: a frame to every peer and a frame from every peer, all at once.
 //!
-//! A thread for each peer and direction, so that no full socket buffer can hold another transfer up.
+//! A thread for each peer and direction, so that no full socket buffer can hold another transfer up. Two shortcuts save
+//! threads: a small frame is sent before any reading, and the calling thread receives the last peer's frame itself.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +11,12 @@ use super::mesh::Peer;
 use super::watch::Watch;
 use super::wire::{Fault, Wire};
 use crate::{AbortHandle, CollectiveError, Direction, Operation, Transfer};
+
+/// The largest message that is sent without a thread.
+///
+/// It fits the empty buffers of any connection. Buffers may still hold a frame of an earlier part of a call, but whoever
+/// has not read that is in the earlier part, so ranks that wait for each other's buffers never form a circle.
+const SMALL: u64 = 8 * 1024;
 
 /// One call of a group, or one part of it; the deadline is the whole call's.
 #[derive(Clone)]
@@ -43,27 +50,41 @@ impl Call {
     pub(super) fn exchange(&self, dealings: Vec<Dealing<'_>>) -> Result<(), CollectiveError> {
         let watch = Watch::new(&self.abort, self.deadline);
         thread::scope(|scope| {
-            let watch = &watch;
+            let (watch, mut rooms) = (&watch, Vec::with_capacity(dealings.len()));
             for Dealing {
                 peer,
                 outgoing,
                 incoming,
             } in dealings
             {
-                let name = format!("rank {}", peer.rank);
-                watch.spawn(scope, format!("to {name}"), move || {
-                    self.run(peer, Direction::Sent, watch, |wire| {
-                        frame::send(wire, &self.stamp, &outgoing)
-                    });
-                });
-                watch.spawn(scope, format!("from {name}"), move || {
-                    self.run(peer, Direction::Received, watch, |wire| {
-                        frame::receive(wire, &self.stamp, incoming)
-                    });
-                });
+                if outgoing.bytes() <= SMALL {
+                    self.send(peer, &outgoing, watch);
+                } else {
+                    let name = format!("to rank {}", peer.rank);
+                    watch.spawn(scope, name, move || self.send(peer, &outgoing, watch));
+                }
+                rooms.push((peer, incoming));
+            }
+            let last = rooms.pop();
+            for (peer, incoming) in rooms {
+                let name = format!("from rank {}", peer.rank);
+                watch.spawn(scope, name, move || self.receive(peer, incoming, watch));
+            }
+            if let Some((peer, incoming)) = last {
+                self.receive(peer, incoming, watch);
             }
         });
         watch.outcome()
+    }
+
+    fn send(&self, peer: &Peer, outgoing: &Outgoing<'_>, watch: &Watch) {
+        let send = |wire: &mut Wire<'_>| frame::send(wire, &self.stamp, outgoing);
+        self.run(peer, Direction::Sent, watch, send);
+    }
+
+    fn receive(&self, peer: &Peer, incoming: Incoming<'_>, watch: &Watch) {
+        let receive = |wire: &mut Wire<'_>| frame::receive(wire, &self.stamp, incoming);
+        self.run(peer, Direction::Received, watch, receive);
     }
 
     fn run(

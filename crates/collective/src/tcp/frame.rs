@@ -2,6 +2,8 @@
 //!
 //! Owns the layout of header and floats on the wire. TCP carries the checksum; every field is verified.
 
+use std::ops::Deref;
+
 use super::wire::{Fault, Wire};
 use crate::Operation;
 
@@ -10,6 +12,10 @@ pub(super) const HEADER: usize = 32;
 
 /// How much is converted and handed to the system at once.
 const CHUNK: usize = 64 * 1024;
+const _: () = assert!(
+    (CHUNK - HEADER).is_multiple_of(4),
+    "floats are never cut between two writes"
+);
 
 const MAGIC: u32 = u32::from_le_bytes(*b"FMc1");
 
@@ -31,6 +37,16 @@ pub(super) enum Outgoing<'a> {
 pub(super) enum Incoming<'a> {
     Bytes { limit: u64, into: &'a mut Vec<u8> },
     Floats(Vec<&'a mut [f32]>),
+}
+
+impl Outgoing<'_> {
+    /// Counts the bytes of the message.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Floats(slices) => float_bytes(slices),
+        }
+    }
 }
 
 impl Stamp {
@@ -121,21 +137,25 @@ fn send_bytes(wire: &mut Wire<'_>, stamp: &Stamp, bytes: &[u8]) -> Result<(), Fa
 }
 
 fn send_floats(wire: &mut Wire<'_>, stamp: &Stamp, slices: &[&[f32]]) -> Result<(), Fault> {
-    let mut buffer = Vec::with_capacity(CHUNK);
-    buffer.extend_from_slice(&stamp.header(byte_length(slices.iter().map(|slice| slice.len()))));
+    let mut buffer = vec![0; CHUNK];
+    buffer[..HEADER].copy_from_slice(&stamp.header(float_bytes(slices)));
+    let mut filled = HEADER;
     for slice in slices {
         let mut rest = *slice;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min((CHUNK - buffer.len()) / 4));
-            buffer.extend(now.iter().flat_map(|value| value.to_le_bytes()));
-            rest = later;
-            if CHUNK - buffer.len() < 4 {
+            let (now, later) = rest.split_at(rest.len().min((CHUNK - filled) / 4));
+            let room = buffer[filled..].as_chunks_mut().0;
+            room.iter_mut()
+                .zip(now)
+                .for_each(|(bytes, value)| *bytes = value.to_le_bytes());
+            (filled, rest) = (filled + now.len() * 4, later);
+            if filled == CHUNK {
                 wire.write(&buffer)?;
-                buffer.clear();
+                filled = 0;
             }
         }
     }
-    wire.write(&buffer)
+    wire.write(&buffer[..filled])
 }
 
 /// Receives one frame of the call that the stamp names.
@@ -167,11 +187,7 @@ fn receive_bytes(wire: &mut Wire<'_>, length: u64, into: &mut Vec<u8>) -> Result
 }
 
 fn receive_floats(wire: &mut Wire<'_>, length: u64, slices: Vec<&mut [f32]>) -> Result<(), Fault> {
-    expect(
-        "length",
-        byte_length(slices.iter().map(|slice| slice.len())),
-        length,
-    )?;
+    expect("length", float_bytes(&slices), length)?;
     let mut buffer = vec![0; CHUNK];
     for slice in slices {
         for values in slice.chunks_mut(CHUNK / 4) {
@@ -185,8 +201,8 @@ fn receive_floats(wire: &mut Wire<'_>, length: u64, slices: Vec<&mut [f32]>) -> 
     Ok(())
 }
 
-fn byte_length(floats: impl Iterator<Item = usize>) -> u64 {
-    floats.map(|count| count as u64 * 4).sum()
+fn float_bytes(slices: &[impl Deref<Target = [f32]>]) -> u64 {
+    slices.iter().map(|slice| slice.len() as u64 * 4).sum()
 }
 
 #[cfg(test)]

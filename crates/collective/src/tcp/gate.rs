@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
 use std::time::Duration;
 
 use tracing::debug;
@@ -37,7 +36,7 @@ pub(super) fn accept(
         gate.admit(listener)?;
         gate.serve()?;
         if gate.joined.len() < missing {
-            thread::sleep(REST);
+            watch.pause(REST);
         }
     }
     listener.set_nonblocking(false)?;

@@ -111,7 +111,7 @@ impl Mesh<'_> {
                 Err(Setback::Silent) => {}
                 Err(setback) => last = setback,
             }
-            thread::sleep(PAUSE.min(self.watch.remaining()));
+            self.watch.pause(PAUSE);
         }
         self.watch.fail(match last {
             Setback::Refused(refusal) => self.refused(peer, refusal),

@@ -4,7 +4,7 @@ mod bits;
 mod failures;
 mod joining;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +13,9 @@ use super::*;
 
 /// Far above what anything here takes: reaching it is a failure.
 const LONG: Duration = Duration::from_secs(30);
+
+/// Nobody listens there. A port that was free a moment ago would not do: another test may hold it by now.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// A world's listeners and memberships, one a rank.
 struct World {
@@ -43,10 +46,12 @@ impl World {
         Self::new((0..ranks).map(|rank| rank..rank + 1).collect())
     }
 
+    /// The run is named after a port that this world holds, so that no other test's ranks are taken for ours.
     fn membership(&self, rank: usize) -> Membership {
+        let run = self.listeners[0].local_addr().unwrap().to_string();
         let (addresses, slots) = (self.addresses.clone(), self.dealing.clone());
         Membership {
-            run: "run".to_owned(),
+            run,
             generation: self.generation,
             rank,
             addresses,

@@ -3,7 +3,7 @@
 //! It touches no socket; `wire.rs` asks it between two slices of a wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ pub(super) struct Watch {
     deadline: Instant,
     stopped: AtomicBool,
     first: Mutex<Option<CollectiveError>>,
+    failed: Condvar,
 }
 
 impl Watch {
@@ -25,6 +26,7 @@ impl Watch {
             deadline,
             stopped: AtomicBool::new(false),
             first: Mutex::new(None),
+            failed: Condvar::new(),
         }
     }
 
@@ -54,6 +56,15 @@ impl Watch {
             *first = Some(error);
         }
         self.stopped.store(true, Ordering::SeqCst);
+        self.failed.notify_all();
+    }
+
+    /// Pauses between two attempts; shorter at the deadline or when another thread fails.
+    pub(super) fn pause(&self, pause: Duration) {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.check().is_ok() {
+            drop(self.failed.wait_timeout(first, pause.min(self.remaining())));
+        }
     }
 
     /// Says how it ended, after all threads have.
@@ -114,6 +125,18 @@ mod tests {
         abort.abort();
         watch.fail(failure("closed by the abort"));
         assert!(matches!(watch.outcome(), Err(CollectiveError::Aborted)));
+    }
+
+    #[test]
+    fn a_failure_or_the_deadline_ends_a_pause() {
+        let watch = Watch::new(&AbortHandle::new(), moment_after(Duration::MAX));
+        let started = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| watch.pause(Duration::from_secs(3600)));
+            watch.fail(failure("elsewhere"));
+        });
+        Watch::new(&AbortHandle::new(), started).pause(Duration::from_secs(3600));
+        assert!(started.elapsed() < Duration::from_secs(5));
     }
 
     #[test]

@@ -118,3 +118,79 @@ fn is_slice_over(error: &io::Error) -> bool {
         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Instant;
+
+    use super::super::watch::moment_after;
+    use super::*;
+    use crate::AbortHandle;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let far = listener.accept().unwrap().0;
+        prepare(&near).unwrap();
+        (near, far)
+    }
+
+    fn watch(deadline: Duration) -> Watch {
+        Watch::new(&AbortHandle::new(), moment_after(deadline))
+    }
+
+    #[test]
+    fn a_message_in_pieces_is_read_whole_and_counted() {
+        let (near, mut far) = pair();
+        let watch = watch(Duration::MAX);
+        let mut wire = Wire::new(&near, &watch);
+        let mut message = [0; 6];
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                b"abcdef"
+                    .chunks(1)
+                    .for_each(|piece| far.write_all(piece).unwrap())
+            });
+            wire.read(&mut message[..4]).unwrap();
+        });
+        wire.read(&mut message[4..]).unwrap();
+        assert_eq!((&message, wire.moved()), (b"abcdef", 6));
+    }
+
+    #[test]
+    fn a_close_a_deadline_and_a_stop_are_told_apart() {
+        let (near, far) = pair();
+        let over = watch(Duration::from_millis(1));
+        assert!(matches!(
+            Wire::new(&near, &over).read(&mut [0]),
+            Err(Fault::TimedOut)
+        ));
+        let stopped = watch(Duration::MAX);
+        stopped.fail(crate::CollectiveError::Aborted);
+        assert!(matches!(
+            Wire::new(&near, &stopped).read(&mut [0]),
+            Err(Fault::Stopped)
+        ));
+        drop(far);
+        let watch = watch(Duration::MAX);
+        assert!(matches!(
+            Wire::new(&near, &watch).read(&mut [0]),
+            Err(Fault::Closed)
+        ));
+    }
+
+    #[test]
+    fn a_stop_elsewhere_ends_a_wait_within_slices() {
+        let (near, _far) = pair();
+        let watch = watch(Duration::MAX);
+        let started = Instant::now();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| Wire::new(&near, &watch).read(&mut [0]));
+            watch.fail(crate::CollectiveError::Aborted);
+            assert!(matches!(waiting.join().unwrap(), Err(Fault::Stopped)));
+        });
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+}

@@ -52,7 +52,7 @@ fn every_world_and_dealing_gives_the_same_bits() {
     for slots in 1..=9 {
         for world in 1..=8 {
             for crowd in [1.0, 3.0, 0.3] {
-                let lengths = [0, 1, 5, 37];
+                let lengths = [0, 1, 37];
                 let world = World::new(dealing(slots, world, crowd));
                 let answers = world
                     .run(|mut group| lengths.map(|elements| bits(&reduce(&mut group, elements))));
@@ -94,8 +94,8 @@ fn slots_need_not_be_dealt_in_rank_order() {
 #[test]
 fn a_world_of_one_uses_no_socket() {
     let mut world = World::new(dealing(7, 1, 1.0));
-    // Nothing listens there: dialling or waiting would fail.
-    world.addresses = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
+    // Dialling would fail.
+    world.addresses = vec![NOBODY];
     let mut group = world.join(0);
     assert_eq!(bits(&reduce(&mut group, 13)), bits(&direct(0..7, 13)));
     assert_eq!(group.all_gather(b"me").unwrap(), [b"me"]);

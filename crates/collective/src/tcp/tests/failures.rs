@@ -64,6 +64,35 @@ fn a_peer_that_dies_amid_a_message_is_named_with_the_bytes_that_came() {
 }
 
 #[test]
+fn a_peer_that_dies_while_it_is_sent_much_is_named() {
+    let (mut group, mut peer) = group_and_impostor();
+    let sums = flat_sums(&group, 8 << 20);
+    let error = thread::scope(|scope| {
+        let pending = scope.spawn(|| group.all_reduce(sums).unwrap_err());
+        let stamp = |operation| Stamp {
+            operation,
+            generation: 5,
+            sequence: 1,
+        };
+        let offer = [1_u64, 2, 8 << 20].map(u64::to_le_bytes).concat();
+        peer.write_all(&stamp(Operation::ReduceOffer).header(24))
+            .unwrap();
+        peer.write_all(&offer).unwrap();
+        peer.read_exact(&mut [0; HEADER + 24 + HEADER + 1000])
+            .unwrap();
+        drop(peer);
+        pending.join().unwrap()
+    });
+    let CollectiveError::Closed { transfer } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (transfer.peer, transfer.operation),
+        (1, Operation::ReduceScatter)
+    );
+}
+
+#[test]
 fn an_abort_ends_a_pending_call_at_once_and_the_later_ones() {
     let (mut group, mut peer) = group_and_impostor();
     let handle = group.abort_handle();
