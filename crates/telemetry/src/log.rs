@@ -32,6 +32,10 @@ pub enum LogFormat {
 ///
 /// # Errors
 /// `Filter` or `Environment` for a filter that is not understood; `AlreadySet` for a second call in a process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "RUST_LOG and NO_COLOR are every program's conventions; no setting of a run comes this way"
+)]
 pub fn init(format: LogFormat, filter: Option<&str>) -> Result<PhaseLedger, TelemetryError> {
     let filter = parse(filter, env::var("RUST_LOG"))?;
     let ledger = PhaseLedger::new();
