@@ -1,2 +1,28 @@
-//! The `fratmae` program.
-fn main() {}
+//! The `fratmae` program: it parses what was typed, runs one command and turns a failure into one line.
+//! It owns no logic of its own.
+
+mod arguments;
+mod commands;
+mod failure;
+mod output;
+mod progress;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{arguments::Arguments, output::Output};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut output = Output::stdout();
+    match commands::run(&arguments, &mut output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if failure::reader_is_gone(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            failure::report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The commands, one file each. Here is only which one runs, and the runtime that those which wait on I/O share.
+
+pub(crate) mod checkpoint;
+pub(crate) mod completions;
+pub(crate) mod coordinator;
+pub(crate) mod dataset;
+pub(crate) mod job;
+pub(crate) mod lead;
+pub(crate) mod phantom;
+pub(crate) mod prepare;
+pub(crate) mod pretrain;
+pub(crate) mod sizes;
+pub(crate) mod status;
+pub(crate) mod watch;
+pub(crate) mod worker;
+
+use anyhow::{Context as _, Result};
+use fratmae_telemetry::{LogFormat, PhaseLedger};
+
+use crate::{
+    arguments::{Arguments, Command, LogForm, Logging},
+    output::Output,
+};
+
+/// Runs the command that was typed.
+///
+/// # Errors
+/// Whatever the command failed of.
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let ledger = start_log(&arguments.logging)?;
+    let (logging, quiet) = (&arguments.logging, arguments.logging.quiet);
+    match &arguments.command {
+        Command::Phantom(arguments) => phantom::run(arguments, output),
+        Command::Prepare(arguments) => wait_for(prepare::run(arguments, quiet, output)),
+        Command::Pretrain(arguments) => wait_for(pretrain::run(arguments, logging, output)),
+        Command::Worker(arguments) => wait_for(worker::run(arguments, ledger)),
+        Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
+        Command::Status(arguments) => wait_for(status::run(arguments, output)),
+        Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
+        Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, output)),
+        Command::Completions(arguments) => completions::run(arguments, output),
+    }
+}
+
+fn start_log(logging: &Logging) -> Result<PhaseLedger> {
+    let format = match logging.log {
+        LogForm::Human => LogFormat::Human,
+        LogForm::Json => LogFormat::Json,
+    };
+    Ok(fratmae_telemetry::init(format, logging.filter())?)
+}
+
+/// Runs `future` to its end on a runtime of its own.
+///
+/// # Errors
+/// The future's, or the system's when it gives no threads.
+pub(crate) fn wait_for<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(future)
+}

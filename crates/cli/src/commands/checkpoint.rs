@@ -1,0 +1,59 @@
+//! `fratmae checkpoint`: looks at the checkpoints of a run and changes nothing.
+
+pub(crate) mod list;
+pub(crate) mod show;
+pub(crate) mod verify;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use fratmae_checkpoint::CheckpointId;
+use fratmae_store::Location;
+
+use crate::output::Output;
+
+/// Looks at the checkpoints of a run.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    question: Question,
+}
+
+#[derive(Debug, Subcommand)]
+enum Question {
+    /// List the committed checkpoints, oldest first
+    List(list::Arguments),
+    /// Show what one checkpoint says of itself
+    Show(show::Arguments),
+    /// Read every part and compare it with its digest
+    Verify(verify::Arguments),
+}
+
+pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    match &arguments.question {
+        Question::List(arguments) => list::run(arguments, output).await,
+        Question::Show(arguments) => show::run(arguments, output).await,
+        Question::Verify(arguments) => verify::run(arguments, output).await,
+    }
+}
+
+/// The checkpoint at `step`, or the newest one.
+async fn choose(run: &Location, step: Option<u64>) -> Result<CheckpointId> {
+    let committed = fratmae_checkpoint::list(run).await?;
+    let wanted = |id: &&CheckpointId| step.is_none_or(|step| id.step.get() == step);
+    let chosen = committed.iter().filter(wanted).next_back().copied();
+    chosen.with_context(|| match step {
+        Some(step) => format!(
+            "{0} has no checkpoint at step {step}; `fratmae checkpoint list {0}` lists those it has",
+            run.url()
+        ),
+        None => none_yet(run.url()),
+    })
+}
+
+fn none_yet(run: &str) -> String {
+    format!("{run} has no committed checkpoint; check the address with `fratmae status {run}`")
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.2}", bytes as f64 / f64::from(1 << 20))
+}

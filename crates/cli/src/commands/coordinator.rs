@@ -1,0 +1,35 @@
+//! `fratmae coordinator`: leads a run whose workers are started elsewhere.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    commands::{
+        job::Job,
+        lead::{Showing, lead},
+    },
+    output::Output,
+};
+
+/// Leads a run whose workers come from elsewhere.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fratmae coordinator --config configs/base.toml --run s3://bucket/run --workers 8 --listen 10.0.0.1:7000
+  (then, on each machine: fratmae worker --coordinator http://10.0.0.1:7000 --listen 10.0.0.2:0)")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) job: Job,
+    /// Address at which workers reach this coordinator (coordinator.listen)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Report the end of the run as one JSON object, the last line of standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
+    let config = arguments.job.resolve_with(arguments.listen.as_ref())?;
+    let json = arguments.json;
+    lead(config, None, Showing { quiet, json }, output).await
+}

@@ -1,0 +1,233 @@
+//! `fratmae dataset inspect`: what a data set holds, as a table, as JSON, and one case as a picture.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use fratmae_dataset::{CaseInspection, DataSet, Inspection, ValueRange, inspect, preview};
+use fratmae_store::Location;
+use serde::Serialize;
+
+use crate::{output::Output, table::Table};
+
+/// Shows what a data set holds.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fratmae dataset inspect runs/quickstart/data
+  fratmae dataset inspect s3://bucket/autopet --json
+  fratmae dataset inspect runs/quickstart/data --case phantom_0001 --preview case.png
+
+The picture shows the PET's coronal maximum projection beside a coronal CT slice: head up, the patient's right at the
+left.")]
+pub(crate) struct Arguments {
+    /// The prepared data set
+    #[arg(value_name = "URL")]
+    data: String,
+    /// Only this case
+    #[arg(long, value_name = "ID")]
+    case: Option<String>,
+    /// Draw the case (the first one without --case) to this PNG file
+    #[arg(long, value_name = "FILE.png")]
+    preview: Option<PathBuf>,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    inspection: Inspection,
+    preview: Option<PathBuf>,
+}
+
+pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let location = Location::open(&arguments.data)?;
+    let data = DataSet::open(&location).await?;
+    let case = arguments.case.as_deref();
+    let number = case.map_or(Ok(0), |case| number_of(&data, case))?;
+    if let Some(file) = &arguments.preview {
+        let picture = preview(&data, number).await?;
+        std::fs::write(file, picture)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let mut inspection = inspect(&data);
+    inspection
+        .cases
+        .retain(|inspected| case.is_none_or(|case| inspected.case_id == case));
+    show(inspection, arguments, output)
+}
+
+fn number_of(data: &DataSet, case: &str) -> Result<u32> {
+    let cases = &data.manifest.cases;
+    let number = cases.iter().position(|known| known.case_id == case);
+    let number = number.with_context(|| {
+        let url = data.location.url();
+        format!("{url} has no case {case}; `fratmae dataset inspect {url}` lists its cases")
+    })?;
+    Ok(u32::try_from(number)?)
+}
+
+fn show(inspection: Inspection, arguments: &Arguments, output: &mut Output) -> Result<()> {
+    if arguments.json {
+        let preview = arguments.preview.clone();
+        return Ok(output.json(&Shown {
+            inspection,
+            preview,
+        })?);
+    }
+    output.line(&headline(&inspection))?;
+    output.table(&table(&inspection.cases))?;
+    if let Some(file) = &arguments.preview {
+        output.line(&format!("picture written to {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn headline(inspection: &Inspection) -> String {
+    let Inspection {
+        url,
+        layout_version,
+        digest,
+        shards,
+        cases,
+        ..
+    } = inspection;
+    format!(
+        "{url}: cases shown {}, grid {} (R A S), shards {shards}, layout {layout_version}, digest {digest}",
+        cases.len(),
+        sizes(inspection.grid)
+    )
+}
+
+fn table(cases: &[CaseInspection]) -> Table {
+    let mut table = Table::new(&[
+        "case",
+        "PET voxels#",
+        "PET mm#",
+        "axes",
+        "grid mm#",
+        "SUV min#",
+        "max#",
+        "mean#",
+        "HU min#",
+        "max#",
+        "mean#",
+        "body#",
+        "label",
+        "sentence",
+    ]);
+    for case in cases {
+        let mut cells = vec![
+            case.case_id.clone(),
+            sizes(case.source_shape),
+            lengths(case.source_spacing),
+            case.source_axes.clone(),
+            lengths(case.spacing),
+        ];
+        cells.extend(range(case.pet, 2));
+        cells.extend(range(case.ct, 0));
+        cells.extend([
+            format!("{}-{}", case.body[0], case.body[1]),
+            if case.label { "yes" } else { "no" }.to_owned(),
+            case.sentence.clone(),
+        ]);
+        table.row(cells);
+    }
+    table
+}
+
+fn range(values: ValueRange, digits: usize) -> [String; 3] {
+    [values.min, values.max, values.mean].map(|value| format!("{value:.digits$}"))
+}
+
+fn sizes([r, a, s]: [usize; 3]) -> String {
+    format!("{r}x{a}x{s}")
+}
+
+fn lengths([r, a, s]: [f32; 3]) -> String {
+    format!("{r:.2}x{a:.2}x{s:.2}")
+}
+
+#[cfg(test)]
+mod tests {
+    use fratmae_dataset::Metadata;
+
+    use super::*;
+    use crate::output::captured::Captured;
+
+    fn inspection() -> Inspection {
+        let case = CaseInspection {
+            case_id: "a".to_owned(),
+            source_shape: [400, 400, 326],
+            source_spacing: [2.036, 2.036, 3.0],
+            source_axes: "LAS".to_owned(),
+            spacing: [5.09, 5.09, 5.094],
+            pet: ValueRange {
+                min: 0.0,
+                max: 18.25,
+                mean: 0.4567,
+            },
+            ct: ValueRange {
+                min: -1024.0,
+                max: 1500.4,
+                mean: -700.0,
+            },
+            body: [12, 140],
+            label: true,
+            metadata: Metadata::default(),
+            sentence: "A whole-body PET scan.".to_owned(),
+            digest: "d".to_owned(),
+        };
+        Inspection {
+            url: "/d".to_owned(),
+            layout_version: 1,
+            digest: "abc".to_owned(),
+            grid: [160, 160, 192],
+            shards: 1,
+            cases: vec![case],
+        }
+    }
+
+    fn shown(json: bool) -> String {
+        let captured = Captured::default();
+        let arguments = Arguments {
+            data: "/d".to_owned(),
+            case: None,
+            preview: Some("p.png".into()),
+            json,
+        };
+        show(inspection(), &arguments, &mut captured.output()).unwrap();
+        captured.text()
+    }
+
+    #[test]
+    fn the_table_shows_geometry_ranges_and_the_sentence() {
+        let text = shown(false);
+        for part in [
+            "400x400x326",
+            "2.04x2.04x3.00",
+            "LAS",
+            "18.25",
+            "-1024",
+            "12-140",
+            "yes",
+            "A whole-body PET scan.",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(
+            text.starts_with("/d: cases shown 1, grid 160x160x192 (R A S)"),
+            "{text}"
+        );
+        assert!(text.ends_with("picture written to p.png\n"), "{text}");
+    }
+
+    #[test]
+    fn json_holds_the_inspection_and_the_picture() {
+        let value: serde_json::Value = serde_json::from_str(&shown(true)).unwrap();
+        assert_eq!(value["cases"][0]["source_axes"], "LAS");
+        assert_eq!(value["preview"], "p.png");
+    }
+}

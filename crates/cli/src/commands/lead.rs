@@ -1,0 +1,205 @@
+//! Leads a run from its job to its end, for `pretrain` (with workers of its own) and `coordinator` (without).
+//! The run itself is the `coordinator` crate's; here are its surroundings: data, socket, signals, report.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+use anyhow::{Context as _, Result, bail};
+use fratmae_config::Config;
+use fratmae_coordinator::{Job, Launcher, Outcome, Summary};
+use fratmae_dataset::DataSet;
+use fratmae_store::Location;
+use serde::Serialize;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use crate::{
+    commands::{pretrain::data, watch::Watch},
+    output::Output,
+};
+
+/// How a run is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Showing {
+    /// No progress.
+    pub(crate) quiet: bool,
+    /// The end as one JSON object.
+    pub(crate) json: bool,
+}
+
+/// The end of a run that was asked to stop.
+#[derive(Serialize)]
+struct Interrupted<'a> {
+    run: &'a str,
+    interrupted: bool,
+    step: u64,
+}
+
+/// Leads the run of `config` to its end and reports it; with a launcher, workers are started here.
+///
+/// # Errors
+/// Whatever the data, the store or the run failed of, and that the run was interrupted.
+pub(crate) async fn lead(
+    config: Config,
+    launcher: Option<Launcher>,
+    showing: Showing,
+    output: &mut Output,
+) -> Result<()> {
+    let run = Location::open(&config.run.url)?;
+    run.probe().await?;
+    let data = data::open_or_prepare(&config, showing.quiet).await?;
+    let mut watch = Watch::start(&config, showing.quiet);
+    for warning in data::warnings(&config, data.manifest.cases.len()) {
+        watch.note(&format!("warning: {warning}"));
+    }
+    let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
+    let outcome = attend(job(config, run, data), launcher, watch).await?;
+    match outcome {
+        Outcome::Finished(summary) => show(&summary, &data_url, showing.json, output),
+        Outcome::Interrupted { step } => {
+            if showing.json {
+                let run = run_url.as_str();
+                output.json(&Interrupted {
+                    run,
+                    interrupted: true,
+                    step,
+                })?;
+            }
+            bail!(
+                "{run_url} was stopped, its checkpoint is of step {step}; the same command goes on from there"
+            )
+        }
+    }
+}
+
+fn job(config: Config, run: Location, data: DataSet) -> Job {
+    Job {
+        config,
+        run,
+        data,
+        nonce: nonce(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Runs the job and shows what it tells.
+async fn attend(job: Job, launcher: Option<Launcher>, mut watch: Watch) -> Result<Outcome> {
+    let address = job.config.coordinator.listen.clone();
+    let listener = TcpListener::bind(&address).await;
+    let listener =
+        listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
+    let drain = stop_requested()?;
+    let (events, mut told) = mpsc::channel(256);
+    let shown = async {
+        while let Some(event) = told.recv().await {
+            watch.show(&event);
+        }
+    };
+    let run = fratmae_coordinator::run(job, listener, launcher, events, drain);
+    let (outcome, ()) = tokio::join!(run, shown);
+    Ok(outcome?)
+}
+
+/// Ends when the process is told to stop (SIGTERM, or Ctrl-C).
+///
+/// # Errors
+/// When the system does not let signals be caught.
+pub(crate) fn stop_requested() -> Result<impl Future<Output = ()> + Send + 'static> {
+    let catch = |kind| signal(kind).context("cannot catch signals");
+    let (mut terminate, mut interrupt) = (
+        catch(SignalKind::terminate())?,
+        catch(SignalKind::interrupt())?,
+    );
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+// The standard library seeds its hashers from the system's randomness, and no two processes alike.
+fn nonce() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!(
+        "{:016x}{:016x}",
+        random(),
+        random() ^ u64::from(std::process::id())
+    )
+}
+
+fn show(summary: &Summary, data: &str, json: bool, output: &mut Output) -> Result<()> {
+    if json {
+        return Ok(output.json(summary)?);
+    }
+    let Summary {
+        run, step, loss, ..
+    } = summary;
+    let seconds = crate::progress::clock(summary.seconds);
+    output.line(&format!(
+        "finished {step} steps ({} samples) in {seconds}",
+        summary.samples_seen
+    ))?;
+    output.line(&format!(
+        "loss {loss:.4}, of it reconstruction {:.5}; predicting the mean would give {:.5}",
+        summary.reconstruction, summary.mean_baseline
+    ))?;
+    output.line(&format!(
+        "run      {run}\ndata     {data}\nweights  {}",
+        summary.weights_digest
+    ))?;
+    Ok(output.line(&format!(
+        "next: fratmae status {run}\n      fratmae checkpoint list {run}\n      fratmae dataset inspect {data}"
+    ))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::captured::Captured;
+
+    fn shown(json: bool) -> String {
+        let summary = Summary {
+            run: "/r".to_owned(),
+            step: 50,
+            loss: 2.5,
+            reconstruction: 0.0125,
+            mean_baseline: 0.05,
+            contrastive: 2.4875,
+            weights_digest: "abc".to_owned(),
+            samples_seen: 400,
+            seconds: 75.2,
+        };
+        let captured = Captured::default();
+        show(&summary, "/d", json, &mut captured.output()).unwrap();
+        captured.text()
+    }
+
+    #[test]
+    fn the_end_says_what_was_reached_and_what_to_try_next() {
+        let text = shown(false);
+        assert!(text.starts_with("finished 50 steps (400 samples) in 1:15\nloss 2.5000, of it reconstruction 0.01250;"), "{text}");
+        assert!(
+            text.contains("weights  abc\n") && text.ends_with("fratmae dataset inspect /d\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn json_is_the_summary_on_one_line() {
+        let text = shown(true);
+        assert_eq!(text.lines().count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for key in ["step", "loss", "weights_digest", "samples_seen", "seconds"] {
+            assert!(!value[key].is_null(), "{key}");
+        }
+    }
+
+    #[test]
+    fn two_nonces_differ() {
+        assert_ne!(nonce(), nonce());
+        assert_eq!(nonce().len(), 32);
+    }
+}

@@ -1,0 +1,60 @@
+//! `fratmae worker`: joins a run by the coordinator's address.
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use fratmae_telemetry::PhaseLedger;
+use fratmae_worker::Options;
+
+use crate::commands::lead::stop_requested;
+
+/// Joins a run as a worker.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fratmae worker --coordinator http://10.0.0.1:7000
+  fratmae worker --coordinator http://10.0.0.1:7000 --listen 10.0.0.2:0 --name node-2")]
+pub(crate) struct Arguments {
+    /// Where the coordinator is reached, as it printed it
+    #[arg(long, value_name = "http://HOST:PORT")]
+    pub(crate) coordinator: String,
+    /// Address at which the other workers reach this one; without it the one this host shows to the coordinator
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) listen: String,
+    /// Name shown in messages; without it the host and the process
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Compute threads; 0 takes every core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) threads: usize,
+}
+
+pub(crate) async fn run(arguments: &Arguments, ledger: PhaseLedger) -> Result<()> {
+    if arguments.threads > 0 {
+        // Matrix products, optimizer and loader share this one pool.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads);
+        pool.build_global()
+            .context("cannot start the compute threads")?;
+    }
+    let options = Options {
+        coordinator: arguments.coordinator.clone(),
+        listen: arguments.listen.clone(),
+        name: arguments.name.clone().unwrap_or_else(default_name),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ledger,
+    };
+    Ok(fratmae_worker::run(options, stop_requested()?).await?)
+}
+
+fn default_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "worker",
+        host => host,
+    };
+    format!("{host}-{}", std::process::id())
+}

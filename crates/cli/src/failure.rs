@@ -1,0 +1,91 @@
+//! A failure as an operator sees it: one line on standard error.
+//! It decides nothing about what failed; each error's own text does.
+
+use std::io::{ErrorKind, Write as _};
+
+/// Whether the reader of standard output went away (`fratmae … | head`), which is no failure.
+pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    })
+}
+
+/// Writes `error: …` to standard error; if that is closed too, nobody can be told.
+pub(crate) fn report(error: &anyhow::Error) {
+    let causes = error.chain().map(ToString::to_string);
+    let _ = writeln!(std::io::stderr(), "error: {}", line(causes));
+}
+
+/// Joins a chain of causes by `: `, leaves out what an outer text already says, and folds newlines.
+pub(crate) fn line(causes: impl Iterator<Item = String>) -> String {
+    let mut line = String::new();
+    for cause in causes {
+        let cause = fold(&cause);
+        if cause.is_empty() || line.contains(&cause) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&cause);
+    }
+    line
+}
+
+fn fold(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    fn joined(causes: &[&str]) -> String {
+        line(causes.iter().map(|cause| (*cause).to_owned()))
+    }
+
+    #[test]
+    fn causes_are_joined_from_the_outside_in() {
+        assert_eq!(
+            joined(&["cannot prepare", "case a", "no such file"]),
+            "cannot prepare: case a: no such file"
+        );
+    }
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        assert_eq!(
+            joined(&["case a: truncated", "truncated"]),
+            "case a: truncated"
+        );
+        assert_eq!(
+            joined(&["truncated", "truncated", "at 7"]),
+            "truncated: at 7"
+        );
+    }
+
+    #[test]
+    fn newlines_become_spaces_and_paths_keep_theirs() {
+        assert_eq!(
+            joined(&["first\n  second\n\n", "/a  b/c"]),
+            "first second: /a  b/c"
+        );
+    }
+
+    #[test]
+    fn only_a_broken_pipe_means_that_the_reader_is_gone() {
+        let broken = std::io::Error::from(ErrorKind::BrokenPipe);
+        let gone: anyhow::Result<()> = Err(broken).context("writing the table");
+        assert!(reader_is_gone(&gone.unwrap_err()));
+        let full = std::io::Error::from(ErrorKind::StorageFull);
+        assert!(!reader_is_gone(&full.into()));
+    }
+}

@@ -1,0 +1,101 @@
+//! Standard output: results only, as lines, tables or one JSON object. Progress and log lines go to standard error.
+//! It owns no wording.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::table::Table;
+
+/// Where a command writes its result.
+pub(crate) struct Output {
+    sink: Box<dyn Write>,
+}
+
+impl Output {
+    /// Writes to standard output. A closed reader becomes an error of kind `BrokenPipe`, never a panic.
+    pub(crate) fn stdout() -> Self {
+        Self {
+            sink: Box::new(io::stdout()),
+        }
+    }
+
+    /// Writes one line.
+    ///
+    /// # Errors
+    /// What the system says of standard output.
+    pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.sink, "{text}")
+    }
+
+    /// Writes a table.
+    ///
+    /// # Errors
+    /// What the system says of standard output.
+    pub(crate) fn table(&mut self, table: &Table) -> io::Result<()> {
+        self.bytes(table.to_string().as_bytes())
+    }
+
+    /// Writes one JSON object on a line of its own.
+    ///
+    /// # Errors
+    /// What the system says of standard output.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let text = serde_json::to_string(value)?;
+        self.line(&text)
+    }
+
+    /// Writes bytes as they are, with one request however many they are.
+    ///
+    /// # Errors
+    /// What the system says of standard output.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sink.write_all(bytes)?;
+        self.sink.flush()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod captured {
+    //! An output whose text a test can read.
+
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Captured(Rc<RefCell<Vec<u8>>>);
+
+    impl Captured {
+        pub(crate) fn output(&self) -> Output {
+            Output {
+                sink: Box::new(self.clone()),
+            }
+        }
+
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.borrow().clone()).unwrap()
+        }
+    }
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn json_is_one_line() {
+        let captured = Captured::default();
+        captured
+            .output()
+            .json(&serde_json::json!({"step": 1, "text": "a\nb"}))
+            .unwrap();
+        assert_eq!(captured.text(), "{\"step\":1,\"text\":\"a\\nb\"}\n");
+    }
+}
