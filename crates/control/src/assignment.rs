@@ -18,7 +18,9 @@ pub struct Seat {
 /// runs. With more ranks than slots the last ones get empty runs; no ranks give no runs.
 #[must_use]
 pub fn deal_slots(slots: u32, ranks: u32) -> Vec<Range<Slot>> {
-    let Some(base) = slots.checked_div(ranks) else { return Vec::new() };
+    let Some(base) = slots.checked_div(ranks) else {
+        return Vec::new();
+    };
     let longer = slots - base * ranks;
     let mut next = 0;
     (0..ranks)
@@ -35,7 +37,10 @@ mod tests {
     use super::*;
 
     fn lengths(slots: u32, ranks: u32) -> Vec<u32> {
-        deal_slots(slots, ranks).iter().map(|run| run.end.get() - run.start.get()).collect()
+        deal_slots(slots, ranks)
+            .iter()
+            .map(|run| run.end.get() - run.start.get())
+            .collect()
     }
 
     #[test]

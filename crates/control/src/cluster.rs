@@ -94,7 +94,10 @@ impl Cluster {
     /// The names of the group's members that are still registered, in rank order.
     #[must_use]
     pub fn group_names(&self) -> Vec<String> {
-        self.membership.group_members().map(|(_, member)| member.name.clone()).collect()
+        self.membership
+            .group_members()
+            .map(|(_, member)| member.name.clone())
+            .collect()
     }
 
     /// Takes one event in and gives back what is to be done, in order.
@@ -105,19 +108,39 @@ impl Cluster {
             return self.turn_away(&event);
         }
         match event {
-            Event::Registered { worker, name, address } => self.registered(now, worker, name, address),
+            Event::Registered {
+                worker,
+                name,
+                address,
+            } => self.registered(now, worker, name, address),
             Event::Heard { worker } => self.heard(now, worker),
             Event::Departed { worker, departure } => self.departed(worker, &departure),
             Event::GenerationRecorded { generation } => self.generation_recorded(generation),
             Event::Prepared { worker, generation } => self.prepared(worker, generation),
             Event::Applied { generation, .. } => self.applied(generation),
-            Event::PartsWritten { worker, generation, step } => self.parts_written(worker, generation, step),
-            Event::CheckpointCommitted { generation, step } => self.checkpoint_committed(generation, step),
-            Event::Finished { worker, generation, weights_digest } => {
-                self.finished(worker, generation, weights_digest)
+            Event::PartsWritten {
+                worker,
+                generation,
+                step,
+            } => self.parts_written(worker, generation, step),
+            Event::CheckpointCommitted { generation, step } => {
+                self.checkpoint_committed(generation, step)
             }
-            Event::Drained { worker, generation, step } => self.drained(worker, generation, step),
-            Event::GroupBroken { worker, generation, reason } => self.group_broken(worker, generation, &reason),
+            Event::Finished {
+                worker,
+                generation,
+                weights_digest,
+            } => self.finished(worker, generation, weights_digest),
+            Event::Drained {
+                worker,
+                generation,
+                step,
+            } => self.drained(worker, generation, step),
+            Event::GroupBroken {
+                worker,
+                generation,
+                reason,
+            } => self.group_broken(worker, generation, &reason),
             Event::Failed { worker, reason } => self.failed(worker, &reason),
             Event::DrainRequested => self.drain_requested(),
             Event::Tick => self.tick(now),
@@ -128,26 +151,43 @@ impl Cluster {
     pub(crate) fn start_generation(&mut self) -> Vec<Command> {
         self.fruitless += 1;
         if self.fruitless > self.settings.max_fruitless {
-            let reason = format!("{} generations in a row ended without a step", self.settings.max_fruitless);
+            let reason = format!(
+                "{} generations in a row ended without a step",
+                self.settings.max_fruitless
+            );
             return self.end(Verdict::Failed { reason });
         }
         self.generation = self.generation.next();
         self.membership.regroup(self.settings.slots as usize);
         self.phase = Phase::Recording;
-        vec![Command::RecordGeneration { generation: self.generation, members: self.group_names() }]
+        vec![Command::RecordGeneration {
+            generation: self.generation,
+            members: self.group_names(),
+        }]
     }
 
     /// Everybody's place in the current generation, for one of its members.
     pub(crate) fn assignment(&self, rank: Rank) -> Assignment {
         let world = self.membership.group().len();
-        let runs = deal_slots(self.settings.slots, u32::try_from(world).unwrap_or(u32::MAX));
+        let runs = deal_slots(
+            self.settings.slots,
+            u32::try_from(world).unwrap_or(u32::MAX),
+        );
         let seats = self
             .membership
             .group_members()
             .zip(runs)
-            .map(|((_, member), slots)| Seat { address: member.address.clone(), slots })
+            .map(|((_, member), slots)| Seat {
+                address: member.address.clone(),
+                slots,
+            })
             .collect();
-        Assignment { generation: self.generation, rank, seats, source: self.newest }
+        Assignment {
+            generation: self.generation,
+            rank,
+            seats,
+            source: self.newest,
+        }
     }
 
     /// Ends the run: everybody is told to exit, and the verdict is the last command.
@@ -159,7 +199,11 @@ impl Cluster {
             Verdict::Failed { reason } => reason.clone(),
         };
         let is_failure = matches!(verdict, Verdict::Failed { .. });
-        let stop = |worker| Command::Stop { worker, reason: reason.clone(), is_failure };
+        let stop = |worker| Command::Stop {
+            worker,
+            reason: reason.clone(),
+            is_failure,
+        };
         let mut commands: Vec<_> = self.membership.workers().into_iter().map(stop).collect();
         commands.push(Command::End { verdict });
         commands
@@ -168,7 +212,11 @@ impl Cluster {
     /// What a run that has ended says to latecomers.
     fn turn_away(&self, event: &Event) -> Vec<Command> {
         if let Event::Registered { worker, .. } = event {
-            return vec![Command::Stop { worker: *worker, reason: "the run has ended".to_owned(), is_failure: false }];
+            return vec![Command::Stop {
+                worker: *worker,
+                reason: "the run has ended".to_owned(),
+                is_failure: false,
+            }];
         }
         Vec::new()
     }
@@ -176,7 +224,10 @@ impl Cluster {
     /// The worker as a verdict names it.
     pub(crate) fn describe(&self, worker: WorkerId, name: &str) -> String {
         match self.membership.rank_of(worker) {
-            Some(rank) => format!("worker {name} (rank {rank} of generation {})", self.generation),
+            Some(rank) => format!(
+                "worker {name} (rank {rank} of generation {})",
+                self.generation
+            ),
             None => format!("worker {name} (standing by)"),
         }
     }

@@ -4,7 +4,11 @@
 //! There is no clock, no randomness, no channel, no log and no I/O in this crate: the coordinator's
 //! runtime turns sockets and timers into events and carries the commands out.
 
-#![deny(clippy::wildcard_enum_match_arm, clippy::panic, clippy::indexing_slicing)]
+#![deny(
+    clippy::wildcard_enum_match_arm,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod assignment;
 mod cluster;

@@ -72,12 +72,18 @@ impl Membership {
 
     /// The group's members that are still registered, in rank order.
     pub(crate) fn group_members(&self) -> impl Iterator<Item = (WorkerId, &Member)> {
-        self.group.iter().filter_map(|id| self.members.get(id).map(|member| (*id, member)))
+        self.group
+            .iter()
+            .filter_map(|id| self.members.get(id).map(|member| (*id, member)))
     }
 
     /// Whether every member of the group is registered and satisfies `fact`.
     pub(crate) fn all(&self, fact: impl Fn(&Member) -> bool) -> bool {
-        !self.group.is_empty() && self.group.iter().all(|id| self.members.get(id).is_some_and(&fact))
+        !self.group.is_empty()
+            && self
+                .group
+                .iter()
+                .all(|id| self.members.get(id).is_some_and(&fact))
     }
 
     /// Workers last heard of before `limit` milliseconds ago.

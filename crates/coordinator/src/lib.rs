@@ -1,1 +1,24 @@
-//! fratmae-coordinator.
+//! The runtime around `control`: it serves workers, keeps the journal, commits checkpoints and starts local
+//! workers. What is decided, and why, is `control`'s.
+
+mod error;
+mod event;
+mod history;
+mod job;
+mod launch;
+mod opening;
+mod run;
+mod runtime;
+mod service;
+mod shares;
+mod status;
+mod summary;
+
+pub use error::CoordinatorError;
+pub use event::RunEvent;
+pub use history::{HistoryRow, read_history};
+pub use job::Job;
+pub use launch::Launcher;
+pub use run::{Outcome, run};
+pub use status::{RunStatus, status};
+pub use summary::Summary;

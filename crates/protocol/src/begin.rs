@@ -13,9 +13,10 @@ impl From<Assignment> for pb::Begin {
         };
         let checkpoint = match assignment.source {
             Source::Initial => None,
-            Source::Checkpoint { step, generation } => {
-                Some(pb::Checkpoint { step: step.get(), generation: generation.get() })
-            }
+            Source::Checkpoint { step, generation } => Some(pb::Checkpoint {
+                step: step.get(),
+                generation: generation.get(),
+            }),
         };
         Self {
             generation: assignment.generation.get(),
@@ -31,7 +32,10 @@ impl TryFrom<pb::Begin> for Assignment {
 
     fn try_from(begin: pb::Begin) -> Result<Self, ProtocolError> {
         if begin.rank as usize >= begin.seats.len() {
-            return Err(ProtocolError::Rank { rank: begin.rank, seats: begin.seats.len() });
+            return Err(ProtocolError::Rank {
+                rank: begin.rank,
+                seats: begin.seats.len(),
+            });
         }
         let source = match begin.checkpoint {
             None => Source::Initial,
@@ -58,7 +62,10 @@ fn seats(seats: Vec<pb::Seat>) -> Result<Vec<Seat>, ProtocolError> {
             return Err(ProtocolError::Seats { rank, first, end });
         }
         next = end;
-        Ok(Seat { address: seat.address, slots: Slot::new(first)..Slot::new(end) })
+        Ok(Seat {
+            address: seat.address,
+            slots: Slot::new(first)..Slot::new(end),
+        })
     };
     seats.into_iter().enumerate().map(check).collect()
 }
@@ -82,10 +89,16 @@ mod tests {
 
     #[test]
     fn an_assignment_survives_the_wire() {
-        let checkpoint = Source::Checkpoint { step: Step::new(9), generation: Generation::new(3) };
+        let checkpoint = Source::Checkpoint {
+            step: Step::new(9),
+            generation: Generation::new(3),
+        };
         for source in [Source::Initial, checkpoint] {
             let sent = assignment(source);
-            assert_eq!(Assignment::try_from(pb::Begin::from(sent.clone())), Ok(sent));
+            assert_eq!(
+                Assignment::try_from(pb::Begin::from(sent.clone())),
+                Ok(sent)
+            );
         }
     }
 
@@ -93,13 +106,23 @@ mod tests {
     fn seats_with_a_gap_are_refused() {
         let mut begin = pb::Begin::from(assignment(Source::Initial));
         begin.seats[1].first_slot = 1;
-        assert_eq!(Assignment::try_from(begin), Err(ProtocolError::Seats { rank: 1, first: 1, end: 3 }));
+        assert_eq!(
+            Assignment::try_from(begin),
+            Err(ProtocolError::Seats {
+                rank: 1,
+                first: 1,
+                end: 3
+            })
+        );
     }
 
     #[test]
     fn a_rank_without_a_seat_is_refused() {
         let mut begin = pb::Begin::from(assignment(Source::Initial));
         begin.rank = 2;
-        assert_eq!(Assignment::try_from(begin), Err(ProtocolError::Rank { rank: 2, seats: 2 }));
+        assert_eq!(
+            Assignment::try_from(begin),
+            Err(ProtocolError::Rank { rank: 2, seats: 2 })
+        );
     }
 }

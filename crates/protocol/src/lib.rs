@@ -10,7 +10,11 @@ pub use error::ProtocolError;
 pub use report::event_of;
 
 /// The generated messages and the service, as `proto/coordination.proto` has them.
-#[expect(missing_docs, unused_qualifications, reason = "generated; the contract is documented in the .proto file")]
+#[expect(
+    missing_docs,
+    unused_qualifications,
+    reason = "generated; the contract is documented in the .proto file"
+)]
 pub mod pb {
     tonic::include_proto!("fratmae.coordination.v1");
 }

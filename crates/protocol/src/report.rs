@@ -10,7 +10,9 @@ use fratmae_control::{Event, Generation, Step, WorkerId};
 /// # Errors
 /// [`ProtocolError::Missing`] for an empty message, as a newer worker's unknown variant arrives.
 pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, ProtocolError> {
-    let message = message.message.as_ref().ok_or(ProtocolError::Missing { field: "a known variant" })?;
+    let message = message.message.as_ref().ok_or(ProtocolError::Missing {
+        field: "a known variant",
+    })?;
     Ok(match message {
         Message::Register(register) => Event::Registered {
             worker,
@@ -18,9 +20,10 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             address: register.group_address.clone(),
         },
         Message::Heartbeat(_) => Event::Heard { worker },
-        Message::Prepared(prepared) => {
-            Event::Prepared { worker, generation: Generation::new(prepared.generation) }
-        }
+        Message::Prepared(prepared) => Event::Prepared {
+            worker,
+            generation: Generation::new(prepared.generation),
+        },
         Message::Applied(applied) => Event::Applied {
             generation: Generation::new(applied.generation),
             step: Step::new(applied.step),
@@ -45,7 +48,10 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             generation: Generation::new(broken.generation),
             reason: broken.reason.clone(),
         },
-        Message::Failed(failed) => Event::Failed { worker, reason: failed.reason.clone() },
+        Message::Failed(failed) => Event::Failed {
+            worker,
+            reason: failed.reason.clone(),
+        },
     })
 }
 
@@ -56,24 +62,66 @@ mod tests {
     #[test]
     fn every_message_becomes_its_event() {
         let worker = WorkerId::new(7);
-        let event = |message| event_of(worker, &pb::FromWorker { message: Some(message) });
+        let event = |message| {
+            event_of(
+                worker,
+                &pb::FromWorker {
+                    message: Some(message),
+                },
+            )
+        };
         let generation = Generation::new(2);
         let step = Step::new(5);
-        let drained = Message::Drained(pb::Drained { generation: 2, step: 5 });
-        assert_eq!(event(drained), Ok(Event::Drained { worker, generation, step }));
-        let written = Message::PartsWritten(pb::PartsWritten { generation: 2, step: 5, ..Default::default() });
-        assert_eq!(event(written), Ok(Event::PartsWritten { worker, generation, step }));
-        let heartbeat = Message::Heartbeat(pb::Heartbeat { phase: "reduce".to_owned() });
+        let drained = Message::Drained(pb::Drained {
+            generation: 2,
+            step: 5,
+        });
+        assert_eq!(
+            event(drained),
+            Ok(Event::Drained {
+                worker,
+                generation,
+                step
+            })
+        );
+        let written = Message::PartsWritten(pb::PartsWritten {
+            generation: 2,
+            step: 5,
+            ..Default::default()
+        });
+        assert_eq!(
+            event(written),
+            Ok(Event::PartsWritten {
+                worker,
+                generation,
+                step
+            })
+        );
+        let heartbeat = Message::Heartbeat(pb::Heartbeat {
+            phase: "reduce".to_owned(),
+        });
         assert_eq!(event(heartbeat), Ok(Event::Heard { worker }));
-        let broken = Message::GroupBroken(pb::GroupBroken { generation: 2, reason: "reset".to_owned() });
+        let broken = Message::GroupBroken(pb::GroupBroken {
+            generation: 2,
+            reason: "reset".to_owned(),
+        });
         let reason = "reset".to_owned();
-        assert_eq!(event(broken), Ok(Event::GroupBroken { worker, generation, reason }));
+        assert_eq!(
+            event(broken),
+            Ok(Event::GroupBroken {
+                worker,
+                generation,
+                reason
+            })
+        );
     }
 
     #[test]
     fn an_empty_message_is_an_error() {
         let empty = pb::FromWorker { message: None };
-        let expected = Err(ProtocolError::Missing { field: "a known variant" });
+        let expected = Err(ProtocolError::Missing {
+            field: "a known variant",
+        });
         assert_eq!(event_of(WorkerId::new(1), &empty), expected);
     }
 }

@@ -1,1 +1,21 @@
-//! fratmae-worker.
+//! The trainer process: it registers with a coordinator, trains its slots of every step, and leaves when told.
+//!
+//! [`run`] is its life; the step itself is in `step.rs`.
+
+mod clip;
+mod digest;
+mod error;
+mod exchange;
+mod optimizer;
+mod plan;
+mod run;
+mod schedule;
+mod session;
+mod shared;
+mod shares;
+mod step;
+mod stream;
+mod trainer;
+
+pub use error::WorkerError;
+pub use run::{Options, run};

@@ -18,7 +18,9 @@ impl Cluster {
         if let Some(member) = self.membership.member_mut(worker) {
             member.reported.written.insert(step);
         }
-        let is_whole = self.membership.all(|member| member.reported.written.contains(&step));
+        let is_whole = self
+            .membership
+            .all(|member| member.reported.written.contains(&step));
         if is_whole && self.committing.insert((generation, step)) {
             return vec![Command::CommitCheckpoint { generation, step }];
         }
@@ -26,7 +28,11 @@ impl Cluster {
     }
 
     /// The manifest is durable: later generations begin here, and a run that waited for it may end.
-    pub(crate) fn checkpoint_committed(&mut self, generation: Generation, step: Step) -> Vec<Command> {
+    pub(crate) fn checkpoint_committed(
+        &mut self,
+        generation: Generation,
+        step: Step,
+    ) -> Vec<Command> {
         if !self.committing.remove(&(generation, step)) {
             return Vec::new();
         }

@@ -10,9 +10,17 @@ impl Cluster {
     /// checkpoint. A run that drains, or has nobody left, ends.
     pub(crate) fn departed(&mut self, worker: WorkerId, departure: &Departure) -> Vec<Command> {
         let was_seated = self.membership.rank_of(worker).is_some();
-        let Some(member) = self.membership.remove(worker) else { return Vec::new() };
-        let verdict = format!("{}: {}", self.describe(worker, &member.name), departure.reason());
-        let mut commands = vec![Command::Report { verdict: verdict.clone() }];
+        let Some(member) = self.membership.remove(worker) else {
+            return Vec::new();
+        };
+        let verdict = format!(
+            "{}: {}",
+            self.describe(worker, &member.name),
+            departure.reason()
+        );
+        let mut commands = vec![Command::Report {
+            verdict: verdict.clone(),
+        }];
         if self.phase != Phase::Gathering && was_seated {
             commands.extend(self.go_on_without(&verdict));
         }
@@ -21,7 +29,9 @@ impl Cluster {
 
     fn go_on_without(&mut self, verdict: &str) -> Vec<Command> {
         if self.is_draining {
-            return self.end(Verdict::Interrupted { step: self.newest.step() });
+            return self.end(Verdict::Interrupted {
+                step: self.newest.step(),
+            });
         }
         if self.membership.count() == 0 {
             let reason = format!("no worker is left; the last to go was {verdict}");
@@ -40,18 +50,28 @@ impl Cluster {
         if generation != self.generation || self.phase != Phase::Training {
             return Vec::new();
         }
-        let Some(name) = self.membership.member_mut(worker).map(|member| member.name.clone()) else {
+        let Some(name) = self
+            .membership
+            .member_mut(worker)
+            .map(|member| member.name.clone())
+        else {
             return Vec::new();
         };
         let verdict = format!("{} reports: {reason}", self.describe(worker, &name));
-        let mut commands = vec![Command::Report { verdict: verdict.clone() }];
+        let mut commands = vec![Command::Report {
+            verdict: verdict.clone(),
+        }];
         commands.extend(self.go_on_without(&verdict));
         commands
     }
 
     /// A failure that would come again in any generation ends the run.
     pub(crate) fn failed(&mut self, worker: WorkerId, reason: &str) -> Vec<Command> {
-        let Some(name) = self.membership.member_mut(worker).map(|member| member.name.clone()) else {
+        let Some(name) = self
+            .membership
+            .member_mut(worker)
+            .map(|member| member.name.clone())
+        else {
             return Vec::new();
         };
         let reason = format!("{}: {reason}", self.describe(worker, &name));

@@ -22,7 +22,12 @@ impl Cluster {
     }
 
     /// Notes that a worker stopped as asked.
-    pub(crate) fn drained(&mut self, worker: WorkerId, generation: Generation, step: Step) -> Vec<Command> {
+    pub(crate) fn drained(
+        &mut self,
+        worker: WorkerId,
+        generation: Generation,
+        step: Step,
+    ) -> Vec<Command> {
         if generation != self.generation {
             return Vec::new();
         }
@@ -35,7 +40,9 @@ impl Cluster {
     /// Asks the group to stop after its step; a run that does not train stops at once.
     pub(crate) fn drain_requested(&mut self) -> Vec<Command> {
         if self.phase != Phase::Training {
-            return self.end(Verdict::Interrupted { step: self.newest.step() });
+            return self.end(Verdict::Interrupted {
+                step: self.newest.step(),
+            });
         }
         self.is_draining = true;
         let drain = |&worker: &WorkerId| Command::Drain { worker };
@@ -48,10 +55,15 @@ impl Cluster {
             return Vec::new();
         }
         let newest = self.newest.step();
-        if newest == self.settings.last_step && self.membership.all(|m| m.reported.weights_digest.is_some()) {
+        if newest == self.settings.last_step
+            && self.membership.all(|m| m.reported.weights_digest.is_some())
+        {
             return self.end_finished();
         }
-        if self.membership.all(|m| m.reported.drained_at == Some(newest)) {
+        if self
+            .membership
+            .all(|m| m.reported.drained_at == Some(newest))
+        {
             return self.end(Verdict::Interrupted { step: newest });
         }
         Vec::new()
@@ -62,14 +74,23 @@ impl Cluster {
         let digests: Vec<_> = self
             .membership
             .group_members()
-            .filter_map(|(_, member)| Some((member.name.clone(), member.reported.weights_digest.clone()?)))
+            .filter_map(|(_, member)| {
+                Some((member.name.clone(), member.reported.weights_digest.clone()?))
+            })
             .collect();
-        let Some((first, digest)) = digests.first() else { return Vec::new() };
+        let Some((first, digest)) = digests.first() else {
+            return Vec::new();
+        };
         if let Some((other, theirs)) = digests.iter().find(|(_, theirs)| theirs != digest) {
-            let reason = format!("workers {first} and {other} ended with different weights ({digest} and {theirs})");
+            let reason = format!(
+                "workers {first} and {other} ended with different weights ({digest} and {theirs})"
+            );
             return self.end(Verdict::Failed { reason });
         }
         let (step, weights_digest) = (self.settings.last_step, digest.clone());
-        self.end(Verdict::Finished { step, weights_digest })
+        self.end(Verdict::Finished {
+            step,
+            weights_digest,
+        })
     }
 }

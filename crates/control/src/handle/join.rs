@@ -15,7 +15,12 @@ impl Cluster {
         name: String,
         address: String,
     ) -> Vec<Command> {
-        let member = Member { name, address, last_heard: now, reported: Reported::default() };
+        let member = Member {
+            name,
+            address,
+            last_heard: now,
+            reported: Reported::default(),
+        };
         self.membership.insert(worker, member);
         let is_complete = self.membership.count() >= self.settings.workers as usize;
         if self.phase == Phase::Gathering && is_complete {

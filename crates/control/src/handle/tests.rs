@@ -1,6 +1,9 @@
 //! Each rule as: a state, one event, the exact commands.
 
-use crate::{Cluster, Command, Departure, Event, Generation, Millis, Phase, Settings, Source, Step, Verdict, WorkerId};
+use crate::{
+    Cluster, Command, Departure, Event, Generation, Millis, Phase, Settings, Source, Step, Verdict,
+    WorkerId,
+};
 
 fn settings(workers: u32) -> Settings {
     Settings {
@@ -26,7 +29,10 @@ struct Run {
 impl Run {
     fn gathering(workers: u32) -> Self {
         let now = Millis::new(0);
-        Self { cluster: Cluster::new(settings(workers), now, Generation::new(0), Source::Initial), now }
+        Self {
+            cluster: Cluster::new(settings(workers), now, Generation::new(0), Source::Initial),
+            now,
+        }
     }
 
     /// Two workers that train in generation 1.
@@ -35,13 +41,23 @@ impl Run {
         run.register(ONE);
         run.register(TWO);
         run.see(Event::GenerationRecorded { generation: FIRST });
-        run.see(Event::Prepared { worker: ONE, generation: FIRST });
-        run.see(Event::Prepared { worker: TWO, generation: FIRST });
+        run.see(Event::Prepared {
+            worker: ONE,
+            generation: FIRST,
+        });
+        run.see(Event::Prepared {
+            worker: TWO,
+            generation: FIRST,
+        });
         run
     }
 
     fn register(&mut self, worker: WorkerId) -> Vec<Command> {
-        self.see(Event::Registered { worker, name: format!("w{worker}"), address: format!("host:{worker}") })
+        self.see(Event::Registered {
+            worker,
+            name: format!("w{worker}"),
+            address: format!("host:{worker}"),
+        })
     }
 
     fn see(&mut self, event: Event) -> Vec<Command> {
@@ -54,15 +70,26 @@ impl Run {
     }
 
     fn wrote(&mut self, worker: WorkerId, step: u64) -> Vec<Command> {
-        self.see(Event::PartsWritten { worker, generation: FIRST, step: Step::new(step) })
+        self.see(Event::PartsWritten {
+            worker,
+            generation: FIRST,
+            step: Step::new(step),
+        })
     }
 
     fn committed(&mut self, step: u64) -> Vec<Command> {
-        self.see(Event::CheckpointCommitted { generation: FIRST, step: Step::new(step) })
+        self.see(Event::CheckpointCommitted {
+            generation: FIRST,
+            step: Step::new(step),
+        })
     }
 
     fn finished(&mut self, worker: WorkerId, digest: &str) -> Vec<Command> {
-        self.see(Event::Finished { worker, generation: FIRST, weights_digest: digest.to_owned() })
+        self.see(Event::Finished {
+            worker,
+            generation: FIRST,
+            weights_digest: digest.to_owned(),
+        })
     }
 }
 
@@ -78,11 +105,26 @@ fn the_first_generation_waits_for_its_last_worker_and_is_recorded_first() {
     let mut run = Run::gathering(2);
     assert_eq!(run.register(ONE), []);
     let members = vec!["w1".to_owned(), "w2".to_owned()];
-    assert_eq!(run.register(TWO), [Command::RecordGeneration { generation: FIRST, members }]);
-    assert_eq!(run.see(Event::Prepared { worker: ONE, generation: FIRST }), []);
+    assert_eq!(
+        run.register(TWO),
+        [Command::RecordGeneration {
+            generation: FIRST,
+            members
+        }]
+    );
+    assert_eq!(
+        run.see(Event::Prepared {
+            worker: ONE,
+            generation: FIRST
+        }),
+        []
+    );
     assert_eq!(
         run.see(Event::GenerationRecorded { generation: FIRST }),
-        [ONE, TWO].map(|worker| Command::Prepare { worker, generation: FIRST })
+        [ONE, TWO].map(|worker| Command::Prepare {
+            worker,
+            generation: FIRST
+        })
     );
 }
 
@@ -92,10 +134,27 @@ fn the_group_begins_when_its_last_member_is_prepared() {
     run.register(ONE);
     run.register(TWO);
     run.see(Event::GenerationRecorded { generation: FIRST });
-    assert_eq!(run.see(Event::Prepared { worker: TWO, generation: FIRST }), []);
-    let commands = run.see(Event::Prepared { worker: ONE, generation: FIRST });
-    let [Command::Begin { worker: ONE, assignment: first }, Command::Begin { worker: TWO, assignment: second }] =
-        commands.as_slice()
+    assert_eq!(
+        run.see(Event::Prepared {
+            worker: TWO,
+            generation: FIRST
+        }),
+        []
+    );
+    let commands = run.see(Event::Prepared {
+        worker: ONE,
+        generation: FIRST,
+    });
+    let [
+        Command::Begin {
+            worker: ONE,
+            assignment: first,
+        },
+        Command::Begin {
+            worker: TWO,
+            assignment: second,
+        },
+    ] = commands.as_slice()
     else {
         panic!("both begin: {commands:?}");
     };
@@ -114,13 +173,35 @@ fn a_stale_generation_is_ignored() {
     let worker = ONE;
     let step = Step::new(3);
     for event in [
-        Event::Prepared { worker, generation: stale },
-        Event::PartsWritten { worker, generation: stale, step },
-        Event::Finished { worker, generation: stale, weights_digest: "d".to_owned() },
-        Event::Drained { worker, generation: stale, step },
-        Event::GroupBroken { worker, generation: stale, reason: "reset".to_owned() },
+        Event::Prepared {
+            worker,
+            generation: stale,
+        },
+        Event::PartsWritten {
+            worker,
+            generation: stale,
+            step,
+        },
+        Event::Finished {
+            worker,
+            generation: stale,
+            weights_digest: "d".to_owned(),
+        },
+        Event::Drained {
+            worker,
+            generation: stale,
+            step,
+        },
+        Event::GroupBroken {
+            worker,
+            generation: stale,
+            reason: "reset".to_owned(),
+        },
         Event::GenerationRecorded { generation: stale },
-        Event::CheckpointCommitted { generation: stale, step },
+        Event::CheckpointCommitted {
+            generation: stale,
+            step,
+        },
     ] {
         assert_eq!(run.see(event), []);
     }
@@ -132,11 +213,20 @@ fn a_checkpoint_is_committed_once_when_every_rank_wrote_its_share() {
     let mut run = Run::training();
     assert_eq!(run.wrote(ONE, 5), []);
     assert_eq!(run.wrote(ONE, 5), []);
-    let commit = Command::CommitCheckpoint { generation: FIRST, step: Step::new(5) };
+    let commit = Command::CommitCheckpoint {
+        generation: FIRST,
+        step: Step::new(5),
+    };
     assert_eq!(run.wrote(TWO, 5), [commit]);
     assert_eq!(run.wrote(TWO, 5), []);
     assert_eq!(run.committed(5), []);
-    assert_eq!(run.cluster.newest(), Source::Checkpoint { step: Step::new(5), generation: FIRST });
+    assert_eq!(
+        run.cluster.newest(),
+        Source::Checkpoint {
+            step: Step::new(5),
+            generation: FIRST
+        }
+    );
 }
 
 #[test]
@@ -147,7 +237,10 @@ fn the_run_finishes_only_with_its_last_checkpoint() {
     assert_eq!(run.finished(ONE, "d"), []);
     assert_eq!(run.finished(TWO, "d"), []);
     let commands = run.committed(10);
-    let expected = Verdict::Finished { step: Step::new(10), weights_digest: "d".to_owned() };
+    let expected = Verdict::Finished {
+        step: Step::new(10),
+        weights_digest: "d".to_owned(),
+    };
     assert_eq!(verdict(&commands), Some(&expected));
     assert_eq!(commands.len(), 3, "both workers are stopped first");
 }
@@ -160,8 +253,13 @@ fn different_weights_at_the_end_are_a_failure_that_names_both() {
     run.committed(10);
     run.finished(ONE, "aa");
     let commands = run.finished(TWO, "bb");
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else { panic!("{commands:?}") };
-    assert_eq!(reason, "workers w1 and w2 ended with different weights (aa and bb)");
+    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(
+        reason,
+        "workers w1 and w2 ended with different weights (aa and bb)"
+    );
 }
 
 #[test]
@@ -170,18 +268,42 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
     run.wrote(ONE, 5);
     run.wrote(TWO, 5);
     run.committed(5);
-    let commands = run.see(Event::Departed { worker: ONE, departure: Departure::StreamClosed });
-    let [Command::Report { verdict }, Command::RecordGeneration { generation, members }] = commands.as_slice() else {
+    let commands = run.see(Event::Departed {
+        worker: ONE,
+        departure: Departure::StreamClosed,
+    });
+    let [
+        Command::Report { verdict },
+        Command::RecordGeneration {
+            generation,
+            members,
+        },
+    ] = commands.as_slice()
+    else {
         panic!("{commands:?}");
     };
     assert_eq!(
         verdict,
         "worker w1 (rank 0 of generation 1): its connection closed: the process or its host died"
     );
-    assert_eq!((*generation, members.as_slice()), (SECOND, ["w2".to_owned()].as_slice()));
+    assert_eq!(
+        (*generation, members.as_slice()),
+        (SECOND, ["w2".to_owned()].as_slice())
+    );
     run.see(Event::GenerationRecorded { generation: SECOND });
-    let commands = run.see(Event::Prepared { worker: TWO, generation: SECOND });
-    let [Command::Begin { worker: TWO, assignment }] = commands.as_slice() else { panic!("{commands:?}") };
+    let commands = run.see(Event::Prepared {
+        worker: TWO,
+        generation: SECOND,
+    });
+    let [
+        Command::Begin {
+            worker: TWO,
+            assignment,
+        },
+    ] = commands.as_slice()
+    else {
+        panic!("{commands:?}")
+    };
     assert_eq!(assignment.source.step(), Step::new(5));
     assert_eq!(assignment.seats.len(), 1);
 }
@@ -189,13 +311,31 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
 #[test]
 fn the_last_worker_to_go_ends_the_run_with_its_name() {
     let mut run = Run::training();
-    run.see(Event::Departed { worker: ONE, departure: Departure::StreamClosed });
-    let commands = run.see(Event::Departed { worker: TWO, departure: Departure::StreamClosed });
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else { panic!("{commands:?}") };
-    assert!(reason.starts_with("no worker is left; the last to go was worker w2"), "{reason}");
+    run.see(Event::Departed {
+        worker: ONE,
+        departure: Departure::StreamClosed,
+    });
+    let commands = run.see(Event::Departed {
+        worker: TWO,
+        departure: Departure::StreamClosed,
+    });
+    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+        panic!("{commands:?}")
+    };
+    assert!(
+        reason.starts_with("no worker is left; the last to go was worker w2"),
+        "{reason}"
+    );
     let late = run.register(WorkerId::new(3));
     let reason = "the run has ended".to_owned();
-    assert_eq!(late, [Command::Stop { worker: WorkerId::new(3), reason, is_failure: false }]);
+    assert_eq!(
+        late,
+        [Command::Stop {
+            worker: WorkerId::new(3),
+            reason,
+            is_failure: false
+        }]
+    );
 }
 
 #[test]
@@ -203,9 +343,18 @@ fn a_newcomer_stands_by_and_takes_over_when_a_member_goes() {
     let mut run = Run::training();
     let three = WorkerId::new(3);
     assert_eq!(run.register(three), []);
-    let commands = run.see(Event::Departed { worker: TWO, departure: Departure::Silent });
+    let commands = run.see(Event::Departed {
+        worker: TWO,
+        departure: Departure::Silent,
+    });
     let members = vec!["w1".to_owned(), "w3".to_owned()];
-    assert_eq!(commands.last(), Some(&Command::RecordGeneration { generation: SECOND, members }));
+    assert_eq!(
+        commands.last(),
+        Some(&Command::RecordGeneration {
+            generation: SECOND,
+            members
+        })
+    );
 }
 
 #[test]
@@ -213,7 +362,10 @@ fn a_standby_that_goes_disturbs_nobody() {
     let mut run = Run::training();
     let three = WorkerId::new(3);
     run.register(three);
-    let commands = run.see(Event::Departed { worker: three, departure: Departure::StreamClosed });
+    let commands = run.see(Event::Departed {
+        worker: three,
+        departure: Departure::StreamClosed,
+    });
     assert_eq!(commands.len(), 1);
     assert_eq!(run.cluster.phase(), Phase::Training);
 }
@@ -221,39 +373,70 @@ fn a_standby_that_goes_disturbs_nobody() {
 #[test]
 fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
     let mut run = Run::training();
-    let broken = |generation| Event::GroupBroken { worker: ONE, generation, reason: "peer reset".to_owned() };
+    let broken = |generation| Event::GroupBroken {
+        worker: ONE,
+        generation,
+        reason: "peer reset".to_owned(),
+    };
     for number in 1..3 {
         let generation = Generation::new(number);
         let commands = run.see(broken(generation));
-        assert!(matches!(commands.as_slice(), [Command::Report { .. }, Command::RecordGeneration { .. }]));
+        assert!(matches!(
+            commands.as_slice(),
+            [Command::Report { .. }, Command::RecordGeneration { .. }]
+        ));
         let generation = generation.next();
         run.see(Event::GenerationRecorded { generation });
-        run.see(Event::Prepared { worker: ONE, generation });
-        run.see(Event::Prepared { worker: TWO, generation });
+        run.see(Event::Prepared {
+            worker: ONE,
+            generation,
+        });
+        run.see(Event::Prepared {
+            worker: TWO,
+            generation,
+        });
     }
     let commands = run.see(broken(Generation::new(3)));
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else { panic!("{commands:?}") };
+    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+        panic!("{commands:?}")
+    };
     assert_eq!(reason, "3 generations in a row ended without a step");
 }
 
 #[test]
 fn a_step_forgives_earlier_fruitless_generations() {
     let mut run = Run::training();
-    run.see(Event::Applied { generation: FIRST, step: Step::new(1) });
+    run.see(Event::Applied {
+        generation: FIRST,
+        step: Step::new(1),
+    });
     assert_eq!(run.cluster.fruitless, 0);
 }
 
 #[test]
 fn draining_ends_the_run_at_the_committed_step() {
     let mut run = Run::training();
-    assert_eq!(run.see(Event::DrainRequested), [ONE, TWO].map(|worker| Command::Drain { worker }));
+    assert_eq!(
+        run.see(Event::DrainRequested),
+        [ONE, TWO].map(|worker| Command::Drain { worker })
+    );
     run.wrote(ONE, 4);
     run.wrote(TWO, 4);
     for worker in [ONE, TWO] {
         let step = Step::new(4);
-        assert_eq!(run.see(Event::Drained { worker, generation: FIRST, step }), []);
+        assert_eq!(
+            run.see(Event::Drained {
+                worker,
+                generation: FIRST,
+                step
+            }),
+            []
+        );
     }
-    assert_eq!(verdict(&run.committed(4)), Some(&Verdict::Interrupted { step: Step::new(4) }));
+    assert_eq!(
+        verdict(&run.committed(4)),
+        Some(&Verdict::Interrupted { step: Step::new(4) })
+    );
 }
 
 #[test]
@@ -261,15 +444,24 @@ fn draining_before_training_ends_at_once() {
     let mut run = Run::gathering(2);
     run.register(ONE);
     let commands = run.see(Event::DrainRequested);
-    assert_eq!(verdict(&commands), Some(&Verdict::Interrupted { step: Step::new(0) }));
+    assert_eq!(
+        verdict(&commands),
+        Some(&Verdict::Interrupted { step: Step::new(0) })
+    );
 }
 
 #[test]
 fn a_member_lost_while_draining_ends_the_run_at_the_newest_checkpoint() {
     let mut run = Run::training();
     run.see(Event::DrainRequested);
-    let commands = run.see(Event::Departed { worker: TWO, departure: Departure::StreamClosed });
-    assert_eq!(verdict(&commands), Some(&Verdict::Interrupted { step: Step::new(0) }));
+    let commands = run.see(Event::Departed {
+        worker: TWO,
+        departure: Departure::StreamClosed,
+    });
+    assert_eq!(
+        verdict(&commands),
+        Some(&Verdict::Interrupted { step: Step::new(0) })
+    );
 }
 
 #[test]
@@ -277,8 +469,14 @@ fn silence_beyond_the_limit_is_a_departure() {
     let mut run = Run::training();
     run.at(900, Event::Heard { worker: ONE });
     let commands = run.at(1_500, Event::Tick);
-    assert!(matches!(commands.first(), Some(Command::Stop { worker: TWO, .. })), "{commands:?}");
-    assert!(matches!(commands.last(), Some(Command::RecordGeneration { .. })), "{commands:?}");
+    assert!(
+        matches!(commands.first(), Some(Command::Stop { worker: TWO, .. })),
+        "{commands:?}"
+    );
+    assert!(
+        matches!(commands.last(), Some(Command::RecordGeneration { .. })),
+        "{commands:?}"
+    );
 }
 
 #[test]
@@ -287,15 +485,25 @@ fn a_group_that_never_gathers_is_given_up() {
     run.at(4_500, Event::Tick);
     run.register(ONE);
     let commands = run.at(5_001, Event::Tick);
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else { panic!("{commands:?}") };
-    assert_eq!(reason, "1 of 2 workers registered within 5 s; start the others or lower workers.count");
+    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(
+        reason,
+        "1 of 2 workers registered within 5 s; start the others or lower workers.count"
+    );
 }
 
 #[test]
 fn a_failure_that_would_come_again_ends_the_run() {
     let mut run = Run::training();
-    let commands = run.see(Event::Failed { worker: TWO, reason: "loss is not finite".to_owned() });
-    let expected = Verdict::Failed { reason: "worker w2 (rank 1 of generation 1): loss is not finite".to_owned() };
+    let commands = run.see(Event::Failed {
+        worker: TWO,
+        reason: "loss is not finite".to_owned(),
+    });
+    let expected = Verdict::Failed {
+        reason: "worker w2 (rank 1 of generation 1): loss is not finite".to_owned(),
+    };
     assert_eq!(verdict(&commands), Some(&expected));
 }
 
@@ -306,10 +514,23 @@ fn an_unknown_worker_changes_nothing() {
     let worker = WorkerId::new(77);
     for event in [
         Event::Heard { worker },
-        Event::Departed { worker, departure: Departure::StreamClosed },
-        Event::Failed { worker, reason: "x".to_owned() },
-        Event::GroupBroken { worker, generation: FIRST, reason: "x".to_owned() },
-        Event::Prepared { worker, generation: FIRST },
+        Event::Departed {
+            worker,
+            departure: Departure::StreamClosed,
+        },
+        Event::Failed {
+            worker,
+            reason: "x".to_owned(),
+        },
+        Event::GroupBroken {
+            worker,
+            generation: FIRST,
+            reason: "x".to_owned(),
+        },
+        Event::Prepared {
+            worker,
+            generation: FIRST,
+        },
     ] {
         assert_eq!(run.see(event), []);
     }

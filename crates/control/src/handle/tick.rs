@@ -11,7 +11,11 @@ impl Cluster {
         let mut commands = Vec::new();
         for worker in self.membership.silent(now, self.settings.worker_timeout) {
             let reason = Departure::Silent.reason().to_owned();
-            commands.push(Command::Stop { worker, reason, is_failure: true });
+            commands.push(Command::Stop {
+                worker,
+                reason,
+                is_failure: true,
+            });
             commands.extend(self.departed(worker, &Departure::Silent));
             if self.phase == Phase::Ended {
                 return commands;
@@ -19,7 +23,9 @@ impl Cluster {
         }
         let waited = now.since(self.started);
         if self.phase == Phase::Gathering && waited > self.settings.join_timeout {
-            commands.extend(self.end(Verdict::Failed { reason: self.nobody_came() }));
+            commands.extend(self.end(Verdict::Failed {
+                reason: self.nobody_came(),
+            }));
         }
         commands
     }

@@ -1,0 +1,97 @@
+//! What can end a coordinator.
+
+use fratmae_checkpoint::CheckpointError;
+use fratmae_dataset::DataSetError;
+use fratmae_store::StoreError;
+use std::path::PathBuf;
+
+/// Why a run did not start or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// The run on the store belongs to another job.
+    #[error(
+        "run {run} was begun with another job: {differences}; restore these keys, or give the new job another run.url"
+    )]
+    OtherJob {
+        /// The run.
+        run: String,
+        /// Each key with both values.
+        differences: String,
+    },
+    /// The run on the store was trained on other data.
+    #[error(
+        "run {run} was begun on data with digest {began}, but {url} has {found}; give it the same data, or another run.url"
+    )]
+    OtherData {
+        /// The run.
+        run: String,
+        /// The data set now.
+        url: String,
+        /// The digest it was begun with.
+        began: String,
+        /// The digest now.
+        found: String,
+    },
+    /// An object of the run cannot be read.
+    #[error("{object} of run {run} cannot be read ({reason}); restore it, or begin another run")]
+    Damaged {
+        /// The run.
+        run: String,
+        /// The object.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no run at the place named.
+    #[error("no run at {run}: it has no config.json")]
+    NoRun {
+        /// The place.
+        run: String,
+    },
+    /// The address to serve on cannot be had.
+    #[error("cannot serve on {address} ({reason}); choose another coordinator.listen")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// A worker process cannot be started.
+    #[error("cannot start {program} as a worker")]
+    Launch {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A worker process ended before it registered.
+    #[error("a worker process ended with {status} before it registered; its own message says why")]
+    WorkerExited {
+        /// How it ended.
+        status: String,
+    },
+    /// The run cannot go on.
+    #[error("{reason}")]
+    Failed {
+        /// The verdict.
+        reason: String,
+    },
+    /// Figures cannot be written.
+    #[error("cannot encode {object}: {reason}")]
+    Encode {
+        /// What was to be written.
+        object: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Checkpoints or journal.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The data set.
+    #[error(transparent)]
+    Data(#[from] DataSetError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

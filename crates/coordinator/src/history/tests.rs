@@ -1,0 +1,72 @@
+//! What is written comes back, and what was rewound does not.
+
+use super::*;
+
+fn row(step: u64, loss: f64) -> HistoryRow {
+    HistoryRow {
+        step,
+        generation: 1,
+        figures: Figures {
+            loss,
+            samples: step * 4,
+            ..Figures::default()
+        },
+    }
+}
+
+fn place() -> (tempfile::TempDir, Location) {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Location::open(folder.path().to_str().unwrap()).unwrap();
+    (folder, run)
+}
+
+#[tokio::test]
+async fn figures_come_back_in_step_order() {
+    let (_folder, run) = place();
+    let mut history = History::default();
+    (1..=5).for_each(|step| history.push(row(step, 1.0 / step as f64)));
+    history.flush(&run, 3).await.unwrap();
+    history.flush(&run, 5).await.unwrap();
+    let rows = read_history(&run).await.unwrap();
+    assert_eq!(
+        rows,
+        (1..=5)
+            .map(|step| row(step, 1.0 / step as f64))
+            .collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn steps_after_the_commit_wait_for_the_next_one() {
+    let (_folder, run) = place();
+    let mut history = History::default();
+    (1..=5).for_each(|step| history.push(row(step, 0.5)));
+    history.flush(&run, 3).await.unwrap();
+    assert_eq!(read_history(&run).await.unwrap().len(), 3);
+}
+
+#[test]
+fn a_rewound_step_is_replaced_by_its_second_coming() {
+    let mut history = History::default();
+    (1..=5).for_each(|step| history.push(row(step, 0.5)));
+    history.rewind(2);
+    history.push(row(3, 0.25));
+    assert_eq!(
+        history.rows.iter().map(|row| row.step).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
+    assert!((history.rows[2].figures.loss - 0.25).abs() < 1e-12);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_named() {
+    let (_folder, run) = place();
+    run.put(
+        "history/steps-000000000001-000000000002.parquet",
+        Bytes::from_static(b"no parquet"),
+    )
+    .await
+    .unwrap();
+    let error = read_history(&run).await.unwrap_err().to_string();
+    assert!(error.contains("steps-000000000001"), "{error}");
+}

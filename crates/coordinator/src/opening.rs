@@ -1,0 +1,99 @@
+//! From a store to a run that can go on: replay the journal, take the fence, find the newest good state.
+
+use crate::error::CoordinatorError;
+use crate::job::{Job, RunFile};
+use crate::summary::Summary;
+use fratmae_checkpoint::{CoordinatorMark, Journal, Newest, Record, newest_good};
+use fratmae_control::{Generation, Source};
+
+/// A run as this coordinator found it.
+pub(crate) enum Opening {
+    /// Every step was applied before; nothing was written now.
+    Finished(Summary),
+    /// This coordinator holds the fence and may go on.
+    Open(Box<Opened>),
+}
+
+/// A run that this coordinator has taken over.
+pub(crate) struct Opened {
+    pub(crate) run_file: RunFile,
+    pub(crate) journal: Journal,
+    /// The highest generation anything on the store carries.
+    pub(crate) generation: Generation,
+    pub(crate) newest: Source,
+    /// Checkpoints passed over, a line each.
+    pub(crate) damaged: Vec<String>,
+}
+
+/// Opens the job's run for a coordinator that serves at `address`.
+///
+/// # Errors
+/// Another job's or data's run, a damaged journal, or a store that fails or ignores create-if-absent.
+pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, CoordinatorError> {
+    job.run.probe().await?;
+    let run_file = job.create_or_compare().await?;
+    let newest = newest_good(&job.run).await?;
+    if let Some(summary) = finished(job, &newest).await? {
+        return Ok(Opening::Finished(summary));
+    }
+    let mark = CoordinatorMark {
+        address: address.to_owned(),
+        version: job.version.clone(),
+        nonce: job.nonce.clone(),
+    };
+    let (journal, records) = Journal::take_over(&job.run, mark).await?;
+    let damaged: Vec<String> = newest
+        .damaged
+        .iter()
+        .map(|(id, error)| format!("checkpoint of step {} is passed over: {error}", id.step))
+        .collect();
+    let source = source(&newest);
+    Ok(Opening::Open(Box::new(Opened {
+        run_file,
+        journal,
+        generation: highest_generation(&records, &newest),
+        newest: source,
+        damaged,
+    })))
+}
+
+/// The summary of a run that has nothing left to do: its last checkpoint must still be good.
+async fn finished(job: &Job, newest: &Newest) -> Result<Option<Summary>, CoordinatorError> {
+    let last = job.config.train.steps;
+    if newest
+        .manifest
+        .as_ref()
+        .is_none_or(|manifest| manifest.step != last)
+    {
+        return Ok(None);
+    }
+    let records = Journal::replay(&job.run).await?;
+    let summary = records.iter().rev().find_map(|entry| match &entry.record {
+        Record::Finished { summary } => serde_json::from_value(summary.clone()).ok(),
+        _ => None,
+    });
+    Ok(summary)
+}
+
+fn source(newest: &Newest) -> Source {
+    newest
+        .manifest
+        .as_ref()
+        .map_or(Source::Initial, |manifest| Source::Checkpoint {
+            step: fratmae_control::Step::new(manifest.step),
+            generation: Generation::new(manifest.generation),
+        })
+}
+
+/// No later generation may share a number with any object that exists, good or damaged.
+fn highest_generation(records: &[Record], newest: &Newest) -> Generation {
+    let recorded = records.iter().filter_map(|record| match record {
+        Record::Generation { generation, .. } | Record::Commit { generation, .. } => {
+            Some(*generation)
+        }
+        _ => None,
+    });
+    let damaged = newest.damaged.iter().map(|(id, _)| id.generation.get());
+    let good = newest.manifest.iter().map(|manifest| manifest.generation);
+    Generation::new(recorded.chain(damaged).chain(good).max().unwrap_or(0))
+}

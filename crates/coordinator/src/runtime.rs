@@ -1,0 +1,298 @@
+//! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
+
+use crate::error::CoordinatorError;
+use crate::event::RunEvent;
+use crate::history::{History, HistoryRow};
+use crate::job::{Job, RunFile};
+use crate::opening::Opened;
+use crate::service::Outbox;
+use crate::shares::Shares;
+use fratmae_checkpoint::{Journal, Record, commit};
+use fratmae_control::{
+    Assignment, Cluster, Command, Event, Generation, Millis, Rank, Settings, Step, Verdict,
+    WorkerId,
+};
+use fratmae_protocol::pb;
+use fratmae_protocol::pb::from_worker::Message as From;
+use fratmae_protocol::pb::to_worker::Message as To;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+use tokio::sync::{mpsc, watch};
+
+/// Generations in a row that may end without a step before the run is given up.
+const MAX_FRUITLESS: u32 = 5;
+
+/// The run in this process: the cluster, and everything its commands touch.
+pub(crate) struct Runtime {
+    job: Job,
+    run_file: RunFile,
+    pub(crate) cluster: Cluster,
+    journal: Journal,
+    outboxes: BTreeMap<WorkerId, Outbox>,
+    shares: Shares,
+    history: History,
+    pub(crate) newest_figures: Option<pb::Figures>,
+    events: mpsc::Sender<RunEvent>,
+    status: watch::Sender<pb::StatusReply>,
+    started: Instant,
+    applied: u64,
+    verdict: Option<Verdict>,
+}
+
+impl Runtime {
+    pub(crate) fn new(
+        job: Job,
+        opened: Opened,
+        started: Instant,
+        events: mpsc::Sender<RunEvent>,
+        status: watch::Sender<pb::StatusReply>,
+    ) -> Self {
+        let cluster = Cluster::new(
+            settings(&job),
+            Millis::new(0),
+            opened.generation,
+            opened.newest,
+        );
+        Self {
+            applied: opened.newest.step().get(),
+            job,
+            run_file: opened.run_file,
+            cluster,
+            journal: opened.journal,
+            outboxes: BTreeMap::new(),
+            shares: Shares::default(),
+            history: History::default(),
+            newest_figures: None,
+            events,
+            status,
+            started,
+            verdict: None,
+        }
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    pub(crate) const fn job(&self) -> &Job {
+        &self.job
+    }
+
+    pub(crate) const fn journal_mut(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    /// The verdict, once there is one.
+    pub(crate) const fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
+    }
+
+    /// A stream opened: its orders go to `outbox` from now on.
+    pub(crate) fn open(&mut self, worker: WorkerId, outbox: Outbox) {
+        self.outboxes.insert(worker, outbox);
+    }
+
+    /// Keeps what only this shell needs of a message, before `control` sees its event.
+    pub(crate) async fn note(&mut self, worker: WorkerId, message: pb::FromWorker) {
+        match message.message {
+            Some(From::Register(_)) => self.send(worker, To::Welcome(self.welcome(worker))),
+            Some(From::Applied(applied)) => self.note_applied(applied).await,
+            Some(From::PartsWritten(written)) => self.shares.add(written),
+            _ => {}
+        }
+    }
+
+    async fn note_applied(&mut self, applied: pb::Applied) {
+        let Some(figures) = applied.figures else {
+            return;
+        };
+        if applied.generation != self.cluster.generation().get() {
+            return;
+        }
+        let (step, generation) = (applied.step, applied.generation);
+        self.applied = step;
+        self.history.push(HistoryRow {
+            step,
+            generation,
+            figures: figures.clone(),
+        });
+        self.newest_figures = Some(figures.clone());
+        self.tell(RunEvent::Applied { step, figures }).await;
+    }
+
+    /// Hands an event to `control` and carries out what follows from it.
+    pub(crate) async fn handle(&mut self, event: Event) -> Result<(), CoordinatorError> {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let now =
+                Millis::new(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+            for command in self.cluster.handle(now, event) {
+                events.extend(self.execute(command).await?);
+            }
+        }
+        self.status.send_replace(self.status_reply());
+        Ok(())
+    }
+
+    /// Carries out one command; what it completes comes back as an event.
+    async fn execute(&mut self, command: Command) -> Result<Option<Event>, CoordinatorError> {
+        match command {
+            Command::RecordGeneration {
+                generation,
+                members,
+            } => self.record(generation, members).await.map(Some),
+            Command::Prepare { worker, generation } => {
+                self.send(
+                    worker,
+                    To::Prepare(pb::Prepare {
+                        generation: generation.get(),
+                    }),
+                );
+                Ok(None)
+            }
+            Command::Begin { worker, assignment } => {
+                self.begin(worker, assignment).await;
+                Ok(None)
+            }
+            Command::Drain { worker } => {
+                self.send(worker, To::Drain(pb::Drain {}));
+                Ok(None)
+            }
+            Command::CommitCheckpoint { generation, step } => {
+                self.commit(generation, step).await.map(Some)
+            }
+            Command::Stop {
+                worker,
+                reason,
+                is_failure,
+            } => {
+                self.send(
+                    worker,
+                    To::Stop(pb::Stop {
+                        reason,
+                        failed: is_failure,
+                    }),
+                );
+                Ok(None)
+            }
+            Command::Report { verdict } => {
+                tracing::warn!(verdict, "a worker is in trouble");
+                self.tell(RunEvent::Verdict { line: verdict }).await;
+                Ok(None)
+            }
+            Command::End { verdict } => {
+                self.verdict = Some(verdict);
+                Ok(None)
+            }
+        }
+    }
+
+    async fn record(
+        &mut self,
+        generation: Generation,
+        members: Vec<String>,
+    ) -> Result<Event, CoordinatorError> {
+        let record = Record::Generation {
+            generation: generation.get(),
+            members,
+        };
+        self.journal.append(record).await?;
+        Ok(Event::GenerationRecorded { generation })
+    }
+
+    async fn begin(&mut self, worker: WorkerId, assignment: Assignment) {
+        if assignment.rank == Rank::new(0) {
+            let step = assignment.source.step().get();
+            self.history.rewind(step);
+            self.applied = step;
+            let generation = assignment.generation.get();
+            let members = self.cluster.group_names();
+            self.tell(RunEvent::Began {
+                generation,
+                members,
+                step,
+            })
+            .await;
+        }
+        self.send(worker, To::Begin(assignment.into()));
+    }
+
+    /// Figures first, then the manifest, then the journal: what a manifest covers has its figures.
+    async fn commit(
+        &mut self,
+        generation: Generation,
+        step: Step,
+    ) -> Result<Event, CoordinatorError> {
+        let manifest = self.shares.manifest(
+            &self.job,
+            &self.run_file,
+            self.journal.fence(),
+            generation,
+            step,
+        );
+        self.history.flush(&self.job.run, step.get()).await?;
+        commit(&self.job.run, &manifest).await?;
+        let record = Record::Commit {
+            step: step.get(),
+            generation: generation.get(),
+        };
+        self.journal.append(record).await?;
+        self.tell(RunEvent::Committed { step: step.get() }).await;
+        Ok(Event::CheckpointCommitted { generation, step })
+    }
+
+    fn welcome(&self, worker: WorkerId) -> pb::Welcome {
+        pb::Welcome {
+            worker: worker.get(),
+            config: self.job.config.to_json(),
+            run_url: self.job.run.url().to_owned(),
+            data_url: self.job.data.location.url().to_owned(),
+            data_digest: self.run_file.data_digest.clone(),
+            run_id: self.run_file.run_id.clone(),
+        }
+    }
+
+    /// Queues an order. A worker that is gone or no longer reads is found by its stream or its silence.
+    fn send(&self, worker: WorkerId, message: To) {
+        let order = pb::ToWorker {
+            message: Some(message),
+        };
+        let is_sent = self
+            .outboxes
+            .get(&worker)
+            .is_some_and(|outbox| outbox.try_send(Ok(order)).is_ok());
+        if !is_sent {
+            tracing::debug!(worker = worker.get(), "order not delivered");
+        }
+    }
+
+    /// Tells the watcher; one that has left is no reason to stop.
+    pub(crate) async fn tell(&self, event: RunEvent) {
+        let _ = self.events.send(event).await;
+    }
+
+    fn status_reply(&self) -> pb::StatusReply {
+        pb::StatusReply {
+            phase: format!("{:?}", self.cluster.phase()).to_lowercase(),
+            generation: self.cluster.generation().get(),
+            members: self.cluster.group_names(),
+            step: self.applied,
+            last_step: self.job.config.train.steps,
+            committed_step: self.cluster.newest().step().get(),
+            figures: self.newest_figures.clone(),
+        }
+    }
+}
+
+fn settings(job: &Job) -> Settings {
+    let config = &job.config;
+    let count = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    Settings {
+        slots: count(config.train.slots),
+        workers: count(config.workers.count),
+        last_step: Step::new(config.train.steps),
+        worker_timeout: Millis::new(config.coordinator.worker_timeout_s * 1000),
+        join_timeout: Millis::new(config.coordinator.join_timeout_s * 1000),
+        max_fruitless: MAX_FRUITLESS,
+    }
+}

@@ -1,0 +1,91 @@
+//! The gRPC side: every worker's stream becomes events in one bounded inbox, and its orders go back.
+//! Decides nothing.
+
+use fratmae_control::WorkerId;
+use fratmae_protocol::pb;
+use fratmae_protocol::pb::coordination_server::Coordination;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+
+/// Orders a worker may have waiting; more means that it no longer reads.
+const OUTBOX: usize = 64;
+
+/// The way back to one worker.
+pub(crate) type Outbox = mpsc::Sender<Result<pb::ToWorker, Status>>;
+
+/// What arrives on a worker's stream.
+pub(crate) enum Arrival {
+    /// The stream is open, and orders go to this outbox.
+    Opened(WorkerId, Outbox),
+    /// A message came.
+    Message(WorkerId, pb::FromWorker),
+    /// The stream is closed.
+    Closed(WorkerId),
+}
+
+/// The service that tonic drives.
+pub(crate) struct Service {
+    inbox: mpsc::Sender<Arrival>,
+    next_worker: AtomicU64,
+    status: watch::Receiver<pb::StatusReply>,
+}
+
+impl Service {
+    pub(crate) fn new(
+        inbox: mpsc::Sender<Arrival>,
+        status: watch::Receiver<pb::StatusReply>,
+    ) -> Self {
+        Self {
+            inbox,
+            next_worker: AtomicU64::new(1),
+            status,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Coordination for Service {
+    type AttendStream = Pin<Box<dyn Stream<Item = Result<pb::ToWorker, Status>> + Send>>;
+
+    async fn attend(
+        &self,
+        request: Request<Streaming<pb::FromWorker>>,
+    ) -> Result<Response<Self::AttendStream>, Status> {
+        let worker = WorkerId::new(self.next_worker.fetch_add(1, Ordering::Relaxed));
+        let (outbox, orders) = mpsc::channel(OUTBOX);
+        let inbox = self.inbox.clone();
+        let over = |_| Status::unavailable("the run has ended");
+        inbox
+            .send(Arrival::Opened(worker, outbox))
+            .await
+            .map_err(over)?;
+        tokio::spawn(forward(worker, request.into_inner(), inbox));
+        Ok(Response::new(Box::pin(ReceiverStream::new(orders))))
+    }
+
+    async fn status(
+        &self,
+        _: Request<pb::StatusRequest>,
+    ) -> Result<Response<pb::StatusReply>, Status> {
+        Ok(Response::new(self.status.borrow().clone()))
+    }
+}
+
+/// Passes a worker's messages on until its stream ends; a full inbox slows the worker down.
+async fn forward(
+    worker: WorkerId,
+    mut messages: Streaming<pb::FromWorker>,
+    inbox: mpsc::Sender<Arrival>,
+) {
+    while let Some(Ok(message)) = messages.next().await {
+        if inbox.send(Arrival::Message(worker, message)).await.is_err() {
+            return;
+        }
+    }
+    // A closed inbox means that the run has ended: nobody is left to tell.
+    let _ = inbox.send(Arrival::Closed(worker)).await;
+}

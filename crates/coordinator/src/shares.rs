@@ -1,0 +1,97 @@
+//! What ranks reported of their shares of a checkpoint, until its manifest is written.
+
+use crate::job::{Job, RunFile};
+use fratmae_checkpoint::{FORMAT_VERSION, Manifest, PartRecord};
+use fratmae_control::{Fence, Generation, Step};
+use fratmae_protocol::pb;
+use std::collections::BTreeMap;
+
+/// Reports by (generation, step).
+#[derive(Default)]
+pub(crate) struct Shares {
+    reports: BTreeMap<(u64, u64), Vec<pb::PartsWritten>>,
+}
+
+impl Shares {
+    /// Keeps a rank's report; reports of older generations will never be asked for again.
+    pub(crate) fn add(&mut self, report: pb::PartsWritten) {
+        self.reports
+            .retain(|(generation, _), _| *generation >= report.generation);
+        self.reports
+            .entry((report.generation, report.step))
+            .or_default()
+            .push(report);
+    }
+
+    /// The manifest over all parts reported for a step; its reports are forgotten.
+    pub(crate) fn manifest(
+        &mut self,
+        job: &Job,
+        run_file: &RunFile,
+        fence: Fence,
+        generation: Generation,
+        step: Step,
+    ) -> Manifest {
+        let reports = self
+            .reports
+            .remove(&(generation.get(), step.get()))
+            .unwrap_or_default();
+        let first = reports.first().cloned().unwrap_or_default();
+        let parts: BTreeMap<u32, PartRecord> = reports
+            .into_iter()
+            .flat_map(|report| report.parts)
+            .map(|part| (part.index, record(part)))
+            .collect();
+        Manifest {
+            format_version: FORMAT_VERSION,
+            step: step.get(),
+            generation: generation.get(),
+            fence: fence.get(),
+            parts: parts.into_values().collect(),
+            weights_digest: first.weights_digest,
+            samples_seen: first.samples_seen,
+            loss: first.loss,
+            config_digest: config_digest(job),
+            data_digest: run_file.data_digest.clone(),
+            seed: job.config.run.seed,
+        }
+    }
+}
+
+fn record(part: pb::Part) -> PartRecord {
+    PartRecord {
+        index: part.index,
+        name: part.name,
+        bytes: part.bytes,
+        digest: part.digest,
+    }
+}
+
+/// BLAKE3 over the keys that decide the result.
+fn config_digest(job: &Job) -> String {
+    blake3::hash(job.config.digest().as_bytes())
+        .to_hex()
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_generation_forgets_older_reports() {
+        let mut shares = Shares::default();
+        let report = |generation, step| pb::PartsWritten {
+            generation,
+            step,
+            ..Default::default()
+        };
+        shares.add(report(1, 10));
+        shares.add(report(1, 20));
+        shares.add(report(2, 20));
+        assert_eq!(
+            shares.reports.keys().copied().collect::<Vec<_>>(),
+            [(2, 20)]
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! What a run is and does now, from its store, and from its coordinator if one answers.
+
+use crate::error::CoordinatorError;
+use crate::history::{HistoryRow, read_history};
+use crate::job::read_run_file;
+use crate::summary::Summary;
+use fratmae_checkpoint::{Journal, Record, list};
+use fratmae_protocol::pb;
+use fratmae_protocol::pb::coordination_client::CoordinationClient;
+use fratmae_store::Location;
+use serde::Serialize;
+use std::time::Duration;
+
+/// How long a coordinator may take to answer before it counts as gone.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A run in figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunStatus {
+    /// Where it is kept.
+    pub run: String,
+    /// `running`, `finished`, `interrupted` or `stopped` (no coordinator answers).
+    pub state: &'static str,
+    /// Steps the job has.
+    pub last_step: u64,
+    /// The newest step known: applied if a coordinator answers, else with figures on the store.
+    pub step: u64,
+    /// The newest committed checkpoint's step.
+    pub committed_step: u64,
+    /// The newest generation.
+    pub generation: u64,
+    /// Its members in rank order.
+    pub members: Vec<String>,
+    /// The newest fence.
+    pub fence: u64,
+    /// Where the newest coordinator served or serves.
+    pub coordinator: String,
+    /// Why it stopped, if the journal says.
+    pub reason: Option<String>,
+    /// The newest loss known.
+    pub loss: Option<f64>,
+    /// The result, once finished.
+    pub summary: Option<Summary>,
+}
+
+/// Looks a run up.
+///
+/// # Errors
+/// `NoRun`, `Damaged`, or the store's.
+pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
+    let run_file = read_run_file(run).await?;
+    let history = read_history(run).await?;
+    let committed = list(run).await?.last().map_or(0, |id| id.step.get());
+    let mut status = RunStatus {
+        run: run.url().to_owned(),
+        state: "stopped",
+        last_step: run_file
+            .config
+            .pointer("/train/steps")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0),
+        step: history.last().map_or(committed, |row| row.step),
+        committed_step: committed,
+        generation: 0,
+        members: Vec::new(),
+        fence: 0,
+        coordinator: String::new(),
+        reason: None,
+        loss: history.last().map(|row: &HistoryRow| row.figures.loss),
+        summary: None,
+    };
+    for entry in Journal::replay(run).await? {
+        status.follow(entry.record);
+    }
+    if status.state == "stopped" {
+        status.ask().await;
+    }
+    Ok(status)
+}
+
+impl RunStatus {
+    /// Takes a journal record in; later ones overrule earlier ones.
+    fn follow(&mut self, record: Record) {
+        match record {
+            Record::Fence { fence, mark } => {
+                self.fence = fence;
+                self.coordinator = mark.address;
+                (self.state, self.reason) = ("stopped", None);
+            }
+            Record::Generation {
+                generation,
+                members,
+            } => {
+                self.generation = generation;
+                self.members = members;
+            }
+            Record::Commit { .. } => {}
+            Record::Finished { summary } => {
+                self.state = "finished";
+                self.summary = serde_json::from_value(summary).ok();
+            }
+            Record::Interrupted { reason, .. } => {
+                self.state = "interrupted";
+                self.reason = Some(reason);
+            }
+        }
+    }
+
+    /// Lets a coordinator that still answers say where the run is.
+    async fn ask(&mut self) {
+        let Ok(Ok(reply)) = tokio::time::timeout(PATIENCE, ask(&self.coordinator)).await else {
+            return;
+        };
+        self.state = "running";
+        self.step = self.step.max(reply.step);
+        self.generation = reply.generation;
+        self.members = reply.members;
+        self.loss = reply.figures.map(|figures| figures.loss).or(self.loss);
+    }
+}
+
+async fn ask(address: &str) -> Result<pb::StatusReply, Box<dyn std::error::Error + Send + Sync>> {
+    let endpoint = tonic::transport::Endpoint::from_shared(address.to_owned())?;
+    let mut client = CoordinationClient::new(endpoint.connect().await?);
+    Ok(client.status(pb::StatusRequest {}).await?.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fratmae_checkpoint::CoordinatorMark;
+
+    fn blank() -> RunStatus {
+        RunStatus {
+            run: "r".to_owned(),
+            state: "stopped",
+            last_step: 10,
+            step: 0,
+            committed_step: 0,
+            generation: 0,
+            members: Vec::new(),
+            fence: 0,
+            coordinator: String::new(),
+            reason: None,
+            loss: None,
+            summary: None,
+        }
+    }
+
+    fn fence(fence: u64) -> Record {
+        let mark = CoordinatorMark {
+            address: format!("http://host:{fence}"),
+            version: "v".to_owned(),
+            nonce: "n".to_owned(),
+        };
+        Record::Fence { fence, mark }
+    }
+
+    #[test]
+    fn a_new_fence_makes_an_interrupted_run_unsettled_again() {
+        let mut status = blank();
+        status.follow(fence(1));
+        status.follow(Record::Interrupted {
+            step: 3,
+            reason: "asked to stop".to_owned(),
+        });
+        assert_eq!(
+            (status.state, status.reason.as_deref()),
+            ("interrupted", Some("asked to stop"))
+        );
+        status.follow(fence(2));
+        assert_eq!((status.state, status.fence), ("stopped", 2));
+        assert_eq!(status.coordinator, "http://host:2");
+    }
+
+    #[tokio::test]
+    async fn a_coordinator_that_is_gone_leaves_the_run_stopped() {
+        let mut status = blank();
+        status.coordinator = "http://127.0.0.1:1".to_owned();
+        status.ask().await;
+        assert_eq!(status.state, "stopped");
+    }
+}

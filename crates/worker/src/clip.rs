@@ -1,0 +1,62 @@
+//! The global norm of a gradient, and clipping by it.
+//!
+//! Sums run in a fixed order over fixed pieces, so that the norm's bits do not depend on threads.
+
+use rayon::prelude::*;
+
+/// Elements summed in one piece.
+const PIECE: usize = 1 << 15;
+
+/// The Euclidean norm of the whole gradient, summed in f64.
+pub(crate) fn global_norm(gradient: &[f32]) -> f64 {
+    let square = |piece: &[f32]| {
+        piece
+            .iter()
+            .map(|&g| f64::from(g) * f64::from(g))
+            .sum::<f64>()
+    };
+    let pieces: Vec<f64> = gradient.par_chunks(PIECE).map(square).collect();
+    pieces.iter().sum::<f64>().sqrt()
+}
+
+/// The factor that brings a gradient of norm `norm` within `limit`.
+pub(crate) fn clip_factor(norm: f64, limit: f64) -> f32 {
+    if norm > limit {
+        (limit / norm) as f32
+    } else {
+        1.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_norm_is_euclidean() {
+        assert!((global_norm(&[3.0, 0.0, -4.0]) - 5.0).abs() < 1e-12);
+        assert!(global_norm(&[]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_norm_has_the_same_bits_for_any_number_of_threads() {
+        let gradient: Vec<f32> = (0..200_001)
+            .map(|i| ((i * 37 % 101) as f32 - 50.0) * 1e-3)
+            .collect();
+        let norms = [1, 2, 3].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| global_norm(&gradient)).to_bits()
+        });
+        assert_eq!(norms[0], norms[1]);
+        assert_eq!(norms[0], norms[2]);
+    }
+
+    #[test]
+    fn only_a_longer_gradient_is_shortened() {
+        assert!((clip_factor(4.0, 1.0) - 0.25).abs() < 1e-7);
+        assert!((clip_factor(0.5, 1.0) - 1.0).abs() < 1e-7);
+    }
+}

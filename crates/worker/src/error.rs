@@ -1,0 +1,117 @@
+//! What can end a worker, or only its group.
+
+use fratmae_checkpoint::CheckpointError;
+use fratmae_collective::CollectiveError;
+use fratmae_dataset::DataSetError;
+use fratmae_model::ModelError;
+use fratmae_protocol::ProtocolError;
+use fratmae_store::StoreError;
+
+/// A worker's failure, in words for the one who reads the coordinator's verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The coordinator cannot be reached.
+    #[error(
+        "no coordinator answers at {address} ({reason}); is it running, and can this host reach it?"
+    )]
+    Unreachable {
+        /// The address tried.
+        address: String,
+        /// What the connection said.
+        reason: String,
+    },
+    /// The stream ended although the coordinator had not said stop.
+    #[error(
+        "the coordinator at {address} is gone; start it again with the same run to go on from its newest checkpoint"
+    )]
+    CoordinatorLost {
+        /// Where it was.
+        address: String,
+    },
+    /// The coordinator ended the run, or this worker.
+    #[error("the coordinator says: {reason}")]
+    Stopped {
+        /// Its reason.
+        reason: String,
+    },
+    /// No socket for the group could be opened.
+    #[error("cannot listen for peers on {address}; give another --listen")]
+    Listen {
+        /// The address tried.
+        address: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The job that came with the welcome cannot be read.
+    #[error("the coordinator's job cannot be read ({reason}); are both of the same version?")]
+    Job {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The data set is not the one the run began with.
+    #[error(
+        "data set {url} has digest {found} here and {expected} at the coordinator; all must read the same data"
+    )]
+    OtherData {
+        /// The data set.
+        url: String,
+        /// Its digest here.
+        found: String,
+        /// Its digest at the coordinator.
+        expected: String,
+    },
+    /// A loss or gradient is infinite or not a number; the same on every rank.
+    #[error(
+        "{what} is not finite at step {step} (cases {cases}); lower train.lr, or look at these cases"
+    )]
+    NotFinite {
+        /// Loss or gradient.
+        what: &'static str,
+        /// The step that was not applied.
+        step: u64,
+        /// Cases of this rank's slots.
+        cases: String,
+    },
+    /// A peer sent figures of another shape.
+    #[error(
+        "rank {rank} sent {found} bytes of embeddings where {expected} belong; do all workers run the same version?"
+    )]
+    Exchange {
+        /// The sender.
+        rank: usize,
+        /// Bytes that came.
+        found: usize,
+        /// Bytes that should have come.
+        expected: usize,
+    },
+    /// The loader ended before the job did.
+    #[error("the loader ended before step {step}")]
+    LoaderEnded {
+        /// The step that lacks samples.
+        step: u64,
+    },
+    /// The group failed; a new generation may mend it.
+    #[error(transparent)]
+    Group(#[from] CollectiveError),
+    /// The data set cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataSetError),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The model refuses its input, or the device is not there.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ProtocolError> for WorkerError {
+    fn from(error: ProtocolError) -> Self {
+        Self::Job {
+            reason: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What ranks tell each other between forward and backward: embeddings and figures of every slot.
+//!
+//! The message of a rank is one flag byte (a stop is asked for here) and then, a slot after the other,
+//! its figures, PET embeddings, text embeddings and sentence numbers, all little-endian.
+
+use crate::error::WorkerError;
+use fratmae_model::{ModalityFigures, SlotFigures};
+
+/// Numbers a modality's figures take.
+const FIGURES: usize = 5;
+
+/// One slot's part of a rank's message.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SlotShare {
+    pub(crate) figures: SlotFigures,
+    /// `[slot size, embedding]`, row-major.
+    pub(crate) pet: Vec<f32>,
+    /// Likewise.
+    pub(crate) text: Vec<f32>,
+    /// A number a sample, equal for equal sentences.
+    pub(crate) sentences: Vec<u64>,
+}
+
+/// All slots of the global batch in slot order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Gathered {
+    /// Whether any rank was asked to stop.
+    pub(crate) is_draining: bool,
+    /// Summed in slot order.
+    pub(crate) figures: SlotFigures,
+    /// `[batch, embedding]`, row-major.
+    pub(crate) pet: Vec<f32>,
+    /// Likewise.
+    pub(crate) text: Vec<f32>,
+    sentences: Vec<u64>,
+}
+
+impl Gathered {
+    /// A group number a sample: samples of one sentence share it.
+    pub(crate) fn sentence_groups(&self) -> Vec<u32> {
+        let first = |sentence: &u64| {
+            self.sentences
+                .iter()
+                .position(|other| other == sentence)
+                .unwrap_or(0)
+        };
+        self.sentences
+            .iter()
+            .map(|sentence| u32::try_from(first(sentence)).unwrap_or(u32::MAX))
+            .collect()
+    }
+}
+
+/// Writes a rank's message.
+pub(crate) fn encode(is_draining: bool, shares: &[SlotShare]) -> Vec<u8> {
+    let mut bytes = vec![u8::from(is_draining)];
+    for share in shares {
+        bytes.extend(
+            figures(&share.figures)
+                .iter()
+                .flat_map(|number| number.to_le_bytes()),
+        );
+        bytes.extend(
+            share
+                .pet
+                .iter()
+                .chain(&share.text)
+                .flat_map(|value| value.to_le_bytes()),
+        );
+        bytes.extend(
+            share
+                .sentences
+                .iter()
+                .flat_map(|sentence| sentence.to_le_bytes()),
+        );
+    }
+    bytes
+}
+
+/// Reads all ranks' messages; `slots` says how many slots each rank has.
+///
+/// # Errors
+/// `Exchange` for a message that is not exactly as long as its slots.
+pub(crate) fn decode(
+    messages: &[Vec<u8>],
+    slots: &[usize],
+    slot_size: usize,
+    embedding: usize,
+) -> Result<Gathered, WorkerError> {
+    let share_bytes = 2 * FIGURES * 8 + 2 * slot_size * embedding * 4 + slot_size * 8;
+    let mut gathered = Gathered::default();
+    for (rank, (message, slots)) in messages.iter().zip(slots).enumerate() {
+        let expected = 1 + slots * share_bytes;
+        let Some((flag, shares)) = message.split_first().filter(|_| message.len() == expected)
+        else {
+            return Err(WorkerError::Exchange {
+                rank,
+                found: message.len(),
+                expected,
+            });
+        };
+        gathered.is_draining |= *flag != 0;
+        shares
+            .chunks_exact(share_bytes)
+            .for_each(|share| gathered.add(share, slot_size * embedding));
+    }
+    Ok(gathered)
+}
+
+impl Gathered {
+    fn add(&mut self, share: &[u8], values: usize) {
+        let (figures, rest) = share.split_at(2 * FIGURES * 8);
+        let (pet, rest) = rest.split_at(values * 4);
+        let (text, sentences) = rest.split_at(values * 4);
+        self.figures += slot_figures(&words(figures));
+        self.pet.extend(floats(pet));
+        self.text.extend(floats(text));
+        self.sentences.extend(words(sentences));
+    }
+}
+
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+}
+
+fn words(bytes: &[u8]) -> Vec<u64> {
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|bytes| u64::from_le_bytes(*bytes))
+        .collect()
+}
+
+fn figures(figures: &SlotFigures) -> [u64; 2 * FIGURES] {
+    let of = |f: &ModalityFigures| {
+        [
+            f.squared_error.to_bits(),
+            f.samples,
+            f.target_sum.to_bits(),
+            f.target_squares.to_bits(),
+            f.targets,
+        ]
+    };
+    let [pet, ct] = [of(&figures.pet), of(&figures.ct)];
+    std::array::from_fn(|i| if i < FIGURES { pet[i] } else { ct[i - FIGURES] })
+}
+
+fn slot_figures(words: &[u64]) -> SlotFigures {
+    let of = |words: &[u64]| ModalityFigures {
+        squared_error: f64::from_bits(words[0]),
+        samples: words[1],
+        target_sum: f64::from_bits(words[2]),
+        target_squares: f64::from_bits(words[3]),
+        targets: words[4],
+    };
+    SlotFigures {
+        pet: of(&words[..FIGURES]),
+        ct: of(&words[FIGURES..]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(number: u64) -> SlotShare {
+        let modality = |samples| ModalityFigures {
+            squared_error: number as f64 + 0.5,
+            samples,
+            target_sum: -1.25,
+            target_squares: 3.0,
+            targets: 100 + number,
+        };
+        SlotShare {
+            figures: SlotFigures {
+                pet: modality(1),
+                ct: modality(1),
+            },
+            pet: vec![number as f32, 1.0, 2.0, 3.0],
+            text: vec![-1.0, number as f32, 0.0, f32::MIN_POSITIVE],
+            sentences: vec![number % 2, 9],
+        }
+    }
+
+    fn gather(cuts: &[std::ops::Range<u64>]) -> Gathered {
+        let message = |run: &std::ops::Range<u64>| {
+            encode(run.start == 2, &run.clone().map(share).collect::<Vec<_>>())
+        };
+        let slots: Vec<_> = cuts
+            .iter()
+            .map(|run| (run.end - run.start) as usize)
+            .collect();
+        decode(&cuts.iter().map(message).collect::<Vec<_>>(), &slots, 2, 2).unwrap()
+    }
+
+    #[test]
+    fn the_global_batch_is_the_same_however_slots_are_dealt() {
+        let whole = gather(&[0..4]);
+        assert_eq!(gather(&[0..1, 1..4]), whole);
+        assert_eq!(gather(&[0..0, 0..4]), whole);
+        assert_eq!(whole.pet.len(), 16);
+        assert_eq!(whole.figures.pet.samples, 4);
+    }
+
+    #[test]
+    fn one_rank_asked_to_stop_stops_all() {
+        assert!(!gather(&[0..4]).is_draining);
+        assert!(gather(&[0..2, 2..4]).is_draining);
+    }
+
+    #[test]
+    fn equal_sentences_share_a_group() {
+        assert_eq!(gather(&[0..3]).sentence_groups(), [0, 1, 2, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_message_of_the_wrong_length_names_its_rank() {
+        let good = encode(false, &[share(0)]);
+        let mut short = good.clone();
+        short.pop();
+        for bad in [short, Vec::new()] {
+            let error = decode(&[good.clone(), bad], &[1, 1], 2, 2).unwrap_err();
+            assert!(
+                matches!(error, WorkerError::Exchange { rank: 1, .. }),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A worker's life: register, train as told, leave.
+
+use crate::error::WorkerError;
+use crate::shared::Shared;
+use crate::stream::Stream;
+use crate::trainer::{Start, Trainer};
+use fratmae_config::Config;
+use fratmae_protocol::pb;
+use fratmae_store::Location;
+use fratmae_telemetry::PhaseLedger;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a worker is told on its command line; the job comes from the coordinator.
+#[derive(Clone)]
+pub struct Options {
+    /// The coordinator's URL.
+    pub coordinator: String,
+    /// Where peers reach this worker, as `host:port`; empty: the address this host shows to the coordinator.
+    pub listen: String,
+    /// Name for people.
+    pub name: String,
+    /// This build.
+    pub version: String,
+    /// Where the time of the training thread's spans is summed.
+    pub ledger: PhaseLedger,
+}
+
+/// Runs one worker until the coordinator ends it; `drain` asks for a stop after the current step.
+///
+/// # Errors
+/// Whatever ends a worker: see [`WorkerError`].
+pub async fn run(
+    options: Options,
+    drain: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), WorkerError> {
+    let listener = listen(&options)?;
+    let register = pb::Register {
+        name: options.name.clone(),
+        version: options.version.clone(),
+        group_address: local_address(&listener)?,
+    };
+    let stream = Stream::open(&options.coordinator, register).await?;
+    let config = Config::from_json(&stream.welcome.config).map_err(|error| WorkerError::Job {
+        reason: error.to_string(),
+    })?;
+    let heartbeat = Duration::from_millis(config.coordinator.heartbeat_ms);
+    let shared = Arc::new(Shared::default());
+    let (sender, orders) = std::sync::mpsc::channel();
+    let start = Start::new(
+        config,
+        &stream,
+        listener,
+        Arc::clone(&shared),
+        options.ledger,
+    );
+    let trainer = Trainer::start(start, orders)?;
+    let drained = Arc::clone(&shared);
+    let draining = tokio::spawn(async move {
+        drain.await;
+        drained.drain();
+    });
+    let ended = stream.follow(heartbeat, Arc::clone(&shared), sender).await;
+    // Whatever the group waits for, it is over.
+    shared.announce(u64::MAX);
+    draining.abort();
+    trainer.join();
+    ended
+}
+
+/// Binds the socket that peers connect to.
+fn listen(options: &Options) -> Result<TcpListener, WorkerError> {
+    let address = if options.listen.is_empty() {
+        format!("{}:0", host_towards(&options.coordinator))
+    } else {
+        options.listen.clone()
+    };
+    TcpListener::bind(&address).map_err(|source| WorkerError::Listen { address, source })
+}
+
+fn local_address(listener: &TcpListener) -> Result<String, WorkerError> {
+    let failed = |source| WorkerError::Listen {
+        address: "its own socket".to_owned(),
+        source,
+    };
+    listener
+        .local_addr()
+        .map(|address: SocketAddr| address.to_string())
+        .map_err(failed)
+}
+
+/// This host's address on the way to the coordinator; loopback when nothing better is known.
+///
+/// Connecting a datagram socket sends nothing: it only asks the system for the route.
+fn host_towards(coordinator: &str) -> String {
+    let target = coordinator
+        .split_once("://")
+        .map_or(coordinator, |(_, rest)| rest)
+        .trim_end_matches('/');
+    let route = || {
+        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+        socket.connect(target).ok()?;
+        Some(socket.local_addr().ok()?.ip().to_string())
+    };
+    route().unwrap_or_else(|| "127.0.0.1".to_owned())
+}
+
+/// Opens the run's store and the data set named in the welcome.
+pub(crate) fn places(welcome: &pb::Welcome) -> Result<(Location, Location), WorkerError> {
+    Ok((
+        Location::open(&welcome.run_url)?,
+        Location::open(&welcome.data_url)?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loopback_coordinator_is_reached_from_loopback() {
+        assert_eq!(host_towards("http://127.0.0.1:5000"), "127.0.0.1");
+        assert_eq!(host_towards("http://127.0.0.1:5000/"), "127.0.0.1");
+    }
+
+    #[test]
+    fn an_unknown_coordinator_falls_back_to_loopback() {
+        assert_eq!(host_towards("http://no such host"), "127.0.0.1");
+    }
+}

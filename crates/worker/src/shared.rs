@@ -1,0 +1,75 @@
+//! What the stream tells the training thread while it is busy, and what is told of it.
+
+use fratmae_collective::AbortHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Flags between the control stream and the training thread.
+#[derive(Default)]
+pub(crate) struct Shared {
+    drain: AtomicBool,
+    /// The highest generation the coordinator has announced.
+    announced: AtomicU64,
+    /// Ends the current group's calls; a std lock, never held across an await or a call.
+    abort: Mutex<Option<AbortHandle>>,
+}
+
+impl Shared {
+    /// Asks the training thread to stop after its step.
+    pub(crate) fn drain(&self) {
+        self.drain.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.load(Ordering::SeqCst)
+    }
+
+    /// Notes that `generation` is coming and ends the calls of the group before it.
+    pub(crate) fn announce(&self, generation: u64) {
+        self.announced.fetch_max(generation, Ordering::SeqCst);
+        if let Some(abort) = self
+            .abort
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            abort.abort();
+        }
+    }
+
+    /// Whether a later generation than `generation` has been announced.
+    pub(crate) fn is_superseded(&self, generation: u64) -> bool {
+        self.announced.load(Ordering::SeqCst) > generation
+    }
+
+    /// Hands over the means to end the current group's calls; ends them at once if they are too late.
+    pub(crate) fn set_abort(&self, generation: u64, handle: AbortHandle) {
+        *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        if self.is_superseded(generation) {
+            self.announce(generation);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announcement_supersedes_older_generations_only() {
+        let shared = Shared::default();
+        shared.announce(3);
+        shared.announce(2);
+        assert!(shared.is_superseded(2));
+        assert!(!shared.is_superseded(3));
+    }
+
+    #[test]
+    fn draining_is_asked_for_once_and_stays() {
+        let shared = Shared::default();
+        assert!(!shared.is_draining());
+        shared.drain();
+        shared.drain();
+        assert!(shared.is_draining());
+    }
+}

@@ -1,0 +1,171 @@
+//! The training thread: takes the coordinator's orders one after the other, and says how each ended.
+
+use crate::error::WorkerError;
+use crate::session::{Ending, Session};
+use crate::shared::Shared;
+use crate::stream::{Order, Outbox, Stream};
+use fratmae_config::Config;
+use fratmae_protocol::pb;
+use fratmae_protocol::pb::from_worker::Message as From;
+use fratmae_telemetry::PhaseLedger;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
+
+/// The thread that trains, apart from the runtime so that no step holds a heartbeat up.
+pub(crate) struct Trainer {
+    thread: JoinHandle<()>,
+}
+
+/// What the thread starts with.
+pub(crate) struct Start {
+    pub(crate) config: Config,
+    pub(crate) welcome: pb::Welcome,
+    pub(crate) outbox: Outbox,
+    pub(crate) listener: TcpListener,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) ledger: PhaseLedger,
+    pub(crate) runtime: tokio::runtime::Handle,
+}
+
+impl Start {
+    pub(crate) fn new(
+        config: Config,
+        stream: &Stream,
+        listener: TcpListener,
+        shared: Arc<Shared>,
+        ledger: PhaseLedger,
+    ) -> Self {
+        let (welcome, outbox) = (stream.welcome.clone(), stream.outbox.clone());
+        let runtime = tokio::runtime::Handle::current();
+        Self {
+            config,
+            welcome,
+            outbox,
+            listener,
+            shared,
+            ledger,
+            runtime,
+        }
+    }
+}
+
+impl Trainer {
+    /// Starts the thread; it lives until the sender of `orders` is dropped.
+    pub(crate) fn start(start: Start, orders: Receiver<Order>) -> Result<Self, WorkerError> {
+        let thread = std::thread::Builder::new()
+            .name("trainer".to_owned())
+            .spawn(move || follow(start, &orders))
+            .map_err(|error| WorkerError::Job {
+                reason: format!("no thread for training: {error}"),
+            })?;
+        Ok(Self { thread })
+    }
+
+    /// Waits for the thread to end.
+    pub(crate) fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("the training thread panicked");
+        }
+    }
+}
+
+fn follow(start: Start, orders: &Receiver<Order>) {
+    let outbox = start.outbox.clone();
+    let shared = Arc::clone(&start.shared);
+    let mut session = match Session::open(start) {
+        Ok(session) => session,
+        Err(error) => {
+            return outbox.say(From::Failed(pb::Failed {
+                reason: one_line(&error),
+            }));
+        }
+    };
+    while let Ok(order) = orders.recv() {
+        match order {
+            Order::Prepare(generation) => outbox.say(From::Prepared(pb::Prepared { generation })),
+            Order::Begin(assignment) => {
+                let generation = assignment.generation.get();
+                let ended = session.train(*assignment);
+                if !shared.is_superseded(generation) {
+                    outbox.say(report(generation, ended));
+                }
+            }
+        }
+    }
+}
+
+/// How a generation ended, in the coordinator's terms.
+fn report(generation: u64, ended: Result<Ending, WorkerError>) -> From {
+    match ended {
+        Ok(Ending::Finished { weights_digest }) => From::Finished(pb::Finished {
+            generation,
+            weights_digest,
+        }),
+        Ok(Ending::Drained { step }) => From::Drained(pb::Drained { generation, step }),
+        Err(error @ WorkerError::Group(_)) => From::GroupBroken(pb::GroupBroken {
+            generation,
+            reason: one_line(&error),
+        }),
+        Err(error) => From::Failed(pb::Failed {
+            reason: one_line(&error),
+        }),
+    }
+}
+
+/// An error and its causes in one line.
+fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drained_generation_is_reported_with_its_step() {
+        let report = report(3, Ok(Ending::Drained { step: 8 }));
+        assert_eq!(
+            report,
+            From::Drained(pb::Drained {
+                generation: 3,
+                step: 8
+            })
+        );
+    }
+
+    #[test]
+    fn an_error_that_a_new_generation_would_not_mend_is_a_failure() {
+        let error = WorkerError::NotFinite {
+            what: "loss",
+            step: 4,
+            cases: "a, b".to_owned(),
+        };
+        let From::Failed(failed) = report(1, Err(error)) else {
+            panic!("a failure")
+        };
+        assert!(failed.reason.contains("step 4"), "{}", failed.reason);
+    }
+
+    #[test]
+    fn causes_follow_in_one_line() {
+        let source = std::io::Error::other("address\nin use");
+        let error = WorkerError::Listen {
+            address: "h:1".to_owned(),
+            source,
+        };
+        let line = one_line(&error);
+        assert!(
+            line.ends_with("give another --listen: address in use"),
+            "{line}"
+        );
+    }
+}
