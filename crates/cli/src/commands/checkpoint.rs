@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
 async fn choose(run: &Location, step: Option<u64>) -> Result<CheckpointId> {
     let committed = fratmae_checkpoint::list(run).await?;
     let wanted = |id: &&CheckpointId| step.is_none_or(|step| id.step.get() == step);
-    let chosen = committed.iter().filter(wanted).next_back().copied();
+    let chosen = committed.iter().rfind(wanted).copied();
     chosen.with_context(|| match step {
         Some(step) => format!(
             "{0} has no checkpoint at step {step}; `fratmae checkpoint list {0}` lists those it has",

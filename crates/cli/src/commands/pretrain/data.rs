@@ -105,9 +105,9 @@ fn unfinished(source: &Path) -> PathBuf {
 /// Phantoms as large as usual in millimetres, with no more voxels than the grid can hold: a tiny grid gets tiny files.
 fn phantom_size(grid: [usize; 3]) -> PhantomSize {
     let mut size = PhantomSize::default();
-    for axis in 0..3 {
+    for (axis, most) in grid.into_iter().enumerate() {
         let extent = size.shape[axis] as f32 * size.spacing[axis];
-        size.shape[axis] = size.shape[axis].min(grid[axis]);
+        size.shape[axis] = size.shape[axis].min(most);
         size.spacing[axis] = extent / size.shape[axis] as f32;
     }
     size
