@@ -13,6 +13,7 @@ pub use report::event_of;
 #[expect(
     missing_docs,
     unused_qualifications,
+    clippy::allow_attributes,
     reason = "generated; the contract is documented in the .proto file"
 )]
 pub mod pb {

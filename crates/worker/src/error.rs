@@ -91,6 +91,11 @@ pub enum WorkerError {
         /// The step that lacks samples.
         step: u64,
     },
+    /// The training thread does not take its orders any more.
+    #[error(
+        "the training thread hangs: its orders pile up; look at the device and restart this worker"
+    )]
+    Stuck,
     /// The group failed; a new generation may mend it.
     #[error(transparent)]
     Group(#[from] CollectiveError),

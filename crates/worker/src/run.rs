@@ -13,6 +13,9 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Orders that may wait for the training thread: it leaves a group at once when a newer one is announced.
+const ORDERS: usize = 64;
+
 /// What a worker is told on its command line; the job comes from the coordinator.
 #[derive(Clone)]
 pub struct Options {
@@ -48,7 +51,7 @@ pub async fn run(
     })?;
     let heartbeat = Duration::from_millis(config.coordinator.heartbeat_ms);
     let shared = Arc::new(Shared::default());
-    let (sender, orders) = std::sync::mpsc::channel();
+    let (sender, orders) = std::sync::mpsc::sync_channel(ORDERS);
     let start = Start::new(
         config,
         &stream,

@@ -8,6 +8,7 @@ use fratmae_protocol::pb::coordination_client::CoordinationClient;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -108,7 +109,7 @@ impl Stream {
         mut self,
         heartbeat: Duration,
         shared: Arc<Shared>,
-        orders: std::sync::mpsc::Sender<Order>,
+        orders: SyncSender<Order>,
     ) -> Result<(), WorkerError> {
         let mut beats = tokio::time::interval(heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -132,9 +133,9 @@ impl Stream {
                 To::Welcome(_) => {}
                 To::Prepare(prepare) => {
                     shared.announce(prepare.generation);
-                    pass(&orders, Order::Prepare(prepare.generation));
+                    pass(&orders, Order::Prepare(prepare.generation))?;
                 }
-                To::Begin(begin) => pass(&orders, Order::Begin(Box::new(begin.try_into()?))),
+                To::Begin(begin) => pass(&orders, Order::Begin(Box::new(begin.try_into()?)))?,
                 To::Drain(_) => shared.drain(),
                 To::Stop(stop) if stop.failed => {
                     return Err(WorkerError::Stopped {
@@ -148,9 +149,14 @@ impl Stream {
 }
 
 /// The training thread outlives the stream; if it has ended, it has said why.
-fn pass(orders: &std::sync::mpsc::Sender<Order>, order: Order) {
-    if orders.send(order).is_err() {
-        tracing::debug!("the training thread has ended");
+fn pass(orders: &SyncSender<Order>, order: Order) -> Result<(), WorkerError> {
+    match orders.try_send(order) {
+        Ok(()) => Ok(()),
+        Err(TrySendError::Disconnected(_)) => {
+            tracing::debug!("the training thread has ended");
+            Ok(())
+        }
+        Err(TrySendError::Full(_)) => Err(WorkerError::Stuck),
     }
 }
 
