@@ -36,7 +36,9 @@ pub use nifti::read_nifti;
 pub use order::{Order, Sample, Samples};
 pub use orientation::canonical;
 pub use phantom::{PhantomSize, write_phantoms};
-pub use prepare::{CaseOutcome, PrepareOptions, PrepareProgress, PrepareReport, SkippedCase, prepare};
+pub use prepare::{
+    CaseOutcome, PrepareOptions, PrepareProgress, PrepareReport, SkippedCase, prepare,
+};
 pub use preview::preview;
 pub use reader::{DataSet, Slices};
 pub use source::{CaseSource, find_cases};

@@ -90,7 +90,12 @@ async fn load(
     let packed = data.fetch(sample.case, &rows).await?;
     let entry = data.manifest.cases.get(sample.case as usize);
     let (case_id, sentence) = entry
-        .map(|case| (case.case_id.clone(), case.metadata.sentence(options.with_diagnosis)))
+        .map(|case| {
+            (
+                case.case_id.clone(),
+                case.metadata.sentence(options.with_diagnosis),
+            )
+        })
         .unwrap_or_default();
     unblocked(move || {
         let slices = packed.unpack()?;

@@ -192,7 +192,10 @@ mod tests {
         let message = |run: &std::ops::Range<u64>| {
             encode(run.start == 2, &run.clone().map(share).collect::<Vec<_>>())
         };
-        let slots: Vec<_> = runs.iter().map(|run| (run.end - run.start) as usize).collect();
+        let slots: Vec<_> = runs
+            .iter()
+            .map(|run| (run.end - run.start) as usize)
+            .collect();
         let messages: Vec<_> = runs.iter().map(message).collect();
         decode(&messages, &slots, 2, 2).unwrap()
     }

@@ -1,3 +1,5 @@
+//! What an inspection tells of a data set, against cases made here.
+
 use super::*;
 use crate::shard::tests::{GRID, stored};
 

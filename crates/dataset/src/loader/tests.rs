@@ -1,3 +1,5 @@
+//! The loader's order, bound and errors, over a small prepared data set.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The manifest's digest and its refusals.
+
 use super::*;
 
 /// Lists made-up cases, given as (id, body box).

@@ -1,3 +1,5 @@
+//! Preparing, stopping and going on, over small phantoms.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! The picture's orientation and scale.
+
 use super::*;
 use crate::manifest::tests::manifest_of;
 use crate::shard::tests::stored;

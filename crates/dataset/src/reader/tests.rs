@@ -1,3 +1,5 @@
+//! What is read, which bytes are asked for, and how damage is named.
+
 use super::*;
 use crate::shard::tests::{GRID, prepared, stored};
 

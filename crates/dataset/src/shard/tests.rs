@@ -1,3 +1,5 @@
+//! The Parquet layout, read back by the reader and by its page index.
+
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Every digest, and every byte flipped.
+
 use fratmae_store::Location;
 
 use super::*;
