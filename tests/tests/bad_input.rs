@@ -160,7 +160,7 @@ fn sources_without_usable_cases_are_refused_and_leave_no_data_set() {
         (&headers, &["headers.csv", "no cases"]),
         (&empty, &["empty", "no cases"]),
         (&gone, &["gone.csv", "line 2", "nowhere.nii"]),
-        (&letter, &["letter.csv", "case_id"]),
+        (&letter, &["letter.csv", "line 2"]),
         (&folder.path().join("absent"), &["absent"]),
     ];
     for (source, words) in refusals {
@@ -195,7 +195,10 @@ fn a_data_set_that_is_not_there_or_of_another_layout_is_refused_by_whoever_reads
     }
     std::fs::write(&manifest, &text[..text.len() / 2]).unwrap();
     refused(&job(&data).call(), &["manifest"]);
-    assert!(!run.exists(), "a job without data leaves no run");
+    assert!(
+        !run.join("config.json").exists(),
+        "a job without data leaves no run"
+    );
 }
 
 #[test]
