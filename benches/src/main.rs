@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a benchmark talks to a person on a terminal"
 )]
 
@@ -11,16 +12,28 @@ mod copy;
 mod reduce;
 mod timing;
 
-use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
 
 const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS]";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[String]) -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["reduce"] => reduce::compare(&[1 << 16, 1 << 20, 1 << 24]),
-        ["reduce", elements] => reduce::compare(&[elements.parse()?]),
+        ["reduce", elements] => reduce::compare(&[elements.parse().context(USAGE)?]),
         _ => bail!(USAGE),
     }
 }

@@ -11,13 +11,20 @@ const RUNS: usize = 7;
 /// # Errors
 /// The first error of `work`.
 pub(crate) fn median(mut work: impl FnMut() -> Result<()>) -> Result<Duration> {
-    work()?;
-    let mut times = Vec::with_capacity(RUNS);
-    for _ in 0..RUNS {
+    median_of(|| {
         let begin = Instant::now();
         work()?;
-        times.push(begin.elapsed());
-    }
+        Ok(begin.elapsed())
+    })
+}
+
+/// Takes the times that `work` measured itself.
+///
+/// # Errors
+/// The first error of `work`.
+pub(crate) fn median_of(mut work: impl FnMut() -> Result<Duration>) -> Result<Duration> {
+    work()?;
+    let mut times = (0..RUNS).map(|_| work()).collect::<Result<Vec<_>>>()?;
     times.sort_unstable();
     Ok(times[RUNS / 2])
 }
