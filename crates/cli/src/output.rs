@@ -25,7 +25,7 @@ impl Output {
     /// # Errors
     /// What the system says of standard output.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.sink, "{text}")
+        writeln!(self.sink, "{text}").map_err(unwritten)
     }
 
     /// Writes a table.
@@ -50,9 +50,17 @@ impl Output {
     /// # Errors
     /// What the system says of standard output.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sink.write_all(bytes)?;
-        self.sink.flush()
+        let written = self.sink.write_all(bytes);
+        written.and_then(|()| self.sink.flush()).map_err(unwritten)
     }
+}
+
+// Of the same kind, so that a closed reader is still told from a full disk.
+fn unwritten(error: io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("cannot write to standard output: {error}"),
+    )
 }
 
 #[cfg(test)]
@@ -97,5 +105,35 @@ pub(crate) mod captured {
             .json(&serde_json::json!({"step": 1, "text": "a\nb"}))
             .unwrap();
         assert_eq!(captured.text(), "{\"step\":1,\"text\":\"a\\nb\"}\n");
+    }
+
+    struct Closed(io::ErrorKind);
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_says_where_and_keeps_its_kind() {
+        for kind in [io::ErrorKind::BrokenPipe, io::ErrorKind::StorageFull] {
+            let mut output = Output {
+                sink: Box::new(Closed(kind)),
+            };
+            for error in [output.line("a"), output.bytes(b"a")] {
+                let error = error.unwrap_err();
+                assert_eq!(error.kind(), kind);
+                assert!(
+                    error
+                        .to_string()
+                        .starts_with("cannot write to standard output: ")
+                );
+            }
+        }
     }
 }

@@ -92,8 +92,8 @@ impl Progress {
         match &mut self.view {
             View::Bar(bar) => {
                 bar.set_length(report.total());
-                bar.set_position(report.done());
                 bar.set_message(report.figures(elapsed));
+                bar.set_position(report.done());
             }
             View::Lines { sink, shown } => {
                 if is_due(*shown, elapsed, report) {
@@ -136,7 +136,7 @@ fn write_line(sink: &mut impl Write, text: &str) {
 }
 
 fn bar(title: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix} [{bar:24}] {pos}/{len}  {wide_msg}")
+    let style = ProgressStyle::with_template("{prefix} [{bar:12}] {pos}/{len}  {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
@@ -181,11 +181,11 @@ impl Report {
             |seconds| format!("ETA {}", clock(seconds)),
         );
         match self {
-            Self::Items { name, .. } => format!("{name}  {eta}"),
+            Self::Items { name, .. } => format!("{eta}  {name}"),
             Self::Step(step) => {
                 let StepReport { loss, mse, .. } = step;
                 let rate = rate(step.samples_per_second);
-                format!("loss {loss:.4}  mse {mse:.5}  {rate} samples/s  {eta}")
+                format!("loss {loss:.4}  mse {mse:.5}  {eta}  {rate} samples/s")
             }
         }
     }

@@ -27,6 +27,15 @@ pub struct HistoryRow {
     pub figures: Figures,
 }
 
+impl HistoryRow {
+    /// Its figures by the names of their columns.
+    pub fn columns(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+        COLUMNS
+            .iter()
+            .map(|(name, value)| (*name, value(&self.figures)))
+    }
+}
+
 /// Steps applied since the last commit.
 #[derive(Default)]
 pub(crate) struct History {

@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_coordinator::{RunStatus, status};
+use fratmae_coordinator::{HistoryRow, RunStatus, read_history, status};
 use fratmae_store::Location;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{output::Output, table::Table};
 
@@ -20,15 +22,44 @@ pub(crate) struct Arguments {
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
+    /// With --json: the figures of every committed step as `history`
+    #[arg(long, requires = "json")]
+    history: bool,
+}
+
+/// The object that `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    status: RunStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<Map<String, Value>>>,
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let status = status(&Location::open(&arguments.run)?).await?;
+    let run = Location::open(&arguments.run)?;
+    let status = status(&run).await?;
     if arguments.json {
-        Ok(output.json(&status)?)
+        let history = match arguments.history {
+            true => Some(read_history(&run).await?.iter().map(row).collect()),
+            false => None,
+        };
+        Ok(output.json(&Report { status, history })?)
     } else {
         Ok(output.table(&table(&status))?)
     }
+}
+
+/// A step's figures under the names of the history's columns.
+fn row(row: &HistoryRow) -> Map<String, Value> {
+    let numbers = [
+        ("step", row.step.into()),
+        ("generation", row.generation.into()),
+        ("samples", row.figures.samples.into()),
+    ];
+    let figures = row.columns().map(|(name, value)| (name, value.into()));
+    let all = numbers.into_iter().chain(figures);
+    all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn table(status: &RunStatus) -> Table {
@@ -92,6 +123,20 @@ mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_step_of_the_history_has_its_figures_by_name() {
+        let mut step = HistoryRow {
+            step: 3,
+            generation: 1,
+            figures: Default::default(),
+        };
+        step.figures.loss = 0.5;
+        let shown = row(&step);
+        assert_eq!(shown["step"], 3);
+        assert_eq!(shown["loss"], 0.5);
+        assert!(shown.contains_key("mean_baseline"));
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn a_step_shows_loss_speed_and_time_left() {
     let line = Report::Step(step(5)).line("train", seconds(9));
     assert_eq!(
         line,
-        "train  5/50  loss 1.2346  mse 0.01235  12.0 samples/s  ETA 0:30"
+        "train  5/50  loss 1.2346  mse 0.01235  ETA 0:30  12.0 samples/s"
     );
 }
 
@@ -72,7 +72,7 @@ fn an_unknown_speed_is_not_guessed() {
             ..step(5)
         };
         let line = Report::Step(report).line("train", seconds(9));
-        assert!(line.ends_with("? samples/s  ETA unknown"), "{line}");
+        assert!(line.ends_with("ETA unknown  ? samples/s"), "{line}");
     }
 }
 
@@ -85,11 +85,11 @@ fn items_go_on_at_the_pace_so_far() {
     };
     assert_eq!(
         report(8).line("prepare", seconds(10)),
-        "prepare  8/24  case-7  ETA 0:20"
+        "prepare  8/24  ETA 0:20  case-7"
     );
     assert_eq!(
         report(0).line("prepare", seconds(10)),
-        "prepare  0/24  case-7  ETA unknown"
+        "prepare  0/24  ETA unknown  case-7"
     );
 }
 
@@ -135,4 +135,12 @@ fn clocks_show_hours_only_when_there_are_some() {
     ] {
         assert_eq!(clock(seconds), text);
     }
+}
+
+#[test]
+fn the_time_left_is_seen_on_a_terminal_of_80_columns() {
+    let bar = "train [============] 50/50  ".len();
+    let figures = Report::Step(step(50)).figures(seconds(9));
+    let end_of_eta = figures.find("ETA 0:00").unwrap() + "ETA 0:00".len();
+    assert!(bar + end_of_eta <= 80, "{figures}");
 }
