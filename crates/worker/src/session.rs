@@ -277,7 +277,7 @@ fn device_kind(config: &Config) -> Result<fratmae_model::DeviceKind, WorkerError
         Wanted::Auto => match fratmae_model::open(cuda) {
             Ok(_) => cuda,
             Err(reason) => {
-                tracing::info!(%reason, "training on the CPU");
+                tracing::debug!(%reason, "training on the CPU");
                 DeviceKind::Cpu
             }
         },
