@@ -161,3 +161,52 @@ fn the_run_goes_on_when_one_worker_of_three_is_killed() {
     assert_eq!(&losses(job.run_url()), undisturbed);
     assert!(status(job.run_url())["generation"].as_u64() >= Some(2));
 }
+
+#[test]
+fn a_worker_that_hangs_is_given_up_and_the_run_goes_on() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::long(&run).set("coordinator.worker_timeout_s=2");
+    let mut running = job.start();
+    run_until_committed(&mut running, &run, 4);
+    send(running.children()[0], Signal::SIGSTOP);
+    let finished = running.wait().succeeded();
+    let (digest, undisturbed) = undisturbed();
+    assert_eq!(
+        finished.json()["weights_digest"],
+        digest.as_str(),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(&losses(job.run_url()), undisturbed);
+    assert!(
+        finished.stderr.contains("worker_timeout_s"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn a_second_coordinator_takes_the_run_over_and_the_first_one_stops() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::long(&run);
+    let mut first = job.start();
+    run_until_committed(&mut first, &run, 4);
+    finish_as_undisturbed(&job, "after another coordinator had it");
+    let first = first.wait();
+    first.no_panic();
+    assert_eq!(first.code, Some(1), "{}", first.stderr);
+    let reason = first
+        .stderr
+        .lines()
+        .rfind(|line| line.starts_with("error: "));
+    assert!(
+        reason.is_some_and(|line| line.contains("under fence 2")),
+        "{}",
+        first.stderr
+    );
+    let again = job.finish();
+    assert_eq!(again.digest(), undisturbed().0);
+    assert_eq!(status(job.run_url())["fence"], 2);
+}
