@@ -12,8 +12,23 @@ pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Writes `error: …` to standard error; if that is closed too, nobody can be told.
+/// A failure that another process of the same command tells.
+#[derive(Debug)]
+pub(crate) struct ToldElsewhere;
+
+impl std::fmt::Display for ToldElsewhere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the coordinator tells why")
+    }
+}
+
+impl std::error::Error for ToldElsewhere {}
+
+/// Writes `error: …` to standard error, unless another process does; if that is closed too, nobody can be told.
 pub(crate) fn report(error: &anyhow::Error) {
+    if error.is::<ToldElsewhere>() {
+        return;
+    }
     let causes = error.chain().map(ToString::to_string);
     let _ = writeln!(std::io::stderr(), "error: {}", line(causes));
 }

@@ -39,7 +39,7 @@ impl Launcher {
     fn spawn(&self, address: &str, number: usize) -> Result<Child, CoordinatorError> {
         Command::new(&self.program)
             .args(&self.arguments)
-            .args(["worker", "--coordinator", address])
+            .args(["worker", "--launched", "--coordinator", address])
             .args(["--name", &format!("local-{number}")])
             .args(["--threads", &self.threads.to_string()])
             .stdin(Stdio::null())

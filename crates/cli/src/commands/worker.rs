@@ -1,11 +1,11 @@
 //! `fratmae worker`: joins a run by the coordinator's address.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fratmae_telemetry::PhaseLedger;
-use fratmae_worker::Options;
+use fratmae_worker::{Options, WorkerError};
 
-use crate::commands::lead::stop_requested;
+use crate::{commands::lead::stop_requested, failure::ToldElsewhere};
 
 /// Joins a run as a worker.
 #[derive(Debug, Args)]
@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// Compute threads; 0 takes every core
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
+    /// Started by `pretrain`, which tells for all its workers why they were stopped
+    #[arg(long, hide = true)]
+    pub(crate) launched: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments, ledger: PhaseLedger) -> Result<()> {
@@ -47,7 +50,10 @@ pub(crate) async fn run(arguments: &Arguments, ledger: PhaseLedger) -> Result<()
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger,
     };
-    Ok(fratmae_worker::run(options, stop_requested()?).await?)
+    match fratmae_worker::run(options, stop_requested()?).await {
+        Err(WorkerError::Stopped { .. }) if arguments.launched => bail!(ToldElsewhere),
+        ended => Ok(ended?),
+    }
 }
 
 fn default_name() -> String {
