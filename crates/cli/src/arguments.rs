@@ -3,6 +3,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use fratmae_coordinator::EVENTS;
+
 use crate::commands::{
     checkpoint, completions, coordinator, dataset, phantom, prepare, pretrain, status, worker,
 };
@@ -42,9 +44,25 @@ pub(crate) struct Logging {
 }
 
 impl Logging {
-    /// The filter that `--quiet` asks for; without it `RUST_LOG` and the default decide.
-    pub(crate) fn filter(&self) -> Option<&'static str> {
-        self.quiet.then_some("error")
+    /// The filter that the options ask for; where they ask for none, `RUST_LOG` and the default decide.
+    ///
+    /// Lines in JSON are for machines: what people see as progress is in them.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks whether the user set RUST_LOG"
+    )]
+    pub(crate) fn filter(&self) -> Option<String> {
+        let is_told = std::env::var_os("RUST_LOG").is_some();
+        match (self.quiet, self.log) {
+            (true, _) => Some("error".to_owned()),
+            (false, LogForm::Json) if !is_told => Some(format!("warn,fratmae=info,{EVENTS}=info")),
+            _ => None,
+        }
+    }
+
+    /// Whether progress is drawn for people.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && self.log == LogForm::Human
     }
 
     /// The same options as arguments for a process started from this one.

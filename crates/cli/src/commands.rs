@@ -28,7 +28,7 @@ use crate::{
 /// Whatever the command failed of.
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let ledger = start_log(&arguments.logging)?;
-    let (logging, quiet) = (&arguments.logging, arguments.logging.quiet);
+    let (logging, quiet) = (&arguments.logging, !arguments.logging.shows_progress());
     match &arguments.command {
         Command::Phantom(arguments) => phantom::run(arguments, output),
         Command::Prepare(arguments) => wait_for(prepare::run(arguments, quiet, output)),
@@ -47,7 +47,10 @@ fn start_log(logging: &Logging) -> Result<PhaseLedger> {
         LogForm::Human => LogFormat::Human,
         LogForm::Json => LogFormat::Json,
     };
-    Ok(fratmae_telemetry::init(format, logging.filter())?)
+    Ok(fratmae_telemetry::init(
+        format,
+        logging.filter().as_deref(),
+    )?)
 }
 
 /// Runs `future` to its end on a runtime of its own.

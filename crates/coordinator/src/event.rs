@@ -1,6 +1,10 @@
 //! What a run tells whoever watches it: the progress bar, a test, a page.
 
 use fratmae_protocol::pb::Figures;
+use tracing::info;
+
+/// The log target of events. People see them as progress; a log in JSON asks for this target instead.
+pub const EVENTS: &str = "run";
 
 /// One thing worth showing.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,4 +47,32 @@ pub enum RunEvent {
         /// In one line.
         line: String,
     },
+}
+
+impl RunEvent {
+    /// Writes the event to the log, with its parts as fields.
+    pub(crate) fn log(&self) {
+        match self {
+            Self::Serving { address } => info!(target: EVENTS, address, "serving workers"),
+            Self::Resuming { step, damaged } => {
+                info!(target: EVENTS, step, ?damaged, "going on from a checkpoint");
+            }
+            Self::Began {
+                generation,
+                members,
+                step,
+            } => info!(target: EVENTS, generation, step, ?members, "generation began"),
+            Self::Applied { step, figures } => info!(
+                target: EVENTS,
+                step,
+                loss = figures.loss,
+                reconstruction = figures.reconstruction,
+                contrastive = figures.contrastive,
+                seconds = figures.seconds,
+                "step applied"
+            ),
+            Self::Committed { step } => info!(target: EVENTS, step, "checkpoint committed"),
+            Self::Verdict { line } => info!(target: EVENTS, verdict = line, "worker in trouble"),
+        }
+    }
 }

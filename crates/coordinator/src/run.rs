@@ -61,9 +61,6 @@ pub async fn run(
         Opening::Finished(summary) => return Ok(Outcome::Finished(summary)),
         Opening::Open(opened) => *opened,
     };
-    for line in &opened.damaged {
-        tracing::warn!(checkpoint = line, "damaged checkpoint passed over");
-    }
     let resuming = RunEvent::Resuming {
         step: opened.newest.step().get(),
         damaged: opened.damaged.clone(),
@@ -90,6 +87,9 @@ pub async fn run(
         Ok(()) => conclude(&mut runtime).await,
         Err(error) => Err(error),
     };
+    if let Err(error) = &outcome {
+        runtime.stop_all(&error.to_string());
+    }
     drop(runtime);
     server.stop(&mut children).await;
     outcome

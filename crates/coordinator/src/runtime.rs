@@ -176,7 +176,6 @@ impl Runtime {
                 Ok(None)
             }
             Command::Report { verdict } => {
-                tracing::warn!(verdict, "a worker is in trouble");
                 self.tell(RunEvent::Verdict { line: verdict }).await;
                 Ok(None)
             }
@@ -266,8 +265,17 @@ impl Runtime {
         }
     }
 
+    /// Tells every worker that this coordinator gives up; those that were told before do not read it.
+    pub(crate) fn stop_all(&self, reason: &str) {
+        for worker in self.outboxes.keys() {
+            let (reason, failed) = (reason.to_owned(), true);
+            self.send(*worker, To::Stop(pb::Stop { reason, failed }));
+        }
+    }
+
     /// Tells the watcher; one that has left is no reason to stop.
     pub(crate) async fn tell(&self, event: RunEvent) {
+        event.log();
         let _ = self.events.send(event).await;
     }
 

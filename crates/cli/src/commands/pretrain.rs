@@ -39,7 +39,7 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<()> {
     let config = arguments.job.resolve()?;
-    let (quiet, json) = (logging.quiet, arguments.json);
+    let (quiet, json) = (!logging.shows_progress(), arguments.json);
     let launcher = launcher(&config, logging)?;
     lead(config, Some(launcher), Showing { quiet, json }, output).await
 }
