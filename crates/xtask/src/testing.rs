@@ -2,16 +2,17 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::program;
 use crate::services::{self, Store};
 
-/// Starts the services, runs `cargo test --release`, stops the services, and ends as cargo did.
+/// Builds the program, starts the services, runs `cargo test --release`, stops the services, and ends as cargo did.
 ///
 /// # Errors
 /// A service cannot be fetched or started, or cargo cannot be started. The services are stopped in each case.
 pub(crate) fn run(with_services: bool, arguments: &[String]) -> Result<ExitCode> {
+    build_program()?;
     let store = with_services.then(start_store).transpose()?;
     let variables = store.as_ref().map(Store::variables);
     if store.is_none() {
@@ -24,6 +25,16 @@ pub(crate) fn run(with_services: bool, arguments: &[String]) -> Result<ExitCode>
     drop(store);
     let code = status?.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The end-to-end tests start the program itself: it must be there, and of these sources.
+fn build_program() -> Result<()> {
+    let mut build = program::cargo(&["build", "--release", "--locked", "-p", "fratmae"]);
+    ensure!(
+        program::watch(&mut build)?.success(),
+        "the program does not build"
+    );
+    Ok(())
 }
 
 fn start_store() -> Result<Store> {

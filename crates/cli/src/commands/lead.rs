@@ -48,7 +48,8 @@ pub(crate) async fn lead(
     output: &mut Output,
 ) -> Result<()> {
     let run = Location::open(&config.run.url)?;
-    run.probe().await?;
+    // Told before hours of preparing; that it can be written is found out when the run is opened.
+    run.probe_read().await?;
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let mut watch = Watch::start(&config, showing.quiet);
     for warning in data::warnings(&config, data.manifest.cases.len()) {
