@@ -6,6 +6,7 @@ mod clip;
 mod digest;
 mod error;
 mod exchange;
+mod generation;
 mod optimizer;
 mod plan;
 mod run;

@@ -1,12 +1,12 @@
 //! A worker's life: register, train as told, leave.
 
 use crate::error::WorkerError;
+use crate::session::Start;
 use crate::shared::Shared;
 use crate::stream::Stream;
-use crate::trainer::{Start, Trainer};
+use crate::trainer::Trainer;
 use fratmae_config::Config;
 use fratmae_protocol::pb;
-use fratmae_store::Location;
 use fratmae_telemetry::PhaseLedger;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -108,14 +108,6 @@ fn host_towards(coordinator: &str) -> String {
         Some(socket.local_addr().ok()?.ip().to_string())
     };
     route().unwrap_or_else(|| "127.0.0.1".to_owned())
-}
-
-/// Opens the run's store and the data set named in the welcome.
-pub(crate) fn places(welcome: &pb::Welcome) -> Result<(Location, Location), WorkerError> {
-    Ok((
-        Location::open(&welcome.run_url)?,
-        Location::open(&welcome.data_url)?,
-    ))
 }
 
 #[cfg(test)]

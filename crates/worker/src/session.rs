@@ -1,42 +1,50 @@
-//! What a worker keeps from one generation to the next, and one generation's life.
+//! What a worker keeps from one generation to the next: the job, the data and the model, opened once.
 
-use crate::digest::weights_digest;
 use crate::error::WorkerError;
 use crate::optimizer::AdamW;
 use crate::plan::Plan;
-use crate::run::places;
 use crate::shared::Shared;
-use crate::shares::ShareWriter;
-use crate::step::{Group, StepReport};
-use crate::stream::Outbox;
-use crate::trainer::Start;
-use fratmae_checkpoint::{CheckpointId, State, TensorSpec, load_manifest, restore};
-use fratmae_collective::{AbortHandle, Membership, TcpGroup, TcpSettings};
+use crate::stream::{Outbox, Stream};
 use fratmae_config::Config;
-use fratmae_control::{Assignment, Source, Step};
-use fratmae_dataset::{DataSet, Loader, StackOptions};
+use fratmae_dataset::DataSet;
 use fratmae_model::{Device, FratMae, Parameter, Tokenizer};
 use fratmae_protocol::pb;
-use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_store::Location;
 use fratmae_telemetry::PhaseLedger;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How a generation ended well.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The job's last step is applied.
-    Finished {
-        /// Of the parameters after it.
-        weights_digest: String,
-    },
-    /// A stop was asked for on some rank, and all stopped after this step.
-    Drained {
-        /// The last step applied.
-        step: u64,
-    },
+/// What a session is opened with.
+pub(crate) struct Start {
+    pub(crate) config: Config,
+    pub(crate) welcome: pb::Welcome,
+    pub(crate) outbox: Outbox,
+    pub(crate) listener: TcpListener,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) ledger: PhaseLedger,
+    pub(crate) runtime: tokio::runtime::Handle,
+}
+
+impl Start {
+    pub(crate) fn new(
+        config: Config,
+        stream: &Stream,
+        listener: TcpListener,
+        shared: Arc<Shared>,
+        ledger: PhaseLedger,
+    ) -> Self {
+        let (welcome, outbox) = (stream.welcome.clone(), stream.outbox.clone());
+        let runtime = tokio::runtime::Handle::current();
+        Self {
+            config,
+            welcome,
+            outbox,
+            listener,
+            shared,
+            ledger,
+            runtime,
+        }
+    }
 }
 
 /// A worker that has the job, the data and the model in its hands.
@@ -50,12 +58,12 @@ pub(crate) struct Session {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) ledger: PhaseLedger,
     pub(crate) shared: Arc<Shared>,
-    data: Arc<DataSet>,
-    run: Location,
-    run_id: String,
-    listener: TcpListener,
-    outbox: Outbox,
-    runtime: tokio::runtime::Handle,
+    pub(crate) data: Arc<DataSet>,
+    pub(crate) run: Location,
+    pub(crate) run_id: String,
+    pub(crate) listener: TcpListener,
+    pub(crate) outbox: Outbox,
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl Session {
@@ -95,163 +103,14 @@ impl Session {
             runtime,
         })
     }
+}
 
-    /// Trains one generation, from its source's state to the end of the job, a drain, or a failure.
-    pub(crate) fn train(&mut self, assignment: Assignment) -> Result<Ending, WorkerError> {
-        let mut state = self.state(assignment.source)?;
-        self.model = self.model.clone().with_flat(&state.parameters)?;
-        let mut group = self.join(&assignment)?;
-        let generation = assignment.generation;
-        let mut shares = ShareWriter::new(
-            self.run.clone(),
-            self.tensors(),
-            &self.config,
-            generation,
-            group.process.as_ref(),
-        );
-        let mut report = None;
-        while state.step.get() < self.config.train.steps {
-            let applied = self.step(&mut state, &mut group)?;
-            self.say_applied(generation.get(), &group, &applied);
-            let step = state.step.get();
-            let is_due = step.is_multiple_of(self.config.checkpoint.every)
-                || step == self.config.train.steps;
-            if is_due || applied.is_draining {
-                shares.write(
-                    &state,
-                    &self.parameters,
-                    &applied,
-                    &self.outbox,
-                    &self.runtime,
-                )?;
-            }
-            let is_draining = applied.is_draining;
-            report = Some(applied);
-            if is_draining {
-                break;
-            }
-        }
-        shares.finish(&self.runtime)?;
-        let is_drained = report.is_some_and(|report| report.is_draining)
-            && state.step.get() < self.config.train.steps;
-        if is_drained {
-            return Ok(Ending::Drained {
-                step: state.step.get(),
-            });
-        }
-        Ok(Ending::Finished {
-            weights_digest: weights_digest(&self.parameters, &state.parameters),
-        })
-    }
-
-    /// The state that a generation begins with.
-    fn state(&self, source: Source) -> Result<State, WorkerError> {
-        match source {
-            Source::Initial => {
-                // Made anew, since a generation that was broken off has moved the weights.
-                let model = FratMae::new(&self.config.model, self.config.run.seed, &self.device);
-                let parameters = model.to_flat()?;
-                let zeros = vec![0.0; parameters.len()];
-                Ok(State {
-                    step: Step::new(0),
-                    parameters,
-                    first_moment: zeros.clone(),
-                    second_moment: zeros,
-                })
-            }
-            Source::Checkpoint { step, generation } => {
-                let id = CheckpointId { step, generation };
-                let tensors = self.tensors();
-                let state = self.runtime.block_on(async {
-                    let manifest = load_manifest(&self.run, id).await?;
-                    restore(&self.run, &manifest, &tensors).await
-                })?;
-                Ok(state)
-            }
-        }
-    }
-
-    fn tensors(&self) -> Vec<TensorSpec> {
-        let spec = |parameter: &Parameter| TensorSpec {
-            name: parameter.name.clone(),
-            shape: parameter.shape.clone(),
-            offset: parameter.offset,
-        };
-        self.parameters.iter().map(spec).collect()
-    }
-
-    /// Joins the generation's group and starts reading this rank's samples ahead.
-    fn join(&self, assignment: &Assignment) -> Result<Group, WorkerError> {
-        let generation = assignment.generation.get();
-        let membership = self.membership(assignment)?;
-        let abort = AbortHandle::new();
-        self.shared.set_abort(generation, abort.clone());
-        let deadline = Duration::from_secs(self.config.collective.deadline_s);
-        let settings = TcpSettings {
-            abort,
-            ..TcpSettings::new(deadline)
-        };
-        let process = TcpGroup::connect_with(&self.listener, &membership, settings)?;
-        let first = assignment.source.step().get() + 1;
-        let mine = membership.slots[membership.rank].clone();
-        let samples = self.plan.samples(mine, first, self.config.train.steps);
-        let prefetch = self.config.data.prefetch;
-        let loader = Loader::start(
-            Arc::clone(&self.data),
-            self.stack_options(),
-            Box::new(samples),
-            prefetch,
-            &self.runtime,
-        );
-        Ok(Group {
-            tree: membership.tree(),
-            process: Box::new(process),
-            slots: membership.slots,
-            loader,
-        })
-    }
-
-    fn membership(&self, assignment: &Assignment) -> Result<Membership, WorkerError> {
-        let addresses = assignment
-            .seats
-            .iter()
-            .map(|seat| resolve(&seat.address))
-            .collect::<Result<_, _>>()?;
-        let slots = |seat: &fratmae_control::Seat| {
-            seat.slots.start.get() as usize..seat.slots.end.get() as usize
-        };
-        Ok(Membership {
-            run: self.run_id.clone(),
-            generation: assignment.generation.get(),
-            rank: assignment.rank.get() as usize,
-            addresses,
-            slots: assignment.seats.iter().map(slots).collect(),
-        })
-    }
-
-    fn stack_options(&self) -> StackOptions {
-        let data = &self.config.data;
-        StackOptions {
-            depth: self.config.model.stack[0],
-            stride: data.stride,
-            suv_window: data.suv_window.map(|edge| edge as f32),
-            hu_window: data.hu_window.map(|edge| edge as f32),
-            seed: self.config.run.seed,
-            with_diagnosis: data.diagnosis_in_sentence,
-        }
-    }
-
-    /// Rank 0 speaks for all: the figures are the same everywhere.
-    fn say_applied(&self, generation: u64, group: &Group, report: &StepReport) {
-        if group.process.rank() == 0 {
-            let (step, figures) = (report.step, Some(report.figures.clone()));
-            self.outbox.say(From::Applied(pb::Applied {
-                generation,
-                step,
-                figures,
-            }));
-        }
-    }
+/// Opens the run's store and the data set named in the welcome.
+fn places(welcome: &pb::Welcome) -> Result<(Location, Location), WorkerError> {
+    Ok((
+        Location::open(&welcome.run_url)?,
+        Location::open(&welcome.data_url)?,
+    ))
 }
 
 fn same_data(data: &DataSet, welcome: &pb::Welcome) -> Result<(), WorkerError> {
@@ -282,15 +141,4 @@ fn device_kind(config: &Config) -> Result<fratmae_model::DeviceKind, WorkerError
             }
         },
     })
-}
-
-fn resolve(address: &str) -> Result<SocketAddr, WorkerError> {
-    let unknown = || WorkerError::Job {
-        reason: format!("peer address {address} does not resolve"),
-    };
-    address
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut found| found.next())
-        .ok_or_else(unknown)
 }

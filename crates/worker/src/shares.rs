@@ -2,7 +2,6 @@
 
 use crate::digest::weights_digest;
 use crate::error::WorkerError;
-use crate::step::StepReport;
 use crate::stream::Outbox;
 use fratmae_checkpoint::{
     CheckpointError, CheckpointId, PartPlan, State, TensorSpec, plan_parts, write_part,
@@ -58,7 +57,7 @@ impl ShareWriter {
         &mut self,
         state: &State,
         parameters: &[Parameter],
-        report: &StepReport,
+        figures: &pb::Figures,
         outbox: &Outbox,
         runtime: &Handle,
     ) -> Result<(), WorkerError> {
@@ -72,8 +71,8 @@ impl ShareWriter {
             step: id.step.get(),
             parts: Vec::new(),
             weights_digest: weights_digest(parameters, &state.parameters),
-            loss: report.figures.loss,
-            samples_seen: report.figures.samples,
+            loss: figures.loss,
+            samples_seen: figures.samples,
         };
         let task = write_share(
             self.run.clone(),

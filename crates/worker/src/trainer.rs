@@ -1,14 +1,11 @@
 //! The training thread: takes the coordinator's orders one after the other, and says how each ended.
 
 use crate::error::WorkerError;
-use crate::session::{Ending, Session};
-use crate::shared::Shared;
-use crate::stream::{Order, Outbox, Stream};
-use fratmae_config::Config;
+use crate::generation::Ending;
+use crate::session::{Session, Start};
+use crate::stream::Order;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_telemetry::PhaseLedger;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
@@ -16,39 +13,6 @@ use std::thread::JoinHandle;
 /// The thread that trains, apart from the runtime so that no step holds a heartbeat up.
 pub(crate) struct Trainer {
     thread: JoinHandle<()>,
-}
-
-/// What the thread starts with.
-pub(crate) struct Start {
-    pub(crate) config: Config,
-    pub(crate) welcome: pb::Welcome,
-    pub(crate) outbox: Outbox,
-    pub(crate) listener: TcpListener,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) ledger: PhaseLedger,
-    pub(crate) runtime: tokio::runtime::Handle,
-}
-
-impl Start {
-    pub(crate) fn new(
-        config: Config,
-        stream: &Stream,
-        listener: TcpListener,
-        shared: Arc<Shared>,
-        ledger: PhaseLedger,
-    ) -> Self {
-        let (welcome, outbox) = (stream.welcome.clone(), stream.outbox.clone());
-        let runtime = tokio::runtime::Handle::current();
-        Self {
-            config,
-            welcome,
-            outbox,
-            listener,
-            shared,
-            ledger,
-            runtime,
-        }
-    }
 }
 
 impl Trainer {
