@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fratmae_coordinator::EVENTS;
 
 use crate::commands::{
-    checkpoint, completions, coordinator, dataset, phantom, prepare, pretrain, status, worker,
+    checkpoint, completions, convert, coordinator, dataset, phantom, prepare, pretrain, status,
+    worker,
 };
 
 /// Pre-trains FratMAE, a masked autoencoder for PET/CT, on one machine or many.
@@ -93,8 +94,10 @@ pub(crate) enum LogForm {
 pub(crate) enum Command {
     /// Write synthetic PET/CT cases in the AutoPET layout
     Phantom(phantom::Arguments),
-    /// Turn NIfTI cases into a data set on any object store
+    /// Turn PET/CT cases, NIfTI or DICOM, into a data set on any object store
     Prepare(prepare::Arguments),
+    /// Turn one DICOM series or NIfTI image into NIfTI in SUV or HU
+    Convert(convert::Arguments),
     /// Train on this machine: a coordinator and its workers, from one command
     Pretrain(pretrain::Arguments),
     /// Join a run as a worker

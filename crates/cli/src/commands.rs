@@ -2,6 +2,7 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
+pub(crate) mod convert;
 pub(crate) mod coordinator;
 pub(crate) mod dataset;
 pub(crate) mod job;
@@ -32,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     match &arguments.command {
         Command::Phantom(arguments) => phantom::run(arguments, output),
         Command::Prepare(arguments) => wait_for(prepare::run(arguments, quiet, output)),
+        Command::Convert(arguments) => convert::run(arguments, output),
         Command::Pretrain(arguments) => wait_for(pretrain::run(arguments, logging, output)),
         Command::Worker(arguments) => wait_for(worker::run(arguments, ledger)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),

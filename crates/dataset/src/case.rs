@@ -7,6 +7,7 @@ use std::path::Path;
 use half::f16;
 
 use crate::error::DataSetError;
+use crate::image::{Units, read_in};
 use crate::nifti::read_nifti;
 use crate::orientation::{Orientation, canonical};
 use crate::resample::{self, AxisMap, nearest, oblique};
@@ -66,7 +67,7 @@ pub struct PreparedCase {
 /// are honoured, and where CT does not reach, it is air (-1024). Labels take the nearest voxel.
 ///
 /// # Errors
-/// `Case`, naming the case, around what `read_nifti` refuses, `NoOverlap`, and `Image` for a PET that is a CT or
+/// `Case`, naming the case, around what `read_image` refuses, `NoOverlap`, and `Image` for a PET that is a CT or
 /// labels that are no whole numbers from 0 to 255.
 pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetError> {
     prepare(case, grid).map_err(|source| DataSetError::Case {
@@ -76,7 +77,7 @@ pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase,
 }
 
 fn prepare(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetError> {
-    let pet = read_nifti(&case.pet)?;
+    let pet = read_in(&case.pet, Units::Suv)?;
     check_pet(case, &pet)?;
     let source_axes = Orientation::of(&pet.affine).code();
     let pet = canonical(pet);
@@ -85,7 +86,7 @@ fn prepare(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetE
     let (source_shape, source_spacing, pet_box) = (pet.shape, pet.spacing(), pet.describe_box());
     // A whole-body PET takes hundreds of megabytes; the CT is as large.
     drop(pet);
-    let ct = target.ct(&canonical(read_nifti(&case.ct)?), &pet_box)?;
+    let ct = target.ct(&canonical(read_in(&case.ct, Units::Hounsfield)?), &pet_box)?;
     let label = case
         .label
         .as_deref()

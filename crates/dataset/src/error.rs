@@ -18,8 +18,8 @@ pub enum DataSetError {
         /// The answer of the operating system.
         source: std::io::Error,
     },
-    /// A file is there, but is no image this project can use.
-    #[error("{} is not a usable NIfTI image: {reason}", .path.display())]
+    /// A file or a series is there, but is no image this project can use.
+    #[error("{} is not a usable image: {reason}", .path.display())]
     Image {
         /// The file.
         path: PathBuf,

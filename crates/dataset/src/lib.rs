@@ -4,8 +4,10 @@
 //! samples and the loader. It knows nothing of ranks, models or runs.
 
 mod case;
+mod dicom;
 mod draw;
 mod error;
+mod image;
 mod inspect;
 mod loader;
 mod manifest;
@@ -26,13 +28,15 @@ mod verify;
 mod volume;
 
 pub use case::{PreparedCase, prepare_case};
+pub use dicom::{PetHeader, SuvScale, TagUsed, suv_scale};
 pub use draw::Draw;
 pub use error::DataSetError;
+pub use image::{Image, Units, read_image};
 pub use inspect::{CaseInspection, Inspection, inspect};
 pub use loader::Loader;
 pub use manifest::{LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueRange, shard_name};
 pub use metadata::Metadata;
-pub use nifti::read_nifti;
+pub use nifti::{read_nifti, write_nifti};
 pub use order::{Order, Sample, Samples};
 pub use orientation::canonical;
 pub use phantom::{PhantomSize, write_phantoms};

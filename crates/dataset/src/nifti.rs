@@ -1,4 +1,4 @@
-//! Owns the reading of NIfTI-1 images: what is accepted, and every check on numbers that a file claims.
+//! Owns NIfTI-1 images on disk: what is accepted, and every check on numbers that a file claims.
 //!
 //! Nothing is allocated on the word of a header alone: the file must be long enough to hold what it promises.
 //! Axes are left as they are stored (`orientation` turns them).
@@ -6,6 +6,7 @@
 pub(crate) mod encode;
 mod transform;
 mod voxels;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,8 @@ use nifti::NiftiHeader;
 use crate::error::DataSetError;
 use crate::volume::Volume;
 use voxels::{Scaling, Stored};
+
+pub use write::write_nifti;
 
 /// Bytes of a NIfTI-1 header.
 const HEADER_BYTES: usize = 348;

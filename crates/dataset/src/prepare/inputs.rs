@@ -3,7 +3,7 @@
 //! Files are known by their content. Size and time of change only save hashing a file that was not touched.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub(super) struct CaseInputs {
     label: Option<FileMark>,
 }
 
-/// Fingerprints one file; a file that cannot be read has no content.
+/// Fingerprints one file, or a folder with all its files; what cannot be read has no content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct FileMark {
     bytes: u64,
@@ -124,7 +124,24 @@ impl FileMark {
     }
 }
 
+/// Gives the size of a folder's files, and a number that changes with the name, size or time of any.
 fn size_and_time(path: &Path) -> (u64, u64) {
+    if !path.is_dir() {
+        return size_and_time_of_file(path);
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = 0;
+    for file in files(path).unwrap_or_default() {
+        let (size, modified_ns) = size_and_time_of_file(&file);
+        bytes += size;
+        hash_name(&mut hasher, &file, size);
+        hasher.update(&modified_ns.to_le_bytes());
+    }
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+    (bytes, u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+}
+
+fn size_and_time_of_file(path: &Path) -> (u64, u64) {
     let Ok(found) = path.metadata() else {
         return (0, 0);
     };
@@ -140,6 +157,61 @@ fn size_and_time(path: &Path) -> (u64, u64) {
 
 fn content(path: &Path) -> Option<String> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path).ok()?).ok()?;
+    if path.is_dir() {
+        for file in files(path).ok()? {
+            hash_name(&mut hasher, &file, file.metadata().ok()?.len());
+            hasher.update_reader(File::open(&file).ok()?).ok()?;
+        }
+    } else {
+        hasher.update_reader(File::open(path).ok()?).ok()?;
+    }
     Some(hasher.finalize().to_hex().to_string())
+}
+
+/// Lists the files of a folder by name.
+fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Adds name and size of a file, so that bytes cannot move from one file to the next unseen.
+fn hash_name(hasher: &mut blake3::Hasher, file: &Path, size: u64) {
+    let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+    hasher.update(&(name.len() as u64).to_le_bytes());
+    hasher.update(name);
+    hasher.update(&size.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_known_by_all_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("1.dcm", "one");
+        write("2.dcm", "two");
+        let mark = FileMark::of(folder.path());
+        assert_eq!(mark.bytes, 6);
+        assert!(mark.holds(folder.path()));
+        write("2.dcm", "two");
+        assert!(
+            mark.holds(folder.path()),
+            "the same content at another time"
+        );
+        write("2.dcm", "owt");
+        assert!(!mark.holds(folder.path()), "other content of the same size");
+        write("2.dcm", "two");
+        std::fs::rename(folder.path().join("2.dcm"), folder.path().join("3.dcm")).unwrap();
+        assert!(!mark.holds(folder.path()), "another name");
+    }
 }

@@ -114,7 +114,10 @@ fn existing(root: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// Reads the FDG table: one row a series; the case is named by the folders in `File Location`.
-fn read_fdg(sheet: &Sheet, known: &mut HashMap<String, Metadata>) -> Result<(), DataSetError> {
+pub(super) fn read_fdg(
+    sheet: &Sheet,
+    known: &mut HashMap<String, Metadata>,
+) -> Result<(), DataSetError> {
     let location = sheet.require("File Location")?;
     for row in sheet.rows() {
         let Some(case_id) = row.get(location).and_then(fdg_case_id) else {

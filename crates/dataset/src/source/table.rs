@@ -52,8 +52,8 @@ impl Table<'_> {
             self.sheet
                 .refuse(row.line, format!("case {case_id} has no {name}"))
         };
-        let pet = self.file(row, self.pet)?.ok_or_else(|| missing("pet"))?;
-        let ct = self.file(row, self.ct)?.ok_or_else(|| missing("ct"))?;
+        let pet = self.image(row, self.pet)?.ok_or_else(|| missing("pet"))?;
+        let ct = self.image(row, self.ct)?.ok_or_else(|| missing("ct"))?;
         if pet == ct {
             return Err(self.sheet.refuse(
                 row.line,
@@ -67,6 +67,15 @@ impl Table<'_> {
             label: self.file(row, self.sheet.column("label"))?,
             metadata: self.metadata(row, case_id)?,
         })
+    }
+
+    /// Finds an image: a file, or a folder with a series.
+    fn image(&self, row: &Row, column: Option<usize>) -> Result<Option<PathBuf>, DataSetError> {
+        let path = row.get(column).map(|name| self.folder.join(name));
+        match path.filter(|path| path.is_dir()) {
+            Some(folder) => Ok(Some(folder)),
+            None => self.file(row, column),
+        }
     }
 
     fn file(&self, row: &Row, column: Option<usize>) -> Result<Option<PathBuf>, DataSetError> {

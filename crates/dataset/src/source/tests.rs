@@ -205,3 +205,51 @@ fn real_table_of_fdg_metadata_joins_every_study() {
     let sentence = "A whole-body 18F-FDG PET scan of a 63-year-old female patient with melanoma.";
     assert_eq!(cases[0].metadata.sentence(true), sentence);
 }
+
+const TCIA: &str =
+    "FDG-PET-CT-Lesions/PETCT_0011f3deaf/03-23-2003-NA-PET-CT Ganzkoerper  primaer mit KM-10445";
+
+#[test]
+fn tcia_folders_are_cases_with_labels_and_clinical_data() {
+    let names = ["SUV", "CTres", "CT", "SEG"].map(|name| format!("{TCIA}/{name}.nii.gz"));
+    let folder = folder_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let table = "Subject ID,Modality,File Location,diagnosis,age,sex\n\
+                 PETCT_0011f3deaf,PT,./FDG-PET-CT-Lesions/PETCT_0011f3deaf/03-23-2003-NA-PET-CT Ganzkoerper  primaer mit KM-10445/PT,MELANOMA,063Y,F\n";
+    fs::write(
+        folder
+            .path()
+            .join("Clinical Metadata FDG PET_CT Lesions.csv"),
+        table,
+    )
+    .unwrap();
+    let cases = find_cases(folder.path()).unwrap();
+    assert_eq!(cases.len(), 1);
+    let study = folder.path().join(TCIA);
+    assert_eq!(
+        cases[0].case_id,
+        "fdg_0011f3deaf_03-23-2003-NA-PET-CT Ganzkoerper  primaer mit KM-10445"
+    );
+    assert_eq!(
+        (&cases[0].pet, &cases[0].ct),
+        (&study.join("SUV.nii.gz"), &study.join("CTres.nii.gz"))
+    );
+    assert_eq!(cases[0].label, Some(study.join("SEG.nii.gz")));
+    let sentence = "A whole-body 18F-FDG PET scan of a 63-year-old female patient with melanoma.";
+    assert_eq!(cases[0].metadata.sentence(true), sentence);
+    fs::remove_file(study.join("CTres.nii.gz")).unwrap();
+    let inner = find_cases(&folder.path().join("FDG-PET-CT-Lesions")).unwrap();
+    assert_eq!(inner[0].ct, study.join("CT.nii.gz"));
+    fs::remove_file(study.join("CT.nii.gz")).unwrap();
+    let message = find_cases(folder.path()).unwrap_err().to_string();
+    assert!(
+        message.contains("neither CTres.nii.gz nor CT.nii.gz"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_table_may_name_folders_of_dicom() {
+    let folder = folder_of(&["pt/1.dcm", "ct/1.dcm"]);
+    let cases = table_in(folder.path(), "case_id,pet,ct\na,pt,ct\n").unwrap();
+    assert_eq!(cases[0].pet, folder.path().join("pt"));
+}

@@ -1,0 +1,144 @@
+//! `fratmae convert`: one series to NIfTI, and how its values came about. The work is the `dataset` crate's.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use fratmae_dataset::{Image, SuvScale, Units, read_image, write_nifti};
+use serde::Serialize;
+
+use crate::output::Output;
+
+/// Turns one DICOM series, or one NIfTI image, into NIfTI.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fratmae convert study/4.0-PET --out suv.nii.gz
+  fratmae convert study/3.0-CT --out ct.nii.gz
+  fratmae convert study/4.0-PET --out suv.nii.gz --json
+
+PET becomes SUV by body weight, CT Hounsfield units, as 32-bit floats on the series' own grid. A folder holds one
+series; what does not make one image is refused with the reason. NIfTI keeps its values.")]
+pub(crate) struct Arguments {
+    /// A folder with one DICOM series, one DICOM file, or a NIfTI image
+    series: PathBuf,
+    /// The file to write, .nii.gz or .nii; one that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// One JSON object with the factor, its rule and every header value that went into it
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Converted<'a> {
+    out: &'a PathBuf,
+    units: Units,
+    shape: [usize; 3],
+    spacing: [f64; 3],
+    affine: [[f64; 4]; 3],
+    lowest: f32,
+    highest: f32,
+    suv: Option<&'a SuvScale>,
+}
+
+pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let image = read_image(&arguments.series)?;
+    write_nifti(&arguments.out, &image.volume)?;
+    show(arguments, &image, output)
+}
+
+fn show(arguments: &Arguments, image: &Image, output: &mut Output) -> Result<()> {
+    let Image { volume, units, suv } = image;
+    let (lowest, highest) = volume.range();
+    let converted = Converted {
+        out: &arguments.out,
+        units: *units,
+        shape: volume.shape,
+        spacing: volume.spacing(),
+        affine: volume.affine,
+        lowest,
+        highest,
+        suv: suv.as_ref(),
+    };
+    if arguments.json {
+        return Ok(output.json(&converted)?);
+    }
+    let [x, y, z] = converted.shape;
+    let [width, depth, height] = converted.spacing;
+    let units = match units {
+        Units::Suv => "SUV",
+        Units::Hounsfield => "HU",
+        Units::AsStored => "values as stored",
+    };
+    output.line(&format!(
+        "{}: {x}x{y}x{z} voxels of {width:.2} x {depth:.2} x {height:.2} mm, {units} from {lowest} to {highest}",
+        arguments.out.display()
+    ))?;
+    if let Some(suv) = suv {
+        output.line(&format!("factor {}: {}", suv.factor, suv.rule))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use fratmae_dataset::{TagUsed, Volume};
+
+    use super::*;
+    use crate::output::captured::Captured;
+
+    fn shown(json: bool) -> String {
+        let arguments = Arguments {
+            series: "study".into(),
+            out: "suv.nii.gz".into(),
+            json,
+        };
+        let volume = Volume {
+            shape: [1, 1, 2],
+            voxels: vec![0.5, 4.0],
+            affine: [
+                [-2.0, 0.0, 0.0, 0.0],
+                [0.0, -2.0, 0.0, 0.0],
+                [0.0, 0.0, 3.0, 0.0],
+            ],
+        };
+        let weight = TagUsed {
+            tag: "(0010,1030)".to_owned(),
+            name: "PatientWeight",
+            value: "71".to_owned(),
+        };
+        let suv = SuvScale {
+            factor: 0.25,
+            rule: "by weight and dose",
+            tags: vec![weight],
+        };
+        let image = Image {
+            volume,
+            units: Units::Suv,
+            suv: Some(suv),
+        };
+        let captured = Captured::default();
+        show(&arguments, &image, &mut captured.output()).unwrap();
+        captured.text()
+    }
+
+    #[test]
+    fn text_says_what_the_voxels_are() {
+        assert_eq!(
+            shown(false),
+            "suv.nii.gz: 1x1x2 voxels of 2.00 x 2.00 x 3.00 mm, SUV from 0.5 to 4\n\
+             factor 0.25: by weight and dose\n"
+        );
+    }
+
+    #[test]
+    fn json_holds_factor_rule_units_and_tags() {
+        let value: serde_json::Value = serde_json::from_str(&shown(true)).unwrap();
+        assert_eq!(value["units"], "SUV");
+        assert_eq!(value["suv"]["factor"], 0.25);
+        assert_eq!(value["suv"]["rule"], "by weight and dose");
+        assert_eq!(value["suv"]["tags"][0]["name"], "PatientWeight");
+        assert_eq!(value["suv"]["tags"][0]["value"], "71");
+    }
+}

@@ -1,0 +1,248 @@
+//! Owns what the header of one file says, in typed values: places, voxel form, scales and activity.
+//!
+//! Nothing else of a header is kept, so that no name, number or date of a patient can leave it.
+
+use super::codes::*;
+use super::geometry::Plane;
+use super::pixels::PixelForm;
+use super::stream::DataSet;
+use super::suv::PetHeader;
+use crate::metadata::{self, Metadata};
+
+/// The header of a file of slices.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SliceHeader {
+    pub(super) modality: String,
+    pub(super) series: String,
+    pub(super) frames: Vec<Frame>,
+    pub(super) form: PixelForm,
+    pub(super) pet: PetHeader,
+}
+
+/// Where a frame lies, and how its values are scaled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Frame {
+    pub(super) plane: Plane,
+    pub(super) slope: f64,
+    pub(super) intercept: f64,
+}
+
+/// What a file says of the study and series it is of.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SeriesHeader {
+    pub(crate) modality: String,
+    pub(crate) study: String,
+    pub(crate) series: String,
+    pub(crate) frame_of_reference: Option<String>,
+    pub(crate) attenuation_corrected: bool,
+    pub(crate) localizer: bool,
+    pub(crate) frames: usize,
+    pub(crate) metadata: Metadata,
+}
+
+impl SliceHeader {
+    /// Reads the header of a CT or a PET.
+    pub(super) fn of(data: &DataSet<'_>, syntax: Syntax) -> Result<Self, String> {
+        let modality = data.text(MODALITY).unwrap_or_else(|| "missing".to_owned());
+        if !matches!(modality.as_str(), "CT" | "PT") {
+            return Err(format!(
+                "its Modality {MODALITY} is {}: only CT and PT are read",
+                printable(&modality)
+            ));
+        }
+        Ok(Self {
+            modality,
+            series: data.text(SERIES).unwrap_or_default(),
+            form: PixelForm::of(data, syntax)?,
+            frames: frames(data)?,
+            pet: pet_header(data)?,
+        })
+    }
+}
+
+impl SeriesHeader {
+    pub(super) fn of(data: &DataSet<'_>) -> Result<Self, String> {
+        let required = |tag| {
+            data.text(tag)
+                .ok_or_else(|| format!("its header has no {tag}"))
+        };
+        Ok(Self {
+            modality: required(MODALITY)?,
+            study: required(STUDY)?,
+            series: required(SERIES)?,
+            frame_of_reference: data.text(FRAME_OF_REFERENCE),
+            attenuation_corrected: data
+                .texts(CORRECTED_IMAGE)
+                .iter()
+                .any(|word| word == "ATTN"),
+            localizer: data
+                .texts(IMAGE_TYPE)
+                .iter()
+                .any(|word| word == "LOCALIZER"),
+            frames: frame_count(data)?,
+            metadata: Metadata {
+                tracer: tracer(data)?,
+                age: data.text(PATIENT_AGE).as_deref().and_then(metadata::age_of),
+                sex: data.text(PATIENT_SEX).as_deref().and_then(metadata::sex_of),
+                diagnosis: None,
+            },
+        })
+    }
+}
+
+/// Names the tracer where it is one that is known: free text of a header never enters a data set.
+fn tracer(data: &DataSet<'_>) -> Result<Option<String>, String> {
+    let Some(drug) = data.first_item(RADIOPHARMACEUTICAL_SEQUENCE)? else {
+        return Ok(None);
+    };
+    let meaning = |tag| -> Result<Option<String>, String> {
+        Ok(drug
+            .first_item(tag)?
+            .and_then(|code| code.text(CODE_MEANING)))
+    };
+    let words = [
+        drug.text(RADIOPHARMACEUTICAL),
+        meaning(RADIOPHARMACEUTICAL_CODES)?,
+        meaning(NUCLIDE_CODES)?,
+    ];
+    let known = |words: &str| {
+        let words = words.to_uppercase().replace("FLUORODEOXYGLUCOSE", "FDG");
+        let name = ["PSMA", "FDG"]
+            .into_iter()
+            .find(|name| words.contains(name));
+        let plain: String = words.chars().filter(char::is_ascii_alphanumeric).collect();
+        let nuclide = [["18F", "F18"], ["68GA", "GA68"]]
+            .into_iter()
+            .find(|forms| forms.iter().any(|form| plain.contains(form)))
+            .map(|forms| forms[0]);
+        let joined = [nuclide, name]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ");
+        metadata::tracer_of(Some(&joined), "")
+    };
+    Ok(known(
+        &words.into_iter().flatten().collect::<Vec<_>>().join(" "),
+    ))
+}
+
+fn frame_count(data: &DataSet<'_>) -> Result<usize, String> {
+    match data.text(FRAMES) {
+        None => Ok(1),
+        Some(text) => match text.parse() {
+            Ok(count @ 1..=65_535) => Ok(count),
+            _ => Err(format!(
+                "its NumberOfFrames {FRAMES} is no number from 1 to 65535"
+            )),
+        },
+    }
+}
+
+/// Reads the frames: of an ordinary file its own, of a multi-frame one those of its functional groups.
+fn frames(data: &DataSet<'_>) -> Result<Vec<Frame>, String> {
+    let count = frame_count(data)?;
+    let each = data.items(FRAME_GROUPS)?;
+    if each.is_empty() {
+        if count > 1 {
+            return Err(format!(
+                "it has {count} frames and no functional groups {FRAME_GROUPS} to say where they lie"
+            ));
+        }
+        return Ok(vec![frame(&[data])?]);
+    }
+    if each.len() != count {
+        return Err(format!(
+            "it has {count} frames and functional groups of {}",
+            each.len()
+        ));
+    }
+    let shared = data.first_item(SHARED_GROUPS)?;
+    let mut frames = Vec::with_capacity(each.len());
+    for own in &each {
+        let mut sources = Vec::new();
+        for group in [
+            PIXEL_MEASURES,
+            PLANE_ORIENTATION,
+            PLANE_POSITION,
+            PIXEL_TRANSFORM,
+        ] {
+            for place in [Some(own), shared.as_ref()].into_iter().flatten() {
+                sources.extend(place.first_item(group)?);
+            }
+        }
+        let sources: Vec<&DataSet<'_>> = sources.iter().chain([data]).collect();
+        frames.push(frame(&sources)?);
+    }
+    Ok(frames)
+}
+
+/// Reads a frame from the first of `sources` that has each value.
+fn frame(sources: &[&DataSet<'_>]) -> Result<Frame, String> {
+    fn find<const N: usize>(sources: &[&DataSet<'_>], tag: Tag) -> Option<[f64; N]> {
+        sources.iter().find_map(|source| source.numbers(tag))
+    }
+    let missing = |name: &str, tag: Tag| format!("it has no usable {name} {tag}");
+    let spacing =
+        find(sources, PIXEL_SPACING).ok_or_else(|| missing("PixelSpacing", PIXEL_SPACING))?;
+    let position =
+        find(sources, POSITION).ok_or_else(|| missing("ImagePositionPatient", POSITION))?;
+    let [a, b, c, d, e, f] = find(sources, ORIENTATION)
+        .ok_or_else(|| missing("ImageOrientationPatient", ORIENTATION))?;
+    let [slope] = find(sources, SLOPE).ok_or_else(|| missing("RescaleSlope", SLOPE))?;
+    let [intercept] =
+        find(sources, INTERCEPT).ok_or_else(|| missing("RescaleIntercept", INTERCEPT))?;
+    if spacing.iter().any(|&size| size <= 0.0) || slope == 0.0 {
+        return Err(format!(
+            "its PixelSpacing {spacing:?} or its RescaleSlope {slope} is not above 0"
+        ));
+    }
+    let thickness = find(sources, SLICE_SPACING).or(find(sources, SLICE_THICKNESS));
+    Ok(Frame {
+        plane: Plane {
+            position,
+            directions: [[a, b, c], [d, e, f]],
+            spacing,
+            thickness: thickness.map(|[thickness]| thickness.abs()),
+        },
+        slope,
+        intercept,
+    })
+}
+
+fn pet_header(data: &DataSet<'_>) -> Result<PetHeader, String> {
+    let drug = data.first_item(RADIOPHARMACEUTICAL_SEQUENCE)?;
+    let drug = drug.as_ref();
+    let private = |group, creator: &str, element| {
+        let tag = data.private(group, creator, element)?;
+        data.text(tag)
+    };
+    let factor = |element| private(0x7053, PHILIPS_PET, element)?.parse().ok();
+    Ok(PetHeader {
+        corrected_image: data.texts(CORRECTED_IMAGE),
+        units: data.text(UNITS),
+        suv_type: data.text(SUV_TYPE),
+        decay_correction: data.text(DECAY_CORRECTION),
+        series_date: data.text(SERIES_DATE),
+        series_time: data.text(SERIES_TIME),
+        acquisition_date: data.text(ACQUISITION_DATE),
+        acquisition_time: data.text(ACQUISITION_TIME),
+        ge_scan_start: private(0x0009, GE_PET, 0x0D),
+        injection_date_time: drug.and_then(|drug| drug.text(INJECTION_DATE_TIME)),
+        injection_time: drug.and_then(|drug| drug.text(INJECTION_TIME)),
+        total_dose: drug.and_then(|drug| drug.number(TOTAL_DOSE)),
+        half_life: drug.and_then(|drug| drug.number(HALF_LIFE)),
+        weight: data.number(PATIENT_WEIGHT),
+        frame_duration: data.number(FRAME_DURATION),
+        philips_suv: factor(0x00),
+        philips_activity: factor(0x09),
+    })
+}
+
+/// Keeps of a code what may be printed: capital letters and digits, as codes are written.
+fn printable(code: &str) -> String {
+    code.chars()
+        .filter(|letter| letter.is_ascii_alphanumeric())
+        .take(16)
+        .collect()
+}

@@ -1,0 +1,72 @@
+//! Owns the choice of the reader for an image: a folder or a file of DICOM, or NIfTI. What values mean comes with them.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::dicom::{self, SuvScale};
+use crate::error::DataSetError;
+use crate::nifti::read_nifti;
+use crate::volume::Volume;
+
+/// What voxels count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Units {
+    /// Standardised uptake value by body weight.
+    #[serde(rename = "SUV")]
+    Suv,
+    /// Hounsfield units.
+    #[serde(rename = "HU")]
+    Hounsfield,
+    /// Whatever was stored: NIfTI does not say.
+    #[serde(rename = "as stored")]
+    AsStored,
+}
+
+/// An image as it was read, on its own grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    /// The voxels and where they lie.
+    pub volume: Volume,
+    /// What they count.
+    pub units: Units,
+    /// How SUV came about, of a DICOM PET.
+    pub suv: Option<SuvScale>,
+}
+
+/// Reads a DICOM series (a folder, or one file) or a NIfTI image.
+///
+/// # Errors
+/// As `read_nifti`; of DICOM `Io` and `Image`, the latter for whatever makes no image in SUV or Hounsfield units.
+pub fn read_image(path: &Path) -> Result<Image, DataSetError> {
+    if !path.is_dir() && !dicom::is_dicom(path) {
+        return Ok(Image {
+            volume: read_nifti(path)?,
+            units: Units::AsStored,
+            suv: None,
+        });
+    }
+    let dicom::DicomImage { volume, suv } = dicom::read_dicom(path)?;
+    let units = if suv.is_some() {
+        Units::Suv
+    } else {
+        Units::Hounsfield
+    };
+    Ok(Image { volume, units, suv })
+}
+
+/// Reads an image that is to be in these units, where it says which it is in.
+pub(crate) fn read_in(path: &Path, units: Units) -> Result<Volume, DataSetError> {
+    let image = read_image(path)?;
+    if image.units == units || image.units == Units::AsStored {
+        return Ok(image.volume);
+    }
+    let reason = match units {
+        Units::Suv => "it is a CT, where the PET was to be",
+        _ => "it is a PET, where the CT was to be",
+    };
+    Err(DataSetError::Image {
+        path: path.to_path_buf(),
+        reason: reason.to_owned(),
+    })
+}
