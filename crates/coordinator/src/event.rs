@@ -14,6 +14,11 @@ pub enum RunEvent {
         /// A URL for `worker --coordinator`.
         address: String,
     },
+    /// Something about the job is odd, and the run goes on.
+    Warned {
+        /// In one line.
+        line: String,
+    },
     /// The run exists and goes on from a checkpoint.
     Resuming {
         /// Its step.
@@ -54,6 +59,7 @@ impl RunEvent {
     pub(crate) fn log(&self) {
         match self {
             Self::Serving { address } => info!(target: EVENTS, address, "serving workers"),
+            Self::Warned { line } => info!(target: EVENTS, warning = line, "odd job"),
             Self::Resuming { step, damaged } => {
                 info!(target: EVENTS, step, ?damaged, "going on from a checkpoint");
             }

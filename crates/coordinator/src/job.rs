@@ -20,6 +20,8 @@ pub struct Job {
     pub data: DataSet,
     /// Tells this coordinator's writes from any other's; must differ between processes.
     pub nonce: String,
+    /// What is odd about the job on this data, a line each; told once the run is open.
+    pub warnings: Vec<String>,
     /// This build, for the journal and for workers to compare.
     pub version: String,
 }

@@ -61,6 +61,7 @@ pub async fn run(
         Opening::Finished(summary) => return Ok(Outcome::Finished(summary)),
         Opening::Open(opened) => *opened,
     };
+    let warnings = job.warnings.clone();
     let resuming = RunEvent::Resuming {
         step: opened.newest.step().get(),
         damaged: opened.damaged.clone(),
@@ -68,6 +69,9 @@ pub async fn run(
     let is_resuming = opened.newest.step() > Step::new(0) || !opened.damaged.is_empty();
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
     let mut runtime = Runtime::new(job, opened, started, events, status);
+    for line in warnings {
+        runtime.tell(RunEvent::Warned { line }).await;
+    }
     if is_resuming {
         runtime.tell(resuming).await;
     }

@@ -51,10 +51,7 @@ pub(crate) async fn lead(
     // Told before hours of preparing; that it can be written is found out when the run is opened.
     run.probe_read().await?;
     let data = data::open_or_prepare(&config, showing.quiet).await?;
-    let mut watch = Watch::start(&config, showing.quiet);
-    for warning in data::warnings(&config, data.manifest.cases.len()) {
-        watch.note(&format!("warning: {warning}"));
-    }
+    let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
     let outcome = attend(job(config, run, data), launcher, watch).await?;
     match outcome {
@@ -77,6 +74,7 @@ pub(crate) async fn lead(
 
 fn job(config: Config, run: Location, data: DataSet) -> Job {
     Job {
+        warnings: data::warnings(&config, data.manifest.cases.len()),
         config,
         run,
         data,

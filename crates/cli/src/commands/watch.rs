@@ -35,7 +35,7 @@ impl Watch {
     }
 
     /// Writes one line that stays.
-    pub(crate) fn note(&mut self, text: &str) {
+    fn note(&mut self, text: &str) {
         self.progress.note(text);
     }
 
@@ -61,6 +61,7 @@ impl Watch {
 /// An event in words; a step has none, it moves the bar.
 fn lines(event: &RunEvent) -> Vec<String> {
     match event {
+        RunEvent::Warned { line } => vec![format!("warning: {line}")],
         RunEvent::Serving { address } => vec![format!("coordinator at {address}")],
         RunEvent::Resuming { step, damaged } => {
             let passed = damaged
