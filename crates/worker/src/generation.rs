@@ -8,7 +8,7 @@ use crate::step::{Group, StepReport};
 use fratmae_checkpoint::{CheckpointId, State, TensorSpec, load_manifest, restore};
 use fratmae_collective::{AbortHandle, Membership, TcpGroup, TcpSettings};
 use fratmae_control::{Assignment, Source, Step};
-use fratmae_dataset::{Loader, StackOptions};
+use fratmae_dataset::{Loader, StackAxis, StackOptions};
 use fratmae_model::{FratMae, Parameter};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
@@ -154,6 +154,7 @@ impl Session {
     fn stack_options(&self) -> StackOptions {
         let data = &self.config.data;
         StackOptions {
+            axis: StackAxis::Coronal,
             depth: self.config.model.stack[0],
             stride: data.stride,
             suv_window: data.suv_window.map(|edge| edge as f32),

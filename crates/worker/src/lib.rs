@@ -1,6 +1,6 @@
 //! The trainer process: it registers with a coordinator, trains its slots of every step, and leaves when told.
 //!
-//! [`run`] is its life; the step itself is in `step.rs`.
+//! [`run()`] is its life; the step itself is in `step.rs`.
 
 mod clip;
 mod digest;

@@ -17,6 +17,8 @@ const CLIPPY: &[&str] = &[
     "warnings",
 ];
 
+const DOC: &[&str] = &["doc", "--release", "--locked", "--workspace", "--no-deps"];
+
 /// Runs every part, also after one that failed, so that one call shows all there is to repair.
 ///
 /// # Errors
@@ -31,6 +33,9 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
     if !program::watch(&mut program::cargo(CLIPPY))?.success() {
         failed.push("clippy");
+    }
+    if !program::watch(program::cargo(DOC).env("RUSTDOCFLAGS", "-D warnings"))?.success() {
+        failed.push("documentation");
     }
     if failed.is_empty() {
         println!("check: all good");
