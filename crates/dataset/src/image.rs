@@ -39,7 +39,11 @@ pub struct Image {
 /// # Errors
 /// As `read_nifti`; of DICOM `Io` and `Image`, the latter for whatever makes no image in SUV or Hounsfield units.
 pub fn read_image(path: &Path) -> Result<Image, DataSetError> {
-    if !path.is_dir() && !dicom::is_dicom(path) {
+    // What is named as DICOM and is none is told so.
+    let named = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("dcm"));
+    if !path.is_dir() && !named && !dicom::is_dicom(path) {
         return Ok(Image {
             volume: read_nifti(path)?,
             units: Units::AsStored,
@@ -69,4 +73,28 @@ pub(crate) fn read_in(path: &Path, units: Units) -> Result<Volume, DataSetError>
         path: path.to_path_buf(),
         reason: reason.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reader_follows_from_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, b"neither").unwrap();
+            path
+        };
+        let cases = [
+            (file("a.dcm"), "no DICOM file"),
+            (file("a.nii"), "header"),
+            (folder.path().join("none"), "cannot read"),
+        ];
+        for (path, words) in cases {
+            let message = read_image(&path).unwrap_err().to_string();
+            assert!(message.contains(words), "{message}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ pub(super) const TRANSFER_SYNTAX: Tag = Tag(0x0002, 0x0010);
 pub(super) const IMAGE_TYPE: Tag = Tag(0x0008, 0x0008);
 pub(super) const SERIES_DATE: Tag = Tag(0x0008, 0x0021);
 pub(super) const ACQUISITION_DATE: Tag = Tag(0x0008, 0x0022);
+pub(super) const ACQUISITION_DATE_TIME: Tag = Tag(0x0008, 0x002A);
 pub(super) const SERIES_TIME: Tag = Tag(0x0008, 0x0031);
 pub(super) const ACQUISITION_TIME: Tag = Tag(0x0008, 0x0032);
 pub(super) const MODALITY: Tag = Tag(0x0008, 0x0060);

@@ -22,7 +22,7 @@ pub(super) struct Plane {
     pub(super) directions: [[f64; 3]; 2],
     /// Between rows, then between columns.
     pub(super) spacing: [f64; 2],
-    /// Thickness, or distance to the next slice: asked only where there is one slice.
+    /// Thickness, or else the distance to the next slice: asked only where there is one slice.
     pub(super) thickness: Option<f64>,
 }
 
@@ -58,7 +58,8 @@ pub(super) fn arrange(planes: &[Plane]) -> Result<Arrangement, String> {
         scale(directions[1], rows),
         step,
     ];
-    let ras = |[x, y, z]: [f64; 3]| [-x, -y, z];
+    // Subtracted rather than negated, so that no zero comes out negative.
+    let ras = |[x, y, z]: [f64; 3]| [0.0 - x, 0.0 - y, z + 0.0];
     let affine = affine::from_columns(steps.map(ras), ras(planes[order[0]].position));
     if !affine::spans_space(&affine) {
         return Err(format!(

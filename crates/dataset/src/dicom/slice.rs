@@ -197,7 +197,7 @@ fn frame(sources: &[&DataSet<'_>]) -> Result<Frame, String> {
             "its PixelSpacing {spacing:?} or its RescaleSlope {slope} is not above 0"
         ));
     }
-    let thickness = find(sources, SLICE_SPACING).or(find(sources, SLICE_THICKNESS));
+    let thickness = find(sources, SLICE_THICKNESS).or(find(sources, SLICE_SPACING));
     Ok(Frame {
         plane: Plane {
             position,
@@ -213,6 +213,11 @@ fn frame(sources: &[&DataSet<'_>]) -> Result<Frame, String> {
 fn pet_header(data: &DataSet<'_>) -> Result<PetHeader, String> {
     let drug = data.first_item(RADIOPHARMACEUTICAL_SEQUENCE)?;
     let drug = drug.as_ref();
+    let joined = data.text(ACQUISITION_DATE_TIME);
+    let split = joined.as_deref().and_then(|joined| {
+        let local = joined.split(['+', '-']).next()?;
+        local.split_at_checked(8)
+    });
     let private = |group, creator: &str, element| {
         let tag = data.private(group, creator, element)?;
         data.text(tag)
@@ -225,8 +230,12 @@ fn pet_header(data: &DataSet<'_>) -> Result<PetHeader, String> {
         decay_correction: data.text(DECAY_CORRECTION),
         series_date: data.text(SERIES_DATE),
         series_time: data.text(SERIES_TIME),
-        acquisition_date: data.text(ACQUISITION_DATE),
-        acquisition_time: data.text(ACQUISITION_TIME),
+        acquisition_date: data
+            .text(ACQUISITION_DATE)
+            .or(split.map(|(date, _)| date.to_owned())),
+        acquisition_time: data
+            .text(ACQUISITION_TIME)
+            .or(split.map(|(_, time)| time.to_owned())),
         ge_scan_start: private(0x0009, GE_PET, 0x0D),
         injection_date_time: drug.and_then(|drug| drug.text(INJECTION_DATE_TIME)),
         injection_time: drug.and_then(|drug| drug.text(INJECTION_TIME)),

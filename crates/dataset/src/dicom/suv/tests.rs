@@ -99,6 +99,33 @@ fn injection_may_be_before_midnight_or_on_a_changed_date() {
 }
 
 #[test]
+fn without_dates_the_times_of_day_are_enough() {
+    let mut undated = header();
+    undated.series_date = None;
+    undated.acquisition_date = None;
+    assert_close(factor(undated.clone()), AN_HOUR_LATER);
+    undated.injection_date_time = Some("20200301090000".to_owned());
+    assert_close(factor(undated), AN_HOUR_LATER);
+}
+
+#[test]
+fn beds_may_differ_in_time_and_duration_of_a_corrected_pet_only() {
+    let mut beds = vec![header(), header()];
+    beds[1].acquisition_time = Some("100300".to_owned());
+    beds[1].frame_duration = Some(180_000.0);
+    assert_close(suv_scale(&beds).unwrap().factor, AN_HOUR_LATER);
+    for bed in &mut beds {
+        bed.corrected_image = vec!["ATTN".to_owned()];
+        bed.decay_correction = Some("NONE".to_owned());
+    }
+    let refusal = suv_scale(&beds).unwrap_err();
+    assert!(
+        refusal.contains("several times of acquisition"),
+        "{refusal}"
+    );
+}
+
+#[test]
 fn every_value_that_was_used_is_named() {
     let scale = suv_scale(&[header()]).unwrap();
     let names: Vec<&str> = scale.tags.iter().map(|tag| tag.name).collect();
@@ -198,7 +225,7 @@ fn what_would_be_a_guess_is_refused() {
             "600 s before the injection",
         ),
         (
-            |header| header.acquisition_date = None,
+            |header| header.acquisition_time = None,
             "do not say when the scan began",
         ),
         (
