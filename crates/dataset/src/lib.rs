@@ -46,6 +46,6 @@ pub use prepare::{
 pub use preview::preview;
 pub use reader::{DataSet, Slices};
 pub use source::{CaseSource, find_cases};
-pub use stack::{Stack, StackOptions};
+pub use stack::{Stack, StackAxis, StackOptions};
 pub use verify::{Damage, VerifyReport, verify};
 pub use volume::{Affine, Volume};

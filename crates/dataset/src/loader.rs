@@ -86,8 +86,11 @@ async fn load(
     sample: Sample,
 ) -> Result<Stack, DataSetError> {
     options.check(&data.manifest)?;
+    let (axis, grid) = (options.axis, data.manifest.grid);
     let rows = options.rows(&data.manifest, sample).unwrap_or_default();
-    let packed = data.fetch(sample.case, &rows).await?;
+    let packed = data
+        .fetch(sample.case, &axis.coronal_rows(&rows, grid))
+        .await?;
     let entry = data.manifest.cases.get(sample.case as usize);
     let (case_id, sentence) = entry
         .map(|case| {
@@ -100,8 +103,8 @@ async fn load(
     unblocked(move || {
         let slices = packed.unpack()?;
         let (pet, ct) = (
-            options.window_pet(&slices.pet),
-            options.window_ct(&slices.ct),
+            options.window_pet(&axis.cut(slices.pet, &rows, grid)),
+            options.window_ct(&axis.cut(slices.ct, &rows, grid)),
         );
         Ok(Stack {
             sample,

@@ -2,6 +2,8 @@
 //!
 //! It reads nothing; the loader brings it the slices.
 
+mod axis;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
@@ -9,10 +11,13 @@ use crate::DataSetError;
 use crate::draw::Draw;
 use crate::manifest::{Manifest, ManifestCase};
 use crate::order::Sample;
+pub use axis::StackAxis;
 
 /// Says how stacks are cut from cases and windowed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StackOptions {
+    /// Along which axis of the patient slices are stacked.
+    pub axis: StackAxis,
     /// Slices in a stack.
     pub depth: usize,
     /// Every how many-th slice is taken.
@@ -36,9 +41,9 @@ pub struct Stack {
     pub case_id: String,
     /// What is known of the patient, as a sentence.
     pub sentence: String,
-    /// PET, (depth, R, S) row-major.
+    /// PET, row-major, of [`StackAxis::stack_shape`]: (depth, R, S) for a coronal stack.
     pub pet: Vec<f32>,
-    /// CT, (depth, R, S) row-major.
+    /// CT, as the PET.
     pub ct: Vec<f32>,
 }
 
@@ -55,7 +60,7 @@ impl StackOptions {
                 self.depth, self.stride
             ));
         }
-        let slices = manifest.grid[1];
+        let slices = self.axis.slices(manifest.grid);
         if self.span().is_none_or(|span| span > slices) {
             let (depth, stride) = (self.depth, self.stride);
             return fault(format!(
@@ -78,16 +83,22 @@ impl StackOptions {
             .checked_add(1)
     }
 
-    /// Draws the slices of a sample, uniformly from those starts whose stack reaches the body of the case.
+    /// Draws the slices of a sample, uniformly from those starts whose stack reaches the body of the case; of axial and
+    /// sagittal slices, whose body box is not known, from all starts.
     ///
     /// It is a pure function of (seed, epoch, case, body box, grid); none for options that [`StackOptions::check`]
     /// refuses.
     pub fn rows(&self, manifest: &Manifest, sample: Sample) -> Option<Vec<u32>> {
         let case = manifest.cases.get(sample.case as usize)?;
         let span = u32::try_from(self.span()?).ok()?;
-        let latest = u32::try_from(manifest.grid[1]).ok()?.checked_sub(span)?;
-        let (first, last) = allowed_starts(case, span, latest);
-        let draw = Draw::new("stack", self.seed, &[sample.epoch, u64::from(sample.case)])
+        let slices = self.axis.slices(manifest.grid);
+        let latest = u32::try_from(slices).ok()?.checked_sub(span)?;
+        let (purpose, (first, last)) = match self.axis {
+            StackAxis::Coronal => ("stack", allowed_starts(case, span, latest)),
+            StackAxis::Axial => ("axial stack", (0, latest)),
+            StackAxis::Sagittal => ("sagittal stack", (0, latest)),
+        };
+        let draw = Draw::new(purpose, self.seed, &[sample.epoch, u64::from(sample.case)])
             .below(u64::from(last - first) + 1);
         let start = first + u32::try_from(draw).ok()?;
         Some((start..start + span).step_by(self.stride).collect())
@@ -128,6 +139,7 @@ mod tests {
 
     fn options() -> StackOptions {
         StackOptions {
+            axis: StackAxis::Coronal,
             depth: 4,
             stride: 3,
             suv_window: [0.0, 20.0],
@@ -205,6 +217,24 @@ mod tests {
             "{refusal}"
         );
         assert_eq!(options().rows(&manifest, sample(0)), None);
+    }
+
+    #[test]
+    fn stacks_along_other_axes_reach_over_their_own_slices() {
+        let manifest = manifest_of([8, 4, 10], &[("a", [1, 2])]);
+        let [axial, sagittal] =
+            [StackAxis::Axial, StackAxis::Sagittal].map(|axis| StackOptions { axis, ..options() });
+        assert!(axial.check(&manifest).is_ok(), "a span of 10 in 10 slices");
+        assert_eq!(axial.rows(&manifest, sample(2)).unwrap(), [0, 3, 6, 9]);
+        let refusal = sagittal.check(&manifest).unwrap_err().to_string();
+        assert!(refusal.contains("reach over the 8 slices"), "{refusal}");
+        let pair = StackOptions {
+            depth: 2,
+            ..sagittal
+        };
+        let starts = (0..200).map(|epoch| pair.rows(&manifest, sample(epoch)).unwrap()[0]);
+        let starts: std::collections::BTreeSet<u32> = starts.collect();
+        assert_eq!(starts, (0..=4).collect());
     }
 
     #[test]

@@ -10,9 +10,11 @@ use super::*;
 use crate::manifest::shard_name;
 use crate::order::Order;
 use crate::shard::tests::{GRID, prepared, stored};
+use crate::stack::StackAxis;
 
 fn options() -> StackOptions {
     StackOptions {
+        axis: StackAxis::Coronal,
         depth: 3,
         stride: 2,
         suv_window: [0.0, 10.0],
@@ -175,4 +177,41 @@ fn a_stack_that_does_not_fit_is_an_error_and_no_panic() {
         loader.next(),
         Some(Err(DataSetError::Options { .. }))
     ));
+}
+
+#[test]
+fn stacks_along_every_axis_hold_their_voxels() {
+    let runtime = Runtime::new().unwrap();
+    let data = open(&runtime, 2);
+    let [side_r, _, side_s] = GRID;
+    for axis in [StackAxis::Axial, StackAxis::Sagittal] {
+        let options = StackOptions {
+            axis,
+            depth: 2,
+            ..options()
+        };
+        let samples = Box::new(Order { seed: 1, cases: 2 }.samples(0));
+        let mut loader = Loader::start(
+            Arc::clone(&data),
+            options.clone(),
+            samples,
+            1,
+            runtime.handle(),
+        );
+        let stack = loader.next().unwrap().unwrap();
+        let case = prepared(stack.sample.case.into());
+        let slices = options.rows(&data.manifest, stack.sample).unwrap();
+        let [depth, height, width] = axis.stack_shape(2, GRID);
+        assert_eq!(stack.pet.len(), depth * height * width);
+        for (at, value) in stack.pet.iter().enumerate() {
+            let slice = slices[at / (height * width)] as usize;
+            let (h, w) = (at / width % height, at % width);
+            let (r, a, s) = match axis {
+                StackAxis::Axial => (h, w, slice),
+                _ => (slice, h, w),
+            };
+            let made = case.pet[(a * side_r + r) * side_s + s].to_f32();
+            assert!((value - (made / 10.0).min(1.0)).abs() < 1e-6, "{axis:?}");
+        }
+    }
 }
