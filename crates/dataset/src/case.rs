@@ -187,7 +187,8 @@ impl Target {
     }
 
     fn label(&self, path: &Path) -> Result<Vec<u8>, DataSetError> {
-        let label = read_nifti(path)?;
+        // In canonical axes, so that a centre between two voxels falls to the same one however the file lies.
+        let label = canonical(read_nifti(path)?);
         let refuse = |reason| DataSetError::Image {
             path: path.to_path_buf(),
             reason,
