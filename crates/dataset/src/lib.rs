@@ -41,7 +41,8 @@ pub use order::{Order, Sample, Samples};
 pub use orientation::canonical;
 pub use phantom::{PhantomSize, write_phantoms};
 pub use prepare::{
-    CaseOutcome, PrepareOptions, PrepareProgress, PrepareReport, SkippedCase, prepare,
+    CaseOutcome, CaseReport, CaseVerdict, Part, PrepareOptions, PrepareProgress, PrepareReport,
+    REPORT_NAME, SkippedCase, prepare,
 };
 pub use preview::preview;
 pub use reader::{DataSet, Slices};

@@ -4,18 +4,25 @@
 //! keeps the shards whose records still hold. The manifest comes last: without it there is no data set. How one case
 //! is read, and how a shard is encoded, is decided elsewhere.
 
+mod commit;
 mod inputs;
+mod part;
+mod report;
 mod work;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use fratmae_store::{Created, Location};
+use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::DataSetError;
-use crate::manifest::{MANIFEST_NAME, Manifest, ManifestCase, shard_name};
+use crate::manifest::{MANIFEST_NAME, Manifest, shard_name};
 use crate::reader::unblocked;
 use crate::source::CaseSource;
 use inputs::ShardRecord;
+pub use part::Part;
+pub use report::{CaseReport, CaseVerdict, REPORT_NAME};
 use work::{ShardWork, Workshop};
 
 /// Says how a data set is made.
@@ -29,6 +36,8 @@ pub struct PrepareOptions {
     pub threads: usize,
     /// Leaves out cases that cannot be read, instead of stopping at the first.
     pub skip_bad: bool,
+    /// Which shards this call makes.
+    pub part: Part,
 }
 
 impl Default for PrepareOptions {
@@ -42,6 +51,8 @@ impl Default for PrepareOptions {
             threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
             // A data set that silently lacks cases is worse than one that is not there.
             skip_bad: false,
+            // One machine is what most have.
+            part: Part::Whole,
         }
     }
 }
@@ -73,19 +84,25 @@ pub enum CaseOutcome {
     },
 }
 
-/// Sums up a finished prepare.
+/// Sums up a call of [`prepare`].
+///
+/// Where shards of other shares are missing it lists the cases of its own share, else those of the whole data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrepareReport {
     /// Cases read and encoded now.
     pub prepared: usize,
-    /// Cases that an earlier prepare left.
+    /// Cases that an earlier prepare left, of those shards that this call makes.
     pub kept: usize,
     /// Cases left out.
     pub skipped: Vec<SkippedCase>,
-    /// Shards of the data set.
+    /// Every case, taken or left out.
+    pub cases: Vec<CaseReport>,
+    /// Shards that hold cases.
     pub shards: usize,
-    /// Digest of the data set.
-    pub digest: String,
+    /// Names of the shards that other shares have not made yet; without them there is no data set.
+    pub missing: Vec<String>,
+    /// Digest of the data set, where no shard is missing.
+    pub digest: Option<String>,
     /// Whether the data set was complete and unchanged, so that nothing was done.
     pub unchanged: bool,
 }
@@ -99,14 +116,17 @@ pub struct SkippedCase {
     pub reason: String,
 }
 
-/// Makes the data set of some cases at a location; the same bytes for any number of threads, stopped and run again or
-/// not.
+/// Makes the data set of some cases at a location; the same bytes for any number of threads and shares, stopped and run
+/// again or not.
 ///
-/// What an earlier prepare of the same cases left is kept; a complete data set of the same cases is left as it is.
+/// What an earlier prepare of the same cases left is kept; a complete data set of the same cases is left as it is. A
+/// share makes its own shards only; whichever call finds all shards at its end also writes the manifest, and it does no
+/// harm if several do.
 ///
 /// # Errors
-/// [`DataSetError::Options`] for a grid that is none; [`DataSetError::Case`] names the first bad case, unless they are skipped; [`DataSetError::Empty`] where none is
-/// left; [`DataSetError::OtherDataSet`] where a complete data set of other cases is in the way;
+/// [`DataSetError::Options`] for a grid or a share that is none; [`DataSetError::Case`] names the first bad case, unless
+/// they are skipped; [`DataSetError::Empty`] where none is left; [`DataSetError::Manifest`] names the shards that are
+/// missing for [`Part::Merge`]; [`DataSetError::OtherDataSet`] where a complete data set of other cases is in the way;
 /// [`DataSetError::Store`] where the store fails. After any of them no object under its final name is broken, and the
 /// same call goes on where it stopped.
 pub async fn prepare(
@@ -115,45 +135,76 @@ pub async fn prepare(
     options: &PrepareOptions,
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<PrepareReport, DataSetError> {
+    options.part.check()?;
     let cases = sorted(cases, out)?;
+    let workshop = Workshop::new(options, cases.iter().any(|case| case.label.is_some()))?;
+    let works = cut(&cases, options.cases_per_shard);
     let existing = match out.get_if_present(MANIFEST_NAME).await? {
         Some(bytes) => Some(Manifest::parse(&bytes, out.url())?),
         None => None,
     };
+    let is_mine = |work: &&ShardWork| options.part.makes(work.shard);
+    let mine: Vec<&ShardWork> = works.iter().filter(is_mine).collect();
     let mut tally = Tally {
-        total: cases.len(),
+        total: mine.iter().map(|work| work.cases.len()).sum(),
         done: 0,
         prepared: 0,
         kept: 0,
         progress,
     };
-    let workshop = Workshop::new(options, cases.iter().any(|case| case.label.is_some()))?;
-    let (mut rows, mut skipped, mut shards) = (Vec::new(), Vec::new(), 0);
-    for (shard, cases) in cases.chunks(options.cases_per_shard.max(1)).enumerate() {
-        let work = ShardWork {
+    let (sizes, mut records) = (sizes(out).await?, BTreeMap::new());
+    for work in mine {
+        let record = match kept(out, &workshop, work, &sizes).await? {
+            Some(record) => tally.keep(record),
+            None if existing.is_some() => return Err(other(out, work)),
+            None => make(out, &workshop, work.clone(), &mut tally).await?,
+        };
+        records.insert(work.shard, record);
+    }
+    let (prepared, kept) = (tally.prepared, tally.kept);
+    let missing = gather(out, &workshop, &works, &mut records).await?;
+    if !missing.is_empty() && options.part == Part::Merge {
+        return Err(commit::unfinished(out, &missing, works.len()));
+    }
+    let mut report = PrepareReport::of(records.values(), missing);
+    (report.prepared, report.kept, report.unchanged) = (prepared, kept, existing.is_some());
+    if report.missing.is_empty() {
+        let rows = records.into_values().flat_map(|record| record.cases);
+        let rows = rows.collect();
+        let manifest = commit::commit(out, options.grid, rows, &report.cases, existing).await?;
+        report.digest = Some(manifest.digest);
+    }
+    Ok(report)
+}
+
+impl PrepareReport {
+    fn of<'a>(
+        records: impl Iterator<Item = &'a ShardRecord> + Clone,
+        missing: Vec<String>,
+    ) -> Self {
+        let skipped = records.clone().flat_map(|record| record.skipped.clone());
+        Self {
+            prepared: 0,
+            kept: 0,
+            skipped: skipped.collect(),
+            cases: report::case_reports(records.clone()),
+            shards: records.filter(|record| record.bytes.is_some()).count(),
+            missing,
+            digest: None,
+            unchanged: false,
+        }
+    }
+}
+
+/// Cuts cases into the shards that hold them.
+fn cut(cases: &[CaseSource], cases_per_shard: usize) -> Vec<ShardWork> {
+    let shards = cases.chunks(cases_per_shard.max(1)).enumerate();
+    shards
+        .map(|(shard, cases)| ShardWork {
             shard: shard as u32,
             cases: cases.to_vec(),
-        };
-        let record = match kept(out, &workshop, &work).await? {
-            Some(record) => tally.keep(record),
-            None if existing.is_some() => return Err(other(out, &work)),
-            None => make(out, &workshop, work, &mut tally).await?,
-        };
-        shards += usize::from(record.bytes.is_some());
-        rows.extend(record.cases);
-        skipped.extend(record.skipped);
-    }
-    let unchanged = existing.is_some();
-    let manifest = commit(out, options, rows, existing).await?;
-    let Tally { prepared, kept, .. } = tally;
-    Ok(PrepareReport {
-        prepared,
-        kept,
-        skipped,
-        shards,
-        digest: manifest.digest,
-        unchanged,
-    })
+        })
+        .collect()
 }
 
 fn sorted(mut cases: Vec<CaseSource>, out: &Location) -> Result<Vec<CaseSource>, DataSetError> {
@@ -225,12 +276,56 @@ fn record_name(shard: u32) -> String {
     shard_name(shard).replace(".parquet", ".json")
 }
 
-/// Returns the record of a shard that need not be made again.
+/// Returns the sizes of all objects of shards.
+async fn sizes(out: &Location) -> Result<BTreeMap<String, u64>, DataSetError> {
+    let there = out.list("shards").await?;
+    Ok(there
+        .into_iter()
+        .map(|entry| (entry.relative, entry.size))
+        .collect())
+}
+
+/// Adds the records that other calls left, and returns the names of the shards that are not there.
+///
+/// While a record is missing it reads none, so that only the last of many calls looks at everything.
+async fn gather(
+    out: &Location,
+    workshop: &Workshop,
+    works: &[ShardWork],
+    records: &mut BTreeMap<u32, ShardRecord>,
+) -> Result<Vec<String>, DataSetError> {
+    if works.len() == records.len() {
+        return Ok(Vec::new());
+    }
+    let sizes = sizes(out).await?;
+    let others = works
+        .iter()
+        .filter(|work| !records.contains_key(&work.shard));
+    let others: Vec<&ShardWork> = others.collect();
+    let is_absent = |work: &&&ShardWork| !sizes.contains_key(&record_name(work.shard));
+    let absent = others.iter().filter(is_absent);
+    let mut missing: Vec<String> = absent.map(|work| shard_name(work.shard)).collect();
+    if missing.is_empty() {
+        for work in others {
+            match kept(out, workshop, work, &sizes).await? {
+                Some(record) => drop(records.insert(work.shard, record)),
+                None => missing.push(shard_name(work.shard)),
+            }
+        }
+    }
+    Ok(missing)
+}
+
+/// Returns the record of a shard that need not be made again, given the sizes of what is there.
 async fn kept(
     out: &Location,
     workshop: &Workshop,
     work: &ShardWork,
+    sizes: &BTreeMap<String, u64>,
 ) -> Result<Option<ShardRecord>, DataSetError> {
+    if !sizes.contains_key(&record_name(work.shard)) {
+        return Ok(None);
+    }
     let Some(bytes) = out.get_if_present(&record_name(work.shard)).await? else {
         return Ok(None);
     };
@@ -238,14 +333,7 @@ async fn kept(
     let Ok(record) = serde_json::from_slice::<ShardRecord>(&bytes) else {
         return Ok(None);
     };
-    let name = shard_name(work.shard);
-    let there = out
-        .list("shards")
-        .await?
-        .into_iter()
-        .find(|entry| entry.relative == name)
-        .map(|entry| entry.size);
-    if there != record.bytes {
+    if sizes.get(&shard_name(work.shard)).copied() != record.bytes {
         return Ok(None);
     }
     let (workshop, work) = (workshop.clone(), work.clone());
@@ -278,40 +366,6 @@ async fn make(
     out.put(&record_name(shard), Bytes::from(record.to_json()?))
         .await?;
     Ok(record)
-}
-
-/// Writes the manifest, or finds that the one that is there says the same.
-async fn commit(
-    out: &Location,
-    options: &PrepareOptions,
-    rows: Vec<ManifestCase>,
-    existing: Option<Manifest>,
-) -> Result<Manifest, DataSetError> {
-    if rows.is_empty() {
-        let hint = "none of the cases could be used".to_owned();
-        return Err(DataSetError::Empty {
-            place: out.url().to_owned(),
-            hint,
-        });
-    }
-    let manifest = Manifest::new(options.grid, rows);
-    let taken = match existing {
-        Some(existing) => existing != manifest,
-        None => {
-            let created = out
-                .create(MANIFEST_NAME, Bytes::from(manifest.to_json()?))
-                .await?;
-            matches!(created, Created::Taken)
-        }
-    };
-    if taken {
-        let reason = format!("its {MANIFEST_NAME} lists other cases");
-        return Err(DataSetError::OtherDataSet {
-            url: out.url().to_owned(),
-            reason,
-        });
-    }
-    Ok(manifest)
 }
 
 fn other(out: &Location, work: &ShardWork) -> DataSetError {

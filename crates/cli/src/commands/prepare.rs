@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use fratmae_dataset::{
-    CaseOutcome, CaseSource, PrepareOptions, PrepareProgress, PrepareReport, find_cases, prepare,
+    CaseOutcome, CaseReport, CaseSource, CaseVerdict, Part, PrepareOptions, PrepareProgress,
+    PrepareReport, find_cases, prepare,
 };
 use fratmae_store::Location;
 use serde::Serialize;
@@ -14,20 +15,27 @@ use crate::{
     commands::sizes,
     output::Output,
     progress::{Progress, Report},
+    table::Table,
 };
 
-/// Turns NIfTI cases into a data set.
+/// Turns PET/CT cases into a data set.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fratmae prepare cases.csv --out data/mine
   fratmae prepare Dataset221_AutoPETIII_2024 --out s3://bucket/autopet
-  fratmae prepare cases.csv --out data/mine --skip-bad --json
+  fratmae prepare /archive/dicom --out data/mine --skip-bad --json
+  fratmae prepare cases.csv --out s3://bucket/mine --shard $SLURM_ARRAY_TASK_ID/16
 
 A table has the columns case_id, pet, ct and, where known, label, tracer, age, sex, diagnosis; paths in it may be
-relative to it. PET is in SUV. A stopped prepare goes on where it was when it is run again.")]
+relative to it, and may name folders with one DICOM series. PET in NIfTI is in SUV. A stopped prepare goes on where
+it was when it is run again.
+report.json beside the data set says of every case whether it was taken or skipped, and why.
+
+With --shard, several machines make one data set: each makes every n-th shard, and the one that ends last finishes the
+data set. Give all of them the same source, address and options. --merge finishes it by hand.")]
 pub(crate) struct Arguments {
-    /// A CSV table of cases, or a folder in the AutoPET layout
+    /// A CSV table of cases, or a folder: AutoPET, TCIA FDG-PET-CT-Lesions, or DICOM with one series a folder
     source: PathBuf,
     /// Where the data set goes: a path, file://, s3://, gs://, az://
     #[arg(long, value_name = "URL")]
@@ -42,6 +50,15 @@ pub(crate) struct Arguments {
     /// Leave out cases that cannot be used, and say why, instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
+    /// Stop at the first case that cannot be used (the default)
+    #[arg(long, conflicts_with = "skip_bad")]
+    strict: bool,
+    /// Make only share i of n, from 0/n to n-1/n, for an array of jobs
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Part>,
+    /// Make no shard, and finish the data set from those that all shares have made
+    #[arg(long, conflicts_with = "shard")]
+    merge: bool,
     /// One JSON object at the end instead of text
     #[arg(long)]
     json: bool,
@@ -54,6 +71,15 @@ struct Prepared<'a> {
     report: &'a PrepareReport,
 }
 
+impl Arguments {
+    fn part(&self) -> Part {
+        match self.merge {
+            true => Part::Merge,
+            false => self.shard.unwrap_or_default(),
+        }
+    }
+}
+
 fn default_cases_per_shard() -> u32 {
     PrepareOptions::default().cases_per_shard as u32
 }
@@ -64,7 +90,8 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
     let options = PrepareOptions {
         grid: arguments.grid,
         cases_per_shard: arguments.cases_per_shard as usize,
-        skip_bad: arguments.skip_bad,
+        skip_bad: arguments.skip_bad && !arguments.strict,
+        part: arguments.part(),
         ..PrepareOptions::default()
     };
     let report = prepare_with_progress(cases, &out, &options, quiet).await?;
@@ -106,18 +133,34 @@ fn show(report: &PrepareReport, url: &str, json: bool, output: &mut Output) -> R
         prepared,
         kept,
         shards,
-        digest,
+        missing,
         ..
     } = report;
     let skipped = report.skipped.len();
+    output.table(&table(&report.cases))?;
     output.line(&format!(
         "{url}: cases prepared {prepared}, kept {kept}, skipped {skipped}; shards {shards}"
     ))?;
-    for case in &report.skipped {
-        output.line(&format!("skipped {}: {}", case.case_id, case.reason))?;
-    }
+    let Some(digest) = &report.digest else {
+        return Ok(output.line(&format!(
+            "not a data set yet: {} shards of other shares are missing; the last share to end finishes it, or --merge does",
+            missing.len()
+        ))?);
+    };
     output.line(&format!("digest {digest}"))?;
     Ok(output.line(&format!("look at it: fratmae dataset inspect {url}"))?)
+}
+
+fn table(cases: &[CaseReport]) -> Table {
+    let mut table = Table::new(&["case", "verdict", "shard#", "why"]);
+    for case in cases {
+        let [verdict, shard, why] = match &case.verdict {
+            CaseVerdict::Taken { shard } => ["taken", &shard.to_string(), ""].map(str::to_owned),
+            CaseVerdict::Skipped { reason } => ["skipped", "", reason].map(str::to_owned),
+        };
+        table.row(vec![case.case_id.clone(), verdict, shard, why]);
+    }
+    table
 }
 
 #[cfg(test)]
@@ -127,39 +170,71 @@ mod tests {
     use super::*;
     use crate::output::captured::Captured;
 
-    fn shown(json: bool) -> String {
-        let report = PrepareReport {
+    fn report() -> PrepareReport {
+        let case = |case_id: &str, verdict| CaseReport {
+            case_id: case_id.to_owned(),
+            verdict,
+        };
+        let reason = "truncated".to_owned();
+        PrepareReport {
             prepared: 5,
             kept: 2,
             skipped: vec![SkippedCase {
                 case_id: "bad".to_owned(),
-                reason: "truncated".to_owned(),
+                reason: reason.clone(),
             }],
+            cases: vec![
+                case("a", CaseVerdict::Taken { shard: 12 }),
+                case("bad", CaseVerdict::Skipped { reason }),
+            ],
             shards: 1,
-            digest: "abc".to_owned(),
+            missing: vec![],
+            digest: Some("abc".to_owned()),
             unchanged: false,
-        };
+        }
+    }
+
+    fn shown(report: &PrepareReport, json: bool) -> String {
         let captured = Captured::default();
-        show(&report, "/d", json, &mut captured.output()).unwrap();
+        show(report, "/d", json, &mut captured.output()).unwrap();
         captured.text()
     }
 
     #[test]
-    fn the_report_counts_and_names_what_was_skipped() {
+    fn the_report_names_every_case_and_what_became_of_it() {
         assert_eq!(
-            shown(false),
-            "/d: cases prepared 5, kept 2, skipped 1; shards 1\nskipped bad: truncated\ndigest abc\n\
+            shown(&report(), false),
+            "case  verdict  shard  why\n\
+             a     taken       12\n\
+             bad   skipped         truncated\n\
+             /d: cases prepared 5, kept 2, skipped 1; shards 1\ndigest abc\n\
              look at it: fratmae dataset inspect /d\n"
         );
     }
 
     #[test]
+    fn a_share_says_that_others_are_missing() {
+        let share = PrepareReport {
+            missing: vec!["shards/shard-00001.parquet".to_owned()],
+            digest: None,
+            ..report()
+        };
+        let text = shown(&share, false);
+        assert!(
+            text.contains("1 shards of other shares are missing"),
+            "{text}"
+        );
+        assert!(!text.contains("digest"), "{text}");
+    }
+
+    #[test]
     fn json_names_the_place_and_the_counts() {
-        let value: serde_json::Value = serde_json::from_str(&shown(true)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&shown(&report(), true)).unwrap();
         assert_eq!(
             (value["url"].as_str(), value["prepared"].as_u64()),
             (Some("/d"), Some(5))
         );
         assert_eq!(value["skipped"][0]["case_id"], "bad");
+        assert_eq!(value["cases"][0]["verdict"], "taken");
     }
 }

@@ -1,5 +1,8 @@
 //! Preparing, stopping and going on, over small phantoms.
 
+mod orientations;
+mod shares;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -17,6 +20,7 @@ const OPTIONS: PrepareOptions = PrepareOptions {
     cases_per_shard: 2,
     threads: 2,
     skip_bad: false,
+    part: Part::Whole,
 };
 
 /// Holds cases on disk and a place for their data set.
@@ -120,7 +124,10 @@ async fn a_prepared_data_set_opens_and_is_sound() {
     );
     assert_eq!(
         (report.digest, true),
-        (data.manifest.digest.clone(), data.manifest.cases[1].label)
+        (
+            Some(data.manifest.digest.clone()),
+            data.manifest.cases[1].label
+        )
     );
     assert!(
         crate::verify(&data, &mut |_, _| {})
@@ -381,4 +388,30 @@ async fn a_grid_without_voxels_is_refused() {
         .await
         .unwrap_err();
     assert!(matches!(refusal, DataSetError::Options { .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn the_report_says_of_every_case_what_became_of_it() {
+    let bench = Bench::new(4);
+    bench.truncate(2);
+    let skipping = PrepareOptions {
+        skip_bad: true,
+        ..OPTIONS
+    };
+    bench.prepare("out", &skipping).await.unwrap();
+    let bytes = bench.out("out").get(REPORT_NAME).await.unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(
+        (&report["taken"], &report["skipped"]),
+        (&3.into(), &1.into())
+    );
+    let cases: Vec<CaseReport> = serde_json::from_value(report["cases"].clone()).unwrap();
+    let names: Vec<&str> = cases.iter().map(|case| case.case_id.as_str()).collect();
+    assert_eq!(names, ["case0", "case1", "case2", "case3"]);
+    assert_eq!(cases[3].verdict, CaseVerdict::Taken { shard: 1 });
+    assert!(
+        matches!(&cases[2].verdict, CaseVerdict::Skipped { reason } if reason.contains("case2_pet.nii")),
+        "{:?}",
+        cases[2]
+    );
 }

@@ -1,0 +1,68 @@
+//! Owns the end of a prepare: from the records of all shards to the report and, last, the manifest.
+//!
+//! Calls that end at the same time write the same bytes, so that they cannot harm each other. It makes no shard.
+
+use bytes::Bytes;
+use fratmae_store::{Created, Location};
+
+use super::report::{self, CaseReport, REPORT_NAME};
+use crate::DataSetError;
+use crate::manifest::{MANIFEST_NAME, Manifest, ManifestCase};
+
+/// Writes report and manifest, or finds that the manifest that is there says the same.
+pub(super) async fn commit(
+    out: &Location,
+    grid: [usize; 3],
+    rows: Vec<ManifestCase>,
+    cases: &[CaseReport],
+    existing: Option<Manifest>,
+) -> Result<Manifest, DataSetError> {
+    if existing.is_none() {
+        // Also where no case could be used: it says why.
+        let bytes = Bytes::from(report::to_json(grid, cases)?);
+        out.put(REPORT_NAME, bytes).await?;
+    }
+    if rows.is_empty() {
+        let hint = format!("none of the cases could be used, see {REPORT_NAME}");
+        return Err(DataSetError::Empty {
+            place: out.url().to_owned(),
+            hint,
+        });
+    }
+    let manifest = Manifest::new(grid, rows);
+    let taken = match existing {
+        Some(existing) => existing != manifest,
+        None => {
+            let bytes = Bytes::from(manifest.to_json()?);
+            let created = out.create(MANIFEST_NAME, bytes).await?;
+            matches!(created, Created::Taken)
+        }
+    };
+    if taken {
+        let reason = format!("its {MANIFEST_NAME} lists other cases");
+        return Err(DataSetError::OtherDataSet {
+            url: out.url().to_owned(),
+            reason,
+        });
+    }
+    Ok(manifest)
+}
+
+/// Says that shards must be made before they can be merged.
+pub(super) fn unfinished(out: &Location, missing: &[String], shards: usize) -> DataSetError {
+    /// More names than these would not be read.
+    const NAMED: usize = 20;
+    let mut names = missing[..missing.len().min(NAMED)].join(", ");
+    if missing.len() > NAMED {
+        names.push_str(", …");
+    }
+    let reason = format!(
+        "{} of {shards} shards are missing, or are not of these cases and options: {names}; run `fratmae prepare` with \
+         --shard for each share to its end, with the same other options, then --merge again",
+        missing.len()
+    );
+    DataSetError::Manifest {
+        url: out.url().to_owned(),
+        reason,
+    }
+}

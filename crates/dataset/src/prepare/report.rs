@@ -1,0 +1,91 @@
+//! Owns the report on every case of a prepare, taken or skipped and why, and the bytes of its object.
+//!
+//! It says nothing that depends on how the work was cut or when it was done, so that equal data sets have equal reports.
+
+use serde::{Deserialize, Serialize};
+
+use super::inputs::ShardRecord;
+use crate::DataSetError;
+use crate::manifest::LAYOUT_VERSION;
+
+/// Name of the report below the root of a data set.
+pub const REPORT_NAME: &str = "report.json";
+
+/// Says of one case whether it is in the data set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseReport {
+    /// The case.
+    pub case_id: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub verdict: CaseVerdict,
+}
+
+/// Says whether a case was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum CaseVerdict {
+    /// It is in the data set.
+    Taken {
+        /// Number of its shard.
+        shard: u32,
+    },
+    /// It could not be used.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    layout_version: u32,
+    grid: [usize; 3],
+    taken: usize,
+    skipped: usize,
+    cases: &'a [CaseReport],
+}
+
+/// Lists every case of some shards, sorted by case id.
+pub(super) fn case_reports<'a>(
+    records: impl IntoIterator<Item = &'a ShardRecord>,
+) -> Vec<CaseReport> {
+    let of_record = |record: &'a ShardRecord| {
+        let taken = record.cases.iter().map(|case| {
+            let shard = case.shard;
+            (&case.case_id, CaseVerdict::Taken { shard })
+        });
+        let skipped = record.skipped.iter().map(|case| {
+            let reason = case.reason.clone();
+            (&case.case_id, CaseVerdict::Skipped { reason })
+        });
+        taken.chain(skipped)
+    };
+    let reports = records.into_iter().flat_map(of_record);
+    let mut reports: Vec<CaseReport> = reports
+        .map(|(case_id, verdict)| CaseReport {
+            case_id: case_id.clone(),
+            verdict,
+        })
+        .collect();
+    reports.sort_by(|one, other| one.case_id.cmp(&other.case_id));
+    reports
+}
+
+/// Writes the report as the bytes of its object.
+pub(super) fn to_json(grid: [usize; 3], cases: &[CaseReport]) -> Result<Vec<u8>, DataSetError> {
+    let is_taken = |case: &&CaseReport| matches!(case.verdict, CaseVerdict::Taken { .. });
+    let taken = cases.iter().filter(is_taken).count();
+    let report = Written {
+        layout_version: LAYOUT_VERSION,
+        grid,
+        taken,
+        skipped: cases.len() - taken,
+        cases,
+    };
+    serde_json::to_vec_pretty(&report).map_err(|error| DataSetError::Io {
+        action: "write",
+        path: REPORT_NAME.into(),
+        source: error.into(),
+    })
+}
