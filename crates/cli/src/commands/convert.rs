@@ -141,4 +141,32 @@ mod tests {
         assert_eq!(value["suv"]["tags"][0]["name"], "PatientWeight");
         assert_eq!(value["suv"]["tags"][0]["value"], "71");
     }
+
+    #[test]
+    fn an_image_is_written_where_it_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let volume = Volume {
+            shape: [2, 1, 1],
+            voxels: vec![-5.0, 7.0],
+            affine: [
+                [0.0, 2.0, 0.0, 1.0],
+                [-2.0, 0.0, 0.0, 2.0],
+                [0.0, 0.0, 3.0, 3.0],
+            ],
+        };
+        write_nifti(&path("in.nii"), &volume).unwrap();
+        let arguments = |series: &str| Arguments {
+            series: path(series),
+            out: path("out.nii.gz"),
+            json: false,
+        };
+        let captured = Captured::default();
+        run(&arguments("in.nii"), &mut captured.output()).unwrap();
+        let text = captured.text();
+        assert!(text.contains("values as stored from -5 to 7"), "{text}");
+        assert_eq!(read_image(&path("out.nii.gz")).unwrap().volume, volume);
+        let refused = run(&arguments("absent"), &mut captured.output());
+        assert!(refused.is_err());
+    }
 }

@@ -16,8 +16,8 @@ const MARK_AT: usize = 128;
 const MARK: &[u8] = b"DICM";
 /// A header is nearly always shorter than this.
 const USUAL_HEADER: u64 = 1 << 17;
-/// No deflated data set may grow beyond this: twice the largest multi-frame CT.
-const LARGEST_INFLATED: u64 = 1 << 31;
+/// No deflated data set may grow beyond this.
+const LARGEST_INFLATED: u64 = 1 << 30;
 
 /// A DICOM file in memory.
 pub(super) struct DicomFile {

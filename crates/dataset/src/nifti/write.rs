@@ -11,6 +11,11 @@ use super::encode::{Voxels, encode};
 use crate::error::DataSetError;
 use crate::volume::Volume;
 
+/// Voxels along axis 2 that are turned together: a cache line.
+const BLOCK: usize = 16;
+/// Voxels along axis 0 that are turned together.
+const BAND: usize = 32;
+
 /// Writes an image as 32-bit floats with its axes and its affine; packed where the name ends in `.gz`.
 ///
 /// The file is there whole under its name, or not at all. One that was there before is replaced.
@@ -27,32 +32,43 @@ pub fn write_nifti(path: &Path, volume: &Volume) -> Result<(), DataSetError> {
         let reason = format!("NIfTI has no room for axes of {:?} voxels", volume.shape);
         return Err(DataSetError::Options { reason });
     }
-    let bytes = encode(
-        volume.shape,
-        &volume.affine,
-        &Voxels::F32(&first_axis_fastest(volume)),
-    );
-    write_whole(path, &bytes, name.ends_with(".gz")).map_err(|source| DataSetError::Io {
+    write_whole(path, volume, name.ends_with(".gz")).map_err(|source| DataSetError::Io {
         action: "write",
         path: path.to_path_buf(),
         source,
     })
 }
 
-/// Gives the voxels in the order of NIfTI.
-fn first_axis_fastest(volume: &Volume) -> Vec<f32> {
+fn write_all(output: &mut dyn Write, volume: &Volume) -> io::Result<()> {
+    output.write_all(&encode(volume.shape, &volume.affine, &Voxels::F32(&[])))?;
+    write_voxels(output, volume)
+}
+
+/// Writes the voxels in the order of NIfTI, a block of axis 2 at a time; of that a band of axis 0, so that both what is
+/// read and what is written stays near.
+fn write_voxels(output: &mut dyn Write, volume: &Volume) -> io::Result<()> {
     let [right, middle, last] = volume.shape;
-    let mut voxels = Vec::with_capacity(volume.voxels.len());
-    for k in 0..last {
-        for j in 0..middle {
-            voxels.extend((0..right).map(|i| volume.voxels[(i * middle + j) * last + k]));
+    let plane = middle * right;
+    let mut bytes = vec![[0_u8; 4]; plane * BLOCK.min(last)];
+    for first in (0..last).step_by(BLOCK) {
+        let block = first..last.min(first + BLOCK);
+        for band in (0..right).step_by(BAND) {
+            for j in 0..middle {
+                for i in band..right.min(band + BAND) {
+                    let line = &volume.voxels[(i * middle + j) * last..][block.clone()];
+                    for (k, voxel) in line.iter().enumerate() {
+                        bytes[k * plane + j * right + i] = voxel.to_le_bytes();
+                    }
+                }
+            }
         }
+        output.write_all(bytes[..block.len() * plane].as_flattened())?;
     }
-    voxels
+    Ok(())
 }
 
 /// Writes beside the place, then moves there.
-fn write_whole(path: &Path, bytes: &[u8], packed: bool) -> io::Result<()> {
+fn write_whole(path: &Path, volume: &Volume, packed: bool) -> io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -63,10 +79,10 @@ fn write_whole(path: &Path, bytes: &[u8], packed: bool) -> io::Result<()> {
     let mut output = BufWriter::new(file.as_file());
     if packed {
         let mut encoder = GzEncoder::new(&mut output, Compression::fast());
-        encoder.write_all(bytes)?;
+        write_all(&mut encoder, volume)?;
         encoder.finish()?;
     } else {
-        output.write_all(bytes)?;
+        write_all(&mut output, volume)?;
     }
     output.flush()?;
     drop(output);
@@ -95,8 +111,8 @@ mod tests {
 
     fn volume() -> Volume {
         Volume {
-            shape: [2, 3, 4],
-            voxels: (0..24_u8).map(f32::from).collect(),
+            shape: [35, 3, 20],
+            voxels: (0..2100_u16).map(f32::from).collect(),
             affine: [
                 [-2.0, 0.0, 0.5, 10.0],
                 [0.0, 3.0, 0.0, -4.0],
