@@ -1,13 +1,14 @@
 //! What can be typed after `fratmae`: the global options and the list of commands.
 //! Each command's own options stand with the command.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use fratmae_coordinator::EVENTS;
-
-use crate::commands::{
-    checkpoint, completions, convert, coordinator, dataset, phantom, prepare, pretrain, status,
-    worker,
+use crate::{
+    commands::{
+        checkpoint, completions, convert, coordinator, dataset, phantom, prepare, pretrain, status,
+        worker,
+    },
+    logging::Logging,
 };
 
 /// Pre-trains FratMAE, a masked autoencoder for PET/CT, on one machine or many.
@@ -31,63 +32,6 @@ pub(crate) struct Arguments {
     pub(crate) logging: Logging,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// How much is said on standard error, and in what form.
-#[derive(Debug, Args)]
-pub(crate) struct Logging {
-    /// Form of the log lines on standard error
-    #[arg(long, value_enum, global = true, default_value_t = LogForm::Human, value_name = "FORM")]
-    pub(crate) log: LogForm,
-    /// No progress, no log lines below errors
-    #[arg(long, short, global = true)]
-    pub(crate) quiet: bool,
-}
-
-impl Logging {
-    /// The filter that the options ask for; where they ask for none, `RUST_LOG` and the default decide.
-    ///
-    /// Lines in JSON are for machines: what people see as progress is in them.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that asks whether the user set RUST_LOG"
-    )]
-    pub(crate) fn filter(&self) -> Option<String> {
-        let is_told = std::env::var_os("RUST_LOG").is_some();
-        match (self.quiet, self.log) {
-            (true, _) => Some("error".to_owned()),
-            (false, LogForm::Json) if !is_told => Some(format!("warn,fratmae=info,{EVENTS}=info")),
-            _ => None,
-        }
-    }
-
-    /// Whether progress is drawn for people.
-    pub(crate) fn shows_progress(&self) -> bool {
-        !self.quiet && self.log == LogForm::Human
-    }
-
-    /// The same options as arguments for a process started from this one.
-    pub(crate) fn as_typed(&self) -> Vec<String> {
-        let form = match self.log {
-            LogForm::Human => "--log=human",
-            LogForm::Json => "--log=json",
-        };
-        let quiet = self.quiet.then_some("--quiet");
-        [form]
-            .into_iter()
-            .chain(quiet)
-            .map(ToOwned::to_owned)
-            .collect()
-    }
-}
-
-/// Form of the log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogForm {
-    /// Lines for people.
-    Human,
-    /// One JSON object a line.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,6 +63,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::logging::LogForm;
 
     fn parse(line: &str) -> Result<Arguments, clap::Error> {
         Arguments::try_parse_from(line.split_whitespace())

@@ -16,10 +16,12 @@ pub(crate) mod watch;
 pub(crate) mod worker;
 
 use anyhow::{Context as _, Result};
+use clap::CommandFactory as _;
 use fratmae_telemetry::{LogFormat, PhaseLedger};
 
 use crate::{
-    arguments::{Arguments, Command, LogForm, Logging},
+    arguments::{Arguments, Command},
+    logging::{LogForm, Logging},
     output::Output,
 };
 
@@ -40,7 +42,9 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, output)),
-        Command::Completions(arguments) => completions::run(arguments, output),
+        Command::Completions(arguments) => {
+            completions::run(arguments, Arguments::command(), output)
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! `fratmae completions`: a script for the user's shell.
 
 use anyhow::Result;
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::{arguments, output::Output};
+use crate::output::Output;
 
 /// Prints a completion script.
 #[derive(Debug, Args)]
@@ -18,9 +18,13 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+/// Writes the script for `command`, the whole program.
+pub(crate) fn run(
+    arguments: &Arguments,
+    mut command: clap::Command,
+    output: &mut Output,
+) -> Result<()> {
     let mut script = Vec::new();
-    let mut command = arguments::Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "fratmae", &mut script);
     Ok(output.bytes(&script)?)
 }
@@ -34,7 +38,8 @@ mod tests {
     fn the_script_names_the_commands() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let captured = Captured::default();
-            run(&Arguments { shell }, &mut captured.output()).unwrap();
+            let program = clap::Command::new("fratmae").subcommand(clap::Command::new("pretrain"));
+            run(&Arguments { shell }, program, &mut captured.output()).unwrap();
             assert!(captured.text().contains("pretrain"), "{shell}");
         }
     }

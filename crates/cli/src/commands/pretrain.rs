@@ -8,11 +8,11 @@ use fratmae_config::Config;
 use fratmae_coordinator::Launcher;
 
 use crate::{
-    arguments::Logging,
     commands::{
         job::Job,
         lead::{Showing, lead},
     },
+    logging::Logging,
     output::Output,
 };
 
