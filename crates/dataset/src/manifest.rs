@@ -39,7 +39,7 @@ pub struct ManifestCase {
     pub shard: u32,
     /// Number of its row group in the shard.
     pub row_group: u32,
-    /// BLAKE3 over all that is read of the case, see [`CaseDigest`].
+    /// BLAKE3 over all that is read of the case, see `CaseDigest`.
     pub digest: String,
     /// First and last coronal slice that hold a part of the body.
     pub body: [u32; 2],
