@@ -21,6 +21,6 @@ pub struct Summary {
     pub weights_digest: String,
     /// Samples in the lineage of the weights.
     pub samples_seen: u64,
-    /// Wall time of the session that finished it.
+    /// Wall time of the coordinator that finished it.
     pub seconds: f64,
 }
