@@ -6,8 +6,10 @@
 
 mod commit;
 mod inputs;
+mod options;
 mod part;
 mod report;
+mod tally;
 mod work;
 
 use std::collections::BTreeMap;
@@ -21,68 +23,12 @@ use crate::manifest::{MANIFEST_NAME, Manifest, shard_name};
 use crate::reader::unblocked;
 use crate::source::CaseSource;
 use inputs::ShardRecord;
+pub use options::PrepareOptions;
 pub use part::Part;
 pub use report::{CaseReport, CaseVerdict, REPORT_NAME};
+use tally::Tally;
+pub use tally::{CaseOutcome, PrepareProgress};
 use work::{ShardWork, Workshop};
-
-/// Says how a data set is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrepareOptions {
-    /// Voxels along R, A and S of every case.
-    pub grid: [usize; 3],
-    /// Cases in a shard; the last may hold fewer.
-    pub cases_per_shard: usize,
-    /// Cases worked on at once: each takes some hundred megabytes for a whole-body study.
-    pub threads: usize,
-    /// Leaves out cases that cannot be read, instead of stopping at the first.
-    pub skip_bad: bool,
-    /// Which shards this call makes.
-    pub part: Part,
-}
-
-impl Default for PrepareOptions {
-    fn default() -> Self {
-        Self {
-            // Section 3.1 of the paper.
-            grid: [160, 160, 192],
-            // About 400 MB a shard: few objects, and little work lost when stopped.
-            cases_per_shard: 32,
-            // More than eight whole-body studies at once would need more memory than most machines spare.
-            threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
-            // A data set that silently lacks cases is worse than one that is not there.
-            skip_bad: false,
-            // One machine is what most have.
-            part: Part::Whole,
-        }
-    }
-}
-
-/// Tells of one case that is done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrepareProgress {
-    /// Cases done so far, this one included.
-    pub done: usize,
-    /// Cases in all.
-    pub total: usize,
-    /// The case.
-    pub case_id: String,
-    /// What became of it.
-    pub outcome: CaseOutcome,
-}
-
-/// Says what became of a case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CaseOutcome {
-    /// It was read and encoded.
-    Prepared,
-    /// Its shard was there already.
-    Kept,
-    /// It could not be used.
-    Skipped {
-        /// Why.
-        reason: String,
-    },
-}
 
 /// Sums up a call of [`prepare`].
 ///
@@ -228,47 +174,6 @@ fn sorted(mut cases: Vec<CaseSource>, out: &Location) -> Result<Vec<CaseSource>,
             })
         }
         None => Ok(cases),
-    }
-}
-
-/// Counts what is done and tells it.
-struct Tally<'caller> {
-    total: usize,
-    done: usize,
-    prepared: usize,
-    kept: usize,
-    progress: &'caller mut dyn FnMut(PrepareProgress),
-}
-
-impl Tally<'_> {
-    fn tell(&mut self, case_id: String, outcome: CaseOutcome) {
-        self.done += 1;
-        match outcome {
-            CaseOutcome::Kept => self.kept += 1,
-            CaseOutcome::Prepared => self.prepared += 1,
-            CaseOutcome::Skipped { .. } => {}
-        }
-        let done = self.done;
-        (self.progress)(PrepareProgress {
-            done,
-            total: self.total,
-            case_id,
-            outcome,
-        });
-    }
-
-    fn keep(&mut self, record: ShardRecord) -> ShardRecord {
-        for case in &record.inputs {
-            let skipped = record
-                .skipped
-                .iter()
-                .find(|skipped| skipped.case_id == case.case_id);
-            let outcome = skipped.map_or(CaseOutcome::Kept, |skipped| CaseOutcome::Skipped {
-                reason: skipped.reason.clone(),
-            });
-            self.tell(case.case_id.clone(), outcome);
-        }
-        record
     }
 }
 
