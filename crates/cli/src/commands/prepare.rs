@@ -143,7 +143,7 @@ fn show(report: &PrepareReport, url: &str, json: bool, output: &mut Output) -> R
     ))?;
     let Some(digest) = &report.digest else {
         return Ok(output.line(&format!(
-            "not a data set yet: {} shards of other shares are missing; the last share to end finishes it, or --merge does",
+            "not a data set yet, shards that other shares have still to make: {}; the last share to end finishes it, or --merge does",
             missing.len()
         ))?);
     };
@@ -221,7 +221,7 @@ mod tests {
         };
         let text = shown(&share, false);
         assert!(
-            text.contains("1 shards of other shares are missing"),
+            text.contains("shards that other shares have still to make: 1;"),
             "{text}"
         );
         assert!(!text.contains("digest"), "{text}");
