@@ -21,7 +21,9 @@ impl Cluster {
         let is_whole = self
             .membership
             .all(|member| member.reported.written.contains(&step));
-        if is_whole && self.committing.insert((generation, step)) {
+        // A share that is reported again after its commit asks for nothing.
+        let is_new = step > self.newest.step();
+        if is_whole && is_new && self.committing.insert((generation, step)) {
             return vec![Command::CommitCheckpoint { generation, step }];
         }
         Vec::new()

@@ -1,5 +1,7 @@
 //! Each rule as: a state, one event, the exact commands.
 
+mod any_order;
+
 use crate::{
     Cluster, Command, Departure, Event, Generation, Millis, Phase, Settings, Source, Step, Verdict,
     WorkerId,
@@ -220,6 +222,7 @@ fn a_checkpoint_is_committed_once_when_every_rank_wrote_its_share() {
     assert_eq!(run.wrote(TWO, 5), [commit]);
     assert_eq!(run.wrote(TWO, 5), []);
     assert_eq!(run.committed(5), []);
+    assert_eq!(run.wrote(TWO, 5), [], "reported again after the commit");
     assert_eq!(
         run.cluster.newest(),
         Source::Checkpoint {
