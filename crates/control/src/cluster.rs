@@ -221,6 +221,12 @@ impl Cluster {
         Vec::new()
     }
 
+    /// A registered worker as a verdict names it.
+    pub(crate) fn describe_registered(&self, worker: WorkerId) -> Option<String> {
+        let member = self.membership.member(worker)?;
+        Some(self.describe(worker, &member.name))
+    }
+
     /// The worker as a verdict names it.
     pub(crate) fn describe(&self, worker: WorkerId, name: &str) -> String {
         match self.membership.rank_of(worker) {

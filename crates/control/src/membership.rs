@@ -40,6 +40,10 @@ impl Membership {
         self.members.remove(&worker)
     }
 
+    pub(crate) fn member(&self, worker: WorkerId) -> Option<&Member> {
+        self.members.get(&worker)
+    }
+
     pub(crate) fn member_mut(&mut self, worker: WorkerId) -> Option<&mut Member> {
         self.members.get_mut(&worker)
     }

@@ -50,14 +50,10 @@ impl Cluster {
         if generation != self.generation || self.phase != Phase::Training {
             return Vec::new();
         }
-        let Some(name) = self
-            .membership
-            .member_mut(worker)
-            .map(|member| member.name.clone())
-        else {
+        let Some(who) = self.describe_registered(worker) else {
             return Vec::new();
         };
-        let verdict = format!("{} reports: {reason}", self.describe(worker, &name));
+        let verdict = format!("{who} reports: {reason}");
         let mut commands = vec![Command::Report {
             verdict: verdict.clone(),
         }];
@@ -67,14 +63,10 @@ impl Cluster {
 
     /// A failure that would come again in any generation ends the run.
     pub(crate) fn failed(&mut self, worker: WorkerId, reason: &str) -> Vec<Command> {
-        let Some(name) = self
-            .membership
-            .member_mut(worker)
-            .map(|member| member.name.clone())
-        else {
+        let Some(who) = self.describe_registered(worker) else {
             return Vec::new();
         };
-        let reason = format!("{}: {reason}", self.describe(worker, &name));
+        let reason = format!("{who}: {reason}");
         self.end(Verdict::Failed { reason })
     }
 }
