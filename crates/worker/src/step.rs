@@ -10,7 +10,6 @@ use crate::schedule::learning_rate;
 use crate::session::Session;
 use fratmae_checkpoint::State;
 use fratmae_collective::{ProcessGroup, SlotSums, SlotTree};
-use fratmae_config::Model;
 use fratmae_dataset::{Loader, Stack};
 use fratmae_model::{Contrast, SlotBatch, SlotFigures, SlotForward, contrast};
 use fratmae_protocol::pb;
@@ -233,12 +232,9 @@ impl Session {
 
     /// Where the temperature is in the flat vector; nowhere without the contrastive loss.
     fn logit_scale_place(&self) -> Option<usize> {
-        let has_contrast = |model: &Model| model.contrastive;
-        let parameter = self
-            .parameters
-            .iter()
-            .find(|parameter| parameter.name == "logit_scale")?;
-        has_contrast(&self.config.model).then_some(parameter.offset)
+        let mut parameters = self.parameters.iter();
+        let parameter = parameters.find(|parameter| parameter.name == "logit_scale")?;
+        Some(parameter.offset)
     }
 
     fn figures(&self, gathered: &Gathered, contrast: Option<&Contrast>) -> pb::Figures {
