@@ -1,6 +1,13 @@
 //! What can go wrong with a store, each as one line that says where and what to do.
 //! Owns the wording only; which failure is which is decided in `classify`.
 
+use std::time::Duration;
+
+/// The reason of a failure that is only the lack of an answer.
+pub(crate) const SILENCE: &str = "it does not answer";
+/// The reason of a failure that is the lack of the rest of an answer.
+pub(crate) const STALL: &str = "it stopped in the middle of an answer";
+
 /// A failure of a store or of the way to it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -81,5 +88,24 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether nothing was heard, as opposed to something bad.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, Self::Unreachable { reason, .. } if reason.starts_with(SILENCE) || reason.starts_with(STALL))
+    }
+
+    /// Says how often and how long it was tried, when that was more than once.
+    pub(crate) fn after(self, tries: u32, time: Duration) -> Self {
+        match self {
+            Self::Unreachable { url, reason } if tries > 1 => Self::Unreachable {
+                url,
+                reason: format!(
+                    "{reason}, the last of {tries} tries in {} s",
+                    time.as_secs()
+                ),
+            },
+            other => other,
+        }
     }
 }

@@ -12,8 +12,11 @@ mod error;
 mod location;
 mod objects;
 mod open;
+mod patience;
 mod probe;
+mod reading;
 
 pub use error::StoreError;
 pub use location::Location;
 pub use objects::{Created, Entry};
+pub use patience::Patience;

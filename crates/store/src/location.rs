@@ -9,6 +9,7 @@ use object_store::path::Path;
 use crate::StoreError;
 use crate::address::{Address, Kind};
 use crate::open::{Opened, open};
+use crate::patience::{Health, Patience};
 
 /// A root on an object store. Cheap to clone; clones share one client.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Location {
     pub(crate) kind: Kind,
     /// Where requests go, if the user chose.
     pub(crate) endpoint: Option<Arc<str>>,
+    pub(crate) patience: Patience,
+    pub(crate) health: Arc<Health>,
     prefix: Path,
     url: String,
 }
@@ -37,6 +40,8 @@ impl Location {
             store,
             kind: address.kind,
             endpoint: endpoint.map(Arc::from),
+            patience: Patience::default(),
+            health: Arc::default(),
             prefix: address.path,
             url: address.url,
         })
@@ -49,6 +54,8 @@ impl Location {
             store,
             kind: Kind::Given,
             endpoint: None,
+            patience: Patience::default(),
+            health: Arc::default(),
             prefix: Path::from(prefix),
             url: url.trim_end_matches('/').to_owned(),
         }
@@ -92,6 +99,12 @@ impl Location {
     #[must_use]
     pub fn object_store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// Whether it lies on this machine's file system.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.kind == Kind::Local
     }
 
     /// The name of `path` relative to this root, if it is below it.

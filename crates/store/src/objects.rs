@@ -1,21 +1,14 @@
 //! The operations on objects below a [`Location`]: read, replace, create if absent, list, delete.
-//! Owns their deadlines and what a create that finds something means; retries are the client's.
-
-use std::future::Future;
-use std::time::Duration;
+//! Owns what a create that finds something means; how long each is tried is `patience`, how a body is read `reading`.
 
 use bytes::Bytes;
 use futures::StreamExt;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutMode};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode};
 
-use crate::address::Kind;
+use crate::error::{SILENCE, STALL};
+use crate::patience::Tries;
 use crate::{Location, StoreError};
-
-/// Longest wait for an answer that carries no data. With [`SLOWEST_LINK`], the user hears of a silent store in time.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// Bytes per second below which a transfer counts as stuck.
-const SLOWEST_LINK: u64 = 1 << 20;
 
 /// How a create went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +36,7 @@ impl Location {
     /// # Errors
     /// [`StoreError::NotFound`] if nothing is there; any other failure of the store as it is.
     pub async fn get(&self, relative: &str) -> Result<Bytes, StoreError> {
-        let path = self.path(relative);
-        let get = self.store.get_opts(&path, GetOptions::default());
-        let found = self.within(0, relative, get).await?;
-        let size = found.meta.size;
-        self.within(size, relative, found.bytes()).await
+        self.read(relative, None).await
     }
 
     /// Reads a whole object, or says that nothing is there.
@@ -68,9 +57,10 @@ impl Location {
     /// Any failure of the store; the object is then as before or already replaced.
     pub async fn put(&self, relative: &str, bytes: Bytes) -> Result<(), StoreError> {
         let path = self.path(relative);
-        let size = bytes.len() as u64;
-        let put = self.store.put(&path, bytes.into());
-        self.within(size, relative, put).await.map(drop)
+        let put = || self.store.put(&path, bytes.clone().into());
+        self.patiently(bytes.len() as u64, relative, put)
+            .await
+            .map(drop)
     }
 
     /// Writes an object only if nothing is there. Safe to repeat with the same bytes.
@@ -79,18 +69,22 @@ impl Location {
     /// Any failure of the store. After [`StoreError::Unreachable`] the object may be there or not: repeat the call.
     pub async fn create(&self, relative: &str, bytes: Bytes) -> Result<Created, StoreError> {
         let path = self.path(relative);
-        let size = bytes.len() as u64;
-        let put = self
-            .store
-            .put_opts(&path, bytes.clone().into(), PutMode::Create.into());
-        match self.deadline(size, put).await {
-            Some(Ok(_)) => Ok(Created::New),
-            Some(Err(object_store::Error::AlreadyExists { .. })) => {
-                self.compare(relative, &bytes).await
+        let put = || async {
+            let create = PutMode::Create.into();
+            match self
+                .store
+                .put_opts(&path, bytes.clone().into(), create)
+                .await
+            {
+                Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+                result => result.map(|_| true),
             }
-            Some(Err(error)) => Err(self.explain(relative, &error)),
-            None => Err(self.silent(relative)),
+        };
+        // A try whose answer was lost has perhaps created it: then what is there is ours.
+        if self.patiently(bytes.len() as u64, relative, put).await? {
+            return Ok(Created::New);
         }
+        self.compare(relative, &bytes).await
     }
 
     /// Lists all objects below `prefix`, sorted by name; nothing there is an empty list.
@@ -99,21 +93,20 @@ impl Location {
     /// Any failure of the store.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
         let path = self.path(prefix);
-        let mut pages = self.store.list(Some(&path)).ready_chunks(1000);
-        let mut entries = Vec::new();
-        loop {
-            let page = async { Ok(pages.next().await) };
-            let Some(page) = self.within(0, prefix, page).await? else {
-                break;
-            };
-            for object in page {
-                let object = object.map_err(|error| self.explain(prefix, &error))?;
-                entries.extend(self.relative(&object.location).map(|relative| Entry {
-                    relative,
-                    size: object.size,
-                }));
+        let mut tries = Tries::new(self);
+        let found = loop {
+            match self.list_once(prefix, &path).await {
+                Ok(found) => break found,
+                Err(error) => tries.again(error, 0).await?,
             }
-        }
+        };
+        let mut entries: Vec<Entry> = found
+            .into_iter()
+            .filter_map(|object| {
+                let (relative, size) = (self.relative(&object.location)?, object.size);
+                Some(Entry { relative, size })
+            })
+            .collect();
         entries.sort_by(|a, b| a.relative.cmp(&b.relative));
         Ok(entries)
     }
@@ -124,8 +117,8 @@ impl Location {
     /// Any failure of the store.
     pub async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
         let path = self.path(prefix);
-        let list = self.store.list_with_delimiter(Some(&path));
-        let found = self.within(0, prefix, list).await?;
+        let list = || self.store.list_with_delimiter(Some(&path));
+        let found = self.patiently(0, prefix, list).await?;
         let mut names: Vec<String> = found
             .common_prefixes
             .iter()
@@ -141,7 +134,8 @@ impl Location {
     /// Any failure of the store.
     pub async fn delete(&self, relative: &str) -> Result<(), StoreError> {
         let path = self.path(relative);
-        match self.within(0, relative, self.store.delete(&path)).await {
+        let delete = || self.store.delete(&path);
+        match self.patiently(0, relative, delete).await {
             Err(StoreError::NotFound { .. }) => Ok(()),
             result => result,
         }
@@ -159,30 +153,30 @@ impl Location {
         }
     }
 
-    /// Awaits an operation that moves `bytes`, and words its failure.
-    pub(crate) async fn within<T>(
-        &self,
-        bytes: u64,
-        relative: &str,
-        operation: impl Future<Output = object_store::Result<T>>,
-    ) -> Result<T, StoreError> {
-        match self.deadline(bytes, operation).await {
-            Some(result) => result.map_err(|error| self.explain(relative, &error)),
-            None => Err(self.silent(relative)),
+    /// Takes a listing in page by page, each with its own time.
+    async fn list_once(&self, prefix: &str, path: &Path) -> Result<Vec<ObjectMeta>, StoreError> {
+        let mut pages = self.store.list(Some(path)).ready_chunks(1000);
+        let mut found = Vec::new();
+        while let Some(page) = self
+            .unless_silent(self.patience.stall, pages.next())
+            .await
+            .ok_or_else(|| self.silent(prefix))?
+        {
+            for object in page {
+                found.push(object.map_err(|error| self.explain(prefix, &error))?);
+            }
         }
+        self.health.answered();
+        Ok(found)
     }
 
-    /// A local disk may be slow but is not silent: only what goes over a network has a deadline.
-    async fn deadline<T>(&self, bytes: u64, operation: impl Future<Output = T>) -> Option<T> {
-        if matches!(self.kind, Kind::Local | Kind::Given) {
-            return Some(operation.await);
-        }
-        let limit = ANSWER + Duration::from_secs(bytes / SLOWEST_LINK);
-        tokio::time::timeout(limit, operation).await.ok()
+    pub(crate) fn silent(&self, relative: &str) -> StoreError {
+        self.unreachable(self.url_of(relative), SILENCE.to_owned())
     }
 
-    fn silent(&self, relative: &str) -> StoreError {
-        self.unreachable(self.url_of(relative), "it does not answer".to_owned())
+    /// It began to answer and then fell silent.
+    pub(crate) fn stalled(&self, relative: &str) -> StoreError {
+        self.unreachable(self.url_of(relative), STALL.to_owned())
     }
 }
 

@@ -125,7 +125,7 @@ pub(crate) fn client(plain_http: bool) -> ClientOptions {
         .with_no_system_certificates(plain_http)
 }
 
-/// Rides out a hiccup, and gives up early enough for a person to be told in time.
+/// Rides out a hiccup. What lasts longer is tried again by [`crate::Location`], which knows how patient it is to be.
 fn retry() -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
@@ -134,7 +134,7 @@ fn retry() -> RetryConfig {
             base: 2.0,
         },
         max_retries: 4,
-        retry_timeout: Duration::from_secs(4),
+        retry_timeout: Duration::from_secs(2),
     }
 }
 

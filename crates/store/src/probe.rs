@@ -26,10 +26,9 @@ impl Location {
         let name = probe_name();
         let first = self.create(&name, Bytes::from_static(b"first")).await?;
         let verdict = match first {
-            Created::New => self.create_again(&name).await,
-            Created::Ours | Created::Taken => {
-                Err(self.ignores("a fresh object was said to be there"))
-            }
+            // Ours: the answer to a first try was lost.
+            Created::New | Created::Ours => self.create_again(&name).await,
+            Created::Taken => Err(self.ignores("a fresh object was said to be there")),
         };
         let cleaned = self.delete(&name).await;
         verdict.and(cleaned)
