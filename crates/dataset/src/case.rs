@@ -7,12 +7,11 @@ use std::path::Path;
 use half::f16;
 
 use crate::error::DataSetError;
-use crate::image::{Units, read_in};
-use crate::nifti::read_nifti;
-use crate::orientation::{Orientation, canonical};
-use crate::resample::{self, AxisMap, nearest, oblique};
+use crate::image::Units;
+use crate::image::opened::Opened;
+use crate::resample::{self, AxisMap, Taps, oblique};
 use crate::source::CaseSource;
-use crate::volume::Volume;
+use crate::volume::Geometry;
 use crate::volume::affine::{self, Affine};
 
 #[cfg(test)]
@@ -77,16 +76,14 @@ pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase,
 }
 
 fn prepare(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetError> {
-    let pet = read_in(&case.pet, Units::Suv)?;
-    check_pet(case, &pet)?;
-    let source_axes = Orientation::of(&pet.affine).code();
-    let pet = canonical(pet);
-    let target = Target::spanning(&pet, grid);
-    let suv = target.pet(&pet);
-    let (source_shape, source_spacing, pet_box) = (pet.shape, pet.spacing(), pet.describe_box());
-    // A whole-body PET takes hundreds of megabytes; the CT is as large.
-    drop(pet);
-    let ct = target.ct(&canonical(read_in(&case.ct, Units::Hounsfield)?), &pet_box)?;
+    let pet = Opened::open(&case.pet, Units::Suv)?;
+    let (source_axes, source) = (pet.axes.code(), pet.geometry);
+    let target = Target::spanning(source, grid);
+    let pet = pet.resampled(&target.taps(&target.maps, source.shape), 0.0)?;
+    check_pet(case, pet.range)?;
+    let suv = pet.voxels;
+    let ct = Opened::open(&case.ct, Units::Hounsfield)?;
+    let ct = target.ct(ct, &source.describe_box())?;
     let label = case
         .label
         .as_deref()
@@ -103,14 +100,13 @@ fn prepare(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetE
         }),
         label: label.map(|label| coronal(&label, grid, |value| value)),
         affine: target.affine,
-        source_spacing: source_spacing.map(|size| size as f32),
-        source_shape,
+        source_spacing: affine::spacing(&source.affine).map(|size| size as f32),
+        source_shape: source.shape,
         source_axes,
     })
 }
 
-fn check_pet(case: &CaseSource, pet: &Volume) -> Result<(), DataSetError> {
-    let (lowest, highest) = pet.range();
+fn check_pet(case: &CaseSource, (lowest, highest): (f32, f32)) -> Result<(), DataSetError> {
     if lowest < LOWEST_PET {
         let reason = format!(
             "as a PET it should hold SUV, but its values go down to {lowest}: is it the CT?"
@@ -139,7 +135,7 @@ struct Target {
 }
 
 impl Target {
-    fn spanning(pet: &Volume, grid: [usize; 3]) -> Self {
+    fn spanning(pet: Geometry, grid: [usize; 3]) -> Self {
         let maps = [0, 1, 2].map(|axis| AxisMap::spanning(pet.shape[axis], grid[axis]));
         Self {
             grid,
@@ -148,31 +144,31 @@ impl Target {
         }
     }
 
-    fn pet(&self, pet: &Volume) -> Vec<f32> {
-        let taps = [0, 1, 2].map(|axis| self.maps[axis].taps(pet.shape[axis], self.grid[axis]));
-        resample::resample(&pet.voxels, pet.shape, &taps, 0.0)
+    fn taps(&self, maps: &[AxisMap; 3], shape: [usize; 3]) -> [Vec<Taps>; 3] {
+        [0, 1, 2].map(|axis| maps[axis].taps(shape[axis], self.grid[axis]))
     }
 
-    fn ct(&self, ct: &Volume, pet_box: &str) -> Result<Vec<f32>, DataSetError> {
-        let (voxels, inside) = match self.axis_maps_to(ct) {
+    fn ct(&self, ct: Opened, pet_box: &str) -> Result<Vec<f32>, DataSetError> {
+        let geometry = ct.geometry;
+        let (voxels, inside) = match self.axis_maps_to(geometry) {
             Some(maps) => {
-                let taps = [0, 1, 2].map(|axis| maps[axis].taps(ct.shape[axis], self.grid[axis]));
+                let taps = self.taps(&maps, geometry.shape);
                 let inside = taps.iter().map(|taps| resample::inside(taps)).product();
-                (resample::resample(&ct.voxels, ct.shape, &taps, AIR), inside)
+                (ct.resampled(&taps, AIR)?.voxels, inside)
             }
-            None => oblique::sample(ct, self.grid, &self.affine, AIR),
+            None => oblique::sample(&ct.into_volume()?, self.grid, &self.affine, AIR),
         };
         if inside == 0 {
             return Err(DataSetError::NoOverlap {
                 pet: pet_box.to_owned(),
-                ct: ct.describe_box(),
+                ct: geometry.describe_box(),
             });
         }
         Ok(voxels)
     }
 
     /// Gives the axis maps onto an image whose axes are parallel to the grid's, else nothing.
-    fn axis_maps_to(&self, image: &Volume) -> Option<[AxisMap; 3]> {
+    fn axis_maps_to(&self, image: Geometry) -> Option<[AxisMap; 3]> {
         let map = affine::compose(&affine::invert(&image.affine)?, &self.affine);
         let drift = |row: usize, axis: usize| map[row][axis].abs() * self.grid[axis] as f64;
         let parallel =
@@ -188,24 +184,19 @@ impl Target {
 
     fn label(&self, path: &Path) -> Result<Vec<u8>, DataSetError> {
         // In canonical axes, so that a centre between two voxels falls to the same one however the file lies.
-        let label = canonical(read_nifti(path)?);
+        let label = Opened::open_nifti(path)?;
         let refuse = |reason| DataSetError::Image {
             path: path.to_path_buf(),
             reason,
         };
-        if let Some(value) = label
-            .voxels
-            .iter()
-            .find(|value| value.fract() != 0.0 || !(0.0..=255.0).contains(*value))
-        {
-            return Err(refuse(format!(
-                "it holds {value}: labels are whole numbers from 0 to 255"
-            )));
-        }
-        let inverse = affine::invert(&label.affine)
+        let inverse = affine::invert(&label.geometry.affine)
             .ok_or_else(|| refuse("its affine has no inverse".to_owned()))?;
         let map = affine::compose(&inverse, &self.affine);
-        Ok(nearest::sample(&label.voxels, label.shape, self.grid, &map))
+        label.labels(self.grid, &map)?.map_err(|value| {
+            refuse(format!(
+                "it holds {value}: labels are whole numbers from 0 to 255"
+            ))
+        })
     }
 }
 

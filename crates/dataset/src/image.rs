@@ -1,5 +1,7 @@
 //! Owns the choice of the reader for an image: a folder or a file of DICOM, or NIfTI. What values mean comes with them.
 
+pub(crate) mod opened;
+
 use std::path::Path;
 
 use serde::Serialize;
@@ -39,11 +41,7 @@ pub struct Image {
 /// # Errors
 /// As `read_nifti`; of DICOM `Io` and `Image`, the latter for whatever makes no image in SUV or Hounsfield units.
 pub fn read_image(path: &Path) -> Result<Image, DataSetError> {
-    // What is named as DICOM and is none is told so.
-    let named = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("dcm"));
-    if !path.is_dir() && !named && !dicom::is_dicom(path) {
+    if is_nifti(path) {
         return Ok(Image {
             volume: read_nifti(path)?,
             units: Units::AsStored,
@@ -57,6 +55,15 @@ pub fn read_image(path: &Path) -> Result<Image, DataSetError> {
         Units::Hounsfield
     };
     Ok(Image { volume, units, suv })
+}
+
+/// Whether a path is to be read as NIfTI.
+fn is_nifti(path: &Path) -> bool {
+    // What is named as DICOM and is none is told so.
+    let named = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("dcm"));
+    !path.is_dir() && !named && !dicom::is_dicom(path)
 }
 
 /// Reads an image that is to be in these units, where it says which it is in.

@@ -13,14 +13,14 @@ mod tests;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 use nifti::NiftiHeader;
 
 use crate::error::DataSetError;
-use crate::volume::Volume;
-use voxels::{Scaling, Stored};
+use crate::volume::{Geometry, Volume};
+use voxels::{NotFinite, Scaling, Stored};
 
 pub use write::write_nifti;
 
@@ -41,38 +41,105 @@ const LARGEST_INFLATION: u64 = 1032;
 /// three dimensions, colour or complex voxels, or an affine that does not span space; `NonFinite` where voxels are
 /// NaN or infinite.
 pub fn read_nifti(path: &Path) -> Result<Volume, DataSetError> {
-    let refuse = |reason: String| DataSetError::Image {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let (mut input, most_bytes) = open(path)?;
-    let header = read_header(&mut input).map_err(refuse)?;
-    let shape = read_shape(&header).map_err(refuse)?;
-    let affine = transform::affine_of(&header, shape).map_err(refuse)?;
-    let stored = Stored::of(&header).map_err(refuse)?;
-    let scaling = Scaling::of(&header).map_err(refuse)?;
-    let gap = gap_before_voxels(&header).map_err(refuse)?;
+    NiftiFile::open(path)?.read()
+}
 
-    let promised = gap + (HEADER_BYTES + shape.iter().product::<usize>() * stored.bytes()) as u64;
-    if promised > most_bytes {
-        return Err(refuse(format!(
-            "truncated: the header promises {promised} bytes, the file holds at most {most_bytes}"
-        )));
-    }
-    skip(&mut input, gap).map_err(refuse)?;
-    let found = voxels::read(&mut input, shape, stored, scaling).map_err(refuse)?;
-    if let Some(first) = found.first_not_finite {
-        return Err(DataSetError::NonFinite {
+/// A NIfTI file whose header was read, and its voxels not yet.
+pub(crate) struct NiftiFile {
+    path: PathBuf,
+    geometry: Geometry,
+    stored: Stored,
+    scaling: Scaling,
+    input: Box<dyn Read>,
+}
+
+impl NiftiFile {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// What [`read_nifti`] says of files and headers.
+    pub(crate) fn open(path: &Path) -> Result<Self, DataSetError> {
+        let refuse = |reason: String| DataSetError::Image {
             path: path.to_path_buf(),
-            count: found.not_finite,
-            first,
-        });
+            reason,
+        };
+        let (mut input, most_bytes) = open(path)?;
+        let header = read_header(&mut input).map_err(refuse)?;
+        let shape = read_shape(&header).map_err(refuse)?;
+        let affine = transform::affine_of(&header, shape).map_err(refuse)?;
+        let stored = Stored::of(&header).map_err(refuse)?;
+        let scaling = Scaling::of(&header).map_err(refuse)?;
+        let gap = gap_before_voxels(&header).map_err(refuse)?;
+
+        let promised =
+            gap + (HEADER_BYTES + shape.iter().product::<usize>() * stored.bytes()) as u64;
+        if promised > most_bytes {
+            return Err(refuse(format!(
+                "truncated: the header promises {promised} bytes, the file holds at most {most_bytes}"
+            )));
+        }
+        skip(&mut input, gap).map_err(refuse)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            geometry: Geometry { shape, affine },
+            stored,
+            scaling,
+            input,
+        })
     }
-    Ok(Volume {
-        shape,
-        voxels: found.voxels,
-        affine,
-    })
+
+    /// Gives where the image lies, its axes as they are stored.
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Reads all voxels.
+    ///
+    /// # Errors
+    /// What [`read_nifti`] says of voxels.
+    pub(crate) fn read(mut self) -> Result<Volume, DataSetError> {
+        let Geometry { shape, affine } = self.geometry;
+        let found = voxels::read(&mut self.input, shape, self.stored, self.scaling);
+        let (voxels, not_finite) = found.map_err(|reason| self.refuse(reason))?;
+        self.check(&not_finite)?;
+        Ok(Volume {
+            shape,
+            voxels,
+            affine,
+        })
+    }
+
+    /// Hands on one slice after the other with its number, as it lies in the file: axis 0 fastest.
+    ///
+    /// # Errors
+    /// What [`read_nifti`] says of voxels; slices handed on before are then of no worth.
+    pub(crate) fn each_slice(
+        mut self,
+        take: &mut dyn FnMut(usize, &[f32]),
+    ) -> Result<(), DataSetError> {
+        let shape = self.geometry.shape;
+        let found = voxels::each_slab(&mut self.input, shape, 1, self.stored, self.scaling, take);
+        let not_finite = found.map_err(|reason| self.refuse(reason))?;
+        self.check(&not_finite)
+    }
+
+    fn refuse(&self, reason: String) -> DataSetError {
+        DataSetError::Image {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+
+    fn check(&self, not_finite: &NotFinite) -> Result<(), DataSetError> {
+        match not_finite.first {
+            None => Ok(()),
+            Some(first) => Err(DataSetError::NonFinite {
+                path: self.path.clone(),
+                count: not_finite.count,
+                first,
+            }),
+        }
+    }
 }
 
 /// Opens a file, unpacking gzip where its first bytes say so; also gives the most bytes it can hold.

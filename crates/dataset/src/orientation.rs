@@ -3,8 +3,8 @@
 //! Axes are only exchanged and reversed, never resampled: an oblique image stays oblique to the world, with each
 //! axis along the direction it is closest to.
 
-use crate::volume::Volume;
 use crate::volume::affine::{self, Affine};
+use crate::volume::{Geometry, Volume};
 
 /// The six ways to give three image axes to three world directions.
 const ASSIGNMENTS: [[usize; 3]; 6] = [
@@ -51,6 +51,35 @@ impl Orientation {
         }
     }
 
+    /// Whether the image axes 0, 1, 2 run to the right, anterior and superior, or against it.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.axis == [0, 1, 2]
+    }
+
+    /// For right, anterior, superior: whether the image axis runs the other way.
+    pub(crate) fn reversed(&self) -> [bool; 3] {
+        self.reversed
+    }
+
+    /// Gives the place of the image once it is in canonical axes.
+    pub(crate) fn turn(&self, Geometry { shape, affine }: Geometry) -> Geometry {
+        let shape = self.axis.map(|axis| shape[axis]);
+        let mut columns = self.axis.map(|axis| affine::column(&affine, axis));
+        let mut origin = affine::column(&affine, 3);
+        for (direction, step) in columns.iter_mut().enumerate() {
+            if self.reversed[direction] {
+                for (place, step) in origin.iter_mut().zip(step) {
+                    *place += *step * (shape[direction] as f64 - 1.0);
+                    *step = -*step;
+                }
+            }
+        }
+        Geometry {
+            shape,
+            affine: affine::from_columns(columns, origin),
+        }
+    }
+
     /// Names the directions the image axes run to, as nibabel's `aff2axcodes` does: `LAS`, `RAS`, `LPS`.
     pub(crate) fn code(&self) -> String {
         (0..3).map(|axis| self.letter(axis)).collect()
@@ -74,19 +103,24 @@ impl Orientation {
 /// Turns an image into canonical axes (0 = right, 1 = anterior, 2 = superior); every voxel keeps its place in the world.
 pub fn canonical(volume: Volume) -> Volume {
     let orientation = Orientation::of(&volume.affine);
-    let mut turned = exchange(volume, orientation.axis);
+    let Geometry { shape, affine } = orientation.turn(volume.geometry());
+    let mut voxels = exchange(volume, orientation.axis);
     for (axis, reversed) in orientation.reversed.into_iter().enumerate() {
         if reversed {
-            reverse(&mut turned, axis);
+            reverse(&mut voxels, shape, axis);
         }
     }
-    turned
+    Volume {
+        shape,
+        voxels,
+        affine,
+    }
 }
 
 /// Makes image axis `axes[i]` the new axis `i`.
-fn exchange(volume: Volume, axes: [usize; 3]) -> Volume {
+fn exchange(volume: Volume, axes: [usize; 3]) -> Vec<f32> {
     if axes == [0, 1, 2] {
-        return volume;
+        return volume.voxels;
     }
     let strides = [volume.shape[1] * volume.shape[2], volume.shape[2], 1];
     let shape = axes.map(|axis| volume.shape[axis]);
@@ -98,19 +132,14 @@ fn exchange(volume: Volume, axes: [usize; 3]) -> Volume {
             voxels.extend((0..shape[2]).map(|k| volume.voxels[start + k * fast]));
         }
     }
-    let columns = axes.map(|axis| affine::column(&volume.affine, axis));
-    Volume {
-        shape,
-        voxels,
-        affine: affine::from_columns(columns, affine::column(&volume.affine, 3)),
-    }
+    voxels
 }
 
 /// Reverses one axis in place.
-fn reverse(volume: &mut Volume, axis: usize) {
-    let length = volume.shape[axis];
-    let row: usize = volume.shape[axis + 1..].iter().product();
-    for block in volume.voxels.chunks_exact_mut((length * row).max(1)) {
+fn reverse(voxels: &mut [f32], shape: [usize; 3], axis: usize) {
+    let length = shape[axis];
+    let row: usize = shape[axis + 1..].iter().product();
+    for block in voxels.chunks_exact_mut((length * row).max(1)) {
         if row == 1 {
             block.reverse();
             continue;
@@ -119,11 +148,6 @@ fn reverse(volume: &mut Volume, axis: usize) {
             let (front, back) = block.split_at_mut((length - 1 - near) * row);
             front[near * row..(near + 1) * row].swap_with_slice(&mut back[..row]);
         }
-    }
-    let step = affine::column(&volume.affine, axis);
-    for (line, step) in volume.affine.iter_mut().zip(step) {
-        line[3] += step * (length as f64 - 1.0);
-        line[axis] = -step;
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod nearest;
 pub(crate) mod oblique;
+pub(crate) mod slices;
 
 /// What lies outside by less than this part of a voxel still counts as inside.
 const ROUNDING: f64 = 1e-6;
@@ -98,10 +99,11 @@ pub(crate) fn resample(
     taps: &[Vec<Taps>; 3],
     outside: f32,
 ) -> Vec<f32> {
-    let [_, middle, fast] = shape;
-    let slow = along(voxels, shape[0], middle * fast, &taps[0], outside);
-    let both = along(&slow, middle, fast, &taps[1], outside);
-    along(&both, fast, 1, &taps[2], outside)
+    // The order of the axes is that of `slices`, so that both round alike.
+    let [slow, middle, fast] = shape;
+    let one = along(voxels, middle, fast, &taps[1], outside);
+    let two = along(&one, slow, taps[1].len() * fast, &taps[0], outside);
+    along(&two, fast, 1, &taps[2], outside)
 }
 
 /// Resamples one axis of `length` rows of `row` values; slower axes are whatever is left over.

@@ -18,6 +18,13 @@ pub struct Volume {
     pub affine: Affine,
 }
 
+/// Where an image lies, without its voxels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Geometry {
+    pub(crate) shape: [usize; 3],
+    pub(crate) affine: Affine,
+}
+
 impl Volume {
     /// Gives the size of a voxel along each axis, in millimetres.
     pub fn spacing(&self) -> [f64; 3] {
@@ -33,6 +40,16 @@ impl Volume {
             })
     }
 
+    /// Gives shape and place.
+    pub(crate) fn geometry(&self) -> Geometry {
+        Geometry {
+            shape: self.shape,
+            affine: self.affine,
+        }
+    }
+}
+
+impl Geometry {
     /// Says which part of the world the image covers, voxel edges to voxel edges, for a reader.
     pub(crate) fn describe_box(&self) -> String {
         let [low, high] = affine::world_box(&self.affine, self.shape);
@@ -68,7 +85,10 @@ mod tests {
                 [0.0, 0.0, 5.0, -100.0],
             ],
         };
-        assert_eq!(volume.describe_box(), "x 7..11, y -1..5, z -102..-82");
+        assert_eq!(
+            volume.geometry().describe_box(),
+            "x 7..11, y -1..5, z -102..-82"
+        );
         assert_eq!(volume.spacing(), [2.0, 2.0, 5.0]);
     }
 }

@@ -68,48 +68,61 @@ impl Scaling {
     }
 }
 
-/// What was read.
-pub(super) struct Found {
-    pub(super) voxels: Vec<f32>,
-    pub(super) not_finite: usize,
-    pub(super) first_not_finite: Option<[usize; 3]>,
+/// Which voxels are NaN or infinite.
+#[derive(Debug, Default)]
+pub(super) struct NotFinite {
+    pub(super) count: usize,
+    pub(super) first: Option<[usize; 3]>,
 }
 
-/// Reads the voxels of a `shape` image, and checks that the stream behind them is sound.
+/// Reads the voxels of a `shape` image and turns them to our order.
 pub(super) fn read(
     input: &mut dyn Read,
     shape: [usize; 3],
     stored: Stored,
     scaling: Scaling,
-) -> Result<Found, String> {
+) -> Result<(Vec<f32>, NotFinite), String> {
     let total: usize = shape.iter().product();
-    let mut found = Found {
-        voxels: Vec::new(),
-        not_finite: 0,
-        first_not_finite: None,
-    };
-    found
-        .voxels
+    let mut voxels = Vec::new();
+    voxels
         .try_reserve_exact(total)
         .map_err(|error| format!("{total} voxels do not fit in memory: {error}"))?;
-    found.voxels.resize(total, 0.0);
+    voxels.resize(total, 0.0);
+    let not_finite = each_slab(input, shape, SLAB, stored, scaling, &mut |first, slab| {
+        place(slab, &mut voxels, shape, first);
+    })?;
+    Ok((voxels, not_finite))
+}
+
+/// Hands on the voxels as they lie in the file, `most` slices at a time with the number of the first of them, and checks
+/// that the stream behind them is sound.
+pub(super) fn each_slab(
+    input: &mut dyn Read,
+    shape: [usize; 3],
+    most: usize,
+    stored: Stored,
+    scaling: Scaling,
+    take: &mut dyn FnMut(usize, &[f32]),
+) -> Result<NotFinite, String> {
     let slice = shape[0] * shape[1];
-    let mut bytes = vec![0; slice * SLAB.min(shape[2]) * stored.bytes()];
-    let mut slab = Vec::with_capacity(slice * SLAB.min(shape[2]));
-    for first in (0..shape[2]).step_by(SLAB) {
-        let slices = SLAB.min(shape[2] - first);
+    let most = most.min(shape[2]);
+    let mut bytes = vec![0; slice * most * stored.bytes()];
+    let mut slab = Vec::with_capacity(slice * most);
+    let mut not_finite = NotFinite::default();
+    for first in (0..shape[2]).step_by(most) {
+        let slices = most.min(shape[2] - first);
         let bytes = &mut bytes[..slice * slices * stored.bytes()];
         fill(input, bytes, first..first + slices)?;
         slab.clear();
         decode(bytes, stored, scaling, &mut slab);
-        note_not_finite(&mut found, &slab, shape, first);
-        place(&slab, &mut found.voxels, shape, first, slices);
+        note_not_finite(&mut not_finite, &slab, shape, first);
+        take(first, &slab);
     }
     // One byte more makes the decoder look at the checksum of the stream.
     input
         .read(&mut [0])
         .map_err(|error| format!("damaged: {error}"))?;
-    Ok(found)
+    Ok(not_finite)
 }
 
 /// Reads exactly the bytes of some slices.
@@ -126,6 +139,18 @@ fn decode(bytes: &mut [u8], stored: Stored, scaling: Scaling, values: &mut Vec<f
             .chunks_exact_mut(stored.bytes())
             .for_each(<[u8]>::reverse);
     }
+    // What `f32` holds exactly needs no way through `f64`.
+    macro_rules! plain_values_of {
+        ($kind:ty) => {
+            values.extend(
+                bytes
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|&value| f32::from(<$kind>::from_le_bytes(value))),
+            )
+        };
+    }
     macro_rules! values_of {
         ($kind:ty) => {
             values.extend(bytes.as_chunks().0.iter().map(|&value| {
@@ -133,7 +158,11 @@ fn decode(bytes: &mut [u8], stored: Stored, scaling: Scaling, values: &mut Vec<f
             }))
         };
     }
+    let plain = scaling.slope == 1.0 && scaling.intercept == 0.0;
     match stored.kind {
+        NiftiType::Uint8 if plain => plain_values_of!(u8),
+        NiftiType::Int16 if plain => plain_values_of!(i16),
+        NiftiType::Float32 if plain => plain_values_of!(f32),
         NiftiType::Uint8 => values_of!(u8),
         NiftiType::Int8 => values_of!(i8),
         NiftiType::Uint16 => values_of!(u16),
@@ -147,11 +176,11 @@ fn decode(bytes: &mut [u8], stored: Stored, scaling: Scaling, values: &mut Vec<f
     }
 }
 
-fn note_not_finite(found: &mut Found, slab: &[f32], shape: [usize; 3], first_slice: usize) {
+fn note_not_finite(found: &mut NotFinite, slab: &[f32], shape: [usize; 3], first_slice: usize) {
     let count = slab.iter().filter(|value| !value.is_finite()).count();
-    found.not_finite += count;
-    if count > 0 && found.first_not_finite.is_none() {
-        found.first_not_finite = slab
+    found.count += count;
+    if count > 0 && found.first.is_none() {
+        found.first = slab
             .iter()
             .position(|value| !value.is_finite())
             .map(|place| {
@@ -163,8 +192,9 @@ fn note_not_finite(found: &mut Found, slab: &[f32], shape: [usize; 3], first_sli
 }
 
 /// Puts decoded slices to their places.
-fn place(slab: &[f32], voxels: &mut [f32], shape: [usize; 3], first: usize, slices: usize) {
+fn place(slab: &[f32], voxels: &mut [f32], shape: [usize; 3], first: usize) {
     let slice = shape[0] * shape[1];
+    let slices = slab.len() / slice;
     for j in 0..shape[1] {
         for i in 0..shape[0] {
             let from = j * shape[0] + i;
