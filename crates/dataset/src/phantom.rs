@@ -8,6 +8,8 @@ mod folder;
 mod lesions;
 mod person;
 mod render;
+mod scanner;
+mod staging;
 
 #[cfg(test)]
 mod tests;
@@ -30,11 +32,11 @@ pub struct PhantomSize {
 }
 
 impl Default for PhantomSize {
-    /// 450 x 450 x 960 mm: the widest phantom, from the crown to the thighs, as whole-body PET is taken.
+    /// 560 x 450 x 960 mm: most phantoms with their arms and the table, from the crown to the thighs.
     fn default() -> Self {
         Self {
-            shape: [100, 100, 128],
-            spacing: [4.5, 4.5, 7.5],
+            shape: [112, 90, 128],
+            spacing: [5.0, 5.0, 7.5],
         }
     }
 }

@@ -7,14 +7,15 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use super::PhantomSize;
 use super::person::{Person, Tracer};
 use super::render::Study;
+use super::staging::Stage;
+use super::{PhantomSize, lesions};
 use crate::error::DataSetError;
 use crate::nifti::encode::{self, Voxels};
 
 /// Counts changes of the phantoms' looks, so that one folder never holds two kinds.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Most voxels along an axis.
 const LONGEST: usize = 1024;
@@ -138,7 +139,7 @@ impl Folder {
             .iter()
             .partition(|person| person.tracer == Tracer::Fdg);
         let fdg_columns =
-            "Subject ID,Study UID,Study Date,Modality,File Location,diagnosis,age,sex\n";
+            "Subject ID,Study UID,Study Date,Modality,File Location,diagnosis,age,sex,stage\n";
         let fdg_rows: String = fdg.into_iter().map(fdg_rows).collect();
         write_whole(
             &self.root.join("fdg_metadata.csv"),
@@ -170,15 +171,16 @@ impl Folder {
     }
 }
 
-/// One row a series, as in the table of TCIA.
+/// One row a series, as in the table of TCIA, and beside it the stage.
 fn fdg_rows(person: &Person) -> String {
     let [year, month, day] = person.date;
     let (subject, study) = (&person.subject, person.study());
     let sex = if person.male { "M" } else { "F" };
+    let stage = lesions::stage(person).map_or("", Stage::word);
     ["CT", "PT", "SEG"]
         .map(|modality| {
             format!(
-                "PETCT_{subject},phantom.{},{month}/{day}/{year},{modality},./FDG-PET-CT-Lesions/PETCT_{subject}/{study}/{modality},{},{:03}Y,{sex}\n",
+                "PETCT_{subject},phantom.{},{month}/{day}/{year},{modality},./FDG-PET-CT-Lesions/PETCT_{subject}/{study}/{modality},{},{:03}Y,{sex},{stage}\n",
                 person.index,
                 person.diagnosis.word(),
                 person.age

@@ -121,13 +121,13 @@ impl Person {
     }
 }
 
-/// Draws an illness in about the shares of AutoPET.
+/// Draws an illness: those of AutoPET, but every other FDG study shows a lymphoma, so that stages can be learnt.
 fn draw_diagnosis(draw: &mut Draw, psma: bool) -> Diagnosis {
     match (psma, draw.below(8)) {
         (true, _) => Diagnosis::Prostate,
-        (false, 0..=2) => Diagnosis::Negative,
-        (false, 3 | 4) => Diagnosis::Melanoma,
-        (false, 5) => Diagnosis::LungCancer,
+        (false, 0 | 1) => Diagnosis::Negative,
+        (false, 2) => Diagnosis::Melanoma,
+        (false, 3) => Diagnosis::LungCancer,
         (false, _) => Diagnosis::Lymphoma,
     }
 }

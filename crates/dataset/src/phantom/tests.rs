@@ -115,6 +115,21 @@ fn folder_reads_as_autopet_with_metadata_for_all() {
 }
 
 #[test]
+fn the_table_of_patients_tells_the_stage_of_lymphomas_alone() {
+    let folder = written(24, 1);
+    let table = fs::read_to_string(folder.path().join("fdg_metadata.csv")).unwrap();
+    let mut stages = 0;
+    for row in table.lines().skip(1) {
+        let cells: Vec<&str> = row.split(',').collect();
+        let is_staged = ["I", "II", "III", "IV"].contains(&cells[8]);
+        assert_eq!(is_staged, cells[5] == "LYMPHOMA", "{row}");
+        assert!(is_staged || cells[8].is_empty());
+        stages += usize::from(is_staged);
+    }
+    assert!(stages > 6 && table.starts_with("Subject ID,"), "{table}");
+}
+
+#[test]
 fn half_are_stored_las_and_half_lps_and_both_show_the_same_world() {
     let folder = written(6, 3);
     let mut codes = BTreeMap::new();
@@ -175,7 +190,7 @@ fn organs_lie_where_they_belong_with_the_values_of_their_tissue() {
             at([-0.45, -0.5, 0.25]),
         ];
         assert!(
-            (0.0..70.0).contains(&brain[0]) && (brain[1] > 5.0) == fdg,
+            (0.0..70.0).contains(&brain[0]) && (brain[1] > 3.0) == fdg,
             "{brain:?}"
         );
         assert!(
@@ -183,7 +198,8 @@ fn organs_lie_where_they_belong_with_the_values_of_their_tissue() {
             "{liver:?}"
         );
         assert!(lung[0] < -600.0 && lung[1] < 1.5, "{lung:?}");
-        assert_eq!(at([0.0, 1.6, 0.062]), [-1000.0, 0.0]);
+        let air = at([0.0, 1.6, 0.062]);
+        assert!((air[0] + 1000.0).abs() < 15.0 && air[1] < 0.1, "{air:?}");
     }
 }
 
