@@ -27,6 +27,9 @@ use crate::volume::affine;
 
 /// Name of the values inside a fixed-size list.
 const ELEMENT: &str = "element";
+/// Rows handed to the writer at once: on its way a voxel takes twenty times its size, so that a whole case would cost
+/// hundreds of megabytes, and the time to clear them.
+const ROWS_AT_ONCE: usize = 2;
 /// The columns that hold one value a voxel.
 pub(crate) const VOXEL_COLUMNS: [&str; 3] = ["pet", "ct", "label"];
 
@@ -110,13 +113,16 @@ impl CaseEncoder {
         let mut writers = self.factory.create_column_writers(0)?.into_iter();
         let mut columns = Vec::new();
         for (field, array) in self.schema.fields().iter().zip(batch.columns()) {
-            for leaf in compute_leaves(field, array)? {
-                let mut writer = writers
-                    .next()
-                    .ok_or_else(|| ParquetError::General("too few column writers".to_owned()))?;
-                writer.write(&leaf)?;
-                columns.push(writer.close()?);
+            let mut writer = writers
+                .next()
+                .ok_or_else(|| ParquetError::General("too few column writers".to_owned()))?;
+            for first in (0..array.len()).step_by(ROWS_AT_ONCE) {
+                let rows = array.slice(first, ROWS_AT_ONCE.min(array.len() - first));
+                for leaf in compute_leaves(field, &rows)? {
+                    writer.write(&leaf)?;
+                }
             }
+            columns.push(writer.close()?);
         }
         Ok(EncodedCase { columns, entry })
     }

@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 
 use super::Taps;
 
+/// Lines of the result that are filled together: a cache line of what they are read from.
+const LINES: usize = 16;
+
 /// An image being resampled; slices are of axis 2, and axis 0 is the fastest.
 pub(crate) struct SliceResampler<'a> {
     shape: [usize; 3],
@@ -86,10 +89,14 @@ impl<'a> SliceResampler<'a> {
         }
         let [right, anterior, superior] = [0, 1, 2].map(|axis| self.taps[axis].len());
         let mut result = vec![0.0; self.planes.len()];
-        for (s, plane) in self.planes.chunks_exact(right * anterior).enumerate() {
-            for (a, row) in plane.chunks_exact(right).enumerate() {
-                for (r, value) in row.iter().enumerate() {
-                    result[(r * anterior + a) * superior + s] = *value;
+        // A few lines of the result at a time, so that what is written stays near.
+        for a in 0..anterior {
+            for first in (0..right).step_by(LINES) {
+                let columns = first..right.min(first + LINES);
+                for (s, plane) in self.planes.chunks_exact(right * anterior).enumerate() {
+                    for r in columns.clone() {
+                        result[(r * anterior + a) * superior + s] = plane[a * right + r];
+                    }
                 }
             }
         }
