@@ -131,10 +131,9 @@ fn images_that_cannot_be_used_are_refused_and_leave_no_data_set() {
     for (pet, ct, words) in suspects() {
         let folder = scratch();
         let (source, out) = (cases(folder.path(), &pet, &ct), folder.path().join("data"));
-        refused(&prepare(&source, &out), words);
+        refused(&prepare(&source, &out).and("--strict"), words);
         holds_no_data_set(&out);
         let skipped = prepare(&source, &out)
-            .and("--skip-bad")
             .and("--json")
             .run()
             .succeeded()

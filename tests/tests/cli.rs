@@ -57,7 +57,7 @@ fn completions_are_valid_for_the_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let script = fratmae(["completions", shell]).run().succeeded().stdout;
         assert!(
-            script.contains("pretrain") && script.contains("skip-bad"),
+            script.contains("pretrain") && script.contains("strict"),
             "{shell}"
         );
         if shell == "bash" {

@@ -150,7 +150,7 @@ fn shares_that_are_none_and_flags_that_exclude_each_other_are_refused() {
         (&["--shard=7"], "such as 0/7"),
         (&["--shard=a/b"], "such as 0/7"),
         (&["--shard=0/2", "--merge"], "cannot be used with"),
-        (&["--strict", "--skip-bad"], "cannot be used with"),
+        (&["--layout=nifti"], "autopet, tcia, dicom, table"),
     ] {
         let mut call = prepare(&out);
         for flag in flags {

@@ -2,7 +2,7 @@
 //!
 //! Stored values are raw SUV and HU; windows are the loader's.
 
-use std::path::Path;
+mod grids;
 
 use half::f16;
 
@@ -10,7 +10,7 @@ use crate::error::DataSetError;
 use crate::image::Units;
 use crate::image::opened::Opened;
 use crate::resample::{self, AxisMap, Taps, oblique};
-use crate::source::CaseSource;
+use crate::source::{CaseSource, ImageSource};
 use crate::volume::Geometry;
 use crate::volume::affine::{self, Affine};
 
@@ -66,29 +66,35 @@ pub struct PreparedCase {
 /// are honoured, and where CT does not reach, it is air (-1024). Labels take the nearest voxel.
 ///
 /// # Errors
-/// `Case`, naming the case, around what `read_image` refuses, `NoOverlap`, and `Image` for a PET that is a CT or
-/// labels that are no whole numbers from 0 to 255.
+/// `Case`, naming the case and the image at fault, around what `read_image` refuses, `NoOverlap`, `Options` for the
+/// fault of the source, and `Image` for a PET that is a CT, for a CT or labels whose header places the PET's own voxels
+/// elsewhere, or for labels that are no whole numbers from 0 to 255.
 pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetError> {
-    prepare(case, grid).map_err(|source| DataSetError::Case {
-        case: case.case_id.clone(),
-        source: Box::new(source),
-    })
-}
-
-fn prepare(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetError> {
-    let pet = Opened::open(&case.pet, Units::Suv)?;
+    if let Some(reason) = case.fault.clone() {
+        return Err(failed(
+            case,
+            String::new(),
+            DataSetError::Options { reason },
+        ));
+    }
+    let of_pet = |error| at(case, "PET", &case.pet, error);
+    let pet = Opened::open(&case.pet, Units::Suv).map_err(of_pet)?;
     let (source_axes, source) = (pet.axes.code(), pet.geometry);
     let target = Target::spanning(source, grid);
-    let pet = pet.resampled(&target.taps(&target.maps, source.shape), 0.0)?;
-    check_pet(case, pet.range)?;
+    let pet = pet
+        .resampled(&target.taps(&target.maps, source.shape), 0.0)
+        .map_err(of_pet)?;
+    check_pet(case, pet.range).map_err(of_pet)?;
     let suv = pet.voxels;
-    let ct = Opened::open(&case.ct, Units::Hounsfield)?;
-    let ct = target.ct(ct, &source.describe_box())?;
-    let label = case
-        .label
-        .as_deref()
-        .map(|path| target.label(path))
-        .transpose()?;
+    let (ct, ct_geometry) = target
+        .read_ct(case, source)
+        .map_err(|error| at(case, "CT", &case.ct, error))?;
+    let read_label = |label: &ImageSource| {
+        target
+            .label(label, source, ct_geometry)
+            .map_err(|error| at(case, "label", label, error))
+    };
+    let label = case.label.as_ref().map(read_label).transpose()?;
     Ok(PreparedCase {
         grid,
         body: body_range(&ct, grid),
@@ -106,15 +112,40 @@ fn prepare(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetE
     })
 }
 
+/// Names the case and the image that an error is about.
+fn at(case: &CaseSource, role: &str, image: &ImageSource, error: DataSetError) -> DataSetError {
+    let part = match &error {
+        DataSetError::Io { path, .. }
+        | DataSetError::Image { path, .. }
+        | DataSetError::NonFinite { path, .. } => image.part(role, path),
+        // It is of both.
+        DataSetError::NoOverlap { .. } => String::new(),
+        _ => format!("the {role}"),
+    };
+    failed(case, part, error)
+}
+
+fn failed(case: &CaseSource, part: String, source: DataSetError) -> DataSetError {
+    DataSetError::Case {
+        case: case.case_id.clone(),
+        part,
+        source: Box::new(source),
+    }
+}
+
+fn refusal(image: &ImageSource, reason: String) -> DataSetError {
+    DataSetError::Image {
+        path: image.path().to_path_buf(),
+        reason,
+    }
+}
+
 fn check_pet(case: &CaseSource, (lowest, highest): (f32, f32)) -> Result<(), DataSetError> {
     if lowest < LOWEST_PET {
         let reason = format!(
             "as a PET it should hold SUV, but its values go down to {lowest}: is it the CT?"
         );
-        return Err(DataSetError::Image {
-            path: case.pet.clone(),
-            reason,
-        });
+        return Err(refusal(&case.pet, reason));
     }
     if highest > LIKELY_SUV {
         tracing::warn!(
@@ -146,6 +177,22 @@ impl Target {
 
     fn taps(&self, maps: &[AxisMap; 3], shape: [usize; 3]) -> [Vec<Taps>; 3] {
         [0, 1, 2].map(|axis| maps[axis].taps(shape[axis], self.grid[axis]))
+    }
+
+    /// Reads the CT, which may have any grid unless it is said to have the PET's.
+    fn read_ct(
+        &self,
+        case: &CaseSource,
+        pet: Geometry,
+    ) -> Result<(Vec<f32>, Geometry), DataSetError> {
+        let ct = Opened::open(&case.ct, Units::Hounsfield)?;
+        let geometry = ct.geometry;
+        if case.one_grid
+            && let Some(reason) = grids::at_odds(geometry, &[(pet, "PET")])
+        {
+            return Err(refusal(&case.ct, reason));
+        }
+        Ok((self.ct(ct, &pet.describe_box())?, geometry))
     }
 
     fn ct(&self, ct: Opened, pet_box: &str) -> Result<Vec<f32>, DataSetError> {
@@ -182,13 +229,18 @@ impl Target {
         })
     }
 
-    fn label(&self, path: &Path) -> Result<Vec<u8>, DataSetError> {
+    fn label(
+        &self,
+        source: &ImageSource,
+        pet: Geometry,
+        ct: Geometry,
+    ) -> Result<Vec<u8>, DataSetError> {
         // In canonical axes, so that a centre between two voxels falls to the same one however the file lies.
-        let label = Opened::open_nifti(path)?;
-        let refuse = |reason| DataSetError::Image {
-            path: path.to_path_buf(),
-            reason,
-        };
+        let label = Opened::open(source, Units::Mask)?;
+        let refuse = |reason| refusal(source, reason);
+        if let Some(reason) = grids::at_odds(label.geometry, &[(pet, "PET"), (ct, "CT")]) {
+            return Err(refuse(reason));
+        }
         let inverse = affine::invert(&label.geometry.affine)
             .ok_or_else(|| refuse("its affine has no inverse".to_owned()))?;
         let map = affine::compose(&inverse, &self.affine);

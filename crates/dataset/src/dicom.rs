@@ -1,4 +1,5 @@
-//! Owns the reading of DICOM series: the files of one CT or PET become one image, in Hounsfield units or SUV.
+//! Owns the reading of DICOM series: the files of one CT or PET become one image, in Hounsfield units or SUV, those of
+//! a segmentation a mask.
 //!
 //! What a header says is checked before it is believed; names and numbers of a patient are never read.
 
@@ -7,6 +8,7 @@ mod codes;
 mod geometry;
 mod part10;
 mod pixels;
+mod segmentation;
 mod slice;
 mod stream;
 mod study;
@@ -27,7 +29,7 @@ use slice::{Frame, SliceHeader};
 use stream::Extent;
 
 pub(crate) use part10::is_dicom;
-pub(crate) use study::{SeriesFolder, find_series};
+pub(crate) use study::{FoundSeries, find_series};
 pub use suv::{PetHeader, SuvScale, TagUsed, suv_scale};
 
 /// Most voxels accepted, as for NIfTI.
@@ -44,21 +46,49 @@ const BAND: usize = 32;
 pub(crate) struct DicomImage {
     /// The voxels: axis 0 runs along rows, axis 1 along columns, axis 2 from slice to slice.
     pub(crate) volume: Volume,
-    /// How SUV came from stored activity; none for a CT, which is in Hounsfield units.
-    pub(crate) suv: Option<SuvScale>,
+    /// What the voxels count.
+    pub(crate) content: Content,
 }
 
-/// Reads one series: a folder of files of one SeriesInstanceUID, or one file.
+/// What the voxels of a series count.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Content {
+    /// SUV, and how it came from stored activity.
+    Pet(SuvScale),
+    /// Hounsfield units.
+    Ct,
+    /// 1 where a segment is, else 0.
+    Mask,
+}
+
+/// Reads one series: a folder that holds its files and no other series', or one file.
 ///
 /// Slices are placed by ImagePositionPatient and ImageOrientationPatient; slope and intercept are each slice's own.
-/// Files without the mark of DICOM are passed over. PET comes out in SUV by body weight, CT in Hounsfield units.
+/// Files without the mark of DICOM are passed over. PET comes out in SUV by body weight, CT in Hounsfield units, a
+/// segmentation as a mask of 0 and 1.
 ///
 /// # Errors
 /// `Io` where a file cannot be read; `Image`, naming the folder or the file at fault, where the files make no image:
-/// no CT or PET, several series, no place, missing or repeated slices, a tilted gantry, no way to SUV, truncated or
-/// damaged pixels, an unknown transfer syntax.
+/// no CT, PET or segmentation, several series, no place, missing or repeated slices, a tilted gantry, no way to SUV,
+/// truncated or damaged pixels, an unknown transfer syntax.
 pub(crate) fn read_dicom(path: &Path) -> Result<DicomImage, DataSetError> {
-    let series = Series::open(path)?;
+    read_series(path, &dicom_files(path)?)
+}
+
+/// Reads the series of some files; `path` stands for all of them.
+///
+/// # Errors
+/// As [`read_dicom`].
+pub(crate) fn read_series(path: &Path, files: &[PathBuf]) -> Result<DicomImage, DataSetError> {
+    if let [file] = files
+        && segmentation::is_segmentation(file)
+    {
+        return Ok(DicomImage {
+            volume: segmentation::read(file)?,
+            content: Content::Mask,
+        });
+    }
+    let series = Series::open(path, files)?;
     let suv = series.suv()?;
     let planes: Vec<Plane> = series
         .frames
@@ -69,12 +99,12 @@ pub(crate) fn read_dicom(path: &Path) -> Result<DicomImage, DataSetError> {
     let factor = suv.as_ref().map_or(1.0, |suv| suv.factor);
     Ok(DicomImage {
         volume: series.image(&arrangement, factor)?,
-        suv,
+        content: suv.map_or(Content::Ct, Content::Pet),
     })
 }
 
 /// Lists the DICOM files of a folder by name; a file stands for itself.
-fn dicom_files(path: &Path) -> Result<Vec<PathBuf>, DataSetError> {
+pub(crate) fn dicom_files(path: &Path) -> Result<Vec<PathBuf>, DataSetError> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }
@@ -89,12 +119,18 @@ fn dicom_files(path: &Path) -> Result<Vec<PathBuf>, DataSetError> {
         let named = file
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("dcm"));
-        if file.is_file() && (named || is_dicom(&file)) && !file.ends_with("DICOMDIR") {
+        if file.is_file() && (named || is_dicom(&file)) && !is_directory_file(&file) {
             files.push(file);
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// Says whether a file is the table of contents that lies on media beside the images.
+fn is_directory_file(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.eq_ignore_ascii_case("DICOMDIR")
 }
 
 fn refusal(path: &Path, reason: String) -> DataSetError {
@@ -120,15 +156,15 @@ struct FrameOf {
 }
 
 impl Series {
-    fn open(path: &Path) -> Result<Self, DataSetError> {
+    fn open(path: &Path, files: &[PathBuf]) -> Result<Self, DataSetError> {
         let mut series = Self {
             path: path.to_path_buf(),
             files: Vec::new(),
             frames: Vec::new(),
             bytes: 0,
         };
-        for file in dicom_files(path)? {
-            let header = part10::interpret_header(&file, SliceHeader::of)?;
+        for file in files {
+            let header = part10::interpret_header(file, SliceHeader::of)?;
             series.bytes += file.metadata().map_or(0, |found| found.len());
             let index = series.files.len();
             series.frames.extend(
@@ -142,7 +178,7 @@ impl Series {
                         frame: found,
                     }),
             );
-            series.files.push((file, header));
+            series.files.push((file.clone(), header));
         }
         series.check().map_err(|reason| refusal(path, reason))?;
         Ok(series)
@@ -162,7 +198,7 @@ impl Series {
         names.dedup();
         if names.len() > 1 {
             return Err(format!(
-                "it holds {} DICOM series: give each a folder of its own",
+                "it holds {} DICOM series: give each a folder of its own, or prepare the folder as a DICOM tree",
                 names.len()
             ));
         }

@@ -59,7 +59,7 @@ pub enum DataSetError {
         /// What is wrong there.
         reason: String,
     },
-    /// The source is neither a table of cases nor an AutoPET folder.
+    /// A source is in none of the layouts, or not in the one that was named.
     #[error("{} is no source of cases: {reason}", .path.display())]
     Source {
         /// What was given.
@@ -68,10 +68,13 @@ pub enum DataSetError {
         reason: String,
     },
     /// One case failed.
-    #[error("case {case}")]
+    #[error("case {case}{}{part}", if .part.is_empty() { "" } else { ", " })]
     Case {
         /// The case.
         case: String,
+        /// Which of its images or files, in words that hold no path, such as `file 12 of the PET series`; empty where
+        /// it is no single one.
+        part: String,
         /// Why it failed.
         source: Box<DataSetError>,
     },
@@ -144,4 +147,46 @@ pub enum DataSetError {
         /// What does not fit, and what to change.
         reason: String,
     },
+}
+
+impl DataSetError {
+    /// Says why a case failed, without its name, as one line for who works with its files.
+    pub(crate) fn told(&self) -> String {
+        let Self::Case { part, source, .. } = self else {
+            return with_sources(self);
+        };
+        after(part, &with_sources(source))
+    }
+
+    /// Says why a case failed without its name and without a path, which may name a patient: what a data set may keep.
+    pub(crate) fn told_without_paths(&self) -> String {
+        match self {
+            Self::Case { part, source, .. } => after(part, &source.told_without_paths()),
+            Self::Io { action, source, .. } => format!("cannot {action} it: {source}"),
+            Self::Image { reason, .. }
+            | Self::Table { reason, .. }
+            | Self::Source { reason, .. } => reason.clone(),
+            Self::NonFinite { count, first, .. } => format!(
+                "it holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out"
+            ),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn after(part: &str, reason: &str) -> String {
+    match part {
+        "" => reason.to_owned(),
+        part => format!("{part}: {reason}"),
+    }
+}
+
+fn with_sources(error: &DataSetError) -> String {
+    let mut line = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        line = format!("{line}: {cause}");
+        next = cause.source();
+    }
+    line
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::dicom::{self, SuvScale};
+use crate::dicom::{self, Content, SuvScale};
 use crate::error::DataSetError;
 use crate::nifti::read_nifti;
+use crate::source::ImageSource;
 use crate::volume::Volume;
 
 /// What voxels count.
@@ -20,6 +21,9 @@ pub enum Units {
     /// Hounsfield units.
     #[serde(rename = "HU")]
     Hounsfield,
+    /// 1 where something was marked, else 0.
+    #[serde(rename = "mask")]
+    Mask,
     /// Whatever was stored: NIfTI does not say.
     #[serde(rename = "as stored")]
     AsStored,
@@ -48,13 +52,22 @@ pub fn read_image(path: &Path) -> Result<Image, DataSetError> {
             suv: None,
         });
     }
-    let dicom::DicomImage { volume, suv } = dicom::read_dicom(path)?;
-    let units = if suv.is_some() {
-        Units::Suv
-    } else {
-        Units::Hounsfield
-    };
-    Ok(Image { volume, units, suv })
+    Ok(Image::of(dicom::read_dicom(path)?))
+}
+
+impl Image {
+    fn of(read: dicom::DicomImage) -> Self {
+        let (units, suv) = match read.content {
+            Content::Pet(suv) => (Units::Suv, Some(suv)),
+            Content::Ct => (Units::Hounsfield, None),
+            Content::Mask => (Units::Mask, None),
+        };
+        Self {
+            volume: read.volume,
+            units,
+            suv,
+        }
+    }
 }
 
 /// Whether a path is to be read as NIfTI.
@@ -67,18 +80,26 @@ fn is_nifti(path: &Path) -> bool {
 }
 
 /// Reads an image that is to be in these units, where it says which it is in.
-pub(crate) fn read_in(path: &Path, units: Units) -> Result<Volume, DataSetError> {
-    let image = read_image(path)?;
+pub(crate) fn read_in(source: &ImageSource, units: Units) -> Result<Volume, DataSetError> {
+    let image = match source {
+        ImageSource::Path(path) => read_image(path)?,
+        ImageSource::Series { folder, files } => Image::of(dicom::read_series(folder, files)?),
+    };
     if image.units == units || image.units == Units::AsStored {
         return Ok(image.volume);
     }
-    let reason = match units {
-        Units::Suv => "it is a CT, where the PET was to be",
-        _ => "it is a PET, where the CT was to be",
+    let name = |units| match units {
+        Units::Suv => "PET",
+        Units::Hounsfield => "CT",
+        Units::Mask | Units::AsStored => "segmentation",
     };
     Err(DataSetError::Image {
-        path: path.to_path_buf(),
-        reason: reason.to_owned(),
+        path: source.path().to_path_buf(),
+        reason: format!(
+            "it is a {}, where the {} was to be",
+            name(image.units),
+            name(units)
+        ),
     })
 }
 

@@ -41,12 +41,12 @@ pub use order::{Order, Sample, Samples};
 pub use orientation::canonical;
 pub use phantom::{PhantomSize, write_phantoms};
 pub use prepare::{
-    CaseOutcome, CaseReport, CaseVerdict, Part, PrepareOptions, PrepareProgress, PrepareReport,
-    REPORT_NAME, SkippedCase, prepare,
+    CaseOutcome, CaseReport, CaseVerdict, KeptFields, Part, PrepareOptions, PrepareProgress,
+    PrepareReport, REPORT_NAME, SkippedCase, prepare,
 };
 pub use preview::preview;
 pub use reader::{DataSet, Slices};
-pub use source::{CaseSource, find_cases};
+pub use source::{CaseSource, ImageSource, Layout, Survey, find_cases, survey};
 pub use stack::{Stack, StackAxis, StackOptions};
 pub use verify::{Damage, VerifyReport, verify};
 pub use volume::{Affine, Volume};

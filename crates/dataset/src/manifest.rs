@@ -9,7 +9,7 @@ use crate::metadata::Metadata;
 use crate::volume::Affine;
 
 /// Version of the layout this program reads and writes: manifest, shards and the meaning of both.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// Name of the manifest below the root of a data set.
 pub const MANIFEST_NAME: &str = "manifest.json";
@@ -47,6 +47,9 @@ pub struct ManifestCase {
     pub label: bool,
     /// What is known of the patient.
     pub metadata: Metadata,
+    /// The part of a cross-validation that the case is tested in, where the source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<u32>,
     /// Voxel of the grid (R, A, S) to millimetres (RAS+).
     pub affine: Affine,
     /// Millimetres a voxel of the grid, along R, A and S.
@@ -211,12 +214,19 @@ impl CaseDigest {
         let mut hasher = blake3::Hasher::new_derive_key("fratmae 2026-11-24 case");
         hash_text(&mut hasher, case_id);
         hash_grid(&mut hasher, grid);
-        for text in [&metadata.tracer, &metadata.sex, &metadata.diagnosis] {
+        let Metadata {
+            tracer,
+            age,
+            sex,
+            diagnosis,
+            stage,
+        } = metadata;
+        for text in [tracer, sex, diagnosis, stage] {
             hasher.update(&[u8::from(text.is_some())]);
             hash_text(&mut hasher, text.as_deref().unwrap_or_default());
         }
-        hasher.update(&[u8::from(metadata.age.is_some())]);
-        hasher.update(&metadata.age.unwrap_or_default().to_le_bytes());
+        hasher.update(&[u8::from(age.is_some())]);
+        hasher.update(&age.unwrap_or_default().to_le_bytes());
         for number in affine.iter().flatten() {
             hasher.update(&number.to_le_bytes());
         }

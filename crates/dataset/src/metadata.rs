@@ -13,9 +13,26 @@ pub struct Metadata {
     pub sex: Option<String>,
     /// Diagnosis in words; `negative` for none.
     pub diagnosis: Option<String>,
+    /// Stage of the disease, such as `II` or `IVB`; no sentence tells it, for it is what a model is to find.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
 }
 
+/// The names of all fields, as tables and reports have them.
+pub(crate) const FIELDS: [&str; 5] = ["tracer", "age", "sex", "diagnosis", "stage"];
+
 impl Metadata {
+    /// Says which of [`FIELDS`] are known.
+    pub(crate) fn known(&self) -> [bool; FIELDS.len()] {
+        [
+            self.tracer.is_some(),
+            self.age.is_some(),
+            self.sex.is_some(),
+            self.diagnosis.is_some(),
+            self.stage.is_some(),
+        ]
+    }
+
     /// Tells a study in one English sentence; what is not known is left out whole.
     ///
     /// The words are frozen, for the text side of the model learns them: `A whole-body 18F-FDG PET scan of a
@@ -132,6 +149,28 @@ pub(crate) fn diagnosis_of(text: &str) -> Option<String> {
     )
 }
 
+/// Reads a stage: a number up to 4 in either kind of digits, with letters of Ann Arbor or of a sub-stage behind it.
+pub(crate) fn stage_of(text: &str) -> Option<String> {
+    let upper = text.trim().to_uppercase();
+    let plain = upper
+        .trim_start_matches("ANN ARBOR")
+        .trim_start()
+        .trim_start_matches("STAGE")
+        .trim_start();
+    let is_letter = |letter: char| matches!(letter, 'A'..='E' | 'S' | 'X');
+    let number = plain.trim_end_matches(is_letter).trim_end();
+    let letters = plain[number.len()..].trim_start();
+    let roman = match number {
+        "0" => "0",
+        "1" | "I" => "I",
+        "2" | "II" => "II",
+        "3" | "III" => "III",
+        "4" | "IV" => "IV",
+        _ => return None,
+    };
+    (letters.len() <= 3).then(|| format!("{roman}{letters}"))
+}
+
 /// Keeps one line of words without a full stop.
 fn plain_words(text: &str) -> Option<String> {
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
@@ -152,6 +191,7 @@ mod tests {
             age: age_of("060Y"),
             sex: sex_of("M"),
             diagnosis: diagnosis_of("LYMPHOMA"),
+            stage: stage_of("IIB"),
         }
     }
 
@@ -241,6 +281,28 @@ mod tests {
         for nonsense in ["", "Y", "old", "-3", "NaN", "1e9", "60Ü"] {
             assert_eq!(age_of(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn stages_are_one_of_a_few_words_and_no_sentence_tells_them() {
+        let stages = [
+            ("2", Some("II")),
+            ("iv", Some("IV")),
+            ("Stage IIIB", Some("IIIB")),
+            ("Ann Arbor stage 1 E", Some("IE")),
+            ("0", Some("0")),
+            ("V", None),
+            ("5", None),
+            ("", None),
+            ("B", None),
+            ("II Mr Doe", None),
+            ("IIABCDE", None),
+        ];
+        for (text, stage) in stages {
+            assert_eq!(stage_of(text).as_deref(), stage, "{text}");
+        }
+        assert_eq!(known().stage.as_deref(), Some("IIB"));
+        assert!(!known().sentence(true).contains("II"));
     }
 
     #[test]

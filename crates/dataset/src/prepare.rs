@@ -6,6 +6,7 @@
 
 mod commit;
 mod inputs;
+mod kept_fields;
 mod options;
 mod part;
 mod report;
@@ -21,8 +22,9 @@ use serde::Serialize;
 use crate::DataSetError;
 use crate::manifest::{MANIFEST_NAME, Manifest, shard_name};
 use crate::reader::unblocked;
-use crate::source::CaseSource;
+use crate::source::{CaseSource, Survey};
 use inputs::ShardRecord;
+pub use kept_fields::KeptFields;
 pub use options::PrepareOptions;
 pub use part::Part;
 pub use report::{CaseReport, CaseVerdict, REPORT_NAME};
@@ -43,6 +45,8 @@ pub struct PrepareReport {
     pub skipped: Vec<SkippedCase>,
     /// Every case, taken or left out.
     pub cases: Vec<CaseReport>,
+    /// What of headers and tables enters the data set, and what does not.
+    pub metadata: KeptFields,
     /// Shards that hold cases.
     pub shards: usize,
     /// Names of the shards that other shares have not made yet; without them there is no data set.
@@ -76,13 +80,14 @@ pub struct SkippedCase {
 /// [`DataSetError::Store`] where the store fails. After any of them no object under its final name is broken, and the
 /// same call goes on where it stopped.
 pub async fn prepare(
-    cases: Vec<CaseSource>,
+    survey: Survey,
     out: &Location,
     options: &PrepareOptions,
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<PrepareReport, DataSetError> {
     options.part.check()?;
-    let cases = sorted(cases, out)?;
+    let fields = KeptFields::of(&survey);
+    let cases = sorted(survey.cases, out)?;
     let workshop = Workshop::new(options, cases.iter().any(|case| case.label.is_some()))?;
     let works = cut(&cases, options.cases_per_shard);
     let existing = match out.get_if_present(MANIFEST_NAME).await? {
@@ -112,12 +117,12 @@ pub async fn prepare(
     if !missing.is_empty() && options.part == Part::Merge {
         return Err(commit::unfinished(out, &missing, works.len()));
     }
-    let mut report = PrepareReport::of(records.values(), missing);
+    let mut report = PrepareReport::of(records.values(), missing, fields);
     (report.prepared, report.kept, report.unchanged) = (prepared, kept, existing.is_some());
     if report.missing.is_empty() {
         let rows = records.into_values().flat_map(|record| record.cases);
         let rows = rows.collect();
-        let manifest = commit::commit(out, options.grid, rows, &report.cases, existing).await?;
+        let manifest = commit::commit(out, options.grid, rows, &report, existing).await?;
         report.digest = Some(manifest.digest);
     }
     Ok(report)
@@ -127,6 +132,7 @@ impl PrepareReport {
     fn of<'a>(
         records: impl Iterator<Item = &'a ShardRecord> + Clone,
         missing: Vec<String>,
+        metadata: KeptFields,
     ) -> Self {
         let skipped = records.clone().flat_map(|record| record.skipped.clone());
         Self {
@@ -134,6 +140,7 @@ impl PrepareReport {
             kept: 0,
             skipped: skipped.collect(),
             cases: report::case_reports(records.clone()),
+            metadata,
             shards: records.filter(|record| record.bytes.is_some()).count(),
             missing,
             digest: None,
@@ -169,7 +176,7 @@ fn sorted(mut cases: Vec<CaseSource>, out: &Location) -> Result<Vec<CaseSource>,
         Some(pair) => {
             let reason = format!("case {} is given twice", pair[0].case_id);
             Err(DataSetError::Source {
-                path: pair[1].pet.clone(),
+                path: pair[1].pet.path().to_path_buf(),
                 reason,
             })
         }

@@ -3,6 +3,8 @@
 
 mod autopet;
 mod dicom_tree;
+mod image_source;
+mod layout;
 mod sheet;
 mod table;
 mod tcia;
@@ -10,63 +12,89 @@ mod tcia;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::DataSetError;
 use crate::metadata::Metadata;
+
+pub use image_source::ImageSource;
+pub use layout::Layout;
 
 /// The files of one study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseSource {
     /// Name of the case, unique in its source.
     pub case_id: String,
-    /// PET in SUV: a NIfTI file, or a folder with one DICOM series.
-    pub pet: PathBuf,
-    /// CT in Hounsfield units, on any grid; a file or a folder as the PET.
-    pub ct: PathBuf,
-    /// Lesion mask, where there is one.
-    pub label: Option<PathBuf>,
+    /// PET: NIfTI in SUV, or a DICOM series.
+    pub pet: ImageSource,
+    /// CT in Hounsfield units, on any grid.
+    pub ct: ImageSource,
+    /// Lesion mask, where there is one: NIfTI, or a DICOM segmentation.
+    pub label: Option<ImageSource>,
+    /// Whether the CT was brought to the grid of the PET by those who made the source, so that it must lie there.
+    pub one_grid: bool,
     /// What is known of tracer and patient.
     pub metadata: Metadata,
+    /// The part of a cross-validation that the case is tested in, where the source says so.
+    pub fold: Option<u32>,
+    /// Why the case cannot be used, where that is known before an image is opened.
+    pub fault: Option<String>,
 }
 
-/// Finds the cases of a source, sorted by case id.
-///
-/// A source is either a CSV file with the columns `case_id, pet, ct` and optionally `label, tracer, age, sex,
-/// diagnosis` (paths relative to the file; `pet` and `ct` may be folders with one DICOM series), or a folder: in the
-/// layout of AutoPET (`imagesTr`, `labelsTr`, `fdg_metadata.csv`, `psma_metadata.csv`), in that of TCIA's
-/// FDG-PET-CT-Lesions as NIfTI (`PETCT_*/*/SUV.nii.gz`), or a tree of DICOM files with one series a folder.
+impl CaseSource {
+    /// Names a case of which nothing but its images is known.
+    pub fn new(
+        case_id: impl Into<String>,
+        pet: impl Into<ImageSource>,
+        ct: impl Into<ImageSource>,
+    ) -> Self {
+        Self {
+            case_id: case_id.into(),
+            pet: pet.into(),
+            ct: ct.into(),
+            label: None,
+            one_grid: false,
+            metadata: Metadata::default(),
+            fold: None,
+            fault: None,
+        }
+    }
+}
+
+/// What a source holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    /// The layout it is in.
+    pub layout: Layout,
+    /// The cases, sorted by case id.
+    pub cases: Vec<CaseSource>,
+    /// Columns of its tables of which nothing enters a data set, sorted.
+    pub dropped_columns: Vec<String>,
+}
+
+/// Cases as a layout finds them, and the columns of tables that it does not take.
+type Found = (Vec<CaseSource>, Vec<String>);
+
+/// Finds the cases of a source, in whichever layout it is.
 ///
 /// # Errors
-/// `Source` where it is none of these, or where one of a pair of images is missing; `Table` for what a CSV file holds;
-/// `Empty` where there are no cases.
+/// As [`survey`].
 pub fn find_cases(source: &Path) -> Result<Vec<CaseSource>, DataSetError> {
-    let refuse = |reason: &str| {
-        let looked_for = "looked for a CSV file of cases, or a folder with imagesTr/*_0000.nii.gz (CT) and \
-                          imagesTr/*_0001.nii.gz (PET), with PETCT_*/*/SUV.nii.gz, or with DICOM files of PET and CT";
-        Err(DataSetError::Source {
-            path: source.to_path_buf(),
-            reason: format!("{reason}: {looked_for}"),
-        })
-    };
-    let mut cases = if source.is_file() {
-        if !source
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
-        {
-            return refuse("a file that is no CSV");
-        }
-        table::find(source)?
-    } else if source.join(autopet::IMAGES).is_dir() {
-        autopet::find(source)?
-    } else if source.is_dir() {
-        match find_in_folders(source)? {
-            Some(cases) => cases,
-            None => return refuse("a folder without imagesTr"),
-        }
-    } else {
-        return refuse("nothing is there");
-    };
+    Ok(survey(source, Layout::Auto)?.cases)
+}
+
+/// Finds the cases of a source.
+///
+/// A source is either a CSV file with the columns `case_id, pet, ct` and optionally `label, tracer, age, sex,
+/// diagnosis, stage, fold` (paths relative to the file; images may be folders with one DICOM series), or a folder: in
+/// the layout of AutoPET (`imagesTr`, `labelsTr`, `fdg_metadata.csv`, `psma_metadata.csv`, `splits_final.json`), in
+/// that of TCIA's FDG-PET-CT-Lesions as NIfTI (`PETCT_*/*/SUV.nii.gz`), or any tree of DICOM files.
+///
+/// # Errors
+/// `Source` where it is not in that layout, or in none; `Table` for what a CSV file holds; `Empty` where there are no
+/// cases. A single case that lacks something is no error here: it has a `fault`.
+pub fn survey(source: &Path, layout: Layout) -> Result<Survey, DataSetError> {
+    let (layout, (mut cases, mut dropped_columns)) = found(source, layout)?;
     if cases.is_empty() {
         let hint = "give at least one case with a PET and a CT".to_owned();
         return Err(DataSetError::Empty {
@@ -75,14 +103,39 @@ pub fn find_cases(source: &Path) -> Result<Vec<CaseSource>, DataSetError> {
         });
     }
     cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
-    Ok(cases)
+    dropped_columns.sort();
+    dropped_columns.dedup();
+    Ok(Survey {
+        layout,
+        cases,
+        dropped_columns,
+    })
 }
 
-/// Finds cases in a folder of folders; nothing where these hold neither layout.
-fn find_in_folders(root: &Path) -> Result<Option<Vec<CaseSource>>, DataSetError> {
-    let cases = tcia::find(root)?;
-    if !cases.is_empty() {
-        return Ok(Some(cases));
+fn found(source: &Path, asked: Layout) -> Result<(Layout, Found), DataSetError> {
+    let may_be = |layout| asked == Layout::Auto || asked == layout;
+    if may_be(Layout::Table) && is_table(source) {
+        return Ok((Layout::Table, table::find(source)?));
     }
-    dicom_tree::find(root)
+    if may_be(Layout::AutoPet) && source.join(autopet::IMAGES).is_dir() {
+        return Ok((Layout::AutoPet, autopet::find(source)?));
+    }
+    if may_be(Layout::Tcia) && source.is_dir() {
+        let found = tcia::find(source)?;
+        if !found.0.is_empty() {
+            return Ok((Layout::Tcia, found));
+        }
+    }
+    if may_be(Layout::Dicom)
+        && source.is_dir()
+        && let Some(cases) = dicom_tree::find(source)?
+    {
+        return Ok((Layout::Dicom, (cases, Vec::new())));
+    }
+    Err(asked.absent(source))
+}
+
+fn is_table(source: &Path) -> bool {
+    let extension = source.extension().unwrap_or_default();
+    source.is_file() && extension.eq_ignore_ascii_case("csv")
 }

@@ -17,8 +17,8 @@ Examples:
   fratmae convert study/3.0-CT --out ct.nii.gz
   fratmae convert study/4.0-PET --out suv.nii.gz --json
 
-PET becomes SUV by body weight, CT Hounsfield units, as 32-bit floats on the series' own grid. A folder holds one
-series; what does not make one image is refused with the reason. NIfTI keeps its values.")]
+PET becomes SUV by body weight, CT Hounsfield units, a segmentation 0 and 1, as 32-bit floats on the series' own grid.
+A folder holds one series; what does not make one image is refused with the reason. NIfTI keeps its values.")]
 pub(crate) struct Arguments {
     /// A folder with one DICOM series, one DICOM file, or a NIfTI image
     series: PathBuf,
@@ -39,6 +39,7 @@ struct Converted<'a> {
     affine: [[f64; 4]; 3],
     lowest: f32,
     highest: f32,
+    mean: f64,
     suv: Option<&'a SuvScale>,
 }
 
@@ -59,6 +60,7 @@ fn show(arguments: &Arguments, image: &Image, output: &mut Output) -> Result<()>
         affine: volume.affine,
         lowest,
         highest,
+        mean: mean(&volume.voxels),
         suv: suv.as_ref(),
     };
     if arguments.json {
@@ -69,6 +71,7 @@ fn show(arguments: &Arguments, image: &Image, output: &mut Output) -> Result<()>
     let units = match units {
         Units::Suv => "SUV",
         Units::Hounsfield => "HU",
+        Units::Mask => "mask",
         Units::AsStored => "values as stored",
     };
     output.line(&format!(
@@ -79,6 +82,11 @@ fn show(arguments: &Arguments, image: &Image, output: &mut Output) -> Result<()>
         output.line(&format!("factor {}: {}", suv.factor, suv.rule))?;
     }
     Ok(())
+}
+
+fn mean(voxels: &[f32]) -> f64 {
+    let sum: f64 = voxels.iter().map(|&voxel| f64::from(voxel)).sum();
+    sum / voxels.len().max(1) as f64
 }
 
 #[cfg(test)]

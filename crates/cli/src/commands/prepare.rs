@@ -1,12 +1,14 @@
 //! `fratmae prepare`: raw cases to a data set. The work is the `dataset` crate's; here are options, progress and report.
 
+mod account;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use fratmae_dataset::{
-    CaseOutcome, CaseReport, CaseSource, CaseVerdict, Part, PrepareOptions, PrepareProgress,
-    PrepareReport, find_cases, prepare,
+    CaseOutcome, Layout, Part, PrepareOptions, PrepareProgress, PrepareReport, Survey, prepare,
+    survey,
 };
 use fratmae_store::Location;
 use serde::Serialize;
@@ -15,7 +17,6 @@ use crate::{
     commands::sizes,
     output::Output,
     progress::{Progress, Report},
-    table::Table,
 };
 
 /// Turns PET/CT cases into a data set.
@@ -24,18 +25,20 @@ use crate::{
 Examples:
   fratmae prepare cases.csv --out data/mine
   fratmae prepare Dataset221_AutoPETIII_2024 --out s3://bucket/autopet
-  fratmae prepare /archive/dicom --out data/mine --skip-bad --json
+  fratmae prepare /archive/dicom --layout dicom --out data/mine --strict --json
   fratmae prepare cases.csv --out s3://bucket/mine --shard $SLURM_ARRAY_TASK_ID/16
 
-A table has the columns case_id, pet, ct and, where known, label, tracer, age, sex, diagnosis; paths in it may be
-relative to it, and may name folders with one DICOM series. PET in NIfTI is in SUV. A stopped prepare goes on where
-it was when it is run again.
-report.json beside the data set says of every case whether it was taken or skipped, and why.
+A table has the columns case_id, pet, ct and, where known, label, tracer, age, sex, diagnosis, stage, fold; paths in
+it may be relative to it, and may name folders with one DICOM series. PET in NIfTI is in SUV. A stopped prepare goes
+on where it was when it is run again.
+A case that cannot be used is skipped with its reason, unless --strict is given. report.json in the data set says of
+every case whether it was taken or skipped, and why, and which fields of metadata were kept: no name, date or number
+of a patient, and no path, enters a data set.
 
 With --shard, several machines make one data set: each makes every n-th shard, and the one that ends last finishes the
 data set. Give all of them the same source, address and options. --merge finishes it by hand.")]
 pub(crate) struct Arguments {
-    /// A CSV table of cases, or a folder: AutoPET, TCIA FDG-PET-CT-Lesions, or DICOM with one series a folder
+    /// A CSV table of cases, or a folder: AutoPET, TCIA FDG-PET-CT-Lesions, or any tree of DICOM files
     source: PathBuf,
     /// Where the data set goes: a path, file://, s3://, gs://, az://
     #[arg(long, value_name = "URL")]
@@ -47,11 +50,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = default_cases_per_shard(),
         value_parser = clap::value_parser!(u32).range(1..))]
     cases_per_shard: u32,
-    /// Leave out cases that cannot be used, and say why, instead of stopping at the first
+    /// How the source is laid out: auto, autopet, tcia, dicom or table
+    #[arg(long, value_name = "LAYOUT", default_value_t)]
+    layout: Layout,
+    /// Stop with a failure at the first case that cannot be used, instead of skipping it
     #[arg(long)]
-    skip_bad: bool,
-    /// Stop at the first case that cannot be used (the default)
-    #[arg(long, conflicts_with = "skip_bad")]
     strict: bool,
     /// Make only share i of n, from 0/n to n-1/n, for an array of jobs
     #[arg(long, value_name = "I/N")]
@@ -85,32 +88,32 @@ fn default_cases_per_shard() -> u32 {
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
-    let cases = find_cases(&arguments.source)?;
+    let survey = survey(&arguments.source, arguments.layout)?;
     let out = Location::open(&arguments.out)?;
     let options = PrepareOptions {
         grid: arguments.grid,
         cases_per_shard: arguments.cases_per_shard as usize,
-        skip_bad: arguments.skip_bad && !arguments.strict,
+        skip_bad: !arguments.strict,
         part: arguments.part(),
         ..PrepareOptions::default()
     };
-    let report = prepare_with_progress(cases, &out, &options, quiet).await?;
+    let report = prepare_with_progress(survey, &out, &options, quiet).await?;
     show(&report, out.url(), arguments.json, output)
 }
 
-/// Prepares `cases` into `out` while it shows how far it is; a store that cannot be written is told before any work.
+/// Prepares the cases of `survey` into `out` while it shows how far it is; a store that cannot be written is told before any work.
 ///
 /// # Errors
 /// As [`Location::probe`] and [`prepare`].
 pub(crate) async fn prepare_with_progress(
-    cases: Vec<CaseSource>,
+    survey: Survey,
     out: &Location,
     options: &PrepareOptions,
     quiet: bool,
 ) -> Result<PrepareReport> {
     out.probe().await?;
     let mut progress = Progress::start("prepare", quiet);
-    let report = prepare(cases, out, options, &mut |done| tell(&mut progress, done)).await?;
+    let report = prepare(survey, out, options, &mut |done| tell(&mut progress, done)).await?;
     Ok(report)
 }
 
@@ -136,8 +139,8 @@ fn show(report: &PrepareReport, url: &str, json: bool, output: &mut Output) -> R
         missing,
         ..
     } = report;
+    account::show(report, output)?;
     let skipped = report.skipped.len();
-    output.table(&table(&report.cases))?;
     output.line(&format!(
         "{url}: cases prepared {prepared}, kept {kept}, skipped {skipped}; shards {shards}"
     ))?;
@@ -151,48 +154,12 @@ fn show(report: &PrepareReport, url: &str, json: bool, output: &mut Output) -> R
     Ok(output.line(&format!("look at it: fratmae dataset inspect {url}"))?)
 }
 
-fn table(cases: &[CaseReport]) -> Table {
-    let mut table = Table::new(&["case", "verdict", "shard#", "why"]);
-    for case in cases {
-        let [verdict, shard, why] = match &case.verdict {
-            CaseVerdict::Taken { shard } => ["taken", &shard.to_string(), ""].map(str::to_owned),
-            CaseVerdict::Skipped { reason } => ["skipped", "", reason].map(str::to_owned),
-        };
-        table.row(vec![case.case_id.clone(), verdict, shard, why]);
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
-    use fratmae_dataset::SkippedCase;
-
     use super::*;
     use crate::output::captured::Captured;
 
-    fn report() -> PrepareReport {
-        let case = |case_id: &str, verdict| CaseReport {
-            case_id: case_id.to_owned(),
-            verdict,
-        };
-        let reason = "truncated".to_owned();
-        PrepareReport {
-            prepared: 5,
-            kept: 2,
-            skipped: vec![SkippedCase {
-                case_id: "bad".to_owned(),
-                reason: reason.clone(),
-            }],
-            cases: vec![
-                case("a", CaseVerdict::Taken { shard: 12 }),
-                case("bad", CaseVerdict::Skipped { reason }),
-            ],
-            shards: 1,
-            missing: vec![],
-            digest: Some("abc".to_owned()),
-            unchanged: false,
-        }
-    }
+    use account::tests::report;
 
     fn shown(report: &PrepareReport, json: bool) -> String {
         let captured = Captured::default();
@@ -201,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn the_report_names_every_case_and_what_became_of_it() {
-        assert_eq!(
-            shown(&report(), false),
-            "case  verdict  shard  why\n\
-             a     taken       12\n\
-             bad   skipped         truncated\n\
-             /d: cases prepared 5, kept 2, skipped 1; shards 1\ndigest abc\n\
-             look at it: fratmae dataset inspect /d\n"
+    fn the_last_lines_say_what_is_there_and_what_to_do_with_it() {
+        let text = shown(&report(), false);
+        assert!(
+            text.ends_with(
+                "/d: cases prepared 5, kept 2, skipped 3; shards 1\ndigest abc\n\
+                 look at it: fratmae dataset inspect /d\n"
+            ),
+            "{text}"
         );
     }
 
@@ -234,7 +201,8 @@ mod tests {
             (value["url"].as_str(), value["prepared"].as_u64()),
             (Some("/d"), Some(5))
         );
-        assert_eq!(value["skipped"][0]["case_id"], "bad");
+        assert_eq!(value["skipped"][0]["case_id"], "bad-1");
         assert_eq!(value["cases"][0]["verdict"], "taken");
+        assert_eq!(value["metadata"]["dropped_columns"][0], "name");
     }
 }

@@ -1,67 +1,30 @@
-//! Owns the names of what is read of a DICOM file: tags and transfer syntaxes. A tag that is not here is never read.
+//! Owns the names of what is read of a DICOM file: tags, by the dictionary of the
+//! standard, and transfer syntaxes. A tag that is not here is never read.
 
-use std::fmt;
+pub(super) use dicom_core::Tag;
+pub(super) use dicom_dictionary_std::tags::{
+    ACQUISITION_DATE, ACQUISITION_DATE_TIME, ACQUISITION_TIME,
+    ACTUAL_FRAME_DURATION as FRAME_DURATION, BITS_ALLOCATED, BITS_STORED, CODE_MEANING, COLUMNS,
+    CORRECTED_IMAGE, DECAY_CORRECTION, FRAME_OF_REFERENCE_UID as FRAME_OF_REFERENCE, HIGH_BIT,
+    IMAGE_ORIENTATION_PATIENT as ORIENTATION, IMAGE_POSITION_PATIENT as POSITION, IMAGE_TYPE,
+    MAXIMUM_FRACTIONAL_VALUE as LARGEST_FRACTION, MODALITY, NUMBER_OF_FRAMES as FRAMES,
+    PATIENT_AGE, PATIENT_SEX, PATIENT_WEIGHT, PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE as FRAME_GROUPS,
+    PIXEL_DATA, PIXEL_MEASURES_SEQUENCE as PIXEL_MEASURES, PIXEL_REPRESENTATION, PIXEL_SPACING,
+    PIXEL_VALUE_TRANSFORMATION_SEQUENCE as PIXEL_TRANSFORM,
+    PLANE_ORIENTATION_SEQUENCE as PLANE_ORIENTATION, PLANE_POSITION_SEQUENCE as PLANE_POSITION,
+    RADIONUCLIDE_CODE_SEQUENCE as NUCLIDE_CODES, RADIONUCLIDE_HALF_LIFE as HALF_LIFE,
+    RADIONUCLIDE_TOTAL_DOSE as TOTAL_DOSE, RADIOPHARMACEUTICAL,
+    RADIOPHARMACEUTICAL_CODE_SEQUENCE as RADIOPHARMACEUTICAL_CODES,
+    RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE as RADIOPHARMACEUTICAL_SEQUENCE,
+    RADIOPHARMACEUTICAL_START_DATE_TIME as INJECTION_DATE_TIME,
+    RADIOPHARMACEUTICAL_START_TIME as INJECTION_TIME,
+    REFERENCED_SERIES_SEQUENCE as REFERENCED_SERIES, RESCALE_INTERCEPT as INTERCEPT,
+    RESCALE_SLOPE as SLOPE, ROWS, SAMPLES_PER_PIXEL as SAMPLES, SEGMENTATION_TYPE, SERIES_DATE,
+    SERIES_INSTANCE_UID as SERIES, SERIES_TIME, SHARED_FUNCTIONAL_GROUPS_SEQUENCE as SHARED_GROUPS,
+    SLICE_THICKNESS, SPACING_BETWEEN_SLICES as SLICE_SPACING, STUDY_INSTANCE_UID as STUDY,
+    SUV_TYPE, TRANSFER_SYNTAX_UID as TRANSFER_SYNTAX, UNITS,
+};
 
-/// Names one element, as group and element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tag(pub(super) u16, pub(super) u16);
-
-impl fmt::Display for Tag {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "({:04X},{:04X})", self.0, self.1)
-    }
-}
-
-pub(super) const TRANSFER_SYNTAX: Tag = Tag(0x0002, 0x0010);
-pub(super) const IMAGE_TYPE: Tag = Tag(0x0008, 0x0008);
-pub(super) const SERIES_DATE: Tag = Tag(0x0008, 0x0021);
-pub(super) const ACQUISITION_DATE: Tag = Tag(0x0008, 0x0022);
-pub(super) const ACQUISITION_DATE_TIME: Tag = Tag(0x0008, 0x002A);
-pub(super) const SERIES_TIME: Tag = Tag(0x0008, 0x0031);
-pub(super) const ACQUISITION_TIME: Tag = Tag(0x0008, 0x0032);
-pub(super) const MODALITY: Tag = Tag(0x0008, 0x0060);
-pub(super) const CODE_MEANING: Tag = Tag(0x0008, 0x0104);
-pub(super) const PATIENT_SEX: Tag = Tag(0x0010, 0x0040);
-pub(super) const PATIENT_AGE: Tag = Tag(0x0010, 0x1010);
-pub(super) const PATIENT_WEIGHT: Tag = Tag(0x0010, 0x1030);
-pub(super) const RADIOPHARMACEUTICAL: Tag = Tag(0x0018, 0x0031);
-pub(super) const SLICE_THICKNESS: Tag = Tag(0x0018, 0x0050);
-pub(super) const SLICE_SPACING: Tag = Tag(0x0018, 0x0088);
-pub(super) const INJECTION_TIME: Tag = Tag(0x0018, 0x1072);
-pub(super) const TOTAL_DOSE: Tag = Tag(0x0018, 0x1074);
-pub(super) const HALF_LIFE: Tag = Tag(0x0018, 0x1075);
-pub(super) const INJECTION_DATE_TIME: Tag = Tag(0x0018, 0x1078);
-pub(super) const FRAME_DURATION: Tag = Tag(0x0018, 0x1242);
-pub(super) const STUDY: Tag = Tag(0x0020, 0x000D);
-pub(super) const SERIES: Tag = Tag(0x0020, 0x000E);
-pub(super) const POSITION: Tag = Tag(0x0020, 0x0032);
-pub(super) const ORIENTATION: Tag = Tag(0x0020, 0x0037);
-pub(super) const FRAME_OF_REFERENCE: Tag = Tag(0x0020, 0x0052);
-pub(super) const PLANE_POSITION: Tag = Tag(0x0020, 0x9113);
-pub(super) const PLANE_ORIENTATION: Tag = Tag(0x0020, 0x9116);
-pub(super) const SAMPLES: Tag = Tag(0x0028, 0x0002);
-pub(super) const FRAMES: Tag = Tag(0x0028, 0x0008);
-pub(super) const ROWS: Tag = Tag(0x0028, 0x0010);
-pub(super) const COLUMNS: Tag = Tag(0x0028, 0x0011);
-pub(super) const PIXEL_SPACING: Tag = Tag(0x0028, 0x0030);
-pub(super) const CORRECTED_IMAGE: Tag = Tag(0x0028, 0x0051);
-pub(super) const BITS_ALLOCATED: Tag = Tag(0x0028, 0x0100);
-pub(super) const BITS_STORED: Tag = Tag(0x0028, 0x0101);
-pub(super) const HIGH_BIT: Tag = Tag(0x0028, 0x0102);
-pub(super) const PIXEL_REPRESENTATION: Tag = Tag(0x0028, 0x0103);
-pub(super) const INTERCEPT: Tag = Tag(0x0028, 0x1052);
-pub(super) const SLOPE: Tag = Tag(0x0028, 0x1053);
-pub(super) const PIXEL_MEASURES: Tag = Tag(0x0028, 0x9110);
-pub(super) const PIXEL_TRANSFORM: Tag = Tag(0x0028, 0x9145);
-pub(super) const RADIOPHARMACEUTICAL_SEQUENCE: Tag = Tag(0x0054, 0x0016);
-pub(super) const NUCLIDE_CODES: Tag = Tag(0x0054, 0x0300);
-pub(super) const RADIOPHARMACEUTICAL_CODES: Tag = Tag(0x0054, 0x0304);
-pub(super) const UNITS: Tag = Tag(0x0054, 0x1001);
-pub(super) const SUV_TYPE: Tag = Tag(0x0054, 0x1006);
-pub(super) const DECAY_CORRECTION: Tag = Tag(0x0054, 0x1102);
-pub(super) const SHARED_GROUPS: Tag = Tag(0x5200, 0x9229);
-pub(super) const FRAME_GROUPS: Tag = Tag(0x5200, 0x9230);
-pub(super) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
 pub(super) const ITEM: Tag = Tag(0xFFFE, 0xE000);
 pub(super) const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
 pub(super) const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
@@ -137,4 +100,12 @@ impl Syntax {
             _ => None,
         }
     }
+}
+
+/// Keeps of a code what may be printed: letters and digits, as codes are written, and not many of them.
+pub(super) fn printable(code: &str) -> String {
+    code.chars()
+        .filter(|letter| letter.is_ascii_alphanumeric())
+        .take(16)
+        .collect()
 }

@@ -10,6 +10,8 @@ const SQUARE: f64 = 1e-3;
 const PARALLEL: f64 = 1e-3;
 /// How far, in parts of a step, a slice may lie from where even steps put it.
 const JITTER: f64 = 0.1;
+/// Most layers that are believed: two metres in steps of half a millimetre.
+const MOST_LAYERS: f64 = 4096.0;
 /// How far the stack may lean, as a tangent: half a degree.
 const UPRIGHT: f64 = 0.00873;
 
@@ -24,6 +26,58 @@ pub(super) struct Plane {
     pub(super) spacing: [f64; 2],
     /// Thickness, or else the distance to the next slice: asked only where there is one slice.
     pub(super) thickness: Option<f64>,
+    /// From the centre of a slice to that of the next, where it is said: asked only where slices may be left out.
+    pub(super) apart: Option<f64>,
+}
+
+/// A box in DICOM's world that holds slices: the least and the most of x, y and z, in millimetres.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Space {
+    ends: [[f64; 2]; 3],
+}
+
+impl Space {
+    /// Gives the box that holds both.
+    pub(crate) fn with(self, other: Self) -> Self {
+        let both = |axis: usize| {
+            let ([a, b], [c, d]) = (self.ends[axis], other.ends[axis]);
+            [a.min(c), b.max(d)]
+        };
+        Self {
+            ends: [0, 1, 2].map(both),
+        }
+    }
+
+    /// Gives how much of this the other holds, in whole hundredths.
+    pub(crate) fn held_by(&self, other: &Self) -> u32 {
+        let share = |axis: usize| {
+            let ([a, b], [c, d]) = (self.ends[axis], other.ends[axis]);
+            let common = (b.min(d) - a.max(c)).max(0.0);
+            if b > a { common / (b - a) } else { 1.0 }
+        };
+        // Written so that what is no number is nothing.
+        (100.0 * share(0) * share(1) * share(2)).round() as u32
+    }
+}
+
+impl Plane {
+    /// Gives the box around a slice of so many rows and columns.
+    pub(super) fn space(&self, [rows, columns]: [f64; 2]) -> Space {
+        let [across, down] = self.directions;
+        let [between_rows, between_columns] = self.spacing;
+        let mut ends = self.position.map(|place| [place; 2]);
+        for (x, y) in [(0.0, 1.0), (1.0, 0.0), (1.0, 1.0)] {
+            let shift = plus(
+                scale(across, x * columns * between_columns),
+                scale(down, y * rows * between_rows),
+            );
+            let corner = plus(self.position, shift);
+            for (end, place) in ends.iter_mut().zip(corner) {
+                *end = [end[0].min(place), end[1].max(place)];
+            }
+        }
+        Space { ends }
+    }
 }
 
 /// How slices make an image whose axes 0, 1, 2 run along rows, along columns and from slice to slice.
@@ -52,7 +106,79 @@ pub(super) fn arrange(planes: &[Plane]) -> Result<Arrangement, String> {
         [_] => scale(normal, single_step(first)?),
         _ => even_step(planes, &order, normal)?,
     };
-    let [rows, columns] = first.spacing;
+    let affine = affine_of(directions, first.spacing, step, planes[order[0]].position)?;
+    Ok(Arrangement { order, affine })
+}
+
+/// How frames, of which several may lie at one place and others be left out, make an image.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Layers {
+    /// Which layer a frame lies in.
+    pub(super) layer_of_frame: Vec<usize>,
+    /// How many layers there are from the first frame's to the last one's.
+    pub(super) layers: usize,
+    /// Voxel indices to RAS+ millimetres.
+    pub(super) affine: Affine,
+}
+
+/// Puts frames into layers along their normal, a step apart: the one that is said, else the smallest between any two,
+/// else the thickness.
+///
+/// # Errors
+/// As [`arrange`], but that frames may share a layer and layers may have none.
+pub(super) fn layers(planes: &[Plane]) -> Result<Layers, String> {
+    let first = planes.first().ok_or("it has no frame")?;
+    let directions = square(first.directions)?;
+    check_alike(first, planes)?;
+    let normal = cross(directions[0], directions[1]);
+    let heights: Vec<f64> = planes
+        .iter()
+        .map(|plane| dot(plane.position, normal))
+        .collect();
+    let lowest = heights.iter().copied().fold(f64::INFINITY, f64::min);
+    let step = step_between(&heights, first)?;
+    let mut layer_of_frame = Vec::with_capacity(planes.len());
+    let base = minus(first.position, scale(normal, heights[0] - lowest));
+    for (plane, height) in planes.iter().zip(&heights) {
+        let layer = ((height - lowest) / step).round();
+        let due = plus(base, scale(normal, layer * step));
+        let off = length(minus(plane.position, due));
+        // Also where a number is none.
+        if !(off <= JITTER * step.max(1.0) && layer < MOST_LAYERS) {
+            return Err(format!(
+                "its frames are not in layers {step:.2} mm apart: the one at {height:.2} mm lies {off:.2} mm from its place"
+            ));
+        }
+        layer_of_frame.push(layer as usize);
+    }
+    let layers = layer_of_frame.iter().max().map_or(1, |last| last + 1);
+    let affine = affine_of(directions, first.spacing, scale(normal, step), base)?;
+    Ok(Layers {
+        layer_of_frame,
+        layers,
+        affine,
+    })
+}
+
+fn step_between(heights: &[f64], first: &Plane) -> Result<f64, String> {
+    let mut sorted = heights.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let gaps = sorted.windows(2).map(|pair| pair[1] - pair[0]);
+    let smallest = gaps.filter(|&gap| gap > 1e-3).min_by(f64::total_cmp);
+    first
+        .apart
+        .filter(|&apart| apart > 0.0)
+        .or(smallest)
+        .map_or_else(|| single_step(first), Ok)
+}
+
+/// Turns steps in DICOM's world into the affine of RAS+.
+fn affine_of(
+    directions: [[f64; 3]; 2],
+    [rows, columns]: [f64; 2],
+    step: [f64; 3],
+    origin: [f64; 3],
+) -> Result<Affine, String> {
     let steps = [
         scale(directions[0], columns),
         scale(directions[1], rows),
@@ -60,14 +186,14 @@ pub(super) fn arrange(planes: &[Plane]) -> Result<Arrangement, String> {
     ];
     // Subtracted rather than negated, so that no zero comes out negative.
     let ras = |[x, y, z]: [f64; 3]| [0.0 - x, 0.0 - y, z + 0.0];
-    let affine = affine::from_columns(steps.map(ras), ras(planes[order[0]].position));
-    if !affine::spans_space(&affine) {
-        return Err(format!(
-            "its voxels of {columns} x {rows} mm, {} mm apart, do not span space",
-            dot(step, normal)
-        ));
+    let affine = affine::from_columns(steps.map(ras), ras(origin));
+    if affine::spans_space(&affine) {
+        return Ok(affine);
     }
-    Ok(Arrangement { order, affine })
+    Err(format!(
+        "its voxels of {columns} x {rows} mm, {} mm apart, do not span space",
+        length(step)
+    ))
 }
 
 /// Checks that two directions are of unit length and at right angles; makes them so to the last digit.
@@ -204,6 +330,7 @@ mod tests {
             directions: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
             spacing: [3.0, 2.0],
             thickness: Some(5.0),
+            apart: None,
         };
         heights.iter().map(plane).collect()
     }

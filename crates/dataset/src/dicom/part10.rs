@@ -14,8 +14,8 @@ use crate::error::DataSetError;
 /// Where the mark of a DICOM file stands.
 const MARK_AT: usize = 128;
 const MARK: &[u8] = b"DICM";
-/// A header is nearly always shorter than this.
-const USUAL_HEADER: u64 = 1 << 17;
+/// The header of one slice is mostly shorter than the first, nearly always than the second.
+const USUAL_HEADERS: [u64; 2] = [1 << 13, 1 << 17];
 /// No deflated data set may grow beyond this.
 const LARGEST_INFLATED: u64 = 1 << 30;
 
@@ -58,11 +58,8 @@ impl DicomFile {
         let uid = meta
             .text(TRANSFER_SYNTAX)
             .ok_or_else(|| format!("its header has no transfer syntax {TRANSFER_SYNTAX}"))?;
-        let plain: String = uid
-            .chars()
-            .filter(char::is_ascii_graphic)
-            .take(64)
-            .collect();
+        let is_of_uid = |letter: &char| letter.is_ascii_digit() || *letter == '.';
+        let plain: String = uid.chars().filter(is_of_uid).take(64).collect();
         let syntax = Syntax::of(&uid).ok_or_else(|| {
             format!("transfer syntax {plain} is not supported: decompress it first (dcmdjpeg, gdcmconv --raw)")
         })?;
@@ -75,18 +72,25 @@ pub(super) fn interpret_header<T>(
     path: &Path,
     interpret: impl Fn(&DataSet<'_>, Syntax) -> Result<T, String>,
 ) -> Result<T, DataSetError> {
-    let mut bytes = Vec::new();
     let io = |source| unreadable(path, source);
     let mut file = File::open(path).map_err(io)?;
-    file.by_ref()
-        .take(USUAL_HEADER)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
-    let mut start = DicomFile { bytes };
-    if let Ok(found) = start.interpret(Extent::Header, &interpret) {
-        return Ok(found);
+    let mut start = DicomFile { bytes: Vec::new() };
+    // A part that happens to end between two elements looks whole: only one that reaches the pixels is.
+    let whole = |data: &DataSet<'_>, syntax| match data.ends_at_pixels() {
+        true => interpret(data, syntax),
+        false => Err("its header goes on".to_owned()),
+    };
+    for most in USUAL_HEADERS {
+        let more = most - start.bytes.len() as u64;
+        let mut part = file.by_ref().take(more);
+        part.read_to_end(&mut start.bytes).map_err(io)?;
+        if let Ok(found) = start.interpret(Extent::Header, whole) {
+            return Ok(found);
+        }
     }
-    file.read_to_end(&mut start.bytes).map_err(io)?;
+    if has_mark(&start.bytes) {
+        file.read_to_end(&mut start.bytes).map_err(io)?;
+    }
     start
         .interpret(Extent::Header, &interpret)
         .map_err(|reason| DataSetError::Image {

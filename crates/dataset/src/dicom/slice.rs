@@ -3,7 +3,7 @@
 //! Nothing else of a header is kept, so that no name, number or date of a patient can leave it.
 
 use super::codes::*;
-use super::geometry::Plane;
+use super::geometry::{Plane, Space};
 use super::pixels::PixelForm;
 use super::stream::DataSet;
 use super::suv::PetHeader;
@@ -36,7 +36,13 @@ pub(crate) struct SeriesHeader {
     pub(crate) frame_of_reference: Option<String>,
     pub(crate) attenuation_corrected: bool,
     pub(crate) localizer: bool,
+    /// Straight from the scanner, and not made from other images.
+    pub(crate) original: bool,
     pub(crate) frames: usize,
+    /// The space its slices take, where it says.
+    pub(crate) space: Option<Space>,
+    /// The series that a segmentation was drawn on.
+    pub(crate) refers_to: Vec<String>,
     pub(crate) metadata: Metadata,
 }
 
@@ -66,6 +72,8 @@ impl SeriesHeader {
             data.text(tag)
                 .ok_or_else(|| format!("its header has no {tag}"))
         };
+        let kinds = data.texts(IMAGE_TYPE);
+        let refers_to = data.items(REFERENCED_SERIES)?;
         Ok(Self {
             modality: required(MODALITY)?,
             study: required(STUDY)?,
@@ -75,16 +83,20 @@ impl SeriesHeader {
                 .texts(CORRECTED_IMAGE)
                 .iter()
                 .any(|word| word == "ATTN"),
-            localizer: data
-                .texts(IMAGE_TYPE)
-                .iter()
-                .any(|word| word == "LOCALIZER"),
+            localizer: kinds.iter().any(|word| word == "LOCALIZER"),
+            original: kinds.first().is_some_and(|word| word == "ORIGINAL"),
             frames: frame_count(data)?,
+            space: space(data),
+            refers_to: refers_to
+                .iter()
+                .filter_map(|series| series.text(SERIES))
+                .collect(),
             metadata: Metadata {
                 tracer: tracer(data)?,
                 age: data.text(PATIENT_AGE).as_deref().and_then(metadata::age_of),
                 sex: data.text(PATIENT_SEX).as_deref().and_then(metadata::sex_of),
                 diagnosis: None,
+                stage: None,
             },
         })
     }
@@ -139,8 +151,27 @@ fn frame_count(data: &DataSet<'_>) -> Result<usize, String> {
     }
 }
 
+/// Gives the space of all frames; nothing where one has no place.
+fn space(data: &DataSet<'_>) -> Option<Space> {
+    let size = [data.short(ROWS)?, data.short(COLUMNS)?].map(f64::from);
+    let planes = each_frame(data, |sources| plane(sources)).ok()?;
+    let spaces = planes.iter().map(|plane| plane.space(size));
+    spaces.reduce(Space::with)
+}
+
 /// Reads the frames: of an ordinary file its own, of a multi-frame one those of its functional groups.
 fn frames(data: &DataSet<'_>) -> Result<Vec<Frame>, String> {
+    each_frame(data, |sources| frame(sources))
+}
+
+/// Where the values of a frame are looked for, the first first.
+pub(super) type Sources<'s, 'd> = &'s [&'s DataSet<'d>];
+
+/// Runs `read` on each frame.
+pub(super) fn each_frame<'d, T>(
+    data: &DataSet<'d>,
+    read: impl Fn(Sources<'_, 'd>) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
     let count = frame_count(data)?;
     let each = data.items(FRAME_GROUPS)?;
     if each.is_empty() {
@@ -149,9 +180,11 @@ fn frames(data: &DataSet<'_>) -> Result<Vec<Frame>, String> {
                 "it has {count} frames and no functional groups {FRAME_GROUPS} to say where they lie"
             ));
         }
-        return Ok(vec![frame(&[data])?]);
+        return Ok(vec![read(&[data])?]);
     }
-    if each.len() != count {
+    // A segmentation of which frames were cut away may keep their groups: those of the frames that are left come first.
+    let spare = data.text(MODALITY).as_deref() == Some("SEG") && each.len() > count;
+    if each.len() != count && !spare {
         return Err(format!(
             "it has {count} frames and functional groups of {}",
             each.len()
@@ -159,7 +192,7 @@ fn frames(data: &DataSet<'_>) -> Result<Vec<Frame>, String> {
     }
     let shared = data.first_item(SHARED_GROUPS)?;
     let mut frames = Vec::with_capacity(each.len());
-    for own in &each {
+    for own in each.iter().take(count) {
         let mut sources = Vec::new();
         for group in [
             PIXEL_MEASURES,
@@ -172,39 +205,50 @@ fn frames(data: &DataSet<'_>) -> Result<Vec<Frame>, String> {
             }
         }
         let sources: Vec<&DataSet<'_>> = sources.iter().chain([data]).collect();
-        frames.push(frame(&sources)?);
+        frames.push(read(&sources)?);
     }
     Ok(frames)
 }
 
-/// Reads a frame from the first of `sources` that has each value.
-fn frame(sources: &[&DataSet<'_>]) -> Result<Frame, String> {
-    fn find<const N: usize>(sources: &[&DataSet<'_>], tag: Tag) -> Option<[f64; N]> {
-        sources.iter().find_map(|source| source.numbers(tag))
-    }
-    let missing = |name: &str, tag: Tag| format!("it has no usable {name} {tag}");
+fn find<const N: usize>(sources: Sources<'_, '_>, tag: Tag) -> Option<[f64; N]> {
+    sources.iter().find_map(|source| source.numbers(tag))
+}
+
+fn missing(name: &str, tag: Tag) -> String {
+    format!("it has no usable {name} {tag}")
+}
+
+/// Reads the place of a frame from the first of `sources` that has each value.
+pub(super) fn plane(sources: Sources<'_, '_>) -> Result<Plane, String> {
     let spacing =
         find(sources, PIXEL_SPACING).ok_or_else(|| missing("PixelSpacing", PIXEL_SPACING))?;
     let position =
         find(sources, POSITION).ok_or_else(|| missing("ImagePositionPatient", POSITION))?;
     let [a, b, c, d, e, f] = find(sources, ORIENTATION)
         .ok_or_else(|| missing("ImageOrientationPatient", ORIENTATION))?;
+    if spacing.iter().any(|&size| size <= 0.0) {
+        return Err(format!("its PixelSpacing {spacing:?} is not above 0"));
+    }
+    let single = |tag| find(sources, tag).map(|[value]: [f64; 1]| value.abs());
+    Ok(Plane {
+        position,
+        directions: [[a, b, c], [d, e, f]],
+        spacing,
+        thickness: single(SLICE_THICKNESS).or(single(SLICE_SPACING)),
+        apart: single(SLICE_SPACING),
+    })
+}
+
+fn frame(sources: Sources<'_, '_>) -> Result<Frame, String> {
+    let plane = plane(sources)?;
     let [slope] = find(sources, SLOPE).ok_or_else(|| missing("RescaleSlope", SLOPE))?;
     let [intercept] =
         find(sources, INTERCEPT).ok_or_else(|| missing("RescaleIntercept", INTERCEPT))?;
-    if spacing.iter().any(|&size| size <= 0.0) || slope == 0.0 {
-        return Err(format!(
-            "its PixelSpacing {spacing:?} or its RescaleSlope {slope} is not above 0"
-        ));
+    if slope == 0.0 {
+        return Err(format!("its RescaleSlope {slope} is not above 0"));
     }
-    let thickness = find(sources, SLICE_THICKNESS).or(find(sources, SLICE_SPACING));
     Ok(Frame {
-        plane: Plane {
-            position,
-            directions: [[a, b, c], [d, e, f]],
-            spacing,
-            thickness: thickness.map(|[thickness]| thickness.abs()),
-        },
+        plane,
         slope,
         intercept,
     })
@@ -246,12 +290,4 @@ fn pet_header(data: &DataSet<'_>) -> Result<PetHeader, String> {
         philips_suv: factor(0x00),
         philips_activity: factor(0x09),
     })
-}
-
-/// Keeps of a code what may be printed: capital letters and digits, as codes are written.
-fn printable(code: &str) -> String {
-    code.chars()
-        .filter(|letter| letter.is_ascii_alphanumeric())
-        .take(16)
-        .collect()
 }

@@ -20,6 +20,8 @@ const LONG: [&[u8; 2]; 13] = [
 pub(super) struct DataSet<'a> {
     elements: BTreeMap<Tag, Content<'a>>,
     syntax: Syntax,
+    /// Whether reading stopped before the pixels, so that no other element of a header can follow.
+    at_pixels: bool,
 }
 
 enum Content<'a> {
@@ -42,6 +44,11 @@ impl<'a> DataSet<'a> {
     /// Reads the elements up to the end of the bytes.
     pub(super) fn read(bytes: &'a [u8], syntax: Syntax, extent: Extent) -> Result<Self, String> {
         Cursor { bytes, at: 0 }.data_set(syntax, extent)
+    }
+
+    /// Says whether the pixels follow.
+    pub(super) fn ends_at_pixels(&self) -> bool {
+        self.at_pixels
     }
 
     fn bytes(&self, tag: Tag) -> Option<&'a [u8]> {
@@ -150,10 +157,11 @@ impl<'a> Cursor<'a> {
     /// Reads elements until the bytes or the item end.
     fn data_set(&mut self, syntax: Syntax, extent: Extent) -> Result<DataSet<'a>, String> {
         let mut elements = BTreeMap::new();
+        let mut at_pixels = false;
         while self.at < self.bytes.len() {
             let (tag, length, inner) = self.header(syntax)?;
-            let pixels = tag.0 == PIXEL_DATA.0;
-            if tag == ITEM_END || pixels && extent == Extent::Header {
+            at_pixels = tag.0 == PIXEL_DATA.0 && extent == Extent::Header;
+            if tag == ITEM_END || at_pixels {
                 break;
             }
             let content = match length {
@@ -163,7 +171,11 @@ impl<'a> Cursor<'a> {
             };
             elements.entry(tag).or_insert(content);
         }
-        Ok(DataSet { elements, syntax })
+        Ok(DataSet {
+            elements,
+            syntax,
+            at_pixels,
+        })
     }
 
     /// Reads tag and length; also says how what is inside is encoded.

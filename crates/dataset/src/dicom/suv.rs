@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::codes::{
     CORRECTED_IMAGE, DECAY_CORRECTION, HALF_LIFE, PATIENT_WEIGHT, SUV_TYPE, TOTAL_DOSE, Tag, UNITS,
+    printable,
 };
 
 pub use header::PetHeader;
@@ -114,7 +115,11 @@ impl Scaling<'_> {
     fn corrections(&mut self) -> Result<Decay, String> {
         let corrected = &self.header.corrected_image;
         let has = |word: &str| corrected.iter().any(|found| found == word);
-        let joined = corrected.join("\\");
+        let joined = corrected
+            .iter()
+            .map(|word| printable(word))
+            .collect::<Vec<_>>()
+            .join("\\");
         if !has("ATTN") {
             return Err(format!(
                 "it is not corrected for attenuation: CorrectedImage {CORRECTED_IMAGE} is {joined:?}, without ATTN"
@@ -127,7 +132,7 @@ impl Scaling<'_> {
             other => {
                 return Err(format!(
                     "DecayCorrection {DECAY_CORRECTION} is {}, not START, ADMIN or NONE",
-                    other.unwrap_or("missing")
+                    printable(other.unwrap_or("missing"))
                 ));
             }
         };
@@ -169,7 +174,8 @@ impl Scaling<'_> {
                 ))
             }
             other => Err(format!(
-                "Units {UNITS} are {other}: only BQML, GML and CNTS lead to SUV"
+                "Units {UNITS} are {}: only BQML, GML and CNTS lead to SUV",
+                printable(other)
             )),
         }
     }
@@ -180,7 +186,8 @@ impl Scaling<'_> {
             Some("BW") => self.note(SUV_TYPE, "SUVType", "BW"),
             Some(other) => {
                 return Err(format!(
-                    "it is SUV by {other} (SUVType {SUV_TYPE}), not by body weight"
+                    "it is SUV by {} (SUVType {SUV_TYPE}), not by body weight",
+                    printable(other)
                 ));
             }
         }

@@ -3,6 +3,7 @@
 mod hostile;
 mod made;
 mod real;
+mod segmentations;
 
 use std::path::Path;
 
@@ -36,4 +37,11 @@ fn pixels(bytes: Vec<u8>) -> Result<Vec<i32>, String> {
     DicomFile { bytes }.interpret(Extent::Whole, |data, syntax| {
         pixels::PixelForm::of(data, syntax)?.read(data, 0, 1)
     })
+}
+
+fn suv_of(content: Content) -> Option<SuvScale> {
+    match content {
+        Content::Pet(suv) => Some(suv),
+        Content::Ct | Content::Mask => None,
+    }
 }

@@ -10,6 +10,7 @@ use crate::nifti::NiftiFile;
 use crate::orientation::{Orientation, canonical};
 use crate::resample::slices::SliceResampler;
 use crate::resample::{Taps, nearest, resample};
+use crate::source::ImageSource;
 use crate::volume::affine::Affine;
 use crate::volume::{Geometry, Volume};
 
@@ -36,15 +37,14 @@ pub(crate) struct Resampled {
 
 impl Opened {
     /// Opens an image that is to be in these units, where it says which it is in.
-    pub(crate) fn open(path: &Path, units: Units) -> Result<Self, DataSetError> {
-        if is_nifti(path) {
-            return Self::open_nifti(path);
+    pub(crate) fn open(source: &ImageSource, units: Units) -> Result<Self, DataSetError> {
+        match source {
+            ImageSource::Path(path) if is_nifti(path) => Self::open_nifti(path),
+            other => Ok(Self::whole(read_in(other, units)?)),
         }
-        Ok(Self::whole(read_in(path, units)?))
     }
 
-    /// Opens a NIfTI image.
-    pub(crate) fn open_nifti(path: &Path) -> Result<Self, DataSetError> {
+    fn open_nifti(path: &Path) -> Result<Self, DataSetError> {
         let file = NiftiFile::open(path)?;
         let axes = Orientation::of(&file.geometry().affine);
         if !axes.is_in_order() {

@@ -134,11 +134,11 @@ fn half_are_stored_las_and_half_lps_and_both_show_the_same_world() {
     let folder = written(6, 3);
     let mut codes = BTreeMap::new();
     for case in find_cases(folder.path()).unwrap() {
-        let pet = read_nifti(&case.pet).unwrap();
+        let pet = read_nifti(case.pet.path()).unwrap();
         *codes
             .entry(Orientation::of(&pet.affine).code())
             .or_insert(0) += 1;
-        assert_eq!(pet.affine, read_nifti(&case.ct).unwrap().affine);
+        assert_eq!(pet.affine, read_nifti(case.ct.path()).unwrap().affine);
         let prepared = prepare_case(&case, [16, 16, 20]).unwrap();
         assert!(
             prepared.body[0] > 0 && prepared.body[1] < 15,
@@ -229,7 +229,7 @@ fn written_images_are_those_that_were_made() {
     let folder = written(1, 9);
     let case = find_cases(folder.path()).unwrap().remove(0);
     let study = render::render(&Person::draw(9, 0), SMALL);
-    let ct = canonical(read_nifti(&case.ct).unwrap());
+    let ct = canonical(read_nifti(case.ct.path()).unwrap());
     let [x, y, z] = SMALL.shape;
     for (index, value) in study.ct.iter().enumerate() {
         let (i, j, k) = (index % x, index / x % y, index / (x * y));

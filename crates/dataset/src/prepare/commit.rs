@@ -5,7 +5,8 @@
 use bytes::Bytes;
 use fratmae_store::{Created, Location};
 
-use super::report::{self, CaseReport, REPORT_NAME};
+use super::PrepareReport;
+use super::report::{self, REPORT_NAME};
 use crate::DataSetError;
 use crate::manifest::{MANIFEST_NAME, Manifest, ManifestCase};
 
@@ -14,12 +15,12 @@ pub(super) async fn commit(
     out: &Location,
     grid: [usize; 3],
     rows: Vec<ManifestCase>,
-    cases: &[CaseReport],
+    report: &PrepareReport,
     existing: Option<Manifest>,
 ) -> Result<Manifest, DataSetError> {
     if existing.is_none() {
         // Also where no case could be used: it says why.
-        let bytes = Bytes::from(report::to_json(grid, cases)?);
+        let bytes = Bytes::from(report::to_json(grid, report)?);
         out.put(REPORT_NAME, bytes).await?;
     }
     if rows.is_empty() {

@@ -12,7 +12,7 @@ use super::SkippedCase;
 use crate::DataSetError;
 use crate::manifest::{LAYOUT_VERSION, ManifestCase};
 use crate::metadata::Metadata;
-use crate::source::CaseSource;
+use crate::source::{CaseSource, ImageSource};
 
 /// What all shards of a data set share; part of every record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub(super) struct ShardRecord {
 pub(super) struct CaseInputs {
     pub(super) case_id: String,
     metadata: Metadata,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fold: Option<u32>,
     pet: FileMark,
     ct: FileMark,
     label: Option<FileMark>,
@@ -89,9 +91,10 @@ impl CaseInputs {
         Self {
             case_id: case.case_id.clone(),
             metadata: case.metadata.clone(),
+            fold: case.fold,
             pet: FileMark::of(&case.pet),
             ct: FileMark::of(&case.ct),
-            label: case.label.as_deref().map(FileMark::of),
+            label: case.label.as_ref().map(FileMark::of),
         }
     }
 
@@ -102,6 +105,7 @@ impl CaseInputs {
         };
         self.case_id == case.case_id
             && self.metadata == case.metadata
+            && self.fold == case.fold
             && label
             && self.pet.holds(&case.pet)
             && self.ct.holds(&case.ct)
@@ -109,29 +113,29 @@ impl CaseInputs {
 }
 
 impl FileMark {
-    fn of(path: &Path) -> Self {
-        let (bytes, modified_ns) = size_and_time(path);
+    fn of(source: &ImageSource) -> Self {
+        let (bytes, modified_ns) = size_and_time(source);
         Self {
             bytes,
             modified_ns,
-            blake3: content(path),
+            blake3: content(source),
         }
     }
 
-    fn holds(&self, path: &Path) -> bool {
-        let (bytes, modified_ns) = size_and_time(path);
-        self.bytes == bytes && (self.modified_ns == modified_ns || self.blake3 == content(path))
+    fn holds(&self, source: &ImageSource) -> bool {
+        let (bytes, modified_ns) = size_and_time(source);
+        self.bytes == bytes && (self.modified_ns == modified_ns || self.blake3 == content(source))
     }
 }
 
-/// Gives the size of a folder's files, and a number that changes with the name, size or time of any.
-fn size_and_time(path: &Path) -> (u64, u64) {
-    if !path.is_dir() {
-        return size_and_time_of_file(path);
-    }
+/// Gives the size of all files, and a number that changes with the name, size or time of any.
+fn size_and_time(source: &ImageSource) -> (u64, u64) {
+    let Some(files) = many(source) else {
+        return size_and_time_of_file(source.path());
+    };
     let mut hasher = blake3::Hasher::new();
     let mut bytes = 0;
-    for file in files(path).unwrap_or_default() {
+    for file in files.unwrap_or_default() {
         let (size, modified_ns) = size_and_time_of_file(&file);
         bytes += size;
         hash_name(&mut hasher, &file, size);
@@ -155,17 +159,29 @@ fn size_and_time_of_file(path: &Path) -> (u64, u64) {
     )
 }
 
-fn content(path: &Path) -> Option<String> {
+fn content(source: &ImageSource) -> Option<String> {
     let mut hasher = blake3::Hasher::new();
-    if path.is_dir() {
-        for file in files(path).ok()? {
-            hash_name(&mut hasher, &file, file.metadata().ok()?.len());
-            hasher.update_reader(File::open(&file).ok()?).ok()?;
+    match many(source) {
+        Some(files) => {
+            for file in files.ok()? {
+                hash_name(&mut hasher, &file, file.metadata().ok()?.len());
+                hasher.update_reader(File::open(&file).ok()?).ok()?;
+            }
         }
-    } else {
-        hasher.update_reader(File::open(path).ok()?).ok()?;
+        None => {
+            let file = File::open(source.path()).ok()?;
+            hasher.update_reader(file).ok()?;
+        }
     }
     Some(hasher.finalize().to_hex().to_string())
+}
+
+/// Lists the files of an image that is of many; nothing of one that is a file.
+fn many(source: &ImageSource) -> Option<std::io::Result<Vec<PathBuf>>> {
+    match source {
+        ImageSource::Series { files, .. } => Some(Ok(files.clone())),
+        ImageSource::Path(path) => path.is_dir().then(|| files(path)),
+    }
 }
 
 /// Lists the files of a folder by name.
@@ -200,18 +216,16 @@ mod tests {
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("1.dcm", "one");
         write("2.dcm", "two");
-        let mark = FileMark::of(folder.path());
+        let source = ImageSource::from(folder.path().to_path_buf());
+        let mark = FileMark::of(&source);
         assert_eq!(mark.bytes, 6);
-        assert!(mark.holds(folder.path()));
+        assert!(mark.holds(&source));
         write("2.dcm", "two");
-        assert!(
-            mark.holds(folder.path()),
-            "the same content at another time"
-        );
+        assert!(mark.holds(&source), "the same content at another time");
         write("2.dcm", "owt");
-        assert!(!mark.holds(folder.path()), "other content of the same size");
+        assert!(!mark.holds(&source), "other content of the same size");
         write("2.dcm", "two");
         std::fs::rename(folder.path().join("2.dcm"), folder.path().join("3.dcm")).unwrap();
-        assert!(!mark.holds(folder.path()), "another name");
+        assert!(!mark.holds(&source), "another name");
     }
 }

@@ -1,10 +1,12 @@
 //! Owns the report on every case of a prepare, taken or skipped and why, and the bytes of its object.
 //!
 //! It says nothing that depends on how the work was cut or when it was done, so that equal data sets have equal reports.
+//! Nor does it hold a path: names of folders and files may be names of patients.
 
 use serde::{Deserialize, Serialize};
 
 use super::inputs::ShardRecord;
+use super::{KeptFields, PrepareReport};
 use crate::DataSetError;
 use crate::manifest::LAYOUT_VERSION;
 
@@ -43,6 +45,7 @@ struct Written<'a> {
     grid: [usize; 3],
     taken: usize,
     skipped: usize,
+    metadata: &'a KeptFields,
     cases: &'a [CaseReport],
 }
 
@@ -73,7 +76,8 @@ pub(super) fn case_reports<'a>(
 }
 
 /// Writes the report as the bytes of its object.
-pub(super) fn to_json(grid: [usize; 3], cases: &[CaseReport]) -> Result<Vec<u8>, DataSetError> {
+pub(super) fn to_json(grid: [usize; 3], report: &PrepareReport) -> Result<Vec<u8>, DataSetError> {
+    let cases = &report.cases[..];
     let is_taken = |case: &&CaseReport| matches!(case.verdict, CaseVerdict::Taken { .. });
     let taken = cases.iter().filter(is_taken).count();
     let report = Written {
@@ -81,6 +85,7 @@ pub(super) fn to_json(grid: [usize; 3], cases: &[CaseReport]) -> Result<Vec<u8>,
         grid,
         taken,
         skipped: cases.len() - taken,
+        metadata: &report.metadata,
         cases,
     };
     serde_json::to_vec_pretty(&report).map_err(|error| DataSetError::Io {

@@ -48,7 +48,13 @@ impl Bench {
         name: &str,
         options: &PrepareOptions,
     ) -> Result<PrepareReport, DataSetError> {
-        prepare(self.cases.clone(), &self.out(name), options, &mut |_| {}).await
+        prepare(
+            survey_of(&self.cases),
+            &self.out(name),
+            options,
+            &mut |_| {},
+        )
+        .await
     }
 
     /// Returns all files of a data set.
@@ -63,9 +69,17 @@ impl Bench {
     }
 
     fn truncate(&self, case: usize) -> Vec<u8> {
-        let bytes = fs::read(&self.cases[case].pet).unwrap();
-        fs::write(&self.cases[case].pet, &bytes[..bytes.len() / 2]).unwrap();
+        let bytes = fs::read(self.cases[case].pet.path()).unwrap();
+        fs::write(self.cases[case].pet.path(), &bytes[..bytes.len() / 2]).unwrap();
         bytes
+    }
+}
+
+fn survey_of(cases: &[CaseSource]) -> Survey {
+    Survey {
+        layout: crate::source::Layout::Table,
+        cases: cases.to_vec(),
+        dropped_columns: vec!["name".to_owned()],
     }
 }
 
@@ -87,14 +101,16 @@ fn write_case(folder: &Path, case: usize) -> CaseSource {
         path
     };
     CaseSource {
-        case_id: format!("case{case}"),
-        pet: write("pet", &Voxels::F32(&voxels)),
-        ct: write("ct", &Voxels::I16(&hu)),
-        label: (case == 1).then(|| write("label", &Voxels::U8(&[1; SIDE.pow(3)]))),
+        label: (case == 1).then(|| write("label", &Voxels::U8(&[1; SIDE.pow(3)])).into()),
         metadata: Metadata {
             age: Some(50.0),
             ..Metadata::default()
         },
+        ..CaseSource::new(
+            format!("case{case}"),
+            write("pet", &Voxels::F32(&voxels)),
+            write("ct", &Voxels::I16(&hu)),
+        )
     }
 }
 
@@ -203,10 +219,10 @@ async fn a_stopped_prepare_goes_on_and_ends_in_the_same_bytes() {
         "without a manifest there is no data set"
     );
 
-    fs::write(&bench.cases[3].pet, whole).unwrap();
+    fs::write(bench.cases[3].pet.path(), whole).unwrap();
     let mut told = Vec::new();
     let report = prepare(
-        bench.cases.clone(),
+        survey_of(&bench.cases),
         &bench.out("stopped"),
         &OPTIONS,
         &mut |progress| told.push(progress),
@@ -259,7 +275,7 @@ async fn a_finished_data_set_of_the_same_cases_is_left_alone() {
     let past = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     fs::File::options()
         .append(true)
-        .open(&bench.cases[0].ct)
+        .open(bench.cases[0].ct.path())
         .unwrap()
         .set_modified(past)
         .unwrap();
@@ -296,9 +312,9 @@ async fn a_finished_data_set_of_other_cases_is_not_overwritten() {
     bench.cases[1].metadata.age = Some(50.0);
     let dropped = bench.cases.pop().unwrap();
     refused(&bench, &OPTIONS).await;
-    let mut changed = fs::read(&dropped.pet).unwrap();
+    let mut changed = fs::read(dropped.pet.path()).unwrap();
     *changed.last_mut().unwrap() ^= 1;
-    fs::write(&dropped.pet, changed).unwrap();
+    fs::write(dropped.pet.path(), changed).unwrap();
     bench.cases.push(dropped);
     refused(&bench, &OPTIONS).await;
     assert_eq!(bench.files("out").await, whole);
@@ -325,7 +341,7 @@ async fn bad_cases_are_skipped_with_their_reason_where_that_is_asked() {
         "a shard of bad cases only is none"
     );
     assert!(
-        report.skipped[0].reason.contains("case2_pet.nii"),
+        report.skipped[0].reason.starts_with("the PET: truncated"),
         "{}",
         report.skipped[0].reason
     );

@@ -2,7 +2,6 @@
 //!
 //! Memory is bounded by the threads (a study each) and the compressed shard. It knows no store.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -85,7 +84,9 @@ impl Workshop {
                 match encoded {
                     Ok(encoded) => record.cases.push(writer.append(encoded).map_err(broken)?),
                     Err(error) if self.may_skip(&error) => {
-                        let (case_id, reason) = (inputs.case_id.clone(), one_line(&error));
+                        // The record lies in the data set.
+                        let (case_id, reason) =
+                            (inputs.case_id.clone(), error.told_without_paths());
                         record.skipped.push(SkippedCase { case_id, reason });
                     }
                     Err(error) => return Err(error),
@@ -111,7 +112,7 @@ impl Workshop {
             let outcome = match &encoded {
                 Ok(_) => Some(CaseOutcome::Prepared),
                 Err(error) => self.may_skip(error).then(|| CaseOutcome::Skipped {
-                    reason: one_line(error),
+                    reason: error.told(),
                 }),
             };
             if let Some(outcome) = outcome {
@@ -142,16 +143,4 @@ impl Workshop {
     fn may_skip(&self, error: &DataSetError) -> bool {
         self.skip_bad && matches!(error, DataSetError::Case { .. })
     }
-}
-
-/// Says why a case failed, without its name, as one line.
-fn one_line(error: &DataSetError) -> String {
-    let mut next = error.source();
-    let mut line = String::new();
-    while let Some(cause) = next {
-        let gap = if line.is_empty() { "" } else { ": " };
-        line = format!("{line}{gap}{cause}");
-        next = cause.source();
-    }
-    line
 }

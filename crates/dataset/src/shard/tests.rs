@@ -20,15 +20,13 @@ const PLANE: usize = GRID[0] * GRID[2];
 /// Names a made-up case; its files do not exist.
 pub(crate) fn source(number: u64) -> CaseSource {
     CaseSource {
-        case_id: format!("case-{number}"),
-        pet: "none".into(),
-        ct: "none".into(),
         label: number.is_multiple_of(2).then(|| "none".into()),
         metadata: Metadata {
             tracer: Some("18F-FDG".to_owned()),
             age: Some(40.0 + number as f32),
             ..Metadata::default()
         },
+        ..CaseSource::new(format!("case-{number}"), "none", "none")
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Suffixes name the modality (`_0000` CT, `_0001` PET); `channel_names` in `dataset.json` calls both CT.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::CaseSource;
 use super::sheet::{Row, Sheet};
+use super::{CaseSource, Found};
 use crate::error::DataSetError;
 use crate::metadata::{self, Metadata};
 
@@ -19,10 +19,17 @@ const CT_SUFFIX: &str = "_0000.nii.gz";
 /// What follows the case id in the name of a PET.
 const PET_SUFFIX: &str = "_0001.nii.gz";
 
-/// Finds the cases of a folder.
-pub(super) fn find(root: &Path) -> Result<Vec<CaseSource>, DataSetError> {
-    let images = root.join(IMAGES);
-    let names = file_names(&images)?;
+/// What the tables and the lists of a folder know of its cases.
+#[derive(Default)]
+struct Known {
+    metadata: HashMap<String, Metadata>,
+    folds: BTreeMap<String, u32>,
+    dropped_columns: Vec<String>,
+}
+
+/// Finds the cases of a folder; one that lacks its PET or its CT has a fault.
+pub(super) fn find(root: &Path) -> Result<Found, DataSetError> {
+    let names = file_names(&root.join(IMAGES))?;
     let with = |suffix: &str| {
         names
             .iter()
@@ -30,30 +37,28 @@ pub(super) fn find(root: &Path) -> Result<Vec<CaseSource>, DataSetError> {
             .collect::<BTreeSet<_>>()
     };
     let (cts, pets) = (with(CT_SUFFIX), with(PET_SUFFIX));
-    if let Some(case_id) = cts.symmetric_difference(&pets).next() {
-        let (has, lacks) = if cts.contains(case_id) {
-            ("CT", PET_SUFFIX)
-        } else {
-            ("PET", CT_SUFFIX)
-        };
-        let reason = format!("case {case_id} has a {has} but no {IMAGES}/{case_id}{lacks}");
-        return Err(DataSetError::Source {
-            path: root.to_path_buf(),
-            reason,
-        });
-    }
     warn_if_fewer(root, cts.len());
-    let known = known_metadata(root)?;
-    Ok(cts
-        .into_iter()
-        .map(|case_id| case(root, case_id, &known))
-        .collect())
+    let known = Known::of(root)?;
+    let case = |case_id: &&str| {
+        let lacking = [("CT", &cts, CT_SUFFIX), ("PET", &pets, PET_SUFFIX)];
+        let lacking = lacking
+            .iter()
+            .find(|(_, found, _)| !found.contains(case_id));
+        CaseSource {
+            fault: lacking.map(|(image, _, suffix)| {
+                format!("it has no {image}: there is no {IMAGES}/{case_id}{suffix}")
+            }),
+            ..case(root, case_id, &known)
+        }
+    };
+    let cases = cts.union(&pets).map(case).collect();
+    Ok((cases, known.dropped_columns))
 }
 
-fn case(root: &Path, case_id: &str, known: &HashMap<String, Metadata>) -> CaseSource {
+fn case(root: &Path, case_id: &str, known: &Known) -> CaseSource {
     let image = |suffix: &str| root.join(IMAGES).join(format!("{case_id}{suffix}"));
     let label = root.join(LABELS).join(format!("{case_id}.nii.gz"));
-    let mut metadata = known.get(case_id).cloned().unwrap_or_default();
+    let mut metadata = known.metadata.get(case_id).cloned().unwrap_or_default();
     metadata.tracer = metadata
         .tracer
         .or_else(|| metadata::tracer_of(None, case_id));
@@ -64,11 +69,11 @@ fn case(root: &Path, case_id: &str, known: &HashMap<String, Metadata>) -> CaseSo
             .get_or_insert_with(|| "prostate carcinoma".to_owned());
     }
     CaseSource {
-        case_id: case_id.to_owned(),
-        pet: image(PET_SUFFIX),
-        ct: image(CT_SUFFIX),
-        label: label.is_file().then_some(label),
+        label: label.is_file().then(|| label.into()),
+        one_grid: true,
         metadata,
+        fold: known.folds.get(case_id).copied(),
+        ..CaseSource::new(case_id, image(PET_SUFFIX), image(CT_SUFFIX))
     }
 }
 
@@ -97,21 +102,57 @@ fn warn_if_fewer(root: &Path, found: usize) {
     }
 }
 
-/// Reads what the tables of the folder know, by case id.
-fn known_metadata(root: &Path) -> Result<HashMap<String, Metadata>, DataSetError> {
-    let mut known = HashMap::new();
-    if let Some(path) = existing(root, "fdg_metadata.csv") {
-        read_fdg(&Sheet::read(&path)?, &mut known)?;
+impl Known {
+    fn of(root: &Path) -> Result<Self, DataSetError> {
+        let mut known = Self::default();
+        if let Some(path) = existing(root, "fdg_metadata.csv") {
+            let sheet = Sheet::read(&path)?;
+            read_fdg(&sheet, &mut known.metadata)?;
+            known.dropped_columns.extend(sheet.others(&FDG_COLUMNS));
+        }
+        if let Some(path) = existing(root, "psma_metadata.csv") {
+            let sheet = Sheet::read(&path)?;
+            read_psma(&sheet, &mut known.metadata)?;
+            known.dropped_columns.extend(sheet.others(&PSMA_COLUMNS));
+        }
+        if let Some(path) = existing(root, "splits_final.json") {
+            known.folds = read_folds(&path)?;
+        }
+        Ok(known)
     }
-    if let Some(path) = existing(root, "psma_metadata.csv") {
-        read_psma(&Sheet::read(&path)?, &mut known)?;
+}
+
+/// Reads the folds of nnU-Net: a case is of the fold that tests on it.
+fn read_folds(path: &Path) -> Result<BTreeMap<String, u32>, DataSetError> {
+    #[derive(serde::Deserialize)]
+    struct Split {
+        val: Vec<String>,
     }
-    Ok(known)
+    let bytes = std::fs::read(path).map_err(|source| DataSetError::Io {
+        action: "read",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let splits: Vec<Split> =
+        serde_json::from_slice(&bytes).map_err(|error| DataSetError::Table {
+            path: path.to_path_buf(),
+            line: error.line() as u64,
+            reason: format!("it is no list of splits with their val: {error}"),
+        })?;
+    let folds = (0..).zip(splits).flat_map(|(fold, split)| {
+        let cases = split.val.into_iter();
+        cases.map(move |case_id| (case_id, fold))
+    });
+    Ok(folds.collect())
 }
 
 fn existing(root: &Path, name: &str) -> Option<PathBuf> {
     Some(root.join(name)).filter(|path| path.is_file())
 }
+
+/// What is taken of the FDG table, and of the PSMA one. Columns that only find the case are not among them.
+pub(super) const FDG_COLUMNS: [&str; 4] = ["age", "sex", "diagnosis", "stage"];
+const PSMA_COLUMNS: [&str; 2] = ["age", "pet_radionuclide"];
 
 /// Reads the FDG table: one row a series; the case is named by the folders in `File Location`.
 pub(super) fn read_fdg(
@@ -129,12 +170,14 @@ pub(super) fn read_fdg(
             age: field("age").and_then(metadata::age_of),
             sex: field("sex").and_then(metadata::sex_of),
             diagnosis: field("diagnosis").and_then(metadata::diagnosis_of),
+            stage: field("stage").and_then(metadata::stage_of),
         };
         let known = known.entry(case_id).or_default();
         known.tracer = known.tracer.take().or(found.tracer);
         known.age = known.age.or(found.age);
         known.sex = known.sex.take().or(found.sex);
         known.diagnosis = known.diagnosis.take().or(found.diagnosis);
+        known.stage = known.stage.take().or(found.stage);
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! Owns the finding of cases in a tree of DICOM files: which PET goes with which CT. It opens one file of each folder.
+//! Owns the finding of cases in a tree of DICOM files: which PET goes with which CT and which segmentation.
 //!
 //! A case is one frame of reference of one study. Its name is a digest of the study's UID, which itself stays inside.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::CaseSource;
-use crate::dicom::{SeriesFolder, find_series};
+use super::{CaseSource, ImageSource};
+use crate::dicom::{FoundSeries, find_series};
 use crate::error::DataSetError;
 
 #[cfg(test)]
@@ -16,73 +16,162 @@ mod tests;
 const STUDY_DIGITS: usize = 12;
 const FRAME_DIGITS: usize = 4;
 
-/// Finds the cases of a tree; nothing where it holds no DICOM. A study without a PET and a CT in one frame of reference
-/// is passed over with a warning.
+/// Finds the cases of a tree; nothing where it holds no DICOM. A study with a PET or a CT that lacks the other, or of
+/// which several fit equally well, is a case with a fault.
 pub(super) fn find(root: &Path) -> Result<Option<Vec<CaseSource>>, DataSetError> {
-    let mut studies: BTreeMap<String, BTreeMap<Option<String>, Vec<SeriesFolder>>> =
-        BTreeMap::new();
     let series = find_series(root)?;
     if series.is_empty() {
         return Ok(None);
     }
+    let mut studies: BTreeMap<String, Vec<FoundSeries>> = BTreeMap::new();
     for series in series {
-        let (study, frame) = (&series.header.study, &series.header.frame_of_reference);
-        let frames = studies.entry(study.clone()).or_default();
-        frames.entry(frame.clone()).or_default().push(series);
+        let study = series.header.study.clone();
+        studies.entry(study).or_default().push(series);
     }
-    let mut cases = Vec::new();
-    for (study, frames) in studies {
-        let name = digits(&study, STUDY_DIGITS);
-        let pairs: Vec<_> = frames
+    let cases = studies
+        .iter()
+        .flat_map(|(study, series)| cases_of(root, &digits(study, STUDY_DIGITS), series));
+    Ok(Some(cases.collect()))
+}
+
+/// Makes a case of each frame of reference that has a PET and a CT; one with a fault where none has.
+fn cases_of(root: &Path, name: &str, study: &[FoundSeries]) -> Vec<CaseSource> {
+    let mut frames: BTreeMap<&Option<String>, Vec<&FoundSeries>> = BTreeMap::new();
+    for series in study.iter().filter(|series| !series.header.localizer) {
+        let frame = &series.header.frame_of_reference;
+        frames.entry(frame).or_default().push(series);
+    }
+    let has = |series: &[&FoundSeries], modality: &str| {
+        series
             .iter()
-            .filter_map(|(frame, series)| Some((frame, pair(series)?)))
-            .collect();
-        if pairs.is_empty() {
-            tracing::warn!(
-                case = name,
-                "passed over: no PET and CT series of one frame of reference"
-            );
-        }
-        for (frame, [pet, ct]) in &pairs {
-            let case_id = match frame {
-                Some(frame) if pairs.len() > 1 => {
-                    format!("{name}-{}", digits(frame, FRAME_DIGITS))
-                }
-                _ => name.clone(),
-            };
-            cases.push(case(case_id, pet, ct));
-        }
-    }
-    Ok(Some(cases))
-}
-
-/// Chooses among the series of one frame of reference: a PET that is corrected for attenuation before one that is
-/// not, a CT that is no localizer, and of several the one with most slices, then the first by path.
-fn pair(series: &[SeriesFolder]) -> Option<[&SeriesFolder; 2]> {
-    let of = |modality: &str| {
-        let fit =
-            |series: &&SeriesFolder| series.header.modality == modality && !series.header.localizer;
-        let mut fitting: Vec<&SeriesFolder> = series.iter().filter(fit).collect();
-        fitting.sort_by_key(|series| {
-            let uncorrected = modality == "PT" && !series.header.attenuation_corrected;
-            (uncorrected, std::cmp::Reverse(series.slices))
-        });
-        if let [taken, _, ..] = fitting[..] {
-            let (folder, series) = (taken.folder.display(), fitting.len());
-            tracing::info!(%folder, modality, series, slices = taken.slices, "took one of several series");
-        }
-        fitting.first().copied()
+            .any(|series| series.header.modality == modality)
     };
-    Some([of("PT")?, of("CT")?])
+    let all: Vec<&FoundSeries> = frames.values().flatten().copied().collect();
+    let lacking = match (has(&all, "PT"), has(&all, "CT")) {
+        (false, false) => return Vec::new(),
+        (false, true) => "it has no PET series",
+        (true, false) => "it has no CT series, but for localizers",
+        (true, true) => "its PET and its CT have different frames of reference",
+    };
+    let is_pair = |series: &Vec<&FoundSeries>| has(series, "PT") && has(series, "CT");
+    let pairs: Vec<_> = frames.iter().filter(|(_, found)| is_pair(found)).collect();
+    if pairs.is_empty() {
+        return vec![faulty(root, name.to_owned(), lacking.to_owned())];
+    }
+    let case_of = |(frame, series): &(&&Option<String>, &Vec<&FoundSeries>)| {
+        let case_id = match frame {
+            Some(frame) if pairs.len() > 1 => format!("{name}-{}", digits(frame, FRAME_DIGITS)),
+            _ => name.to_owned(),
+        };
+        case(case_id.clone(), series, study).unwrap_or_else(|fault| faulty(root, case_id, fault))
+    };
+    pairs.iter().map(case_of).collect()
 }
 
-fn case(case_id: String, pet: &SeriesFolder, ct: &SeriesFolder) -> CaseSource {
-    CaseSource {
-        case_id,
-        pet: pet.folder.clone(),
-        ct: ct.folder.clone(),
-        label: None,
+/// Takes one PET, one CT and at most one segmentation of a frame of reference.
+fn case(
+    case_id: String,
+    series: &[&FoundSeries],
+    study: &[FoundSeries],
+) -> Result<CaseSource, String> {
+    // Corrected for attenuation, from the scanner itself, of most slices: in this order.
+    let pet = choose("PT", series, |series| {
+        let header = &series.header;
+        (header.attenuation_corrected, header.original, series.slices)
+    })?;
+    // Covering most of the PET, from the scanner itself, of most slices.
+    let ct = choose("CT", series, |series| {
+        let space = pet.space.zip(series.space);
+        let covers = space.map_or(0, |(pet, ct)| pet.held_by(&ct));
+        (covers, series.header.original, series.slices)
+    })?;
+    Ok(CaseSource {
+        label: segmentation(pet, ct, study)?.map(source),
         metadata: pet.header.metadata.clone(),
+        ..CaseSource::new(case_id, source(pet), source(ct))
+    })
+}
+
+/// Takes the series of a modality that ranks highest, where that is one.
+fn choose<'a, R: Ord>(
+    modality: &str,
+    series: &[&'a FoundSeries],
+    rank: impl Fn(&FoundSeries) -> R,
+) -> Result<&'a FoundSeries, String> {
+    let mut fitting: Vec<&FoundSeries> = series
+        .iter()
+        .copied()
+        .filter(|series| series.header.modality == modality)
+        .collect();
+    fitting.sort_by_key(|series| std::cmp::Reverse(rank(series)));
+    let best = *fitting
+        .first()
+        .ok_or_else(|| format!("it has no {modality} series"))?;
+    let equal = fitting.iter().filter(|other| rank(other) == rank(best));
+    match equal.count() {
+        1 => Ok(best),
+        equal => Err(format!(
+            "{equal} {modality} series of {} slices fit equally well: leave one of them, or name the pair in a table",
+            best.slices
+        )),
+    }
+}
+
+/// Takes the segmentation that was drawn on the PET, else on the CT, else on another series of their frame of
+/// reference.
+fn segmentation<'a>(
+    pet: &FoundSeries,
+    ct: &FoundSeries,
+    study: &'a [FoundSeries],
+) -> Result<Option<&'a FoundSeries>, String> {
+    let drawn_on = |series: &FoundSeries| {
+        let refers_to = |other: &FoundSeries| {
+            let names = &series.header.refers_to;
+            names.contains(&other.header.series)
+        };
+        let frame = &series.header.frame_of_reference;
+        match () {
+            () if frame.is_some() && *frame != pet.header.frame_of_reference => None,
+            () if refers_to(pet) => Some(0),
+            () if refers_to(ct) => Some(1),
+            () => frame.as_ref().map(|_| 2),
+        }
+    };
+    let of_seg = study
+        .iter()
+        .filter(|series| series.header.modality == "SEG");
+    let mut ranked: Vec<(i32, &FoundSeries)> = of_seg
+        .filter_map(|series| Some((drawn_on(series)?, series)))
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    let Some((best, taken)) = ranked.first().copied() else {
+        return Ok(None);
+    };
+    let equal = ranked.iter().filter(|(rank, _)| *rank == best);
+    let files: usize = equal.map(|(_, series)| series.files.len()).sum();
+    if files > 1 {
+        return Err(format!(
+            "{files} DICOM segmentations fit equally well: leave one of them, or name it in a table"
+        ));
+    }
+    Ok(Some(taken))
+}
+
+fn source(series: &FoundSeries) -> ImageSource {
+    ImageSource::Series {
+        folder: series.folder().to_path_buf(),
+        files: series.files.clone(),
+    }
+}
+
+fn faulty(root: &Path, case_id: String, fault: String) -> CaseSource {
+    let none = ImageSource::Series {
+        folder: root.to_path_buf(),
+        files: Vec::new(),
+    };
+    CaseSource {
+        fault: Some(fault),
+        ..CaseSource::new(case_id, none.clone(), none)
     }
 }
 

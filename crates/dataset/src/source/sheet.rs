@@ -68,15 +68,16 @@ impl Sheet {
 
     /// Finds a column; case and punctuation of its name do not matter.
     pub(super) fn column(&self, name: &str) -> Option<usize> {
-        let plain = |name: &str| {
-            name.chars()
-                .filter(|letter| letter.is_alphanumeric())
-                .flat_map(char::to_lowercase)
-                .collect::<String>()
-        };
         self.names
             .iter()
             .position(|found| plain(found) == plain(name))
+    }
+
+    /// Names the columns that are none of these, as the file writes them.
+    pub(super) fn others(&self, known: &[&str]) -> Vec<String> {
+        let is_other = |found: &&String| !known.iter().any(|name| plain(found) == plain(name));
+        let names = self.names.iter().filter(is_other);
+        names.map(|name| name.trim().to_owned()).collect()
     }
 
     /// Finds a column that must be there.
@@ -106,4 +107,12 @@ impl Sheet {
             reason,
         }
     }
+}
+
+/// Leaves the letters and digits of a name, in lower case.
+fn plain(name: &str) -> String {
+    name.chars()
+        .filter(|letter| letter.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }

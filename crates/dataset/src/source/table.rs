@@ -1,17 +1,32 @@
-//! Owns the reading of a user's table of cases: `case_id, pet, ct[, label, tracer, age, sex, diagnosis]`.
+//! Owns the reading of a user's table of cases: `case_id, pet, ct[, label, tracer, age, sex, diagnosis, stage,
+//! fold]`.
 //!
 //! Other columns are never read, so that nothing but these fields of a table can enter a data set.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::CaseSource;
 use super::sheet::{Row, Sheet};
+use super::{CaseSource, Found, ImageSource};
 use crate::error::DataSetError;
 use crate::metadata::{self, Metadata};
 
+/// The columns of which something is taken.
+const COLUMNS: [&str; 10] = [
+    "case_id",
+    "pet",
+    "ct",
+    "label",
+    "tracer",
+    "age",
+    "sex",
+    "diagnosis",
+    "stage",
+    "fold",
+];
+
 /// Reads the cases of a table; paths in it are relative to its folder.
-pub(super) fn find(path: &Path) -> Result<Vec<CaseSource>, DataSetError> {
+pub(super) fn find(path: &Path) -> Result<Found, DataSetError> {
     let sheet = Sheet::read(path)?;
     let table = Table {
         folder: path.parent().unwrap_or(Path::new("")),
@@ -32,7 +47,7 @@ pub(super) fn find(path: &Path) -> Result<Vec<CaseSource>, DataSetError> {
         }
         cases.push(case);
     }
-    Ok(cases)
+    Ok((cases, sheet.others(&COLUMNS)))
 }
 
 struct Table<'a> {
@@ -61,34 +76,35 @@ impl Table<'_> {
             ));
         }
         Ok(CaseSource {
-            case_id: case_id.to_owned(),
-            pet,
-            ct,
-            label: self.file(row, self.sheet.column("label"))?,
+            label: self.image(row, self.sheet.column("label"))?,
             metadata: self.metadata(row, case_id)?,
+            fold: self.fold(row)?,
+            ..CaseSource::new(case_id, pet, ct)
         })
     }
 
     /// Finds an image: a file, or a folder with a series.
-    fn image(&self, row: &Row, column: Option<usize>) -> Result<Option<PathBuf>, DataSetError> {
-        let path = row.get(column).map(|name| self.folder.join(name));
-        match path.filter(|path| path.is_dir()) {
-            Some(folder) => Ok(Some(folder)),
-            None => self.file(row, column),
-        }
-    }
-
-    fn file(&self, row: &Row, column: Option<usize>) -> Result<Option<PathBuf>, DataSetError> {
+    fn image(&self, row: &Row, column: Option<usize>) -> Result<Option<ImageSource>, DataSetError> {
         let Some(name) = row.get(column) else {
             return Ok(None);
         };
         let path = self.folder.join(name);
-        if path.is_file() {
-            return Ok(Some(path));
+        if path.exists() {
+            return Ok(Some(path.into()));
         }
-        Err(self
-            .sheet
-            .refuse(row.line, format!("there is no file {}", path.display())))
+        let reason = format!("there is no file {}", path.display());
+        Err(self.sheet.refuse(row.line, reason))
+    }
+
+    fn fold(&self, row: &Row) -> Result<Option<u32>, DataSetError> {
+        let Some(text) = row.get(self.sheet.column("fold")) else {
+            return Ok(None);
+        };
+        let refuse = |_| {
+            let reason = format!("fold {text:?} is no whole number from 0 on");
+            self.sheet.refuse(row.line, reason)
+        };
+        text.parse().map(Some).map_err(refuse)
     }
 
     fn metadata(&self, row: &Row, case_id: &str) -> Result<Metadata, DataSetError> {
@@ -106,6 +122,16 @@ impl Table<'_> {
             age: age.transpose()?,
             sex: field("sex").and_then(metadata::sex_of),
             diagnosis: field("diagnosis").and_then(metadata::diagnosis_of),
+            stage: self.stage(field("stage"), row)?,
         })
+    }
+    /// A stage is one of a few words: what else stands there might be anything.
+    fn stage(&self, field: Option<&str>, row: &Row) -> Result<Option<String>, DataSetError> {
+        let Some(text) = field else { return Ok(None) };
+        let refuse = || {
+            let reason = format!("stage {text:?} is none from I to IV: write such as II, IIB or 2");
+            self.sheet.refuse(row.line, reason)
+        };
+        metadata::stage_of(text).map(Some).ok_or_else(refuse)
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::CaseSource;
-use super::autopet::read_fdg;
+use super::autopet::{FDG_COLUMNS, read_fdg};
 use super::sheet::Sheet;
+use super::{CaseSource, Found};
 use crate::error::DataSetError;
 use crate::metadata::{self, Metadata};
 
@@ -15,31 +15,33 @@ const SUBJECT: &str = "PETCT_";
 const CTS: [&str; 2] = ["CTres.nii.gz", "CT.nii.gz"];
 
 /// Finds the cases of a folder; none where it has no such subjects. The subjects may lie one folder further in.
-pub(super) fn find(root: &Path) -> Result<Vec<CaseSource>, DataSetError> {
+pub(super) fn find(root: &Path) -> Result<Found, DataSetError> {
     let mut roots = vec![root.to_path_buf()];
     roots.extend(
         entries(root)?
             .into_iter()
             .filter(|path| path.is_dir() && !is_subject(path)),
     );
-    let mut known = HashMap::new();
+    let (mut known, mut dropped_columns) = (HashMap::new(), Vec::new());
     for table in roots
         .iter()
         .map(|root| tables(root))
         .collect::<Result<Vec<_>, _>>()?
         .concat()
     {
-        read_fdg(&Sheet::read(&table)?, &mut known)?;
+        let sheet = Sheet::read(&table)?;
+        read_fdg(&sheet, &mut known)?;
+        dropped_columns.extend(sheet.others(&FDG_COLUMNS));
     }
     let mut cases = Vec::new();
     for root in &roots {
         for subject in entries(root)?.into_iter().filter(|path| is_subject(path)) {
             for study in entries(&subject)? {
-                cases.extend(case(&subject, &study, &known)?);
+                cases.extend(case(&subject, &study, &known));
             }
         }
     }
-    Ok(cases)
+    Ok((cases, dropped_columns))
 }
 
 fn is_subject(path: &Path) -> bool {
@@ -77,22 +79,10 @@ fn tables(root: &Path) -> Result<Vec<PathBuf>, DataSetError> {
 }
 
 /// Reads the folder of a study; nothing where it holds no SUV.
-fn case(
-    subject: &Path,
-    study: &Path,
-    known: &HashMap<String, Metadata>,
-) -> Result<Option<CaseSource>, DataSetError> {
+fn case(subject: &Path, study: &Path, known: &HashMap<String, Metadata>) -> Option<CaseSource> {
     let file = |name: &str| Some(study.join(name)).filter(|path| path.is_file());
-    let Some(pet) = file("SUV.nii.gz") else {
-        return Ok(None);
-    };
-    let ct = CTS
-        .into_iter()
-        .find_map(file)
-        .ok_or_else(|| DataSetError::Source {
-            path: study.to_path_buf(),
-            reason: "it has an SUV.nii.gz but neither CTres.nii.gz nor CT.nii.gz".to_owned(),
-        })?;
+    let pet = file("SUV.nii.gz")?;
+    let ct = CTS.into_iter().find_map(file);
     let subject = name_of(subject);
     let subject = subject.strip_prefix(SUBJECT).unwrap_or(&subject);
     let case_id = format!("fdg_{subject}_{}", name_of(study));
@@ -100,11 +90,12 @@ fn case(
     metadata.tracer = metadata
         .tracer
         .or_else(|| metadata::tracer_of(None, &case_id));
-    Ok(Some(CaseSource {
-        case_id,
-        pet,
-        ct,
-        label: file("SEG.nii.gz"),
+    let lacking = "it has an SUV.nii.gz but neither CTres.nii.gz nor CT.nii.gz";
+    Some(CaseSource {
+        label: file("SEG.nii.gz").map(Into::into),
+        one_grid: ct.as_ref().is_some_and(|path| path.ends_with(CTS[0])),
         metadata,
-    }))
+        fault: ct.is_none().then(|| lacking.to_owned()),
+        ..CaseSource::new(case_id, pet, ct.unwrap_or_else(|| study.join(CTS[0])))
+    })
 }

@@ -36,9 +36,9 @@ fn refusal(text: &str) -> String {
 #[test]
 fn table_gives_cases_in_order_with_paths_beside_it() {
     let folder = folder_of(&["a/p.nii", "a/c.nii", "a/l.nii"]);
-    let text = "\u{feff}Case_ID, PET ,ct,Label,AGE,sex,diagnosis,tracer,patient name\n\
-                z,a/p.nii,a/c.nii,,,,,,Doe\n\
-                b,a/p.nii,a/c.nii,a/l.nii,060Y,F,LYMPHOMA,FDG,Doe\n";
+    let text = "\u{feff}Case_ID, PET ,ct,Label,AGE,sex,diagnosis,tracer,patient name,Stage,fold\n\
+                z,a/p.nii,a/c.nii,,,,,,Doe,,\n\
+                b,a/p.nii,a/c.nii,a/l.nii,060Y,F,LYMPHOMA,FDG,Doe,stage 2b,3\n";
     let cases = table_in(folder.path(), text).unwrap();
     assert_eq!(
         cases
@@ -47,12 +47,18 @@ fn table_gives_cases_in_order_with_paths_beside_it() {
             .collect::<Vec<_>>(),
         ["b", "z"]
     );
-    assert_eq!(cases[0].pet, folder.path().join("a/p.nii"));
-    assert_eq!(cases[0].label, Some(folder.path().join("a/l.nii")));
+    assert_eq!(cases[0].pet.path(), folder.path().join("a/p.nii"));
+    assert_eq!(cases[0].label, Some(folder.path().join("a/l.nii").into()));
     assert_eq!(
         cases[0].metadata.sentence(true),
         "A whole-body 18F-FDG PET scan of a 60-year-old female patient with lymphoma."
     );
+    assert_eq!(
+        (cases[0].metadata.stage.as_deref(), cases[0].fold),
+        (Some("IIB"), Some(3))
+    );
+    let found = survey(&folder.path().join("cases.csv"), Layout::Table).unwrap();
+    assert_eq!(found.dropped_columns, ["patient name"]);
     assert_eq!(
         (&cases[1].label, &cases[1].metadata),
         (&None, &Metadata::default())
@@ -75,6 +81,8 @@ fn wrong_tables_are_refused_with_their_line() {
     assert!(refusal("case_id,pet,ct\na,,c.nii\n").contains("line 2: case a has no pet"));
     assert!(refusal("case_id,pet,ct\na,p.nii,p.nii\n").contains("same file"));
     assert!(refusal("case_id,pet,ct,age\na,p.nii,c.nii,old\n").contains("age \"old\""));
+    assert!(refusal("case_id,pet,ct,stage\na,p.nii,c.nii,late\n").contains("stage \"late\""));
+    assert!(refusal("case_id,pet,ct,fold\na,p.nii,c.nii,-1\n").contains("fold \"-1\""));
     assert!(refusal("case_id,pet,ct\na,p.nii\n").contains("line 2"));
     assert!(refusal("case_id,pet,ct\n").contains("holds no cases"));
 }
@@ -142,11 +150,11 @@ fn autopet_folder_joins_images_labels_and_both_tables() {
             .collect::<Vec<_>>(),
         [FDG, PSMA]
     );
-    assert_eq!(cases[0].ct, folder.path().join(names[0]));
-    assert_eq!(cases[0].pet, folder.path().join(names[1]));
+    assert_eq!(cases[0].ct.path(), folder.path().join(names[0]));
+    assert_eq!(cases[0].pet.path(), folder.path().join(names[1]));
     assert_eq!(
         (&cases[0].label, &cases[1].label),
-        (&None, &Some(folder.path().join(&label)))
+        (&None, &Some(folder.path().join(&label).into()))
     );
     let sentences = cases
         .iter()
@@ -172,15 +180,87 @@ fn without_tables_the_case_id_tells_the_tracer() {
 }
 
 #[test]
-fn half_a_pair_is_named() {
+fn half_a_pair_is_a_case_that_says_what_it_lacks() {
     for (kept, lacking) in [(0, "_0001.nii.gz"), (1, "_0000.nii.gz")] {
         let folder = folder_of(&[&pair(FDG)[kept]]);
-        let message = find_cases(folder.path()).unwrap_err().to_string();
-        assert!(
-            message.contains(FDG) && message.contains(lacking),
-            "{message}"
-        );
+        let cases = find_cases(folder.path()).unwrap();
+        let fault = cases[0].fault.clone().unwrap();
+        assert!(fault.contains(FDG) && fault.contains(lacking), "{fault}");
     }
+}
+
+#[test]
+fn folds_are_those_of_nnu_net_and_columns_that_are_not_kept_are_named() {
+    let names = [pair(FDG), pair(PSMA)].concat();
+    let folder = folder_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "splits_final.json",
+        &format!(
+            r#"[{{"train": ["{FDG}"], "val": ["{PSMA}"]}}, {{"train": ["{PSMA}"], "val": ["{FDG}"]}}]"#
+        ),
+    );
+    write(
+        "psma_metadata.csv",
+        "Subject ID,Study Date,age,manufacturer_model_name,pet_radionuclide\n",
+    );
+    let found = survey(folder.path(), Layout::Auto).unwrap();
+    let folds: Vec<_> = found.cases.iter().map(|case| case.fold).collect();
+    assert_eq!(
+        (found.layout, folds),
+        (Layout::AutoPet, vec![Some(1), Some(0)])
+    );
+    assert_eq!(
+        found.dropped_columns,
+        ["Study Date", "Subject ID", "manufacturer_model_name"]
+    );
+    write("splits_final.json", "[{}]");
+    let message = find_cases(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("list of splits"), "{message}");
+}
+
+#[test]
+fn a_layout_that_is_not_there_says_what_was_looked_for_and_found() {
+    let autopet = folder_of(&["imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz"]);
+    let tcia = folder_of(&["PETCT_1/s/SUV.nii.gz", "PETCT_1/s/CTres.nii.gz"]);
+    let table = folder_of(&["p.nii", "c.nii"]);
+    let sheet = table.path().join("cases.csv");
+    fs::write(&sheet, "case_id,pet,ct\na,p.nii,c.nii\n").unwrap();
+    let there = [
+        (autopet.path(), Layout::AutoPet),
+        (tcia.path(), Layout::Tcia),
+        (&sheet, Layout::Table),
+    ];
+    for (path, layout) in there {
+        for asked in [Layout::Auto, layout] {
+            assert_eq!(survey(path, asked).unwrap().layout, layout);
+        }
+        for (name, other) in Layout::NAMES {
+            if [Layout::Auto, layout].contains(&other) {
+                continue;
+            }
+            let message = survey(path, other).unwrap_err().to_string();
+            let words = [
+                &format!("not in the layout {name}; looked for "),
+                ", found ",
+            ];
+            assert!(
+                words.iter().all(|word| message.contains(*word)),
+                "{message}"
+            );
+        }
+    }
+    let message = survey(tcia.path(), Layout::AutoPet)
+        .unwrap_err()
+        .to_string();
+    assert!(message.ends_with("found PETCT_1"), "{message}");
+    assert!(
+        "nifti"
+            .parse::<Layout>()
+            .unwrap_err()
+            .to_string()
+            .contains("autopet")
+    );
 }
 
 #[test]
@@ -230,20 +310,20 @@ fn tcia_folders_are_cases_with_labels_and_clinical_data() {
         "fdg_0011f3deaf_03-23-2003-NA-PET-CT Ganzkoerper  primaer mit KM-10445"
     );
     assert_eq!(
-        (&cases[0].pet, &cases[0].ct),
-        (&study.join("SUV.nii.gz"), &study.join("CTres.nii.gz"))
+        [cases[0].pet.path(), cases[0].ct.path()],
+        [study.join("SUV.nii.gz"), study.join("CTres.nii.gz")]
     );
-    assert_eq!(cases[0].label, Some(study.join("SEG.nii.gz")));
+    assert_eq!(cases[0].label, Some(study.join("SEG.nii.gz").into()));
     let sentence = "A whole-body 18F-FDG PET scan of a 63-year-old female patient with melanoma.";
     assert_eq!(cases[0].metadata.sentence(true), sentence);
     fs::remove_file(study.join("CTres.nii.gz")).unwrap();
     let inner = find_cases(&folder.path().join("FDG-PET-CT-Lesions")).unwrap();
-    assert_eq!(inner[0].ct, study.join("CT.nii.gz"));
+    assert_eq!(inner[0].ct.path(), study.join("CT.nii.gz"));
     fs::remove_file(study.join("CT.nii.gz")).unwrap();
-    let message = find_cases(folder.path()).unwrap_err().to_string();
+    let fault = find_cases(folder.path()).unwrap()[0].fault.clone().unwrap();
     assert!(
-        message.contains("neither CTres.nii.gz nor CT.nii.gz"),
-        "{message}"
+        fault.contains("neither CTres.nii.gz nor CT.nii.gz"),
+        "{fault}"
     );
 }
 
@@ -251,5 +331,5 @@ fn tcia_folders_are_cases_with_labels_and_clinical_data() {
 fn a_table_may_name_folders_of_dicom() {
     let folder = folder_of(&["pt/1.dcm", "ct/1.dcm"]);
     let cases = table_in(folder.path(), "case_id,pet,ct\na,pt,ct\n").unwrap();
-    assert_eq!(cases[0].pet, folder.path().join("pt"));
+    assert_eq!(cases[0].pet.path(), folder.path().join("pt"));
 }

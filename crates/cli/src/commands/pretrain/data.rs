@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use fratmae_config::Config;
 use fratmae_dataset::{
-    DataSet, MANIFEST_NAME, PhantomSize, PrepareOptions, find_cases, write_phantoms,
+    DataSet, Layout, MANIFEST_NAME, PhantomSize, PrepareOptions, survey, write_phantoms,
 };
 use fratmae_store::Location;
 
@@ -67,7 +67,7 @@ async fn make(config: &Config, location: &Location, quiet: bool) -> Result<()> {
         grid: config.data.grid,
         ..PrepareOptions::default()
     };
-    prepare_with_progress(find_cases(source)?, location, &options, quiet).await?;
+    prepare_with_progress(survey(source, Layout::Auto)?, location, &options, quiet).await?;
     Ok(())
 }
 

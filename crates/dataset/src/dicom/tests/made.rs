@@ -51,7 +51,7 @@ fn bits_beyond_the_stored_ones_are_left_out_and_signs_are_spread() {
     // Of 12 bits, the highest is the sign; the four above it hold something else.
     let (_folder, path) = saved(&slice(12, &[1, -1, 0x0800, 0x17FF, 0x7000, -2]).file(PLAIN));
     let image = read_dicom(&path).unwrap();
-    assert_eq!(image.suv, None);
+    assert_eq!(image.content, Content::Ct);
     assert_eq!(image.volume.shape, [3, 2, 1]);
     let along_columns = [-8.0, 4084.0, -12.0, -10.0, -4106.0, -14.0];
     assert_eq!(image.volume.voxels, along_columns);

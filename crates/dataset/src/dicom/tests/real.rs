@@ -27,7 +27,7 @@ fn a_study_is_the_same_in_dicom_and_in_nifti() {
             );
         }
         assert_eq!(
-            found.suv.map(|suv| suv.factor),
+            suv_of(found.content).map(|suv| suv.factor),
             (name == "PET").then_some(1.0)
         );
     }
@@ -40,7 +40,7 @@ fn an_unmodified_pet_comes_out_in_the_reference_suv() {
         return;
     };
     let found = read_dicom(&series).unwrap();
-    let suv = found.suv.unwrap();
+    let suv = suv_of(found.content).unwrap();
     assert!((suv.factor / 0.000_242_902_976_614_845_5 - 1.0).abs() < 1e-12);
     let volume = found.volume;
     assert_eq!(volume.shape, [128, 128, 48]);
@@ -84,7 +84,7 @@ fn single_slices_are_read_with_the_reference_factors() {
     for (name, factor, highest, thickness) in references {
         let Some(path) = shared(name) else { return };
         let found = read_dicom(&path).unwrap();
-        let suv = found.suv.unwrap();
+        let suv = suv_of(found.content).unwrap();
         assert!(
             (suv.factor / factor - 1.0).abs() < 1e-9,
             "{name}: {}",
@@ -163,10 +163,6 @@ fn real_files_that_are_no_usable_series_say_why() {
             "Modality (0008,0060) is MR",
         ),
         (
-            "dicom_edge/pydicom/liver_1frame.dcm",
-            "Modality (0008,0060) is SEG",
-        ),
-        (
             "dicom_edge/pydicom/JPEGLSNearLossless_16.dcm",
             "Modality (0008,0060) is missing",
         ),
@@ -192,6 +188,20 @@ fn real_files_that_are_no_usable_series_say_why() {
         reason.starts_with("truncated: element (7FE0,0010) promises 8192 bytes"),
         "{reason}"
     );
+}
+
+/// The mean is that of the pixels that pydicom unpacks.
+#[test]
+fn a_real_segmentation_is_a_mask() {
+    let Some(path) = shared("dicom_edge/pydicom/liver_1frame.dcm") else {
+        return;
+    };
+    let found = read_dicom(&path).unwrap();
+    assert_eq!(found.content, Content::Mask);
+    let volume = found.volume;
+    assert_eq!((volume.shape, volume.range()), ([512, 512, 1], (0.0, 1.0)));
+    let sum: f32 = volume.voxels.iter().sum();
+    assert!((f64::from(sum) / 262_144.0 - 0.138_217_93).abs() < 1e-8);
 }
 
 #[test]

@@ -144,12 +144,10 @@ fn volume(seed: u64, below: u64) -> Vec<u8> {
 async fn all_orders_flips_numbers_and_endians_give_one_digest() {
     let bench = Bench::new(0);
     let path = |name: &str| bench.folder.path().join(name);
+    let [pet_path, ct_path, label_path] = ["pet.nii", "ct.nii", "label.nii"].map(path);
     let case = CaseSource {
-        case_id: "one".to_owned(),
-        pet: path("pet.nii"),
-        ct: path("ct.nii"),
-        label: Some(path("label.nii")),
-        metadata: Metadata::default(),
+        label: Some(label_path.clone().into()),
+        ..CaseSource::new("one", pet_path.clone(), ct_path.clone())
     };
     let (pet, ct, label) = (volume(1, 256), volume(2, 256), volume(3, 4));
     let all = all_axes();
@@ -161,18 +159,24 @@ async fn all_orders_flips_numbers_and_endians_give_one_digest() {
                 let [ct_axes, label_axes] = [at + 17, at + 29].map(|place| all[place % all.len()]);
                 let saved = axes.save(&pet, [0.5, 0.0], numbers, is_big_endian);
                 seen.insert(blake3::hash(&saved).to_hex().to_string());
-                fs::write(&case.pet, saved).unwrap();
+                fs::write(&pet_path, saved).unwrap();
                 let saved = ct_axes.save(&ct, [8.0, -1024.0], numbers, is_big_endian);
-                fs::write(&case.ct, saved).unwrap();
+                fs::write(&ct_path, saved).unwrap();
                 let saved = label_axes.save(&label, [1.0, 0.0], Numbers::U8, is_big_endian);
-                fs::write(case.label.as_ref().unwrap(), saved).unwrap();
+                fs::write(&label_path, saved).unwrap();
                 let name = format!("{at}-{numbers:?}-{is_big_endian}");
                 let options = PrepareOptions {
                     threads: 1,
                     ..OPTIONS
                 };
                 let out = bench.out(&name);
-                let report = prepare(vec![case.clone()], &out, &options, &mut |_| {}).await;
+                let report = prepare(
+                    survey_of(std::slice::from_ref(&case)),
+                    &out,
+                    &options,
+                    &mut |_| {},
+                )
+                .await;
                 digests.insert(report.unwrap().digest, name);
             }
         }

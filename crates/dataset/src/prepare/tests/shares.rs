@@ -96,9 +96,9 @@ async fn shares_that_end_together_both_finish_the_data_set() {
 async fn shards_of_other_files_are_not_merged() {
     let bench = Bench::new(2);
     bench.prepare("out", &share(0, 2)).await.unwrap();
-    let mut changed = fs::read(&bench.cases[0].ct).unwrap();
+    let mut changed = fs::read(bench.cases[0].ct.path()).unwrap();
     *changed.last_mut().unwrap() ^= 1;
-    fs::write(&bench.cases[0].ct, changed).unwrap();
+    fs::write(bench.cases[0].ct.path(), changed).unwrap();
     let report = bench.prepare("out", &share(1, 2)).await.unwrap();
     assert_eq!(report.missing, [shard_name(0)]);
     assert!(crate::DataSet::open(&bench.out("out")).await.is_err());
