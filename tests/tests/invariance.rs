@@ -65,7 +65,7 @@ fn the_shape_of_the_parts_and_the_frequency_of_checkpoints_do_not_matter() {
         "checkpoint.every=1",
         "checkpoint.part_mib=64",
         "workers.threads=3",
-        "data.prefetch=1",
+        "data.prefetch_mib=1",
     ];
     assert_eq!(digest("other", &other), plain);
 }

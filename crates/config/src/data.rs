@@ -35,7 +35,9 @@ pub struct Data {
     pub phantoms: usize,
     /// Voxels of a prepared case along R, A and S.
     pub grid: [usize; 3],
-    /// Every how-manieth coronal slice a stack takes.
+    /// Along which axis of the patient slices are stacked: the first size of `model.stack`.
+    pub axis: Axis,
+    /// Every how-manieth slice a stack takes.
     pub stride: usize,
     /// SUV that become 0 and 1.
     pub suv_window: [f64; 2],
@@ -43,8 +45,14 @@ pub struct Data {
     pub hu_window: [f64; 2],
     /// Whether the sentence given to the text encoder names the diagnosis.
     pub diagnosis_in_sentence: bool,
-    /// Stacks that a worker reads ahead.
-    pub prefetch: usize,
+    /// MiB that a worker's reading ahead may take, from the first byte fetched to the last stack waiting.
+    pub prefetch_mib: u64,
+    /// A folder for pieces of a remote data set, shared by the workers of a machine; empty for none.
+    pub cache_dir: String,
+    /// MiB that the pieces in `cache_dir` may take.
+    pub cache_mib: u64,
+    /// What becomes of a sample whose stored voxels are damaged.
+    pub bad_sample: BadSample,
 }
 
 impl Default for Data {
@@ -57,6 +65,8 @@ impl Default for Data {
             phantoms: 0,
             // Paper: PET and CT resized to 160x160x192.
             grid: [160, 160, 192],
+            // Paper: coronal slices.
+            axis: Axis::Coronal,
             // Paper: subsampling k = 2.
             stride: 2,
             // Not from the paper: keeps all but the hottest lesions, brain and bladder below saturation.
@@ -65,8 +75,37 @@ impl Default for Data {
             hu_window: [-1000.0, 1000.0],
             // Not from the paper: "NEGATIVE" would tell a lesion task whether there is anything to find.
             diagnosis_in_sentence: false,
-            // Not from the paper: two slots of four ahead of the step; 16 MB a stack at the paper's size.
-            prefetch: 8,
+            // Sixteen stacks waiting (8 MB each at the paper's size), or five on their way at their largest: two slots
+            // of four ahead of the step, and as many again for a store that is slow for a moment.
+            prefetch_mib: 128,
+            // A disk is written to only when one is named.
+            cache_dir: String::new(),
+            // Holds the paper's 1,292 cases, some 15 MB each.
+            cache_mib: 32_768,
+            // Nobody should learn after the run that part of the data was not used.
+            bad_sample: BadSample::Fail,
         }
     }
+}
+
+/// The direction along which slices are stacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    /// From front to back.
+    Coronal,
+    /// From feet to head.
+    Axial,
+    /// From side to side.
+    Sagittal,
+}
+
+/// What becomes of a sample whose stored voxels do not match their digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BadSample {
+    /// The run ends.
+    Fail,
+    /// Another case, drawn from the seed and the sample's position, takes its place, and the ledger says so.
+    Skip,
 }

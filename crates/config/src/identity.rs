@@ -10,6 +10,7 @@ const DECIDING_SECTIONS: &[&str] = &["model.", "train."];
 const DECIDING_KEYS: &[&str] = &[
     "run.seed",
     "data.grid",
+    "data.axis",
     "data.stride",
     "data.suv_window",
     "data.hu_window",

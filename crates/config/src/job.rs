@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Checkpoint, Collective, ConfigError, Coordinator, Data, Model, Origin, Run, Train, Workers,
+    Checkpoint, Collective, ConfigError, Coordinator, Data, Model, Origin, Run, Store, Train,
+    Workers,
     layers::{overlay, read_assignment, read_file},
     relations,
 };
@@ -25,6 +26,8 @@ pub struct Config {
     pub train: Train,
     /// How its state is stored.
     pub checkpoint: Checkpoint,
+    /// How patient it is with stores.
+    pub store: Store,
     /// Who computes.
     pub workers: Workers,
     /// How they exchange gradients.

@@ -14,10 +14,10 @@ mod relations;
 mod rules;
 mod train;
 
-pub use data::{Data, Run};
+pub use data::{Axis, BadSample, Data, Run};
 pub use error::{ConfigError, Origin};
 pub use identity::Difference;
 pub use job::Config;
 pub use model::{Decoder, ModalityDraw, Model, Text, Transformer};
-pub use operation::{Checkpoint, Collective, Coordinator, Device, Workers};
+pub use operation::{Checkpoint, Collective, Coordinator, Device, Store, Workers};
 pub use train::Train;

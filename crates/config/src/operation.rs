@@ -1,4 +1,4 @@
-//! How a run is carried out: checkpoints, workers, time limits, address. None of it changes the bits of the result.
+//! How a run is carried out: checkpoints, stores, workers, time limits, address. None of it changes the bits of the result.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,27 @@ impl Default for Checkpoint {
             every: 50,
             // A few requests a rank at the paper's size, and a retried upload stays cheap.
             part_mib: 64,
+        }
+    }
+}
+
+/// How a store that fails or is slow is borne with, by workers and coordinator alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// Milliseconds of silence after which a request is dropped and sent again.
+    pub stall_ms: u64,
+    /// Seconds that one read or write goes on trying; a second more for each MiB.
+    pub patience_s: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            // Far above an honest answer across oceans (under a second), so that no living transfer is cut.
+            stall_ms: 5000,
+            // Rides out a store's restart; below `collective.deadline_s`, so that the store is named and not the group.
+            patience_s: 60,
         }
     }
 }

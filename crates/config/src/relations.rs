@@ -1,6 +1,6 @@
 //! Values that are right alone and wrong together. Each function judges one relation and says how to mend it.
 
-use crate::{ConfigError, job::Config};
+use crate::{Axis, ConfigError, job::Config};
 
 type Relation = fn(&Config) -> Result<(), ConfigError>;
 
@@ -13,6 +13,9 @@ const RELATIONS: &[Relation] = &[
     masking_leaves_both_kinds,
     stack_spans_the_grid,
     stack_depth_fits_the_grid,
+    store_is_given_up_before_the_group,
+    stall_is_shorter_than_patience,
+    cache_lies_on_a_disk,
     silence_is_longer_than_a_heartbeat,
 ];
 
@@ -141,35 +144,98 @@ fn masking_leaves_both_kinds(config: &Config) -> Result<(), ConfigError> {
 }
 
 fn stack_spans_the_grid(config: &Config) -> Result<(), ConfigError> {
-    let ([_, height, width], [right, _, superior]) = (config.model.stack, config.data.grid);
-    if (height, width) == (right, superior) {
+    let ([depth, height, width], axis) = (config.model.stack, config.data.axis);
+    let [across, down] = across(axis, config.data.grid);
+    if (height, width) == (across, down) {
         return Ok(());
     }
     refuse(
         format!(
-            "model.stack = {:?} does not span the coronal slices of data.grid = {:?}",
-            config.model.stack, config.data.grid
+            "model.stack = {:?} does not span the {} slices of data.grid = {:?}",
+            config.model.stack,
+            name(axis),
+            config.data.grid
         ),
-        format!("the stack must be [depth, {right}, {superior}]"),
+        format!("the stack must be [depth, {across}, {down}], as in [{depth}, {across}, {down}]"),
     )
 }
 
 fn stack_depth_fits_the_grid(config: &Config) -> Result<(), ConfigError> {
-    let (depth, stride, anterior) = (
-        config.model.stack[0],
-        config.data.stride,
-        config.data.grid[1],
-    );
+    let (depth, stride, axis) = (config.model.stack[0], config.data.stride, config.data.axis);
+    let slices = slices(axis, config.data.grid);
     let spanned = (depth - 1) * stride + 1;
-    if spanned <= anterior {
+    if spanned <= slices {
         return Ok(());
     }
     refuse(
         format!(
-            "a stack of {depth} slices with data.stride = {stride} spans {spanned} slices and data.grid = {:?} has {anterior}",
+            "a stack of {depth} slices with data.stride = {stride} spans {spanned} {} slices and data.grid = {:?} has {slices}",
+            name(axis),
             config.data.grid
         ),
         "lower the stride or the depth of model.stack".to_owned(),
+    )
+}
+
+/// How many slices a grid (R, A, S) has along an axis.
+fn slices(axis: Axis, [right, anterior, superior]: [usize; 3]) -> usize {
+    match axis {
+        Axis::Coronal => anterior,
+        Axis::Axial => superior,
+        Axis::Sagittal => right,
+    }
+}
+
+/// The sides of a slice across an axis of a grid (R, A, S), in the order of a stack's.
+fn across(axis: Axis, [right, anterior, superior]: [usize; 3]) -> [usize; 2] {
+    match axis {
+        Axis::Coronal => [right, superior],
+        Axis::Axial => [right, anterior],
+        Axis::Sagittal => [anterior, superior],
+    }
+}
+
+fn name(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Coronal => "coronal",
+        Axis::Axial => "axial",
+        Axis::Sagittal => "sagittal",
+    }
+}
+
+fn store_is_given_up_before_the_group(config: &Config) -> Result<(), ConfigError> {
+    let (patience, deadline) = (config.store.patience_s, config.collective.deadline_s);
+    if patience < deadline {
+        return Ok(());
+    }
+    refuse(
+        format!(
+            "store.patience_s = {patience} is not below collective.deadline_s = {deadline}"
+        ),
+        "a worker that waits for the store would be taken for a lost one: lower the first or raise the second"
+            .to_owned(),
+    )
+}
+
+fn stall_is_shorter_than_patience(config: &Config) -> Result<(), ConfigError> {
+    let (stall, patience) = (config.store.stall_ms, config.store.patience_s);
+    if stall < patience * 1000 {
+        return Ok(());
+    }
+    refuse(
+        format!("store.stall_ms = {stall} is not below store.patience_s = {patience}"),
+        "no request would be sent a second time: lower the first or raise the second".to_owned(),
+    )
+}
+
+fn cache_lies_on_a_disk(config: &Config) -> Result<(), ConfigError> {
+    let folder = config.data.cache_dir.as_str();
+    if !std::path::Path::new(folder).starts_with("/dev/shm") {
+        return Ok(());
+    }
+    refuse(
+        format!("data.cache_dir = {folder:?} is shared memory"),
+        "name a folder on a disk".to_owned(),
     )
 }
 

@@ -1,6 +1,7 @@
 //! What a run tells whoever watches it: the progress bar, a test, a page.
 
 use fratmae_protocol::pb::Figures;
+use serde::Serialize;
 use tracing::info;
 
 /// The log target of events. People see them as progress; a log in JSON asks for this target instead.
@@ -47,11 +48,54 @@ pub enum RunEvent {
         /// Its step.
         step: u64,
     },
+    /// A damaged sample was passed over, and another case trained on in its place.
+    Skipped {
+        /// The step that it belongs to.
+        step: u64,
+        /// Its slot in the step.
+        slot: u32,
+        /// What was damaged and what was taken.
+        sample: SkippedSample,
+    },
     /// Something went wrong with a worker, and the run goes on.
     Verdict {
         /// In one line.
         line: String,
     },
+}
+
+/// A damaged sample and what took its place, as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SkippedSample {
+    /// Its case.
+    pub case: String,
+    /// Name of the shard.
+    pub shard: String,
+    /// Row group of the case in the shard.
+    pub row_group: u32,
+    /// The damaged coronal slice.
+    pub slice: u32,
+    /// Byte of the shard at which its voxels begin.
+    pub offset: u64,
+    /// The case that was trained on.
+    pub replacement: String,
+}
+
+impl std::fmt::Display for SkippedSample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            case,
+            shard,
+            row_group,
+            slice,
+            offset,
+            replacement,
+        } = self;
+        write!(
+            f,
+            "slice {slice} of case {case} is damaged ({shard}, row group {row_group}, byte {offset}); case {replacement} takes its place"
+        )
+    }
 }
 
 impl RunEvent {
@@ -78,6 +122,18 @@ impl RunEvent {
                 "step applied"
             ),
             Self::Committed { step } => info!(target: EVENTS, step, "checkpoint committed"),
+            Self::Skipped { step, slot, sample } => info!(
+                target: EVENTS,
+                step,
+                slot,
+                case = sample.case,
+                shard = sample.shard,
+                row_group = sample.row_group,
+                slice = sample.slice,
+                offset = sample.offset,
+                replacement = sample.replacement,
+                "damaged sample skipped"
+            ),
             Self::Verdict { line } => info!(target: EVENTS, verdict = line, "worker in trouble"),
         }
     }

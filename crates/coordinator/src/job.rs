@@ -4,8 +4,9 @@ use crate::error::CoordinatorError;
 use bytes::Bytes;
 use fratmae_config::Config;
 use fratmae_dataset::DataSet;
-use fratmae_store::{Created, Location};
+use fratmae_store::{Created, Location, Patience};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The object that makes a folder a run.
 pub(crate) const RUN_FILE: &str = "config.json";
@@ -40,6 +41,14 @@ pub(crate) struct RunFile {
 }
 
 impl Job {
+    /// How long the run's store is borne with once it is under way.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience {
+            stall: Duration::from_millis(self.config.store.stall_ms),
+            total: Duration::from_secs(self.config.store.patience_s),
+        }
+    }
+
     fn run_file(&self) -> Result<RunFile, CoordinatorError> {
         let config =
             serde_json::from_str(&self.config.to_json()).map_err(|error| self.damaged(&error))?;

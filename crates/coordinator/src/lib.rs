@@ -15,7 +15,7 @@ mod status;
 mod summary;
 
 pub use error::CoordinatorError;
-pub use event::{EVENTS, RunEvent};
+pub use event::{EVENTS, RunEvent, SkippedSample};
 pub use history::{HistoryRow, read_history};
 pub use job::Job;
 pub use launch::Launcher;

@@ -149,7 +149,7 @@ async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), Coordina
         }
         Arrival::Message(worker, message) => match event_of(worker, &message) {
             Ok(event) => {
-                runtime.note(worker, message).await;
+                runtime.note(worker, message).await?;
                 runtime.handle(Event::Heard { worker }).await?;
                 runtime.handle(event).await?;
             }

@@ -1,7 +1,7 @@
 //! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
 
 use crate::error::CoordinatorError;
-use crate::event::RunEvent;
+use crate::event::{RunEvent, SkippedSample};
 use crate::history::{History, HistoryRow};
 use crate::job::{Job, RunFile};
 use crate::opening::Opened;
@@ -47,6 +47,9 @@ impl Runtime {
         events: mpsc::Sender<RunEvent>,
         status: watch::Sender<pb::StatusReply>,
     ) -> Self {
+        // Until here a store that does not answer is soon told; a run that is under way bears with it longer.
+        let mut job = job;
+        job.run = job.run.with_patience(job.patience());
         let cluster = Cluster::new(
             settings(&job),
             Millis::new(0),
@@ -93,13 +96,48 @@ impl Runtime {
     }
 
     /// Keeps what only this shell needs of a message, before `control` sees its event.
-    pub(crate) async fn note(&mut self, worker: WorkerId, message: pb::FromWorker) {
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(crate) async fn note(
+        &mut self,
+        worker: WorkerId,
+        message: pb::FromWorker,
+    ) -> Result<(), CoordinatorError> {
         match message.message {
+            Some(From::Skipped(skipped)) => return self.note_skipped(skipped).await,
             Some(From::Register(_)) => self.send(worker, To::Welcome(self.welcome(worker))),
             Some(From::Applied(applied)) => self.note_applied(applied).await,
             Some(From::PartsWritten(written)) => self.shares.add(written),
             _ => {}
         }
+        Ok(())
+    }
+
+    /// What was not trained on is written down before it is shown.
+    async fn note_skipped(&mut self, skipped: pb::Skipped) -> Result<(), CoordinatorError> {
+        let (step, slot) = (skipped.step, skipped.slot);
+        let sample = SkippedSample {
+            case: skipped.case_id,
+            shard: skipped.shard,
+            row_group: skipped.row_group,
+            slice: skipped.slice,
+            offset: skipped.offset,
+            replacement: skipped.replacement,
+        };
+        let value = serde_json::to_value(&sample).map_err(|error| CoordinatorError::Encode {
+            object: "a skipped sample".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let record = Record::Skipped {
+            generation: skipped.generation,
+            step,
+            slot,
+            sample: value,
+        };
+        self.journal.append(record).await?;
+        self.tell(RunEvent::Skipped { step, slot, sample }).await;
+        Ok(())
     }
 
     async fn note_applied(&mut self, applied: pb::Applied) {

@@ -121,15 +121,19 @@ pub enum DataSetError {
     },
     /// Stored voxels are not those that were prepared.
     #[error(
-        "slice {slice} of case {case} in {shard} does not match its digest: the object is damaged, prepare that shard again"
+        "slice {slice} of case {case} does not match its digest ({shard}, row group {row_group}, byte {offset}): the object is damaged, prepare that shard again"
     )]
     DigestMismatch {
         /// The case.
         case: String,
         /// Name of the shard.
         shard: String,
+        /// Row group of the case in the shard.
+        row_group: u32,
         /// Coronal slice.
         slice: u32,
+        /// Byte of the shard at which the slice's voxels begin.
+        offset: u64,
     },
     /// The place holds a data set made from other cases.
     #[error(

@@ -3,6 +3,7 @@
 //! Owns the reading of images and tables, the prepared data set (Parquet shards and a manifest), the order of
 //! samples and the loader. It knows nothing of ranks, models or runs.
 
+mod cache;
 mod case;
 mod dicom;
 mod draw;
@@ -27,13 +28,14 @@ mod stack;
 mod verify;
 mod volume;
 
+pub use cache::Cache;
 pub use case::{PreparedCase, prepare_case};
 pub use dicom::{PetHeader, SuvScale, TagUsed, suv_scale};
 pub use draw::Draw;
 pub use error::DataSetError;
 pub use image::{Image, Units, read_image};
 pub use inspect::{CaseInspection, Inspection, inspect};
-pub use loader::Loader;
+pub use loader::{BadSample, Loader, LoaderOptions, SkippedSample};
 pub use manifest::{LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueRange, shard_name};
 pub use metadata::Metadata;
 pub use nifti::{read_nifti, write_nifti};

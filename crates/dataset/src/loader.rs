@@ -1,51 +1,70 @@
-//! Owns the background reading of stacks: a bounded number of samples ahead of who trains on them, in their order.
+//! Owns the background reading of stacks, in their order, ahead of who trains on them, within a bound on its bytes.
 //!
 //! Fetching runs on the runtime, unpacking on its blocking threads. What a stack is, and which samples come, is
-//! decided elsewhere.
+//! decided elsewhere; what takes the place of a damaged sample is decided in `replacement`.
+
+mod replacement;
+mod room;
 
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::DataSetError;
 use crate::order::Sample;
-use crate::reader::{DataSet, lost, unblocked};
+use crate::reader::{DataSet, Origin, lost, unblocked};
 use crate::stack::{Stack, StackOptions};
+pub use replacement::{BadSample, SkippedSample};
+use room::{Room, Taken};
+
+/// Stacks that are on their way at once: enough to hide a store, few enough not to storm it where stacks are small.
+const AT_ONCE: usize = 16;
+
+/// Stacks that may wait; where they are so small, their bytes are no matter.
+const MOST_WAITING: usize = 4096;
+
+/// Says how much a loader reads ahead, and what it does about damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoaderOptions {
+    /// Bytes that reading ahead may take: what is fetched, what is unpacked, and finished stacks until they are handed
+    /// out. One stack is always read, be it larger.
+    pub bytes: u64,
+    /// What becomes of a damaged sample.
+    pub bad_sample: BadSample,
+}
 
 /// Reads stacks ahead; dropping it stops the reading.
 #[derive(Debug)]
 pub struct Loader {
     runtime: Handle,
-    stacks: mpsc::Receiver<Task<Result<Stack, DataSetError>>>,
+    stacks: mpsc::Receiver<Waiting>,
     _feed: Task<()>,
 }
 
+/// A stack on its way or waiting, with the room it takes.
+type Waiting = Task<(Result<Stack, DataSetError>, Taken)>;
+
 impl Loader {
-    /// Starts reading the samples, at most `prefetch` stacks (at least one) ahead of [`Loader::next`].
+    /// Starts reading the samples ahead of [`Loader::next`].
     pub fn start(
         data: Arc<DataSet>,
-        options: StackOptions,
+        stacks: StackOptions,
         samples: Box<dyn Iterator<Item = Sample> + Send>,
-        prefetch: usize,
+        options: LoaderOptions,
         runtime: &Handle,
     ) -> Self {
-        let (sender, stacks) = mpsc::channel(prefetch.max(1));
-        let options = Arc::new(options);
-        let feed = runtime.spawn(async move {
-            for sample in samples {
-                // A stack is begun only when there is room for it, so what waits is bounded.
-                let Ok(room) = sender.reserve().await else {
-                    return;
-                };
-                let stack = load(Arc::clone(&data), Arc::clone(&options), sample);
-                room.send(Task(tokio::spawn(stack)));
-            }
+        let (sender, receiver) = mpsc::channel(MOST_WAITING);
+        let work = Arc::new(Work {
+            data,
+            stacks,
+            bad_sample: options.bad_sample,
         });
+        let feed = runtime.spawn(feed(work, samples, Room::new(options.bytes), sender));
         Self {
             runtime: runtime.clone(),
-            stacks,
+            stacks: receiver,
             _feed: Task(feed),
         }
     }
@@ -55,18 +74,45 @@ impl Loader {
     /// It blocks, so it is called from a thread of the caller's own and never from a task of the runtime.
     ///
     /// # Errors
-    /// What [`DataSet::read_slices`] says, wrapped in the sample's case; later samples can still be asked for.
+    /// What [`DataSet::read_slices`] says; later samples can still be asked for.
     #[expect(
         clippy::should_implement_trait,
         reason = "a blocking call is no iterator's next"
     )]
     pub fn next(&mut self) -> Option<Result<Stack, DataSetError>> {
         let mut stack = self.stacks.blocking_recv()?;
-        Some(
-            self.runtime
-                .block_on(&mut stack.0)
-                .unwrap_or_else(|failure| Err(lost(failure))),
-        )
+        match self.runtime.block_on(&mut stack.0) {
+            Ok((stack, _taken)) => Some(stack),
+            Err(failure) => Some(Err(lost(failure))),
+        }
+    }
+}
+
+/// Begins one stack after the other, each only when there is room for all that it will take.
+async fn feed(
+    work: Arc<Work>,
+    samples: Box<dyn Iterator<Item = Sample> + Send>,
+    room: Room,
+    sender: mpsc::Sender<Waiting>,
+) {
+    let at_once = Arc::new(Semaphore::new(AT_ONCE));
+    let footprint = work.stacks.footprint(&work.data);
+    for sample in samples {
+        let Ok(place) = sender.reserve().await else {
+            return;
+        };
+        // Neither semaphore is ever closed.
+        let Ok(turn) = Arc::clone(&at_once).acquire_owned().await else {
+            return;
+        };
+        let mut taken = room.take(footprint.largest).await;
+        let work = Arc::clone(&work);
+        place.send(Task(tokio::spawn(async move {
+            let stack = work.load_or_replace(sample).await;
+            taken.shrink_to(footprint.finished);
+            drop(turn);
+            (stack, taken)
+        })));
     }
 }
 
@@ -80,41 +126,55 @@ impl<T> Drop for Task<T> {
     }
 }
 
-async fn load(
+/// What every stack is read with.
+#[derive(Debug)]
+struct Work {
     data: Arc<DataSet>,
-    options: Arc<StackOptions>,
-    sample: Sample,
-) -> Result<Stack, DataSetError> {
-    options.check(&data.manifest)?;
-    let (axis, grid) = (options.axis, data.manifest.grid);
-    let rows = options.rows(&data.manifest, sample).unwrap_or_default();
-    let packed = data
-        .fetch(sample.case, &axis.coronal_rows(&rows, grid))
-        .await?;
-    let entry = data.manifest.cases.get(sample.case as usize);
-    let (case_id, sentence) = entry
-        .map(|case| {
-            (
-                case.case_id.clone(),
-                case.metadata.sentence(options.with_diagnosis),
-            )
+    stacks: StackOptions,
+    bad_sample: BadSample,
+}
+
+impl Work {
+    /// Loads a sample; damage is looked at a second time, past the cache, before it counts.
+    async fn load(&self, sample: Sample) -> Result<Stack, DataSetError> {
+        self.stacks.check(&self.data.manifest)?;
+        match self.load_from(sample, Origin::Nearest).await {
+            Err(DataSetError::DigestMismatch { .. }) => self.load_from(sample, Origin::Store).await,
+            loaded => loaded,
+        }
+    }
+
+    async fn load_from(&self, sample: Sample, origin: Origin) -> Result<Stack, DataSetError> {
+        let (data, options) = (&self.data, self.stacks.clone());
+        let (axis, grid) = (options.axis, data.manifest.grid);
+        let rows = options.rows(&data.manifest, sample).unwrap_or_default();
+        let packed = data
+            .fetch(sample.case, &axis.coronal_rows(&rows, grid), origin)
+            .await?;
+        let entry = data.manifest.cases.get(sample.case as usize);
+        let (case_id, sentence) = entry
+            .map(|case| {
+                let sentence = case.metadata.sentence(options.with_diagnosis);
+                (case.case_id.clone(), sentence)
+            })
+            .unwrap_or_default();
+        unblocked(move || {
+            let slices = packed.unpack()?;
+            let (pet, ct) = (
+                options.window_pet(&axis.cut(slices.pet, &rows, grid)),
+                options.window_ct(&axis.cut(slices.ct, &rows, grid)),
+            );
+            Ok(Stack {
+                sample,
+                case_id,
+                sentence,
+                pet,
+                ct,
+                skipped: Vec::new(),
+            })
         })
-        .unwrap_or_default();
-    unblocked(move || {
-        let slices = packed.unpack()?;
-        let (pet, ct) = (
-            options.window_pet(&axis.cut(slices.pet, &rows, grid)),
-            options.window_ct(&axis.cut(slices.ct, &rows, grid)),
-        );
-        Ok(Stack {
-            sample,
-            case_id,
-            sentence,
-            pet,
-            ct,
-        })
-    })
-    .await
+        .await
+    }
 }
 
 #[cfg(test)]

@@ -119,6 +119,15 @@ impl Column {
         Ok(rows.iter().map(|&row| row as usize).collect())
     }
 
+    /// Returns the byte of the file at which the page of a row begins, or the column where that is not known.
+    pub(crate) fn offset(&self, row: u32) -> u64 {
+        let page = if self.is_one_page() { 0 } else { row as usize };
+        let offset = self.pages.get(page).map(|page| page.offset);
+        offset
+            .and_then(|offset| u64::try_from(offset).ok())
+            .unwrap_or_else(|| self.chunk.byte_range().0)
+    }
+
     /// Returns the ranges of the file that hold the rows.
     pub(crate) fn ranges(&self, rows: &[u32]) -> Result<Vec<Range<u64>>> {
         let (start, length) = self.chunk.byte_range();

@@ -1,32 +1,25 @@
 //! Owns the open data set: its manifest, the footers of its shards, and ranged reads of single slices.
 //!
-//! A footer is read once and kept. Every slice that leaves here was checked against its digest. Which slices make a
+//! A footer is read once and kept. Ranges come from the store, or from the cache where there is one. Every slice that leaves here was checked against its digest. Which slices make a
 //! stack, and how their values are windowed, is decided elsewhere.
 
+mod footer;
+
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use fratmae_store::Location;
-use futures::future::BoxFuture;
-use futures::{FutureExt, TryFutureExt};
 use half::f16;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::async_reader::MetadataFetch;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use tokio::sync::OnceCell;
 
 use crate::DataSetError;
+use crate::cache::Cache;
 use crate::manifest::{MANIFEST_NAME, Manifest, ManifestCase, shard_name};
 use crate::pages::{Column, Expected, Fetched};
 use crate::shard::slice_digest;
-
-/// Bytes fetched from the end of a shard in the hope that its footer is in them.
-const FOOTER_GUESS: usize = 256 * 1024;
+use footer::Footer;
 
 /// An open data set; opening reads the manifest only.
 #[derive(Debug)]
@@ -35,7 +28,17 @@ pub struct DataSet {
     pub location: Location,
     /// What it holds.
     pub manifest: Manifest,
-    footers: BTreeMap<u32, OnceCell<Arc<ParquetMetaData>>>,
+    footers: BTreeMap<u32, OnceCell<Footer>>,
+    cache: Option<Arc<Cache>>,
+}
+
+/// Says where bytes may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The cache, and the store for what is not there.
+    Nearest,
+    /// The store alone, whatever the cache holds.
+    Store,
 }
 
 /// Holds slices of one case as they were prepared, each (R, S) row-major, one after the other.
@@ -49,8 +52,7 @@ pub struct Slices {
 
 /// Holds slices as they came off the store: compressed, and not checked yet.
 pub(crate) struct Packed {
-    case: String,
-    shard: String,
+    place: Place,
     rows: Vec<u32>,
     plane: usize,
     pet: (Column, Fetched),
@@ -87,16 +89,29 @@ impl DataSet {
             location: location.clone(),
             manifest,
             footers,
+            cache: None,
         })
+    }
+
+    /// Keeps what is read in a cache from now on, unless the data set lies on this machine anyway.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Option<Cache>) -> Self {
+        self.cache = cache.filter(|_| !self.location.is_local()).map(Arc::new);
+        self
+    }
+
+    /// Says whether what is read is kept in a cache.
+    pub fn is_cached(&self) -> bool {
+        self.cache.is_some()
     }
 
     /// Reads slices of one case; only their pages are fetched.
     ///
     /// # Errors
     /// [`DataSetError::DigestMismatch`] for a damaged slice, [`DataSetError::Parquet`] for a damaged shard or slices
-    /// that do not ascend within the grid, [`DataSetError::Io`] where the store fails.
+    /// that do not ascend within the grid, [`DataSetError::Store`] where the store fails.
     pub async fn read_slices(&self, case: u32, rows: &[u32]) -> Result<Slices, DataSetError> {
-        let packed = self.fetch(case, rows).await?;
+        let packed = self.fetch(case, rows, Origin::Nearest).await?;
         unblocked(move || {
             let unpacked = packed.unpack()?;
             Ok(Slices {
@@ -108,19 +123,22 @@ impl DataSet {
     }
 
     /// Fetches slices of one case and leaves the work on them to the caller.
-    pub(crate) async fn fetch(&self, case: u32, rows: &[u32]) -> Result<Packed, DataSetError> {
+    pub(crate) async fn fetch(
+        &self,
+        case: u32,
+        rows: &[u32],
+        origin: Origin,
+    ) -> Result<Packed, DataSetError> {
         let entry = self.entry(case)?;
         let [side_r, _, side_s] = self.manifest.grid;
         let plane = side_r * side_s;
         let (pet, ct, digest) = futures::try_join!(
-            self.fetch_column(entry, rows, ("pet", plane, 2)),
-            self.fetch_column(entry, rows, ("ct", plane, 2)),
-            self.fetch_column(entry, rows, ("digest", 1, 32)),
+            self.fetch_column(entry, rows, ("pet", plane, 2), origin),
+            self.fetch_column(entry, rows, ("ct", plane, 2), origin),
+            self.fetch_column(entry, rows, ("digest", 1, 32), origin),
         )?;
-        let (case, shard) = (entry.case_id.clone(), shard_name(entry.shard));
         Ok(Packed {
-            case,
-            shard,
+            place: Place::of(entry),
             rows: rows.to_vec(),
             plane,
             pet,
@@ -135,14 +153,14 @@ impl DataSet {
         let [side_r, rows, side_s] = self.manifest.grid;
         let rows: Vec<u32> = (0..rows as u32).collect();
         let (column, fetched) = self
-            .fetch_column(entry, &rows, ("label", side_r * side_s, 4))
+            .fetch_column(entry, &rows, ("label", side_r * side_s, 4), Origin::Nearest)
             .await?;
-        let (case, shard) = (entry.case_id.clone(), shard_name(entry.shard));
+        let place = Place::of(entry);
         unblocked(move || {
             // Parquet has no 8-bit integers: a label is stored as 32 bits, of which the first byte counts.
             let words = column
                 .unpack(fetched, &rows)
-                .map_err(|(slice, error)| damaged(&case, &shard, slice as u32, &error))?;
+                .map_err(|(slice, error)| place.unpackable(slice as u32, &column, &error))?;
             Ok(words.chunks_exact(4).map(|word| word[0]).collect())
         })
         .await
@@ -167,6 +185,7 @@ impl DataSet {
         entry: &ManifestCase,
         rows: &[u32],
         (name, per_row, value_bytes): (&str, usize, usize),
+        origin: Origin,
     ) -> Result<(Column, Fetched), DataSetError> {
         let shard = shard_name(entry.shard);
         let footer = self.footer(entry.shard).await?;
@@ -181,72 +200,67 @@ impl DataSet {
             per_row,
             value_bytes,
         };
-        let column = Column::find(&footer, entry.row_group as usize, expected).map_err(broken)?;
+        let column =
+            Column::find(&footer.metadata, entry.row_group as usize, expected).map_err(broken)?;
         let ranges = column.ranges(rows).map_err(broken)?;
-        let bytes = self
-            .location
-            .object_store()
-            .get_ranges(&self.location.path(&shard), &ranges)
-            .await;
-        let bytes = bytes.map_err(|error| self.unread(&shard, error))?;
+        let bytes = match &self.cache {
+            Some(cache) => {
+                let afresh = origin == Origin::Store;
+                cache
+                    .get_ranges(&self.location, footer.shard, &ranges, afresh)
+                    .await?
+            }
+            None => self.location.get_ranges(&shard, &ranges).await?,
+        };
         let fetched = Fetched::new(&ranges, bytes);
         Ok((column, fetched))
     }
 
     /// Returns the footer of a shard with its offset index, reading it the first time.
-    async fn footer(&self, shard: u32) -> Result<Arc<ParquetMetaData>, DataSetError> {
-        let name = shard_name(shard);
+    async fn footer(&self, shard: u32) -> Result<Footer, DataSetError> {
         match self.footers.get(&shard) {
             Some(cell) => cell
-                .get_or_try_init(|| self.load_footer(&name))
+                .get_or_try_init(|| Footer::load(&self.location, shard))
                 .await
                 .cloned(),
-            None => self.load_footer(&name).await,
-        }
-    }
-
-    async fn load_footer(&self, shard: &str) -> Result<Arc<ParquetMetaData>, DataSetError> {
-        let (store, path) = (self.location.object_store(), self.location.path(shard));
-        let size = store
-            .head(&path)
-            .await
-            .map_err(|error| self.unread(shard, error))?
-            .size;
-        let footer = ParquetMetaDataReader::new()
-            .with_column_index_policy(PageIndexPolicy::Skip)
-            .with_offset_index_policy(PageIndexPolicy::Required)
-            .with_prefetch_hint(Some(FOOTER_GUESS))
-            .load_and_finish(Object { store, path: &path }, size)
-            .await;
-        let footer = footer.map(Arc::new);
-        footer.map_err(|source| DataSetError::Parquet {
-            action: "read the footer of",
-            shard: shard.to_owned(),
-            source,
-        })
-    }
-
-    fn unread(&self, shard: &str, error: object_store::Error) -> DataSetError {
-        DataSetError::Io {
-            action: "read",
-            path: PathBuf::from(self.location.url_of(shard)),
-            source: error.into(),
+            None => Footer::load(&self.location, shard).await,
         }
     }
 }
 
-/// Fetches the footer of one object.
-struct Object<'shard> {
-    store: &'shard Arc<dyn ObjectStore>,
-    path: &'shard Path,
+/// Names where slices of a case lie, for messages.
+#[derive(Debug, Clone)]
+struct Place {
+    case: String,
+    shard: String,
+    row_group: u32,
 }
 
-impl MetadataFetch for Object<'_> {
-    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
-        self.store
-            .get_range(self.path, range)
-            .map_err(ParquetError::from)
-            .boxed()
+impl Place {
+    fn of(entry: &ManifestCase) -> Self {
+        Self {
+            case: entry.case_id.clone(),
+            shard: shard_name(entry.shard),
+            row_group: entry.row_group,
+        }
+    }
+
+    /// Says that a slice is damaged; `column` is where to look for it.
+    fn damaged(&self, slice: u32, column: &Column) -> DataSetError {
+        DataSetError::DigestMismatch {
+            case: self.case.clone(),
+            shard: self.shard.clone(),
+            row_group: self.row_group,
+            slice,
+            offset: column.offset(slice),
+        }
+    }
+
+    /// A page that cannot be unpacked is damage to its slice like any other.
+    fn unpackable(&self, slice: u32, column: &Column, error: &ParquetError) -> DataSetError {
+        let Self { case, shard, .. } = self;
+        tracing::debug!(case, shard, slice, %error, "a page cannot be unpacked");
+        self.damaged(slice, column)
     }
 }
 
@@ -254,18 +268,18 @@ impl Packed {
     /// Decompresses the slices and checks each against its digest. Takes milliseconds: not for a runtime's own thread.
     pub(crate) fn unpack(self) -> Result<Unpacked, DataSetError> {
         let Self {
-            case,
-            shard,
+            place,
             rows,
             plane,
             pet,
             ct,
             digest,
         } = self;
+        let pages = pet.0.clone();
         let unpack = |(column, fetched): (Column, Fetched)| {
             column
                 .unpack(fetched, &rows)
-                .map_err(|(slice, error)| damaged(&case, &shard, slice as u32, &error))
+                .map_err(|(slice, error)| place.unpackable(slice as u32, &column, &error))
         };
         let (pet, ct, stored) = (unpack(pet)?, unpack(ct)?, unpack(digest)?);
         let slices = pet.chunks_exact(plane * 2).zip(ct.chunks_exact(plane * 2));
@@ -274,19 +288,9 @@ impl Packed {
             .iter()
             .zip(digests.iter().zip(stored.as_chunks::<32>().0));
         if let Some((&slice, _)) = pairs.find(|(_, (digest, stored))| digest != stored) {
-            return Err(DataSetError::DigestMismatch { case, shard, slice });
+            return Err(place.damaged(slice, &pages));
         }
         Ok(Unpacked { pet, ct, digests })
-    }
-}
-
-/// A page that cannot be unpacked is damage to its slice like any other.
-fn damaged(case: &str, shard: &str, slice: u32, error: &ParquetError) -> DataSetError {
-    tracing::debug!(case, shard, slice, %error, "a page cannot be unpacked");
-    DataSetError::DigestMismatch {
-        case: case.to_owned(),
-        shard: shard.to_owned(),
-        slice,
     }
 }
 
@@ -320,4 +324,4 @@ pub(crate) fn lost(failure: tokio::task::JoinError) -> DataSetError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,6 +9,7 @@ use half::slice::HalfFloatSliceExt;
 
 use crate::DataSetError;
 use crate::draw::Draw;
+use crate::loader::SkippedSample;
 use crate::manifest::{Manifest, ManifestCase};
 use crate::order::Sample;
 pub use axis::StackAxis;
@@ -45,6 +46,8 @@ pub struct Stack {
     pub pet: Vec<f32>,
     /// CT, as the PET.
     pub ct: Vec<f32>,
+    /// Damaged samples in whose place it came, in the order they were tried; usually none.
+    pub skipped: Vec<SkippedSample>,
 }
 
 impl StackOptions {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::DataSetError;
 use crate::manifest::{CaseDigest, shard_name};
-use crate::reader::{DataSet, unblocked};
+use crate::reader::{DataSet, Origin, unblocked};
 
 /// Cases read at once: enough to hide the store, few enough for any memory.
 const AT_ONCE: usize = 2;
@@ -48,7 +48,7 @@ impl VerifyReport {
 /// Checks a whole data set and calls `progress` with (cases done, cases in all).
 ///
 /// # Errors
-/// [`DataSetError::Io`] or [`DataSetError::Store`] where the store fails; damage is no error but in the report.
+/// [`DataSetError::Store`] where the store fails; damage is no error but in the report.
 pub async fn verify(
     data: &DataSet,
     progress: &mut dyn FnMut(usize, usize),
@@ -100,7 +100,10 @@ async fn check(data: &DataSet, case: u32) -> Result<Option<Damage>, DataSetError
 }
 
 fn is_missing(error: &DataSetError) -> bool {
-    matches!(error, DataSetError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    matches!(
+        error,
+        DataSetError::Store(fratmae_store::StoreError::NotFound { .. })
+    )
 }
 
 /// Reads a whole case and says whether its digest differs from the manifest's.
@@ -112,7 +115,7 @@ async fn case_digest(
         return Ok(None);
     };
     let rows: Vec<u32> = (0..data.manifest.grid[1] as u32).collect();
-    let packed = data.fetch(case, &rows).await?;
+    let packed = data.fetch(case, &rows, Origin::Nearest).await?;
     let slices = unblocked(move || Ok(packed.unpack()?.digests)).await?;
     let label = if entry.label {
         Some(data.fetch_label(case).await?)

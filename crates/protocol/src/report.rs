@@ -19,7 +19,8 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             name: register.name.clone(),
             address: register.group_address.clone(),
         },
-        Message::Heartbeat(_) => Event::Heard { worker },
+        // What is written down and shown decides nothing.
+        Message::Heartbeat(_) | Message::Skipped(_) => Event::Heard { worker },
         Message::Prepared(prepared) => Event::Prepared {
             worker,
             generation: Generation::new(prepared.generation),

@@ -7,8 +7,9 @@ use crate::shares::ShareWriter;
 use crate::step::{Group, StepReport};
 use fratmae_checkpoint::{CheckpointId, State, TensorSpec, load_manifest, restore};
 use fratmae_collective::{AbortHandle, Membership, TcpGroup, TcpSettings};
+use fratmae_config::{Axis, BadSample as Wanted};
 use fratmae_control::{Assignment, Source, Step};
-use fratmae_dataset::{Loader, StackAxis, StackOptions};
+use fratmae_dataset::{BadSample, Loader, LoaderOptions, StackAxis, StackOptions};
 use fratmae_model::{FratMae, Parameter};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
@@ -117,18 +118,18 @@ impl Session {
         let first = assignment.source.step().get() + 1;
         let mine = membership.slots[membership.rank].clone();
         let samples = self.plan.samples(mine, first, self.config.train.steps);
-        let prefetch = self.config.data.prefetch;
         let loader = Loader::start(
             Arc::clone(&self.data),
             self.stack_options(),
             Box::new(samples),
-            prefetch,
+            self.loader_options(),
             &self.runtime,
         );
         Ok(Group {
             tree: membership.tree(),
             process: Box::new(process),
             slots: membership.slots,
+            generation,
             loader,
         })
     }
@@ -154,13 +155,28 @@ impl Session {
     fn stack_options(&self) -> StackOptions {
         let data = &self.config.data;
         StackOptions {
-            axis: StackAxis::Coronal,
+            axis: match data.axis {
+                Axis::Coronal => StackAxis::Coronal,
+                Axis::Axial => StackAxis::Axial,
+                Axis::Sagittal => StackAxis::Sagittal,
+            },
             depth: self.config.model.stack[0],
             stride: data.stride,
             suv_window: data.suv_window.map(|edge| edge as f32),
             hu_window: data.hu_window.map(|edge| edge as f32),
             seed: self.config.run.seed,
             with_diagnosis: data.diagnosis_in_sentence,
+        }
+    }
+
+    fn loader_options(&self) -> LoaderOptions {
+        let data = &self.config.data;
+        LoaderOptions {
+            bytes: data.prefetch_mib << 20,
+            bad_sample: match data.bad_sample {
+                Wanted::Fail => BadSample::Fail,
+                Wanted::Skip => BadSample::Skip,
+            },
         }
     }
 

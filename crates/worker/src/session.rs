@@ -6,13 +6,15 @@ use crate::plan::Plan;
 use crate::shared::Shared;
 use crate::stream::{Outbox, Stream};
 use fratmae_config::Config;
-use fratmae_dataset::DataSet;
+use fratmae_dataset::{Cache, DataSet};
 use fratmae_model::{Device, FratMae, Parameter, Tokenizer};
 use fratmae_protocol::pb;
-use fratmae_store::Location;
+use fratmae_store::{Location, Patience};
 use fratmae_telemetry::PhaseLedger;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a session is opened with.
 pub(crate) struct Start {
@@ -78,9 +80,11 @@ impl Session {
             ledger,
             runtime,
         } = start;
-        let (run, place) = places(&welcome)?;
+        let (run, place) = places(&welcome, &config)?;
         let data = runtime.block_on(DataSet::open(&place))?;
         same_data(&data, &welcome)?;
+        let cache = open_cache(&config, &data)?;
+        let data = data.with_cache(cache);
         let device = fratmae_model::open(device_kind(&config)?)?;
         let model = FratMae::new(&config.model, config.run.seed, &device);
         let parameters = model.parameters();
@@ -106,11 +110,24 @@ impl Session {
 }
 
 /// Opens the run's store and the data set named in the welcome.
-fn places(welcome: &pb::Welcome) -> Result<(Location, Location), WorkerError> {
-    Ok((
-        Location::open(&welcome.run_url)?,
-        Location::open(&welcome.data_url)?,
-    ))
+fn places(welcome: &pb::Welcome, config: &Config) -> Result<(Location, Location), WorkerError> {
+    let patience = Patience {
+        stall: Duration::from_millis(config.store.stall_ms),
+        total: Duration::from_secs(config.store.patience_s),
+    };
+    let open = |url: &str| Ok(Location::open(url)?.with_patience(patience));
+    Ok((open(&welcome.run_url)?, open(&welcome.data_url)?))
+}
+
+/// Opens the cache that the job names; none for a data set that lies on this machine.
+fn open_cache(config: &Config, data: &DataSet) -> Result<Option<Cache>, WorkerError> {
+    let wanted = &config.data;
+    if wanted.cache_dir.is_empty() || data.location.is_local() {
+        return Ok(None);
+    }
+    let folder = Path::new(&wanted.cache_dir);
+    let digest = data.manifest.digest();
+    Ok(Cache::open(folder, wanted.cache_mib, &digest)?)
 }
 
 fn same_data(data: &DataSet, welcome: &pb::Welcome) -> Result<(), WorkerError> {

@@ -13,6 +13,7 @@ use fratmae_collective::{ProcessGroup, SlotSums, SlotTree};
 use fratmae_dataset::{Loader, Stack};
 use fratmae_model::{Contrast, SlotBatch, SlotFigures, SlotForward, contrast};
 use fratmae_protocol::pb;
+use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
 use std::ops::Range;
 use std::time::Instant;
@@ -27,6 +28,7 @@ pub(crate) struct Group {
     pub(crate) tree: SlotTree,
     /// Slots of every rank; this rank's are at its rank.
     pub(crate) slots: Vec<Range<usize>>,
+    pub(crate) generation: u64,
     pub(crate) loader: Loader,
 }
 
@@ -90,15 +92,31 @@ impl Session {
     /// This rank's stacks of the step, slot by slot.
     fn load(&self, step: u64, group: &mut Group) -> Result<Vec<Vec<Stack>>, WorkerError> {
         let mine = group.slots[group.process.rank()].clone();
-        let mut next = || {
-            group
-                .loader
-                .next()
-                .ok_or(WorkerError::LoaderEnded { step })?
-                .map_err(WorkerError::from)
+        let mut next = |slot| {
+            let stack = group.loader.next();
+            let stack = stack.ok_or(WorkerError::LoaderEnded { step })??;
+            self.say_skipped(&stack, group.generation, step, slot);
+            Ok(stack)
         };
-        mine.map(|_| (0..self.plan.slot_size()).map(|_| next()).collect())
+        mine.map(|slot| (0..self.plan.slot_size()).map(|_| next(slot)).collect())
             .collect()
+    }
+
+    /// Says which damaged samples a stack stands for.
+    fn say_skipped(&self, stack: &Stack, generation: u64, step: u64, slot: usize) {
+        for skipped in &stack.skipped {
+            self.outbox.say(From::Skipped(pb::Skipped {
+                generation,
+                step,
+                slot: u32::try_from(slot).unwrap_or(u32::MAX),
+                case_id: skipped.case_id.clone(),
+                shard: skipped.shard.clone(),
+                row_group: skipped.row_group,
+                slice: skipped.slice,
+                offset: skipped.offset,
+                replacement: stack.case_id.clone(),
+            }));
+        }
     }
 
     fn forward(&self, stacks: &[Vec<Stack>]) -> Result<Vec<OpenSlot>, WorkerError> {

@@ -44,6 +44,18 @@ pub enum Record {
         /// The generation that wrote it.
         generation: u64,
     },
+    /// A damaged sample of the data set was passed over, and another case trained on in its place. A step that is
+    /// repeated after a failure is written down again.
+    Skipped {
+        /// The generation that passed it over.
+        generation: u64,
+        /// The step that it belongs to.
+        step: u64,
+        /// Its slot in the step.
+        slot: u32,
+        /// What was damaged and what was taken, as the coordinator words it.
+        sample: serde_json::Value,
+    },
     /// Every step was applied.
     Finished {
         /// The result, as the coordinator words it.
@@ -59,7 +71,14 @@ pub enum Record {
 }
 
 /// The kinds of [`Record`] as they are written.
-const KINDS: [&str; 5] = ["fence", "generation", "commit", "finished", "interrupted"];
+const KINDS: [&str; 6] = [
+    "fence",
+    "generation",
+    "commit",
+    "skipped",
+    "finished",
+    "interrupted",
+];
 
 /// A record in its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -138,6 +157,12 @@ mod tests {
             Record::Commit {
                 step: 12,
                 generation: 7,
+            },
+            Record::Skipped {
+                generation: 7,
+                step: 9,
+                slot: 2,
+                sample: serde_json::json!({"case": "a", "offset": 17}),
             },
             Record::Finished {
                 summary: serde_json::json!({"step": 12, "loss": 0.5}),

@@ -82,6 +82,7 @@ fn lines(event: &RunEvent) -> Vec<String> {
         )],
         RunEvent::Applied { .. } => Vec::new(),
         RunEvent::Committed { step } => vec![format!("checkpoint at step {step}")],
+        RunEvent::Skipped { step, sample, .. } => vec![format!("step {step}: {sample}")],
         RunEvent::Verdict { line } => vec![line.clone()],
     }
 }

@@ -82,7 +82,7 @@ fn masking_must_leave_visible_and_hidden_patches() {
 fn a_stack_must_span_the_coronal_slice() {
     let text = complaint(|c| c.data.grid = [128, 160, 192]);
     assert!(
-        text.ends_with("the stack must be [depth, 128, 192]"),
+        text.ends_with("the stack must be [depth, 128, 192], as in [32, 128, 192]"),
         "{text}"
     );
 }
@@ -92,8 +92,48 @@ fn a_stack_must_fit_the_grid_in_depth() {
     let mut config = Config::default();
     config.data.grid = [160, 63, 192];
     config.check().unwrap();
-    assert!(complaint(|c| c.data.grid = [160, 62, 192]).contains("spans 63 slices"));
-    assert!(complaint(|c| c.data.stride = 6).contains("spans 187 slices"));
+    assert!(complaint(|c| c.data.grid = [160, 62, 192]).contains("spans 63 coronal slices"));
+    assert!(complaint(|c| c.data.stride = 6).contains("spans 187 coronal slices"));
+}
+
+#[test]
+fn a_stack_along_another_axis_spans_that_axis() {
+    let with = |axis, stack| {
+        let mut config = Config::default();
+        (config.data.axis, config.data.grid) = (axis, [160, 128, 192]);
+        config.model.stack = stack;
+        config.check().map_err(|error| error.to_string())
+    };
+    with(Axis::Axial, [96, 160, 128]).unwrap();
+    with(Axis::Sagittal, [80, 128, 192]).unwrap();
+    assert_eq!(
+        with(Axis::Axial, [32, 160, 192]).unwrap_err(),
+        "model.stack = [32, 160, 192] does not span the axial slices of data.grid = [160, 128, 192]; \
+         the stack must be [depth, 160, 128], as in [32, 160, 128]"
+    );
+    let deep = with(Axis::Sagittal, [96, 128, 192]).unwrap_err();
+    assert!(deep.contains("spans 191 sagittal slices"), "{deep}");
+    assert!(deep.contains("has 160"), "{deep}");
+}
+
+#[test]
+fn the_store_is_given_up_before_the_group_and_asked_more_than_once() {
+    let text = complaint(|c| c.store.patience_s = 120);
+    assert!(
+        text.starts_with("store.patience_s = 120 is not below collective.deadline_s = 120"),
+        "{text}"
+    );
+    let text = complaint(|c| c.store.stall_ms = 60_000);
+    assert!(text.starts_with("store.stall_ms = 60000"), "{text}");
+}
+
+#[test]
+fn a_cache_in_shared_memory_is_refused() {
+    let text = complaint(|c| c.data.cache_dir = "/dev/shm/cache".to_owned());
+    assert_eq!(
+        text,
+        "data.cache_dir = \"/dev/shm/cache\" is shared memory; name a folder on a disk"
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use super::*;
 use crate::manifest::shard_name;
 use crate::order::Order;
+use crate::reader::tests::places;
 use crate::shard::tests::{GRID, prepared, stored};
 use crate::stack::StackAxis;
 
@@ -32,15 +33,22 @@ fn start(
     runtime: &Runtime,
     data: &Arc<DataSet>,
     samples: impl Iterator<Item = Sample> + Send + 'static,
-    prefetch: usize,
+    bytes: u64,
 ) -> Loader {
     Loader::start(
         Arc::clone(data),
         options(),
         Box::new(samples),
-        prefetch,
+        reading(bytes),
         runtime.handle(),
     )
+}
+
+fn reading(bytes: u64) -> LoaderOptions {
+    LoaderOptions {
+        bytes,
+        bad_sample: BadSample::Fail,
+    }
 }
 
 fn order() -> Order {
@@ -48,11 +56,11 @@ fn order() -> Order {
 }
 
 #[test]
-fn stacks_come_in_the_order_asked_whatever_the_prefetch() {
+fn stacks_come_in_the_order_asked_however_much_is_read_ahead() {
     let runtime = Runtime::new().unwrap();
     let data = open(&runtime, 5);
-    for prefetch in [0, 1, 4, 100] {
-        let mut loader = start(&runtime, &data, order().samples(3).take(12), prefetch);
+    for bytes in [0, 10_000, 40_000, 1 << 30] {
+        let mut loader = start(&runtime, &data, order().samples(3).take(12), bytes);
         let stacks: Vec<Stack> = std::iter::from_fn(|| loader.next())
             .map(Result::unwrap)
             .collect();
@@ -71,7 +79,7 @@ fn stacks_come_in_the_order_asked_whatever_the_prefetch() {
 fn a_stack_holds_the_windowed_slices_of_its_sample() {
     let runtime = Runtime::new().unwrap();
     let data = open(&runtime, 5);
-    let mut loader = start(&runtime, &data, order().samples(7), 2);
+    let mut loader = start(&runtime, &data, order().samples(7), 1 << 20);
     let stack = loader.next().unwrap().unwrap();
     let case = prepared(stack.sample.case.into());
     let rows = options().rows(&data.manifest, stack.sample).unwrap();
@@ -102,11 +110,14 @@ fn no_more_than_the_prefetch_is_read_ahead() {
     let samples = order().samples(0).inspect(move |_| {
         counter.fetch_add(1, Ordering::SeqCst);
     });
-    let mut loader = start(&runtime, &data, samples, 3);
+    // Room for three stacks on their way.
+    let footprint = options().footprint(&data);
+    let mut loader = start(&runtime, &data, samples, 3 * (footprint.largest + 1024));
+    let waiting = 3 * (footprint.largest + 1024) / footprint.finished;
     for handed_out in 1..20 {
         loader.next().unwrap().unwrap();
         // One more sample may be in hand, waiting for room.
-        assert!(taken.load(Ordering::SeqCst) <= handed_out + 3 + 1);
+        assert!(taken.load(Ordering::SeqCst) as u64 <= handed_out + waiting + 1);
     }
 }
 
@@ -128,7 +139,7 @@ fn dropping_the_loader_stops_the_reading() {
     let samples = order().samples(0).inspect(move |_| {
         let _ = &watched;
     });
-    let mut loader = start(&runtime, &data, samples, 2);
+    let mut loader = start(&runtime, &data, samples, 20_000);
     loader.next().unwrap().unwrap();
     assert!(
         stopped.try_recv().is_err(),
@@ -145,7 +156,7 @@ fn a_missing_shard_fails_at_its_place_and_the_others_go_on() {
     runtime
         .block_on(data.location.delete(&shard_name(1)))
         .unwrap();
-    let mut loader = start(&runtime, &data, order().samples(0).take(5), 3);
+    let mut loader = start(&runtime, &data, order().samples(0).take(5), 1 << 20);
     for sample in order().samples(0).take(5) {
         let stack = loader.next().unwrap();
         assert_eq!(
@@ -170,7 +181,7 @@ fn a_stack_that_does_not_fit_is_an_error_and_no_panic() {
         data,
         wide,
         Box::new(Order { seed: 1, cases: 1 }.samples(0)),
-        1,
+        reading(1),
         runtime.handle(),
     );
     assert!(matches!(
@@ -195,7 +206,7 @@ fn stacks_along_every_axis_hold_their_voxels() {
             Arc::clone(&data),
             options.clone(),
             samples,
-            1,
+            reading(1),
             runtime.handle(),
         );
         let stack = loader.next().unwrap().unwrap();
@@ -214,4 +225,162 @@ fn stacks_along_every_axis_hold_their_voxels() {
             assert!((value - (made / 10.0).min(1.0)).abs() < 1e-6, "{axis:?}");
         }
     }
+}
+
+#[test]
+fn a_stack_of_full_depth_and_stride_one_is_the_whole_case_along_every_axis() {
+    let runtime = Runtime::new().unwrap();
+    let data = open(&runtime, 2);
+    let [side_r, side_a, side_s] = GRID;
+    for axis in [StackAxis::Coronal, StackAxis::Axial, StackAxis::Sagittal] {
+        let whole = StackOptions {
+            axis,
+            depth: axis.slices(GRID),
+            stride: 1,
+            // Windows that halves pass through unchanged but for the scale.
+            suv_window: [0.0, 32.0],
+            hu_window: [-2048.0, 2048.0],
+            ..options()
+        };
+        let samples = Box::new(Order { seed: 1, cases: 2 }.samples(0));
+        let mut loader = Loader::start(
+            Arc::clone(&data),
+            whole,
+            samples,
+            reading(0),
+            runtime.handle(),
+        );
+        let stack = loader.next().unwrap().unwrap();
+        let case = prepared(stack.sample.case.into());
+        let [_, height, width] = axis.stack_shape(1, GRID);
+        assert_eq!(stack.pet.len(), side_r * side_a * side_s);
+        for at in 0..stack.pet.len() {
+            let (d, h, w) = (at / (height * width), at / width % height, at % width);
+            let (r, a, s) = match axis {
+                StackAxis::Coronal => (h, d, w),
+                StackAxis::Axial => (h, w, d),
+                StackAxis::Sagittal => (d, h, w),
+            };
+            let place = (a * side_r + r) * side_s + s;
+            assert_eq!(stack.pet[at], case.pet[place].to_f32() / 32.0, "{axis:?}");
+            assert_eq!(
+                stack.ct[at],
+                (case.ct[place].to_f32() + 2048.0) / 4096.0,
+                "{axis:?}"
+            );
+        }
+    }
+}
+
+/// Damages every slice of a case.
+fn damage(runtime: &Runtime, data: &DataSet, case: u32) {
+    runtime.block_on(async {
+        let shard = shard_name(data.manifest.cases[case as usize].shard);
+        let mut bytes = data.location.get(&shard).await.unwrap().to_vec();
+        let rows: Vec<u32> = (0..GRID[1] as u32).collect();
+        for place in places(data, case, &rows).await.iter().take(GRID[1]) {
+            bytes[place.end as usize - 3] ^= 1;
+        }
+        data.location.put(&shard, bytes.into()).await.unwrap();
+    });
+}
+
+fn read(
+    runtime: &Runtime,
+    data: &Arc<DataSet>,
+    bad_sample: BadSample,
+) -> Vec<Result<Stack, DataSetError>> {
+    let options_of_loader = LoaderOptions {
+        bad_sample,
+        ..reading(1 << 20)
+    };
+    let samples = Box::new(order().samples(0).take(10));
+    let mut loader = Loader::start(
+        Arc::clone(data),
+        options(),
+        samples,
+        options_of_loader,
+        runtime.handle(),
+    );
+    std::iter::from_fn(|| loader.next()).collect()
+}
+
+#[test]
+fn a_damaged_sample_fails_or_another_case_takes_its_place() {
+    let runtime = Runtime::new().unwrap();
+    let data = open(&runtime, 5);
+    let sound = read(&runtime, &data, BadSample::Skip);
+    damage(&runtime, &data, 3);
+    let failed = read(&runtime, &data, BadSample::Fail);
+    let skipped = read(&runtime, &data, BadSample::Skip);
+    for (sample, ((sound, failed), skipped)) in order()
+        .samples(0)
+        .zip(sound.iter().zip(&failed).zip(&skipped))
+    {
+        let (sound, skipped) = (sound.as_ref().unwrap(), skipped.as_ref().unwrap());
+        assert_eq!(skipped.sample.position, sample.position);
+        if sample.case != 3 {
+            assert_eq!(failed.as_ref().unwrap(), sound);
+            assert_eq!(skipped, sound);
+            continue;
+        }
+        let line = failed.as_ref().unwrap_err().to_string();
+        let damage = &skipped.skipped[0];
+        let SkippedSample {
+            case_id,
+            slice,
+            offset,
+            ..
+        } = damage;
+        assert!(
+            line.starts_with(&format!("slice {slice} of case {case_id} ")),
+            "{line}"
+        );
+        assert!(
+            line.contains(&format!("row group 1, byte {offset}")),
+            "{line}"
+        );
+        assert_ne!(skipped.sample.case, 3);
+        assert_eq!(skipped.case_id, format!("case-{}", skipped.sample.case));
+    }
+}
+
+#[test]
+fn a_data_set_that_is_damaged_all_over_is_an_error_all_the_same() {
+    let runtime = Runtime::new().unwrap();
+    let data = open(&runtime, 5);
+    (0..5).for_each(|case| damage(&runtime, &data, case));
+    let read = read(&runtime, &data, BadSample::Skip);
+    let is_damage =
+        |stack: &Result<Stack, _>| matches!(stack, Err(DataSetError::DigestMismatch { .. }));
+    assert!(read.len() == 10 && read.iter().all(is_damage));
+}
+
+#[test]
+fn damage_in_the_cache_alone_is_read_past() {
+    let runtime = Runtime::new().unwrap();
+    let Some(folder) = crate::cache::tests::disk() else {
+        return;
+    };
+    let data = open(&runtime, 5);
+    let sound = read(&runtime, &data, BadSample::Fail);
+    // What the cache takes in is damaged, and mended on the store afterwards.
+    let cached = || {
+        let data = runtime.block_on(DataSet::open(&data.location)).unwrap();
+        Arc::new(data.with_cache(Some(crate::cache::tests::open(folder.path(), 64))))
+    };
+    damage(&runtime, &data, 3);
+    assert!(
+        read(&runtime, &cached(), BadSample::Fail)
+            .iter()
+            .any(Result::is_err)
+    );
+    damage(&runtime, &data, 3);
+    let mended = read(&runtime, &cached(), BadSample::Fail);
+    assert!(
+        mended
+            .iter()
+            .zip(&sound)
+            .all(|(a, b)| a.as_ref().unwrap() == b.as_ref().unwrap())
+    );
 }

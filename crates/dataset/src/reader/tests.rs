@@ -1,5 +1,7 @@
 //! What is read, which bytes are asked for, and how damage is named.
 
+use std::ops::Range;
+
 use super::*;
 use crate::shard::tests::{GRID, prepared, stored};
 
@@ -23,9 +25,9 @@ async fn open(location: &Location) -> DataSet {
 }
 
 /// Returns the bytes of a shard that hold slices of a case.
-async fn places(data: &DataSet, case: u32, rows: &[u32]) -> Vec<Range<u64>> {
+pub(crate) async fn places(data: &DataSet, case: u32, rows: &[u32]) -> Vec<Range<u64>> {
     let entry = &data.manifest.cases[case as usize];
-    let footer = data.footer(entry.shard).await.unwrap();
+    let footer = data.footer(entry.shard).await.unwrap().metadata;
     let find = |name, per_row, value_bytes| {
         let rows = GRID[1];
         let expected = Expected {
@@ -100,8 +102,14 @@ async fn a_damaged_slice_is_named_and_the_others_are_not() {
     shard[(place.end - 3) as usize] ^= 1;
     location.put(&shard_name(0), shard.into()).await.unwrap();
     let refusal = data.read_slices(1, &[2, 5, 8]).await.unwrap_err();
-    let named = matches!(&refusal, DataSetError::DigestMismatch { case, slice: 5, shard } if case == "case-1" && *shard == shard_name(0));
-    assert!(named, "{refusal}");
+    let begins = places(&data, 1, &[5]).await[0].start;
+    assert_eq!(
+        refusal.to_string(),
+        format!(
+            "slice 5 of case case-1 does not match its digest (shards/shard-00000.parquet, row group 1, byte {begins}): \
+             the object is damaged, prepare that shard again"
+        )
+    );
     assert_eq!(
         data.read_slices(1, &[2, 8]).await.unwrap(),
         expected(1, &[2, 8])
@@ -151,7 +159,10 @@ async fn a_missing_shard_is_named() {
         .await
         .unwrap_err()
         .to_string();
-    assert_eq!(refusal, "cannot read mem://data/shards/shard-00000.parquet");
+    assert_eq!(
+        refusal,
+        "mem://data/shards/shard-00000.parquet does not exist; check the address"
+    );
 }
 
 #[tokio::test]
@@ -179,4 +190,57 @@ async fn a_place_without_a_manifest_is_no_data_set() {
         matches!(refusal, DataSetError::Manifest { .. }),
         "{refusal}"
     );
+}
+
+#[tokio::test]
+async fn what_the_cache_holds_is_read_without_the_store_and_never_believed() {
+    let Some(folder) = crate::cache::tests::disk() else {
+        return;
+    };
+    let cached =
+        |data: DataSet| data.with_cache(Some(crate::cache::tests::open(folder.path(), 64)));
+    let location = stored(3, 3).await;
+    let data = cached(open(&location).await);
+    assert_eq!(
+        data.read_slices(1, &[2, 5]).await.unwrap(),
+        expected(1, &[2, 5])
+    );
+    // The shard is torn, save its footer: what was read of it is in the cache, and the block is one.
+    let shard = location.get(&shard_name(0)).await.unwrap();
+    let mut torn = shard.to_vec();
+    torn[100..600].fill(0);
+    location
+        .put(&shard_name(0), torn.clone().into())
+        .await
+        .unwrap();
+    assert_eq!(data.read_slices(0, &[0]).await.unwrap(), expected(0, &[0]));
+    // Read afresh, the torn bytes replace the good ones, and are found out; the store mended, so is the cache.
+    let packed = data.fetch(0, &[0], Origin::Store).await.unwrap();
+    assert!(packed.unpack().is_err());
+    assert!(data.read_slices(0, &[0]).await.is_err());
+    location.put(&shard_name(0), shard).await.unwrap();
+    let packed = data.fetch(0, &[0], Origin::Store).await.unwrap();
+    packed.unpack().unwrap();
+    assert_eq!(data.read_slices(0, &[0]).await.unwrap(), expected(0, &[0]));
+}
+
+#[tokio::test]
+async fn a_local_data_set_is_not_cached() {
+    let Some(folder) = crate::cache::tests::disk() else {
+        return;
+    };
+    let remote = stored(1, 1).await;
+    let place = folder.path().join("data");
+    let local = Location::open(&place.to_string_lossy()).unwrap();
+    for name in [MANIFEST_NAME.to_owned(), shard_name(0)] {
+        local
+            .put(&name, remote.get(&name).await.unwrap())
+            .await
+            .unwrap();
+    }
+    for (location, is_cached) in [(remote, true), (local, false)] {
+        let data = open(&location).await;
+        let data = data.with_cache(Some(crate::cache::tests::open(folder.path(), 64)));
+        assert_eq!(data.is_cached(), is_cached);
+    }
 }
