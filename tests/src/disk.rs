@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A small file system in memory; it is gone with the value.
+/// A small file system, in memory unless it is formatted; it is gone with the value.
 #[derive(Debug)]
 pub struct SmallDisk {
     folder: PathBuf,
@@ -18,6 +18,25 @@ impl SmallDisk {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "fratmae-test"]);
         succeed(mount.arg(folder))?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+        })
+    }
+
+    /// Makes one with so many KiB in a file `image`, so that it is no memory, at `folder`, which must exist.
+    ///
+    /// # Errors
+    /// Why this user or system cannot.
+    pub fn format(image: &Path, folder: &Path, kib: u64) -> Result<Self, String> {
+        let blank = std::fs::File::create(image).and_then(|file| file.set_len(kib << 10));
+        blank.map_err(|error| format!("{}: {error}", image.display()))?;
+        succeed(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(image))?;
+        succeed(
+            Command::new("mount")
+                .args(["-o", "loop"])
+                .arg(image)
+                .arg(folder),
+        )?;
         Ok(Self {
             folder: folder.to_path_buf(),
         })

@@ -5,6 +5,7 @@
 
 mod call;
 mod disk;
+mod faults;
 mod image;
 mod job;
 mod namespaces;
@@ -19,6 +20,7 @@ mod waiting;
 
 pub use call::{Call, Finished, fratmae};
 pub use disk::SmallDisk;
+pub use faults::{Fault, SickNetwork, Sickness};
 pub use image::Image;
 pub use job::{Job, Outcome, committed_steps, losses, status};
 pub use namespaces::{Host, TwoHosts};
