@@ -9,6 +9,7 @@
 )]
 
 mod copy;
+mod loader_memory;
 mod reduce;
 mod timing;
 
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
-const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS]";
+const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS] | loader-memory [STACKS MIB]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +35,10 @@ fn run(words: &[String]) -> Result<()> {
     match words.as_slice() {
         ["reduce"] => reduce::compare(&[1 << 16, 1 << 20, 1 << 24]),
         ["reduce", elements] => reduce::compare(&[elements.parse().context(USAGE)?]),
+        ["loader-memory"] => loader_memory::watch(10_000, 128),
+        ["loader-memory", stacks, mib] => {
+            loader_memory::watch(stacks.parse().context(USAGE)?, mib.parse().context(USAGE)?)
+        }
         _ => bail!(USAGE),
     }
 }
