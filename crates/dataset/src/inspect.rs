@@ -1,12 +1,20 @@
 //! Owns the summary of a data set for people and tools, taken from the manifest alone.
 //!
-//! It reads no shard; pictures are `preview`'s work.
+//! It reads no shard but in `look`; pictures are `preview`'s work.
+
+mod lesions;
+mod look;
+mod summary;
 
 use serde::Serialize;
 
 use crate::manifest::ValueRange;
 use crate::metadata::Metadata;
 use crate::reader::DataSet;
+
+pub use lesions::Lesions;
+pub use look::{CaseLook, Histogram, look};
+pub use summary::Summary;
 
 /// Sums up a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -8,6 +8,7 @@ mod case;
 mod dicom;
 mod draw;
 mod error;
+mod extract;
 mod image;
 mod inspect;
 mod loader;
@@ -33,8 +34,11 @@ pub use case::{PreparedCase, prepare_case};
 pub use dicom::{PetHeader, SuvScale, TagUsed, suv_scale};
 pub use draw::Draw;
 pub use error::DataSetError;
+pub use extract::{CaseImage, extract};
 pub use image::{Image, Units, read_image};
-pub use inspect::{CaseInspection, Inspection, inspect};
+pub use inspect::{
+    CaseInspection, CaseLook, Histogram, Inspection, Lesions, Summary, inspect, look,
+};
 pub use loader::{BadSample, Loader, LoaderOptions, SkippedSample};
 pub use manifest::{LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueRange, shard_name};
 pub use metadata::Metadata;

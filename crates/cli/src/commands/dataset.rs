@@ -1,5 +1,6 @@
 //! `fratmae dataset`: looks at a prepared data set and changes nothing.
 
+pub(crate) mod extract;
 pub(crate) mod inspect;
 pub(crate) mod order;
 pub(crate) mod verify;
@@ -18,8 +19,10 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Question {
-    /// Show shapes, spacings, orientations, value ranges and sentences; draw one case
+    /// Show shapes, spacings, orientations, value ranges and sentences; draw one case or all of them
     Inspect(inspect::Arguments),
+    /// Write one image of a case to NIfTI
+    Extract(extract::Arguments),
     /// Read everything and compare it with its digests
     Verify(verify::Arguments),
     /// Print the order in which an epoch's samples are read
@@ -29,6 +32,7 @@ enum Question {
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     match &arguments.question {
         Question::Inspect(arguments) => inspect::run(arguments, output).await,
+        Question::Extract(arguments) => extract::run(arguments, output).await,
         Question::Verify(arguments) => verify::run(arguments, quiet, output).await,
         Question::Order(arguments) => order::run(arguments, output).await,
     }

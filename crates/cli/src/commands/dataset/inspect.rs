@@ -1,14 +1,21 @@
-//! `fratmae dataset inspect`: what a data set holds, as a table, as JSON, and one case as a picture.
+//! `fratmae dataset inspect`: what a data set holds, as tables, histograms, JSON, one picture or a contact sheet.
+
+mod sheet;
+mod summary;
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use fratmae_dataset::{CaseInspection, DataSet, Inspection, ValueRange, inspect, preview};
+use fratmae_dataset::{
+    CaseInspection, CaseLook, DataSet, Histogram, Inspection, Summary, ValueRange, inspect, look,
+    preview,
+};
 use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{output::Output, table::Table};
+use sheet::Sheet;
 
 /// Shows what a data set holds.
 #[derive(Debug, Args)]
@@ -16,10 +23,13 @@ use crate::{output::Output, table::Table};
 Examples:
   fratmae dataset inspect runs/quickstart/data
   fratmae dataset inspect s3://bucket/autopet --json
+  fratmae dataset inspect runs/quickstart/data --histograms
+  fratmae dataset inspect runs/quickstart/data --html sheet.html
   fratmae dataset inspect runs/quickstart/data --case phantom_0001 --preview case.png
 
-The picture shows the PET's coronal maximum projection beside a coronal CT slice: head up, the patient's right at the
-left.")]
+The tables come from the manifest alone; --histograms and --html read every case, a few at a time. A picture shows the
+PET's coronal maximum projection beside a coronal CT slice: head up, the patient's right at the left, labels in red. The
+contact sheet is one file with all pictures and needs no network.")]
 pub(crate) struct Arguments {
     /// The prepared data set
     #[arg(value_name = "URL")]
@@ -30,7 +40,13 @@ pub(crate) struct Arguments {
     /// Draw the case (the first one without --case) to this PNG file
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
-    /// One JSON object instead of a table
+    /// Draw every case, with what is known of it, to this HTML file
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
+    /// Count voxels by SUV and by Hounsfield units, and measure lesions
+    #[arg(long)]
+    histograms: bool,
+    /// One JSON object instead of tables
     #[arg(long)]
     json: bool,
 }
@@ -39,27 +55,113 @@ pub(crate) struct Arguments {
 struct Shown {
     #[serde(flatten)]
     inspection: Inspection,
+    summary: Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voxels: Option<Voxels>,
     preview: Option<PathBuf>,
+}
+
+/// What was counted over the voxels of all cases shown.
+#[derive(Debug, Serialize)]
+struct Voxels {
+    suv: Histogram,
+    hu: Histogram,
+    labelled_cases: usize,
+    lesions: usize,
+    lesion_millilitres: f64,
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let location = Location::open(&arguments.data)?;
     let data = DataSet::open(&location).await?;
     let case = arguments.case.as_deref();
-    let number = case.map_or(Ok(0), |case| number_of(&data, case))?;
+    let number = case.map(|case| number_of(&data, case)).transpose()?;
     if let Some(file) = &arguments.preview {
-        let picture = preview(&data, number).await?;
+        let picture = preview(&data, number.unwrap_or(0)).await?;
         std::fs::write(file, picture)
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    let mut inspection = inspect(&data);
+    let inspection = inspect(&data);
+    let voxels = match arguments.html.is_some() || arguments.histograms {
+        true => Some(look_through(&data, &inspection, number, arguments).await?),
+        false => None,
+    };
+    show(only(inspection, case), voxels, arguments, output)
+}
+
+fn only(mut inspection: Inspection, case: Option<&str>) -> Inspection {
     inspection
         .cases
         .retain(|inspected| case.is_none_or(|case| inspected.case_id == case));
-    show(inspection, arguments, output)
+    inspection
 }
 
-fn number_of(data: &DataSet, case: &str) -> Result<u32> {
+/// Reads every case that is shown, and writes the contact sheet where one is asked for.
+async fn look_through(
+    data: &DataSet,
+    inspection: &Inspection,
+    only: Option<u32>,
+    arguments: &Arguments,
+) -> Result<Voxels> {
+    let numbers: Vec<u32> = match only {
+        Some(number) => vec![number],
+        None => (0..inspection.cases.len() as u32).collect(),
+    };
+    let start = |path: &PathBuf| {
+        let about = summary::summary(&Summary::of(&inspection.cases)).to_string();
+        Sheet::start(path, &inspection.url, &about)
+    };
+    let mut sheet = arguments.html.as_ref().map(start).transpose()?;
+    let mut voxels = Voxels::none();
+    let with_pictures = sheet.is_some();
+    look(data, &numbers, with_pictures, &mut |seen| -> Result<()> {
+        voxels.add(&seen);
+        match (&mut sheet, inspection.cases.get(seen.case as usize)) {
+            (Some(sheet), Some(case)) => sheet.case(case, &seen),
+            _ => Ok(()),
+        }
+    })
+    .await?;
+    if let Some(sheet) = sheet {
+        sheet.finish(&voxels.tell())?;
+    }
+    Ok(voxels)
+}
+
+impl Voxels {
+    fn none() -> Self {
+        Self {
+            suv: Histogram::of_suv(),
+            hu: Histogram::of_hu(),
+            labelled_cases: 0,
+            lesions: 0,
+            lesion_millilitres: 0.0,
+        }
+    }
+
+    fn add(&mut self, seen: &CaseLook) {
+        self.suv.add(&seen.suv);
+        self.hu.add(&seen.hu);
+        if let Some(lesions) = seen.lesions {
+            self.labelled_cases += 1;
+            self.lesions += lesions.count;
+            self.lesion_millilitres += lesions.millilitres;
+        }
+    }
+
+    fn tell(&self) -> String {
+        format!(
+            "{}{}lesions {} of {:.0} ml in {} cases with a label\n",
+            summary::histogram("SUV", &self.suv),
+            summary::histogram("HU ", &self.hu),
+            self.lesions,
+            self.lesion_millilitres,
+            self.labelled_cases
+        )
+    }
+}
+
+pub(super) fn number_of(data: &DataSet, case: &str) -> Result<u32> {
     let cases = &data.manifest.cases;
     let number = cases.iter().position(|known| known.case_id == case);
     let number = number.with_context(|| {
@@ -69,16 +171,33 @@ fn number_of(data: &DataSet, case: &str) -> Result<u32> {
     Ok(u32::try_from(number)?)
 }
 
-fn show(inspection: Inspection, arguments: &Arguments, output: &mut Output) -> Result<()> {
+fn show(
+    inspection: Inspection,
+    voxels: Option<Voxels>,
+    arguments: &Arguments,
+    output: &mut Output,
+) -> Result<()> {
+    let summary = Summary::of(&inspection.cases);
     if arguments.json {
         let preview = arguments.preview.clone();
         return Ok(output.json(&Shown {
             inspection,
+            summary,
+            voxels,
             preview,
         })?);
     }
     output.line(&headline(&inspection))?;
     output.table(&table(&inspection.cases))?;
+    output.line("")?;
+    output.table(&summary::summary(&summary))?;
+    if let Some(voxels) = voxels {
+        output.line("")?;
+        output.bytes(voxels.tell().as_bytes())?;
+    }
+    if let Some(file) = &arguments.html {
+        output.line(&format!("contact sheet written to {}", file.display()))?;
+    }
     if let Some(file) = &arguments.preview {
         output.line(&format!("picture written to {}", file.display()))?;
     }
@@ -157,7 +276,7 @@ mod tests {
     use super::*;
     use crate::output::captured::Captured;
 
-    fn inspection() -> Inspection {
+    pub(super) fn inspection() -> Inspection {
         let case = CaseInspection {
             case_id: "a".to_owned(),
             source_shape: [400, 400, 326],
@@ -196,9 +315,11 @@ mod tests {
             data: "/d".to_owned(),
             case: None,
             preview: Some("p.png".into()),
+            html: None,
+            histograms: false,
             json,
         };
-        show(inspection(), &arguments, &mut captured.output()).unwrap();
+        show(inspection(), None, &arguments, &mut captured.output()).unwrap();
         captured.text()
     }
 
@@ -214,6 +335,7 @@ mod tests {
             "12-140",
             "yes",
             "A whole-body PET scan.",
+            "400x400x326 to 400x400x326",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
@@ -229,5 +351,6 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&shown(true)).unwrap();
         assert_eq!(value["cases"][0]["source_axes"], "LAS");
         assert_eq!(value["preview"], "p.png");
+        assert_eq!(value["summary"]["labelled"], 1);
     }
 }

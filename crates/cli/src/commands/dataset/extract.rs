@@ -1,0 +1,72 @@
+//! `fratmae dataset extract`: one image of a prepared case as NIfTI, to see what is stored.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use fratmae_dataset::{CaseImage, DataSet, extract, write_nifti};
+use fratmae_store::Location;
+use serde::Serialize;
+
+use super::inspect::number_of;
+use crate::output::Output;
+
+/// Writes one image of a prepared case to a NIfTI file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fratmae dataset extract runs/quickstart/data case_1 --out pet.nii.gz
+  fratmae dataset extract s3://bucket/autopet case_1 --image ct --out ct.nii.gz
+
+The file holds the whole volume in SUV or Hounsfield units on the grid of the data set, with its affine.")]
+pub(crate) struct Arguments {
+    /// The prepared data set
+    #[arg(value_name = "URL")]
+    data: String,
+    /// The case
+    #[arg(value_name = "ID")]
+    case: String,
+    /// Which of its images
+    #[arg(long, value_enum, default_value = "pet")]
+    image: Image,
+    /// The file to write, .nii.gz or .nii; one that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// One JSON object instead of a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Image {
+    Pet,
+    Ct,
+    Label,
+}
+
+#[derive(Serialize)]
+struct Extracted<'a> {
+    out: &'a PathBuf,
+    shape: [usize; 3],
+    affine: [[f64; 4]; 3],
+}
+
+pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let Arguments { case, out, .. } = arguments;
+    let data = DataSet::open(&Location::open(&arguments.data)?).await?;
+    let image = match arguments.image {
+        Image::Pet => CaseImage::Pet,
+        Image::Ct => CaseImage::Ct,
+        Image::Label => CaseImage::Label,
+    };
+    let volume = extract(&data, number_of(&data, case)?, image).await?;
+    let volume = volume.with_context(|| format!("case {case} has no label"))?;
+    write_nifti(out, &volume)?;
+    let (shape, affine) = (volume.shape, volume.affine);
+    if arguments.json {
+        let extracted = Extracted { out, shape, affine };
+        return Ok(output.json(&extracted)?);
+    }
+    let [r, a, s] = shape;
+    Ok(output.line(&format!("{}: {r}x{a}x{s} voxels (R A S)", out.display()))?)
+}
