@@ -115,7 +115,7 @@ fn places(welcome: &pb::Welcome, config: &Config) -> Result<(Location, Location)
         stall: Duration::from_millis(config.store.stall_ms),
         total: Duration::from_secs(config.store.patience_s),
     };
-    let open = |url: &str| Ok(Location::open(url)?.with_patience(patience));
+    let open = |url: &str| Location::open(url).map(|place| place.with_patience(patience));
     Ok((open(&welcome.run_url)?, open(&welcome.data_url)?))
 }
 
