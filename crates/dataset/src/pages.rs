@@ -1,20 +1,19 @@
-//! Owns the way from a shard's footer to the raw bytes of single slices: which ranges to fetch, and how to unpack them.
+//! Owns the way from a shard's footer to the raw bytes of single slices: which ranges to fetch.
 //!
 //! It goes below Arrow on purpose. A page of voxels is one slice, stored plain, so its unpacked bytes are the voxels;
 //! building Arrow lists of two million values to take them apart again costs many times what unpacking costs. It reads
-//! no object itself and checks no digest; it believes nothing that the bytes say about their size.
+//! no object itself and checks no digest; unpacking is a part of its own.
+
+mod unpacking;
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::{Buf, Bytes, buf::Reader};
-use parquet::basic::{Encoding, Type};
-use parquet::column::page::{Page, PageReader};
+use parquet::basic::Type;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
-use parquet::file::serialized_reader::SerializedPageReader;
 
 fn fault(reason: impl Into<String>) -> ParquetError {
     ParquetError::General(reason.into())
@@ -144,86 +143,8 @@ impl Column {
             .collect()
     }
 
-    /// Unpacks pages out of the fetched ranges and joins the values of the rows.
-    ///
-    /// # Errors
-    /// The first page that cannot be unpacked, with its number.
-    pub(crate) fn unpack(
-        &self,
-        fetched: Fetched,
-        rows: &[u32],
-    ) -> std::result::Result<Vec<u8>, (usize, ParquetError)> {
-        let first = rows.first().map_or(0, |&row| row as usize);
-        let wanted = self.wanted(rows).map_err(|error| (first, error))?;
-        let pages = SerializedPageReader::new(
-            Arc::new(fetched),
-            &self.chunk,
-            self.rows,
-            Some(self.pages.clone()),
-        );
-        let mut pages = pages.map_err(|error| (first, error))?;
-        let mut values = Vec::with_capacity(rows.len() * self.row_bytes);
-        let mut next = 0;
-        for page in wanted {
-            for _ in next..page {
-                pages.skip_next_page().map_err(|error| (page, error))?;
-            }
-            next = page + 1;
-            let unpacked = pages
-                .get_next_page()
-                .and_then(|page| page.ok_or_else(|| fault("a page is missing")));
-            let unpacked = unpacked.map_err(|error| (page, error))?;
-            let unpacked = self.values(&unpacked).map_err(|error| (page, error))?;
-            if self.is_one_page() {
-                let row_values =
-                    |&row: &u32| &unpacked[row as usize * self.row_bytes..][..self.row_bytes];
-                rows.iter()
-                    .for_each(|row| values.extend_from_slice(row_values(row)));
-            } else {
-                values.extend_from_slice(unpacked);
-            }
-        }
-        Ok(values)
-    }
-
     fn is_one_page(&self) -> bool {
         self.pages.len() == 1
-    }
-
-    /// Cuts the values out of a page: they follow the levels, and nothing follows them.
-    fn values<'page>(&self, page: &'page Page) -> Result<&'page [u8]> {
-        let Page::DataPage {
-            buf,
-            encoding: Encoding::PLAIN,
-            ..
-        } = page
-        else {
-            return Err(fault("a page is not stored plain"));
-        };
-        let length = if self.is_one_page() {
-            self.rows * self.row_bytes
-        } else {
-            self.row_bytes
-        };
-        let descr = self.chunk.column_descr();
-        let mut values = &buf[..];
-        for depth in [descr.max_rep_level(), descr.max_def_level()] {
-            if depth > 0 {
-                let (size, rest) = values
-                    .split_first_chunk()
-                    .ok_or_else(|| fault("a page ends in its levels"))?;
-                values = rest
-                    .get(u32::from_le_bytes(*size) as usize..)
-                    .ok_or_else(|| fault("a page ends in its levels"))?;
-            }
-        }
-        if values.len() != length {
-            return Err(fault(format!(
-                "a page holds {} bytes of values, not {length}",
-                values.len()
-            )));
-        }
-        Ok(values)
     }
 }
 
@@ -279,3 +200,6 @@ impl ChunkReader for Fetched {
         Ok(bytes.slice(..length))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,16 +6,18 @@
 mod footer;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fratmae_store::Location;
 use half::f16;
 use parquet::errors::ParquetError;
 use tokio::sync::OnceCell;
 
 use crate::DataSetError;
-use crate::cache::Cache;
+use crate::cache::{Cache, Shard};
 use crate::manifest::{MANIFEST_NAME, Manifest, ManifestCase, shard_name};
 use crate::pages::{Column, Expected, Fetched};
 use crate::shard::slice_digest;
@@ -54,13 +56,20 @@ pub struct Slices {
 pub(crate) struct Packed {
     place: Place,
     rows: Vec<u32>,
-    plane: usize,
     pet: (Column, Fetched),
     ct: (Column, Fetched),
     digest: (Column, Fetched),
 }
 
+/// Shows one checked slice as little-endian bytes, with its digest.
+pub(crate) struct Slice<'page> {
+    pub(crate) pet: &'page [u8],
+    pub(crate) ct: &'page [u8],
+    digest: [u8; 32],
+}
+
 /// Holds checked slices as little-endian bytes, with their digests.
+#[derive(Default)]
 pub(crate) struct Unpacked {
     pub(crate) pet: Vec<u8>,
     pub(crate) ct: Vec<u8>,
@@ -132,15 +141,11 @@ impl DataSet {
         let entry = self.entry(case)?;
         let [side_r, _, side_s] = self.manifest.grid;
         let plane = side_r * side_s;
-        let (pet, ct, digest) = futures::try_join!(
-            self.fetch_column(entry, rows, ("pet", plane, 2), origin),
-            self.fetch_column(entry, rows, ("ct", plane, 2), origin),
-            self.fetch_column(entry, rows, ("digest", 1, 32), origin),
-        )?;
+        let wanted = [("pet", plane, 2), ("ct", plane, 2), ("digest", 1, 32)];
+        let [pet, ct, digest] = self.fetch_columns(entry, rows, wanted, origin).await?;
         Ok(Packed {
             place: Place::of(entry),
             rows: rows.to_vec(),
-            plane,
             pet,
             ct,
             digest,
@@ -152,15 +157,16 @@ impl DataSet {
         let entry = self.entry(case)?;
         let [side_r, rows, side_s] = self.manifest.grid;
         let rows: Vec<u32> = (0..rows as u32).collect();
-        let (column, fetched) = self
-            .fetch_column(entry, &rows, ("label", side_r * side_s, 4), Origin::Nearest)
+        let wanted = [("label", side_r * side_s, 4)];
+        let [(column, fetched)] = self
+            .fetch_columns(entry, &rows, wanted, Origin::Nearest)
             .await?;
         let place = Place::of(entry);
         unblocked(move || {
             // Parquet has no 8-bit integers: a label is stored as 32 bits, of which the first byte counts.
             let words = column
                 .unpack(fetched, &rows)
-                .map_err(|(slice, error)| place.unpackable(slice as u32, &column, &error))?;
+                .map_err(|(slice, error)| place.unpackable(slice, &column, &error))?;
             Ok(words.chunks_exact(4).map(|word| word[0]).collect())
         })
         .await
@@ -179,14 +185,16 @@ impl DataSet {
             })
     }
 
-    /// Fetches the rows of one column, given as (name, values a row, bytes a value).
-    async fn fetch_column(
+    /// Fetches the rows of columns, given as (name, values a row, bytes a value).
+    ///
+    /// All are asked for at once, so that columns that lie side by side are one request.
+    async fn fetch_columns<const N: usize>(
         &self,
         entry: &ManifestCase,
         rows: &[u32],
-        (name, per_row, value_bytes): (&str, usize, usize),
+        wanted: [(&str, usize, usize); N],
         origin: Origin,
-    ) -> Result<(Column, Fetched), DataSetError> {
+    ) -> Result<[(Column, Fetched); N], DataSetError> {
         let shard = shard_name(entry.shard);
         let footer = self.footer(entry.shard).await?;
         let broken = |source| DataSetError::Parquet {
@@ -194,26 +202,48 @@ impl DataSet {
             shard: shard.clone(),
             source,
         };
-        let expected = Expected {
-            name,
-            rows: self.manifest.grid[1],
-            per_row,
-            value_bytes,
-        };
-        let column =
-            Column::find(&footer.metadata, entry.row_group as usize, expected).map_err(broken)?;
-        let ranges = column.ranges(rows).map_err(broken)?;
-        let bytes = match &self.cache {
-            Some(cache) => {
-                let afresh = origin == Origin::Store;
-                cache
-                    .get_ranges(&self.location, footer.shard, &ranges, afresh)
-                    .await?
-            }
-            None => self.location.get_ranges(&shard, &ranges).await?,
-        };
-        let fetched = Fetched::new(&ranges, bytes);
-        Ok((column, fetched))
+        let mut columns = Vec::with_capacity(N);
+        let mut ranges = Vec::new();
+        for (name, per_row, value_bytes) in wanted {
+            let expected = Expected {
+                name,
+                rows: self.manifest.grid[1],
+                per_row,
+                value_bytes,
+            };
+            let column = Column::find(&footer.metadata, entry.row_group as usize, expected)
+                .map_err(broken)?;
+            let first = ranges.len();
+            ranges.extend(column.ranges(rows).map_err(broken)?);
+            columns.push((column, first..ranges.len()));
+        }
+        let bytes = self.get_ranges(footer.shard, &ranges, origin).await?;
+        let missing = || broken(ParquetError::General("a range came without bytes".into()));
+        let fetched = columns.into_iter().map(|(column, part)| {
+            let bytes = bytes.get(part.clone())?;
+            Some((column, Fetched::new(&ranges[part], bytes.iter().cloned())))
+        });
+        let fetched: Option<Vec<_>> = fetched.collect();
+        fetched
+            .and_then(|fetched| fetched.try_into().ok())
+            .ok_or_else(missing)
+    }
+
+    /// Reads ranges of a shard from where they may come from.
+    async fn get_ranges(
+        &self,
+        shard: Shard,
+        ranges: &[Range<u64>],
+        origin: Origin,
+    ) -> Result<Vec<Bytes>, DataSetError> {
+        if let Some(cache) = &self.cache {
+            let afresh = origin == Origin::Store;
+            return cache
+                .get_ranges(&self.location, shard, ranges, afresh)
+                .await;
+        }
+        let name = shard_name(shard.number);
+        Ok(self.location.get_ranges(&name, ranges).await?)
     }
 
     /// Returns the footer of a shard with its offset index, reading it the first time.
@@ -265,32 +295,56 @@ impl Place {
 }
 
 impl Packed {
-    /// Decompresses the slices and checks each against its digest. Takes milliseconds: not for a runtime's own thread.
-    pub(crate) fn unpack(self) -> Result<Unpacked, DataSetError> {
+    /// Decompresses slice after slice, checks each against its digest and shows it. Takes milliseconds: not for a
+    /// runtime's own thread.
+    pub(crate) fn each(self, mut show: impl FnMut(Slice<'_>)) -> Result<(), DataSetError> {
         let Self {
             place,
             rows,
-            plane,
-            pet,
-            ct,
-            digest,
+            pet: (pet_pages, pet),
+            ct: (ct_pages, ct),
+            digest: (digest_pages, digest),
         } = self;
-        let pages = pet.0.clone();
-        let unpack = |(column, fetched): (Column, Fetched)| {
-            column
-                .unpack(fetched, &rows)
-                .map_err(|(slice, error)| place.unpackable(slice as u32, &column, &error))
-        };
-        let (pet, ct, stored) = (unpack(pet)?, unpack(ct)?, unpack(digest)?);
-        let slices = pet.chunks_exact(plane * 2).zip(ct.chunks_exact(plane * 2));
-        let digests: Vec<[u8; 32]> = slices.map(|(pet, ct)| slice_digest(pet, ct)).collect();
-        let mut pairs = rows
-            .iter()
-            .zip(digests.iter().zip(stored.as_chunks::<32>().0));
-        if let Some((&slice, _)) = pairs.find(|(_, (digest, stored))| digest != stored) {
-            return Err(place.damaged(slice, &pages));
+        let stored = digest_pages
+            .unpack(digest, &rows)
+            .map_err(|(slice, error)| place.unpackable(slice, &digest_pages, &error))?;
+        let first = rows.first().copied().unwrap_or_default();
+        let unpackable = |slice, pages: &Column, error| place.unpackable(slice, pages, &error);
+        let mut pet = pet_pages
+            .unpacking(pet)
+            .map_err(|error| unpackable(first, &pet_pages, error))?;
+        let mut ct = ct_pages
+            .unpacking(ct)
+            .map_err(|error| unpackable(first, &ct_pages, error))?;
+        for (&slice, stored) in rows.iter().zip(stored.as_chunks::<32>().0) {
+            let pet = pet
+                .row(slice)
+                .map_err(|error| unpackable(slice, &pet_pages, error))?;
+            let ct = ct
+                .row(slice)
+                .map_err(|error| unpackable(slice, &ct_pages, error))?;
+            let digest = slice_digest(&pet, &ct);
+            if digest != *stored {
+                return Err(place.damaged(slice, &pet_pages));
+            }
+            show(Slice {
+                pet: &pet,
+                ct: &ct,
+                digest,
+            });
         }
-        Ok(Unpacked { pet, ct, digests })
+        Ok(())
+    }
+
+    /// Decompresses and checks the slices and joins them.
+    pub(crate) fn unpack(self) -> Result<Unpacked, DataSetError> {
+        let mut unpacked = Unpacked::default();
+        self.each(|slice| {
+            unpacked.pet.extend_from_slice(slice.pet);
+            unpacked.ct.extend_from_slice(slice.ct);
+            unpacked.digests.push(slice.digest);
+        })?;
+        Ok(unpacked)
     }
 }
 

@@ -27,6 +27,8 @@ use crate::volume::affine;
 
 /// Name of the values inside a fixed-size list.
 const ELEMENT: &str = "element";
+/// How hard voxels are compressed: reading them often must be cheap, see `docs/decisions/0005-voxels-are-plain-zstd-7.md`.
+const IMAGE_LEVEL: i32 = -7;
 /// Rows handed to the writer at once: on its way a voxel takes twenty times its size, so that a whole case would cost
 /// hundreds of megabytes, and the time to clear them.
 const ROWS_AT_ONCE: usize = 2;
@@ -243,6 +245,7 @@ fn properties() -> Result<WriterProperties, ParquetError> {
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_write_batch_size(1);
+    let images = Compression::ZSTD(ZstdLevel::try_new(IMAGE_LEVEL)?);
     for column in VOXEL_COLUMNS {
         let path = ColumnPath::from(vec![
             column.to_owned(),
@@ -251,6 +254,7 @@ fn properties() -> Result<WriterProperties, ParquetError> {
         ]);
         properties = properties
             .set_column_data_page_row_count_limit(path.clone(), 1)
+            .set_column_compression(path.clone(), images)
             .set_column_statistics_enabled(path, EnabledStatistics::None);
     }
     Ok(properties.build())

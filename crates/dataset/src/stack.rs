@@ -3,9 +3,8 @@
 //! It reads nothing; the loader brings it the slices.
 
 mod axis;
-
-use half::f16;
-use half::slice::HalfFloatSliceExt;
+mod spare;
+mod window;
 
 use crate::DataSetError;
 use crate::draw::Draw;
@@ -13,6 +12,7 @@ use crate::loader::SkippedSample;
 use crate::manifest::{Manifest, ManifestCase};
 use crate::order::Sample;
 pub use axis::StackAxis;
+pub(crate) use spare::Spare;
 
 /// Says how stacks are cut from cases and windowed.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,16 +106,6 @@ impl StackOptions {
         let start = first + u32::try_from(draw).ok()?;
         Some((start..start + span).step_by(self.stride).collect())
     }
-
-    /// Windows SUV, given as little-endian bytes.
-    pub(crate) fn window_pet(&self, bytes: &[u8]) -> Vec<f32> {
-        window(&crate::reader::voxels(bytes), self.suv_window)
-    }
-
-    /// Windows Hounsfield units, given as little-endian bytes.
-    pub(crate) fn window_ct(&self, bytes: &[u8]) -> Vec<f32> {
-        window(&crate::reader::voxels(bytes), self.hu_window)
-    }
 }
 
 /// Returns the first and last start in `0..=latest` whose `span` slices share one with the body box.
@@ -123,16 +113,6 @@ fn allowed_starts(case: &ManifestCase, span: u32, latest: u32) -> (u32, u32) {
     let [body_first, body_last] = case.body;
     let last = body_last.min(latest);
     ((body_first + 1).saturating_sub(span).min(last), last)
-}
-
-/// Maps a window to `[0, 1]` and cuts off what lies outside.
-fn window(voxels: &[f16], [low, high]: [f32; 2]) -> Vec<f32> {
-    let mut values = vec![0.0; voxels.len()];
-    voxels.convert_to_f32_slice(&mut values);
-    for value in &mut values {
-        *value = ((*value - low) / (high - low)).clamp(0.0, 1.0);
-    }
-    values
 }
 
 #[cfg(test)]
@@ -268,14 +248,5 @@ mod tests {
         for options in refused {
             assert!(options.check(&manifest).is_err(), "{options:?}");
         }
-    }
-
-    #[test]
-    fn windows_map_their_ends_to_zero_and_one_and_cut_off_the_rest() {
-        let voxels = [-2000.0, -1000.0, 0.0, 500.0, 1000.0, 3000.0].map(f16::from_f32);
-        assert_eq!(
-            window(&voxels, [-1000.0, 1000.0]),
-            [0.0, 0.0, 0.5, 0.75, 1.0, 1.0]
-        );
     }
 }

@@ -1,7 +1,5 @@
 //! What is read, which bytes are asked for, and how damage is named.
 
-use std::ops::Range;
-
 use super::*;
 use crate::shard::tests::{GRID, prepared, stored};
 
