@@ -32,7 +32,9 @@ pub(crate) struct Opened {
 pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, CoordinatorError> {
     job.run.probe().await?;
     let run_file = job.create_or_compare().await?;
-    let newest = newest_good(&job.run).await?;
+    // It answers, so from here on it is borne with longer.
+    let run = job.run.clone().with_patience(job.patience());
+    let newest = newest_good(&run).await?;
     if let Some(summary) = finished(job, &newest).await? {
         return Ok(Opening::Finished(summary));
     }
@@ -41,7 +43,7 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
         version: job.version.clone(),
         nonce: job.nonce.clone(),
     };
-    let (journal, records) = Journal::take_over(&job.run, mark).await?;
+    let (journal, records) = Journal::take_over(&run, mark).await?;
     let damaged: Vec<String> = newest
         .damaged
         .iter()

@@ -41,15 +41,14 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     pub(crate) fn new(
-        job: Job,
+        mut job: Job,
         opened: Opened,
         started: Instant,
         events: mpsc::Sender<RunEvent>,
         status: watch::Sender<pb::StatusReply>,
     ) -> Self {
         // Until here a store that does not answer is soon told; a run that is under way bears with it longer.
-        let mut job = job;
-        job.run = job.run.with_patience(job.patience());
+        job.run = job.run.clone().with_patience(job.patience());
         let cluster = Cluster::new(
             settings(&job),
             Millis::new(0),
