@@ -12,6 +12,7 @@ mod check;
 mod counting;
 mod cuda;
 mod fix;
+mod fuzz;
 mod measure;
 mod program;
 mod services;

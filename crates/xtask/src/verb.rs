@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use crate::fuzz::Plan;
+
 const USAGE: &str = "\
 usage: cargo xtask VERB
 
@@ -13,6 +15,9 @@ usage: cargo xtask VERB
                             start the services that tests need, run the tests, stop the services;
                             arguments go to `cargo test` (default: --workspace)
   services start|stop       the same services by hand; start prints the variables to export
+  fuzz [--for TIME] [TARGET]
+                            hostile bytes at every door that reads some (needs cargo-fuzz); TIME is 90s, 30m
+                            or 2h for all targets together (default: 30m)
   measure                   the size figures of this tree beside their targets
   cuda                      check that the program compiles with the `cuda` feature";
 
@@ -27,6 +32,7 @@ enum Verb {
     },
     ServicesStart,
     ServicesStop,
+    Fuzz(Plan),
     Measure,
     Cuda,
     Help,
@@ -46,6 +52,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         } => crate::testing::run(with_services, &arguments),
         Verb::ServicesStart => crate::services::start(),
         Verb::ServicesStop => crate::services::stop(),
+        Verb::Fuzz(plan) => crate::fuzz::run(&plan),
         Verb::Measure => crate::measure::run(),
         Verb::Cuda => crate::cuda::run(),
         Verb::Help => {
@@ -63,6 +70,7 @@ fn parse(words: &[String]) -> Result<Verb> {
         ["test", arguments @ ..] => parse_test(arguments),
         ["services", "start"] => Verb::ServicesStart,
         ["services", "stop"] => Verb::ServicesStop,
+        ["fuzz", words @ ..] => Verb::Fuzz(Plan::parse(words)?),
         ["measure"] => Verb::Measure,
         ["cuda"] => Verb::Cuda,
         ["help" | "-h" | "--help"] => Verb::Help,

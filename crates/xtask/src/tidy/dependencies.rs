@@ -42,6 +42,8 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ),
     ("fratmae", None),
     ("fratmae-tests", None),
+    ("fratmae-fuzz", None),
+    ("fratmae-libfuzzer", None),
     ("fratmae-benches", None),
     ("xtask", Some(&[])),
 ];

@@ -1,0 +1,7 @@
+//! libFuzzer's program for the target `checkpoint_manifest`; what it runs is in `fratmae-fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: fratmae_fuzz::end_on_panic(), |bytes: &[u8]| {
+    fratmae_fuzz::run("checkpoint_manifest", bytes);
+});

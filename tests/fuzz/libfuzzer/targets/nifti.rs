@@ -1,0 +1,7 @@
+//! libFuzzer's program for the target `nifti`; what it runs is in `fratmae-fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: fratmae_fuzz::end_on_panic(), |bytes: &[u8]| {
+    fratmae_fuzz::run("nifti", bytes);
+});

@@ -1,0 +1,51 @@
+//! Owns what fuzzing starts from: sound inputs of every target, made here, and real images where this clone has them.
+
+mod dicom;
+mod messages;
+mod objects;
+mod real;
+
+use std::path::Path;
+
+/// One sound input.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    /// The target it is for.
+    pub target: &'static str,
+    /// A name, unique among those of the target.
+    pub name: String,
+    /// The input.
+    pub bytes: Vec<u8>,
+}
+
+impl Seed {
+    fn new(target: &'static str, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            target,
+            name: name.into(),
+            bytes: bytes.into(),
+        }
+    }
+}
+
+/// Makes the seeds of all targets; the same ones every time.
+pub fn seeds() -> Vec<Seed> {
+    let mut seeds = objects::seeds();
+    seeds.extend(dicom::seeds());
+    seeds.extend(messages::seeds());
+    seeds.extend(real::seeds());
+    seeds
+}
+
+/// Writes the seeds below a folder, each in the folder of its target.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_seeds(folder: &Path) -> std::io::Result<()> {
+    for seed in seeds() {
+        let folder = folder.join(seed.target);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(seed.name), seed.bytes)?;
+    }
+    Ok(())
+}
