@@ -102,10 +102,10 @@ impl Syntax {
     }
 }
 
-/// Keeps of a code what may be printed: letters and digits, as codes are written, and not many of them.
+/// Keeps of a code what may be printed: capital letters and digits, as codes are written, and not many of them.
 pub(super) fn printable(code: &str) -> String {
     code.chars()
-        .filter(|letter| letter.is_ascii_alphanumeric())
+        .filter(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit())
         .take(16)
         .collect()
 }

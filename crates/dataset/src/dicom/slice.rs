@@ -49,11 +49,12 @@ pub(crate) struct SeriesHeader {
 impl SliceHeader {
     /// Reads the header of a CT or a PET.
     pub(super) fn of(data: &DataSet<'_>, syntax: Syntax) -> Result<Self, String> {
-        let modality = data.text(MODALITY).unwrap_or_else(|| "missing".to_owned());
+        let modality = data.text(MODALITY).unwrap_or_default();
         if !matches!(modality.as_str(), "CT" | "PT") {
             return Err(format!(
-                "its Modality {MODALITY} is {}: only CT and PT are read",
-                printable(&modality)
+                "its Modality {MODALITY} is {}: only CT, PT and SEG are read",
+                data.text(MODALITY)
+                    .map_or("missing".to_owned(), |code| printable(&code))
             ));
         }
         Ok(Self {

@@ -132,7 +132,7 @@ impl Scaling<'_> {
             other => {
                 return Err(format!(
                     "DecayCorrection {DECAY_CORRECTION} is {}, not START, ADMIN or NONE",
-                    printable(other.unwrap_or("missing"))
+                    other.map_or("missing".to_owned(), printable)
                 ));
             }
         };
@@ -149,7 +149,9 @@ impl Scaling<'_> {
 
     fn factor(&mut self, decay: Decay) -> Result<(f64, &'static str), String> {
         let header = self.header;
-        let units = header.units.as_deref().unwrap_or("missing");
+        let Some(units) = header.units.as_deref() else {
+            return Err(format!("Units {UNITS} are missing"));
+        };
         self.note(UNITS, "Units", units);
         match units {
             "GML" => self.already_suv(),

@@ -165,7 +165,7 @@ fn what_is_no_manifest_is_refused() {
     for bytes in [
         &b""[..],
         b"{}",
-        b"[1]",
+        b"[2]",
         b"\xff\xfe",
         br#"{"layout_version": 2}"#,
     ] {

@@ -1,6 +1,7 @@
 //! Preparing, stopping and going on, over small phantoms.
 
 mod orientations;
+mod privacy;
 mod reporting;
 mod shares;
 
