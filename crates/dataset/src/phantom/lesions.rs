@@ -188,10 +188,10 @@ fn lymphoma(stage: Stage, draw: &mut Draw) -> Vec<Site> {
         &below[..]
     };
     match stage {
-        Stage::I => some(draw, one_side, 1, 1),
-        Stage::II => some(draw, one_side, 2, 3),
-        Stage::III => [some(draw, &above, 1, 3), some(draw, &below, 1, 3)].concat(),
-        Stage::IV => {
+        Stage::One => some(draw, one_side, 1, 1),
+        Stage::Two => some(draw, one_side, 2, 3),
+        Stage::Three => [some(draw, &above, 1, 3), some(draw, &below, 1, 3)].concat(),
+        Stage::Four => {
             let organs = [Site::Liver, Site::Marrow, Site::Lung(side(draw))];
             [
                 some(draw, &above, 1, 3),

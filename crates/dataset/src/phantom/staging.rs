@@ -28,22 +28,22 @@ pub(super) enum Site {
 /// The stages of Ann Arbor, without their suffixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    I,
-    II,
-    III,
-    IV,
+    One,
+    Two,
+    Three,
+    Four,
 }
 
 impl Stage {
-    pub(super) const ALL: [Self; 4] = [Self::I, Self::II, Self::III, Self::IV];
+    pub(super) const ALL: [Self; 4] = [Self::One, Self::Two, Self::Three, Self::Four];
 
     /// Gives the numeral as it stands in tables.
     pub(super) fn word(self) -> &'static str {
         match self {
-            Self::I => "I",
-            Self::II => "II",
-            Self::III => "III",
-            Self::IV => "IV",
+            Self::One => "I",
+            Self::Two => "II",
+            Self::Three => "III",
+            Self::Four => "IV",
         }
     }
 }
@@ -86,13 +86,13 @@ pub(super) fn ann_arbor(sites: &[Site]) -> Option<Stage> {
     if sites.is_empty() {
         None
     } else if count(Kind::Disseminated) > 0 || (organs > 0 && sites.len() > 1) {
-        Some(Stage::IV)
+        Some(Stage::Four)
     } else if above > 0 && below > 0 {
-        Some(Stage::III)
+        Some(Stage::Three)
     } else if sites.len() > 1 {
-        Some(Stage::II)
+        Some(Stage::Two)
     } else {
-        Some(Stage::I)
+        Some(Stage::One)
     }
 }
 
@@ -105,21 +105,21 @@ mod tests {
     fn stages_are_those_of_ann_arbor() {
         let table: [(&[Site], Option<Stage>); 13] = [
             (&[], None),
-            (&[Site::Neck(Left)], Some(Stage::I)),
-            (&[Site::Neck(Left), Site::Neck(Left)], Some(Stage::I)),
-            (&[Site::Spleen], Some(Stage::I)),
-            (&[Site::Lung(Right)], Some(Stage::I)),
-            (&[Site::Neck(Left), Site::Neck(Right)], Some(Stage::II)),
-            (&[Site::Mediastinum, Site::Axilla(Left)], Some(Stage::II)),
+            (&[Site::Neck(Left)], Some(Stage::One)),
+            (&[Site::Neck(Left), Site::Neck(Left)], Some(Stage::One)),
+            (&[Site::Spleen], Some(Stage::One)),
+            (&[Site::Lung(Right)], Some(Stage::One)),
+            (&[Site::Neck(Left), Site::Neck(Right)], Some(Stage::Two)),
+            (&[Site::Mediastinum, Site::Axilla(Left)], Some(Stage::Two)),
             (
                 &[Site::Groin(Left), Site::ParaAortic, Site::Mesentery],
-                Some(Stage::II),
+                Some(Stage::Two),
             ),
-            (&[Site::Mediastinum, Site::Spleen], Some(Stage::III)),
-            (&[Site::Neck(Right), Site::Iliac(Right)], Some(Stage::III)),
-            (&[Site::Marrow], Some(Stage::IV)),
-            (&[Site::Neck(Right), Site::Liver], Some(Stage::IV)),
-            (&[Site::Lung(Left), Site::Lung(Right)], Some(Stage::IV)),
+            (&[Site::Mediastinum, Site::Spleen], Some(Stage::Three)),
+            (&[Site::Neck(Right), Site::Iliac(Right)], Some(Stage::Three)),
+            (&[Site::Marrow], Some(Stage::Four)),
+            (&[Site::Neck(Right), Site::Liver], Some(Stage::Four)),
+            (&[Site::Lung(Left), Site::Lung(Right)], Some(Stage::Four)),
         ];
         for (sites, stage) in table {
             assert_eq!(ann_arbor(sites), stage, "{sites:?}");
