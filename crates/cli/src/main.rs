@@ -12,8 +12,12 @@ mod table;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use fratmae_worker::Allocator;
 
 use crate::{arguments::Arguments, output::Output};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -58,6 +58,42 @@ impl Default for Model {
     }
 }
 
+impl Model {
+    /// The sizes that go by a name: `tiny` (the quick start's), `small` (an hour on a few cores) and `base` (the
+    /// paper's ViT-B, which is the default).
+    pub fn preset(name: &str) -> Option<Self> {
+        let sizes = match name {
+            "tiny" => [(96, 4, 4), (96, 2, 4), (96, 2, 4)],
+            "small" => [(192, 6, 6), (144, 2, 6), (192, 4, 6)],
+            "base" => return Some(Self::default()),
+            _ => return None,
+        };
+        let [encoder, decoder, text] = sizes;
+        let base = Self::default();
+        Some(Self {
+            encoder: Transformer {
+                width: encoder.0,
+                depth: encoder.1,
+                heads: encoder.2,
+            },
+            decoder: Decoder {
+                width: decoder.0,
+                depth: decoder.1,
+                heads: decoder.2,
+                ..base.decoder
+            },
+            text: Text {
+                width: text.0,
+                depth: text.1,
+                heads: text.2,
+                ..base.text
+            },
+            embedding: text.0,
+            ..base
+        })
+    }
+}
+
 /// Width, depth and heads of an encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -95,6 +95,7 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
     ("workers.count", Allowed::Whole(1, 65_536)),
     ("workers.threads", Allowed::Whole(0, 4096)),
     ("workers.device", Allowed::Choice(&["auto", "cpu", "cuda"])),
+    ("workers.activation_checkpointing", Allowed::Flag),
     ("collective.deadline_s", Allowed::Whole(1, DAY_S)),
     ("coordinator.listen", Allowed::Address),
     ("coordinator.heartbeat_ms", Allowed::Whole(10, 60_000)),

@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use crate::layer::Linear;
+use crate::fused::{CausalAttentionOp, CrossAttentionOp, SelfAttentionOp, apply, input};
+use crate::layer::{LayerNorm, Linear};
 
 /// Self-attention with one fused projection, columns [q; k; v], each [heads, width of a head].
 #[derive(Module, Debug)]
@@ -23,10 +24,38 @@ impl SelfAttention {
         }
     }
 
+    /// The tokens plus what each sees of all after the norm.
+    ///
     /// # Shapes
     ///
     /// `[batch, tokens, width]` -> the same
-    pub(crate) fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn added(&self, tokens: Tensor<3>, norm: &LayerNorm, recompute: bool) -> Tensor<3> {
+        self.fused(&tokens, norm, recompute)
+            .unwrap_or_else(|| tokens.clone() + self.composed(norm.forward(tokens)))
+    }
+
+    pub(crate) fn fused(
+        &self,
+        tokens: &Tensor<3>,
+        norm: &LayerNorm,
+        recompute: bool,
+    ) -> Option<Tensor<3>> {
+        let op = SelfAttentionOp {
+            n_heads: self.heads,
+            epsilon: norm.epsilon(),
+            recompute,
+        };
+        let tokens = input(tokens)?;
+        let ([norm_w, norm_b], [qkv_w, qkv_b]) = (norm.inputs()?, self.qkv.inputs()?);
+        let [proj_w, proj_b] = self.proj.inputs()?;
+        let inputs = [tokens, norm_w, norm_b, qkv_w, qkv_b, proj_w, proj_b];
+        Some(apply(op, inputs))
+    }
+
+    /// # Shapes
+    ///
+    /// `[batch, tokens, width]` -> the same
+    pub(crate) fn composed(&self, input: Tensor<3>) -> Tensor<3> {
         let width = input.dims()[2];
         let qkv = self.qkv.forward(input);
         let part = |index| split_heads(qkv.clone().narrow(2, index * width, width), self.heads);
@@ -57,10 +86,51 @@ impl CrossAttention {
         }
     }
 
+    /// The queries plus what each sees of the memory, both after their norms.
+    ///
     /// # Shapes
     ///
     /// queries `[batch, tokens, width]`, memory `[batch, memory tokens, width]` -> `[batch, tokens, width]`
-    pub(crate) fn forward(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn added(
+        &self,
+        queries: Tensor<3>,
+        memory: Tensor<3>,
+        norms: [&LayerNorm; 2],
+        recompute: bool,
+    ) -> Tensor<3> {
+        let fused = self.fused(&queries, &memory, norms, recompute);
+        fused.unwrap_or_else(|| {
+            let asked = norms[0].forward(queries.clone());
+            queries + self.composed(asked, norms[1].forward(memory))
+        })
+    }
+
+    pub(crate) fn fused(
+        &self,
+        queries: &Tensor<3>,
+        memory: &Tensor<3>,
+        norms: [&LayerNorm; 2],
+        recompute: bool,
+    ) -> Option<Tensor<3>> {
+        let op = CrossAttentionOp {
+            n_heads: self.heads,
+            epsilon: norms[0].epsilon(),
+            recompute,
+        };
+        let (queries, memory) = (input(queries)?, input(memory)?);
+        let ([nw, nb], [mw, mb]) = (norms[0].inputs()?, norms[1].inputs()?);
+        let ([qw, qb], [kw, kb]) = (self.projq.inputs()?, self.projk.inputs()?);
+        let ([vw, vb], [pw, pb]) = (self.projv.inputs()?, self.proj.inputs()?);
+        let inputs = [
+            queries, memory, nw, nb, mw, mb, qw, qb, kw, kb, vw, vb, pw, pb,
+        ];
+        Some(apply(op, inputs))
+    }
+
+    /// # Shapes
+    ///
+    /// queries `[batch, tokens, width]`, memory `[batch, memory tokens, width]` -> `[batch, tokens, width]`
+    pub(crate) fn composed(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
         let query = split_heads(self.projq.forward(queries), self.heads);
         let key = split_heads(self.projk.forward(memory.clone()), self.heads);
         let value = split_heads(self.projv.forward(memory), self.heads);
@@ -91,10 +161,32 @@ impl CausalAttention {
         }
     }
 
+    /// The tokens plus what each sees of those up to itself, after the norm.
+    ///
+    /// # Shapes
+    ///
+    /// tokens `[batch, tokens, width]`, bias `[1, 1, tokens, tokens]` from [`causal_bias`] -> `[batch, tokens, width]`
+    pub(crate) fn added(&self, tokens: Tensor<3>, norm: &LayerNorm, bias: Tensor<4>) -> Tensor<3> {
+        self.fused(&tokens, norm)
+            .unwrap_or_else(|| tokens.clone() + self.composed(norm.forward(tokens), bias))
+    }
+
+    pub(crate) fn fused(&self, tokens: &Tensor<3>, norm: &LayerNorm) -> Option<Tensor<3>> {
+        let op = CausalAttentionOp {
+            n_heads: self.heads,
+            epsilon: norm.epsilon(),
+            recompute: false,
+        };
+        let (tokens, [nw, nb]) = (input(tokens)?, norm.inputs()?);
+        let ([qw, qb], [kw, kb]) = (self.q_proj.inputs()?, self.k_proj.inputs()?);
+        let ([vw, vb], [ow, ob]) = (self.v_proj.inputs()?, self.out_proj.inputs()?);
+        Some(apply(op, [tokens, nw, nb, qw, qb, kw, kb, vw, vb, ow, ob]))
+    }
+
     /// # Shapes
     ///
     /// input `[batch, tokens, width]`, bias `[1, 1, tokens, tokens]` from [`causal_bias`] -> `[batch, tokens, width]`
-    pub(crate) fn forward(&self, input: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn composed(&self, input: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
         let part = |layer: &Linear| split_heads(layer.forward(input.clone()), self.heads);
         let (query, key, value) = (part(&self.q_proj), part(&self.k_proj), part(&self.v_proj));
         let seen = attend(query, key, value, Some(bias));

@@ -1,10 +1,12 @@
 //! The pre-norm blocks of encoder and decoder. It owns the order of norm, attention and perceptron within a block.
 
 use burn::module::Module;
-use burn::tensor::activation::gelu;
+use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, Tensor};
 
 use crate::attention::{CrossAttention, SelfAttention};
+use crate::fused::{PerceptronOp, apply, input};
+use crate::kernels::activation::Activation;
 use crate::layer::{LayerNorm, Linear, VIT_EPSILON};
 
 /// The two-layer perceptron of a block; its activation is an argument.
@@ -22,12 +24,45 @@ impl Mlp {
         }
     }
 
-    pub(crate) fn forward(
+    /// The tokens plus what the perceptron makes of each after the norm.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, tokens, width]` -> the same
+    pub(crate) fn added(
         &self,
-        input: Tensor<3>,
-        activation: fn(Tensor<3>) -> Tensor<3>,
+        tokens: Tensor<3>,
+        norm: &LayerNorm,
+        activation: Activation,
+        recompute: bool,
     ) -> Tensor<3> {
-        self.fc2.forward(activation(self.fc1.forward(input)))
+        self.fused(&tokens, norm, activation, recompute)
+            .unwrap_or_else(|| tokens.clone() + self.composed(norm.forward(tokens), activation))
+    }
+
+    pub(crate) fn fused(
+        &self,
+        tokens: &Tensor<3>,
+        norm: &LayerNorm,
+        activation: Activation,
+        recompute: bool,
+    ) -> Option<Tensor<3>> {
+        let op = PerceptronOp {
+            activation,
+            epsilon: norm.epsilon(),
+            recompute,
+        };
+        let (tokens, [norm_w, norm_b]) = (input(tokens)?, norm.inputs()?);
+        let ([w1, b1], [w2, b2]) = (self.fc1.inputs()?, self.fc2.inputs()?);
+        Some(apply(op, [tokens, norm_w, norm_b, w1, b1, w2, b2]))
+    }
+
+    pub(crate) fn composed(&self, input: Tensor<3>, activation: Activation) -> Tensor<3> {
+        let hidden = self.fc1.forward(input);
+        self.fc2.forward(match activation {
+            Activation::Gelu => gelu(hidden),
+            Activation::QuickGelu => hidden.clone() * sigmoid(hidden.mul_scalar(1.702)),
+        })
     }
 }
 
@@ -38,6 +73,7 @@ pub(crate) struct EncoderBlock {
     pub(crate) attn: SelfAttention,
     pub(crate) norm2: LayerNorm,
     pub(crate) mlp: Mlp,
+    pub(crate) recompute: bool,
 }
 
 impl EncoderBlock {
@@ -47,6 +83,7 @@ impl EncoderBlock {
             attn: SelfAttention::new(width, heads, device),
             norm2: LayerNorm::new(width, VIT_EPSILON, device),
             mlp: Mlp::new(width, mlp_ratio, device),
+            recompute: false,
         }
     }
 
@@ -54,8 +91,9 @@ impl EncoderBlock {
     ///
     /// `[batch, tokens, width]` -> the same
     pub(crate) fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let tokens = tokens.clone() + self.attn.forward(self.norm1.forward(tokens));
-        tokens.clone() + self.mlp.forward(self.norm2.forward(tokens), gelu)
+        let tokens = self.attn.added(tokens, &self.norm1, self.recompute);
+        self.mlp
+            .added(tokens, &self.norm2, Activation::Gelu, self.recompute)
     }
 }
 
@@ -69,6 +107,7 @@ pub(crate) struct DecoderBlock {
     pub(crate) cross_attn: CrossAttention,
     pub(crate) norm3: LayerNorm,
     pub(crate) mlp: Mlp,
+    pub(crate) recompute: bool,
 }
 
 impl DecoderBlock {
@@ -84,6 +123,7 @@ impl DecoderBlock {
             cross_attn: CrossAttention::new(width, heads, device),
             norm3: norm(),
             mlp: Mlp::new(width, mlp_ratio, device),
+            recompute: false,
         }
     }
 
@@ -91,14 +131,25 @@ impl DecoderBlock {
     ///
     /// queries `[batch, tokens, width]`, memory `[batch, memory tokens, width]` -> `[batch, tokens, width]`
     pub(crate) fn forward(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
-        let queries = match (&self.norm1, &self.attn) {
-            (Some(norm), Some(attention)) => {
-                queries.clone() + attention.forward(norm.forward(queries))
-            }
+        let queries = self.look_around(queries);
+        self.ask(queries, memory)
+    }
+
+    /// Lets the queries see each other, if they do.
+    pub(crate) fn look_around(&self, queries: Tensor<3>) -> Tensor<3> {
+        match (&self.norm1, &self.attn) {
+            (Some(norm), Some(attention)) => attention.added(queries, norm, self.recompute),
             _ => queries,
-        };
-        let asked = self.norm2.forward(queries.clone());
-        let queries = queries + self.cross_attn.forward(asked, self.norm_y.forward(memory));
-        queries.clone() + self.mlp.forward(self.norm3.forward(queries), gelu)
+        }
+    }
+
+    /// Lets each query by itself see the memory.
+    pub(crate) fn ask(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
+        let norms = [&self.norm2, &self.norm_y];
+        let queries = self
+            .cross_attn
+            .added(queries, memory, norms, self.recompute);
+        self.mlp
+            .added(queries, &self.norm3, Activation::Gelu, self.recompute)
     }
 }

@@ -100,12 +100,23 @@ impl Decoder {
             .reshape([batch, n_tokens, width]);
         let queries = queries + self.pos_embed.val();
         let memory = self.memory_embed.forward(whole) + self.pos_embed.val();
-        let queries = self.blocks.iter().fold(queries, |queries, block| {
-            block.forward(queries, memory.clone())
-        });
-        let hidden = queries
-            .reshape([batch * n_tokens, width])
-            .select(0, rows.hidden);
+        // Past the last look at each other queries are on their own, and only the hidden ones are asked for.
+        let hidden = |queries: Tensor<3>| {
+            let n_hidden = rows.hidden.dims()[0] / batch;
+            let queries = queries.reshape([batch * n_tokens, width]);
+            let hidden = queries.select(0, rows.hidden.clone());
+            hidden.reshape([batch, n_hidden, width])
+        };
+        let queries = match self.blocks.split_last() {
+            None => hidden(queries),
+            Some((last, blocks)) => {
+                let each = |queries, block: &DecoderBlock| block.forward(queries, memory.clone());
+                let queries = blocks.iter().fold(queries, each);
+                last.ask(hidden(last.look_around(queries)), memory)
+            }
+        };
+        let [_, n_hidden, _] = queries.dims();
+        let hidden = queries.reshape([batch * n_hidden, width]);
         self.pred.forward(self.norm.forward(hidden))
     }
 }

@@ -1,7 +1,12 @@
 //! The flat view of the parameters that optimizer, reduction, checkpoint and digest share. It owns order, names and kinds.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Gradients, Tensor, TensorData};
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::{Autodiff, Flex};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 use crate::error::ModelError;
 use crate::fratmae::FratMae;
@@ -15,6 +20,8 @@ pub struct Parameter {
     pub shape: Vec<usize>,
     /// Where its first number lies in the flat vector.
     pub offset: usize,
+    /// Where its gradient lies in a gradient vector; empty when it never changes.
+    pub gradient: Range<usize>,
     /// How the optimizer treats it.
     pub update: Update,
 }
@@ -24,6 +31,11 @@ impl Parameter {
     #[expect(clippy::len_without_is_empty, reason = "no parameter is empty")]
     pub fn len(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Whether it ever changes.
+    pub fn learns(&self) -> bool {
+        self.update != Update::Frozen
     }
 }
 
@@ -41,14 +53,7 @@ pub enum Update {
 impl FratMae {
     /// The layout of the flat vector; a function of the config alone.
     pub fn parameters(&self) -> Vec<Parameter> {
-        let mut layout = Layout {
-            path: Path::default(),
-            text_learns: self.text_learns,
-            parameters: Vec::new(),
-            offset: 0,
-        };
-        self.visit(&mut layout);
-        layout.parameters
+        self.layout.to_vec()
     }
 
     /// Copies all parameters into one vector.
@@ -58,7 +63,7 @@ impl FratMae {
     /// [`ModelError::DeviceFailed`] when the device does not give them back.
     pub fn to_flat(&self) -> Result<Vec<f32>, ModelError> {
         let mut values = Values {
-            flat: Vec::with_capacity(self.num_params()),
+            flat: Vec::with_capacity(self.n_numbers()),
             failure: None,
         };
         self.visit(&mut values);
@@ -70,41 +75,90 @@ impl FratMae {
     /// # Errors
     ///
     /// [`ModelError::FlatLength`] when the vector belongs to another config.
-    pub fn with_flat(self, flat: &[f32]) -> Result<Self, ModelError> {
-        let expected = self.num_params();
-        if flat.len() != expected {
+    pub fn with_flat(mut self, flat: &[f32]) -> Result<Self, ModelError> {
+        self.hold(flat.to_vec())?;
+        Ok(self)
+    }
+
+    /// Replaces all parameters by those of one vector; on the CPU they lie in it, and nothing is copied.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::FlatLength`] when the vector belongs to another config.
+    pub fn hold(&mut self, flat: Vec<f32>) -> Result<(), ModelError> {
+        if flat.len() != self.n_numbers() {
             return Err(ModelError::FlatLength {
                 found: flat.len(),
-                expected,
+                expected: self.n_numbers(),
             });
         }
-        Ok(self.replaced_by(flat))
+        self.set(flat);
+        Ok(())
     }
 
     /// The same with a vector known to be as long as the model.
-    pub(crate) fn replaced_by(self, flat: &[f32]) -> Self {
+    pub(crate) fn set(&mut self, flat: Vec<f32>) {
+        let layout = Arc::clone(&self.layout);
         let mut replace = Replace {
-            path: Path::default(),
-            text_learns: self.text_learns,
-            rest: flat,
+            layout: layout.iter(),
+            flat: Flat::new(flat, &self.device),
+            device: self.device.clone(),
         };
-        self.map(&mut replace)
+        *self = self.clone().map(&mut replace);
     }
 
-    /// Copies the gradients of all parameters into one vector; what took no part in the loss has zeros.
+    /// Gives the vector back that the parameters lie in, and leaves the model without any until the next [`Self::hold`].
+    ///
+    /// Nothing is copied on the CPU when no clone of the model and no slot on its way holds on to them.
     ///
     /// # Errors
     ///
     /// [`ModelError::DeviceFailed`] when the device does not give them back.
-    pub fn gradients(&self, gradients: &Gradients) -> Result<Vec<f32>, ModelError> {
-        let mut slopes = Slopes {
-            gradients,
-            flat: Vec::with_capacity(self.num_params()),
-            failure: None,
+    pub fn release(&mut self) -> Result<Vec<f32>, ModelError> {
+        let held = self.storage();
+        let copied = match held {
+            Some(_) => Vec::new(),
+            None => self.to_flat()?,
         };
-        self.visit(&mut slopes);
-        slopes.failure.map_or(Ok(slopes.flat), Err)
+        let mut clear = Clear(self.device.clone());
+        *self = self.clone().map(&mut clear);
+        match held {
+            Some(storage) => storage
+                .into_data()
+                .try_into_vec()
+                .map_err(ModelError::device),
+            None => Ok(copied),
+        }
     }
+
+    fn n_numbers(&self) -> usize {
+        self.layout.iter().map(Parameter::len).sum()
+    }
+
+    /// The vector that all parameters lie in, if they do.
+    fn storage(&self) -> Option<FlexTensor> {
+        let first = self.pet_encoder.cls_token.val();
+        let first = match first.clone().try_into_primitive::<Autodiff<Flex>>() {
+            Ok(tensor) => tensor.into_primitive(),
+            Err(_) => first.try_into_primitive::<Flex>().ok()?,
+        };
+        let whole = Layout::contiguous(Shape::new([self.n_numbers()]));
+        let is_whole = first.bytes().len() == whole.num_elements() * size_of::<f32>();
+        is_whole.then(|| first.with_layout(whole))
+    }
+}
+
+/// Lays the parameters of a model out; its tensors say their shapes.
+pub(crate) fn layout(model: &FratMae, text_learns: bool) -> Vec<Parameter> {
+    let mut layout = Layouter {
+        path: Path::default(),
+        text_learns,
+        parameters: Vec::new(),
+        n_numbers: 0,
+        n_learning: 0,
+    };
+    model.visit(&mut layout);
+    layout.parameters
 }
 
 /// The name of the parameter that a walk stands at.
@@ -132,14 +186,15 @@ fn update(name: &str, n_axes: usize, text_learns: bool) -> Update {
     }
 }
 
-struct Layout {
+struct Layouter {
     path: Path,
     text_learns: bool,
     parameters: Vec<Parameter>,
-    offset: usize,
+    n_numbers: usize,
+    n_learning: usize,
 }
 
-impl ModuleVisitor for Layout {
+impl ModuleVisitor for Layouter {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.0.push(name.to_owned());
     }
@@ -150,14 +205,20 @@ impl ModuleVisitor for Layout {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let name = self.path.name();
-        let parameter = Parameter {
-            update: update(&name, D, self.text_learns),
+        let update = update(&name, D, self.text_learns);
+        let length = param.dims().iter().product::<usize>();
+        let begin = self.n_learning;
+        if update != Update::Frozen {
+            self.n_learning += length;
+        }
+        self.parameters.push(Parameter {
             name,
             shape: param.dims().to_vec(),
-            offset: self.offset,
-        };
-        self.offset += parameter.len();
-        self.parameters.push(parameter);
+            offset: self.n_numbers,
+            gradient: begin..self.n_learning,
+            update,
+        });
+        self.n_numbers += length;
     }
 }
 
@@ -173,28 +234,6 @@ impl ModuleVisitor for Values {
     }
 }
 
-struct Slopes<'a> {
-    gradients: &'a Gradients,
-    flat: Vec<f32>,
-    failure: Option<ModelError>,
-}
-
-impl ModuleVisitor for Slopes<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let parameter = param.val();
-        match parameter.grad(self.gradients) {
-            Some(gradient) => {
-                let read = append(gradient, &mut self.flat);
-                self.failure = self.failure.take().or(read.err());
-            }
-            None => {
-                let n = parameter.dims().iter().product::<usize>();
-                self.flat.resize(self.flat.len() + n, 0.0);
-            }
-        }
-    }
-}
-
 fn append<const D: usize>(tensor: Tensor<D>, flat: &mut Vec<f32>) -> Result<(), ModelError> {
     let data = tensor
         .try_into_data_as::<f32>()
@@ -203,32 +242,68 @@ fn append<const D: usize>(tensor: Tensor<D>, flat: &mut Vec<f32>) -> Result<(), 
     Ok(())
 }
 
+/// A flat vector where its device wants it.
+enum Flat {
+    /// Parameters are views of it.
+    Shared(FlexTensor),
+    /// Parameters are copied out of it.
+    Copied(Vec<f32>),
+}
+
+impl Flat {
+    fn new(flat: Vec<f32>, device: &Device) -> Self {
+        let probe = Tensor::<1>::zeros([1], &device.clone().inner());
+        if probe.try_into_primitive::<Flex>().is_ok() {
+            let length = flat.len();
+            return Self::Shared(FlexTensor::from_data(TensorData::new(flat, [length])));
+        }
+        Self::Copied(flat)
+    }
+
+    /// One parameter, without a place in any graph.
+    fn read<const D: usize>(&self, parameter: &Parameter, device: &Device) -> Tensor<D> {
+        let shape = Shape::from(parameter.shape.clone());
+        match self {
+            Self::Shared(flat) => {
+                let steps = Layout::contiguous(shape.clone()).strides().to_vec();
+                let layout = Layout::new(shape, steps, parameter.offset);
+                Tensor::from_primitive::<Flex>(flat.clone().with_layout(layout))
+            }
+            Self::Copied(flat) => {
+                let values = flat[parameter.offset..][..parameter.len()].to_vec();
+                Tensor::from_data(TensorData::new(values, shape), &device.clone().inner())
+            }
+        }
+    }
+}
+
 struct Replace<'a> {
-    path: Path,
-    text_learns: bool,
-    rest: &'a [f32],
+    layout: std::slice::Iter<'a, Parameter>,
+    flat: Flat,
+    device: Device,
 }
 
 impl ModuleMapper for Replace<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.0.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.0.pop();
-    }
-
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let id: ParamId = param.id;
-        let old = param.val();
-        let shape = old.dims();
-        let (values, rest) = self.rest.split_at(shape.iter().product());
-        self.rest = rest;
-        let device = old.device();
-        let learns = update(&self.path.name(), D, self.text_learns) != Update::Frozen;
-        let data = TensorData::new(values.to_vec(), shape);
-        let new = Tensor::from_data(data, &device);
-        Param::initialized(id, new.set_require_grad(learns && device.is_autodiff()))
+        let Some(parameter) = self.layout.next() else {
+            return param;
+        };
+        let value = self.flat.read(parameter, &self.device);
+        let value = if self.device.is_autodiff() {
+            Tensor::from_inner(value).set_require_grad(parameter.learns())
+        } else {
+            value
+        };
+        Param::initialized(param.id, value)
+    }
+}
+
+/// Puts nothing in the place of every parameter.
+struct Clear(Device);
+
+impl ModuleMapper for Clear {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        Param::initialized(param.id, Tensor::zeros([0; D], &self.0))
     }
 }
 

@@ -1,5 +1,7 @@
 //! FratMAE (arXiv 2503.02824v1), top to bottom: mask one twin, encode both, let it ask the other, rebuild, align.
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -8,8 +10,10 @@ use crate::context_align::ContextAlign;
 use crate::decoder::{Decoder, DecoderRows};
 use crate::encoder::Encoder;
 use crate::error::ModelError;
+use crate::flat::{Parameter, layout};
 use crate::init::first_values;
-use crate::loss::{normalise_patches, reconstruction};
+use crate::kernels::threads;
+use crate::loss::{normalise_patches, reconstruction_of};
 use crate::masking::Modality;
 use crate::patchify::PatchGrid;
 use crate::slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward};
@@ -22,9 +26,12 @@ pub struct FratMae {
     pub(crate) pet_decoder: Decoder,
     pub(crate) ct_decoder: Decoder,
     pub(crate) context_align: Option<ContextAlign>,
-    pub(crate) text_learns: bool,
     #[module(skip)]
     grid: PatchGrid,
+    #[module(skip)]
+    pub(crate) layout: Arc<Vec<Parameter>>,
+    #[module(skip)]
+    pub(crate) device: Device,
     norm_pix: bool,
     embedding: usize,
 }
@@ -34,13 +41,19 @@ impl FratMae {
     ///
     /// The config must have passed its own check: patches divide the stack, widths fit heads and positions.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Self {
-        let blank = Self::blank(config, device);
-        let values = first_values(&blank.parameters(), config, seed);
-        blank.replaced_by(&values)
+        let mut model = Self::blank(config, device);
+        model.set(Self::first_values(&model.layout, config, seed));
+        model
     }
 
-    fn blank(config: &ModelConfig, device: &Device) -> Self {
-        Self {
+    /// The first values of all parameters of a layout, in its order: a pure function of config and seed.
+    pub fn first_values(layout: &[Parameter], config: &ModelConfig, seed: u64) -> Vec<f32> {
+        first_values(layout, config, seed)
+    }
+
+    /// Makes a model whose parameters are zeros, for whoever gives it others before its first use.
+    pub fn blank(config: &ModelConfig, device: &Device) -> Self {
+        let mut model = Self {
             pet_encoder: Encoder::new(config, device),
             ct_encoder: Encoder::new(config, device),
             pet_decoder: Decoder::new(config, device),
@@ -48,16 +61,49 @@ impl FratMae {
             context_align: config
                 .contrastive
                 .then(|| ContextAlign::new(config, device)),
-            text_learns: config.text.trainable,
             grid: PatchGrid::new(config),
+            layout: Arc::default(),
+            device: device.clone(),
             norm_pix: config.norm_pix,
             embedding: config.embedding,
+        };
+        model.layout = Arc::new(layout(&model, config.text.trainable));
+        model
+    }
+
+    /// Says whether blocks keep their inputs alone and compute the rest again on the way back; no bit depends on it.
+    ///
+    /// On a GPU it changes nothing yet: there the blocks are burn's own operations.
+    pub fn recomputing(mut self, recompute: bool) -> Self {
+        for encoder in [&mut self.pet_encoder, &mut self.ct_encoder] {
+            for block in &mut encoder.blocks {
+                block.recompute = recompute;
+            }
         }
+        for decoder in [&mut self.pet_decoder, &mut self.ct_decoder] {
+            for block in &mut decoder.blocks {
+                block.recompute = recompute;
+            }
+        }
+        self
     }
 
     /// The patches of a stack.
     pub fn grid(&self) -> PatchGrid {
         self.grid
+    }
+
+    /// The log of the inverse temperature as a number, if there is a contrastive loss.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::DeviceFailed`] when the device does not give it back.
+    pub fn logit_scale_value(&self) -> Result<Option<f32>, ModelError> {
+        let Some(align) = &self.context_align else {
+            return Ok(None);
+        };
+        let value = align.logit_scale.val().try_into_scalar();
+        value.map(Some).map_err(ModelError::device)
     }
 
     /// The log of the inverse temperature, `[1]`; zero without the contrastive loss.
@@ -77,6 +123,10 @@ impl FratMae {
     /// Any [`ModelError`] about the slot's lengths, masks and sentences; [`ModelError::DeviceFailed`] when the device
     /// does not give the loss back.
     pub fn forward(&self, batch: &SlotBatch, device: &Device) -> Result<SlotForward, ModelError> {
+        threads::inside(|| self.forward_here(batch, device))
+    }
+
+    fn forward_here(&self, batch: &SlotBatch, device: &Device) -> Result<SlotForward, ModelError> {
         batch.check(self.grid, self.context_align.is_some())?;
         let mut figures = SlotFigures::default();
         let mut twins = Vec::with_capacity(2);
@@ -122,16 +172,15 @@ impl FratMae {
 
         let prediction = decoder.forward(visible, whole, group.rows(device));
         let target = group.target(self.norm_pix);
-        let shape = prediction.dims();
-        let target_tensor = Tensor::<1>::from_data(target.as_slice(), device).reshape(shape);
-        let loss = reconstruction(prediction, target_tensor, n_samples);
+        let mut figures = ModalityFigures::new(n_samples, &target);
+        let loss = reconstruction_of(prediction, target, n_samples);
         let error = loss.clone().try_into_scalar::<f32>();
-        let error = f64::from(error.map_err(ModelError::device)?);
+        figures.squared_error = f64::from(error.map_err(ModelError::device)?);
         Ok(Twin {
             samples: group.samples.clone(),
             loss,
             pet_class,
-            figures: ModalityFigures::new(error, n_samples, &target),
+            figures,
         })
     }
 
@@ -227,15 +276,13 @@ impl<'a> Group<'a> {
     }
 
     fn cut(&self, modality: Modality, tokens: &[&[u32]]) -> Vec<f32> {
-        let n_voxels = self.grid.n_stack_voxels();
-        let n_tokens: usize = tokens.iter().map(|tokens| tokens.len()).sum();
-        let mut patches = Vec::with_capacity(n_tokens * self.grid.n_patch_voxels());
-        for (&sample, tokens) in self.samples.iter().zip(tokens) {
-            let stack = &self.batch.stacks(modality)[sample * n_voxels..][..n_voxels];
-            self.grid
-                .gather(stack, tokens.iter().copied(), &mut patches);
-        }
-        patches
+        let of_sample = |(&sample, tokens): (&usize, &&[u32])| {
+            let patch = move |&token: &u32| (sample, token);
+            tokens.iter().map(patch).collect::<Vec<_>>()
+        };
+        let patches = self.samples.iter().zip(tokens).flat_map(of_sample);
+        let patches: Vec<_> = patches.collect();
+        self.grid.gather(self.batch.stacks(modality), &patches)
     }
 
     /// `[samples, tokens of each, voxels]`

@@ -129,6 +129,7 @@ mod tests {
             name: name.to_owned(),
             shape: shape.to_vec(),
             offset: 0,
+            gradient: 0..0,
             update: Update::Decay,
         }
     }

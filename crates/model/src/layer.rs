@@ -4,6 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::module::{layer_norm, linear};
 use burn::tensor::{Device, Tensor};
 
+use crate::fused::{AffineOp, Input, LayerNormOp, apply, input};
+
 /// LayerNorm's epsilon in MAE, SelfMedMAE and this model.
 pub(crate) const VIT_EPSILON: f64 = 1e-6;
 
@@ -33,9 +35,23 @@ impl Linear {
     /// # Shapes
     ///
     /// `[.., in]` -> `[.., out]`
-    pub(crate) fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn forward<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
+        match (input(&rows), self.inputs()) {
+            (Some(rows), Some([weight, bias])) => apply(AffineOp, [rows, weight, bias]),
+            _ => self.composed(rows),
+        }
+    }
+
+    /// The same in burn's own operations.
+    pub(crate) fn composed<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
-        linear(input, self.weight.val(), bias)
+        linear(rows, self.weight.val(), bias)
+    }
+
+    /// Weight and bias for a fused part, where both are there and on the CPU.
+    pub(crate) fn inputs(&self) -> Option<[Input; 2]> {
+        let bias = self.bias.as_ref()?;
+        Some([input(&self.weight.val())?, input(&bias.val())?])
     }
 }
 
@@ -59,9 +75,30 @@ impl LayerNorm {
     /// # Shapes
     ///
     /// `[.., width]` -> `[.., width]`
-    pub(crate) fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn forward<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
+        match (input(&rows), self.inputs()) {
+            (Some(rows), Some([weight, bias])) => {
+                let epsilon = self.epsilon();
+                apply(LayerNormOp { epsilon }, [rows, weight, bias])
+            }
+            _ => self.composed(rows),
+        }
+    }
+
+    /// The same in burn's own operations.
+    pub(crate) fn composed<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
         let bias = Some(self.bias.val());
-        layer_norm(input, self.weight.val(), bias, self.epsilon)
+        layer_norm(rows, self.weight.val(), bias, self.epsilon)
+    }
+
+    /// Weight and bias for a fused part, where they are on the CPU.
+    pub(crate) fn inputs(&self) -> Option<[Input; 2]> {
+        Some([input(&self.weight.val())?, input(&self.bias.val())?])
+    }
+
+    /// What keeps a row of equal numbers finite.
+    pub(crate) fn epsilon(&self) -> f32 {
+        self.epsilon as f32
     }
 }
 

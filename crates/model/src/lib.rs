@@ -13,7 +13,10 @@ mod encoder;
 mod error;
 mod flat;
 mod fratmae;
+mod fused;
+mod gradient;
 mod init;
+mod kernels;
 mod layer;
 mod loss;
 mod masking;
@@ -25,7 +28,7 @@ mod tests;
 mod text;
 mod tokenizer;
 
-pub use burn::tensor::{Device, Gradients, Tensor};
+pub use burn::tensor::{Device, Tensor};
 pub use fratmae_config::Model as ModelConfig;
 
 pub use device::{DeviceKind, open};

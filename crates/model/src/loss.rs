@@ -1,9 +1,31 @@
 //! The two losses and their normalisation: reconstruction of hidden patches and InfoNCE over the global batch.
 
+use std::sync::Arc;
+
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::ModelError;
+use crate::fused::{SquaredErrorOp, apply, input};
+
+/// [`reconstruction`] of a target that is a plain vector, as one fused part on the CPU.
+pub(crate) fn reconstruction_of(
+    prediction: Tensor<2>,
+    target: Vec<f32>,
+    n_samples: usize,
+) -> Tensor<1> {
+    let shape = prediction.dims();
+    let Some(on_cpu) = input(&prediction) else {
+        let target = TensorData::new(target, shape);
+        let target = Tensor::from_data(target, &prediction.device());
+        return reconstruction(prediction, target, n_samples);
+    };
+    let op = SquaredErrorOp {
+        target: Arc::new(target),
+        weight: n_samples as f32 / shape[0] as f32,
+    };
+    apply(op, [on_cpu])
+}
 
 /// The sum over samples of the mean over their hidden patches of each patch's mean squared error (paper: L_MSE).
 ///

@@ -1,6 +1,7 @@
 //! Cuts a stack into patches on the host. It owns the order of tokens and of the voxels within one, nothing of the network.
 
 use crate::ModelConfig;
+use crate::kernels::rows;
 
 /// The grid of patches over one stack.
 ///
@@ -40,32 +41,31 @@ impl PatchGrid {
         self.stack.iter().product()
     }
 
-    /// Appends the voxels of the patches named by `tokens`, in their order.
+    /// The voxels of some patches, each of a stack: `patches` says the stack and the token.
     ///
     /// # Shapes
     ///
-    /// `stack`: D*H*W; every token below [`Self::n_tokens`]; appended: tokens * voxels of a patch.
-    pub(crate) fn gather(
-        &self,
-        stack: &[f32],
-        tokens: impl Iterator<Item = u32>,
-        out: &mut Vec<f32>,
-    ) {
-        let [_, counts_h, counts_w] = self.counts();
-        let [_, height, width] = self.stack;
+    /// `stacks`: stacks of D*H*W, one after the other; every token below [`Self::n_tokens`] -> patches * voxels of one
+    pub(crate) fn gather(&self, stacks: &[f32], patches: &[(usize, u32)]) -> Vec<f32> {
         let [patch_d, patch_h, patch_w] = self.patch;
-        for token in tokens {
-            let token = token as usize;
-            let d = token / (counts_h * counts_w) * patch_d;
-            let h = token / counts_w % counts_h * patch_h;
-            let w = token % counts_w * patch_w;
-            for row_d in d..d + patch_d {
-                for row_h in h..h + patch_h {
-                    let start = (row_d * height + row_h) * width + w;
-                    out.extend_from_slice(&stack[start..start + patch_w]);
-                }
-            }
-        }
+        let per_patch = patch_d * patch_h;
+        // A patch is read in runs along its last axis, where its voxels lie side by side.
+        let run = |number: usize| {
+            let (stack, token) = patches[number / per_patch];
+            let (d, h) = (number % per_patch / patch_h, number % patch_h);
+            let start = stack * self.n_stack_voxels() + self.first_voxel(token as usize);
+            &stacks[start + (d * self.stack[1] + h) * self.stack[2]..][..patch_w]
+        };
+        rows::copied(patches.len() * per_patch, patch_w, run, |_, _| ())
+    }
+
+    /// Where a token's first voxel is in its stack.
+    fn first_voxel(&self, token: usize) -> usize {
+        let [_, counts_h, counts_w] = self.counts();
+        let d = token / (counts_h * counts_w) * self.patch[0];
+        let h = token / counts_w % counts_h * self.patch[1];
+        let w = token % counts_w * self.patch[2];
+        (d * self.stack[1] + h) * self.stack[2] + w
     }
 }
 
@@ -83,18 +83,24 @@ mod tests {
     #[test]
     fn a_patch_is_read_row_major_at_its_place() {
         let stack: Vec<f32> = (0..96_u8).map(f32::from).collect();
-        let mut out = Vec::new();
-        grid().gather(&stack, [5].into_iter(), &mut out);
+        let out = grid().gather(&stack, &[(0, 5)]);
         // Token 5 of a 2x2x2 grid is (1, 0, 1): voxels d 2..4, h 0..2, w 3..6.
         let expected = [51., 52., 53., 57., 58., 59., 75., 76., 77., 81., 82., 83.];
         assert_eq!(out, expected);
     }
 
     #[test]
+    fn patches_of_a_later_stack_are_found_there() {
+        let stacks: Vec<f32> = (0..192_u8).map(f32::from).collect();
+        let out = grid().gather(&stacks, &[(1, 5), (0, 5)]);
+        assert_eq!((out[0], out[12]), (96.0 + 51.0, 51.0));
+    }
+
+    #[test]
     fn all_patches_together_hold_each_voxel_once() {
         let stack: Vec<f32> = (0..96_u8).map(f32::from).collect();
-        let mut out = Vec::new();
-        grid().gather(&stack, 0..8, &mut out);
+        let all: Vec<_> = (0..8).map(|token| (0, token)).collect();
+        let mut out = grid().gather(&stack, &all);
         out.sort_by(f32::total_cmp);
         assert_eq!(out, stack);
     }

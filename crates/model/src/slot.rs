@@ -2,7 +2,8 @@
 
 use std::ops::AddAssign;
 
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::Tensor;
+use rayon::prelude::*;
 
 use crate::error::ModelError;
 use crate::masking::{Masks, Modality};
@@ -94,22 +95,12 @@ pub struct SlotForward {
 }
 
 impl SlotForward {
-    /// Runs back from the weighted reconstruction and, if given, from the global contrastive loss's gradients at the
-    /// slot's own PET and text embeddings.
-    ///
-    /// # Shapes
-    ///
-    /// both gradients `[B, embedding]`, row-major
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::Length`] when a gradient is not as long as its embedding, [`ModelError::DeviceFailed`] when the
-    /// model lies on a device without gradients.
-    pub fn backward(
+    /// The scalar that [`crate::FratMae::backward`] runs back from.
+    pub(crate) fn total(
         &self,
         weight: f32,
         embedding_gradients: Option<(&[f32], &[f32])>,
-    ) -> Result<Gradients, ModelError> {
+    ) -> Result<Tensor<1>, ModelError> {
         let mut total = self.reconstruction.clone().mul_scalar(weight);
         if let Some((pet, text)) = embedding_gradients {
             total = total + inner_product(&self.pet_embedding, pet, "PET embedding gradient")?;
@@ -120,7 +111,7 @@ impl SlotForward {
                 "it keeps no gradients; open it with this crate's open",
             ));
         }
-        Ok(total.backward())
+        Ok(total)
     }
 
     /// Copies PET's and the sentences' embeddings out, for whoever gathers them across ranks.
@@ -187,13 +178,14 @@ pub struct ModalityFigures {
 }
 
 impl ModalityFigures {
-    pub(crate) fn new(squared_error: f64, samples: usize, targets: &[f32]) -> Self {
-        let values = || targets.iter().map(|&x| f64::from(x));
+    /// The figures of some samples but for their error.
+    pub(crate) fn new(samples: usize, targets: &[f32]) -> Self {
+        let (target_sum, target_squares) = sums(targets);
         Self {
-            squared_error,
+            squared_error: 0.0,
             samples: samples as u64,
-            target_sum: values().sum(),
-            target_squares: values().map(|x| x * x).sum(),
+            target_sum,
+            target_squares,
             targets: targets.len() as u64,
         }
     }
@@ -208,6 +200,18 @@ impl ModalityFigures {
         let n = self.targets as f64;
         (self.targets > 0).then(|| self.target_squares / n - (self.target_sum / n).powi(2))
     }
+}
+
+/// The sum of some numbers and of their squares, piece by piece in a fixed order.
+fn sums(values: &[f32]) -> (f64, f64) {
+    const PIECE: usize = 1 << 12;
+    let of_piece = |piece: &[f32]| {
+        let wide = || piece.iter().map(|&x| f64::from(x));
+        (wide().sum::<f64>(), wide().map(|x| x * x).sum::<f64>())
+    };
+    let pieces: Vec<_> = values.par_chunks(PIECE).map(of_piece).collect();
+    let add = |sum: (f64, f64), piece: (f64, f64)| (sum.0 + piece.0, sum.1 + piece.1);
+    pieces.into_iter().fold((0.0, 0.0), add)
 }
 
 impl AddAssign for ModalityFigures {
@@ -273,8 +277,12 @@ mod tests {
 
     #[test]
     fn the_baseline_is_the_variance_of_the_targets() {
-        let mut figures = ModalityFigures::new(0.5, 1, &[1.0, 3.0]);
-        figures += ModalityFigures::new(1.5, 1, &[1.0, 3.0]);
+        let of = |squared_error| ModalityFigures {
+            squared_error,
+            ..ModalityFigures::new(1, &[1.0, 3.0])
+        };
+        let mut figures = of(0.5);
+        figures += of(1.5);
         assert_eq!(figures.mean_squared_error(), Some(1.0));
         assert_eq!(figures.baseline(), Some(1.0));
         assert_eq!(ModalityFigures::default().baseline(), None);

@@ -1,13 +1,16 @@
 //! The CLIP-shaped text encoder, with CLIP's parameter names. It takes token ids; the words are the tokenizer's.
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
-use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 use fratmae_config::Text;
 
 use crate::ModelConfig;
 use crate::attention::{CausalAttention, causal_bias};
 use crate::block::Mlp;
+use crate::fused::{TableOp, apply, input};
+use crate::kernels::activation::Activation;
 use crate::layer::{LayerNorm, Linear, blank};
 
 /// Number of token ids in CLIP's vocabulary.
@@ -20,6 +23,29 @@ const EPSILON: f64 = 1e-5;
 #[derive(Module, Debug)]
 pub(crate) struct Table {
     pub(crate) weight: Param<Tensor<2>>,
+}
+
+impl Table {
+    /// # Shapes
+    ///
+    /// one number a row -> `[numbers, width]`
+    fn rows(&self, numbers: Vec<u32>) -> Tensor<2> {
+        let table = self.weight.val();
+        match input(&table) {
+            Some(on_cpu) => {
+                let numbers = Arc::new(numbers);
+                apply(TableOp { numbers }, [on_cpu])
+            }
+            None => self.composed(&numbers),
+        }
+    }
+
+    fn composed(&self, numbers: &[u32]) -> Tensor<2> {
+        let table = self.weight.val();
+        let numbers: Vec<i64> = numbers.iter().map(|&number| i64::from(number)).collect();
+        let numbers = Tensor::from_data(numbers.as_slice(), &table.device());
+        table.select(0, numbers)
+    }
 }
 
 /// Token and position embeddings.
@@ -78,8 +104,8 @@ impl TextEncoder {
     pub(crate) fn forward(&self, sentences: &[&[u32]], device: &Device) -> Tensor<2> {
         let context = self.text_model.embeddings.position_embedding.weight.dims()[0];
         let page = Page::new(sentences, context);
-        let ids = Tensor::from_data(page.ids.as_slice(), device);
-        let hidden = self.text_model.forward(ids, sentences.len(), page.length);
+        let (n_sentences, length) = (sentences.len(), page.length);
+        let hidden = self.text_model.forward(page.ids, n_sentences, length);
         let [n_sentences, length, width] = hidden.dims();
         let ends = Tensor::from_data(page.ends.as_slice(), device);
         let pooled = hidden
@@ -117,10 +143,10 @@ impl TextModel {
     /// # Shapes
     ///
     /// ids `[sentences * length]` -> `[sentences, length, width]`
-    fn forward(&self, ids: Tensor<1, Int>, n_sentences: usize, length: usize) -> Tensor<3> {
-        let device = ids.device();
+    fn forward(&self, ids: Vec<u32>, n_sentences: usize, length: usize) -> Tensor<3> {
+        let device = self.final_layer_norm.weight.device();
         let width = self.embeddings.token_embedding.weight.dims()[1];
-        let words = self.embeddings.token_embedding.weight.val().select(0, ids);
+        let words = self.embeddings.token_embedding.rows(ids);
         let positions = self
             .embeddings
             .position_embedding
@@ -140,25 +166,15 @@ impl TextModel {
 
 impl TextBlock {
     fn forward(&self, tokens: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
-        let seen = self
-            .self_attn
-            .forward(self.layer_norm1.forward(tokens.clone()), bias);
-        let tokens = tokens + seen;
-        tokens.clone()
-            + self
-                .mlp
-                .forward(self.layer_norm2.forward(tokens), quick_gelu)
+        let tokens = self.self_attn.added(tokens, &self.layer_norm1, bias);
+        self.mlp
+            .added(tokens, &self.layer_norm2, Activation::QuickGelu, false)
     }
-}
-
-/// CLIP's activation: x * sigmoid(1.702 x).
-fn quick_gelu(input: Tensor<3>) -> Tensor<3> {
-    input.clone() * sigmoid(input.mul_scalar(1.702))
 }
 
 /// Sentences of one slot as one block of ids: as wide as the longest, the rest padded.
 struct Page {
-    ids: Vec<i64>,
+    ids: Vec<u32>,
     length: usize,
     /// Row of each sentence's end mark: the first place of its largest id.
     ends: Vec<i64>,
@@ -173,7 +189,7 @@ impl Page {
         for (sentence, words) in cut.iter().enumerate() {
             let start = sentence * length;
             for (place, &id) in words.iter().enumerate() {
-                ids[start + place] = i64::from(id);
+                ids[start + place] = id;
             }
             ends.push((start + first_largest(words)) as i64);
         }

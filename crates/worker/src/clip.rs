@@ -8,19 +8,27 @@ use rayon::prelude::*;
 const PIECE: usize = 1 << 15;
 
 /// The Euclidean norm of the whole gradient, summed in f64.
-pub(crate) fn global_norm(gradient: &[f32]) -> f64 {
-    let square = |piece: &[f32]| {
-        piece
-            .iter()
-            .map(|&g| f64::from(g) * f64::from(g))
-            .sum::<f64>()
-    };
-    let pieces: Vec<f64> = gradient.par_chunks(PIECE).map(square).collect();
+pub fn global_norm(gradient: &[f32]) -> f64 {
+    let pieces: Vec<f64> = gradient.par_chunks(PIECE).map(squares).collect();
     pieces.iter().sum::<f64>().sqrt()
 }
 
+/// Eight running sums, so that no addition waits for the one before it.
+fn squares(piece: &[f32]) -> f64 {
+    let square = |g: f32| f64::from(g) * f64::from(g);
+    let (chunks, rest) = piece.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for chunk in chunks {
+        for lane in 0..8 {
+            lanes[lane] += square(chunk[lane]);
+        }
+    }
+    let rest = rest.iter().map(|&g| square(g));
+    lanes.into_iter().chain(rest).sum()
+}
+
 /// The factor that brings a gradient of norm `norm` within `limit`.
-pub(crate) fn clip_factor(norm: f64, limit: f64) -> f32 {
+pub fn clip_factor(norm: f64, limit: f64) -> f32 {
     if norm > limit {
         (limit / norm) as f32
     } else {

@@ -31,6 +31,7 @@ mod tests {
             name: name.to_owned(),
             shape: shape.to_vec(),
             offset: 0,
+            gradient: 0..2,
             update: Update::Decay,
         }]
     }

@@ -36,7 +36,6 @@ impl Session {
     /// Trains one generation, from its source's state to the end of the job, a drain, or a failure.
     pub(crate) fn train(&mut self, assignment: Assignment) -> Result<Ending, WorkerError> {
         let mut state = self.state(assignment.source)?;
-        self.model = self.model.clone().with_flat(&state.parameters)?;
         let mut group = self.join(&assignment)?;
         let generation = assignment.generation;
         let mut shares = ShareWriter::new(
@@ -72,8 +71,8 @@ impl Session {
         match source {
             Source::Initial => {
                 // Made anew, since a generation that was broken off has moved the weights.
-                let model = FratMae::new(&self.config.model, self.config.run.seed, &self.device);
-                let parameters = model.to_flat()?;
+                let (config, seed) = (&self.config.model, self.config.run.seed);
+                let parameters = FratMae::first_values(&self.parameters, config, seed);
                 let zeros = vec![0.0; parameters.len()];
                 Ok(State {
                     step: Step::new(0),

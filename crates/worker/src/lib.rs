@@ -2,6 +2,7 @@
 //!
 //! [`run()`] is its life; the step itself is in `step.rs`.
 
+mod allocator;
 mod clip;
 mod digest;
 mod error;
@@ -18,5 +19,8 @@ mod step;
 mod stream;
 mod trainer;
 
+pub use allocator::{Allocator, keep_memory};
+pub use clip::{clip_factor, global_norm};
 pub use error::WorkerError;
+pub use optimizer::AdamW;
 pub use run::{Options, run};

@@ -12,7 +12,8 @@ use rayon::prelude::*;
 const PIECE: usize = 1 << 15;
 
 /// The optimizer's constants and the layout it works on; the moments live in the state.
-pub(crate) struct AdamW {
+#[derive(Debug)]
+pub struct AdamW {
     beta1: f64,
     beta2: f64,
     epsilon: f32,
@@ -46,7 +47,8 @@ struct Piece<'a> {
 }
 
 impl AdamW {
-    pub(crate) fn new(train: &Train, parameters: &[Parameter]) -> Self {
+    /// Lays the work of an update out for parameters in their order.
+    pub fn new(train: &Train, parameters: &[Parameter]) -> Self {
         let cut = |parameter: &Parameter| {
             let size: usize = parameter.shape.iter().product();
             let update = parameter.update;
@@ -63,14 +65,8 @@ impl AdamW {
 
     /// Applies update number `state.step` to the state.
     ///
-    /// `clip` scales the gradient first. Frozen parameters and their moments stay as they are.
-    pub(crate) fn update(
-        &self,
-        state: &mut State,
-        gradient: &[f32],
-        clip: f32,
-        learning_rate: f64,
-    ) {
+    /// `clip` scales the gradient first. Frozen parameters have no gradient, and stay as they are with their moments.
+    pub fn update(&self, state: &mut State, gradient: &[f32], clip: f32, learning_rate: f64) {
         let factors = self.factors(state.step.get(), clip, learning_rate);
         self.cut(state, gradient)
             .into_par_iter()
@@ -104,7 +100,10 @@ impl AdamW {
                 parameters: take(&mut parameters, length),
                 first: take(&mut first, length),
                 second: take(&mut second, length),
-                gradient: gradient.split_off(..length).unwrap_or_default(),
+                gradient: match update {
+                    Update::Frozen => &[],
+                    _ => gradient.split_off(..length).unwrap_or_default(),
+                },
             });
         }
         pieces

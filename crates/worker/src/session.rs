@@ -1,5 +1,6 @@
 //! What a worker keeps from one generation to the next: the job, the data and the model, opened once.
 
+use crate::allocator::keep_memory;
 use crate::error::WorkerError;
 use crate::optimizer::AdamW;
 use crate::plan::Plan;
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) device: Device,
     pub(crate) model: FratMae,
     pub(crate) parameters: Vec<Parameter>,
+    /// A gradient that was applied, for the next one's memory.
+    pub(crate) spare: Vec<f32>,
     pub(crate) optimizer: AdamW,
     pub(crate) plan: Plan,
     pub(crate) tokenizer: Tokenizer,
@@ -69,8 +72,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens data, store and device, and makes the model of the job's seed.
+    /// Opens data, store and device, and lays the model out; its weights come with a generation.
     pub(crate) fn open(start: Start) -> Result<Self, WorkerError> {
+        keep_memory();
         let Start {
             config,
             welcome,
@@ -86,7 +90,8 @@ impl Session {
         let cache = open_cache(&config, &data)?;
         let data = data.with_cache(cache);
         let device = fratmae_model::open(device_kind(&config)?)?;
-        let model = FratMae::new(&config.model, config.run.seed, &device);
+        let recompute = config.workers.activation_checkpointing;
+        let model = FratMae::blank(&config.model, &device).recomputing(recompute);
         let parameters = model.parameters();
         let cases = u32::try_from(data.manifest.cases.len()).unwrap_or(u32::MAX);
         Ok(Self {
@@ -99,6 +104,7 @@ impl Session {
             device,
             model,
             parameters,
+            spare: Vec::new(),
             ledger,
             shared,
             run,

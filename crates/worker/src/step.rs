@@ -11,7 +11,7 @@ use crate::session::Session;
 use fratmae_checkpoint::State;
 use fratmae_collective::{ProcessGroup, SlotSums, SlotTree};
 use fratmae_dataset::{Loader, Stack};
-use fratmae_model::{Contrast, SlotBatch, SlotFigures, SlotForward, contrast};
+use fratmae_model::{Contrast, Parameter, SlotBatch, SlotFigures, SlotForward, contrast};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
@@ -47,10 +47,13 @@ struct OpenSlot {
 }
 
 impl Session {
-    /// Applies the next step to `state` and to the model.
+    /// Applies the next step to `state`.
+    ///
+    /// The weights are in the model while the step computes with them and in the state before and after: there is one
+    /// copy of them.
     ///
     /// # Errors
-    /// A failed group leaves the state as it was before the step; so does everything else.
+    /// A failed group, and everything else, leaves a state that no step can begin with.
     pub(crate) fn step(
         &mut self,
         state: &mut State,
@@ -59,9 +62,10 @@ impl Session {
         let started = Instant::now();
         let step = state.step.next();
         let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
+        self.model.hold(std::mem::take(&mut state.parameters))?;
         let slots = info_span!(phases::FORWARD).in_scope(|| self.forward(&stacks))?;
         let gathered = info_span!(phases::GATHER).in_scope(|| self.gather(&slots, group))?;
-        let contrast = self.contrast(&gathered, state)?;
+        let contrast = self.contrast(&gathered)?;
         let figures = self.figures(&gathered, contrast.as_ref());
         self.require_finite("loss", figures.loss, step.get(), &stacks)?;
         let sums = info_span!(phases::BACKWARD)
@@ -74,6 +78,7 @@ impl Session {
         let rate = learning_rate(&self.config.train, step.get());
         state.step = step;
         info_span!(phases::OPTIMIZER).in_scope(|| self.update(state, &gradient, norm, rate))?;
+        self.spare = gradient;
         let figures = pb::Figures {
             gradient_norm: norm,
             learning_rate: rate,
@@ -128,12 +133,14 @@ impl Session {
         let batch = SlotBatch {
             pet: stacks
                 .iter()
-                .flat_map(|stack| stack.pet.iter().copied())
-                .collect(),
+                .map(|stack| &stack.pet[..])
+                .collect::<Vec<_>>()
+                .concat(),
             ct: stacks
                 .iter()
-                .flat_map(|stack| stack.ct.iter().copied())
-                .collect(),
+                .map(|stack| &stack.ct[..])
+                .collect::<Vec<_>>()
+                .concat(),
             masks: self.plan.masks(&samples),
             tokens: stacks
                 .iter()
@@ -170,16 +177,11 @@ impl Session {
     }
 
     /// InfoNCE over the global batch, computed alike on every rank (design: every rank sees all embeddings).
-    fn contrast(
-        &self,
-        gathered: &Gathered,
-        state: &State,
-    ) -> Result<Option<Contrast>, WorkerError> {
-        let Some(place) = self.logit_scale_place() else {
+    fn contrast(&self, gathered: &Gathered) -> Result<Option<Contrast>, WorkerError> {
+        let Some(scale) = self.model.logit_scale_value()? else {
             return Ok(None);
         };
         let groups = gathered.sentence_groups();
-        let scale = state.parameters[place];
         Ok(Some(contrast(
             &gathered.pet,
             &gathered.text,
@@ -191,7 +193,7 @@ impl Session {
 
     /// Runs each slot back by itself and sums the gradients in the slot tree.
     fn backward(
-        &self,
+        &mut self,
         slots: Vec<OpenSlot>,
         contrast: Option<&Contrast>,
         group: &Group,
@@ -204,8 +206,9 @@ impl Session {
             let embeddings = embeddings
                 .as_ref()
                 .map(|(pet, text)| (pet.as_slice(), text.as_slice()));
-            let gradients = slot.forward.backward(weight, embeddings)?;
-            sums.push(self.model.gradients(&gradients)?);
+            let spare = std::mem::take(&mut self.spare);
+            let (model, forward) = (&self.model, slot.forward);
+            sums.push(model.backward(forward, weight, embeddings, spare)?);
         }
         Ok(sums)
     }
@@ -225,8 +228,8 @@ impl Session {
 
     /// The temperature's gradient is of the whole batch and known to every rank: it is added once, after the sum.
     fn add_logit_scale_gradient(&self, gradient: &mut [f32], contrast: Option<&Contrast>) {
-        if let (Some(place), Some(contrast)) = (self.logit_scale_place(), contrast) {
-            gradient[place] +=
+        if let (Some(scale), Some(contrast)) = (self.logit_scale(), contrast) {
+            gradient[scale.gradient.start] +=
                 contrast.logit_scale_gradient * self.config.train.contrastive_weight as f32;
         }
     }
@@ -239,20 +242,19 @@ impl Session {
         rate: f64,
     ) -> Result<(), WorkerError> {
         let clip = clip_factor(norm, self.config.train.clip_norm);
+        state.parameters = self.model.release()?;
         self.optimizer.update(state, gradient, clip, rate);
-        if let Some(place) = self.logit_scale_place() {
-            let scale = &mut state.parameters[place];
+        if let Some(scale) = self.logit_scale() {
+            let scale = &mut state.parameters[scale.offset];
             *scale = scale.clamp(LOGIT_SCALE.start, LOGIT_SCALE.end);
         }
-        self.model = self.model.clone().with_flat(&state.parameters)?;
         Ok(())
     }
 
-    /// Where the temperature is in the flat vector; nowhere without the contrastive loss.
-    fn logit_scale_place(&self) -> Option<usize> {
+    /// Where the temperature is in the flat vectors; nowhere without the contrastive loss.
+    fn logit_scale(&self) -> Option<&Parameter> {
         let mut parameters = self.parameters.iter();
-        let parameter = parameters.find(|parameter| parameter.name == "logit_scale")?;
-        Some(parameter.offset)
+        parameters.find(|parameter| parameter.name == "logit_scale")
     }
 
     fn figures(&self, gathered: &Gathered, contrast: Option<&Contrast>) -> pb::Figures {

@@ -79,19 +79,17 @@ pub(crate) fn loss_and_gradient(model: &FratMae, batch: &SlotBatch) -> (f64, Vec
     let device = device();
     let forward = model.forward(batch, &device).unwrap();
     let n_samples = batch.n_samples() as f32;
-    let (loss, gradients) = match &model.context_align {
-        None => (0.0, forward.backward(1.0 / n_samples, None)),
-        Some(_) => {
-            let contrast = contrast_of(model, &forward, batch);
-            let slopes = (&contrast.pet_gradient[..], &contrast.text_gradient[..]);
-            let gradients = forward.backward(1.0 / n_samples, Some(slopes));
-            (contrast.loss, gradients)
-        }
-    };
     let figures = forward.figures;
     let error = figures.pet.squared_error + figures.ct.squared_error;
-    let gradient = model.gradients(&gradients.unwrap()).unwrap();
-    (loss + error / f64::from(n_samples), gradient)
+    let contrast = model.context_align.as_ref();
+    let contrast = contrast.map(|_| contrast_of(model, &forward, batch));
+    let slopes = contrast.as_ref();
+    let slopes = slopes.map(|c| (&c.pet_gradient[..], &c.text_gradient[..]));
+    // Memory that was used before, and must not show.
+    let spare = vec![f32::NAN; model.parameters().iter().map(|p| p.gradient.len()).sum()];
+    let gradient = model.backward(forward, 1.0 / n_samples, slopes, spare);
+    let loss = contrast.map_or(0.0, |contrast| contrast.loss);
+    (loss + error / f64::from(n_samples), gradient.unwrap())
 }
 
 fn contrast_of(model: &FratMae, forward: &SlotForward, batch: &SlotBatch) -> crate::Contrast {

@@ -8,6 +8,7 @@ fn parameter(offset: usize, length: usize, update: Update) -> Parameter {
         name: format!("p{offset}"),
         shape: vec![length],
         offset,
+        gradient: 0..0,
         update,
     }
 }

@@ -1,0 +1,205 @@
+//! How a part with a hand-written way back enters burn's graph. It owns the passage between tensors and slices.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::{Shape, Tensor, TensorData};
+
+use super::sink::Sink;
+use crate::kernels::affine::Target;
+use crate::kernels::product::Before;
+
+/// A part of the network on slices, with N inputs: what flows in first, then parameters.
+pub(crate) trait Op<const N: usize>: Debug + Clone + Send + 'static {
+    /// What the way back needs besides the inputs.
+    type Kept: Debug + Clone + Send + 'static;
+
+    /// The output, its shape, and what is kept.
+    fn forward(&self, inputs: [View<'_>; N]) -> (Vec<f32>, Vec<usize>, Self::Kept);
+
+    /// Takes the output's gradient and hands each wanted input its own.
+    fn backward(
+        &self,
+        inputs: [View<'_>; N],
+        kept: Self::Kept,
+        slope: Vec<f32>,
+        to: &mut Slopes<N>,
+    );
+}
+
+/// An input's numbers and shape.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) shape: &'a [usize],
+}
+
+/// A tensor on the CPU, with or without a place in the graph.
+pub(crate) enum Input {
+    Tracked(FloatTensor<Autodiff<Flex>>),
+    Plain(FlexTensor),
+}
+
+/// The tensor, if it lies on the CPU.
+pub(crate) fn input<const D: usize>(tensor: &Tensor<D>) -> Option<Input> {
+    let contiguous = |tensor: &FlexTensor| tensor.as_slice::<f32>().is_some();
+    if let Ok(tensor) = tensor.clone().try_into_primitive::<Autodiff<Flex>>() {
+        return contiguous(tensor.primitive()).then_some(Input::Tracked(tensor));
+    }
+    let tensor = tensor.clone().try_into_primitive::<Flex>().ok()?;
+    contiguous(&tensor).then_some(Input::Plain(tensor))
+}
+
+/// Runs a part and, where a gradient will be asked for, enters it into burn's graph.
+///
+/// # Shapes
+///
+/// the output has `D` axes, as the part says
+pub(crate) fn apply<O: Op<N>, const N: usize, const D: usize>(
+    op: O,
+    inputs: [Input; N],
+) -> Tensor<D> {
+    let mut nodes = Vec::with_capacity(N);
+    let tensors = inputs.map(|input| match input {
+        Input::Plain(tensor) => tensor,
+        Input::Tracked(tensor) => {
+            let (tensor, node) = tensor.into_parts();
+            nodes.push(node);
+            tensor
+        }
+    });
+    let (values, shape, kept) = op.forward(views(&tensors));
+    let output = on_host(values, shape);
+    let Ok(nodes) = <[_; N]>::try_from(nodes) else {
+        return Tensor::from_primitive::<Flex>(output);
+    };
+    let step = Step::<O>(PhantomData);
+    let entered = match step
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(step) => step.finish(Held { op, tensors, kept }, output),
+        OpsKind::UnTracked(step) => step.finish(output),
+    };
+    Tensor::from_primitive::<Autodiff<Flex>>(entered)
+}
+
+fn views<const N: usize>(tensors: &[FlexTensor; N]) -> [View<'_>; N] {
+    tensors.each_ref().map(|tensor| View {
+        values: tensor
+            .as_slice()
+            .expect("`input` lets through contiguous tensors of f32 alone"),
+        shape: tensor.layout().shape().as_slice(),
+    })
+}
+
+fn on_host(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// The numbers of a gradient, without a copy where nobody else holds it.
+fn into_values(slope: FlexTensor) -> Vec<f32> {
+    let data = slope.into_data();
+    data.try_into_vec().expect("the gradient of f32 is f32")
+}
+
+/// A part in the graph.
+struct Step<O>(PhantomData<fn(O)>);
+
+impl<O> Debug for Step<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Step")
+    }
+}
+
+/// What a part in the graph holds until its way back.
+#[derive(Debug, Clone)]
+struct Held<O, K, const N: usize> {
+    op: O,
+    tensors: [FlexTensor; N],
+    kept: K,
+}
+
+impl<O: Op<N>, const N: usize> Backward<Flex, N> for Step<O> {
+    type State = Held<O, O::Kept, N>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, N>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let Held { op, tensors, kept } = ops.state;
+        let slope = into_values(gradients.consume::<Flex>(&ops.node));
+        let mut slopes = Slopes {
+            nodes: ops.parents.map(|parent| parent.map(|parent| parent.id)),
+            lengths: tensors
+                .each_ref()
+                .map(|tensor| tensor.layout().num_elements()),
+            found: [const { None }; N],
+            sink: Sink::take(),
+        };
+        op.backward(views(&tensors), kept, slope, &mut slopes);
+        slopes.register(&tensors, gradients);
+    }
+}
+
+/// Where the gradients of a part's inputs go: into the sink, or back to burn.
+pub(crate) struct Slopes<const N: usize> {
+    nodes: [Option<NodeId>; N],
+    lengths: [usize; N],
+    found: [Option<Vec<f32>>; N],
+    sink: Option<Sink>,
+}
+
+impl<const N: usize> Slopes<N> {
+    /// Whether anybody asks for an input's gradient.
+    pub(crate) fn is_wanted(&self, input: usize) -> bool {
+        self.nodes[input].is_some()
+    }
+
+    /// How many numbers an input has.
+    pub(crate) fn length(&self, input: usize) -> usize {
+        self.lengths[input]
+    }
+
+    /// Hands an input its gradient.
+    pub(crate) fn give(&mut self, input: usize, slope: Vec<f32>) {
+        self.found[input] = Some(slope);
+    }
+
+    /// Where to write or add a parameter's gradient, if it is wanted.
+    pub(crate) fn target(&mut self, input: usize) -> Option<Target<'_>> {
+        let node = self.nodes[input]?;
+        if let Some(target) = self.sink.as_mut().and_then(|sink| sink.target(node)) {
+            return Some(target);
+        }
+        let values = self.found[input].insert(vec![0.0; self.lengths[input]]);
+        Some(Target {
+            values,
+            before: Before::Kept,
+        })
+    }
+
+    fn register(self, tensors: &[FlexTensor; N], gradients: &mut Gradients) {
+        if let Some(sink) = self.sink {
+            sink.put_back();
+        }
+        let wanted = self.nodes.into_iter().zip(self.found).zip(tensors);
+        for ((node, slope), tensor) in wanted {
+            if let (Some(node), Some(slope)) = (node, slope) {
+                let shape = tensor.layout().shape().clone();
+                gradients.register::<Flex>(node, on_host(slope, shape));
+            }
+        }
+    }
+}

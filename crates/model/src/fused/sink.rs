@@ -1,0 +1,100 @@
+//! The one vector that parts write parameters' gradients into during a way back. It owns which node's go where.
+//!
+//! burn keeps gradients by node until the way back has ended; that would be a second copy of all of them. A thread
+//! that runs back inside [`catch`] has a sink, and parts ask it first.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use burn::backend::autodiff::NodeId;
+
+use crate::kernels::affine::Target;
+use crate::kernels::product::Before;
+use crate::kernels::rows;
+
+thread_local! {
+    /// The sink of the way back that runs on this thread; a part takes it out while it works.
+    static SINK: Cell<Option<Sink>> = const { Cell::new(None) };
+}
+
+/// A flat gradient under way.
+#[derive(Default)]
+pub(crate) struct Sink {
+    flat: Vec<f32>,
+    places: Vec<Place>,
+    /// Which place a node's gradient has; a parameter on another device has a place and no node here.
+    of_node: BTreeMap<NodeId, usize>,
+}
+
+struct Place {
+    range: Range<usize>,
+    before: Before,
+}
+
+/// Runs back with a sink, and returns it with what was written.
+pub(crate) fn catch<R>(sink: Sink, run_back: impl FnOnce() -> R) -> (R, Sink) {
+    sink.put_back();
+    let result = run_back();
+    (result, Sink::take().unwrap_or_default())
+}
+
+impl Sink {
+    /// A sink over a vector whose numbers mean nothing yet.
+    pub(crate) fn new(flat: Vec<f32>) -> Self {
+        Self {
+            flat,
+            ..Self::default()
+        }
+    }
+
+    /// Says where the next parameter's gradient belongs.
+    pub(crate) fn expect(&mut self, node: Option<NodeId>, range: Range<usize>) {
+        if let Some(node) = node {
+            self.of_node.insert(node, self.places.len());
+        }
+        let before = Before::Overwritten;
+        self.places.push(Place { range, before });
+    }
+
+    /// Takes this thread's sink.
+    pub(super) fn take() -> Option<Self> {
+        SINK.take()
+    }
+
+    pub(super) fn put_back(self) {
+        SINK.set(Some(self));
+    }
+
+    /// Where a node's gradient goes, if it goes here; whoever asks writes all of it.
+    pub(super) fn target(&mut self, node: NodeId) -> Option<Target<'_>> {
+        let place = *self.of_node.get(&node)?;
+        Some(self.place(place))
+    }
+
+    fn place(&mut self, number: usize) -> Target<'_> {
+        let place = &mut self.places[number];
+        let before = std::mem::replace(&mut place.before, Before::Kept);
+        let values = &mut self.flat[place.range.clone()];
+        Target { values, before }
+    }
+
+    /// Adds a gradient that burn kept itself to that of parameter `number`, counted as they were expected.
+    pub(crate) fn add(&mut self, number: usize, slope: &[f32]) {
+        let target = self.place(number);
+        match target.before {
+            Before::Overwritten => target.values.copy_from_slice(slope),
+            Before::Kept => rows::add(target.values, slope),
+        }
+    }
+
+    /// The gradient; what nothing was written to has zeros.
+    pub(crate) fn finish(mut self) -> Vec<f32> {
+        for place in self.places {
+            if place.before == Before::Overwritten {
+                rows::clear(&mut self.flat[place.range]);
+            }
+        }
+        self.flat
+    }
+}

@@ -1,0 +1,118 @@
+//! The way back of a slot, into one flat vector. It owns where each parameter's gradient goes, not the gradients' formulas.
+
+use burn::backend::{Autodiff, Flex};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Gradients, Tensor};
+
+use crate::error::ModelError;
+use crate::flat::Parameter;
+use crate::fratmae::FratMae;
+use crate::fused::{Sink, catch};
+use crate::kernels::threads;
+use crate::slot::SlotForward;
+
+impl FratMae {
+    /// Runs a slot back from its weighted reconstruction and, if given, from the global contrastive loss's gradients at
+    /// its own PET and text embeddings.
+    ///
+    /// The result holds the gradient of every parameter that learns, in the layout's order, each at
+    /// [`Parameter::gradient`]; what took no part in the loss has zeros. The memory of `spare` is used for it if it is
+    /// as long; its numbers mean nothing. On the CPU there is no other copy of the gradients at any time.
+    ///
+    /// # Shapes
+    ///
+    /// both embedding gradients `[B, embedding]`, row-major
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Length`] when a gradient is not as long as its embedding, [`ModelError::DeviceFailed`] when the
+    /// model lies on a device without gradients or the device does not give them back.
+    pub fn backward(
+        &self,
+        forward: SlotForward,
+        weight: f32,
+        embedding_gradients: Option<(&[f32], &[f32])>,
+        spare: Vec<f32>,
+    ) -> Result<Vec<f32>, ModelError> {
+        threads::inside(|| self.backward_here(forward, weight, embedding_gradients, spare))
+    }
+
+    fn backward_here(
+        &self,
+        forward: SlotForward,
+        weight: f32,
+        embedding_gradients: Option<(&[f32], &[f32])>,
+        spare: Vec<f32>,
+    ) -> Result<Vec<f32>, ModelError> {
+        let total = forward.total(weight, embedding_gradients)?;
+        drop(forward);
+        let layout = &self.layout;
+        let length = layout
+            .iter()
+            .map(|parameter| parameter.gradient.len())
+            .sum();
+        let flat = if spare.len() == length {
+            spare
+        } else {
+            vec![0.0; length]
+        };
+        let mut places = Places {
+            layout: layout.iter(),
+            sink: Sink::new(flat),
+        };
+        self.visit(&mut places);
+        let (gradients, sink) = catch(places.sink, || total.backward());
+        let mut rest = Rest {
+            layout: layout.iter(),
+            gradients,
+            sink,
+            number: 0,
+            failure: None,
+        };
+        self.visit(&mut rest);
+        rest.failure.map_or(Ok(rest.sink.finish()), Err)
+    }
+}
+
+/// Tells the sink where each parameter's gradient goes.
+struct Places<'a> {
+    layout: std::slice::Iter<'a, Parameter>,
+    sink: Sink,
+}
+
+impl ModuleVisitor for Places<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(place) = self.layout.next().filter(|place| place.learns()) else {
+            return;
+        };
+        let on_cpu = param.val().try_into_primitive::<Autodiff<Flex>>();
+        let node = on_cpu.ok().map(|tensor| tensor.id());
+        self.sink.expect(node, place.gradient.clone());
+    }
+}
+
+/// Collects the gradients that burn kept itself: those of parameters outside fused parts, or on another device.
+struct Rest<'a> {
+    layout: std::slice::Iter<'a, Parameter>,
+    gradients: Gradients,
+    sink: Sink,
+    number: usize,
+    failure: Option<ModelError>,
+}
+
+impl ModuleVisitor for Rest<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(_) = self.layout.next().filter(|place| place.learns()) else {
+            return;
+        };
+        if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
+            let read = gradient.try_into_data_as::<f32>();
+            match read.as_ref().map(|data| data.as_slice::<f32>()) {
+                Ok(Ok(slope)) => self.sink.add(self.number, slope),
+                Ok(Err(error)) => self.failure = Some(ModelError::device(error)),
+                Err(error) => self.failure = Some(ModelError::device(error)),
+            }
+        }
+        self.number += 1;
+    }
+}

@@ -1,0 +1,99 @@
+//! Vectors made row by row on all threads, without first filling them with zeros. It owns the only uninitialised memory.
+
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+/// Numbers that one task handles; a multiple of whole rows is used.
+const PIECE: usize = 1 << 14;
+
+/// Rows that one task handles: whole rows, and about [`PIECE`] numbers.
+pub(crate) fn per_piece(width: usize) -> usize {
+    (PIECE / width.max(1)).max(1)
+}
+
+/// Makes `n_rows` rows: each begins as a copy of `source(row)`, then `change` works on it while it is in the cache.
+pub(crate) fn copied<'a>(
+    n_rows: usize,
+    width: usize,
+    source: impl Fn(usize) -> &'a [f32] + Sync,
+    change: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let length = n_rows * width;
+    let mut made = Vec::with_capacity(length);
+    let per_piece = per_piece(width);
+    let room: &mut [MaybeUninit<f32>] = &mut made.spare_capacity_mut()[..length];
+    room.par_chunks_mut((per_piece * width).max(1))
+        .enumerate()
+        .for_each(|(piece, rows)| {
+            for (at, row) in rows.chunks_exact_mut(width).enumerate() {
+                let number = piece * per_piece + at;
+                change(number, row.write_copy_of_slice(source(number)));
+            }
+        });
+    #[expect(
+        unsafe_code,
+        reason = "the standard library has no parallel way to fill a vector"
+    )]
+    // SAFETY: the pieces cover the first `length` places in whole rows, and each row was written in full.
+    unsafe {
+        made.set_len(length);
+    }
+    made
+}
+
+/// Makes a vector that `fill` writes in full through a pointer to its uninitialised places.
+///
+/// # Safety
+///
+/// `fill` writes every one of the `length` places and no other.
+#[expect(
+    unsafe_code,
+    reason = "matrix products write their result and read nothing of it"
+)]
+pub(super) unsafe fn filled(length: usize, fill: impl FnOnce(*mut f32)) -> Vec<f32> {
+    let mut made = Vec::with_capacity(length);
+    fill(made.as_mut_ptr());
+    // SAFETY: the capacity is there, and the caller promises that all of it was written.
+    unsafe { made.set_len(length) };
+    made
+}
+
+/// Adds `more` to `sum`.
+pub(crate) fn add(sum: &mut [f32], more: &[f32]) {
+    sum.par_chunks_mut(PIECE)
+        .zip(more.par_chunks(PIECE))
+        .for_each(|(sum, more)| add_piece(sum, more));
+}
+
+/// Fills with zeros.
+pub(crate) fn clear(values: &mut [f32]) {
+    values
+        .par_chunks_mut(1 << 18)
+        .for_each(|piece| piece.fill(0.0));
+}
+
+/// [`add`] on one thread.
+#[multiversion::multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
+    "x86_64+avx2+fma"
+))]
+pub(crate) fn add_piece(sum: &mut [f32], more: &[f32]) {
+    for (sum, more) in sum.iter_mut().zip(more) {
+        *sum += more;
+    }
+}
+
+/// Adds the sum of all rows to `sums`, top to bottom; each task has columns of its own.
+pub(crate) fn add_column_sums(rows: &[f32], sums: &mut [f32]) {
+    const COLUMNS: usize = 128;
+    let width = sums.len();
+    sums.par_chunks_mut(COLUMNS)
+        .enumerate()
+        .for_each(|(strip, sums)| {
+            let first = strip * COLUMNS;
+            for row in rows.chunks_exact(width) {
+                add_piece(sums, &row[first..first + sums.len()]);
+            }
+        });
+}
