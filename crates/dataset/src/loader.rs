@@ -6,6 +6,7 @@
 mod replacement;
 mod room;
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -63,6 +64,7 @@ impl Loader {
             stacks,
             bad_sample: options.bad_sample,
             spare: Arc::clone(&spare),
+            unpacking: Arc::new(Semaphore::new(cores())),
         });
         let feed = runtime.spawn(feed(work, samples, Room::new(options.bytes), sender));
         Self {
@@ -97,6 +99,10 @@ impl Loader {
     pub fn give_back(&self, stack: Stack) {
         self.spare.keep([stack.pet, stack.ct]);
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Begins one stack after the other, each only when there is room for all that it will take.
@@ -144,6 +150,8 @@ struct Work {
     stacks: StackOptions,
     bad_sample: BadSample,
     spare: Arc<Spare>,
+    /// As many at once as there are cores: more would only take turns, each with cold caches and memory of its own.
+    unpacking: Arc<Semaphore>,
 }
 
 impl Work {
@@ -171,7 +179,10 @@ impl Work {
             })
             .unwrap_or_default();
         let spare = Arc::clone(&self.spare);
+        // The semaphore is never closed.
+        let turn = Arc::clone(&self.unpacking).acquire_owned().await.ok();
         unblocked(move || {
+            let _turn = turn;
             let [pet, ct] = options.windowed(packed, &rows, grid, spare.take())?;
             Ok(Stack {
                 sample,

@@ -27,13 +27,15 @@ use crate::volume::affine;
 
 /// Name of the values inside a fixed-size list.
 const ELEMENT: &str = "element";
-/// How hard voxels are compressed: reading them often must be cheap, see `docs/decisions/0005-voxels-are-plain-zstd-7.md`.
+/// How hard PET and CT are compressed: to read them often must be cheap. Measured in
+/// `docs/decisions/0005-voxels-are-plain-zstd-7.md`.
 const IMAGE_LEVEL: i32 = -7;
 /// Rows handed to the writer at once: on its way a voxel takes twenty times its size, so that a whole case would cost
 /// hundreds of megabytes, and the time to clear them.
 const ROWS_AT_ONCE: usize = 2;
 /// The columns that hold one value a voxel.
-pub(crate) const VOXEL_COLUMNS: [&str; 3] = ["pet", "ct", "label"];
+pub(crate) const VOXEL_COLUMNS: [&str; 3] = ["pet", "ct", LABEL_COLUMN];
+const LABEL_COLUMN: &str = "label";
 
 /// Encodes cases and gathers them into the bytes of one shard.
 pub(crate) struct ShardWriter {
@@ -254,8 +256,10 @@ fn properties() -> Result<WriterProperties, ParquetError> {
         ]);
         properties = properties
             .set_column_data_page_row_count_limit(path.clone(), 1)
-            .set_column_compression(path.clone(), images)
-            .set_column_statistics_enabled(path, EnabledStatistics::None);
+            .set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        if column != LABEL_COLUMN {
+            properties = properties.set_column_compression(path, images);
+        }
     }
     Ok(properties.build())
 }
