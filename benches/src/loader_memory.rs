@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use fratmae_dataset::{
-    BadSample, DataSet, Loader, LoaderOptions, Order, PhantomSize, PrepareOptions, StackAxis,
-    StackOptions, find_cases, prepare, write_phantoms,
+    BadSample, DataSet, Layout, Loader, LoaderOptions, Order, PhantomSize, PrepareOptions,
+    StackAxis, StackOptions, prepare, survey, write_phantoms,
 };
 use fratmae_store::Location;
 
@@ -85,7 +85,7 @@ async fn make(folder: &Path) -> Result<DataSet> {
         grid: GRID,
         ..PrepareOptions::default()
     };
-    prepare(find_cases(&source)?, &out, &options, &mut |_| {}).await?;
+    prepare(survey(&source, Layout::Auto)?, &out, &options, &mut |_| {}).await?;
     Ok(DataSet::open(&out).await?)
 }
 

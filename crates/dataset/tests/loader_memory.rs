@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fratmae_dataset::{
-    BadSample, DataSet, Loader, LoaderOptions, Order, PhantomSize, PrepareOptions, StackAxis,
-    StackOptions, find_cases, prepare, write_phantoms,
+    BadSample, DataSet, Layout, Loader, LoaderOptions, Order, PhantomSize, PrepareOptions,
+    StackAxis, StackOptions, prepare, survey, write_phantoms,
 };
 use fratmae_store::Location;
 
@@ -30,9 +30,14 @@ async fn made(folder: &Path) -> DataSet {
         grid: [32, 40, 48],
         ..PrepareOptions::default()
     };
-    prepare(find_cases(&source).unwrap(), &out, &options, &mut |_| {})
-        .await
-        .unwrap();
+    prepare(
+        survey(&source, Layout::Auto).unwrap(),
+        &out,
+        &options,
+        &mut |_| {},
+    )
+    .await
+    .unwrap();
     DataSet::open(&out).await.unwrap()
 }
 
