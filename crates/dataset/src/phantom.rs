@@ -18,9 +18,13 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::draw::Draw;
 use crate::error::DataSetError;
 use folder::Folder;
 use person::Person;
+
+/// Most voxels along an axis.
+const LONGEST: usize = 1024;
 
 /// Voxels of a phantom and how large they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +33,32 @@ pub struct PhantomSize {
     pub shape: [usize; 3],
     /// Size of a voxel along x, y, z, in millimetres.
     pub spacing: [f32; 3],
+    /// Whether the scanners differ: a third each has these voxels, finer ones across the body, finer ones along it.
+    pub varies: bool,
+}
+
+impl PhantomSize {
+    /// Gives the voxels of the scanner that took a person; the field of view stays.
+    fn on_scanner_of(self, person: &Person) -> Self {
+        if !self.varies {
+            return self;
+        }
+        let finer = match Draw::new("phantom scanner", person.seed, &[person.index]).below(3) {
+            0 => [1.0, 1.0, 1.0],
+            1 => [1.25, 1.25, 1.0],
+            _ => [1.0, 1.0, 1.5],
+        };
+        let cut = |axis: usize| {
+            let millimetres = self.shape[axis] as f32 * self.spacing[axis];
+            let count = ((self.shape[axis] as f32 * finer[axis]).round() as usize).min(LONGEST);
+            (count, millimetres / count as f32)
+        };
+        Self {
+            shape: [0, 1, 2].map(|axis| cut(axis).0),
+            spacing: [0, 1, 2].map(|axis| cut(axis).1),
+            ..self
+        }
+    }
 }
 
 impl Default for PhantomSize {
@@ -37,6 +67,7 @@ impl Default for PhantomSize {
         Self {
             shape: [112, 90, 128],
             spacing: [5.0, 5.0, 7.5],
+            varies: true,
         }
     }
 }
@@ -63,7 +94,7 @@ pub fn write_phantoms(
         .par_iter()
         .filter(|person| !folder.is_complete(person))
         .try_for_each(|person| {
-            let study = render::render(person, size);
+            let study = render::render(person, size.on_scanner_of(person));
             folder.write_study(person, &study)
         })
 }

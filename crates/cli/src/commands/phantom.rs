@@ -27,10 +27,10 @@ pub(crate) struct Arguments {
     /// Seed from which they are drawn
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Voxels of the PET along its three axes
+    /// Voxels along the three axes; without this and --spacing they differ between cases
     #[arg(long, value_name = "RxAxS", value_parser = sizes::voxels)]
     shape: Option<[usize; 3]>,
-    /// Millimetres of a voxel of the PET along its three axes
+    /// Millimetres of a voxel along the three axes
     #[arg(long, value_name = "RxAxS", value_parser = sizes::millimetres)]
     spacing: Option<[f32; 3]>,
     /// One JSON object at the end instead of text
@@ -68,6 +68,7 @@ impl Arguments {
         PhantomSize {
             shape: self.shape.unwrap_or(default.shape),
             spacing: self.spacing.unwrap_or(default.spacing),
+            varies: self.shape.is_none() && self.spacing.is_none(),
         }
     }
 }

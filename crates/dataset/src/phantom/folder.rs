@@ -10,15 +10,12 @@ use serde_json::{Value, json};
 use super::person::{Person, Tracer};
 use super::render::Study;
 use super::staging::Stage;
-use super::{PhantomSize, lesions};
+use super::{LONGEST, PhantomSize, lesions};
 use crate::error::DataSetError;
 use crate::nifti::encode::{self, Voxels};
 
 /// Counts changes of the phantoms' looks, so that one folder never holds two kinds.
-const VERSION: u32 = 2;
-
-/// Most voxels along an axis.
-const LONGEST: usize = 1024;
+const VERSION: u32 = 3;
 
 /// The folder that phantoms go to.
 pub(super) struct Folder {
@@ -39,7 +36,7 @@ impl Folder {
             "labels": { "background": 0, "tumor": 1 },
             "numTraining": cases,
             "file_ending": ".nii.gz",
-            "phantom": { "version": VERSION, "seed": seed, "shape": size.shape, "spacing": size.spacing },
+            "phantom": { "version": VERSION, "seed": seed, "shape": size.shape, "spacing": size.spacing, "varies": size.varies },
         });
         let folder = Self {
             root: root.to_path_buf(),
@@ -58,7 +55,10 @@ impl Folder {
         Ok(folder)
     }
 
-    fn check_size(&self, PhantomSize { shape, spacing }: PhantomSize) -> Result<(), DataSetError> {
+    fn check_size(
+        &self,
+        PhantomSize { shape, spacing, .. }: PhantomSize,
+    ) -> Result<(), DataSetError> {
         let sound = shape.iter().all(|count| (1..=LONGEST).contains(count))
             && spacing.iter().all(|size| (0.1..=1000.0).contains(size));
         if sound {

@@ -12,6 +12,7 @@ use crate::source::find_cases;
 const SMALL: PhantomSize = PhantomSize {
     shape: [32, 32, 40],
     spacing: [14.0, 14.0, 24.0],
+    varies: false,
 };
 
 /// Every file below a folder.
@@ -222,6 +223,30 @@ fn lesions_are_labelled_avid_and_only_in_the_ill() {
             ),
         }
     }
+}
+
+#[test]
+fn scanners_differ_in_their_voxels_and_not_in_what_they_see() {
+    let size = PhantomSize::default();
+    let sizes: Vec<PhantomSize> = (0..30)
+        .map(|index| size.on_scanner_of(&Person::draw(1, index)))
+        .collect();
+    let shapes: std::collections::BTreeSet<_> = sizes.iter().map(|size| size.shape).collect();
+    assert_eq!(
+        shapes.into_iter().collect::<Vec<_>>(),
+        [[112, 90, 128], [112, 90, 192], [140, 113, 128]]
+    );
+    for taken in sizes {
+        for axis in 0..3 {
+            let [seen, asked] = [taken, size].map(|s| s.shape[axis] as f32 * s.spacing[axis]);
+            assert!((seen - asked).abs() < 1e-3, "{taken:?}");
+        }
+    }
+    let exact = PhantomSize {
+        varies: false,
+        ..size
+    };
+    assert_eq!(exact.on_scanner_of(&Person::draw(1, 2)), exact);
 }
 
 #[test]
