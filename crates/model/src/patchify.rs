@@ -48,15 +48,15 @@ impl PatchGrid {
     /// `stacks`: stacks of D*H*W, one after the other; every token below [`Self::n_tokens`] -> patches * voxels of one
     pub(crate) fn gather(&self, stacks: &[f32], patches: &[(usize, u32)]) -> Vec<f32> {
         let [patch_d, patch_h, patch_w] = self.patch;
-        let per_patch = patch_d * patch_h;
         // A patch is read in runs along its last axis, where its voxels lie side by side.
-        let run = |number: usize| {
-            let (stack, token) = patches[number / per_patch];
-            let (d, h) = (number % per_patch / patch_h, number % patch_h);
+        rows::joined(patches.len(), self.n_patch_voxels(), |number| {
+            let (stack, token) = patches[number];
             let start = stack * self.n_stack_voxels() + self.first_voxel(token as usize);
-            &stacks[start + (d * self.stack[1] + h) * self.stack[2]..][..patch_w]
-        };
-        rows::copied(patches.len() * per_patch, patch_w, run, |_, _| ())
+            (0..patch_d).flat_map(move |d| {
+                let run = move |h| start + (d * self.stack[1] + h) * self.stack[2];
+                (0..patch_h).map(move |h| &stacks[run(h)..][..patch_w])
+            })
+        })
     }
 
     /// Where a token's first voxel is in its stack.

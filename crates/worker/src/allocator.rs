@@ -11,12 +11,12 @@ pub use mimalloc::MiMalloc as Allocator;
 /// `mi_option_purge_delay` of mimalloc's header, which its bindings leave out.
 const PURGE_DELAY: mi_option_t = 15;
 
-/// Milliseconds that freed memory is kept for; mimalloc waits ten times as long for large blocks.
-///
-/// Longer than any step, so that no step waits for pages, and not for ever: a worker that waits gives memory back.
-const KEPT_MS: std::ffi::c_long = 6_000;
+/// Never: with a delay, whatever is free when it has passed goes back, also what the next step takes again.
+const NEVER: std::ffi::c_long = -1;
 
-/// Makes [`Allocator`] keep freed memory from one step to the next; without it as the allocator, nothing changes.
+/// Makes [`Allocator`] keep freed memory from one step to the next: the process stays as large as its largest step.
+///
+/// In a program with another allocator nothing changes.
 pub fn keep_memory() {
     #[expect(
         unsafe_code,
@@ -24,6 +24,6 @@ pub fn keep_memory() {
     )]
     // SAFETY: the call stores a number, and the option exists in both versions that the bindings build.
     unsafe {
-        mi_option_set(PURGE_DELAY, KEPT_MS);
+        mi_option_set(PURGE_DELAY, NEVER);
     }
 }

@@ -6,10 +6,11 @@
 #[expect(clippy::excessive_precision, reason = "the coefficients as published")]
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    /// Adding and taking it off again rounds to a whole number.
+    /// Adding and taking it off again rounds to a whole number; its last nine bits are zeros.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
-    let n = x.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = rounded - ROUND;
     let r = n.mul_add(-0.693_359_375, x);
     let r = n.mul_add(2.121_944_4e-4, r);
     let p = 1.987_569_15e-4_f32
@@ -19,7 +20,8 @@ pub(super) fn exp(x: f32) -> f32 {
         .mul_add(r, 1.666_666_545_9e-1)
         .mul_add(r, 5.000_000_120_1e-1);
     let fraction = (p * r).mul_add(r, r) + 1.0;
-    let power = f32::from_bits(((n as i32 + 127) as u32) << 23);
+    // The whole number stands in the last bits of the sum it was rounded by.
+    let power = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
     power * fraction
 }
 

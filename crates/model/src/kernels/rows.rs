@@ -42,6 +42,40 @@ pub(crate) fn copied<'a>(
     made
 }
 
+/// Makes `n_rows` rows, each of the runs that `runs(row)` gives, one after the other.
+///
+/// # Panics
+///
+/// Panics when a row's runs are together not as long as a row.
+pub(crate) fn joined<'a, R: Iterator<Item = &'a [f32]>>(
+    n_rows: usize,
+    width: usize,
+    runs: impl Fn(usize) -> R + Sync,
+) -> Vec<f32> {
+    let length = n_rows * width;
+    let mut made = Vec::with_capacity(length);
+    let room: &mut [MaybeUninit<f32>] = &mut made.spare_capacity_mut()[..length];
+    room.par_chunks_exact_mut(width)
+        .enumerate()
+        .for_each(|(number, mut row)| {
+            for run in runs(number) {
+                let (to, rest) = row.split_at_mut(run.len());
+                to.write_copy_of_slice(run);
+                row = rest;
+            }
+            assert!(row.is_empty(), "runs fill a row");
+        });
+    #[expect(
+        unsafe_code,
+        reason = "the standard library has no parallel way to fill a vector"
+    )]
+    // SAFETY: the rows cover the first `length` places, and each was written to its end.
+    unsafe {
+        made.set_len(length);
+    }
+    made
+}
+
 /// Makes a vector that `fill` writes in full through a pointer to its uninitialised places.
 ///
 /// # Safety

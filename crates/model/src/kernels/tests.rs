@@ -127,6 +127,17 @@ fn rows_are_made_whole_whatever_their_number() {
 }
 
 #[test]
+fn runs_are_joined_to_rows() {
+    let source = wave(60, 0.1);
+    let runs = |row: usize| source[row * 6..][..6].chunks(2).rev();
+    let joined = rows::joined(10, 6, runs);
+    assert_eq!(
+        joined[6..12],
+        [10, 11, 8, 9, 6, 7].map(|i: usize| source[i])
+    );
+}
+
+#[test]
 fn column_sums_are_added_top_to_bottom() {
     let rows = wave(301 * 300, 0.3);
     let mut sums = vec![1.0; 300];
