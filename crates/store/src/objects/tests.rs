@@ -218,3 +218,15 @@ async fn store_that_is_down_is_one_line_soon() {
     assert!(error.is_transient(), "{error}");
     assert!(!error.to_string().contains('\n'), "{error}");
 }
+
+#[test]
+fn parquet_is_called_that_where_the_store_keeps_types() {
+    let parquet =
+        Attributes::from_iter([(Attribute::ContentType, "application/vnd.apache.parquet")]);
+    for kind in [Kind::S3, Kind::Gcs, Kind::Azure] {
+        assert_eq!(attributes(kind, "shards/shard-00000.parquet"), parquet);
+        assert_eq!(attributes(kind, "manifest.json"), Attributes::new());
+    }
+    // The local file system refuses attributes.
+    assert_eq!(attributes(Kind::Local, "a.parquet"), Attributes::new());
+}
