@@ -1,9 +1,9 @@
 //! The exponential and the normal distribution as polynomials without branches, so that compilers make vectors of them.
+#![expect(clippy::excessive_precision, reason = "the coefficients as published")]
 
 /// e^x within two units in the last place; below -87 it is the smallest normal number, above 88 about e^88.
 ///
 /// Cody and Waite's reduction by ln 2 in two parts, then Cephes' polynomial of degree five.
-#[expect(clippy::excessive_precision, reason = "the coefficients as published")]
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
     /// Adding and taking it off again rounds to a whole number; its last nine bits are zeros.
