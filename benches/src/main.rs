@@ -10,14 +10,25 @@
 
 mod copy;
 mod loader_memory;
+mod loaders;
 mod reduce;
+mod step;
 mod timing;
 
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
-const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS] | loader-memory [STACKS MIB]";
+const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS]
+       fratmae-benches loader-memory [STACKS MIB]
+       fratmae-benches loaders prepare TABLE URL R A S
+       fratmae-benches loaders epoch URL DEPTH
+       fratmae-benches loaders decompressor URL
+       fratmae-benches step --preset tiny|small|base --batch N [--checkpointing]";
+
+/// The allocator of the program itself.
+#[global_allocator]
+static ALLOCATOR: fratmae_worker::Allocator = fratmae_worker::Allocator;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +50,24 @@ fn run(words: &[String]) -> Result<()> {
         ["loader-memory", stacks, mib] => {
             loader_memory::watch(stacks.parse().context(USAGE)?, mib.parse().context(USAGE)?)
         }
+        ["loaders", "prepare", table, url, r, a, s] => {
+            let side = |text: &str| text.parse().context(USAGE);
+            loaders::prepare(table, url, [side(r)?, side(a)?, side(s)?])
+        }
+        ["loaders", "epoch", url, depth] => {
+            fratmae_worker::keep_memory();
+            loaders::epoch(url, depth.parse().context(USAGE)?)
+        }
+        ["loaders", "decompressor", url] => loaders::decompressor(url),
+        ["step", "--preset", preset, "--batch", batch, rest @ ..] => step::serve(&step::Options {
+            preset,
+            batch: batch.parse().context(USAGE)?,
+            is_checkpointing: match rest {
+                [] => false,
+                ["--checkpointing"] => true,
+                _ => bail!(USAGE),
+            },
+        }),
         _ => bail!(USAGE),
     }
 }
