@@ -103,7 +103,7 @@ pub(crate) fn decompressor(url: &str) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let pages = shards
         .iter()
-        .map(|shard| pages(shard))
+        .map(pages)
         .collect::<Result<Vec<_>>>()?
         .concat();
     let mut zstd = zstd::bulk::Decompressor::new()?;
