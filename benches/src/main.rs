@@ -12,6 +12,7 @@ mod copy;
 mod loader_memory;
 mod loaders;
 mod reduce;
+mod step;
 mod timing;
 
 use std::process::ExitCode;
@@ -22,7 +23,8 @@ const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS]
        fratmae-benches loader-memory [STACKS MIB]
        fratmae-benches loaders prepare TABLE URL R A S
        fratmae-benches loaders epoch URL DEPTH
-       fratmae-benches loaders decompressor URL";
+       fratmae-benches loaders decompressor URL
+       fratmae-benches step --preset tiny|small|base --batch N [--checkpointing]";
 
 /// The allocator of the program itself.
 #[global_allocator]
@@ -57,6 +59,15 @@ fn run(words: &[String]) -> Result<()> {
             loaders::epoch(url, depth.parse().context(USAGE)?)
         }
         ["loaders", "decompressor", url] => loaders::decompressor(url),
+        ["step", "--preset", preset, "--batch", batch, rest @ ..] => step::serve(&step::Options {
+            preset,
+            batch: batch.parse().context(USAGE)?,
+            is_checkpointing: match rest {
+                [] => false,
+                ["--checkpointing"] => true,
+                _ => bail!(USAGE),
+            },
+        }),
         _ => bail!(USAGE),
     }
 }
