@@ -22,6 +22,7 @@ async fn made(folder: &Path) -> DataSet {
     let size = PhantomSize {
         shape: [16, 20, 24],
         spacing: [40.0, 32.0, 40.0],
+        varies: false,
     };
     let source = folder.join("phantoms");
     write_phantoms(&source, CASES, 1, size).unwrap();
