@@ -243,6 +243,8 @@ pub enum Operation {
     ReduceScatter,
     /// The third: the owners' results to everybody.
     ReduceShare,
+    /// The holders' values to the ranks that lack them.
+    Replicate,
 }
 
 impl fmt::Display for Operation {
@@ -252,6 +254,7 @@ impl fmt::Display for Operation {
             Self::ReduceOffer => "all_reduce (sizes)",
             Self::ReduceScatter => "all_reduce (partial sums)",
             Self::ReduceShare => "all_reduce (results)",
+            Self::Replicate => "replicate",
         })
     }
 }

@@ -30,6 +30,20 @@ pub trait ProcessGroup: Send {
     /// Vectors of different lengths are a `Mismatch` on every rank.
     fn all_reduce(&mut self, sums: SlotSums) -> Result<Vec<f32>, CollectiveError>;
 
+    /// Copies the holders' values to every rank that is not among them, each holder sending its share of the elements.
+    ///
+    /// `holders` are ranks, rising and the same on every rank; `values` have the same lengths on every rank, and only
+    /// those of ranks that are no holders change. Nothing is moved if every rank is a holder, or none is.
+    /// After a failure the values of a rank that is no holder are of no use.
+    ///
+    /// # Errors
+    /// As [`all_gather`](Self::all_gather). Other lengths than a holder's are a `Mismatch`.
+    fn replicate(
+        &mut self,
+        holders: &[usize],
+        values: Vec<&mut [f32]>,
+    ) -> Result<(), CollectiveError>;
+
     /// Gives the handle that ends this group's calls from another thread.
     fn abort_handle(&self) -> AbortHandle;
 }

@@ -8,6 +8,7 @@ mod gate;
 mod handshake;
 mod mesh;
 mod reduction;
+mod replication;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -23,6 +24,7 @@ use self::exchange::{Call, Dealing};
 use self::frame::{Incoming, Outgoing, Stamp};
 use self::mesh::Peer;
 use self::reduction::Reduction;
+use self::replication::Replication;
 use self::watch::moment_after;
 use crate::{AbortHandle, CollectiveError, Membership, Operation, ProcessGroup, SlotSums};
 
@@ -230,6 +232,21 @@ impl ProcessGroup for TcpGroup {
                 element_limit: settings.element_limit,
             }
             .run(parts)
+        })
+    }
+
+    fn replicate(
+        &mut self,
+        holders: &[usize],
+        values: Vec<&mut [f32]>,
+    ) -> Result<(), CollectiveError> {
+        self.call(Operation::Replicate, |group, call| {
+            Replication {
+                peers: &group.peers,
+                rank: group.membership.rank,
+                holders,
+            }
+            .run(call, values)
         })
     }
 

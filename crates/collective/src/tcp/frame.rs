@@ -86,6 +86,7 @@ fn code(operation: Operation) -> u32 {
         Operation::ReduceOffer => 2,
         Operation::ReduceScatter => 3,
         Operation::ReduceShare => 4,
+        Operation::Replicate => 5,
     }
 }
 

@@ -3,6 +3,7 @@
 mod bits;
 mod failures;
 mod joining;
+mod replicating;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
