@@ -107,6 +107,39 @@ impl Journal {
         entries.buffered(AT_ONCE).try_collect().await
     }
 
+    /// Reads the newest fence record of `run` and all records after it, oldest first: who leads it, and what came of it.
+    ///
+    /// # Errors
+    /// As [`Self::replay`], for these records.
+    pub async fn since_newest_fence(run: &Location) -> Result<Vec<Record>, CheckpointError> {
+        let objects = run.list(JOURNAL).await?;
+        let names = objects.iter().map(|object| object.relative.as_str());
+        let numbers: Vec<u64> = names.filter_map(journal_number).collect();
+        let mut newest = Vec::new();
+        for &number in numbers.iter().rev() {
+            let record = read(run.clone(), number).await?.record;
+            let is_fence = matches!(record, Record::Fence { .. });
+            newest.push(record);
+            if is_fence {
+                break;
+            }
+        }
+        newest.reverse();
+        Ok(newest)
+    }
+
+    /// Makes sure that no other coordinator has taken over, without writing anything.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Fenced`] if one has; failures of the store as they are.
+    pub async fn ensure_held(&mut self) -> Result<(), CheckpointError> {
+        let next = journal_record(self.next);
+        match self.run.get_if_present(&next).await? {
+            None => Ok(()),
+            Some(_) => self.pass_over_own().await,
+        }
+    }
+
     async fn create_fence(&self) -> Result<Created, CheckpointError> {
         self.create(&Record::Fence {
             fence: self.fence.get(),

@@ -33,9 +33,10 @@ pub async fn write_part(
 }
 
 /// Commits a checkpoint whose parts are all written. Safe to repeat; durable when it returns.
+/// What a coordinator with an older fence committed with the same contents is committed.
 ///
 /// # Errors
-/// [`CheckpointError::Fenced`] if a coordinator with another fence committed this checkpoint,
+/// [`CheckpointError::Fenced`] if a coordinator with a newer fence committed this checkpoint,
 /// [`CheckpointError::Conflict`] if it is committed with other contents, [`CheckpointError::Unwritable`] if the parts
 /// are not numbered without a hole; failures of the store as they are.
 pub async fn commit(run: &Location, manifest: &Manifest) -> Result<(), CheckpointError> {
@@ -45,23 +46,31 @@ pub async fn commit(run: &Location, manifest: &Manifest) -> Result<(), Checkpoin
         Created::New | Created::Ours => Ok(()),
         Created::Taken => {
             let theirs = run.get(&object).await?;
-            Err(taken(&run.url_of(&object), manifest, &theirs))
+            taken(&run.url_of(&object), manifest, &theirs)
         }
     }
 }
 
-fn taken(object: &str, ours: &Manifest, theirs: &Bytes) -> CheckpointError {
-    match Manifest::decode(object, ours.id(), theirs) {
-        Ok(theirs) if theirs.fence != ours.fence => CheckpointError::Fenced {
+fn taken(object: &str, ours: &Manifest, theirs: &Bytes) -> Result<(), CheckpointError> {
+    let theirs = Manifest::decode(object, ours.id(), theirs)?;
+    if theirs.fence > ours.fence {
+        return Err(CheckpointError::Fenced {
             object: object.to_owned(),
             fence: theirs.fence,
             address: "an unknown address".to_owned(),
-        },
-        Ok(_) => CheckpointError::Conflict {
-            object: object.to_owned(),
-        },
-        Err(error) => error,
+        });
     }
+    let fence = theirs.fence;
+    let same = Manifest {
+        fence,
+        ..ours.clone()
+    };
+    if same.encode()? == theirs.encode()? {
+        return Ok(());
+    }
+    Err(CheckpointError::Conflict {
+        object: object.to_owned(),
+    })
 }
 
 /// Encoding takes as long as the part is large: where there are other threads, they take over the other tasks.

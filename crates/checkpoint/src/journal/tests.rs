@@ -183,6 +183,32 @@ async fn coordinators_that_take_over_at_once_get_different_fences() {
 }
 
 #[tokio::test]
+async fn old_coordinator_can_find_out_without_writing() {
+    let (_, run) = FaultyStore::new();
+    let mut old = taken_over(&run, "old").await;
+    old.ensure_held().await.unwrap();
+    taken_over(&run, "new").await;
+    let error = old.ensure_held().await.unwrap_err();
+    assert_eq!(error.action(), Action::Fenced);
+    assert_eq!(run.list(JOURNAL).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn newest_fence_and_what_followed_it_are_found() {
+    let (_, run) = FaultyStore::new();
+    assert!(Journal::since_newest_fence(&run).await.unwrap().is_empty());
+    taken_over(&run, "a").await;
+    let mut journal = taken_over(&run, "b").await;
+    journal.append(commit(4)).await.unwrap();
+    let fence = Record::Fence {
+        fence: 2,
+        mark: mark("b"),
+    };
+    let newest = Journal::since_newest_fence(&run).await.unwrap();
+    assert_eq!(newest, [fence, commit(4)]);
+}
+
+#[tokio::test]
 async fn missing_record_is_named() {
     let (_, run) = FaultyStore::new();
     let mut journal = taken_over(&run, "a").await;

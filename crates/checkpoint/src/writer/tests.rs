@@ -85,7 +85,8 @@ async fn part_with_other_bytes_is_a_conflict_and_stays() {
 }
 
 #[tokio::test]
-async fn checkpoint_committed_under_another_fence_ends_this_coordinator() {
+async fn checkpoint_committed_under_a_newer_fence_ends_this_coordinator_and_under_an_older_one_does_not()
+ {
     let (_, run) = FaultyStore::new();
     let theirs = Manifest {
         fence: 2,
@@ -93,8 +94,17 @@ async fn checkpoint_committed_under_another_fence_ends_this_coordinator() {
     };
     commit(&run, &theirs).await.unwrap();
     commit(&run, &theirs).await.unwrap();
-    let error = commit(&run, &manifest(12, 3)).await.unwrap_err();
+    let older = Manifest {
+        fence: 1,
+        ..manifest(12, 3)
+    };
+    let error = commit(&run, &older).await.unwrap_err();
     assert_eq!(error.action(), Action::Fenced, "{error}");
+    let newer = Manifest {
+        fence: 3,
+        ..manifest(12, 3)
+    };
+    commit(&run, &newer).await.unwrap();
     let other = Manifest { seed: 8, ..theirs };
     let error = commit(&run, &other).await.unwrap_err();
     assert!(matches!(error, CheckpointError::Conflict { .. }), "{error}");
