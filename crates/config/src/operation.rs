@@ -56,6 +56,10 @@ pub struct Workers {
     pub device: Device,
     /// Whether blocks keep their inputs alone and compute the rest again on the way back.
     pub activation_checkpointing: bool,
+    /// How often within an hour a worker started here is started again after it died; 0 for never.
+    pub restarts_per_hour: u32,
+    /// Seconds that workers train on without a coordinator before they give up.
+    pub coordinator_patience_s: u64,
 }
 
 impl Default for Workers {
@@ -67,6 +71,10 @@ impl Default for Workers {
             device: Device::Auto,
             // A fifth more time for about a fifth of the activations: for slots that would not fit otherwise.
             activation_checkpointing: false,
+            // A cause that comes back every few minutes will not go away by itself.
+            restarts_per_hour: 10,
+            // Time for a scheduler or a person to start it again; short enough that forgotten workers free their machine.
+            coordinator_patience_s: 120,
         }
     }
 }
