@@ -10,6 +10,8 @@ pub struct Seat {
     pub address: String,
     /// The contiguous run of slots it computes.
     pub slots: Range<Slot>,
+    /// Whether it holds the state that the generation begins with, where that comes from peers.
+    pub is_holder: bool,
 }
 
 /// Deals `slots` to `ranks` in contiguous runs whose lengths differ by at most one.

@@ -1,18 +1,19 @@
 //! The run's state and its one entry point. Each event's rule is a file under `handle`.
 
-use crate::command::{Assignment, Command, Source, Verdict};
+use crate::command::{Command, Leaving, Source, Verdict};
 use crate::event::Event;
-use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
-use crate::membership::Membership;
+use crate::ids::{Generation, Millis, Step, WorkerId};
+use crate::membership::{Member, Membership};
 use crate::{Seat, deal_slots};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What a cluster is told once, when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Slots in a global batch; no group is larger.
     pub slots: u32,
-    /// Workers that must be registered before the first generation begins.
+    /// Workers that must be registered before the first generation begins, and the most a group has.
     pub workers: u32,
     /// The job's last step.
     pub last_step: Step,
@@ -20,13 +21,28 @@ pub struct Settings {
     pub worker_timeout: Millis,
     /// How long to wait for the first group to gather.
     pub join_timeout: Millis,
-    /// How many generations in a row may end without a single step.
+    /// How long a new coordinator waits for the group that an earlier one left.
+    pub return_timeout: Millis,
+    /// How long a member may take to leave its old group.
+    pub leave_timeout: Millis,
+    /// How many generations in a row may break without a single step.
     pub max_fruitless: u32,
+}
+
+/// What the journal says of the run when a coordinator takes it over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The highest generation known.
+    pub generation: Generation,
+    /// Members of that generation that may still train; 0 if they were told to end.
+    pub members: u32,
 }
 
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Waiting for the group that an earlier coordinator left.
+    Returning,
     /// Waiting for enough workers.
     Gathering,
     /// Waiting for the generation record to be durable.
@@ -46,29 +62,51 @@ pub struct Cluster {
     pub(crate) phase: Phase,
     pub(crate) generation: Generation,
     pub(crate) membership: Membership,
-    /// The newest committed checkpoint; the next generation begins from it.
+    /// How the group before this generation is left.
+    pub(crate) leaving: Leaving,
+    /// The newest committed checkpoint; a generation begins from it unless a member holds a newer state.
     pub(crate) newest: Source,
     /// Manifests asked for and not yet durable.
     pub(crate) committing: BTreeSet<(Generation, Step)>,
     pub(crate) is_draining: bool,
+    /// Since when the group is waited for, in whatever phase.
     pub(crate) started: Millis,
-    /// Generations made since the last applied step.
+    /// Members of the newest generation under an earlier coordinator, while they are waited for.
+    pub(crate) awaited: u32,
+    /// The newest loss that left nobody.
+    pub(crate) last_lost: Option<String>,
+    /// Whether one of them said that the group is broken.
+    pub(crate) is_broken: bool,
+    /// The newest step known to be applied in the lineage that goes on.
+    pub(crate) applied: Step,
+    /// Whether the generation that trains has applied a step of its own.
+    pub(crate) is_fruitful: bool,
+    /// Generations that broke since the last applied step.
     pub(crate) fruitless: u32,
 }
 
 impl Cluster {
-    /// A cluster that waits for its workers; `generation` is the highest the journal knows.
+    /// A cluster that waits for its workers: those of the newest generation first, if there may be any.
     #[must_use]
-    pub fn new(settings: Settings, now: Millis, generation: Generation, newest: Source) -> Self {
+    pub fn new(settings: Settings, now: Millis, recorded: Recorded, newest: Source) -> Self {
         Self {
             settings,
-            phase: Phase::Gathering,
-            generation,
+            phase: match recorded.members {
+                0 => Phase::Gathering,
+                _ => Phase::Returning,
+            },
+            generation: recorded.generation,
             membership: Membership::default(),
+            leaving: Leaving::AtOnce,
             newest,
+            applied: newest.step(),
+            is_fruitful: false,
             committing: BTreeSet::new(),
             is_draining: false,
             started: now,
+            awaited: recorded.members,
+            last_lost: None,
+            is_broken: false,
             fruitless: 0,
         }
     }
@@ -100,6 +138,12 @@ impl Cluster {
             .collect()
     }
 
+    /// The names of everybody registered, in the order they came.
+    #[must_use]
+    pub fn registered_names(&self) -> Vec<String> {
+        self.membership.names()
+    }
+
     /// Takes one event in and gives back what is to be done, in order.
     ///
     /// Events of a worker that is not registered and events of an old generation change nothing.
@@ -112,12 +156,20 @@ impl Cluster {
                 worker,
                 name,
                 address,
-            } => self.registered(now, worker, name, address),
+                past,
+            } => {
+                let member = Member::new(name, address, now, past.held);
+                self.registered(worker, member, past)
+            }
             Event::Heard { worker } => self.heard(now, worker),
-            Event::Departed { worker, departure } => self.departed(worker, &departure),
-            Event::GenerationRecorded { generation } => self.generation_recorded(generation),
-            Event::Prepared { worker, generation } => self.prepared(worker, generation),
-            Event::Applied { generation, .. } => self.applied(generation),
+            Event::Departed { worker, departure } => self.departed(now, worker, &departure),
+            Event::GenerationRecorded { generation } => self.generation_recorded(now, generation),
+            Event::Prepared {
+                worker,
+                generation,
+                held,
+            } => self.prepared(worker, generation, held),
+            Event::Applied { generation, step } => self.applied(generation, step),
             Event::PartsWritten {
                 worker,
                 generation,
@@ -147,18 +199,23 @@ impl Cluster {
         }
     }
 
-    /// Makes the next generation out of everybody registered; its record must be durable first.
-    pub(crate) fn start_generation(&mut self) -> Vec<Command> {
-        self.fruitless += 1;
-        if self.fruitless > self.settings.max_fruitless {
-            let reason = format!(
-                "{} generations in a row ended without a step",
-                self.settings.max_fruitless
-            );
-            return self.end(Verdict::Failed { reason });
-        }
+    /// The most members a group can have: slots to deal, and workers asked for.
+    fn limit(&self) -> usize {
+        self.settings.slots.min(self.settings.workers) as usize
+    }
+
+    /// Whether somebody stands by who could have a seat.
+    pub(crate) fn has_room_for_more(&self) -> bool {
+        let seated = self.membership.group().len();
+        seated < self.limit().min(self.membership.count())
+    }
+
+    /// Makes the next generation out of those registered; its record must be durable first.
+    pub(crate) fn start_generation(&mut self, leaving: Leaving) -> Vec<Command> {
         self.generation = self.generation.next();
-        self.membership.regroup(self.settings.slots as usize);
+        self.leaving = leaving;
+        self.is_fruitful = false;
+        self.membership.regroup(self.limit());
         self.phase = Phase::Recording;
         vec![Command::RecordGeneration {
             generation: self.generation,
@@ -166,27 +223,28 @@ impl Cluster {
         }]
     }
 
-    /// Everybody's place in the current generation, for one of its members.
-    pub(crate) fn assignment(&self, rank: Rank) -> Assignment {
+    /// Everybody's seat in the current generation; `begins_at` is the step that holders hold.
+    pub(crate) fn seats(&self, begins_at: Step) -> Arc<[Seat]> {
         let world = self.membership.group().len();
         let runs = deal_slots(
             self.settings.slots,
             u32::try_from(world).unwrap_or(u32::MAX),
         );
-        let seats = self
-            .membership
-            .group_members()
-            .zip(runs)
-            .map(|((_, member), slots)| Seat {
-                address: member.address.clone(),
-                slots,
-            })
-            .collect();
-        Assignment {
-            generation: self.generation,
-            rank,
-            seats,
-            source: self.newest,
+        let seat = |((_, member), slots): ((_, &Member), _)| Seat {
+            address: member.address.clone(),
+            slots,
+            is_holder: member.held == Some(begins_at),
+        };
+        let members = self.membership.group_members();
+        members.zip(runs).map(seat).collect()
+    }
+
+    /// Where the group's state comes from: the most advanced member's memory, unless the newest checkpoint is newer.
+    pub(crate) fn source(&self) -> Source {
+        let held = self.membership.group_members().filter_map(|(_, m)| m.held);
+        match held.max() {
+            Some(step) if step >= self.newest.step() => Source::Peers { step },
+            _ => self.newest,
         }
     }
 
@@ -223,18 +281,13 @@ impl Cluster {
 
     /// A registered worker as a verdict names it.
     pub(crate) fn describe_registered(&self, worker: WorkerId) -> Option<String> {
-        let member = self.membership.member(worker)?;
-        Some(self.describe(worker, &member.name))
-    }
-
-    /// The worker as a verdict names it.
-    pub(crate) fn describe(&self, worker: WorkerId, name: &str) -> String {
-        match self.membership.rank_of(worker) {
+        let name = &self.membership.member(worker)?.name;
+        Some(match self.membership.rank_of(worker) {
             Some(rank) => format!(
                 "worker {name} (rank {rank} of generation {})",
                 self.generation
             ),
             None => format!("worker {name} (standing by)"),
-        }
+        })
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::assignment::Seat;
 use crate::ids::{Generation, Rank, Step, WorkerId};
+use std::sync::Arc;
 
 /// One effect, to be carried out in the order given.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub enum Command {
         worker: WorkerId,
         /// The generation that is coming.
         generation: Generation,
+        /// When to leave the group before.
+        leaving: Leaving,
     },
     /// Let a worker train in a new group.
     Begin {
@@ -61,6 +64,15 @@ pub enum Command {
     },
 }
 
+/// When the members of a group leave it for the next generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// The group is broken: the step at hand is broken off.
+    AtOnce,
+    /// The group is whole: it applies the step at hand and leaves together.
+    AfterTheStep,
+}
+
 /// A worker's place in a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
@@ -69,9 +81,11 @@ pub struct Assignment {
     /// This worker's rank.
     pub rank: Rank,
     /// Everybody's seat in rank order.
-    pub seats: Vec<Seat>,
+    pub seats: Arc<[Seat]>,
     /// Where the state comes from.
     pub source: Source,
+    /// The newest committed checkpoint's step: one that is due at a later step is still to be written.
+    pub committed: Step,
 }
 
 /// Where a generation's state comes from.
@@ -86,6 +100,11 @@ pub enum Source {
         /// The generation that wrote it.
         generation: Generation,
     },
+    /// The memory of the members whose seats say so; the others copy it from them.
+    Peers {
+        /// The step it is after.
+        step: Step,
+    },
 }
 
 impl Source {
@@ -94,7 +113,7 @@ impl Source {
     pub const fn step(self) -> Step {
         match self {
             Self::Initial => Step::new(0),
-            Self::Checkpoint { step, .. } => step,
+            Self::Checkpoint { step, .. } | Self::Peers { step } => step,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What can happen to a run, as the coordinator's runtime reports it.
 //! Every variant is a fact about the past; what to do about it is decided in `handle`.
 
-use crate::ids::{Generation, Step, WorkerId};
+use crate::ids::{Generation, Rank, Step, WorkerId};
 
 /// One fact, handed to [`crate::Cluster::handle`] together with the time it was learnt.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub enum Event {
         name: String,
         /// Where peers connect for collectives.
         address: String,
+        /// What it brings from before this stream.
+        past: Past,
     },
     /// Anything at all was heard of a worker.
     Heard {
@@ -38,6 +40,8 @@ pub enum Event {
         worker: WorkerId,
         /// For which generation.
         generation: Generation,
+        /// The step that the state in its memory is after; none if it has no state.
+        held: Option<Step>,
     },
     /// A step was applied by the whole group.
     Applied {
@@ -102,6 +106,15 @@ pub enum Event {
     Tick,
 }
 
+/// What a worker brings when it registers: nothing when it has just started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// The last group that it was in, and its rank there; if that broke, the worker says so next.
+    pub place: Option<(Generation, Rank)>,
+    /// A step that it has applied, and whose state or a newer one is in its memory.
+    pub held: Option<Step>,
+}
+
 /// How a worker's end became known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Departure {
@@ -109,6 +122,8 @@ pub enum Departure {
     StreamClosed,
     /// Nothing was heard of it for longer than the limit.
     Silent,
+    /// Its heart beats, but it does not leave its group when asked.
+    Stuck,
 }
 
 impl Departure {
@@ -118,6 +133,9 @@ impl Departure {
         match self {
             Self::StreamClosed => "its connection closed: the process or its host died",
             Self::Silent => "it was silent for longer than coordinator.worker_timeout_s",
+            Self::Stuck => {
+                "it did not leave its group within collective.deadline_s: its training hangs"
+            }
         }
     }
 }

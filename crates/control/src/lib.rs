@@ -19,7 +19,7 @@ mod ids;
 mod membership;
 
 pub use assignment::{Seat, deal_slots};
-pub use cluster::{Cluster, Phase, Settings};
-pub use command::{Assignment, Command, Source, Verdict};
-pub use event::{Departure, Event};
+pub use cluster::{Cluster, Phase, Recorded, Settings};
+pub use command::{Assignment, Command, Leaving, Source, Verdict};
+pub use event::{Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};

@@ -2,6 +2,7 @@
 //! Owns no decision: it answers questions about what is known.
 
 use crate::ids::{Millis, Step, WorkerId};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of one registered worker.
@@ -10,17 +11,46 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) address: String,
     pub(crate) last_heard: Millis,
-    /// What it reported in the current generation.
-    pub(crate) reported: Reported,
+    /// The step that the state in its memory was after when it last said so.
+    pub(crate) held: Option<Step>,
 }
 
-/// What a worker has reported since its generation was made; forgotten with the generation.
+impl Member {
+    pub(crate) const fn new(
+        name: String,
+        address: String,
+        now: Millis,
+        held: Option<Step>,
+    ) -> Self {
+        Self {
+            name,
+            address,
+            last_heard: now,
+            held,
+        }
+    }
+}
+
+/// What members of the group have reported since it was made; forgotten with it.
+///
+/// Kept by report, not by worker, so that "has everybody?" is a comparison of two counts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Reported {
-    pub(crate) is_prepared: bool,
-    pub(crate) written: BTreeSet<Step>,
-    pub(crate) weights_digest: Option<String>,
-    pub(crate) drained_at: Option<Step>,
+pub(crate) struct Reports {
+    pub(crate) prepared: BTreeSet<WorkerId>,
+    pub(crate) written: BTreeMap<Step, BTreeSet<WorkerId>>,
+    pub(crate) weights_digests: BTreeMap<WorkerId, String>,
+    pub(crate) drained: BTreeMap<WorkerId, Step>,
+}
+
+impl Reports {
+    fn forget(&mut self, worker: WorkerId) {
+        self.prepared.remove(&worker);
+        self.weights_digests.remove(&worker);
+        self.drained.remove(&worker);
+        self.written.values_mut().for_each(|writers| {
+            writers.remove(&worker);
+        });
+    }
 }
 
 /// All registered workers, and the ordered group of the current generation.
@@ -29,6 +59,8 @@ pub(crate) struct Membership {
     members: BTreeMap<WorkerId, Member>,
     /// Workers of the current generation in rank order.
     group: Vec<WorkerId>,
+    ranks: BTreeMap<WorkerId, usize>,
+    pub(crate) reports: Reports,
 }
 
 impl Membership {
@@ -37,7 +69,13 @@ impl Membership {
     }
 
     pub(crate) fn remove(&mut self, worker: WorkerId) -> Option<Member> {
-        self.members.remove(&worker)
+        let member = self.members.remove(&worker);
+        if self.group.is_empty() {
+            // A seat that was claimed before there is a group is free again, and its reports with it.
+            self.ranks.remove(&worker);
+            self.reports.forget(worker);
+        }
+        member
     }
 
     pub(crate) fn member(&self, worker: WorkerId) -> Option<&Member> {
@@ -57,21 +95,64 @@ impl Membership {
         self.members.keys().copied().collect()
     }
 
+    /// The names of everybody registered, in the order they came.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = self.members.values().map(|member| member.name.clone());
+        names.collect()
+    }
+
     /// The group's workers in rank order.
     pub(crate) fn group(&self) -> &[WorkerId] {
         &self.group
     }
 
     pub(crate) fn rank_of(&self, worker: WorkerId) -> Option<usize> {
-        self.group.iter().position(|&member| member == worker)
+        self.ranks.get(&worker).copied()
     }
 
-    /// Makes a new group of at most `limit` workers in the order they came; old reports are forgotten.
-    pub(crate) fn regroup(&mut self, limit: usize) {
-        self.group = self.members.keys().copied().take(limit).collect();
-        for member in self.members.values_mut() {
-            member.reported = Reported::default();
+    /// Whether this many reports, one a worker, are everybody's.
+    pub(crate) fn is_everybody(&self, reports: usize) -> bool {
+        reports > 0 && reports == self.group.len()
+    }
+
+    /// Gives a worker the seat that it had under an earlier coordinator; another claim to that seat has lapsed.
+    pub(crate) fn seat(&mut self, worker: WorkerId, rank: usize) {
+        self.ranks.retain(|_, taken| *taken != rank);
+        self.ranks.insert(worker, rank);
+    }
+
+    /// Takes the seats given as the group, if they are exactly so many.
+    pub(crate) fn adopt(&mut self, seats: usize) -> bool {
+        let mut by_rank: Vec<_> = self.ranks.iter().map(|(id, rank)| (*rank, *id)).collect();
+        by_rank.sort_unstable();
+        let is_whole = by_rank.iter().map(|(rank, _)| *rank).eq(0..seats);
+        if is_whole {
+            self.group = by_rank.into_iter().map(|(_, id)| id).collect();
         }
+        is_whole
+    }
+
+    /// How many bring a state or a seat from before.
+    pub(crate) fn n_experienced(&self) -> usize {
+        let is_experienced = |(id, member): &(&WorkerId, &Member)| {
+            member.held.is_some() || self.ranks.contains_key(id)
+        };
+        self.members.iter().filter(is_experienced).count()
+    }
+
+    /// Makes a new group of at most `limit` workers; old reports are forgotten.
+    ///
+    /// Who was in the group stays, then come those who hold the newest state, then those who came first.
+    pub(crate) fn regroup(&mut self, limit: usize) {
+        let mut order: Vec<_> = self.members.iter().collect();
+        order
+            .sort_by_key(|(id, member)| (!self.ranks.contains_key(id), Reverse(member.held), **id));
+        self.group = order.into_iter().map(|(id, _)| *id).take(limit).collect();
+        self.ranks = (0..)
+            .zip(&self.group)
+            .map(|(rank, id)| (*id, rank))
+            .collect();
+        self.reports = Reports::default();
     }
 
     /// The group's members that are still registered, in rank order.
@@ -81,13 +162,10 @@ impl Membership {
             .filter_map(|id| self.members.get(id).map(|member| (*id, member)))
     }
 
-    /// Whether every member of the group is registered and satisfies `fact`.
-    pub(crate) fn all(&self, fact: impl Fn(&Member) -> bool) -> bool {
-        !self.group.is_empty()
-            && self
-                .group
-                .iter()
-                .all(|id| self.members.get(id).is_some_and(&fact))
+    /// Members of the group that have not left the one before.
+    pub(crate) fn unprepared(&self) -> Vec<WorkerId> {
+        let is_awaited = |id: &&WorkerId| !self.reports.prepared.contains(id);
+        self.group.iter().filter(is_awaited).copied().collect()
     }
 
     /// Workers last heard of before `limit` milliseconds ago.

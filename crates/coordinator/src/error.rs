@@ -1,6 +1,6 @@
 //! What can end a coordinator.
 
-use fratmae_checkpoint::CheckpointError;
+use fratmae_checkpoint::{Action, CheckpointError};
 use fratmae_dataset::DataSetError;
 use fratmae_store::StoreError;
 use std::path::PathBuf;
@@ -94,4 +94,11 @@ pub enum CoordinatorError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl CoordinatorError {
+    /// Whether another coordinator has taken the run over.
+    pub(crate) fn is_fenced(&self) -> bool {
+        matches!(self, Self::Checkpoint(error) if error.action() == Action::Fenced)
+    }
 }

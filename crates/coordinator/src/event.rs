@@ -57,6 +57,11 @@ pub enum RunEvent {
         /// What was damaged and what was taken.
         sample: SkippedSample,
     },
+    /// Workers of this machine that had died were started again.
+    Restarted {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// Something went wrong with a worker, and the run goes on.
     Verdict {
         /// In one line.
@@ -134,6 +139,7 @@ impl RunEvent {
                 replacement = sample.replacement,
                 "damaged sample skipped"
             ),
+            Self::Restarted { names } => info!(target: EVENTS, ?names, "workers started again"),
             Self::Verdict { line } => info!(target: EVENTS, verdict = line, "worker in trouble"),
         }
     }

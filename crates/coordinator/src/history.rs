@@ -43,10 +43,28 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Takes a step in; a step that comes again replaces its row and what followed it.
+    /// Takes a step in; a step that comes again replaces its row.
     pub(crate) fn push(&mut self, row: HistoryRow) {
-        self.rows.retain(|kept| kept.step < row.step);
-        self.rows.push(row);
+        match self.rows.binary_search_by_key(&row.step, |kept| kept.step) {
+            Ok(place) => self.rows[place] = row,
+            Err(place) => self.rows.insert(place, row),
+        }
+    }
+
+    /// The newest step up to which there is a row for every step after `committed`.
+    pub(crate) fn complete_until(&self, committed: u64) -> u64 {
+        let steps = self.rows.iter().map(|row| row.step);
+        let follows = |until, step| match step == until + 1 {
+            true => step,
+            false => until,
+        };
+        steps.fold(committed, follows)
+    }
+
+    /// The loss of a step that has not been flushed; not a number if its figures never came.
+    pub(crate) fn loss(&self, step: u64) -> f64 {
+        let row = self.rows.iter().find(|row| row.step == step);
+        row.map_or(f64::NAN, |row| row.figures.loss)
     }
 
     /// Forgets everything after `step`, which a new generation goes on from.

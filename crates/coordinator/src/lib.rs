@@ -1,12 +1,15 @@
 //! The runtime around `control`: it serves workers, keeps the journal, commits checkpoints and starts local
 //! workers. What is decided, and why, is `control`'s.
 
+mod conclusion;
 mod error;
 mod event;
+mod fleet;
 mod history;
 mod job;
 mod launch;
 mod opening;
+mod restarts;
 mod run;
 mod runtime;
 mod service;
@@ -14,11 +17,12 @@ mod shares;
 mod status;
 mod summary;
 
+pub use conclusion::Outcome;
 pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};
 pub use history::{HistoryRow, read_history};
 pub use job::Job;
 pub use launch::Launcher;
-pub use run::{Outcome, run};
+pub use run::run;
 pub use status::{RunStatus, status};
 pub use summary::Summary;

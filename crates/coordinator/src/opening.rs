@@ -4,7 +4,7 @@ use crate::error::CoordinatorError;
 use crate::job::{Job, RunFile};
 use crate::summary::Summary;
 use fratmae_checkpoint::{CoordinatorMark, Journal, Newest, Record, newest_good};
-use fratmae_control::{Generation, Source};
+use fratmae_control::{Generation, Recorded, Source};
 
 /// A run as this coordinator found it.
 pub(crate) enum Opening {
@@ -18,8 +18,8 @@ pub(crate) enum Opening {
 pub(crate) struct Opened {
     pub(crate) run_file: RunFile,
     pub(crate) journal: Journal,
-    /// The highest generation anything on the store carries.
-    pub(crate) generation: Generation,
+    /// The newest generation, and who of it may still train.
+    pub(crate) recorded: Recorded,
     pub(crate) newest: Source,
     /// Checkpoints passed over, a line each.
     pub(crate) damaged: Vec<String>,
@@ -53,7 +53,10 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
     Ok(Opening::Open(Box::new(Opened {
         run_file,
         journal,
-        generation: highest_generation(&records, &newest),
+        recorded: Recorded {
+            generation: highest_generation(&records, &newest),
+            members: surviving_members(&records),
+        },
         newest: source,
         damaged,
     })))
@@ -85,6 +88,16 @@ fn source(newest: &Newest) -> Source {
             step: fratmae_control::Step::new(manifest.step),
             generation: Generation::new(manifest.generation),
         })
+}
+
+/// Members of the newest generation that nobody told to end: their coordinator vanished.
+fn surviving_members(records: &[Record]) -> u32 {
+    let told = |members, record: &Record| match record {
+        Record::Generation { members, .. } => u32::try_from(members.len()).unwrap_or(u32::MAX),
+        Record::Finished { .. } | Record::Interrupted { .. } => 0,
+        Record::Fence { .. } | Record::Commit { .. } | Record::Skipped { .. } => members,
+    };
+    records.iter().fold(0, told)
 }
 
 /// No later generation may share a number with any object that exists, good or damaged.

@@ -1,16 +1,15 @@
 //! One run from its opening to its verdict: receive, let `control` decide, carry out.
 
+use crate::conclusion::{Outcome, conclude};
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
-use crate::history::read_history;
+use crate::fleet::{Exit, Fleet};
 use crate::job::Job;
-use crate::launch::{Children, Launcher};
+use crate::launch::Launcher;
 use crate::opening::{Opening, open};
 use crate::runtime::Runtime;
 use crate::service::{Arrival, Service};
-use crate::summary::Summary;
-use fratmae_checkpoint::Record;
-use fratmae_control::{Departure, Event, Phase, Step, Verdict};
+use fratmae_control::{Departure, Event, Phase, Step};
 use fratmae_protocol::pb::coordination_server::CoordinationServer;
 use fratmae_protocol::{event_of, pb};
 use std::future::Future;
@@ -25,20 +24,10 @@ use tokio_stream::wrappers::TcpListenerStream;
 const INBOX: usize = 1024;
 /// How often time alone is looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// How often a coordinator makes sure that no other one has taken over.
+const FENCE_CHECK: Duration = Duration::from_secs(5);
 /// How long workers may take to read their last order and leave.
 const FAREWELL: Duration = Duration::from_secs(10);
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// Every step is applied and committed.
-    Finished(Summary),
-    /// It was asked to stop, and goes on from here when run again.
-    Interrupted {
-        /// The newest committed step.
-        step: u64,
-    },
-}
 
 /// Runs a job until it is finished, interrupted by `drain`, or cannot go on.
 ///
@@ -82,20 +71,20 @@ pub async fn run(
             address: address.clone(),
         })
         .await;
-    let mut children = launcher.map_or_else(
-        || Ok(Children::default()),
-        |launcher| launcher.start(&address),
-    )?;
-    let ended = attend(&mut runtime, inbox, &mut children, drain).await;
+    let mut fleet = Fleet::new(launcher, &address);
+    let ended = attend(&mut runtime, inbox, &mut fleet, drain).await;
     let outcome = match ended {
         Ok(()) => conclude(&mut runtime).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = &outcome {
+    if let Err(error) = &outcome
+        && !(error.is_fenced() && fleet.is_empty())
+    {
+        // Workers from elsewhere go to the coordinator that has taken over; those of this machine end with this one.
         runtime.stop_all(&error.to_string());
     }
     drop(runtime);
-    server.stop(&mut children).await;
+    server.stop(&mut fleet).await;
     outcome
 }
 
@@ -113,12 +102,15 @@ fn address_of(listener: &TcpListener) -> Result<String, CoordinatorError> {
 async fn attend(
     runtime: &mut Runtime,
     mut inbox: mpsc::Receiver<Arrival>,
-    children: &mut Children,
+    fleet: &mut Fleet,
     drain: impl Future<Output = ()> + Send,
 ) -> Result<(), CoordinatorError> {
     let mut drain: Pin<Box<dyn Future<Output = ()> + Send + '_>> = Box::pin(drain);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut fence_checks = tokio::time::interval(FENCE_CHECK);
+    fence_checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    start_missing(runtime, fleet).await?;
     while runtime.verdict().is_none() {
         tokio::select! {
             biased;
@@ -127,21 +119,58 @@ async fn attend(
                 runtime.handle(Event::DrainRequested).await?;
             }
             Some(arrival) = inbox.recv() => receive(runtime, arrival).await?,
-            status = children.next_exit() => {
-                if runtime.cluster.phase() == Phase::Gathering {
-                    return Err(CoordinatorError::WorkerExited { status });
-                }
+            exit = fleet.next_exit() => exited(runtime, fleet, &exit).await?,
+            _ = fence_checks.tick() => runtime.journal_mut().ensure_held().await?,
+            _ = ticks.tick() => {
+                runtime.handle(Event::Tick).await?;
+                start_missing(runtime, fleet).await?;
             }
-            _ = ticks.tick() => runtime.handle(Event::Tick).await?,
         }
     }
     Ok(())
+}
+
+/// Starts the workers that should be here and are not, once it is known who has stayed from an earlier coordinator.
+async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), CoordinatorError> {
+    let phase = runtime.cluster.phase();
+    if phase == Phase::Ended || phase == Phase::Returning && !fleet.is_open() {
+        return Ok(());
+    }
+    let registered = runtime.cluster.registered_names();
+    fleet.open(&registered);
+    let names = fleet.start_missing(&registered, Instant::now())?;
+    if !names.is_empty() {
+        runtime.tell(RunEvent::Restarted { names }).await;
+    }
+    if fleet.is_spent() && registered.is_empty() {
+        let reason = "every worker of this machine has ended and none is started again \
+                      (workers.restarts_per_hour); its own messages say why"
+            .to_owned();
+        return Err(CoordinatorError::Failed { reason });
+    }
+    Ok(())
+}
+
+/// A worker that ends before there ever was a group would end so again.
+async fn exited(
+    runtime: &mut Runtime,
+    fleet: &mut Fleet,
+    exit: &Exit,
+) -> Result<(), CoordinatorError> {
+    if !runtime.has_begun() && runtime.cluster.phase() == Phase::Gathering {
+        let status = exit.status.clone();
+        return Err(CoordinatorError::WorkerExited { status });
+    }
+    let line = format!("worker {} ended with {}", exit.name(), exit.status);
+    runtime.tell(RunEvent::Verdict { line }).await;
+    start_missing(runtime, fleet).await
 }
 
 async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), CoordinatorError> {
     match arrival {
         Arrival::Opened(worker, outbox) => runtime.open(worker, outbox),
         Arrival::Closed(worker) => {
+            runtime.close(worker);
             let departure = Departure::StreamClosed;
             runtime
                 .handle(Event::Departed { worker, departure })
@@ -157,82 +186,6 @@ async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), Coordina
         },
     }
     Ok(())
-}
-
-/// Makes the verdict durable and turns it into the caller's outcome.
-async fn conclude(runtime: &mut Runtime) -> Result<Outcome, CoordinatorError> {
-    let Some(verdict) = runtime.verdict().cloned() else {
-        return Err(CoordinatorError::Failed {
-            reason: "the run ended without a verdict".to_owned(),
-        });
-    };
-    match verdict {
-        Verdict::Finished {
-            step,
-            weights_digest,
-        } => {
-            let summary = summarise(runtime, step, weights_digest).await?;
-            let value =
-                serde_json::to_value(&summary).map_err(|error| CoordinatorError::Encode {
-                    object: "the summary".to_owned(),
-                    reason: error.to_string(),
-                })?;
-            runtime
-                .journal_mut()
-                .append(Record::Finished { summary: value })
-                .await?;
-            Ok(Outcome::Finished(summary))
-        }
-        Verdict::Interrupted { step } => {
-            let reason = "asked to stop".to_owned();
-            runtime
-                .journal_mut()
-                .append(Record::Interrupted {
-                    step: step.get(),
-                    reason,
-                })
-                .await?;
-            Ok(Outcome::Interrupted { step: step.get() })
-        }
-        Verdict::Failed { reason } => {
-            let step = runtime.cluster.newest().step().get();
-            runtime
-                .journal_mut()
-                .append(Record::Interrupted {
-                    step,
-                    reason: reason.clone(),
-                })
-                .await?;
-            Err(CoordinatorError::Failed { reason })
-        }
-    }
-}
-
-/// The last step's figures come from the store where an earlier coordinator saw that step.
-async fn summarise(
-    runtime: &Runtime,
-    step: Step,
-    weights_digest: String,
-) -> Result<Summary, CoordinatorError> {
-    let figures = match &runtime.newest_figures {
-        Some(figures) => figures.clone(),
-        None => read_history(&runtime.job().run)
-            .await?
-            .pop()
-            .map(|row| row.figures)
-            .unwrap_or_default(),
-    };
-    Ok(Summary {
-        run: runtime.job().run.url().to_owned(),
-        step: step.get(),
-        loss: figures.loss,
-        reconstruction: figures.reconstruction,
-        mean_baseline: figures.mean_baseline,
-        contrastive: figures.contrastive,
-        weights_digest,
-        samples_seen: step.get() * runtime.job().config.train.batch as u64,
-        seconds: runtime.seconds(),
-    })
 }
 
 /// The serving task and the means to end it.
@@ -258,10 +211,10 @@ impl Server {
     }
 
     /// Lets workers read their last orders and leave, but not for ever.
-    async fn stop(self, children: &mut Children) {
+    async fn stop(self, fleet: &mut Fleet) {
         let _ = self.stop.send(());
         let farewell = async {
-            children.wait().await;
+            fleet.wait().await;
             let _ = self.task.await;
         };
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {

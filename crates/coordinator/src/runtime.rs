@@ -9,8 +9,8 @@ use crate::service::Outbox;
 use crate::shares::Shares;
 use fratmae_checkpoint::{Journal, Record, commit};
 use fratmae_control::{
-    Assignment, Cluster, Command, Event, Generation, Millis, Rank, Settings, Step, Verdict,
-    WorkerId,
+    Assignment, Cluster, Command, Event, Generation, Leaving, Millis, Phase, Rank, Settings, Step,
+    Verdict, WorkerId,
 };
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
@@ -21,6 +21,9 @@ use tokio::sync::{mpsc, watch};
 
 /// Generations in a row that may end without a step before the run is given up.
 const MAX_FRUITLESS: u32 = 5;
+
+/// How long a new coordinator waits for the group of the one before: workers look for it twice a second.
+const RETURN_TIMEOUT: Millis = Millis::new(2_000);
 
 /// The run in this process: the cluster, and everything its commands touch.
 pub(crate) struct Runtime {
@@ -35,6 +38,8 @@ pub(crate) struct Runtime {
     events: mpsc::Sender<RunEvent>,
     status: watch::Sender<pb::StatusReply>,
     started: Instant,
+    /// Whether a group has trained under this coordinator.
+    has_begun: bool,
     applied: u64,
     verdict: Option<Verdict>,
 }
@@ -52,7 +57,7 @@ impl Runtime {
         let cluster = Cluster::new(
             settings(&job),
             Millis::new(0),
-            opened.generation,
+            opened.recorded,
             opened.newest,
         );
         Self {
@@ -68,12 +73,17 @@ impl Runtime {
             events,
             status,
             started,
+            has_begun: false,
             verdict: None,
         }
     }
 
     pub(crate) fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
+    }
+
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     pub(crate) const fn job(&self) -> &Job {
@@ -92,6 +102,11 @@ impl Runtime {
     /// A stream opened: its orders go to `outbox` from now on.
     pub(crate) fn open(&mut self, worker: WorkerId, outbox: Outbox) {
         self.outboxes.insert(worker, outbox);
+    }
+
+    /// A stream is closed: no order goes there any more.
+    pub(crate) fn close(&mut self, worker: WorkerId) {
+        self.outboxes.remove(&worker);
     }
 
     /// Keeps what only this shell needs of a message, before `control` sees its event.
@@ -143,11 +158,12 @@ impl Runtime {
         let Some(figures) = applied.figures else {
             return;
         };
-        if applied.generation != self.cluster.generation().get() {
+        let is_current = applied.generation == self.cluster.generation().get();
+        let (step, generation) = (applied.step, applied.generation);
+        if !is_current || step <= self.cluster.newest().step().get() {
             return;
         }
-        let (step, generation) = (applied.step, applied.generation);
-        self.applied = step;
+        self.applied = self.applied.max(step);
         self.history.push(HistoryRow {
             step,
             generation,
@@ -167,6 +183,7 @@ impl Runtime {
                 events.extend(self.execute(command).await?);
             }
         }
+        self.has_begun |= self.cluster.phase() == Phase::Training;
         self.status.send_replace(self.status_reply());
         Ok(())
     }
@@ -178,13 +195,16 @@ impl Runtime {
                 generation,
                 members,
             } => self.record(generation, members).await.map(Some),
-            Command::Prepare { worker, generation } => {
-                self.send(
-                    worker,
-                    To::Prepare(pb::Prepare {
-                        generation: generation.get(),
-                    }),
-                );
+            Command::Prepare {
+                worker,
+                generation,
+                leaving,
+            } => {
+                let prepare = pb::Prepare {
+                    generation: generation.get(),
+                    after_the_step: leaving == Leaving::AfterTheStep,
+                };
+                self.send(worker, To::Prepare(prepare));
                 Ok(None)
             }
             Command::Begin { worker, assignment } => {
@@ -250,7 +270,11 @@ impl Runtime {
             })
             .await;
         }
-        self.send(worker, To::Begin(assignment.into()));
+        let begin = pb::Begin {
+            figures_until: self.figures_until(),
+            ..assignment.into()
+        };
+        self.send(worker, To::Begin(begin));
     }
 
     /// Figures first, then the manifest, then the journal: what a manifest covers has its figures.
@@ -263,8 +287,8 @@ impl Runtime {
             &self.job,
             &self.run_file,
             self.journal.fence(),
-            generation,
-            step,
+            (generation, step),
+            self.history.loss(step.get()),
         );
         self.history.flush(&self.job.run, step.get()).await?;
         commit(&self.job.run, &manifest).await?;
@@ -273,8 +297,17 @@ impl Runtime {
             generation: generation.get(),
         };
         self.journal.append(record).await?;
+        for &worker in self.outboxes.keys() {
+            self.send(worker, To::Committed(pb::Committed { step: step.get() }));
+        }
         self.tell(RunEvent::Committed { step: step.get() }).await;
         Ok(Event::CheckpointCommitted { generation, step })
+    }
+
+    /// The newest step up to which there are figures of every step.
+    fn figures_until(&self) -> u64 {
+        let committed = self.cluster.newest().step().get();
+        self.history.complete_until(committed)
     }
 
     fn welcome(&self, worker: WorkerId) -> pb::Welcome {
@@ -285,6 +318,8 @@ impl Runtime {
             data_url: self.job.data.location.url().to_owned(),
             data_digest: self.run_file.data_digest.clone(),
             run_id: self.run_file.run_id.clone(),
+            committed: self.cluster.newest().step().get(),
+            figures_until: self.figures_until(),
         }
     }
 
@@ -338,6 +373,8 @@ fn settings(job: &Job) -> Settings {
         last_step: Step::new(config.train.steps),
         worker_timeout: Millis::new(config.coordinator.worker_timeout_s * 1000),
         join_timeout: Millis::new(config.coordinator.join_timeout_s * 1000),
+        return_timeout: RETURN_TIMEOUT,
+        leave_timeout: Millis::new(config.collective.deadline_s * 1000),
         max_fruitless: MAX_FRUITLESS,
     }
 }

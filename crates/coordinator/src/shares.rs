@@ -29,8 +29,8 @@ impl Shares {
         job: &Job,
         run_file: &RunFile,
         fence: Fence,
-        generation: Generation,
-        step: Step,
+        (generation, step): (Generation, Step),
+        loss: f64,
     ) -> Manifest {
         let reports = self
             .reports
@@ -49,8 +49,8 @@ impl Shares {
             fence: fence.get(),
             parts: parts.into_values().collect(),
             weights_digest: first.weights_digest,
-            samples_seen: first.samples_seen,
-            loss: first.loss,
+            samples_seen: step.get() * job.config.train.batch as u64,
+            loss,
             config_digest: config_digest(job),
             data_digest: run_file.data_digest.clone(),
             seed: job.config.run.seed,

@@ -2,27 +2,34 @@
 
 use crate::error::ProtocolError;
 use crate::pb;
+use crate::pb::begin::Source as Wire;
 use fratmae_control::{Assignment, Generation, Rank, Seat, Slot, Source, Step};
+use std::sync::Arc;
 
 impl From<Assignment> for pb::Begin {
     fn from(assignment: Assignment) -> Self {
-        let seat = |seat: Seat| pb::Seat {
-            address: seat.address,
+        let seat = |seat: &Seat| pb::Seat {
+            address: seat.address.clone(),
             first_slot: seat.slots.start.get(),
             end_slot: seat.slots.end.get(),
+            is_holder: seat.is_holder,
         };
-        let checkpoint = match assignment.source {
+        let source = match assignment.source {
             Source::Initial => None,
-            Source::Checkpoint { step, generation } => Some(pb::Checkpoint {
+            Source::Checkpoint { step, generation } => Some(Wire::Checkpoint(pb::Checkpoint {
                 step: step.get(),
                 generation: generation.get(),
-            }),
+            })),
+            Source::Peers { step } => Some(Wire::Peers(pb::Peers { step: step.get() })),
         };
         Self {
             generation: assignment.generation.get(),
             rank: assignment.rank.get(),
-            seats: assignment.seats.into_iter().map(seat).collect(),
-            checkpoint,
+            seats: assignment.seats.iter().map(seat).collect(),
+            source,
+            committed: assignment.committed.get(),
+            // Only the sender knows.
+            figures_until: 0,
         }
     }
 }
@@ -37,9 +44,12 @@ impl TryFrom<pb::Begin> for Assignment {
                 seats: begin.seats.len(),
             });
         }
-        let source = match begin.checkpoint {
+        let source = match begin.source {
             None => Source::Initial,
-            Some(checkpoint) => Source::Checkpoint {
+            Some(Wire::Peers(peers)) => Source::Peers {
+                step: Step::new(peers.step),
+            },
+            Some(Wire::Checkpoint(checkpoint)) => Source::Checkpoint {
                 step: Step::new(checkpoint.step),
                 generation: Generation::new(checkpoint.generation),
             },
@@ -49,12 +59,13 @@ impl TryFrom<pb::Begin> for Assignment {
             rank: Rank::new(begin.rank),
             seats: seats(begin.seats)?,
             source,
+            committed: Step::new(begin.committed),
         })
     }
 }
 
 /// Seats must cover the slots from 0 on without a gap.
-fn seats(seats: Vec<pb::Seat>) -> Result<Vec<Seat>, ProtocolError> {
+fn seats(seats: Vec<pb::Seat>) -> Result<Arc<[Seat]>, ProtocolError> {
     let mut next = 0;
     let check = |(rank, seat): (usize, pb::Seat)| {
         let (first, end) = (seat.first_slot, seat.end_slot);
@@ -65,6 +76,7 @@ fn seats(seats: Vec<pb::Seat>) -> Result<Vec<Seat>, ProtocolError> {
         Ok(Seat {
             address: seat.address,
             slots: Slot::new(first)..Slot::new(end),
+            is_holder: seat.is_holder,
         })
     };
     seats.into_iter().enumerate().map(check).collect()
@@ -78,12 +90,14 @@ mod tests {
         let seat = |address: &str, first, end| Seat {
             address: address.to_owned(),
             slots: Slot::new(first)..Slot::new(end),
+            is_holder: first == 0,
         };
         Assignment {
             generation: Generation::new(4),
             rank: Rank::new(1),
-            seats: vec![seat("a:1", 0, 2), seat("b:2", 2, 3)],
+            seats: [seat("a:1", 0, 2), seat("b:2", 2, 3)].into(),
             source,
+            committed: Step::new(7),
         }
     }
 
@@ -93,7 +107,8 @@ mod tests {
             step: Step::new(9),
             generation: Generation::new(3),
         };
-        for source in [Source::Initial, checkpoint] {
+        let peers = Source::Peers { step: Step::new(8) };
+        for source in [Source::Initial, checkpoint, peers] {
             let sent = assignment(source);
             assert_eq!(
                 Assignment::try_from(pb::Begin::from(sent.clone())),

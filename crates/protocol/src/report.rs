@@ -3,7 +3,7 @@
 use crate::error::ProtocolError;
 use crate::pb;
 use crate::pb::from_worker::Message;
-use fratmae_control::{Event, Generation, Step, WorkerId};
+use fratmae_control::{Event, Generation, Past, Rank, Step, WorkerId};
 
 /// The event that a message of `worker` stands for; payloads that `control` does not need are left out.
 ///
@@ -18,12 +18,14 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             worker,
             name: register.name.clone(),
             address: register.group_address.clone(),
+            past: past(register),
         },
         // What is written down and shown decides nothing.
         Message::Heartbeat(_) | Message::Skipped(_) => Event::Heard { worker },
         Message::Prepared(prepared) => Event::Prepared {
             worker,
             generation: Generation::new(prepared.generation),
+            held: prepared.held.map(Step::new),
         },
         Message::Applied(applied) => Event::Applied {
             generation: Generation::new(applied.generation),
@@ -54,6 +56,14 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             reason: failed.reason.clone(),
         },
     })
+}
+
+fn past(register: &pb::Register) -> Past {
+    let place = |place: pb::Place| (Generation::new(place.generation), Rank::new(place.rank));
+    Past {
+        place: register.place.map(place),
+        held: register.held.map(Step::new),
+    }
 }
 
 #[cfg(test)]

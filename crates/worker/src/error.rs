@@ -20,13 +20,15 @@ pub enum WorkerError {
         /// What the connection said.
         reason: String,
     },
-    /// The stream ended although the coordinator had not said stop.
+    /// The stream ended although the coordinator had not said stop, and no other coordinator came.
     #[error(
-        "the coordinator at {address} is gone; start it again with the same run to go on from its newest checkpoint"
+        "the coordinator at {address} is gone and none has taken its place within {} s (workers.coordinator_patience_s); start it again with the same run to go on from its newest checkpoint", patience.as_secs()
     )]
     CoordinatorLost {
         /// Where it was.
         address: String,
+        /// How long another one was looked for.
+        patience: std::time::Duration,
     },
     /// The coordinator ended the run, or this worker.
     #[error("the coordinator says: {reason}")]
@@ -84,6 +86,36 @@ pub enum WorkerError {
         found: usize,
         /// Bytes that should have come.
         expected: usize,
+    },
+    /// A generation begins from a state that this worker does not have.
+    #[error(
+        "the generation begins at step {step}, whose state is not here; are all workers of the same version?"
+    )]
+    NoState {
+        /// The step it begins at.
+        step: u64,
+    },
+    /// The state that a rank copied is not what the holders have; it is copied again.
+    #[error("rank {rank} copied another state of step {step} than rank {holder} holds")]
+    CopyDiffers {
+        /// Who copied it.
+        rank: usize,
+        /// Who holds it.
+        holder: usize,
+        /// The step it is after.
+        step: u64,
+    },
+    /// Two ranks that applied the same steps hold different states.
+    #[error(
+        "ranks {rank} and {holder} hold different states of step {step}: one of them computes wrongly; check its memory and its version"
+    )]
+    Diverged {
+        /// One of them.
+        rank: usize,
+        /// The other.
+        holder: usize,
+        /// The step both are after.
+        step: u64,
     },
     /// The loader ended before the job did.
     #[error("the loader ended before step {step}")]

@@ -1,6 +1,6 @@
 //! What ranks tell each other between forward and backward: embeddings and figures of every slot.
 //!
-//! The message of a rank is one flag byte (a stop is asked for here) and then, a slot after the other,
+//! The message of a rank is one byte of wishes (what was asked of it) and then, a slot after the other,
 //! its figures, PET embeddings, text embeddings and sentence numbers, all little-endian.
 
 use crate::error::WorkerError;
@@ -8,6 +8,26 @@ use fratmae_model::{ModalityFigures, SlotFigures};
 
 /// Numbers a modality's figures take.
 const FIGURES: usize = 5;
+
+/// What one rank was asked for and all do together after the step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// To stop for good.
+    pub(crate) is_draining: bool,
+    /// To leave the group for the next generation.
+    pub(crate) is_leaving: bool,
+}
+
+impl Wishes {
+    fn byte(self) -> u8 {
+        u8::from(self.is_draining) | u8::from(self.is_leaving) << 1
+    }
+
+    fn join(&mut self, byte: u8) {
+        self.is_draining |= byte & 1 != 0;
+        self.is_leaving |= byte & 2 != 0;
+    }
+}
 
 /// One slot's part of a rank's message.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +44,8 @@ pub(crate) struct SlotShare {
 /// All slots of the global batch in slot order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Gathered {
-    /// Whether any rank was asked to stop.
-    pub(crate) is_draining: bool,
+    /// What any rank was asked for.
+    pub(crate) wishes: Wishes,
     /// Summed in slot order.
     pub(crate) figures: SlotFigures,
     /// `[batch, embedding]`, row-major.
@@ -52,8 +72,8 @@ impl Gathered {
 }
 
 /// Writes a rank's message.
-pub(crate) fn encode(is_draining: bool, shares: &[SlotShare]) -> Vec<u8> {
-    let mut bytes = vec![u8::from(is_draining)];
+pub(crate) fn encode(wishes: Wishes, shares: &[SlotShare]) -> Vec<u8> {
+    let mut bytes = vec![wishes.byte()];
     for share in shares {
         bytes.extend(
             figures(&share.figures)
@@ -91,7 +111,7 @@ pub(crate) fn decode(
     let mut gathered = Gathered::default();
     for (rank, (message, slots)) in messages.iter().zip(slots).enumerate() {
         let expected = 1 + slots * share_bytes;
-        let Some((flag, shares)) = message.split_first().filter(|_| message.len() == expected)
+        let Some((wishes, shares)) = message.split_first().filter(|_| message.len() == expected)
         else {
             return Err(WorkerError::Exchange {
                 rank,
@@ -99,7 +119,7 @@ pub(crate) fn decode(
                 expected,
             });
         };
-        gathered.is_draining |= *flag != 0;
+        gathered.wishes.join(*wishes);
         shares
             .chunks_exact(share_bytes)
             .for_each(|share| gathered.add(share, slot_size * embedding));
@@ -190,7 +210,11 @@ mod tests {
     fn gather(bounds: &[u64]) -> Gathered {
         let runs: Vec<_> = bounds.windows(2).map(|pair| pair[0]..pair[1]).collect();
         let message = |run: &std::ops::Range<u64>| {
-            encode(run.start == 2, &run.clone().map(share).collect::<Vec<_>>())
+            let wishes = Wishes {
+                is_draining: run.start == 2,
+                is_leaving: run.start == 1,
+            };
+            encode(wishes, &run.clone().map(share).collect::<Vec<_>>())
         };
         let slots: Vec<_> = runs
             .iter()
@@ -210,9 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn one_rank_asked_to_stop_stops_all() {
-        assert!(!gather(&[0, 4]).is_draining);
-        assert!(gather(&[0, 2, 4]).is_draining);
+    fn what_one_rank_is_asked_for_all_do() {
+        let wishes = |is_draining, is_leaving| Wishes {
+            is_draining,
+            is_leaving,
+        };
+        assert_eq!(gather(&[0, 4]).wishes, wishes(false, false));
+        assert_eq!(gather(&[0, 2, 4]).wishes, wishes(true, false));
+        assert_eq!(gather(&[0, 1, 2, 4]).wishes, wishes(true, true));
     }
 
     #[test]
@@ -222,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_message_of_the_wrong_length_names_its_rank() {
-        let good = encode(false, &[share(0)]);
+        let good = encode(Wishes::default(), &[share(0)]);
         let mut short = good.clone();
         short.pop();
         for bad in [short, Vec::new()] {

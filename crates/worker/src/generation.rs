@@ -1,18 +1,16 @@
-//! One generation's life: its state, its group, its steps, and how it ends well.
+//! One generation's life: its group, its steps, and how it ends well. The state it begins with is `state.rs`'s.
 
 use crate::digest::weights_digest;
 use crate::error::WorkerError;
 use crate::session::Session;
 use crate::shares::ShareWriter;
 use crate::step::{Group, StepReport};
-use fratmae_checkpoint::{CheckpointId, State, TensorSpec, load_manifest, restore};
+use fratmae_checkpoint::State;
 use fratmae_collective::{AbortHandle, Membership, TcpGroup, TcpSettings};
 use fratmae_config::{Axis, BadSample as Wanted};
-use fratmae_control::{Assignment, Source, Step};
+use fratmae_control::{Assignment, Step};
 use fratmae_dataset::{BadSample, Loader, LoaderOptions, StackAxis, StackOptions};
-use fratmae_model::{FratMae, Parameter};
 use fratmae_protocol::pb;
-use fratmae_protocol::pb::from_worker::Message as From;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,33 +28,61 @@ pub(crate) enum Ending {
         /// The last step applied.
         step: u64,
     },
+    /// All left together for the next generation.
+    Left,
 }
 
 impl Session {
-    /// Trains one generation, from its source's state to the end of the job, a drain, or a failure.
-    pub(crate) fn train(&mut self, assignment: Assignment) -> Result<Ending, WorkerError> {
-        let mut state = self.state(assignment.source)?;
-        let mut group = self.join(&assignment)?;
-        let generation = assignment.generation;
-        let mut shares = ShareWriter::new(
-            self.run.clone(),
-            self.tensors(),
-            &self.config,
-            generation,
-            group.process.as_ref(),
-        );
-        let last = self.config.train.steps;
-        while state.step.get() < last {
-            let report = self.step(&mut state, &mut group)?;
-            self.say_applied(generation.get(), &group, &report);
-            let step = report.step;
-            let is_due = step.is_multiple_of(self.config.checkpoint.every) || step == last;
-            if is_due || report.is_draining {
-                let (outbox, runtime) = (&self.outbox, &self.runtime);
-                shares.write(&state, &self.parameters, &report.figures, outbox, runtime)?;
+    /// Trains one generation, from its source's state to the end of the job, a drain, the next generation, or a failure.
+    ///
+    /// Whatever happens, the session holds the state after the last step that was applied.
+    pub(crate) fn train(
+        &mut self,
+        assignment: &Assignment,
+        figures_until: u64,
+    ) -> Result<Ending, WorkerError> {
+        self.prepare_state(assignment.source)?;
+        let mut group = self.join(assignment)?;
+        self.share_state(assignment, group.process.as_mut())?;
+        let step = assignment.source.step().get();
+        let state = self.held.take().filter(|state| state.step.get() == step);
+        let mut state = state.ok_or(WorkerError::NoState { step })?;
+        let ended = self.train_from(&mut state, &mut group, assignment, figures_until);
+        self.held = Some(state);
+        ended
+    }
+
+    fn train_from(
+        &mut self,
+        state: &mut State,
+        group: &mut Group,
+        assignment: &Assignment,
+        figures_until: u64,
+    ) -> Result<Ending, WorkerError> {
+        let place = pb::Place {
+            generation: assignment.generation.get(),
+            rank: assignment.rank.get(),
+        };
+        self.outbox.enter(place, state.step.get());
+        self.recall_figures(assignment, state.step, figures_until);
+        let mut shares = ShareWriter::new(self, assignment.generation, group.process.as_ref());
+        // A generation before may have died between this step and its checkpoint.
+        if self.is_checkpoint_due(state.step) && state.step > assignment.committed {
+            shares.write(state, self)?;
+        }
+        while state.step.get() < self.config.train.steps {
+            let report = self.step(state, group)?;
+            self.say_applied(group, &report);
+            if report.wishes.is_leaving {
+                return Ok(Ending::Left);
             }
-            if report.is_draining && step < last {
+            let is_stopping = report.wishes.is_draining;
+            if is_stopping || self.is_checkpoint_due(state.step) {
+                shares.write(state, self)?;
+            }
+            if is_stopping && report.step < self.config.train.steps {
                 shares.finish(&self.runtime)?;
+                let step = report.step;
                 return Ok(Ending::Drained { step });
             }
         }
@@ -66,40 +92,9 @@ impl Session {
         })
     }
 
-    /// The state that a generation begins with.
-    fn state(&self, source: Source) -> Result<State, WorkerError> {
-        match source {
-            Source::Initial => {
-                // Made anew, since a generation that was broken off has moved the weights.
-                let (config, seed) = (&self.config.model, self.config.run.seed);
-                let parameters = FratMae::first_values(&self.parameters, config, seed);
-                let zeros = vec![0.0; parameters.len()];
-                Ok(State {
-                    step: Step::new(0),
-                    parameters,
-                    first_moment: zeros.clone(),
-                    second_moment: zeros,
-                })
-            }
-            Source::Checkpoint { step, generation } => {
-                let id = CheckpointId { step, generation };
-                let tensors = self.tensors();
-                let state = self.runtime.block_on(async {
-                    let manifest = load_manifest(&self.run, id).await?;
-                    restore(&self.run, &manifest, &tensors).await
-                })?;
-                Ok(state)
-            }
-        }
-    }
-
-    fn tensors(&self) -> Vec<TensorSpec> {
-        let spec = |parameter: &Parameter| TensorSpec {
-            name: parameter.name.clone(),
-            shape: parameter.shape.clone(),
-            offset: parameter.offset,
-        };
-        self.parameters.iter().map(spec).collect()
+    fn is_checkpoint_due(&self, step: Step) -> bool {
+        let step = step.get();
+        step.is_multiple_of(self.config.checkpoint.every) || step == self.config.train.steps
     }
 
     /// Joins the generation's group and starts reading this rank's samples ahead.
@@ -179,15 +174,23 @@ impl Session {
         }
     }
 
-    /// Rank 0 speaks for all: the figures are the same everywhere.
-    fn say_applied(&self, generation: u64, group: &Group, report: &StepReport) {
-        if group.process.rank() == 0 {
-            let (step, figures) = (report.step, Some(report.figures.clone()));
-            self.outbox.say(From::Applied(pb::Applied {
-                generation,
-                step,
-                figures,
-            }));
+    /// Keeps the figures of a step; rank 0 speaks for all, since they are the same everywhere.
+    fn say_applied(&self, group: &Group, report: &StepReport) {
+        let applied = pb::Applied {
+            generation: group.generation,
+            step: report.step,
+            figures: Some(report.figures.clone()),
+        };
+        self.outbox.applied(applied, group.process.rank() == 0);
+    }
+
+    /// Tells the figures that the coordinator lacks, since whoever spoke for the group before is gone.
+    fn recall_figures(&self, assignment: &Assignment, begins_at: Step, figures_until: u64) {
+        let first_holder = assignment.seats.iter().position(|seat| seat.is_holder);
+        if first_holder == Some(assignment.rank.get() as usize) {
+            let generation = assignment.generation.get();
+            self.outbox
+                .recall(generation, figures_until, begins_at.get());
         }
     }
 }

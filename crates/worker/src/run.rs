@@ -1,16 +1,20 @@
 //! A worker's life: register, train as told, leave.
 
 use crate::error::WorkerError;
+use crate::outbox::Outbox;
+use crate::search::{Found, Search};
 use crate::session::Start;
 use crate::shared::Shared;
-use crate::stream::Stream;
+use crate::stream::{End, Order, Stream};
 use crate::trainer::Trainer;
 use fratmae_config::Config;
 use fratmae_protocol::pb;
+use fratmae_store::Location;
 use fratmae_telemetry::PhaseLedger;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 /// Orders that may wait for the training thread: it leaves a group at once when a newer one is announced.
@@ -44,33 +48,80 @@ pub async fn run(
         name: options.name.clone(),
         version: options.version.clone(),
         group_address: local_address(&listener)?,
+        ..Default::default()
     };
-    let stream = Stream::open(&options.coordinator, register).await?;
+    let outbox = Outbox::default();
+    let stream = Stream::open(&options.coordinator, &register, &outbox).await?;
     let config = Config::from_json(&stream.welcome.config).map_err(|error| WorkerError::Job {
         reason: error.to_string(),
     })?;
-    let heartbeat = Duration::from_millis(config.coordinator.heartbeat_ms);
     let shared = Arc::new(Shared::default());
     let (sender, orders) = std::sync::mpsc::sync_channel(ORDERS);
-    let start = Start::new(
-        config,
-        &stream,
+    let start = Start {
+        config: config.clone(),
+        welcome: stream.welcome.clone(),
+        outbox: outbox.clone(),
         listener,
-        Arc::clone(&shared),
-        options.ledger,
-    );
+        shared: Arc::clone(&shared),
+        ledger: options.ledger.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    };
     let trainer = Trainer::start(start, orders)?;
     let drained = Arc::clone(&shared);
     let draining = tokio::spawn(async move {
         drain.await;
         drained.drain();
     });
-    let ended = stream.follow(heartbeat, Arc::clone(&shared), sender).await;
-    // Whatever the group waits for, it is over.
-    shared.announce(u64::MAX);
+    let attendance = Attendance {
+        register,
+        outbox,
+        shared: Arc::clone(&shared),
+        orders: sender,
+        heartbeat: Duration::from_millis(config.coordinator.heartbeat_ms),
+        patience: Duration::from_secs(config.workers.coordinator_patience_s),
+    };
+    let ended = attendance.attend(stream, &options.coordinator).await;
+    // Whatever the group waits for, it is over; and so is the trainer's wait for orders.
+    drop(attendance);
+    shared.break_off(u64::MAX);
     draining.abort();
     trainer.join();
     ended
+}
+
+/// What a worker attends a coordinator with, this one or the next.
+struct Attendance {
+    register: pb::Register,
+    outbox: Outbox,
+    shared: Arc<Shared>,
+    orders: SyncSender<Order>,
+    heartbeat: Duration,
+    patience: Duration,
+}
+
+impl Attendance {
+    /// Follows one coordinator after another, until one of them says stop or none comes; steps go on all the while.
+    async fn attend(&self, mut stream: Stream, first: &str) -> Result<(), WorkerError> {
+        let run = Location::open(&stream.welcome.run_url)?;
+        let search = Search {
+            run: &run,
+            patience: self.patience,
+            register: &self.register,
+            outbox: &self.outbox,
+        };
+        loop {
+            let ended = stream.follow(self.heartbeat, &self.shared, &self.outbox, &self.orders);
+            if ended.await? == End::Stopped {
+                return Ok(());
+            }
+            tracing::warn!("the coordinator is gone; looking for the next one");
+            match search.find(first).await? {
+                Found::Finished => return Ok(()),
+                Found::Stream(next) => stream = *next,
+            }
+            tracing::info!("found a coordinator again");
+        }
+    }
 }
 
 /// Binds the socket that peers connect to.

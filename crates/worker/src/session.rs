@@ -3,9 +3,10 @@
 use crate::allocator::keep_memory;
 use crate::error::WorkerError;
 use crate::optimizer::AdamW;
+use crate::outbox::Outbox;
 use crate::plan::Plan;
 use crate::shared::Shared;
-use crate::stream::{Outbox, Stream};
+use fratmae_checkpoint::State;
 use fratmae_config::Config;
 use fratmae_dataset::{Cache, DataSet};
 use fratmae_model::{Device, FratMae, Parameter, Tokenizer};
@@ -28,28 +29,6 @@ pub(crate) struct Start {
     pub(crate) runtime: tokio::runtime::Handle,
 }
 
-impl Start {
-    pub(crate) fn new(
-        config: Config,
-        stream: &Stream,
-        listener: TcpListener,
-        shared: Arc<Shared>,
-        ledger: PhaseLedger,
-    ) -> Self {
-        let (welcome, outbox) = (stream.welcome.clone(), stream.outbox.clone());
-        let runtime = tokio::runtime::Handle::current();
-        Self {
-            config,
-            welcome,
-            outbox,
-            listener,
-            shared,
-            ledger,
-            runtime,
-        }
-    }
-}
-
 /// A worker that has the job, the data and the model in its hands.
 pub(crate) struct Session {
     pub(crate) config: Config,
@@ -62,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) plan: Plan,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) ledger: PhaseLedger,
+    /// The state after the last step applied, between generations.
+    pub(crate) held: Option<State>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) data: Arc<DataSet>,
     pub(crate) run: Location,
@@ -106,6 +87,7 @@ impl Session {
             parameters,
             spare: Vec::new(),
             ledger,
+            held: None,
             shared,
             run,
             listener,

@@ -1,5 +1,6 @@
 //! What the stream tells the training thread while it is busy, and what is told of it.
 
+use crate::exchange::Wishes;
 use fratmae_collective::AbortHandle;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +11,8 @@ pub(crate) struct Shared {
     drain: AtomicBool,
     /// The highest generation the coordinator has announced.
     announced: AtomicU64,
+    /// The highest generation whose predecessors are broken off.
+    breaking: AtomicU64,
     /// Ends the current group's calls; a std lock, never held across an await or a call.
     abort: Mutex<Option<AbortHandle>>,
 }
@@ -20,13 +23,23 @@ impl Shared {
         self.drain.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.drain.load(Ordering::SeqCst)
+    /// What this rank of `generation` was asked for.
+    pub(crate) fn wishes(&self, generation: u64) -> Wishes {
+        Wishes {
+            is_draining: self.drain.load(Ordering::SeqCst),
+            is_leaving: self.is_superseded(generation),
+        }
     }
 
-    /// Notes that `generation` is coming and ends the calls of the group before it.
+    /// Notes that `generation` is coming; the group before it leaves after its step.
     pub(crate) fn announce(&self, generation: u64) {
         self.announced.fetch_max(generation, Ordering::SeqCst);
+    }
+
+    /// Notes that `generation` is coming and ends the calls of the group before it at once.
+    pub(crate) fn break_off(&self, generation: u64) {
+        self.announce(generation);
+        self.breaking.fetch_max(generation, Ordering::SeqCst);
         if let Some(abort) = self
             .abort
             .lock()
@@ -45,8 +58,8 @@ impl Shared {
     /// Hands over the means to end the current group's calls; ends them at once if they are too late.
     pub(crate) fn set_abort(&self, generation: u64, handle: AbortHandle) {
         *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
-        if self.is_superseded(generation) {
-            self.announce(generation);
+        if self.breaking.load(Ordering::SeqCst) > generation {
+            self.break_off(generation);
         }
     }
 }
@@ -67,9 +80,30 @@ mod tests {
     #[test]
     fn draining_is_asked_for_once_and_stays() {
         let shared = Shared::default();
-        assert!(!shared.is_draining());
+        assert!(!shared.wishes(1).is_draining);
         shared.drain();
         shared.drain();
-        assert!(shared.is_draining());
+        assert!(shared.wishes(1).is_draining);
+    }
+
+    #[test]
+    fn a_group_that_leaves_after_its_step_keeps_its_connections_until_it_breaks() {
+        let shared = Shared::default();
+        let handle = AbortHandle::new();
+        shared.announce(2);
+        shared.set_abort(1, handle.clone());
+        assert!(shared.wishes(1).is_leaving);
+        assert!(!handle.is_aborted());
+        shared.break_off(3);
+        assert!(handle.is_aborted());
+    }
+
+    #[test]
+    fn a_group_that_forms_too_late_is_broken_off_at_once() {
+        let shared = Shared::default();
+        let handle = AbortHandle::new();
+        shared.break_off(2);
+        shared.set_abort(1, handle.clone());
+        assert!(handle.is_aborted());
     }
 }

@@ -2,14 +2,11 @@
 
 use crate::digest::weights_digest;
 use crate::error::WorkerError;
-use crate::stream::Outbox;
-use fratmae_checkpoint::{
-    CheckpointError, CheckpointId, PartPlan, State, TensorSpec, plan_parts, write_part,
-};
+use crate::outbox::Outbox;
+use crate::session::Session;
+use fratmae_checkpoint::{CheckpointError, CheckpointId, PartPlan, State, plan_parts, write_part};
 use fratmae_collective::ProcessGroup;
-use fratmae_config::Config;
 use fratmae_control::Generation;
-use fratmae_model::Parameter;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_store::Location;
@@ -27,14 +24,9 @@ pub(crate) struct ShareWriter {
 }
 
 impl ShareWriter {
-    pub(crate) fn new(
-        run: Location,
-        tensors: Vec<TensorSpec>,
-        config: &Config,
-        generation: Generation,
-        group: &dyn ProcessGroup,
-    ) -> Self {
-        let plan = plan_parts(&tensors, config.checkpoint.part_mib << 20);
+    pub(crate) fn new(session: &Session, generation: Generation, group: &dyn ProcessGroup) -> Self {
+        let part_bytes = session.config.checkpoint.part_mib << 20;
+        let plan = plan_parts(&session.tensors(), part_bytes);
         let (rank, world) = (group.rank(), group.world_size());
         let mine = plan
             .into_iter()
@@ -42,7 +34,7 @@ impl ShareWriter {
             .filter(|(index, _)| index % world == rank)
             .map(|(_, part)| part);
         Self {
-            run,
+            run: session.run.clone(),
             generation,
             mine: Arc::new(mine.collect()),
             pending: None,
@@ -53,15 +45,8 @@ impl ShareWriter {
     ///
     /// Waits for the checkpoint before it, so that at most one copy is held.
     #[tracing::instrument(name = "checkpoint", skip_all)]
-    pub(crate) fn write(
-        &mut self,
-        state: &State,
-        parameters: &[Parameter],
-        figures: &pb::Figures,
-        outbox: &Outbox,
-        runtime: &Handle,
-    ) -> Result<(), WorkerError> {
-        self.finish(runtime)?;
+    pub(crate) fn write(&mut self, state: &State, session: &Session) -> Result<(), WorkerError> {
+        self.finish(&session.runtime)?;
         let id = CheckpointId {
             step: state.step,
             generation: self.generation,
@@ -70,9 +55,7 @@ impl ShareWriter {
             generation: id.generation.get(),
             step: id.step.get(),
             parts: Vec::new(),
-            weights_digest: weights_digest(parameters, &state.parameters),
-            loss: figures.loss,
-            samples_seen: figures.samples,
+            weights_digest: weights_digest(&session.parameters, &state.parameters),
         };
         let task = write_share(
             self.run.clone(),
@@ -80,9 +63,9 @@ impl ShareWriter {
             Arc::clone(&self.mine),
             state.clone(),
             written,
-            outbox.clone(),
+            session.outbox.clone(),
         );
-        self.pending = Some(runtime.spawn(task));
+        self.pending = Some(session.runtime.spawn(task));
         Ok(())
     }
 
@@ -117,6 +100,6 @@ async fn write_share(
             digest: part.digest,
         });
     }
-    outbox.say_later(From::PartsWritten(written)).await;
+    outbox.state(From::PartsWritten(written));
     Ok(())
 }

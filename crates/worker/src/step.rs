@@ -5,11 +5,11 @@
 
 use crate::clip::{clip_factor, global_norm};
 use crate::error::WorkerError;
-use crate::exchange::{Gathered, SlotShare, decode, encode};
+use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
 use crate::schedule::learning_rate;
 use crate::session::Session;
 use fratmae_checkpoint::State;
-use fratmae_collective::{ProcessGroup, SlotSums, SlotTree};
+use fratmae_collective::{CollectiveError, ProcessGroup, SlotSums, SlotTree};
 use fratmae_dataset::{Loader, Stack};
 use fratmae_model::{Contrast, Parameter, SlotBatch, SlotFigures, SlotForward, contrast};
 use fratmae_protocol::pb;
@@ -32,12 +32,29 @@ pub(crate) struct Group {
     pub(crate) loader: Loader,
 }
 
+impl Group {
+    /// Ends a step between two slots once the group is broken off: nothing that follows would be of use.
+    fn require_whole(&self) -> Result<(), CollectiveError> {
+        if self.process.abort_handle().is_aborted() {
+            return Err(CollectiveError::Aborted);
+        }
+        Ok(())
+    }
+}
+
 /// What one step came to; the same on every rank.
 pub(crate) struct StepReport {
     pub(crate) step: u64,
     pub(crate) figures: pb::Figures,
-    /// Whether this was the last step before a stop.
-    pub(crate) is_draining: bool,
+    /// What all do after it.
+    pub(crate) wishes: Wishes,
+}
+
+/// What a step has before the weights move.
+struct Computed {
+    gradient: Vec<f32>,
+    figures: pb::Figures,
+    wishes: Wishes,
 }
 
 /// A slot between its forward and its backward pass.
@@ -53,7 +70,7 @@ impl Session {
     /// copy of them.
     ///
     /// # Errors
-    /// A failed group, and everything else, leaves a state that no step can begin with.
+    /// A failed group leaves the state as it was before the step; so does everything else but a failing device.
     pub(crate) fn step(
         &mut self,
         state: &mut State,
@@ -63,34 +80,53 @@ impl Session {
         let step = state.step.next();
         let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
         self.model.hold(std::mem::take(&mut state.parameters))?;
-        let slots = info_span!(phases::FORWARD).in_scope(|| self.forward(&stacks))?;
-        let gathered = info_span!(phases::GATHER).in_scope(|| self.gather(&slots, group))?;
-        let contrast = self.contrast(&gathered)?;
-        let figures = self.figures(&gathered, contrast.as_ref());
-        self.require_finite("loss", figures.loss, step.get(), &stacks)?;
-        let sums = info_span!(phases::BACKWARD)
-            .in_scope(|| self.backward(slots, contrast.as_ref(), group))?;
-        let mut gradient =
-            info_span!(phases::REDUCE).in_scope(|| group.process.all_reduce(sums))?;
-        self.add_logit_scale_gradient(&mut gradient, contrast.as_ref());
-        let norm = global_norm(&gradient);
+        let computed = self.compute(step.get(), &stacks, group);
+        // Whatever came of it: a group that breaks must not take the weights along.
+        state.parameters = self.model.release()?;
+        let computed = computed?;
+        let norm = global_norm(&computed.gradient);
         self.require_finite("gradient", norm, step.get(), &stacks)?;
         let rate = learning_rate(&self.config.train, step.get());
         state.step = step;
-        info_span!(phases::OPTIMIZER).in_scope(|| self.update(state, &gradient, norm, rate))?;
-        self.spare = gradient;
+        info_span!(phases::OPTIMIZER)
+            .in_scope(|| self.update(state, &computed.gradient, norm, rate));
+        self.spare = computed.gradient;
         let figures = pb::Figures {
             gradient_norm: norm,
             learning_rate: rate,
             samples: step.get() * self.config.train.batch as u64,
             seconds: started.elapsed().as_secs_f64(),
             phases: self.phases(),
-            ..figures
+            ..computed.figures
         };
         Ok(StepReport {
             step: step.get(),
             figures,
-            is_draining: gathered.is_draining,
+            wishes: computed.wishes,
+        })
+    }
+
+    /// The gradient of the global batch at the weights in the model.
+    fn compute(
+        &mut self,
+        step: u64,
+        stacks: &[Vec<Stack>],
+        group: &mut Group,
+    ) -> Result<Computed, WorkerError> {
+        let slots = info_span!(phases::FORWARD).in_scope(|| self.forward(stacks, group))?;
+        let gathered = info_span!(phases::GATHER).in_scope(|| self.gather(&slots, group))?;
+        let contrast = self.contrast(&gathered)?;
+        let figures = self.figures(&gathered, contrast.as_ref());
+        self.require_finite("loss", figures.loss, step, stacks)?;
+        let sums = info_span!(phases::BACKWARD)
+            .in_scope(|| self.backward(slots, contrast.as_ref(), group))?;
+        let mut gradient =
+            info_span!(phases::REDUCE).in_scope(|| group.process.all_reduce(sums))?;
+        self.add_logit_scale_gradient(&mut gradient, contrast.as_ref());
+        Ok(Computed {
+            gradient,
+            figures,
+            wishes: gathered.wishes,
         })
     }
 
@@ -110,7 +146,7 @@ impl Session {
     /// Says which damaged samples a stack stands for.
     fn say_skipped(&self, stack: &Stack, generation: u64, step: u64, slot: usize) {
         for skipped in &stack.skipped {
-            self.outbox.say(From::Skipped(pb::Skipped {
+            self.outbox.state(From::Skipped(pb::Skipped {
                 generation,
                 step,
                 slot: u32::try_from(slot).unwrap_or(u32::MAX),
@@ -124,8 +160,12 @@ impl Session {
         }
     }
 
-    fn forward(&self, stacks: &[Vec<Stack>]) -> Result<Vec<OpenSlot>, WorkerError> {
-        stacks.iter().map(|slot| self.forward_slot(slot)).collect()
+    fn forward(&self, stacks: &[Vec<Stack>], group: &Group) -> Result<Vec<OpenSlot>, WorkerError> {
+        let forward = |slot: &Vec<Stack>| {
+            group.require_whole()?;
+            self.forward_slot(slot)
+        };
+        stacks.iter().map(forward).collect()
     }
 
     fn forward_slot(&self, stacks: &[Stack]) -> Result<OpenSlot, WorkerError> {
@@ -166,7 +206,7 @@ impl Session {
         let shares: Vec<_> = slots.iter().map(|slot| slot.share.clone()).collect();
         let messages = group
             .process
-            .all_gather(&encode(self.shared.is_draining(), &shares))?;
+            .all_gather(&encode(self.shared.wishes(group.generation), &shares))?;
         let counts: Vec<_> = group.slots.iter().map(Range::len).collect();
         decode(
             &messages,
@@ -202,6 +242,7 @@ impl Session {
         let mut sums = SlotSums::new(group.tree, mine.clone());
         let weight = 1.0 / self.config.train.batch as f32;
         for (number, slot) in mine.zip(slots) {
+            group.require_whole()?;
             let embeddings = contrast.map(|contrast| self.slot_gradients(contrast, number));
             let embeddings = embeddings
                 .as_ref()
@@ -234,21 +275,13 @@ impl Session {
         }
     }
 
-    fn update(
-        &mut self,
-        state: &mut State,
-        gradient: &[f32],
-        norm: f64,
-        rate: f64,
-    ) -> Result<(), WorkerError> {
+    fn update(&self, state: &mut State, gradient: &[f32], norm: f64, rate: f64) {
         let clip = clip_factor(norm, self.config.train.clip_norm);
-        state.parameters = self.model.release()?;
         self.optimizer.update(state, gradient, clip, rate);
         if let Some(scale) = self.logit_scale() {
             let scale = &mut state.parameters[scale.offset];
             *scale = scale.clamp(LOGIT_SCALE.start, LOGIT_SCALE.end);
         }
-        Ok(())
     }
 
     /// Where the temperature is in the flat vectors; nowhere without the contrastive loss.

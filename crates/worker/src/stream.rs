@@ -1,13 +1,13 @@
 //! The control stream: registers, keeps beating, and passes the coordinator's orders to the training thread.
 
 use crate::error::WorkerError;
+use crate::outbox::Outbox;
 use crate::shared::Shared;
 use fratmae_control::Assignment;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::coordination_client::CoordinationClient;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -17,11 +17,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 /// Messages to the coordinator that may wait.
-const OUTBOX: usize = 256;
+const OUTBOX: usize = 1024;
 /// How long a coordinator may take to be reachable.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Tries within that time.
 const TRIES: u32 = 20;
+/// How often a silent coordinator is asked for a sign of life, and how long it may take to give one.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 
 /// What the training thread is told to do, in the order the coordinator said it.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,94 +31,90 @@ pub(crate) enum Order {
     /// Answer that the old group has been left.
     Prepare(u64),
     /// Train in a new group.
-    Begin(Box<Assignment>),
+    Begin {
+        assignment: Box<Assignment>,
+        /// The newest step whose figures the coordinator has.
+        figures_until: u64,
+    },
 }
 
-/// The way to the coordinator, usable from any thread.
-#[derive(Clone)]
-pub(crate) struct Outbox(mpsc::Sender<pb::FromWorker>);
-
-impl Outbox {
-    /// Queues a message from the training thread. A stream that is gone is found by whoever reads it.
-    pub(crate) fn say(&self, message: From) {
-        let _ = self.0.blocking_send(pb::FromWorker {
-            message: Some(message),
-        });
-    }
-
-    /// Queues a message from a task of the runtime.
-    pub(crate) async fn say_later(&self, message: From) {
-        let _ = self
-            .0
-            .send(pb::FromWorker {
-                message: Some(message),
-            })
-            .await;
-    }
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The coordinator said stop, and the run or this worker did well.
+    Stopped,
+    /// The coordinator is gone.
+    Lost,
 }
 
 /// An open stream before its first order.
 pub(crate) struct Stream {
-    pub(crate) outbox: Outbox,
     pub(crate) welcome: pb::Welcome,
-    address: String,
     orders: Streaming<pb::ToWorker>,
 }
 
 impl Stream {
-    /// Connects and registers; the coordinator's first answer is the job.
-    pub(crate) async fn open(address: &str, register: pb::Register) -> Result<Self, WorkerError> {
+    /// Connects, patiently, and registers; the coordinator's first answer is the job.
+    pub(crate) async fn open(
+        address: &str,
+        register: &pb::Register,
+        outbox: &Outbox,
+    ) -> Result<Self, WorkerError> {
+        let mut waits = tokio::time::interval(PATIENCE / TRIES);
+        let mut last = unreachable(address, "it was not tried");
+        for _ in 0..TRIES {
+            waits.tick().await;
+            match Self::try_open(address, register, outbox).await {
+                Err(error @ WorkerError::Unreachable { .. }) => last = error,
+                outcome => return outcome,
+            }
+        }
+        Err(last)
+    }
+
+    /// Connects and registers, or not.
+    pub(crate) async fn try_open(
+        address: &str,
+        register: &pb::Register,
+        outbox: &Outbox,
+    ) -> Result<Self, WorkerError> {
         let mut client = connect(address).await?;
         let (sender, receiver) = mpsc::channel(OUTBOX);
-        let outbox = Outbox(sender);
-        outbox.say_later(From::Register(register)).await;
-        let unreachable = |status: tonic::Status| unreachable(address, status.message());
+        let register = From::Register(outbox.register(register));
+        let first = pb::FromWorker {
+            message: Some(register),
+        };
+        // The channel is new and has room.
+        let _ = sender.try_send(first);
+        let refused = |status: tonic::Status| unreachable(address, status.message());
         let mut orders = client
             .attend(ReceiverStream::new(receiver))
             .await
-            .map_err(unreachable)?
+            .map_err(refused)?
             .into_inner();
-        let welcome = match orders.next().await {
-            Some(Ok(pb::ToWorker {
-                message: Some(To::Welcome(welcome)),
-            })) => welcome,
-            Some(Ok(pb::ToWorker {
-                message: Some(To::Stop(stop)),
-            })) => {
-                return Err(WorkerError::Stopped {
-                    reason: stop.reason,
-                });
-            }
-            _ => {
-                return Err(WorkerError::CoordinatorLost {
-                    address: address.to_owned(),
-                });
-            }
-        };
-        Ok(Self {
-            outbox,
-            welcome,
-            address: address.to_owned(),
-            orders,
-        })
+        let welcome = welcome(address, orders.next().await)?;
+        outbox.connect(sender);
+        outbox.repeat(&welcome);
+        Ok(Self { welcome, orders })
     }
 
-    /// Passes orders on until the coordinator says stop; beats all the while.
+    /// Passes orders on until the coordinator says stop or is gone; beats all the while.
     ///
     /// # Errors
-    /// `Stopped` if the run or this worker failed, `CoordinatorLost` if the stream ends without a stop.
+    /// `Stopped` if the run or this worker failed.
     pub(crate) async fn follow(
         mut self,
         heartbeat: Duration,
-        shared: Arc<Shared>,
-        orders: SyncSender<Order>,
-    ) -> Result<(), WorkerError> {
+        shared: &Shared,
+        outbox: &Outbox,
+        orders: &SyncSender<Order>,
+    ) -> Result<End, WorkerError> {
         let mut beats = tokio::time::interval(heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let order = tokio::select! {
                 _ = beats.tick() => {
-                    self.outbox.say_later(From::Heartbeat(pb::Heartbeat::default())).await;
+                    outbox.say(From::Heartbeat(pb::Heartbeat::default()));
                     continue;
                 }
                 order = self.orders.next() => order,
@@ -125,26 +123,54 @@ impl Stream {
                 message: Some(message),
             })) = order
             else {
-                return Err(WorkerError::CoordinatorLost {
-                    address: self.address,
-                });
+                return Ok(End::Lost);
             };
             match message {
                 To::Welcome(_) => {}
                 To::Prepare(prepare) => {
-                    shared.announce(prepare.generation);
-                    pass(&orders, Order::Prepare(prepare.generation))?;
+                    if prepare.after_the_step {
+                        shared.announce(prepare.generation);
+                    } else {
+                        shared.break_off(prepare.generation);
+                    }
+                    pass(orders, Order::Prepare(prepare.generation))?;
                 }
-                To::Begin(begin) => pass(&orders, Order::Begin(Box::new(begin.try_into()?)))?,
+                To::Begin(begin) => {
+                    let figures_until = begin.figures_until;
+                    let assignment = Box::new(begin.try_into()?);
+                    let order = Order::Begin {
+                        assignment,
+                        figures_until,
+                    };
+                    pass(orders, order)?;
+                }
+                To::Committed(committed) => outbox.forget(committed.step),
                 To::Drain(_) => shared.drain(),
                 To::Stop(stop) if stop.failed => {
                     return Err(WorkerError::Stopped {
                         reason: stop.reason,
                     });
                 }
-                To::Stop(_) => return Ok(()),
+                To::Stop(_) => return Ok(End::Stopped),
             }
         }
+    }
+}
+
+fn welcome(
+    address: &str,
+    first: Option<Result<pb::ToWorker, tonic::Status>>,
+) -> Result<pb::Welcome, WorkerError> {
+    match first {
+        Some(Ok(pb::ToWorker {
+            message: Some(To::Welcome(welcome)),
+        })) => Ok(welcome),
+        Some(Ok(pb::ToWorker {
+            message: Some(To::Stop(stop)),
+        })) => Err(WorkerError::Stopped {
+            reason: stop.reason,
+        }),
+        _ => Err(unreachable(address, "it closed the stream at once")),
     }
 }
 
@@ -160,24 +186,21 @@ fn pass(orders: &SyncSender<Order>, order: Order) -> Result<(), WorkerError> {
     }
 }
 
-/// A coordinator that is only just starting gets a few tries.
 async fn connect(
     address: &str,
 ) -> Result<CoordinationClient<tonic::transport::Channel>, WorkerError> {
+    let (interval, timeout) = KEEP_ALIVE;
     let endpoint = tonic::transport::Endpoint::from_shared(address.to_owned())
         .map_err(|error| unreachable(address, &error.to_string()))?
         .connect_timeout(PATIENCE)
+        .http2_keep_alive_interval(interval)
+        .keep_alive_timeout(timeout)
+        .keep_alive_while_idle(true)
         .tcp_nodelay(true);
-    let mut waits = tokio::time::interval(PATIENCE / TRIES);
-    let mut last = String::new();
-    for _ in 0..TRIES {
-        waits.tick().await;
-        match endpoint.connect().await {
-            Ok(channel) => return Ok(CoordinationClient::new(channel)),
-            Err(error) => last = innermost(&error),
-        }
+    match endpoint.connect().await {
+        Ok(channel) => Ok(CoordinationClient::new(channel)),
+        Err(error) => Err(unreachable(address, &innermost(&error))),
     }
-    Err(unreachable(address, &last))
 }
 
 fn unreachable(address: &str, reason: &str) -> WorkerError {

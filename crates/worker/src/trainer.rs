@@ -48,34 +48,44 @@ fn follow(start: Start, orders: &Receiver<Order>) {
     };
     while let Ok(order) = orders.recv() {
         match order {
-            Order::Prepare(generation) => outbox.say(From::Prepared(pb::Prepared { generation })),
-            Order::Begin(assignment) => {
+            Order::Prepare(generation) => {
+                let held = session.held_step();
+                outbox.say(From::Prepared(pb::Prepared { generation, held }));
+            }
+            Order::Begin {
+                assignment,
+                figures_until,
+            } => {
                 let generation = assignment.generation.get();
-                let ended = session.train(*assignment);
-                if !shared.is_superseded(generation) {
-                    outbox.say(report(generation, ended));
+                let ended = session.train(&assignment, figures_until);
+                let report = report(generation, ended);
+                if let Some(report) = report.filter(|_| !shared.is_superseded(generation)) {
+                    outbox.state(report);
                 }
             }
         }
     }
 }
 
-/// How a generation ended, in the coordinator's terms.
-fn report(generation: u64, ended: Result<Ending, WorkerError>) -> From {
-    match ended {
+/// How a generation ended, in the coordinator's terms; it knows of a group that left at its own bidding.
+fn report(generation: u64, ended: Result<Ending, WorkerError>) -> Option<From> {
+    Some(match ended {
+        Ok(Ending::Left) => return None,
         Ok(Ending::Finished { weights_digest }) => From::Finished(pb::Finished {
             generation,
             weights_digest,
         }),
         Ok(Ending::Drained { step }) => From::Drained(pb::Drained { generation, step }),
-        Err(error @ WorkerError::Group(_)) => From::GroupBroken(pb::GroupBroken {
-            generation,
-            reason: one_line(&error),
-        }),
+        Err(error @ (WorkerError::Group(_) | WorkerError::CopyDiffers { .. })) => {
+            From::GroupBroken(pb::GroupBroken {
+                generation,
+                reason: one_line(&error),
+            })
+        }
         Err(error) => From::Failed(pb::Failed {
             reason: one_line(&error),
         }),
-    }
+    })
 }
 
 /// An error and its causes in one line.
@@ -99,10 +109,10 @@ mod tests {
         let report = report(3, Ok(Ending::Drained { step: 8 }));
         assert_eq!(
             report,
-            From::Drained(pb::Drained {
+            Some(From::Drained(pb::Drained {
                 generation: 3,
                 step: 8
-            })
+            }))
         );
     }
 
@@ -113,7 +123,7 @@ mod tests {
             step: 4,
             cases: "a, b".to_owned(),
         };
-        let From::Failed(failed) = report(1, Err(error)) else {
+        let Some(From::Failed(failed)) = report(1, Err(error)) else {
             panic!("a failure")
         };
         assert!(failed.reason.contains("step 4"), "{}", failed.reason);

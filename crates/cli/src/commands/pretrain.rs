@@ -53,6 +53,7 @@ fn launcher(config: &Config, logging: &Logging) -> Result<Launcher> {
         workers: config.workers.count,
         threads: threads(config, cores),
         arguments: logging.as_typed(),
+        restarts_per_hour: config.workers.restarts_per_hour,
     })
 }
 

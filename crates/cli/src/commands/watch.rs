@@ -83,6 +83,7 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::Applied { .. } => Vec::new(),
         RunEvent::Committed { step } => vec![format!("checkpoint at step {step}")],
         RunEvent::Skipped { step, sample, .. } => vec![format!("step {step}: {sample}")],
+        RunEvent::Restarted { names } => vec![format!("started again: {}", names.join(", "))],
         RunEvent::Verdict { line } => vec![line.clone()],
     }
 }

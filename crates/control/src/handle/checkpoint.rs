@@ -3,6 +3,7 @@
 use crate::cluster::{Cluster, Phase};
 use crate::command::{Command, Source};
 use crate::ids::{Generation, Step, WorkerId};
+use std::collections::BTreeSet;
 
 impl Cluster {
     /// Notes a share; the last one asks for the manifest, once.
@@ -12,21 +13,40 @@ impl Cluster {
         generation: Generation,
         step: Step,
     ) -> Vec<Command> {
-        if self.phase != Phase::Training || generation != self.generation {
+        let is_seated = self.membership.rank_of(worker).is_some();
+        let is_heard = matches!(self.phase, Phase::Training | Phase::Returning);
+        if !is_heard || generation != self.generation || !is_seated {
             return Vec::new();
         }
-        if let Some(member) = self.membership.member_mut(worker) {
-            member.reported.written.insert(step);
-        }
-        let is_whole = self
-            .membership
-            .all(|member| member.reported.written.contains(&step));
-        // A share that is reported again after its commit asks for nothing.
-        let is_new = step > self.newest.step();
-        if is_whole && is_new && self.committing.insert((generation, step)) {
+        let writers = self.membership.reports.written.entry(step).or_default();
+        writers.insert(worker);
+        self.commit_if_complete(step)
+    }
+
+    /// Asks for the manifests of checkpoints whose shares were all reported before there was a group.
+    pub(crate) fn commit_complete(&mut self) -> Vec<Command> {
+        let steps: Vec<_> = self.membership.reports.written.keys().copied().collect();
+        steps
+            .into_iter()
+            .flat_map(|step| self.commit_if_complete(step))
+            .collect()
+    }
+
+    fn commit_if_complete(&mut self, step: Step) -> Vec<Command> {
+        let writers = self.membership.reports.written.get(&step);
+        let written = writers.map_or(0, BTreeSet::len);
+        if self.membership.is_everybody(written) && self.is_wanted(step) {
+            let generation = self.generation;
+            self.committing.insert((generation, step));
             return vec![Command::CommitCheckpoint { generation, step }];
         }
         Vec::new()
+    }
+
+    /// Neither is its step committed already, nor is that of an older generation on its way to the store.
+    fn is_wanted(&self, step: Step) -> bool {
+        let newest_asked = self.committing.iter().map(|(_, asked)| *asked).max();
+        step > self.newest.step() && newest_asked.is_none_or(|asked| step > asked)
     }
 
     /// The manifest is durable: later generations begin here, and a run that waited for it may end.
@@ -41,6 +61,10 @@ impl Cluster {
         if step >= self.newest.step() {
             self.newest = Source::Checkpoint { step, generation };
         }
+        self.membership
+            .reports
+            .written
+            .retain(|&written, _| written > step);
         self.end_if_complete()
     }
 }

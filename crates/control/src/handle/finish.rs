@@ -12,12 +12,11 @@ impl Cluster {
         generation: Generation,
         weights_digest: String,
     ) -> Vec<Command> {
-        if generation != self.generation {
+        if generation != self.generation || self.membership.rank_of(worker).is_none() {
             return Vec::new();
         }
-        if let Some(member) = self.membership.member_mut(worker) {
-            member.reported.weights_digest = Some(weights_digest);
-        }
+        let digests = &mut self.membership.reports.weights_digests;
+        digests.insert(worker, weights_digest);
         self.end_if_complete()
     }
 
@@ -28,23 +27,34 @@ impl Cluster {
         generation: Generation,
         step: Step,
     ) -> Vec<Command> {
-        if generation != self.generation {
+        if generation != self.generation || self.membership.rank_of(worker).is_none() {
             return Vec::new();
         }
-        if let Some(member) = self.membership.member_mut(worker) {
-            member.reported.drained_at = Some(step);
-        }
+        self.membership.reports.drained.insert(worker, step);
         self.end_if_complete()
     }
 
-    /// Asks the group to stop after its step; a run that does not train stops at once.
+    /// Asks the group to stop after its step; a run that has none yet stops at once.
     pub(crate) fn drain_requested(&mut self) -> Vec<Command> {
-        if self.phase != Phase::Training {
+        if self.phase == Phase::Gathering {
             return self.end(Verdict::Interrupted {
                 step: self.newest.step(),
             });
         }
         self.is_draining = true;
+        match self.phase {
+            Phase::Training => self.drain_all(),
+            // The group that forms or returns is asked when it is whole, if there is anything to save by then.
+            Phase::Returning
+            | Phase::Gathering
+            | Phase::Recording
+            | Phase::Preparing
+            | Phase::Ended => Vec::new(),
+        }
+    }
+
+    /// Asks every member to stop after its step.
+    pub(crate) fn drain_all(&self) -> Vec<Command> {
         let drain = |&worker: &WorkerId| Command::Drain { worker };
         self.membership.group().iter().map(drain).collect()
     }
@@ -55,15 +65,13 @@ impl Cluster {
             return Vec::new();
         }
         let newest = self.newest.step();
-        if newest == self.settings.last_step
-            && self.membership.all(|m| m.reported.weights_digest.is_some())
-        {
+        let reports = &self.membership.reports;
+        let is_finished = self.membership.is_everybody(reports.weights_digests.len());
+        if is_finished && newest == self.settings.last_step {
             return self.end_finished();
         }
-        if self
-            .membership
-            .all(|m| m.reported.drained_at == Some(newest))
-        {
+        let is_drained = self.membership.is_everybody(reports.drained.len());
+        if is_drained && reports.drained.values().all(|step| *step == newest) {
             return self.end(Verdict::Interrupted { step: newest });
         }
         Vec::new()
@@ -74,8 +82,9 @@ impl Cluster {
         let digests: Vec<_> = self
             .membership
             .group_members()
-            .filter_map(|(_, member)| {
-                Some((member.name.clone(), member.reported.weights_digest.clone()?))
+            .filter_map(|(worker, member)| {
+                let digest = self.membership.reports.weights_digests.get(&worker)?;
+                Some((member.name.clone(), digest.clone()))
             })
             .collect();
         let Some((first, digest)) = digests.first() else {

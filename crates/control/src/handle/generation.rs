@@ -1,44 +1,110 @@
-//! From a durable generation record to a group that trains.
+//! From a durable generation record to a group that trains, and to a larger one when somebody waits for a seat.
 
 use crate::cluster::{Cluster, Phase};
-use crate::command::Command;
-use crate::ids::{Generation, Rank, WorkerId};
+use crate::command::{Assignment, Command, Leaving, Source, Verdict};
+use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
+use std::sync::Arc;
 
 impl Cluster {
     /// The record is durable: nobody may act in an older generation any more.
-    pub(crate) fn generation_recorded(&mut self, generation: Generation) -> Vec<Command> {
+    pub(crate) fn generation_recorded(
+        &mut self,
+        now: Millis,
+        generation: Generation,
+    ) -> Vec<Command> {
         if self.phase != Phase::Recording || generation != self.generation {
             return Vec::new();
         }
         self.phase = Phase::Preparing;
-        let prepare = |&worker: &WorkerId| Command::Prepare { worker, generation };
+        self.started = now;
+        let leaving = self.leaving;
+        let prepare = |&worker: &WorkerId| Command::Prepare {
+            worker,
+            generation,
+            leaving,
+        };
         self.membership.group().iter().map(prepare).collect()
     }
 
-    /// Lets the group begin once its last member has left its old one.
-    pub(crate) fn prepared(&mut self, worker: WorkerId, generation: Generation) -> Vec<Command> {
+    /// Notes what a member brings, and lets the group begin once its last member has left its old one.
+    pub(crate) fn prepared(
+        &mut self,
+        worker: WorkerId,
+        generation: Generation,
+        held: Option<Step>,
+    ) -> Vec<Command> {
         if self.phase != Phase::Preparing || generation != self.generation {
             return Vec::new();
         }
-        if let Some(member) = self.membership.member_mut(worker) {
-            member.reported.is_prepared = true;
-        }
-        if !self.membership.all(|member| member.reported.is_prepared) {
+        let is_seated = self.membership.rank_of(worker).is_some();
+        let Some(member) = self.membership.member_mut(worker).filter(|_| is_seated) else {
+            return Vec::new();
+        };
+        member.held = held;
+        self.membership.reports.prepared.insert(worker);
+        let prepared = self.membership.reports.prepared.len();
+        if !self.membership.is_everybody(prepared) {
             return Vec::new();
         }
+        self.begin()
+    }
+
+    /// Everybody is free: the group trains from the newest state there is.
+    ///
+    /// A run that drains goes on only for a state in memory that no checkpoint holds yet.
+    fn begin(&mut self) -> Vec<Command> {
+        let source = self.source();
+        let is_saved = source.step() == self.newest.step();
+        if self.is_draining && is_saved {
+            return self.end(Verdict::Interrupted {
+                step: self.newest.step(),
+            });
+        }
         self.phase = Phase::Training;
+        self.applied = source.step();
+        let mut commands = self.begin_all(source);
+        if self.is_draining {
+            commands.extend(self.drain_all());
+        }
+        commands
+    }
+
+    fn begin_all(&self, source: Source) -> Vec<Command> {
+        let seats = self.seats(source.step());
         let begin = |(rank, &worker): (u32, &WorkerId)| Command::Begin {
             worker,
-            assignment: self.assignment(Rank::new(rank)),
+            assignment: Assignment {
+                generation: self.generation,
+                rank: Rank::new(rank),
+                seats: Arc::clone(&seats),
+                source,
+                committed: self.newest.step(),
+            },
         };
         (0..).zip(self.membership.group()).map(begin).collect()
     }
 
-    /// A step of the current generation shows that it is worth having.
-    pub(crate) fn applied(&mut self, generation: Generation) -> Vec<Command> {
-        if generation == self.generation {
-            self.fruitless = 0;
+    /// A step of its own shows that a generation is worth having; whoever stands by may now get a seat.
+    pub(crate) fn applied(&mut self, generation: Generation, step: Step) -> Vec<Command> {
+        let is_news = step > self.applied && generation == self.generation;
+        if self.phase != Phase::Training || !is_news {
+            return Vec::new();
         }
-        Vec::new()
+        self.applied = step;
+        self.is_fruitful = true;
+        self.fruitless = 0;
+        self.grow()
+    }
+
+    /// Makes room for those who stand by, if the group is smaller than it may be.
+    ///
+    /// Only after a step of its own: so newcomers that come one after another are taken in together.
+    pub(crate) fn grow(&mut self) -> Vec<Command> {
+        let is_settled = self.phase == Phase::Training && self.is_fruitful;
+        let is_ending = self.is_draining || self.applied >= self.settings.last_step;
+        if !is_settled || is_ending || !self.has_room_for_more() {
+            return Vec::new();
+        }
+        self.start_generation(Leaving::AfterTheStep)
     }
 }

@@ -1,32 +1,34 @@
 //! A worker registers, and is heard of again.
 
 use crate::cluster::{Cluster, Phase};
-use crate::command::Command;
+use crate::command::{Command, Leaving};
+use crate::event::Past;
 use crate::ids::{Millis, WorkerId};
-use crate::membership::{Member, Reported};
+use crate::membership::Member;
 
 impl Cluster {
-    /// Takes a worker in. The first generation begins once enough are there; whoever comes later
-    /// stands by without slots until the next generation is made.
+    /// Takes a worker in. The first generation begins once enough are there; whoever comes later gets a
+    /// seat after the next step if there is one, and stands by otherwise.
     pub(crate) fn registered(
         &mut self,
-        now: Millis,
         worker: WorkerId,
-        name: String,
-        address: String,
+        member: Member,
+        past: Past,
     ) -> Vec<Command> {
-        let member = Member {
-            name,
-            address,
-            last_heard: now,
-            reported: Reported::default(),
-        };
         self.membership.insert(worker, member);
-        let is_complete = self.membership.count() >= self.settings.workers as usize;
-        if self.phase == Phase::Gathering && is_complete {
-            return self.start_generation();
+        match self.phase {
+            Phase::Returning => self.returned(worker, past),
+            Phase::Gathering => self.gather(),
+            Phase::Recording | Phase::Preparing | Phase::Training | Phase::Ended => self.grow(),
         }
-        Vec::new()
+    }
+
+    /// Makes the first generation once enough workers are there.
+    pub(crate) fn gather(&mut self) -> Vec<Command> {
+        if self.membership.count() < self.settings.workers as usize {
+            return Vec::new();
+        }
+        self.start_generation(Leaving::AtOnce)
     }
 
     /// Notes that a worker is alive.

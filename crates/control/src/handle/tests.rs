@@ -1,10 +1,13 @@
 //! Each rule as: a state, one event, the exact commands.
 
 mod any_order;
+mod memory;
+mod newcomers;
+mod returning;
 
 use crate::{
-    Cluster, Command, Departure, Event, Generation, Millis, Phase, Settings, Source, Step, Verdict,
-    WorkerId,
+    Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Phase, Rank, Recorded,
+    Settings, Source, Step, Verdict, WorkerId,
 };
 
 fn settings(workers: u32) -> Settings {
@@ -14,6 +17,8 @@ fn settings(workers: u32) -> Settings {
         last_step: Step::new(10),
         worker_timeout: Millis::new(1_000),
         join_timeout: Millis::new(5_000),
+        return_timeout: Millis::new(500),
+        leave_timeout: Millis::new(800),
         max_fruitless: 3,
     }
 }
@@ -32,7 +37,7 @@ impl Run {
     fn gathering(workers: u32) -> Self {
         let now = Millis::new(0);
         Self {
-            cluster: Cluster::new(settings(workers), now, Generation::new(0), Source::Initial),
+            cluster: Cluster::new(settings(workers), now, Recorded::default(), Source::Initial),
             now,
         }
     }
@@ -46,10 +51,12 @@ impl Run {
         run.see(Event::Prepared {
             worker: ONE,
             generation: FIRST,
+            held: None,
         });
         run.see(Event::Prepared {
             worker: TWO,
             generation: FIRST,
+            held: None,
         });
         run
     }
@@ -59,6 +66,7 @@ impl Run {
             worker,
             name: format!("w{worker}"),
             address: format!("host:{worker}"),
+            past: Past::default(),
         })
     }
 
@@ -69,6 +77,32 @@ impl Run {
     fn at(&mut self, now: u64, event: Event) -> Vec<Command> {
         self.now = Millis::new(now);
         self.see(event)
+    }
+
+    /// A generation of two members from its record to its first step; gives the commands of the last answer.
+    fn begin(
+        &mut self,
+        generation: Generation,
+        held: [(WorkerId, Option<u64>); 2],
+    ) -> Vec<Command> {
+        self.see(Event::GenerationRecorded { generation });
+        let [first, second] = held.map(|(worker, held)| Event::Prepared {
+            worker,
+            generation,
+            held: held.map(Step::new),
+        });
+        self.see(first);
+        self.see(second)
+    }
+
+    fn applied(&mut self, generation: Generation, step: u64) -> Vec<Command> {
+        let step = Step::new(step);
+        self.see(Event::Applied { generation, step })
+    }
+
+    fn lose(&mut self, worker: WorkerId) -> Vec<Command> {
+        let departure = Departure::StreamClosed;
+        self.see(Event::Departed { worker, departure })
     }
 
     fn wrote(&mut self, worker: WorkerId, step: u64) -> Vec<Command> {
@@ -117,7 +151,8 @@ fn the_first_generation_waits_for_its_last_worker_and_is_recorded_first() {
     assert_eq!(
         run.see(Event::Prepared {
             worker: ONE,
-            generation: FIRST
+            generation: FIRST,
+            held: None
         }),
         []
     );
@@ -125,7 +160,8 @@ fn the_first_generation_waits_for_its_last_worker_and_is_recorded_first() {
         run.see(Event::GenerationRecorded { generation: FIRST }),
         [ONE, TWO].map(|worker| Command::Prepare {
             worker,
-            generation: FIRST
+            generation: FIRST,
+            leaving: Leaving::AtOnce
         })
     );
 }
@@ -139,13 +175,15 @@ fn the_group_begins_when_its_last_member_is_prepared() {
     assert_eq!(
         run.see(Event::Prepared {
             worker: TWO,
-            generation: FIRST
+            generation: FIRST,
+            held: None
         }),
         []
     );
     let commands = run.see(Event::Prepared {
         worker: ONE,
         generation: FIRST,
+        held: None,
     });
     let [
         Command::Begin {
@@ -178,6 +216,7 @@ fn a_stale_generation_is_ignored() {
         Event::Prepared {
             worker,
             generation: stale,
+            held: None,
         },
         Event::PartsWritten {
             worker,
@@ -297,6 +336,7 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
     let commands = run.see(Event::Prepared {
         worker: TWO,
         generation: SECOND,
+        held: None,
     });
     let [
         Command::Begin {
@@ -312,21 +352,19 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
 }
 
 #[test]
-fn the_last_worker_to_go_ends_the_run_with_its_name() {
+fn a_run_whose_last_worker_goes_waits_for_another_and_then_names_it() {
     let mut run = Run::training();
-    run.see(Event::Departed {
-        worker: ONE,
-        departure: Departure::StreamClosed,
-    });
-    let commands = run.see(Event::Departed {
-        worker: TWO,
-        departure: Departure::StreamClosed,
-    });
+    run.lose(ONE);
+    assert_eq!(run.lose(TWO).len(), 1, "only the loss is reported");
+    run.at(501, Event::Tick);
+    assert_eq!(run.cluster.phase(), Phase::Gathering);
+    let commands = run.at(6_000, Event::Tick);
     let Some(Verdict::Failed { reason }) = verdict(&commands) else {
         panic!("{commands:?}")
     };
     assert!(
-        reason.starts_with("no worker is left; the last to go was worker w2"),
+        reason
+            .starts_with("0 of 2 workers registered within 5 s after the last was lost (worker w2"),
         "{reason}"
     );
     let late = run.register(WorkerId::new(3));
@@ -338,25 +376,6 @@ fn the_last_worker_to_go_ends_the_run_with_its_name() {
             reason,
             is_failure: false
         }]
-    );
-}
-
-#[test]
-fn a_newcomer_stands_by_and_takes_over_when_a_member_goes() {
-    let mut run = Run::training();
-    let three = WorkerId::new(3);
-    assert_eq!(run.register(three), []);
-    let commands = run.see(Event::Departed {
-        worker: TWO,
-        departure: Departure::Silent,
-    });
-    let members = vec!["w1".to_owned(), "w3".to_owned()];
-    assert_eq!(
-        commands.last(),
-        Some(&Command::RecordGeneration {
-            generation: SECOND,
-            members
-        })
     );
 }
 
@@ -393,17 +412,22 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
         run.see(Event::Prepared {
             worker: ONE,
             generation,
+            held: None,
         });
         run.see(Event::Prepared {
             worker: TWO,
             generation,
+            held: None,
         });
     }
     let commands = run.see(broken(Generation::new(3)));
     let Some(Verdict::Failed { reason }) = verdict(&commands) else {
         panic!("{commands:?}")
     };
-    assert_eq!(reason, "3 generations in a row ended without a step");
+    assert_eq!(
+        reason,
+        "3 generations in a row broke without a step; worker w1 (rank 0 of generation 3) reports: peer reset"
+    );
 }
 
 #[test]
@@ -454,20 +478,6 @@ fn draining_before_training_ends_at_once() {
 }
 
 #[test]
-fn a_member_lost_while_draining_ends_the_run_at_the_newest_checkpoint() {
-    let mut run = Run::training();
-    run.see(Event::DrainRequested);
-    let commands = run.see(Event::Departed {
-        worker: TWO,
-        departure: Departure::StreamClosed,
-    });
-    assert_eq!(
-        verdict(&commands),
-        Some(&Verdict::Interrupted { step: Step::new(0) })
-    );
-}
-
-#[test]
 fn silence_beyond_the_limit_is_a_departure() {
     let mut run = Run::training();
     run.at(900, Event::Heard { worker: ONE });
@@ -480,6 +490,35 @@ fn silence_beyond_the_limit_is_a_departure() {
         matches!(commands.last(), Some(Command::RecordGeneration { .. })),
         "{commands:?}"
     );
+}
+
+#[test]
+fn a_member_that_does_not_leave_its_group_is_given_up() {
+    let mut run = Run::training();
+    run.register(WorkerId::new(3));
+    run.lose(TWO);
+    run.see(Event::GenerationRecorded { generation: SECOND });
+    run.see(Event::Prepared {
+        worker: ONE,
+        generation: SECOND,
+        held: Some(Step::new(0)),
+    });
+    for worker in [ONE, WorkerId::new(3)] {
+        run.at(801, Event::Heard { worker });
+    }
+    let commands = run.see(Event::Tick);
+    let three = WorkerId::new(3);
+    assert!(
+        matches!(commands.first(), Some(Command::Stop { worker, .. }) if *worker == three),
+        "{commands:?}"
+    );
+    let members = vec!["w1".to_owned()];
+    let generation = Generation::new(3);
+    let record = Command::RecordGeneration {
+        generation,
+        members,
+    };
+    assert_eq!(commands.last(), Some(&record));
 }
 
 #[test]
@@ -533,6 +572,7 @@ fn an_unknown_worker_changes_nothing() {
         Event::Prepared {
             worker,
             generation: FIRST,
+            held: None,
         },
     ] {
         assert_eq!(run.see(event), []);

@@ -1,4 +1,4 @@
-//! What the passing of time alone decides: silence, and a group that never gathers.
+//! What the passing of time alone decides: silence, members that hang, and a group that never gathers.
 
 use crate::cluster::{Cluster, Phase};
 use crate::command::{Command, Verdict};
@@ -6,22 +6,19 @@ use crate::event::Departure;
 use crate::ids::Millis;
 
 impl Cluster {
-    /// Declares silent workers gone, and gives up on a first group that does not gather.
+    /// Declares silent and stuck workers gone, and gives up on a group that does not gather or return.
     pub(crate) fn tick(&mut self, now: Millis) -> Vec<Command> {
-        let mut commands = Vec::new();
-        for worker in self.membership.silent(now, self.settings.worker_timeout) {
-            let reason = Departure::Silent.reason().to_owned();
-            commands.push(Command::Stop {
-                worker,
-                reason,
-                is_failure: true,
-            });
-            commands.extend(self.departed(worker, &Departure::Silent));
-            if self.phase == Phase::Ended {
-                return commands;
-            }
+        let silent = self.membership.silent(now, self.settings.worker_timeout);
+        let mut commands = self.evict(now, &silent, &Departure::Silent);
+        let is_late = now.since(self.started) > self.settings.leave_timeout;
+        if self.phase == Phase::Preparing && is_late {
+            let stuck = self.membership.unprepared();
+            commands.extend(self.evict(now, &stuck, &Departure::Stuck));
         }
         let waited = now.since(self.started);
+        if self.phase == Phase::Returning && waited > self.settings.return_timeout {
+            commands.extend(self.stop_waiting(now));
+        }
         if self.phase == Phase::Gathering && waited > self.settings.join_timeout {
             commands.extend(self.end(Verdict::Failed {
                 reason: self.nobody_came(),
@@ -31,8 +28,12 @@ impl Cluster {
     }
 
     fn nobody_came(&self) -> String {
+        let last_lost = self.last_lost.as_ref();
+        let last_lost = last_lost.map_or(String::new(), |lost| {
+            format!(" after the last was lost ({lost})")
+        });
         format!(
-            "{} of {} workers registered within {} s; start the others or lower workers.count",
+            "{} of {} workers registered within {} s{last_lost}; start the others or lower workers.count",
             self.membership.count(),
             self.settings.workers,
             self.settings.join_timeout.get() / 1000

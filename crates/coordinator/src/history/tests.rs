@@ -58,6 +58,20 @@ fn a_rewound_step_is_replaced_by_its_second_coming() {
     assert!((history.rows[2].figures.loss - 0.25).abs() < 1e-12);
 }
 
+#[test]
+fn rows_that_come_late_find_their_place_and_gaps_are_seen() {
+    let mut history = History::default();
+    [5, 6, 8, 7, 6].map(|step| history.push(row(step, 0.5)));
+    let steps: Vec<_> = history.rows.iter().map(|row| row.step).collect();
+    assert_eq!(steps, [5, 6, 7, 8]);
+    assert_eq!(history.complete_until(4), 8);
+    assert_eq!(history.complete_until(3), 3);
+    history.rewind(6);
+    history.push(row(8, 0.5));
+    assert_eq!(history.complete_until(4), 6);
+    assert!(history.loss(7).is_nan());
+}
+
 #[tokio::test]
 async fn a_damaged_file_is_named() {
     let (_folder, run) = place();

@@ -29,9 +29,14 @@ fn any_event(random: &mut Random, current: Generation) -> Event {
             worker,
             name: format!("w{worker}"),
             address: format!("host:{worker}"),
+            past: Past::default(),
         },
         4..=5 => Event::GenerationRecorded { generation },
-        6..=9 => Event::Prepared { worker, generation },
+        6..=9 => Event::Prepared {
+            worker,
+            generation,
+            held: [None, Some(step)][random.below(2) as usize],
+        },
         10 => Event::Applied { generation, step },
         11..=12 => Event::PartsWritten {
             worker,
@@ -145,8 +150,9 @@ fn a_checkpoint_is_asked_for_once_and_the_newest_never_falls_back() {
                     checkpoints += 1;
                 }
                 Command::Begin { assignment, .. } => {
+                    assert!(assignment.committed >= newest, "seed {seed}");
+                    newest = assignment.committed;
                     assert!(assignment.source.step() >= newest, "seed {seed}");
-                    newest = assignment.source.step();
                 }
                 _ => {}
             }

@@ -1,0 +1,131 @@
+//! A new coordinator and the workers of an earlier one.
+
+use super::*;
+
+const THIRD: Generation = Generation::new(3);
+
+/// Generation 3 had two members when its coordinator died.
+fn taken_over() -> Run {
+    let now = Millis::new(0);
+    let recorded = Recorded {
+        generation: THIRD,
+        members: 2,
+    };
+    let cluster = Cluster::new(settings(2), now, recorded, Source::Initial);
+    Run { cluster, now }
+}
+
+impl Run {
+    fn comes_back(&mut self, worker: WorkerId, generation: Generation, rank: u32) -> Vec<Command> {
+        self.see(Event::Registered {
+            worker,
+            name: format!("w{worker}"),
+            address: format!("host:{worker}"),
+            past: Past {
+                place: Some((generation, Rank::new(rank))),
+                held: Some(Step::new(7)),
+            },
+        })
+    }
+}
+
+fn is_new_generation(commands: &[Command], number: u64) -> bool {
+    let generation = Generation::new(number);
+    matches!(commands.last(), Some(Command::RecordGeneration { generation: g, .. }) if *g == generation)
+}
+
+#[test]
+fn a_group_that_is_whole_trains_on_in_its_generation() {
+    let mut run = taken_over();
+    assert_eq!(run.cluster.phase(), Phase::Returning);
+    assert_eq!(run.comes_back(TWO, THIRD, 0), []);
+    assert_eq!(run.comes_back(ONE, THIRD, 1), []);
+    assert_eq!(run.cluster.phase(), Phase::Training);
+    assert_eq!(run.cluster.generation(), THIRD);
+    assert_eq!(run.cluster.group_names(), ["w2", "w1"]);
+}
+
+#[test]
+fn what_members_report_before_all_are_back_counts() {
+    let mut run = taken_over();
+    let wrote = |worker| Event::PartsWritten {
+        worker,
+        generation: THIRD,
+        step: Step::new(5),
+    };
+    run.comes_back(ONE, THIRD, 0);
+    assert_eq!(run.see(wrote(ONE)), []);
+    run.comes_back(TWO, THIRD, 1);
+    let commit = Command::CommitCheckpoint {
+        generation: THIRD,
+        step: Step::new(5),
+    };
+    assert_eq!(run.see(wrote(TWO)), [commit]);
+}
+
+#[test]
+fn reports_of_a_stream_that_broke_again_do_not_count() {
+    let mut run = taken_over();
+    let three = WorkerId::new(3);
+    run.comes_back(ONE, THIRD, 0);
+    run.see(Event::PartsWritten {
+        worker: ONE,
+        generation: THIRD,
+        step: Step::new(5),
+    });
+    run.lose(ONE);
+    run.comes_back(three, THIRD, 0);
+    run.comes_back(TWO, THIRD, 1);
+    assert_eq!(run.cluster.phase(), Phase::Training);
+    let reported_once = run.see(Event::PartsWritten {
+        worker: three,
+        generation: THIRD,
+        step: Step::new(5),
+    });
+    assert_eq!(reported_once, []);
+}
+
+#[test]
+fn members_of_a_broken_group_make_a_new_one() {
+    let mut run = taken_over();
+    run.comes_back(ONE, THIRD, 0);
+    run.see(Event::GroupBroken {
+        worker: ONE,
+        generation: THIRD,
+        reason: "peer reset".to_owned(),
+    });
+    assert!(is_new_generation(&run.comes_back(TWO, THIRD, 1), 4));
+}
+
+#[test]
+fn members_of_an_older_group_make_a_new_one() {
+    let mut run = taken_over();
+    run.comes_back(ONE, SECOND, 0);
+    assert!(is_new_generation(&run.comes_back(TWO, SECOND, 1), 4));
+}
+
+#[test]
+fn who_does_not_come_back_in_time_is_not_waited_for() {
+    let mut run = taken_over();
+    run.at(10, Event::Tick);
+    run.comes_back(ONE, THIRD, 0);
+    assert!(is_new_generation(&run.at(511, Event::Tick), 4));
+}
+
+#[test]
+fn a_run_whose_workers_are_all_gone_gathers_new_ones() {
+    let mut run = taken_over();
+    run.register(ONE);
+    assert_eq!(run.at(501, Event::Tick), []);
+    assert_eq!(run.cluster.phase(), Phase::Gathering);
+    assert!(is_new_generation(&run.register(TWO), 4));
+}
+
+#[test]
+fn a_stop_asked_for_while_the_group_returns_reaches_it() {
+    let mut run = taken_over();
+    run.comes_back(ONE, THIRD, 0);
+    assert_eq!(run.see(Event::DrainRequested), []);
+    let drain = |worker| Command::Drain { worker };
+    assert_eq!(run.comes_back(TWO, THIRD, 1), [ONE, TWO].map(drain));
+}

@@ -1,0 +1,96 @@
+//! From a verdict to the caller's outcome, made durable on the way.
+
+use crate::error::CoordinatorError;
+use crate::history::read_history;
+use crate::runtime::Runtime;
+use crate::summary::Summary;
+use fratmae_checkpoint::Record;
+use fratmae_control::{Step, Verdict};
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Every step is applied and committed.
+    Finished(Summary),
+    /// It was asked to stop, and goes on from here when run again.
+    Interrupted {
+        /// The newest committed step.
+        step: u64,
+    },
+}
+
+/// Makes the verdict durable and turns it into the caller's outcome.
+pub(crate) async fn conclude(runtime: &mut Runtime) -> Result<Outcome, CoordinatorError> {
+    let Some(verdict) = runtime.verdict().cloned() else {
+        return Err(CoordinatorError::Failed {
+            reason: "the run ended without a verdict".to_owned(),
+        });
+    };
+    match verdict {
+        Verdict::Finished {
+            step,
+            weights_digest,
+        } => {
+            let summary = summarise(runtime, step, weights_digest).await?;
+            let value =
+                serde_json::to_value(&summary).map_err(|error| CoordinatorError::Encode {
+                    object: "the summary".to_owned(),
+                    reason: error.to_string(),
+                })?;
+            runtime
+                .journal_mut()
+                .append(Record::Finished { summary: value })
+                .await?;
+            Ok(Outcome::Finished(summary))
+        }
+        Verdict::Interrupted { step } => {
+            let reason = "asked to stop".to_owned();
+            runtime
+                .journal_mut()
+                .append(Record::Interrupted {
+                    step: step.get(),
+                    reason,
+                })
+                .await?;
+            Ok(Outcome::Interrupted { step: step.get() })
+        }
+        Verdict::Failed { reason } => {
+            let step = runtime.cluster.newest().step().get();
+            runtime
+                .journal_mut()
+                .append(Record::Interrupted {
+                    step,
+                    reason: reason.clone(),
+                })
+                .await?;
+            Err(CoordinatorError::Failed { reason })
+        }
+    }
+}
+
+/// The last step's figures come from the store where an earlier coordinator saw that step.
+async fn summarise(
+    runtime: &Runtime,
+    step: Step,
+    weights_digest: String,
+) -> Result<Summary, CoordinatorError> {
+    let figures = match &runtime.newest_figures {
+        Some(figures) => figures.clone(),
+        None => read_history(&runtime.job().run)
+            .await?
+            .pop()
+            .map(|row| row.figures)
+            .unwrap_or_default(),
+    };
+    Ok(Summary {
+        run: runtime.job().run.url().to_owned(),
+        step: step.get(),
+        loss: figures.loss,
+        reconstruction: figures.reconstruction,
+        mean_baseline: figures.mean_baseline,
+        contrastive: figures.contrastive,
+        weights_digest,
+        samples_seen: step.get() * runtime.job().config.train.batch as u64,
+        seconds: runtime.seconds(),
+    })
+}

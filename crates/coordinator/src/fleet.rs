@@ -1,0 +1,158 @@
+//! The worker processes of this machine: which are there, and which are to be started (again).
+
+use crate::error::CoordinatorError;
+use crate::launch::Launcher;
+use crate::restarts::Restarts;
+use std::time::Instant;
+use tokio::task::JoinSet;
+
+/// The local workers, one a place; dropping it kills those that were started here and still run.
+pub(crate) struct Fleet {
+    launcher: Option<Launcher>,
+    address: String,
+    running: JoinSet<Exit>,
+    places: Vec<Place>,
+    is_open: bool,
+}
+
+/// How a worker started here ended.
+pub(crate) struct Exit {
+    place: usize,
+    is_well: bool,
+    /// In words.
+    pub(crate) status: String,
+}
+
+#[derive(Default)]
+struct Place {
+    state: PlaceState,
+    restarts: Restarts,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum PlaceState {
+    /// Nobody is there, and somebody should be.
+    #[default]
+    Free,
+    /// A process started here.
+    Running,
+    /// A process that an earlier coordinator started, as long as it is registered.
+    Orphan,
+    /// Its process ended well, or too often.
+    Closed,
+}
+
+impl Fleet {
+    /// The workers of `launcher`, none of them started; without a launcher there are none.
+    pub(crate) fn new(launcher: Option<Launcher>, address: &str) -> Self {
+        let places = launcher.as_ref().map_or(0, |launcher| launcher.workers);
+        Self {
+            launcher,
+            address: address.to_owned(),
+            running: JoinSet::new(),
+            places: (0..places).map(|_| Place::default()).collect(),
+            is_open: false,
+        }
+    }
+
+    /// Whether [`open`](Self::open) was called.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Takes workers that are registered before any is started here for those of their places; only the first call does.
+    pub(crate) fn open(&mut self, registered: &[String]) {
+        if std::mem::replace(&mut self.is_open, true) {
+            return;
+        }
+        for (number, place) in self.places.iter_mut().enumerate() {
+            if place.state == PlaceState::Free && registered.contains(&Launcher::name(number)) {
+                place.state = PlaceState::Orphan;
+            }
+        }
+    }
+
+    /// Starts a process at every place that has none and is due; gives the names of those that were there before.
+    pub(crate) fn start_missing(
+        &mut self,
+        registered: &[String],
+        now: Instant,
+    ) -> Result<Vec<String>, CoordinatorError> {
+        let Some(launcher) = self.launcher.clone() else {
+            return Ok(Vec::new());
+        };
+        let mut again = Vec::new();
+        for (number, place) in self.places.iter_mut().enumerate() {
+            let name = Launcher::name(number);
+            let was_orphan = place.state == PlaceState::Orphan;
+            if was_orphan && !registered.contains(&name) {
+                place.state = PlaceState::Free;
+            }
+            let is_due = place.restarts.due(now, launcher.restarts_per_hour);
+            if place.state != PlaceState::Free || is_due.is_some_and(|due| due > now) {
+                continue;
+            }
+            if is_due.is_none() {
+                place.state = PlaceState::Closed;
+                continue;
+            }
+            if was_orphan || place.restarts.has_started() {
+                again.push(name);
+            }
+            let mut child = launcher.spawn(&self.address, number)?;
+            place.state = PlaceState::Running;
+            place.restarts.note_start(now);
+            self.running.spawn(async move {
+                let ended = child.wait().await;
+                Exit {
+                    place: number,
+                    is_well: ended.as_ref().is_ok_and(|status| status.success()),
+                    status: ended.map_or_else(|error| error.to_string(), |s| s.to_string()),
+                }
+            });
+        }
+        Ok(again)
+    }
+
+    /// Waits for the next process to end; never returns when there is none.
+    pub(crate) async fn next_exit(&mut self) -> Exit {
+        while let Some(ended) = self.running.join_next().await {
+            if let Ok(exit) = ended {
+                let place = &mut self.places[exit.place];
+                place.restarts.note_end(Instant::now());
+                place.state = match exit.is_well {
+                    true => PlaceState::Closed,
+                    false => PlaceState::Free,
+                };
+                return exit;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Whether local workers were asked for, and none is there or will come.
+    pub(crate) fn is_spent(&self) -> bool {
+        let is_closed = |place: &Place| place.state == PlaceState::Closed;
+        !self.places.is_empty() && self.places.iter().all(is_closed)
+    }
+
+    /// Whether no local workers were asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Waits until every process has ended by itself.
+    pub(crate) async fn wait(&mut self) {
+        while self.running.join_next().await.is_some() {}
+    }
+}
+
+impl Exit {
+    /// Which worker it was.
+    pub(crate) fn name(&self) -> String {
+        Launcher::name(self.place)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Processes that end at once stand in for workers.
+
+use super::*;
+
+fn fleet(program: &str, restarts_per_hour: u32) -> Fleet {
+    let launcher = Launcher {
+        program: program.into(),
+        workers: 2,
+        threads: 1,
+        arguments: Vec::new(),
+        restarts_per_hour,
+    };
+    Fleet::new(Some(launcher), "http://127.0.0.1:1")
+}
+
+async fn all_end(fleet: &mut Fleet) -> Vec<String> {
+    let mut names = vec![
+        fleet.next_exit().await.name(),
+        fleet.next_exit().await.name(),
+    ];
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_process_that_died_is_started_again_until_the_limit() {
+    let mut fleet = fleet("false", 1);
+    let none: [String; 0] = [];
+    assert_eq!(fleet.start_missing(&none, Instant::now()).unwrap(), none);
+    let both = ["local-0", "local-1"];
+    assert_eq!(all_end(&mut fleet).await, both);
+    assert_eq!(fleet.start_missing(&none, Instant::now()).unwrap(), both);
+    all_end(&mut fleet).await;
+    assert!(!fleet.is_spent());
+    assert_eq!(fleet.start_missing(&none, Instant::now()).unwrap(), none);
+    assert!(fleet.is_spent(), "no restart is left within this hour");
+}
+
+#[tokio::test]
+async fn a_process_that_ended_well_is_not_started_again() {
+    let mut fleet = fleet("true", 10);
+    fleet.start_missing(&[], Instant::now()).unwrap();
+    all_end(&mut fleet).await;
+    assert!(fleet.start_missing(&[], Instant::now()).unwrap().is_empty());
+    assert!(fleet.is_spent());
+}
+
+#[tokio::test]
+async fn a_worker_of_an_earlier_coordinator_keeps_its_place_while_it_is_registered() {
+    let mut fleet = fleet("false", 10);
+    let orphan = ["local-1".to_owned()];
+    fleet.open(&orphan);
+    fleet.open(&[]);
+    let now = Instant::now();
+    assert!(fleet.start_missing(&orphan, now).unwrap().is_empty());
+    assert_eq!(fleet.running.len(), 1);
+    assert_eq!(fleet.start_missing(&[], now).unwrap(), orphan);
+    assert_eq!(fleet.running.len(), 2);
+}
+
+#[tokio::test]
+async fn without_a_launcher_there_is_nothing_to_start() {
+    let mut fleet = Fleet::new(None, "http://127.0.0.1:1");
+    assert!(fleet.start_missing(&[], Instant::now()).unwrap().is_empty());
+    assert!(!fleet.is_spent());
+}

@@ -1,0 +1,120 @@
+//! What the next coordinator is told.
+
+use super::*;
+
+const GENERATION: u64 = 3;
+
+fn in_a_group(rank: u32) -> Outbox {
+    let outbox = Outbox::default();
+    let generation = GENERATION;
+    outbox.enter(pb::Place { generation, rank }, 4);
+    outbox
+}
+
+fn apply(outbox: &Outbox, step: u64) {
+    let figures = Some(pb::Figures::default());
+    let generation = GENERATION;
+    outbox.applied(
+        pb::Applied {
+            generation,
+            step,
+            figures,
+        },
+        false,
+    );
+}
+
+fn written(generation: u64, step: u64) -> From {
+    From::PartsWritten(pb::PartsWritten {
+        generation,
+        step,
+        ..Default::default()
+    })
+}
+
+/// What the coordinator behind a new stream is told, after it has said what it has.
+fn repeated(outbox: &Outbox, committed: u64, figures_until: u64) -> Vec<From> {
+    let (sender, mut receiver) = mpsc::channel(64);
+    outbox.connect(sender);
+    outbox.repeat(&pb::Welcome {
+        committed,
+        figures_until,
+        ..Default::default()
+    });
+    let said = std::iter::from_fn(|| receiver.try_recv().ok());
+    said.filter_map(|message| message.message).collect()
+}
+
+fn steps(messages: &[From]) -> Vec<u64> {
+    let step = |message: &From| match message {
+        From::Applied(applied) => Some(applied.step),
+        From::PartsWritten(written) => Some(written.step),
+        _ => None,
+    };
+    messages.iter().filter_map(step).collect()
+}
+
+#[test]
+fn facts_said_to_nobody_reach_the_next_coordinator() {
+    let outbox = in_a_group(1);
+    outbox.state(written(GENERATION, 8));
+    outbox.state(written(GENERATION, 12));
+    assert_eq!(steps(&repeated(&outbox, 8, 8)), [12]);
+    assert_eq!(steps(&repeated(&outbox, 0, 0)), [12], "8 is committed");
+}
+
+#[test]
+fn the_first_rank_repeats_the_figures_that_are_missing() {
+    let outbox = in_a_group(0);
+    (5..9).for_each(|step| apply(&outbox, step));
+    assert_eq!(steps(&repeated(&outbox, 4, 6)), [7, 8]);
+    let other = in_a_group(1);
+    (5..9).for_each(|step| apply(&other, step));
+    assert!(repeated(&other, 4, 6).is_empty());
+}
+
+#[test]
+fn a_new_group_makes_the_old_ones_facts_needless() {
+    let outbox = in_a_group(0);
+    outbox.state(written(GENERATION, 8));
+    let generation = GENERATION + 1;
+    outbox.enter(
+        pb::Place {
+            generation,
+            rank: 0,
+        },
+        8,
+    );
+    outbox.state(written(GENERATION, 12));
+    assert!(repeated(&outbox, 0, 8).is_empty());
+}
+
+#[test]
+fn a_registration_tells_the_place_and_the_newest_step() {
+    let outbox = in_a_group(1);
+    apply(&outbox, 5);
+    let register = outbox.register(&pb::Register::default());
+    let place = pb::Place {
+        generation: GENERATION,
+        rank: 1,
+    };
+    assert_eq!((register.place, register.held), (Some(place), Some(5)));
+    let fresh = Outbox::default().register(&pb::Register::default());
+    assert_eq!((fresh.place, fresh.held), (None, None));
+}
+
+#[test]
+fn a_reader_that_is_far_behind_is_given_up_and_nobody_waits() {
+    let outbox = in_a_group(0);
+    let (sender, mut receiver) = mpsc::channel(1);
+    outbox.connect(sender);
+    for step in 1..4 {
+        outbox.state(written(GENERATION, step));
+    }
+    assert!(receiver.try_recv().is_ok());
+    assert_eq!(
+        receiver.try_recv(),
+        Err(mpsc::error::TryRecvError::Disconnected)
+    );
+    assert_eq!(steps(&repeated(&outbox, 0, 0)), [1, 2, 3]);
+}
