@@ -40,6 +40,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
             "telemetry",
         ]),
     ),
+    ("fratmae-simulation", Some(&["control"])),
     ("fratmae", None),
     ("fratmae-tests", None),
     ("fratmae-fuzz", None),

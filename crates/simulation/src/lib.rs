@@ -1,0 +1,24 @@
+//! Whole runs of `control` in a simulated world, each from one seed.
+//!
+//! Workers, network, store and coordinators are simulated; what decides is the real [`fratmae_control::Cluster`].
+//! A run has a time of faults and then a time of healing, after which it must finish. Laws watch everything that
+//! happens; each law is proved by a [`Mutation`] of what `control` sees or says, which it must catch.
+
+mod agenda;
+mod coordinator;
+mod group;
+mod laws;
+mod mutation;
+mod observation;
+mod random;
+mod scale;
+mod store;
+mod worker;
+mod world;
+
+pub use mutation::Mutation;
+pub use scale::{Scale, measure};
+pub use world::{Report, narrate, simulate};
+
+#[cfg(test)]
+mod tests;

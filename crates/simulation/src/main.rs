@@ -1,0 +1,129 @@
+//! The simulation on the command line: one seed, many seeds, a mutation, or the cost of many workers.
+
+use fratmae_simulation::{Mutation, measure, narrate, simulate};
+use std::process::ExitCode;
+use std::time::Instant;
+
+const USAGE: &str = "\
+usage: fratmae-simulation [--seeds N] [--from N] [--mutations]
+       fratmae-simulation --seed N [--tell]
+       fratmae-simulation --workers N
+
+  --seeds N    simulate so many runs (default 100000), and stop at the first broken law
+  --from N     the first of them (default 0)
+  --seed N     simulate one run and say what came of it; with --tell, everything that happened
+  --mutations  say after how many seeds each mutation of `control` is caught
+  --workers N  events a second and memory of `control` with up to so many workers";
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this program's answers are its output"
+)]
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let place = words.iter().position(|word| word == name)?;
+        words.get(place + 1)?.parse::<u64>().ok()
+    };
+    let answer = if words.iter().any(|word| word == "--mutations") {
+        mutations()
+    } else if let Some(workers) = value("--workers") {
+        Ok(scale(u32::try_from(workers).unwrap_or(u32::MAX)))
+    } else if let Some(seed) = value("--seed") {
+        one(seed, words.iter().any(|word| word == "--tell"))
+    } else if words.is_empty() || value("--seeds").is_some() {
+        many(
+            value("--from").unwrap_or(0),
+            value("--seeds").unwrap_or(100_000),
+        )
+    } else {
+        Err(USAGE.to_owned())
+    };
+    match answer {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn one(seed: u64, is_told: bool) -> Result<String, String> {
+    let mut lines = Vec::new();
+    let report = narrate(seed, None, |time, happening| {
+        if is_told {
+            lines.push(format!("{time:6} {happening:?}"));
+        }
+    });
+    match &report.violation {
+        None => lines.push(format!("{report:?}")),
+        Some(violation) => lines.push(violated(seed, violation)),
+    }
+    let text = lines.join("\n");
+    match report.violation {
+        None => Ok(text),
+        Some(_) => Err(text),
+    }
+}
+
+fn many(from: u64, seeds: u64) -> Result<String, String> {
+    let started = Instant::now();
+    let (mut happenings, mut generations) = (0, 0);
+    for seed in from..from + seeds {
+        let report = simulate(seed, None);
+        if let Some(violation) = &report.violation {
+            return Err(violated(seed, violation));
+        }
+        happenings += report.happenings;
+        generations += report.generations;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(format!(
+        "{seeds} seeds, {happenings} happenings, {generations} generations, no law broken; {seconds:.1} s, {:.0} seeds/s",
+        seeds as f64 / seconds
+    ))
+}
+
+fn violated(seed: u64, violation: &str) -> String {
+    format!(
+        "seed {seed}: {violation}\nagain: cargo run -p fratmae-simulation --release -- --seed {seed}"
+    )
+}
+
+fn mutations() -> Result<String, String> {
+    let mut lines = Vec::new();
+    for mutation in Mutation::ALL {
+        let caught =
+            (0..1000).find_map(|seed| Some((seed, simulate(seed, Some(mutation)).violation?)));
+        let Some((seed, violation)) = caught else {
+            return Err(format!("{mutation:?} is not caught within 1000 seeds"));
+        };
+        lines.push(format!("{mutation:?}: seed {seed}: {violation}"));
+    }
+    Ok(lines.join("\n"))
+}
+
+fn scale(most: u32) -> String {
+    let mut lines = vec!["workers   events   commands  seconds  events/s  KiB".to_owned()];
+    let mut workers = 10;
+    while workers <= most {
+        let scale = measure(workers);
+        lines.push(format!(
+            "{:7} {:8} {:10} {:8.4} {:9.0} {:4}",
+            scale.workers,
+            scale.events,
+            scale.commands,
+            scale.seconds,
+            scale.events as f64 / scale.seconds,
+            scale
+                .memory_kib
+                .map_or("?".to_owned(), |kib| kib.to_string())
+        ));
+        workers *= 10;
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,171 @@
+//! Deliberate faults of `control`, made around it: what it sees and what it says is changed on the way.
+
+use fratmae_control::{
+    Cluster, Command, Event, Generation, Millis, Recorded, Seat, Settings, Source, WorkerId,
+};
+use std::collections::BTreeSet;
+
+/// A way in which `control` could be wrong; each breaks one law.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// It acts on a generation before its record is durable.
+    ActBeforeDurable,
+    /// It numbers a generation as the one before a restart.
+    ForgetGeneration,
+    /// It takes the first member that returns for the whole group.
+    AdoptPartly,
+    /// It does not know what workers hold.
+    ForgetMemory,
+    /// It lets a group begin before all have left the old one.
+    BeginUnprepared,
+    /// It commits a checkpoint at the first share.
+    CommitEarly,
+    /// It asks for a manifest twice.
+    CommitTwice,
+    /// It deals the first slot to everybody.
+    DealTwice,
+    /// It notices neither that a worker is lost nor that one is silent.
+    DeafToLoss,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::ActBeforeDurable,
+        Self::ForgetGeneration,
+        Self::AdoptPartly,
+        Self::ForgetMemory,
+        Self::BeginUnprepared,
+        Self::CommitEarly,
+        Self::CommitTwice,
+        Self::DealTwice,
+        Self::DeafToLoss,
+    ];
+}
+
+/// A cluster, sound or mutated.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    cluster: Cluster,
+    mutation: Option<Mutation>,
+    prepared_for: BTreeSet<WorkerId>,
+}
+
+impl Subject {
+    pub(crate) fn new(
+        settings: Settings,
+        now: Millis,
+        mut recorded: Recorded,
+        newest: Source,
+        mutation: Option<Mutation>,
+    ) -> Self {
+        if mutation == Some(Mutation::ForgetGeneration) {
+            let number = recorded.generation.get().saturating_sub(1);
+            recorded.generation = Generation::new(number);
+        }
+        if mutation == Some(Mutation::AdoptPartly) {
+            recorded.members = recorded.members.min(1);
+        }
+        Self {
+            cluster: Cluster::new(settings, now, recorded, newest),
+            mutation,
+            prepared_for: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn handle(&mut self, now: Millis, event: Event) -> Vec<Command> {
+        let mut commands = Vec::new();
+        for event in self.seen(event) {
+            commands.extend(self.cluster.handle(now, event));
+        }
+        self.said(now, commands)
+    }
+
+    /// What the mutant sees of an event.
+    fn seen(&self, event: Event) -> Vec<Event> {
+        match (self.mutation, event) {
+            (Some(Mutation::DeafToLoss), Event::Departed { .. } | Event::Tick) => Vec::new(),
+            (
+                Some(Mutation::ForgetMemory),
+                Event::Prepared {
+                    worker, generation, ..
+                },
+            ) => vec![Event::Prepared {
+                worker,
+                generation,
+                held: None,
+            }],
+            (
+                Some(Mutation::BeginUnprepared),
+                Event::Prepared {
+                    generation, held, ..
+                },
+            ) => self.for_all(|worker| Event::Prepared {
+                worker,
+                generation,
+                held,
+            }),
+            (
+                Some(Mutation::CommitEarly),
+                Event::PartsWritten {
+                    generation, step, ..
+                },
+            ) => self.for_all(|worker| Event::PartsWritten {
+                worker,
+                generation,
+                step,
+            }),
+            (_, event) => vec![event],
+        }
+    }
+
+    fn for_all(&self, event: impl Fn(WorkerId) -> Event) -> Vec<Event> {
+        self.prepared_for
+            .iter()
+            .map(|worker| event(*worker))
+            .collect()
+    }
+
+    /// What becomes of the mutant's commands.
+    fn said(&mut self, now: Millis, commands: Vec<Command>) -> Vec<Command> {
+        let mut changed = Vec::with_capacity(commands.len());
+        for command in commands {
+            if let Command::RecordGeneration { .. } = command {
+                self.prepared_for.clear();
+            }
+            if let Command::Prepare { worker, .. } = command {
+                self.prepared_for.insert(worker);
+            }
+            changed.push(command.clone());
+            match (self.mutation, command) {
+                (
+                    Some(Mutation::ActBeforeDurable),
+                    Command::RecordGeneration { generation, .. },
+                ) => {
+                    let record = changed.pop();
+                    changed.extend(self.handle(now, Event::GenerationRecorded { generation }));
+                    changed.extend(record);
+                }
+                (Some(Mutation::CommitTwice), commit @ Command::CommitCheckpoint { .. }) => {
+                    changed.push(commit);
+                }
+                (Some(Mutation::DealTwice), Command::Begin { .. }) => {
+                    deal_twice(changed.last_mut());
+                }
+                _ => {}
+            }
+        }
+        changed
+    }
+}
+
+fn deal_twice(begin: Option<&mut Command>) {
+    if let Some(Command::Begin { assignment, .. }) = begin {
+        let first = assignment.seats[0].slots.start;
+        let widen = |seat: &Seat| Seat {
+            slots: first..seat.slots.end,
+            ..seat.clone()
+        };
+        assignment.seats = assignment.seats.iter().map(widen).collect();
+    }
+}

@@ -1,0 +1,43 @@
+//! What laws get to see.
+
+use fratmae_control::{Generation, Step};
+
+/// A fact of the simulated world, whoever knows of it there.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Observation {
+    /// A generation is durable.
+    Recorded { generation: Generation },
+    /// A worker was told of a generation.
+    Told { generation: Generation },
+    /// A group was told to begin.
+    Begun {
+        generation: Generation,
+        /// Processes in it.
+        members: Vec<u64>,
+        /// The step it begins at.
+        step: Step,
+        /// The newest state that one of its members truly holds, or that its coordinator could know to be committed.
+        newest: Step,
+    },
+    /// A process applied a step.
+    Applied {
+        generation: Generation,
+        process: u64,
+        step: Step,
+        /// What its state has come to.
+        digest: u64,
+    },
+    /// A manifest is durable.
+    Committed {
+        step: Step,
+        /// Ranks whose parts are there.
+        parts: usize,
+        /// Ranks of the generation.
+        world: usize,
+    },
+    /// The run is over, or should have been.
+    Over {
+        /// What kept it from finishing.
+        trouble: Option<String>,
+    },
+}

@@ -1,0 +1,44 @@
+//! No seed breaks a law, every mutation does, and the same seed gives the same run.
+
+use super::*;
+
+const SEEDS: u64 = 10_000;
+
+#[test]
+fn no_seed_breaks_a_law() {
+    for seed in 0..SEEDS {
+        let report = simulate(seed, None);
+        assert_eq!(
+            report.violation, None,
+            "again: cargo run -p fratmae-simulation --release -- --seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn every_mutation_is_caught_by_its_law() {
+    let laws = [
+        (Mutation::ActBeforeDurable, "durable generations"),
+        (Mutation::ForgetGeneration, "durable generations"),
+        (Mutation::AdoptPartly, "whole checkpoints"),
+        (Mutation::ForgetMemory, "newest state"),
+        (Mutation::BeginUnprepared, "single group"),
+        (Mutation::CommitEarly, "whole checkpoints"),
+        (Mutation::CommitTwice, "committed once"),
+        (Mutation::DealTwice, "bits"),
+        (Mutation::DeafToLoss, "healing"),
+    ];
+    for (mutation, law) in laws {
+        let violations = (0..1_000).filter_map(|seed| simulate(seed, Some(mutation)).violation);
+        let mut by_its_law = violations.filter(|violation| violation.starts_with(law));
+        assert!(by_its_law.next().is_some(), "{mutation:?} breaks no {law}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 0..20 {
+        assert_eq!(simulate(seed, None), simulate(seed, None));
+    }
+    assert_ne!(simulate(1, None).trace, simulate(2, None).trace);
+}

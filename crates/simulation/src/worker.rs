@@ -1,0 +1,152 @@
+//! A simulated worker: what it holds, which group it is in, what it has said.
+
+use crate::random::mix;
+use crate::world::Happening;
+use fratmae_control::{Assignment, Event, Generation, Leaving, Past, Rank, Step, WorkerId};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// A state of training: equal digests mean that the same slots were applied in the same order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) step: Step,
+    pub(crate) digest: u64,
+}
+
+impl State {
+    pub(crate) const fn initial() -> Self {
+        Self {
+            step: Step::new(0),
+            digest: 1,
+        }
+    }
+
+    /// The state after the step in which these slots were summed.
+    pub(crate) fn next(self, slots: impl IntoIterator<Item = u32>) -> Self {
+        let step = self.step.next();
+        let applied = slots
+            .into_iter()
+            .fold(step.get(), |sum, slot| mix(sum ^ mix(u64::from(slot) + 1)));
+        Self {
+            step,
+            digest: mix(self.digest ^ applied),
+        }
+    }
+}
+
+/// An order that waits until the worker is free.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    Prepare(Generation),
+    Begin(Box<Assignment>),
+}
+
+/// What a worker is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    Prepare(Generation, Leaving),
+    Begin(Box<Assignment>),
+    Stop,
+}
+
+/// What a worker says, and says again to a new coordinator while its group lasts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fact {
+    Applied(Step),
+    Parts(Step),
+    Finished(u64),
+    Broken,
+}
+
+impl Fact {
+    pub(crate) fn event(self, worker: WorkerId, generation: Generation) -> Event {
+        match self {
+            Self::Applied(step) => Event::Applied { generation, step },
+            Self::Parts(step) => Event::PartsWritten {
+                worker,
+                generation,
+                step,
+            },
+            Self::Finished(digest) => Event::Finished {
+                worker,
+                generation,
+                weights_digest: format!("{digest:x}"),
+            },
+            Self::Broken => Event::GroupBroken {
+                worker,
+                generation,
+                reason: "broken".to_owned(),
+            },
+        }
+    }
+}
+
+/// One place where a worker runs; a process there may die and be started again.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// Counts the processes that have run here.
+    pub(crate) incarnation: u64,
+    pub(crate) is_up: bool,
+    pub(crate) is_paused: bool,
+    /// What it has not seen yet because it is paused.
+    pub(crate) backlog: Vec<Happening>,
+    /// Its stream, and the coordinator at the other end.
+    pub(crate) stream: Option<(u64, usize)>,
+    /// Messages in either direction arrive no earlier, since a stream keeps its order.
+    pub(crate) inbound_from: u64,
+    pub(crate) outbound_from: u64,
+    pub(crate) orders: VecDeque<Order>,
+    /// The group it is in, by number.
+    pub(crate) group: Option<usize>,
+    pub(crate) announced: Generation,
+    pub(crate) held: Option<State>,
+    pub(crate) place: Option<(Generation, Rank)>,
+    pub(crate) facts: Vec<Fact>,
+}
+
+impl Worker {
+    pub(crate) const fn new() -> Self {
+        Self {
+            incarnation: 0,
+            is_up: false,
+            is_paused: false,
+            backlog: Vec::new(),
+            stream: None,
+            inbound_from: 0,
+            outbound_from: 0,
+            orders: VecDeque::new(),
+            group: None,
+            announced: Generation::new(0),
+            held: None,
+            place: None,
+            facts: Vec::new(),
+        }
+    }
+
+    /// Ends the process: what it held is gone.
+    pub(crate) fn die(&mut self) {
+        let (inbound_from, outbound_from) = (self.inbound_from, self.outbound_from);
+        *self = Self {
+            incarnation: self.incarnation + 1,
+            inbound_from,
+            outbound_from,
+            ..Self::new()
+        };
+    }
+
+    pub(crate) fn past(&self) -> Past {
+        Past {
+            place: self.place,
+            held: self.held.map(|state| state.step),
+        }
+    }
+}
+
+/// The slots of an assignment, in rank order.
+pub(crate) fn slots(assignment: &Assignment) -> impl Iterator<Item = u32> + '_ {
+    let numbers = |slots: &Range<fratmae_control::Slot>| slots.start.get()..slots.end.get();
+    assignment
+        .seats
+        .iter()
+        .flat_map(move |seat| numbers(&seat.slots))
+}

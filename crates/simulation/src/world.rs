@@ -1,0 +1,250 @@
+//! The simulated world: what is in it, and what happens next.
+//!
+//! Its parts: `streams` between workers and coordinators, `leading` by coordinators, `training` in groups, `faults`.
+
+mod faults;
+mod leading;
+mod streams;
+mod training;
+
+use crate::agenda::Agenda;
+use crate::coordinator::Coordinator;
+use crate::group::Group;
+use crate::laws::Laws;
+use crate::mutation::Mutation;
+use crate::observation::Observation;
+use crate::random::{Random, mix};
+use crate::store::{Record, Store};
+use crate::worker::{State, Told, Worker};
+use faults::Fault;
+use fratmae_control::{Event, Generation, Millis, Rank, Settings, Step};
+use std::collections::BTreeMap;
+
+/// What came of one simulated run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The seed it follows from.
+    pub seed: u64,
+    /// Things that happened.
+    pub happenings: u64,
+    /// A digest over all of them in order.
+    pub trace: u64,
+    /// Generations that were recorded.
+    pub generations: u64,
+    /// The first law that was broken, and how.
+    pub violation: Option<String>,
+}
+
+/// Simulates the run of a seed to its end, or to the first broken law.
+#[must_use]
+pub fn simulate(seed: u64, mutation: Option<Mutation>) -> Report {
+    narrate(seed, mutation, |_, _| {})
+}
+
+/// Simulates as [`simulate`], and tells everything that happens, with its time in milliseconds.
+pub fn narrate(
+    seed: u64,
+    mutation: Option<Mutation>,
+    mut tell: impl FnMut(u64, &dyn std::fmt::Debug),
+) -> Report {
+    let mut world = World::new(seed, mutation);
+    world.begin();
+    while let Some(happening) = world.agenda.pop() {
+        world.happenings += 1;
+        tell(world.agenda.now(), &happening);
+        world.trace = mix(world.trace ^ mix(world.agenda.now() ^ happening.code() << 32));
+        world.happen(happening);
+        if world.is_over || world.laws.violation.is_some() {
+            break;
+        }
+    }
+    Report {
+        seed,
+        happenings: world.happenings,
+        trace: world.trace,
+        generations: world.store.recorded().generation.get(),
+        violation: world.laws.violation,
+    }
+}
+
+/// Something that happens at its time.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    StartWorker(usize),
+    Register(usize, u64),
+    Beat(usize, u64),
+    ToWorker(usize, u64, Told),
+    ToCoordinator(usize, u64, Event),
+    OpenRun(usize),
+    Tick(usize),
+    CheckFence(usize),
+    Apply(usize, Record),
+    Written(usize),
+    Formed(usize),
+    Deadline(usize),
+    StepEnds(usize, u64),
+    Failed(usize, u64, usize),
+    Parts(usize, u64, Share),
+    Fault(Fault),
+    ResumeWorker(usize, u64),
+    ResumeCoordinator(usize),
+    Heal,
+    GiveUp,
+}
+
+/// One rank's share of a checkpoint on its way to the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    generation: Generation,
+    rank: Rank,
+    state: State,
+}
+
+impl Happening {
+    /// A number that tells happenings apart, for the trace.
+    fn code(&self) -> u64 {
+        let (kind, subject) = match self {
+            Self::StartWorker(place) => (1, *place),
+            Self::Register(place, _) => (2, *place),
+            Self::Beat(place, _) => (3, *place),
+            Self::ToWorker(place, ..) => (4, *place),
+            Self::ToCoordinator(coordinator, ..) => (5, *coordinator),
+            Self::OpenRun(coordinator) => (6, *coordinator),
+            Self::Tick(coordinator) => (7, *coordinator),
+            Self::CheckFence(coordinator) => (8, *coordinator),
+            Self::Apply(coordinator, _) => (9, *coordinator),
+            Self::Written(coordinator) => (10, *coordinator),
+            Self::Formed(group) => (11, *group),
+            Self::Deadline(group) => (12, *group),
+            Self::StepEnds(group, _) => (13, *group),
+            Self::Failed(place, ..) => (14, *place),
+            Self::Parts(place, ..) => (15, *place),
+            Self::Fault(_) => (16, 0),
+            Self::ResumeWorker(place, _) => (17, *place),
+            Self::ResumeCoordinator(coordinator) => (18, *coordinator),
+            Self::Heal => (19, 0),
+            Self::GiveUp => (20, 0),
+        };
+        kind << 16 | subject as u64
+    }
+}
+
+/// Everything there is.
+pub(crate) struct World {
+    random: Random,
+    agenda: Agenda<Happening>,
+    settings: Settings,
+    checkpoint_every: u64,
+    mutation: Option<Mutation>,
+    store: Store,
+    checkpoints: BTreeMap<(Generation, Step), State>,
+    coordinators: Vec<Coordinator>,
+    workers: Vec<Worker>,
+    groups: Vec<Group>,
+    group_of: BTreeMap<Generation, usize>,
+    /// Pairs of places that cannot reach each other, and until when.
+    cut_peers: BTreeMap<(usize, usize), u64>,
+    next_stream: u64,
+    laws: Laws,
+    is_healed: bool,
+    is_over: bool,
+    happenings: u64,
+    trace: u64,
+}
+
+impl World {
+    fn new(seed: u64, mutation: Option<Mutation>) -> Self {
+        let mut random = Random::new(seed);
+        let slots = random.between(1, 8) as u32;
+        let workers = random.between(1, 6) as u32;
+        let places = workers as usize + random.below(2) as usize;
+        let settings = Settings {
+            slots,
+            workers,
+            last_step: Step::new(random.between(10, 60)),
+            worker_timeout: Millis::new(3_000),
+            join_timeout: Millis::new(u64::MAX),
+            return_timeout: Millis::new(1_500),
+            leave_timeout: Millis::new(4_000),
+            max_fruitless: u32::MAX,
+        };
+        Self {
+            checkpoint_every: random.between(2, 12),
+            random,
+            agenda: Agenda::new(),
+            settings,
+            mutation,
+            store: Store::default(),
+            checkpoints: BTreeMap::new(),
+            coordinators: Vec::new(),
+            workers: (0..places).map(|_| Worker::new()).collect(),
+            groups: Vec::new(),
+            group_of: BTreeMap::new(),
+            cut_peers: BTreeMap::new(),
+            next_stream: 1,
+            laws: Laws::new(slots),
+            is_healed: false,
+            is_over: false,
+            happenings: 0,
+            trace: seed,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.start_coordinator();
+        for place in 0..self.workers.len() {
+            let delay = self.random.below(400);
+            self.agenda.after(delay, Happening::StartWorker(place));
+        }
+        self.plan_faults();
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::StartWorker(place) => self.start_worker(place),
+            Happening::Register(place, incarnation) => self.register(place, incarnation),
+            Happening::Beat(place, incarnation) => self.beat(place, incarnation),
+            Happening::ToWorker(place, stream, told) => self.hear(place, stream, told),
+            Happening::ToCoordinator(coordinator, stream, event) => {
+                self.receive(coordinator, stream, event);
+            }
+            Happening::OpenRun(coordinator) => self.open_run(coordinator),
+            Happening::Tick(coordinator) => self.tick(coordinator),
+            Happening::CheckFence(coordinator) => self.check_fence(coordinator),
+            Happening::Apply(coordinator, record) => self.apply(coordinator, &record),
+            Happening::Written(coordinator) => self.written(coordinator),
+            Happening::Formed(group) => self.formed(group),
+            Happening::Deadline(group) => self.deadline(group),
+            Happening::StepEnds(group, ends) => self.step_ends(group, ends),
+            Happening::Failed(place, incarnation, group) => {
+                self.group_failed(place, incarnation, group);
+            }
+            Happening::Parts(place, incarnation, share) => {
+                self.share_is_stored(place, incarnation, share);
+            }
+            Happening::Fault(fault) => self.strike(fault),
+            Happening::ResumeWorker(place, incarnation) => self.resume_worker(place, incarnation),
+            Happening::ResumeCoordinator(coordinator) => self.resume_coordinator(coordinator),
+            Happening::Heal => self.heal(),
+            Happening::GiveUp => {
+                let trouble = Some("the run did not finish after everything healed".to_owned());
+                self.laws.observe(&Observation::Over { trouble });
+            }
+        }
+    }
+
+    /// Whether this process still runs at its place; one that is paused sees the happening when it is resumed.
+    fn is_alive(&mut self, place: usize, incarnation: u64, happening: &Happening) -> bool {
+        let worker = &mut self.workers[place];
+        let is_same = worker.is_up && worker.incarnation == incarnation;
+        if is_same && worker.is_paused {
+            worker.backlog.push(happening.clone());
+        }
+        is_same && !worker.is_paused
+    }
+
+    /// Whether something that happens so many times in a thousand happens now; never after healing.
+    fn mishap(&mut self, per_mille: u64) -> bool {
+        !self.is_healed && self.random.chance(per_mille)
+    }
+}
