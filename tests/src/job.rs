@@ -67,6 +67,13 @@ impl Job {
         self
     }
 
+    /// Lets it tell what happens as JSON, which [`told`](crate::told) reads.
+    #[must_use]
+    pub fn told_as_json(mut self) -> Self {
+        self.call = self.call.and("--log").and("json");
+        self
+    }
+
     /// The call behind the job.
     pub fn call(&self) -> Call {
         self.call.clone()

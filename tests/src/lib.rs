@@ -16,6 +16,7 @@ mod scratch;
 mod seeded;
 mod skipping;
 mod snapshot;
+mod told;
 mod waiting;
 
 pub use call::{Call, Finished, fratmae};
@@ -32,4 +33,5 @@ pub use scratch::{Phantoms, phantoms, scratch};
 pub use seeded::Seeded;
 pub use skipping::{skip, variable};
 pub use snapshot::{copy_folder, snapshot};
+pub use told::{Told, told};
 pub use waiting::{wait_for, wait_until};

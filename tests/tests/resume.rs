@@ -103,10 +103,10 @@ fn all_processes_killed_again_and_again_it_still_comes_to_the_same_weights() {
 }
 
 #[test]
-fn workers_end_by_themselves_when_the_coordinator_is_killed() {
+fn workers_end_by_themselves_when_no_coordinator_comes() {
     let folder = scratch();
     let run = folder.path().join("run");
-    let job = Job::long(&run);
+    let job = Job::long(&run).set("workers.coordinator_patience_s=1");
     let mut running = job.start();
     run_until_committed(&mut running, &run, 4);
     let workers = running.children();

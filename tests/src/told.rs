@@ -1,0 +1,69 @@
+//! What a run told about itself on standard error with `--log json`.
+
+use serde_json::Value;
+
+/// One thing that happened in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Workers can join at this address.
+    Serving {
+        /// The coordinator's.
+        address: String,
+    },
+    /// A group began to train.
+    Began {
+        /// The step it went on from.
+        step: u64,
+        /// Names in rank order.
+        members: Vec<String>,
+    },
+    /// A step was applied.
+    Applied {
+        /// Which.
+        step: u64,
+    },
+}
+
+/// Reads the events among the lines of standard error, in their order.
+pub fn told(stderr: &str) -> Vec<Told> {
+    stderr.lines().filter_map(event).collect()
+}
+
+fn event(line: &str) -> Option<Told> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = &line["fields"];
+    let step = fields["step"].as_u64();
+    match fields["message"].as_str()? {
+        "serving workers" => Some(Told::Serving {
+            address: fields["address"].as_str()?.to_owned(),
+        }),
+        "generation began" => Some(Told::Began {
+            step: step?,
+            members: names(fields["members"].as_str()?),
+        }),
+        "step applied" => Some(Told::Applied { step: step? }),
+        _ => None,
+    }
+}
+
+/// A list as it is logged: `["a", "b"]`.
+fn names(list: &str) -> Vec<String> {
+    serde_json::from_str(list).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_found_among_other_lines() {
+        let stderr = "a line for people\n\
+            {\"fields\":{\"message\":\"generation began\",\"step\":3,\"members\":\"[\\\"a\\\", \\\"b\\\"]\"}}\n\
+            {\"fields\":{\"message\":\"step applied\",\"step\":4}}\n";
+        let began = Told::Began {
+            step: 3,
+            members: vec!["a".to_owned(), "b".to_owned()],
+        };
+        assert_eq!(told(stderr), [began, Told::Applied { step: 4 }]);
+    }
+}

@@ -1,0 +1,208 @@
+//! Workers and coordinators are killed, and the run goes on from what the others hold in memory: no step is done twice,
+//! and the weights are those of an undisturbed run.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use fratmae_tests::{
+    Job, Running, Seeded, Signal, Told, fratmae, losses, phantoms, scratch, send, status, told,
+};
+
+const STEPS: u64 = 60;
+const PATIENCE: Duration = Duration::from_secs(90);
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
+
+/// Long enough to be disturbed, with checkpoints so far apart that going back to one would show.
+fn job(run: impl AsRef<std::path::Path>) -> Job {
+    Job::tiny(run)
+        .set(&format!("train.steps={STEPS}"))
+        .set("checkpoint.every=25")
+        .set("workers.threads=1")
+        .told_as_json()
+}
+
+/// Digest and losses of the job with one worker that nothing disturbs.
+fn undisturbed() -> &'static (String, Vec<(u64, String)>) {
+    static UNDISTURBED: OnceLock<(String, Vec<(u64, String)>)> = OnceLock::new();
+    UNDISTURBED.get_or_init(|| {
+        let folder = scratch();
+        let job = job(folder.path().join("run")).workers(1);
+        let digest = job.finish().digest().to_owned();
+        (digest, losses(job.run_url()))
+    })
+}
+
+fn until_step(running: &mut Running, step: u64) {
+    running.runs_until(&format!("step {step}"), PATIENCE, |running| {
+        applied(&told(&running.said())).last() >= Some(&step)
+    });
+}
+
+fn applied(told: &[Told]) -> Vec<u64> {
+    let step = |told: &Told| match told {
+        Told::Applied { step } => Some(*step),
+        _ => None,
+    };
+    told.iter().filter_map(step).collect()
+}
+
+/// Each generation's first step and members.
+fn generations(told: &[Told]) -> Vec<(u64, usize)> {
+    let begun = |told: &Told| match told {
+        Told::Began { step, members } => Some((*step, members.len())),
+        _ => None,
+    };
+    told.iter().filter_map(begun).collect()
+}
+
+/// The run came to the weights and losses of an undisturbed one.
+fn ended_as_undisturbed(job: &Job, digest: &str, what: &str) {
+    let (expected, expected_losses) = undisturbed();
+    assert_eq!(digest, expected, "{what}");
+    assert_eq!(&losses(job.run_url()), expected_losses, "{what}");
+}
+
+#[test]
+fn a_killed_worker_costs_no_step_and_is_started_again() {
+    let folder = scratch();
+    let job = job(folder.path().join("run")).workers(3);
+    let mut running = job.start();
+    until_step(&mut running, 10);
+    send(running.children()[1], Signal::SIGKILL);
+    let finished = running.wait().succeeded();
+    let told = told(&finished.stderr);
+    let steps: Vec<u64> = (1..=STEPS).collect();
+    assert_eq!(
+        applied(&told),
+        steps,
+        "each step once:\n{}",
+        finished.stderr
+    );
+    let generations = generations(&told);
+    let [(0, 3), (lost_at, 2), (back_at, 3)] = generations[..] else {
+        panic!(
+            "three workers, two, three: {generations:?}\n{}",
+            finished.stderr
+        );
+    };
+    assert!(
+        lost_at >= 10 && back_at > lost_at,
+        "from memory, not from a checkpoint: {generations:?}"
+    );
+    let digest = finished.json()["weights_digest"].clone();
+    ended_as_undisturbed(&job, digest.as_str().unwrap_or_default(), "one killed");
+}
+
+#[test]
+fn workers_killed_while_the_others_recover_cost_no_more_than_time() {
+    let mut random = Seeded::new(7);
+    let folder = scratch();
+    let job = job(folder.path().join("run")).workers(4);
+    let mut running = job.start();
+    let mut moments = Vec::new();
+    for round in 1..=3 {
+        until_step(&mut running, 12 * round);
+        // The second falls while the others regroup, or while the first one's successor copies the state.
+        let delay = Duration::from_millis(random.below(900));
+        for pause in [Duration::ZERO, delay] {
+            running.runs_for(pause);
+            let children = running.children();
+            let victim = children[random.below(children.len() as u64) as usize];
+            send(victim, Signal::SIGKILL);
+        }
+        moments.push(delay);
+    }
+    let finished = running.wait().succeeded();
+    let told = told(&finished.stderr);
+    assert_eq!(
+        applied(&told),
+        (1..=STEPS).collect::<Vec<_>>(),
+        "{moments:?}"
+    );
+    let digest = finished.json()["weights_digest"].clone();
+    let what = format!("killed again after {moments:?}");
+    ended_as_undisturbed(&job, digest.as_str().unwrap_or_default(), &what);
+}
+
+#[test]
+fn a_standby_takes_over_from_a_killed_worker() {
+    let folder = scratch();
+    let job = job(folder.path().join("run"));
+    let run = job.run_url();
+    let data = phantoms().data.display().to_string();
+    let mut coordinator = fratmae([
+        "coordinator",
+        "--json",
+        "--log",
+        "json",
+        "--config",
+        CONFIG,
+        "--data",
+        &data,
+        "--run",
+        run,
+    ])
+    .and("--set")
+    .and(format!("train.steps={STEPS}"))
+    .and("--set")
+    .and("checkpoint.every=25")
+    .start();
+    let mut address = String::new();
+    coordinator.runs_until("an address", PATIENCE, |running| {
+        let told = told(&running.said());
+        let serving = told.into_iter().find_map(|told| match told {
+            Told::Serving { address } => Some(address),
+            _ => None,
+        });
+        address = serving.unwrap_or_default();
+        !address.is_empty()
+    });
+    let worker = |name| {
+        let call = fratmae(["worker", "--threads", "1", "--coordinator", &address]);
+        call.and("--name").and(name).start()
+    };
+    let workers = ["one", "two", "three"].map(worker);
+    until_step(&mut coordinator, 10);
+    let begun = told(&coordinator.said());
+    let members = begun.iter().find_map(|told| match told {
+        Told::Began { members, .. } => Some(members.clone()),
+        _ => None,
+    });
+    let members = members.expect("a generation began");
+    let names = ["one", "two", "three"];
+    let victim = names.iter().position(|name| *name == members[0]);
+    send(workers[victim.expect("one of ours")].id(), Signal::SIGKILL);
+    let finished = coordinator.wait().succeeded();
+    let told = told(&finished.stderr);
+    assert_eq!(applied(&told), (1..=STEPS).collect::<Vec<_>>());
+    let worlds: Vec<usize> = generations(&told).iter().map(|(_, world)| *world).collect();
+    assert_eq!(worlds, [2, 2], "{}", finished.stderr);
+    let digest = finished.json()["weights_digest"].clone();
+    ended_as_undisturbed(&job, digest.as_str().unwrap_or_default(), "a standby");
+}
+
+#[test]
+fn workers_train_on_while_their_coordinator_is_replaced() {
+    let folder = scratch();
+    let job = job(folder.path().join("run")).workers(3);
+    let mut first = job.start();
+    until_step(&mut first, 5);
+    let workers = first.children();
+    first.signal(Signal::SIGKILL);
+    let second = job.start().wait().succeeded();
+    let told = told(&second.stderr);
+    assert_eq!(
+        generations(&told),
+        [],
+        "the group goes on:\n{}",
+        second.stderr
+    );
+    assert_eq!(status(job.run_url())["generation"], 1);
+    assert_eq!(workers.len(), 3);
+    let digest = second.json()["weights_digest"].clone();
+    ended_as_undisturbed(
+        &job,
+        digest.as_str().unwrap_or_default(),
+        "a second coordinator",
+    );
+}
