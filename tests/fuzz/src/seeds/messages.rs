@@ -25,8 +25,13 @@ fn talk() -> Vec<u8> {
             name: "a".to_owned(),
             version: "1".to_owned(),
             group_address: "127.0.0.1:1".to_owned(),
+            place: None,
+            held: None,
         }),
-        Message::Prepared(Prepared { generation }),
+        Message::Prepared(Prepared {
+            generation,
+            held: Some(0),
+        }),
         Message::Applied(Applied {
             generation,
             step,
@@ -59,12 +64,15 @@ fn begin() -> Vec<u8> {
         address: "a:1".to_owned(),
         first_slot,
         end_slot,
+        is_holder: first_slot == 0,
     };
     let begin = Begin {
         generation: 1,
         rank: 1,
         seats: vec![seat(0, 2), seat(2, 4)],
-        checkpoint: None,
+        source: Some(pb::begin::Source::Peers(pb::Peers { step: 7 })),
+        committed: 5,
+        figures_until: 6,
     };
     let message = Some(pb::to_worker::Message::Begin(begin));
     ToWorker { message }.encode_to_vec()

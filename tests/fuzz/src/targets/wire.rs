@@ -1,7 +1,7 @@
 //! Messages between coordinator and workers, and what a run makes of a row of them.
 
 use fratmae_control::{
-    Assignment, Cluster, Command, Departure, Event, Generation, Millis, Settings, Source, Step,
+    Assignment, Cluster, Command, Departure, Event, Millis, Recorded, Settings, Source, Step,
     WorkerId,
 };
 use fratmae_protocol::{event_of, pb};
@@ -75,12 +75,14 @@ fn cluster() -> Cluster {
         last_step: Step::new(20),
         worker_timeout: Millis::new(10_000),
         join_timeout: Millis::new(60_000),
+        return_timeout: Millis::new(2_000),
+        leave_timeout: Millis::new(20_000),
         max_fruitless: 3,
     };
     Cluster::new(
         settings,
         Millis::new(0),
-        Generation::new(0),
+        Recorded::default(),
         Source::Initial,
     )
 }
