@@ -85,12 +85,24 @@ impl Column {
         let index = footer.page_index_for_row_group(row_group);
         let index = index.offset_index(place);
         let index = index.ok_or_else(|| fault(format!("column {name} has no offset index")))?;
-        Ok(Self {
+        let column = Self {
             pages: index.page_locations().clone(),
             chunk,
             row_bytes: expected.per_row * expected.value_bytes,
             rows,
-        })
+        };
+        column.check_start()?;
+        Ok(column)
+    }
+
+    /// Refuses a column that does not start with its first page: the library takes what lies between for a
+    /// dictionary, and would count back over the start of the file.
+    fn check_start(&self) -> Result<()> {
+        let first = self.pages.first().map(|page| page.offset);
+        if first == Some(self.chunk.data_page_offset()) {
+            return Ok(());
+        }
+        Err(fault("its first page does not lie at its start"))
     }
 
     /// Returns the numbers of the pages that hold the rows, which must ascend.

@@ -161,6 +161,17 @@ fn a_page_that_calls_itself_huge_is_refused_before_a_buffer_is_made() {
     );
 }
 
+/// Found by fuzzing: the library subtracts the start of the column from the place of its first page.
+#[test]
+fn a_first_page_elsewhere_than_at_the_start_is_refused() {
+    let file = stored(plain().set_compression(zstd(-7)));
+    let mut column = column(&file).unwrap();
+    column.pages[0].offset -= 1;
+    assert!(column.check_start().is_err());
+    column.pages.clear();
+    assert!(column.check_start().is_err());
+}
+
 #[test]
 fn no_damage_to_a_page_panics() {
     let file = stored(plain().set_compression(zstd(-7)));

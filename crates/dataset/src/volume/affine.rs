@@ -13,6 +13,9 @@ pub(crate) const IDENTITY: Affine = [
 
 /// Below this, the unit-length columns of an affine count as linearly dependent.
 const SMALLEST_VOLUME: f64 = 1e-3;
+/// A thousand kilometres in millimetres: no image lies beyond, and nothing below overflows when it is counted on from
+/// voxel to voxel or kept in 32 bits.
+const FARTHEST: f64 = 1e9;
 
 /// Maps a point.
 pub(crate) fn apply(affine: &Affine, point: [f64; 3]) -> [f64; 3] {
@@ -71,12 +74,11 @@ pub(crate) fn invert(affine: &Affine) -> Option<Affine> {
     Some(rows.map(|row| [row[0], row[1], row[2], -dot(row, origin)]))
 }
 
-/// Whether every number is finite and the three axes are independent directions.
+/// Whether every number can be one of millimetres and the three axes are independent directions.
 pub(crate) fn spans_space(affine: &Affine) -> bool {
     let lengths = spacing(affine);
-    if affine.iter().flatten().any(|value| !value.is_finite())
-        || lengths.iter().any(|length| *length < 1e-6)
-    {
+    let is_near = |value: &f64| value.abs() <= FARTHEST;
+    if !affine.iter().flatten().all(is_near) || lengths.iter().any(|length| *length < 1e-6) {
         return false;
     }
     let [a, b, c] = [0, 1, 2].map(|axis| column(affine, axis).map(|value| value / lengths[axis]));
@@ -165,5 +167,15 @@ mod tests {
         let mut not_finite = IDENTITY;
         not_finite[0][3] = f64::NAN;
         assert_eq!(invert(&not_finite), None);
+    }
+
+    /// Found by fuzzing: turned over, such an image began at minus infinity in the 32 bits of a NIfTI file.
+    #[test]
+    fn numbers_beyond_any_image_do_not_span_space() {
+        let mut far = IDENTITY;
+        far[1][1] = 1.7e38;
+        assert!(!spans_space(&far));
+        far[1][1] = FARTHEST;
+        assert!(spans_space(&far));
     }
 }

@@ -9,8 +9,8 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
-/// Most bytes unpacked to be changed.
-const MOST: u64 = 1 << 20;
+/// Most bytes unpacked to be changed: a larger image finds nothing more, only slower.
+const MOST: u64 = 1 << 14;
 
 libfuzzer_sys::fuzz_target!(init: fratmae_fuzz::end_on_panic(), |bytes: &[u8]| {
     fratmae_fuzz::run("gzip", bytes);
@@ -29,7 +29,10 @@ libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, see
 
 fn changed_inside(packed: &[u8], seed: u32) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
-    GzDecoder::new(packed).take(MOST).read_to_end(&mut plain).ok()?;
+    GzDecoder::new(packed)
+        .take(MOST)
+        .read_to_end(&mut plain)
+        .ok()?;
     let size = plain.len();
     plain.resize(size + 64, 0);
     let size = libfuzzer_sys::fuzzer_mutate(&mut plain, size, size + 64);

@@ -29,5 +29,7 @@ fn footer_start(shard: &[u8]) -> Option<usize> {
     let (rest, tail) = shard.split_last_chunk::<8>()?;
     let [a, b, c, d, mark @ ..] = tail;
     let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
-    (mark == MARK).then(|| rest.len().checked_sub(length)).flatten()
+    (mark == MARK)
+        .then(|| rest.len().checked_sub(length))
+        .flatten()
 }

@@ -10,6 +10,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"
 /// Larger files are no seeds: what slows each run finds less. Of NIfTI, as few bytes as that hold all there is to find.
 const LARGEST: u64 = 45_000;
 const LARGEST_NIFTI: usize = 4096;
+const LARGEST_PACKED: usize = 256;
 /// Lines that are taken of a table.
 const LINES: usize = 20;
 /// The element of encapsulated pixels, in explicit VR.
@@ -42,7 +43,8 @@ fn of_file(path: &Path, bytes: Vec<u8>) -> Vec<Seed> {
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
     let name = format!("{}-{name}", folder.to_string_lossy());
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("nii" | "gz") if bytes.len() > LARGEST_NIFTI => Vec::new(),
+        Some("nii") if bytes.len() > LARGEST_NIFTI => Vec::new(),
+        Some("gz") if bytes.len() > LARGEST_PACKED => Vec::new(),
         Some("nii") => vec![Seed::new("nifti", name, bytes)],
         Some("gz") => vec![Seed::new("gzip", name, bytes)],
         Some("csv") => {
