@@ -61,7 +61,9 @@ fn a_rewound_step_is_replaced_by_its_second_coming() {
 #[test]
 fn rows_that_come_late_find_their_place_and_gaps_are_seen() {
     let mut history = History::default();
-    [5, 6, 8, 7, 6].map(|step| history.push(row(step, 0.5)));
+    for step in [5, 6, 8, 7, 6] {
+        history.push(row(step, 0.5));
+    }
     let steps: Vec<_> = history.rows.iter().map(|row| row.step).collect();
     assert_eq!(steps, [5, 6, 7, 8]);
     assert_eq!(history.complete_until(4), 8);
