@@ -17,6 +17,9 @@ const DECIDING_KEYS: &[&str] = &[
     "data.diagnosis_in_sentence",
 ];
 
+/// Files whose digests decide: where they lie does not.
+const PLACES: &[&str] = &["model.init_from", "model.text.weights"];
+
 /// A key that decides the result and has two values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
@@ -41,8 +44,9 @@ impl Config {
     pub fn identity(&self) -> BTreeMap<String, Value> {
         let mut keys = self.flatten();
         keys.retain(|key, _| {
-            DECIDING_KEYS.contains(&key.as_str())
-                || DECIDING_SECTIONS.iter().any(|s| key.starts_with(s))
+            let key = key.as_str();
+            let decides = DECIDING_SECTIONS.iter().any(|s| key.starts_with(s));
+            DECIDING_KEYS.contains(&key) || (decides && !PLACES.contains(&key))
         });
         keys
     }

@@ -9,6 +9,7 @@ use crate::{
     Checkpoint, Collective, ConfigError, Coordinator, Data, Model, Origin, Run, Store, Train,
     Workers,
     layers::{overlay, read_assignment, read_file},
+    preset::lay_under,
     relations,
 };
 
@@ -39,22 +40,25 @@ pub struct Config {
 impl Config {
     /// Lays the job file at `path` and then each `section.key=value` of `sets` over the defaults, and checks the result.
     ///
+    /// `model.preset`, which either may name, goes between the defaults and both.
+    ///
     /// # Errors
     /// `Read` and `Syntax` for the file, `Assignment` for an override without `=`, `UnknownKey` and `Value` for what either says,
     /// `Relation` for values that do not go together.
     pub fn load(path: Option<&Path>, sets: &[String]) -> Result<Self, ConfigError> {
-        let mut tree = Self::default().to_tree();
+        let mut layers = Vec::new();
         if let Some(path) = path {
-            overlay(
-                &mut tree,
-                "",
-                read_file(path)?,
-                &Origin::File(path.to_owned()),
-            )?;
+            let origin = Origin::File(path.to_owned());
+            layers.push((String::new(), read_file(path)?, origin));
         }
         for text in sets {
             let (key, value) = read_assignment(text)?;
-            overlay(&mut tree, &key, value, &Origin::Set)?;
+            layers.push((key, value, Origin::Set));
+        }
+        let mut tree = Self::default().to_tree();
+        lay_under(&mut tree, &mut layers)?;
+        for (key, value, origin) in layers {
+            overlay(&mut tree, &key, value, &origin)?;
         }
         Self::from_tree(tree)
     }

@@ -4,11 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Config, ConfigError};
+
 /// Sizes and switches of FratMAE: two encoders, two cross-attention decoders, the contrastive heads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
-    /// Voxels of one coronal stack: depth along A, height along R, width along S.
+    /// Voxels of one stack: depth along `data.axis`, then height and width; coronal: along A, R and S.
     pub stack: [usize; 3],
     /// Voxels of one patch, in the axes of `stack`.
     pub patch: [usize; 3],
@@ -22,14 +24,40 @@ pub struct Model {
     pub embedding: usize,
     /// Share of the masked modality's patches that is hidden.
     pub mask_ratio: f64,
-    /// How the masked modality is drawn.
+    /// Whether one modality of a sample is masked or both.
+    pub masking: Masking,
+    /// How the masked modality is drawn, where one is.
     pub modality: ModalityDraw,
+    /// Whether PET and CT go through one encoder with the same weights.
+    pub shared_encoders: bool,
     /// Whether the target of each patch is normalised by its own mean and variance.
     pub norm_pix: bool,
     /// Whether the contrastive loss (ContextAlign) is computed.
     pub contrastive: bool,
+    /// A safetensors file to take first values from: a ViT by timm's or MAE's names, or an earlier export; empty for none.
+    pub init_from: String,
+    /// BLAKE3 of that file; filled in when the job starts, and compared when it is given.
+    pub init_digest: String,
     /// The text encoder.
     pub text: Text,
+}
+
+impl Model {
+    /// Judges the network by itself, apart from data and training.
+    ///
+    /// # Errors
+    /// `Value` or `Relation`, the first found.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut config = Config {
+            model: self.clone(),
+            ..Config::default()
+        };
+        // The data that such stacks are cut from.
+        let [depth, height, width] = self.stack;
+        config.data.grid = [height, depth, width];
+        config.data.stride = 1;
+        config.check()
+    }
 }
 
 impl Default for Model {
@@ -47,12 +75,19 @@ impl Default for Model {
             embedding: 512,
             // Paper: "50 % of it masked".
             mask_ratio: 0.5,
+            // Paper: one modality is masked, the other is seen whole.
+            masking: Masking::Asymmetric,
             // Not from the paper: same expectation as a draw per sample, less variance, equal shapes in every slot.
             modality: ModalityDraw::Balanced,
+            // Paper: "separate" encoders.
+            shared_encoders: false,
             // Not from the paper, which says MSE only; SUV and HU are absolute scales.
             norm_pix: false,
             // Paper: L_MSE + L_InfoNCE.
             contrastive: true,
+            // Not from the paper: weights are drawn from the seed.
+            init_from: String::new(),
+            init_digest: String::new(),
             text: Text::default(),
         }
     }
@@ -158,8 +193,12 @@ pub struct Text {
     pub heads: usize,
     /// Longest sentence in tokens, with its start and end marks.
     pub context: usize,
-    /// Whether the text encoder learns.
+    /// Whether the text encoder learns; without a word about it, only when it starts from random weights.
     pub trainable: bool,
+    /// CLIP's text encoder with its projection as a safetensors file, by HuggingFace's or OpenAI's names; empty for none.
+    pub weights: String,
+    /// BLAKE3 of that file; filled in when the job starts, and compared when it is given.
+    pub weights_digest: String,
 }
 
 impl Default for Text {
@@ -172,8 +211,21 @@ impl Default for Text {
             context: 77,
             // Not from the paper: its weights start at random here, and a random frozen encoder tells nothing apart.
             trainable: true,
+            // CLIP's weights cannot be fetched for the user.
+            weights: String::new(),
+            weights_digest: String::new(),
         }
     }
+}
+
+/// How much of a sample is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Masking {
+    /// One modality; the other is seen whole.
+    Asymmetric,
+    /// Both, each for itself; each decoder looks at what is visible of the other.
+    Symmetric,
 }
 
 /// How the masked modality of a sample is drawn.

@@ -28,6 +28,18 @@ pub struct Train {
     pub clip_norm: f64,
     /// Weight of the contrastive loss beside the reconstruction loss.
     pub contrastive_weight: f64,
+    /// Numbers in which the network computes; weights, gradients' sums and the optimizer are always f32.
+    pub precision: Precision,
+}
+
+/// Numbers in which the network computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bits, on every device.
+    F32,
+    /// 16 bits with the range of 32, where the device has them.
+    Bf16,
 }
 
 impl Default for Train {
@@ -54,6 +66,8 @@ impl Default for Train {
             clip_norm: 1.0,
             // Paper: the two losses weigh 1:1.
             contrastive_weight: 1.0,
+            // The same bits on every machine with a CPU.
+            precision: Precision::F32,
         }
     }
 }

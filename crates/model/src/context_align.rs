@@ -1,9 +1,13 @@
 //! ContextAlign's two heads: PET's class token and the sentence in one space (paper, section 2.2). The loss is elsewhere.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::ModelConfig;
+use crate::error::ModelError;
 use crate::layer::{Linear, blank};
 use crate::text::TextEncoder;
 
@@ -13,7 +17,14 @@ pub(crate) struct ContextAlign {
     pub(crate) pet_projection: Linear,
     pub(crate) logit_scale: Param<Tensor<1>>,
     pub(crate) text: TextEncoder,
+    #[module(skip)]
+    known: Option<Known>,
 }
+
+/// Embeddings of sentences that were read before, of length one, by their token ids; clones of a model share it.
+///
+/// A frozen encoder reads each sentence once, and each by itself, so that its bits do not depend on its neighbours.
+type Known = Arc<Mutex<BTreeMap<Vec<u32>, Vec<f32>>>>;
 
 impl ContextAlign {
     pub(crate) fn new(config: &ModelConfig, device: &Device) -> Self {
@@ -21,7 +32,13 @@ impl ContextAlign {
             pet_projection: Linear::without_bias(config.encoder.width, config.embedding, device),
             logit_scale: blank([1], device),
             text: TextEncoder::new(config, device),
+            known: (!config.text.trainable).then(Known::default),
         }
+    }
+
+    /// Forgets what was read, since the text encoder's values have changed.
+    pub(crate) fn forget(&mut self) {
+        self.known = self.known.as_ref().map(|_| Known::default());
     }
 
     /// # Shapes
@@ -31,12 +48,47 @@ impl ContextAlign {
         normalise(self.pet_projection.forward(class_tokens))
     }
 
-    /// Encodes each distinct sentence once.
+    /// Encodes each distinct sentence once: in the batch, or in the model's life where the encoder is frozen.
     ///
     /// # Shapes
     ///
     /// one list of token ids a sample -> `[batch, embedding]`, of length one
-    pub(crate) fn embed_text(&self, sentences: &[Vec<u32>], device: &Device) -> Tensor<2> {
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::DeviceFailed`] when the device does not give an embedding back.
+    pub(crate) fn embed_text(
+        &self,
+        sentences: &[Vec<u32>],
+        device: &Device,
+    ) -> Result<Tensor<2>, ModelError> {
+        match &self.known {
+            Some(known) => self.recall(known, sentences, device),
+            None => Ok(self.read_together(sentences, device)),
+        }
+    }
+
+    fn recall(
+        &self,
+        known: &Known,
+        sentences: &[Vec<u32>],
+        device: &Device,
+    ) -> Result<Tensor<2>, ModelError> {
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = Vec::new();
+        for sentence in sentences {
+            if !known.contains_key(sentence) {
+                let embedded = normalise(self.text.forward(&[sentence], device));
+                let embedded = embedded.try_into_vec_as().map_err(ModelError::device)?;
+                known.insert(sentence.clone(), embedded);
+            }
+            rows.extend_from_slice(&known[sentence]);
+        }
+        let width = rows.len() / sentences.len().max(1);
+        Ok(Tensor::<1>::from_data(rows.as_slice(), device).reshape([sentences.len(), width]))
+    }
+
+    fn read_together(&self, sentences: &[Vec<u32>], device: &Device) -> Tensor<2> {
         let mut distinct: Vec<&[u32]> = Vec::new();
         let mut rows = Vec::with_capacity(sentences.len());
         for sentence in sentences {

@@ -15,6 +15,8 @@ pub(crate) struct DecoderRows {
     pub(crate) queries: Tensor<1, Int>,
     /// The rows of the hidden tokens among all queries.
     pub(crate) hidden: Tensor<1, Int>,
+    /// For each row of the memory its place in the position table, where the memory is not the whole stack.
+    pub(crate) memory: Option<Tensor<1, Int>>,
 }
 
 impl DecoderRows {
@@ -47,6 +49,20 @@ impl DecoderRows {
         Self {
             queries: Tensor::from_data(queries.as_slice(), device),
             hidden: Tensor::from_data(hidden.as_slice(), device),
+            memory: None,
+        }
+    }
+
+    /// The same where the other modality is masked too: these are its tokens that stay visible.
+    pub(crate) fn over(self, kept: &[&[u32]], device: &Device) -> Self {
+        let places = kept.iter().flat_map(|kept| {
+            let tokens = kept.iter().map(|&token| i64::from(token) + 1);
+            std::iter::once(0).chain(tokens)
+        });
+        let places: Vec<i64> = places.collect();
+        Self {
+            memory: Some(Tensor::from_data(places.as_slice(), device)),
+            ..self
         }
     }
 }
@@ -83,13 +99,72 @@ impl Decoder {
     ///
     /// # Shapes
     ///
-    /// visible `[batch, 1 + kept, encoder width]`, whole `[batch, 1 + tokens, encoder width]` -> `[batch * hidden, voxels]`
+    /// visible `[batch, 1 + kept, encoder width]`, memory `[batch, 1 + tokens, encoder width]` -> `[batch * hidden, voxels]`
     pub(crate) fn forward(
         &self,
         visible: Tensor<3>,
-        whole: Tensor<3>,
+        memory: Tensor<3>,
         rows: DecoderRows,
     ) -> Tensor<2> {
+        let chosen = rows.hidden.clone();
+        let hidden = self.answered(visible, memory, rows, |queries| {
+            let [batch, n_tokens, width] = queries.dims();
+            let n_hidden = chosen.dims()[0] / batch;
+            let queries = queries.reshape([batch * n_tokens, width]);
+            queries
+                .select(0, chosen.clone())
+                .reshape([batch, n_hidden, width])
+        });
+        let [batch, n_hidden, width] = hidden.dims();
+        let hidden = hidden.reshape([batch * n_hidden, width]);
+        self.pred.forward(self.norm.forward(hidden))
+    }
+
+    /// Predicts the voxels of all patches, for whoever looks at them.
+    ///
+    /// # Shapes
+    ///
+    /// as [`Self::forward`] -> `[batch, tokens, voxels]`
+    pub(crate) fn forward_all(
+        &self,
+        visible: Tensor<3>,
+        memory: Tensor<3>,
+        rows: DecoderRows,
+    ) -> Tensor<3> {
+        let patches = self.answered(visible, memory, rows, |queries| {
+            let n_tokens = queries.dims()[1] - 1;
+            queries.narrow(1, 1, n_tokens)
+        });
+        self.pred.forward(self.norm.forward(patches))
+    }
+
+    /// What the blocks make of those queries that are asked for.
+    fn answered(
+        &self,
+        visible: Tensor<3>,
+        memory: Tensor<3>,
+        rows: DecoderRows,
+        chosen: impl Fn(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let (queries, memory) = self.embedded(visible, memory, rows);
+        // Past the last look at each other queries are on their own, and only some of them are asked for.
+        match self.blocks.split_last() {
+            None => chosen(queries),
+            Some((last, blocks)) => {
+                let each = |queries, block: &DecoderBlock| block.forward(queries, memory.clone());
+                let queries = blocks.iter().fold(queries, each);
+                last.ask(chosen(last.look_around(queries)), memory)
+            }
+        }
+    }
+
+    /// Queries, class token first, and memory in the decoder's width and at their places.
+    fn embedded(
+        &self,
+        visible: Tensor<3>,
+        memory: Tensor<3>,
+        rows: DecoderRows,
+    ) -> (Tensor<3>, Tensor<3>) {
         let [batch, n_visible, _] = visible.dims();
         let [_, n_tokens, width] = self.pos_embed.dims();
         let visible = self.embed.forward(visible);
@@ -98,26 +173,17 @@ impl Decoder {
         let queries = Tensor::cat(vec![visible, mask_token], 0)
             .select(0, rows.queries)
             .reshape([batch, n_tokens, width]);
-        let queries = queries + self.pos_embed.val();
-        let memory = self.memory_embed.forward(whole) + self.pos_embed.val();
-        // Past the last look at each other queries are on their own, and only the hidden ones are asked for.
-        let hidden = |queries: Tensor<3>| {
-            let n_hidden = rows.hidden.dims()[0] / batch;
-            let queries = queries.reshape([batch * n_tokens, width]);
-            let hidden = queries.select(0, rows.hidden.clone());
-            hidden.reshape([batch, n_hidden, width])
+        let memory = self.memory_embed.forward(memory);
+        let table = self.pos_embed.val();
+        let places = match rows.memory {
+            None => table.clone(),
+            Some(places) => table
+                .clone()
+                .reshape([n_tokens, width])
+                .select(0, places)
+                .reshape(memory.dims()),
         };
-        let queries = match self.blocks.split_last() {
-            None => hidden(queries),
-            Some((last, blocks)) => {
-                let each = |queries, block: &DecoderBlock| block.forward(queries, memory.clone());
-                let queries = blocks.iter().fold(queries, each);
-                last.ask(hidden(last.look_around(queries)), memory)
-            }
-        };
-        let [_, n_hidden, _] = queries.dims();
-        let hidden = queries.reshape([batch * n_hidden, width]);
-        self.pred.forward(self.norm.forward(hidden))
+        (queries + table, memory + places)
     }
 }
 

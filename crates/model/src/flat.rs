@@ -8,6 +8,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
+use crate::context_align::ContextAlign;
 use crate::error::ModelError;
 use crate::fratmae::FratMae;
 
@@ -77,10 +78,13 @@ impl FratMae {
     /// [`ModelError::FlatLength`] when the vector belongs to another config.
     pub fn with_flat(mut self, flat: &[f32]) -> Result<Self, ModelError> {
         self.hold(flat.to_vec())?;
+        self.context_align.iter_mut().for_each(ContextAlign::forget);
         Ok(self)
     }
 
     /// Replaces all parameters by those of one vector; on the CPU they lie in it, and nothing is copied.
+    ///
+    /// Frozen ones must be as they were: what a frozen text encoder has read is kept.
     ///
     /// # Errors
     ///

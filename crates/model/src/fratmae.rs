@@ -11,9 +11,10 @@ use crate::decoder::{Decoder, DecoderRows};
 use crate::encoder::Encoder;
 use crate::error::ModelError;
 use crate::flat::{Parameter, layout};
+use crate::group::Group;
 use crate::init::first_values;
 use crate::kernels::threads;
-use crate::loss::{normalise_patches, reconstruction_of};
+use crate::loss::reconstruction_of;
 use crate::masking::Modality;
 use crate::patchify::PatchGrid;
 use crate::slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward};
@@ -22,7 +23,8 @@ use crate::slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward};
 #[derive(Module, Debug)]
 pub struct FratMae {
     pub(crate) pet_encoder: Encoder,
-    pub(crate) ct_encoder: Encoder,
+    /// Nothing where PET's serves both.
+    pub(crate) ct_encoder: Option<Encoder>,
     pub(crate) pet_decoder: Decoder,
     pub(crate) ct_decoder: Decoder,
     pub(crate) context_align: Option<ContextAlign>,
@@ -51,11 +53,29 @@ impl FratMae {
         first_values(layout, config, seed)
     }
 
+    /// Makes a model of the values of one flat vector.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::FlatLength`] when the vector belongs to another config.
+    pub fn of_flat(
+        config: &ModelConfig,
+        flat: &[f32],
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::blank(config, device).with_flat(flat)
+    }
+
+    /// The layout of the flat vector of a config's models, whatever their values.
+    pub fn layout(config: &ModelConfig) -> Vec<Parameter> {
+        Self::blank(config, &Device::flex()).parameters()
+    }
+
     /// Makes a model whose parameters are zeros, for whoever gives it others before its first use.
     pub fn blank(config: &ModelConfig, device: &Device) -> Self {
         let mut model = Self {
             pet_encoder: Encoder::new(config, device),
-            ct_encoder: Encoder::new(config, device),
+            ct_encoder: (!config.shared_encoders).then(|| Encoder::new(config, device)),
             pet_decoder: Decoder::new(config, device),
             ct_decoder: Decoder::new(config, device),
             context_align: config
@@ -75,7 +95,10 @@ impl FratMae {
     ///
     /// On a GPU it changes nothing yet: there the blocks are burn's own operations.
     pub fn recomputing(mut self, recompute: bool) -> Self {
-        for encoder in [&mut self.pet_encoder, &mut self.ct_encoder] {
+        for encoder in [Some(&mut self.pet_encoder), self.ct_encoder.as_mut()]
+            .into_iter()
+            .flatten()
+        {
             for block in &mut encoder.blocks {
                 block.recompute = recompute;
             }
@@ -134,14 +157,11 @@ impl FratMae {
             let group = Group::new(batch, masked, self.grid);
             if !group.samples.is_empty() {
                 let twin = self.forward_group(&group, device)?;
-                match masked {
-                    Modality::Pet => figures.pet = twin.figures,
-                    Modality::Ct => figures.ct = twin.figures,
-                }
+                figures += twin.figures;
                 twins.push(twin);
             }
         }
-        let (pet_embedding, text_embedding) = self.align(&twins, batch, device);
+        let (pet_embedding, text_embedding) = self.align(&twins, batch, device)?;
         let losses = twins.into_iter().map(|twin| twin.loss);
         Ok(SlotForward {
             reconstruction: losses.fold(Tensor::zeros([1], device), |sum, loss| sum + loss),
@@ -151,44 +171,89 @@ impl FratMae {
         })
     }
 
-    /// Cross-modal reconstruction of the samples that mask one modality (paper, section 2.1).
+    /// The encoder of one modality.
+    pub(crate) fn encoder(&self, modality: Modality) -> &Encoder {
+        match (modality, &self.ct_encoder) {
+            (Modality::Ct, Some(own)) => own,
+            _ => &self.pet_encoder,
+        }
+    }
+
+    /// The decoder that rebuilds one modality.
+    pub(crate) fn decoder(&self, modality: Modality) -> &Decoder {
+        match modality {
+            Modality::Pet => &self.pet_decoder,
+            Modality::Ct => &self.ct_decoder,
+        }
+    }
+
+    /// Cross-modal reconstruction of the samples that mask one modality (paper, section 2.1), or both.
     fn forward_group(&self, group: &Group<'_>, device: &Device) -> Result<Twin, ModelError> {
-        let (masked_encoder, whole_encoder, decoder) = match group.masked {
-            Modality::Pet => (&self.pet_encoder, &self.ct_encoder, &self.pet_decoder),
-            Modality::Ct => (&self.ct_encoder, &self.pet_encoder, &self.ct_decoder),
+        let mirror = group.mirror();
+        let visible = group.encode_visible(self, device);
+        let other = match &mirror {
+            None => group.encode_other(self, device),
+            Some(mirror) => mirror.encode_visible(self, device),
         };
-        let visible = masked_encoder.forward_visible(
-            group.visible_patches(device),
-            Tensor::from_data(group.kept().as_slice(), device),
-        );
-        let whole = whole_encoder.forward_whole(group.whole_patches(device));
         let pet_tokens = match group.masked {
             Modality::Pet => &visible,
-            Modality::Ct => &whole,
+            Modality::Ct => &other,
         };
         let [n_samples, _, width] = pet_tokens.dims();
         let pet_class = pet_tokens.clone().narrow(1, 0, 1);
         let pet_class = pet_class.reshape([n_samples, width]);
-
-        let prediction = decoder.forward(visible, whole, group.rows(device));
-        let target = group.target(self.norm_pix);
-        let mut figures = ModalityFigures::new(n_samples, &target);
-        let loss = reconstruction_of(prediction, target, n_samples);
-        let error = loss.clone().try_into_scalar::<f32>();
-        figures.squared_error = f64::from(error.map_err(ModelError::device)?);
-        Ok(Twin {
+        let rows = group.rows(mirror.as_ref(), device);
+        let (loss, figures) = self.rebuild(group, visible.clone(), other.clone(), rows)?;
+        let mut twin = Twin {
             samples: group.samples.clone(),
             loss,
             pet_class,
             figures,
-        })
+        };
+        if let Some(mirror) = &mirror {
+            let rows = mirror.rows(Some(group), device);
+            let (loss, figures) = self.rebuild(mirror, other, visible, rows)?;
+            // A sample's error is the mean over its two modalities.
+            twin.loss = (twin.loss + loss).mul_scalar(0.5);
+            twin.figures += figures;
+        }
+        Ok(twin)
+    }
+
+    /// Rebuilds what a group hides of its masked modality, and compares.
+    fn rebuild(
+        &self,
+        group: &Group<'_>,
+        visible: Tensor<3>,
+        memory: Tensor<3>,
+        rows: DecoderRows,
+    ) -> Result<(Tensor<1>, SlotFigures), ModelError> {
+        let n_samples = group.samples.len();
+        let decoder = self.decoder(group.masked);
+        let prediction = decoder.forward(visible, memory, rows);
+        let target = group.target(self.norm_pix);
+        let mut own = ModalityFigures::new(n_samples, &target);
+        let loss = reconstruction_of(prediction, target, n_samples);
+        let error = loss.clone().try_into_scalar::<f32>();
+        own.squared_error = f64::from(error.map_err(ModelError::device)?);
+        let mut figures = SlotFigures::default();
+        match group.masked {
+            Modality::Pet => figures.pet = own,
+            Modality::Ct => figures.ct = own,
+        }
+        Ok((loss, figures))
     }
 
     /// PET's class tokens and the sentences in one space, in the slot's order (paper, section 2.2).
-    fn align(&self, twins: &[Twin], batch: &SlotBatch, device: &Device) -> (Tensor<2>, Tensor<2>) {
+    fn align(
+        &self,
+        twins: &[Twin],
+        batch: &SlotBatch,
+        device: &Device,
+    ) -> Result<(Tensor<2>, Tensor<2>), ModelError> {
         let Some(align) = &self.context_align else {
             let nothing = Tensor::zeros([batch.n_samples(), self.embedding], device);
-            return (nothing.clone(), nothing);
+            return Ok((nothing.clone(), nothing));
         };
         let classes = twins.iter().map(|twin| twin.pet_class.clone()).collect();
         let mut row_of_sample = vec![0_i64; batch.n_samples()];
@@ -198,10 +263,8 @@ impl FratMae {
         }
         let rows = Tensor::from_data(row_of_sample.as_slice(), device);
         let classes = Tensor::cat(classes, 0).select(0, rows);
-        (
-            align.embed_pet(classes),
-            align.embed_text(&batch.tokens, device),
-        )
+        let text = align.embed_text(&batch.tokens, device)?;
+        Ok((align.embed_pet(classes), text))
     }
 }
 
@@ -210,88 +273,7 @@ struct Twin {
     samples: Vec<usize>,
     loss: Tensor<1>,
     pet_class: Tensor<2>,
-    figures: ModalityFigures,
-}
-
-/// The samples of a slot that mask one modality, and what is cut from their stacks on the host.
-struct Group<'a> {
-    batch: &'a SlotBatch,
-    masked: Modality,
-    samples: Vec<usize>,
-    hidden: Vec<Vec<u32>>,
-    grid: PatchGrid,
-}
-
-impl<'a> Group<'a> {
-    fn new(batch: &'a SlotBatch, masked: Modality, grid: PatchGrid) -> Self {
-        let samples = batch.masks.samples_of(masked);
-        let hidden = |&sample: &usize| batch.masks.hidden(sample, grid.n_tokens());
-        Self {
-            hidden: samples.iter().map(hidden).collect(),
-            batch,
-            masked,
-            samples,
-            grid,
-        }
-    }
-
-    fn keep(&self) -> Vec<&'a [u32]> {
-        let keep = &self.batch.masks.keep;
-        let of_sample = |&sample: &usize| keep[sample].as_slice();
-        self.samples.iter().map(of_sample).collect()
-    }
-
-    /// The kept tokens of all samples, one after another.
-    fn kept(&self) -> Vec<i64> {
-        let keep = self.keep();
-        keep.into_iter().flatten().map(|&t| i64::from(t)).collect()
-    }
-
-    fn rows(&self, device: &Device) -> DecoderRows {
-        DecoderRows::new(&self.keep(), &self.hidden, self.grid.n_tokens(), device)
-    }
-
-    fn visible_patches(&self, device: &Device) -> Tensor<3> {
-        self.tensor(self.cut(self.masked, &self.keep()), device)
-    }
-
-    fn whole_patches(&self, device: &Device) -> Tensor<3> {
-        let whole = match self.masked {
-            Modality::Pet => Modality::Ct,
-            Modality::Ct => Modality::Pet,
-        };
-        let all: Vec<u32> = (0..self.grid.n_tokens() as u32).collect();
-        let tokens = vec![all.as_slice(); self.samples.len()];
-        self.tensor(self.cut(whole, &tokens), device)
-    }
-
-    /// The hidden patches, as the loss compares with them.
-    fn target(&self, norm_pix: bool) -> Vec<f32> {
-        let hidden: Vec<&[u32]> = self.hidden.iter().map(Vec::as_slice).collect();
-        let mut patches = self.cut(self.masked, &hidden);
-        if norm_pix {
-            normalise_patches(&mut patches, self.grid.n_patch_voxels());
-        }
-        patches
-    }
-
-    fn cut(&self, modality: Modality, tokens: &[&[u32]]) -> Vec<f32> {
-        let of_sample = |(&sample, tokens): (&usize, &&[u32])| {
-            let patch = move |&token: &u32| (sample, token);
-            tokens.iter().map(patch).collect::<Vec<_>>()
-        };
-        let patches = self.samples.iter().zip(tokens).flat_map(of_sample);
-        let patches: Vec<_> = patches.collect();
-        self.grid.gather(self.batch.stacks(modality), &patches)
-    }
-
-    /// `[samples, tokens of each, voxels]`
-    fn tensor(&self, patches: Vec<f32>, device: &Device) -> Tensor<3> {
-        let (n_samples, n_voxels) = (self.samples.len(), self.grid.n_patch_voxels());
-        let n_tokens = patches.len() / (n_samples * n_voxels);
-        let data = burn::tensor::TensorData::new(patches, [n_samples, n_tokens, n_voxels]);
-        Tensor::from_data(data, device)
-    }
+    figures: SlotFigures,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod attention;
 mod block;
 mod context_align;
+mod cost;
 mod decoder;
 mod device;
 mod encoder;
@@ -15,6 +16,7 @@ mod flat;
 mod fratmae;
 mod fused;
 mod gradient;
+mod group;
 mod init;
 mod kernels;
 mod layer;
@@ -23,14 +25,17 @@ mod masking;
 mod patchify;
 mod positions;
 mod slot;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod text;
 mod tokenizer;
+mod weights;
 
 pub use burn::tensor::{Device, Tensor};
 pub use fratmae_config::Model as ModelConfig;
 
+pub use cost::{PartCost, costs, multiply_rate};
 pub use device::{DeviceKind, open};
 pub use error::ModelError;
 pub use flat::{Parameter, Update};
@@ -39,5 +44,10 @@ pub use loss::{Contrast, contrast, contrastive};
 pub use masking::{Masks, Modality, n_kept};
 pub use patchify::PatchGrid;
 pub use slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward};
+pub use stages::{StageInputs, stages};
 pub use text::VOCABULARY;
 pub use tokenizer::Tokenizer;
+pub use weights::{
+    FileTensor, InitReport, TensorFile, TensorValues, WeightsError, export, from_torch, import,
+    init_from, text_weights, to_torch, torch_shape,
+};

@@ -11,13 +11,26 @@ pub enum Modality {
     Ct,
 }
 
-/// The masks of a slot: every sample hides part of one modality and shows the other whole (paper, section 2.1).
+impl Modality {
+    /// The other image of the same case.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Pet => Self::Ct,
+            Self::Ct => Self::Pet,
+        }
+    }
+}
+
+/// The masks of a slot: every sample hides part of one modality and shows the other whole (paper, section 2.1), or hides
+/// part of both.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Masks {
     /// The masked modality of each sample.
     pub modality: Vec<Modality>,
     /// The tokens of the masked modality that stay visible, in the order in which they are fed; one number of them in a slot.
     pub keep: Vec<Vec<u32>>,
+    /// The same of each sample's other modality where both are masked; empty where the other one is whole.
+    pub keep_other: Vec<Vec<u32>>,
 }
 
 impl Masks {
@@ -31,15 +44,16 @@ impl Masks {
             .iter()
             .map(|order| order[..n_kept(order.len(), mask_ratio)].to_vec())
             .collect();
-        Self { modality, keep }
+        Self {
+            modality,
+            keep,
+            keep_other: Vec::new(),
+        }
     }
 
-    /// The tokens that the mask of one sample hides, ascending.
-    pub(crate) fn hidden(&self, sample: usize, n_tokens: usize) -> Vec<u32> {
-        let kept = marks(&self.keep[sample], n_tokens);
-        (0..n_tokens as u32)
-            .filter(|&token| !kept[token as usize])
-            .collect()
+    /// Whether both modalities of each sample are masked.
+    pub(crate) fn is_symmetric(&self) -> bool {
+        !self.keep_other.is_empty()
     }
 
     /// The places in the slot whose masked modality is this one, ascending.
@@ -51,26 +65,42 @@ impl Masks {
 
     /// Refuses masks that do not fit stacks of `n_tokens` tokens.
     pub(crate) fn check(&self, n_tokens: usize) -> Result<(), ModelError> {
-        let expected = self.keep.first().map_or(0, Vec::len);
-        if expected == 0 || expected >= n_tokens {
-            return Err(ModelError::NothingToLearn {
-                kept: expected,
-                tokens: n_tokens,
+        check_keep(&self.keep, n_tokens)?;
+        match self.is_symmetric() {
+            true => check_keep(&self.keep_other, n_tokens),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The tokens that are not kept, ascending.
+pub(crate) fn hidden(keep: &[u32], n_tokens: usize) -> Vec<u32> {
+    let kept = marks(keep, n_tokens);
+    (0..n_tokens as u32)
+        .filter(|&token| !kept[token as usize])
+        .collect()
+}
+
+fn check_keep(keep: &[Vec<u32>], n_tokens: usize) -> Result<(), ModelError> {
+    let expected = keep.first().map_or(0, Vec::len);
+    if expected == 0 || expected >= n_tokens {
+        return Err(ModelError::NothingToLearn {
+            kept: expected,
+            tokens: n_tokens,
+        });
+    }
+    for (sample, keep) in keep.iter().enumerate() {
+        let found = keep.len();
+        if found != expected {
+            return Err(ModelError::UnevenMasks {
+                sample,
+                found,
+                expected,
             });
         }
-        for (sample, keep) in self.keep.iter().enumerate() {
-            let found = keep.len();
-            if found != expected {
-                return Err(ModelError::UnevenMasks {
-                    sample,
-                    found,
-                    expected,
-                });
-            }
-            check_tokens(sample, keep, n_tokens)?;
-        }
-        Ok(())
+        check_tokens(sample, keep, n_tokens)?;
     }
+    Ok(())
 }
 
 /// The number of tokens that stay visible: all but the ratio, rounded, and at least one of either kind.
@@ -113,6 +143,7 @@ mod tests {
         Masks {
             modality: vec![Modality::Pet; keep.len()],
             keep,
+            ..Masks::default()
         }
     }
 
@@ -126,7 +157,7 @@ mod tests {
     fn permutations_become_masks_in_feed_order() {
         let masks = Masks::from_permutations(vec![Modality::Ct], &[vec![3, 0, 2, 1]], 0.5);
         assert_eq!(masks.keep, [[3, 0]]);
-        assert_eq!(masks.hidden(0, 4), [1, 2]);
+        assert_eq!(hidden(&masks.keep[0], 4), [1, 2]);
         assert_eq!(masks.check(4), Ok(()));
     }
 
@@ -136,6 +167,7 @@ mod tests {
         let masks = Masks {
             modality,
             keep: vec![vec![0]; 3],
+            ..Masks::default()
         };
         assert_eq!(masks.samples_of(Modality::Ct), [0, 2]);
         assert_eq!(masks.samples_of(Modality::Pet), [1]);
@@ -160,6 +192,19 @@ mod tests {
         assert!(matches!(
             refused,
             Err(ModelError::UnevenMasks { sample: 1, .. })
+        ));
+    }
+
+    #[test]
+    fn the_other_modalitys_mask_is_judged_by_itself() {
+        let mut masks = masks(vec![vec![0, 1], vec![2, 3]]);
+        masks.keep_other = vec![vec![0], vec![3]];
+        assert_eq!(masks.check(4), Ok(()));
+        masks.keep_other[1] = vec![4];
+        let refused = masks.check(4);
+        assert!(matches!(
+            refused,
+            Err(ModelError::BadToken { token: 4, .. })
         ));
     }
 

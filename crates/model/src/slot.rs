@@ -50,6 +50,10 @@ impl SlotBatch {
         check_length("PET voxels", self.pet.len(), voxels)?;
         check_length("CT voxels", self.ct.len(), voxels)?;
         check_length("masks", self.masks.keep.len(), n_samples)?;
+        if self.masks.is_symmetric() {
+            let found = self.masks.keep_other.len();
+            check_length("masks of the other modality", found, n_samples)?;
+        }
         self.masks.check(grid.n_tokens())?;
         if with_text {
             check_length("sentences", self.tokens.len(), n_samples)?;
@@ -153,6 +157,14 @@ pub struct SlotFigures {
     pub pet: ModalityFigures,
     /// Of the samples whose CT is masked.
     pub ct: ModalityFigures,
+}
+
+impl SlotFigures {
+    /// The mean over samples, and over both of a sample's modalities where both are masked, of the squared error.
+    pub fn reconstruction(&self) -> f64 {
+        let n = self.pet.samples + self.ct.samples;
+        (self.pet.squared_error + self.ct.squared_error) / n.max(1) as f64
+    }
 }
 
 impl AddAssign for SlotFigures {

@@ -3,7 +3,7 @@
 use fratmae_checkpoint::CheckpointError;
 use fratmae_collective::CollectiveError;
 use fratmae_dataset::DataSetError;
-use fratmae_model::ModelError;
+use fratmae_model::{ModelError, WeightsError};
 use fratmae_protocol::ProtocolError;
 use fratmae_store::StoreError;
 
@@ -50,6 +50,37 @@ pub enum WorkerError {
     Job {
         /// What is wrong with it.
         reason: String,
+    },
+    /// A file of weights that the job names cannot be read.
+    #[error("cannot read {key} = {path}: {reason}; every worker reads it at this path")]
+    WeightsUnread {
+        /// The key that names it.
+        key: &'static str,
+        /// Its path.
+        path: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// A file of weights is not the one that the run began with.
+    #[error("{key} = {path} has digest {found}, and the run began with {expected}")]
+    OtherWeights {
+        /// The key that names it.
+        key: &'static str,
+        /// Its path.
+        path: String,
+        /// Its BLAKE3.
+        found: String,
+        /// The job's.
+        expected: String,
+    },
+    /// A file of weights is damaged, or not this model's.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Nothing computes in the numbers that were asked for.
+    #[error("train.precision = \"bf16\" is not computed on {device} yet; use \"f32\"")]
+    NoHalfPrecision {
+        /// The device.
+        device: &'static str,
     },
     /// The data set is not the one the run began with.
     #[error(

@@ -245,6 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn four_ranks_find_the_contrastive_loss_and_gradients_of_one_to_the_bit() {
+        let device = fratmae_model::open(fratmae_model::DeviceKind::Cpu).unwrap();
+        let contrast = |bounds: &[u64]| {
+            let gathered = gather(bounds);
+            let groups = gathered.sentence_groups();
+            let contrast =
+                fratmae_model::contrast(&gathered.pet, &gathered.text, 2.5, &groups, &device);
+            let contrast = contrast.unwrap();
+            let gradients = contrast.pet_gradient.iter().chain(&contrast.text_gradient);
+            let bits: Vec<u32> = gradients.map(|slope| slope.to_bits()).collect();
+            let scale = contrast.logit_scale_gradient.to_bits();
+            (contrast.loss.to_bits(), scale, bits)
+        };
+        let one = contrast(&[0, 4]);
+        assert!(f64::from_bits(one.0) > 0.0 && one.2.iter().any(|bits| *bits != 0));
+        for ranks in [&[0, 1, 2, 3, 4][..], &[0, 2, 4], &[0, 3, 3, 4]] {
+            assert!(contrast(ranks) == one, "{ranks:?}");
+        }
+    }
+
+    #[test]
     fn equal_sentences_share_a_group() {
         assert_eq!(gather(&[0, 3]).sentence_groups(), [0, 1, 2, 1, 0, 1]);
     }

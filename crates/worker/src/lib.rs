@@ -3,6 +3,7 @@
 //! [`run()`] is its life; the step itself is in `step.rs`.
 
 mod allocator;
+mod beginning;
 mod clip;
 mod digest;
 mod error;
@@ -12,6 +13,7 @@ mod generation;
 mod optimizer;
 mod outbox;
 mod plan;
+mod rehearsal;
 mod run;
 mod schedule;
 mod search;
@@ -24,7 +26,9 @@ mod stream;
 mod trainer;
 
 pub use allocator::{Allocator, keep_memory};
+pub use beginning::{fill_digests, first_weights};
 pub use clip::{clip_factor, global_norm};
 pub use error::WorkerError;
 pub use optimizer::AdamW;
+pub use rehearsal::{Rehearsal, RehearsedStep};
 pub use run::{Options, run};

@@ -1,6 +1,6 @@
 //! Which samples a slot of a step holds, and what is hidden of each: pure functions of seed and position.
 
-use fratmae_config::{Config, ModalityDraw};
+use fratmae_config::{Config, Masking, ModalityDraw};
 use fratmae_dataset::{Draw, Order, Sample};
 use fratmae_model::{Masks, Modality, n_kept};
 use std::ops::Range;
@@ -14,6 +14,7 @@ pub(crate) struct Plan {
     slot_size: usize,
     tokens: usize,
     kept: usize,
+    masking: Masking,
     draw: ModalityDraw,
 }
 
@@ -36,6 +37,7 @@ impl Plan {
             slot_size: config.train.batch / config.train.slots,
             tokens,
             kept: n_kept(tokens, model.mask_ratio),
+            masking: model.masking,
             draw: model.modality,
         }
     }
@@ -64,18 +66,30 @@ impl Plan {
     pub(crate) fn masks(&self, samples: &[Sample]) -> Masks {
         Masks {
             modality: self.modalities(samples),
-            keep: samples.iter().map(|sample| self.keep(sample)).collect(),
+            keep: self.kept("mask", samples),
+            keep_other: match self.masking {
+                Masking::Asymmetric => Vec::new(),
+                Masking::Symmetric => self.kept("other mask", samples),
+            },
         }
     }
 
-    fn keep(&self, sample: &Sample) -> Vec<u32> {
-        let mut draw = Draw::new("mask", self.seed, &[sample.epoch, u64::from(sample.case)]);
+    fn kept(&self, purpose: &'static str, samples: &[Sample]) -> Vec<Vec<u32>> {
+        let keep = |sample| self.keep(purpose, sample);
+        samples.iter().map(keep).collect()
+    }
+
+    fn keep(&self, purpose: &'static str, sample: &Sample) -> Vec<u32> {
+        let mut draw = Draw::new(purpose, self.seed, &[sample.epoch, u64::from(sample.case)]);
         let mut tokens = draw.permutation(self.tokens);
         tokens.truncate(self.kept);
         tokens
     }
 
     fn modalities(&self, samples: &[Sample]) -> Vec<Modality> {
+        if self.masking == Masking::Symmetric {
+            return vec![Modality::Pet; samples.len()];
+        }
         match self.draw {
             ModalityDraw::Independent => samples.iter().map(|sample| self.coin(sample)).collect(),
             ModalityDraw::Balanced => self.balanced(samples),
@@ -187,6 +201,22 @@ mod tests {
             .count();
         assert!((32..96).contains(&pet), "{pet} of 128");
         assert_eq!(plan.masks(&samples).modality, masks.modality);
+    }
+
+    #[test]
+    fn with_symmetric_masks_each_modality_has_its_own() {
+        let mut config = Config::default();
+        config.model.masking = Masking::Symmetric;
+        config.model.mask_ratio = 0.75;
+        let plan = Plan::new(&config, 10);
+        let samples: Vec<_> = plan.samples(0..1, 1, 1).collect();
+        let masks = plan.masks(&samples);
+        assert_eq!(masks.keep_other.len(), samples.len());
+        for (keep, other) in masks.keep.iter().zip(&masks.keep_other) {
+            assert_eq!((keep.len(), other.len()), (60, 60));
+            assert_ne!(keep, other);
+        }
+        assert!(masks.modality.iter().all(|m| *m == Modality::Pet));
     }
 
     #[test]

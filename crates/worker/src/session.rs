@@ -7,9 +7,9 @@ use crate::outbox::Outbox;
 use crate::plan::Plan;
 use crate::shared::Shared;
 use fratmae_checkpoint::State;
-use fratmae_config::Config;
+use fratmae_config::{Config, Precision};
 use fratmae_dataset::{Cache, DataSet};
-use fratmae_model::{Device, FratMae, Parameter, Tokenizer};
+use fratmae_model::{Device, DeviceKind, FratMae, Parameter, Tokenizer};
 use fratmae_protocol::pb;
 use fratmae_store::{Location, Patience};
 use fratmae_telemetry::PhaseLedger;
@@ -70,7 +70,9 @@ impl Session {
         same_data(&data, &welcome)?;
         let cache = open_cache(&config, &data)?;
         let data = data.with_cache(cache);
-        let device = fratmae_model::open(device_kind(&config)?)?;
+        let kind = device_kind(&config)?;
+        check_precision(&config, kind)?;
+        let device = fratmae_model::open(kind)?;
         let recompute = config.workers.activation_checkpointing;
         let model = FratMae::blank(&config.model, &device).recomputing(recompute);
         let parameters = model.parameters();
@@ -130,10 +132,21 @@ fn same_data(data: &DataSet, welcome: &pb::Welcome) -> Result<(), WorkerError> {
     })
 }
 
+/// The network computes in f32 alone so far; a job that asks for less must not get more without being told.
+fn check_precision(config: &Config, kind: DeviceKind) -> Result<(), WorkerError> {
+    let device = match kind {
+        DeviceKind::Cpu => "the CPU",
+        DeviceKind::Cuda { .. } => "CUDA devices",
+    };
+    match config.train.precision {
+        Precision::F32 => Ok(()),
+        Precision::Bf16 => Err(WorkerError::NoHalfPrecision { device }),
+    }
+}
+
 /// `auto` is a GPU where this build and this machine have one, else the CPU.
-fn device_kind(config: &Config) -> Result<fratmae_model::DeviceKind, WorkerError> {
+fn device_kind(config: &Config) -> Result<DeviceKind, WorkerError> {
     use fratmae_config::Device as Wanted;
-    use fratmae_model::DeviceKind;
     let cuda = DeviceKind::Cuda { index: 0 };
     Ok(match config.workers.device {
         Wanted::Cpu => DeviceKind::Cpu,

@@ -2,12 +2,13 @@
 //!
 //! What a rank holds is replaced only by a whole state that has been verified.
 
+use crate::beginning::first_weights;
 use crate::error::WorkerError;
 use crate::session::Session;
 use fratmae_checkpoint::{CheckpointId, State, TensorSpec, load_manifest, restore};
 use fratmae_collective::ProcessGroup;
 use fratmae_control::{Assignment, Source, Step};
-use fratmae_model::{FratMae, Parameter};
+use fratmae_model::Parameter;
 use rayon::prelude::*;
 
 /// Floats hashed by one thread at a time.
@@ -22,7 +23,7 @@ impl Session {
     /// Makes the state that a generation begins with, where no peer is needed for it.
     pub(crate) fn prepare_state(&mut self, source: Source) -> Result<(), WorkerError> {
         match source {
-            Source::Initial => self.held = Some(self.initial_state()),
+            Source::Initial => self.held = Some(self.initial_state()?),
             Source::Checkpoint { step, generation } => {
                 let id = CheckpointId { step, generation };
                 self.held = Some(self.restored_state(id)?);
@@ -73,16 +74,16 @@ impl Session {
         }
     }
 
-    fn initial_state(&self) -> State {
-        let (config, seed) = (&self.config.model, self.config.run.seed);
-        let parameters = FratMae::first_values(&self.parameters, config, seed);
+    fn initial_state(&self) -> Result<State, WorkerError> {
+        let (parameters, told) = first_weights(&self.config, &self.parameters)?;
+        told.iter().for_each(|line| tracing::debug!("{line}"));
         let zeros = vec![0.0; parameters.len()];
-        State {
+        Ok(State {
             step: Step::new(0),
             parameters,
             first_moment: zeros.clone(),
             second_moment: zeros,
-        }
+        })
     }
 
     fn restored_state(&self, id: CheckpointId) -> Result<State, WorkerError> {

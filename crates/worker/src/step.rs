@@ -20,7 +20,7 @@ use std::time::Instant;
 use tracing::info_span;
 
 /// The limits between which the log of the inverse temperature is held (as CLIP does): 0 and ln 100.
-const LOGIT_SCALE: Range<f32> = 0.0..4.605_170_2;
+pub(crate) const LOGIT_SCALE: Range<f32> = 0.0..4.605_170_2;
 
 /// This rank's place in the generation that trains.
 pub(crate) struct Group {
@@ -292,8 +292,7 @@ impl Session {
 
     fn figures(&self, gathered: &Gathered, contrast: Option<&Contrast>) -> pb::Figures {
         let SlotFigures { pet, ct } = gathered.figures;
-        let reconstruction =
-            (pet.squared_error + ct.squared_error) / self.config.train.batch as f64;
+        let reconstruction = gathered.figures.reconstruction();
         let contrastive = contrast.map_or(0.0, |contrast| contrast.loss);
         let baselines = [pet, ct].map(|f| f.baseline().unwrap_or(0.0) * f.samples as f64);
         pb::Figures {
@@ -302,7 +301,7 @@ impl Session {
             pet_reconstruction: pet.mean_squared_error().unwrap_or(0.0),
             ct_reconstruction: ct.mean_squared_error().unwrap_or(0.0),
             contrastive,
-            mean_baseline: baselines.iter().sum::<f64>() / self.config.train.batch as f64,
+            mean_baseline: baselines.iter().sum::<f64>() / (pet.samples + ct.samples) as f64,
             ..pb::Figures::default()
         }
     }

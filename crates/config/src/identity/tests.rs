@@ -14,11 +14,16 @@ fn keys_that_decide_the_bits_are_in_and_the_others_out() {
         "model.encoder.width",
         "train.lr",
         "train.steps",
+        "train.precision",
+        "model.init_digest",
+        "model.text.weights_digest",
     ] {
         assert!(identity.contains_key(key), "{key}");
     }
     for key in [
         "run.url",
+        "model.init_from",
+        "model.text.weights",
         "data.url",
         "data.source",
         "data.phantoms",

@@ -217,7 +217,7 @@ fn the_decoder_of_a_modality_that_nobody_masks_has_a_gradient_of_zeros() {
 fn hidden_voxels_enter_as_targets_only() {
     let model = model(&tiny::config());
     let batch = only(&tiny::batch(1), 0);
-    let hidden = batch.masks.hidden(0, 12)[0];
+    let hidden = crate::masking::hidden(&batch.masks.keep[0], 12)[0];
     let mut other = batch.clone();
     // The first voxel of that patch, found through its place in the grid of 2x2x3.
     let (d, h, w) = (
@@ -340,4 +340,100 @@ fn without_contrast_embeddings_are_zeros_and_sentences_are_not_read() {
     assert_eq!(values(&model.logit_scale()), [0.0]);
     let (loss, gradient) = tiny::loss_and_gradient(&model, &batch);
     assert!(loss > 0.0 && gradient.iter().any(|&x| x != 0.0));
+}
+
+/// A slot in which both modalities of each sample are masked.
+fn symmetric(n_samples: usize) -> SlotBatch {
+    let mut batch = tiny::batch(n_samples);
+    batch.masks.modality = vec![Modality::Pet; n_samples];
+    let keep = batch.masks.keep.iter().rev().cloned();
+    batch.masks.keep_other = keep.map(|mut keep| keep.split_off(2)).collect();
+    batch
+}
+
+#[test]
+fn with_symmetric_masks_both_decoders_learn_and_each_sample_weighs_once() {
+    let model = model(&tiny::config());
+    let batch = symmetric(3);
+    let out = forward(&model, &batch);
+    assert_eq!((out.figures.pet.samples, out.figures.ct.samples), (3, 3));
+    let sum = values(&out.reconstruction)[0];
+    let mean = out.figures.reconstruction() * 3.0;
+    assert!((f64::from(sum) - mean).abs() < 1e-5, "{sum} is not {mean}");
+    let (_, gradient) = tiny::loss_and_gradient(&model, &batch);
+    for parameter in model.parameters() {
+        let own = &gradient[parameter.gradient.clone()];
+        let learns = parameter.learns() && parameter.name != "logit_scale";
+        assert_eq!(own.iter().any(|&x| x != 0.0), learns, "{}", parameter.name);
+    }
+}
+
+#[test]
+fn with_symmetric_masks_what_is_hidden_of_the_other_modality_informs_nothing() {
+    let model = model(&tiny::config());
+    let batch = symmetric(1);
+    let out = forward(&model, &batch);
+    let error = |out: &SlotForward| out.figures.pet.squared_error;
+    for (is_hidden, token) in [
+        (true, hidden_of_ct(&batch)),
+        (false, batch.masks.keep_other[0][0]),
+    ] {
+        let mut other = batch.clone();
+        let (d, h, w) = (
+            token as usize / 6,
+            token as usize / 3 % 2,
+            token as usize % 3,
+        );
+        other.ct[(2 * d * 8 + 4 * h) * 12 + 4 * w] += 1.0;
+        let moved = error(&forward(&model, &other)) != error(&out);
+        assert_eq!(moved, !is_hidden, "token {token}");
+    }
+}
+
+fn hidden_of_ct(batch: &SlotBatch) -> u32 {
+    crate::masking::hidden(&batch.masks.keep_other[0], 12)[0]
+}
+
+#[test]
+fn one_encoder_can_serve_both_modalities() {
+    let mut config = tiny::config();
+    let n_apart = model(&config).parameters().len();
+    config.shared_encoders = true;
+    let model = model(&config);
+    let layout = model.parameters();
+    let encoder = layout
+        .iter()
+        .filter(|p| p.name.starts_with("pet_encoder."))
+        .count();
+    assert_eq!(layout.len(), n_apart - encoder);
+    // CT alone is masked, PET alone is whole: both pull at the same weights.
+    let batch = only(&tiny::batch(2), 1);
+    let (_, gradient) = tiny::loss_and_gradient(&model, &batch);
+    let norm = layout.iter().find(|p| p.name == "pet_encoder.norm.bias");
+    let norm = norm.unwrap();
+    assert!(gradient[norm.gradient.clone()].iter().any(|&x| x != 0.0));
+    let mut same = batch.clone();
+    same.ct.clone_from(&batch.pet);
+    assert!(values(&forward(&model, &same).reconstruction)[0].is_finite());
+}
+
+#[test]
+fn any_ratio_hides_what_it_says() {
+    for (ratio, n_hidden) in [(0.25, 3), (0.5, 6), (0.75, 9), (0.9, 11)] {
+        let mut config = tiny::config();
+        config.mask_ratio = ratio;
+        let batch = tiny::slot(&config, 2);
+        let out = forward(&model(&config), &batch);
+        assert_eq!(out.figures.pet.targets, n_hidden * 32, "{ratio}");
+    }
+}
+
+#[test]
+fn axial_stacks_of_the_papers_grid_are_cut_into_their_own_tokens() {
+    let config = ModelConfig {
+        stack: [32, 160, 160],
+        ..ModelConfig::default()
+    };
+    config.check().unwrap();
+    assert_eq!(PatchGrid::new(&config).counts(), [2, 10, 10]);
 }

@@ -30,6 +30,7 @@ pub(crate) fn config() -> ModelConfig {
             heads: 2,
             context: 16,
             trainable: true,
+            ..Text::default()
         },
         ..ModelConfig::default()
     }

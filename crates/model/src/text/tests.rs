@@ -67,3 +67,31 @@ fn a_longer_neighbour_changes_nothing() {
         assert!((a - b).abs() < 1e-6, "{a} is not {b}");
     }
 }
+
+#[test]
+fn a_frozen_encoder_reads_a_sentence_once_and_alone() {
+    let mut config = tiny::config();
+    config.text.trainable = false;
+    let device = tiny::device();
+    let model = FratMae::new(&config, 3, &device);
+    let (short, long) = (vec![49406, 320, 49407], vec![49406, 5, 6, 7, 8, 49407]);
+    let embed = |model: &FratMae, sentences: &[Vec<u32>]| -> Vec<f32> {
+        let align = model.context_align.as_ref().unwrap();
+        let text = align.embed_text(sentences, &device).unwrap();
+        text.try_into_vec_as().unwrap()
+    };
+    let alone = embed(&model, std::slice::from_ref(&short));
+    // The same bits whoever stands beside it, in this model and in one made anew.
+    let fresh = FratMae::new(&config, 3, &device);
+    assert_eq!(embed(&fresh, &[long.clone(), short.clone()])[8..], alone);
+    assert_eq!(embed(&model, &[short.clone(), long])[..8], alone);
+    // A step changes other parameters, and nothing is forgotten; other text weights are read anew.
+    let mut flat = model.to_flat().unwrap();
+    flat[0] += 1.0;
+    let stepped = model.with_flat(&flat).unwrap();
+    assert_eq!(embed(&stepped, std::slice::from_ref(&short)), alone);
+    let last = flat.len() - 1;
+    flat[last] += 1.0;
+    let other = stepped.with_flat(&flat).unwrap();
+    assert_ne!(embed(&other, &[short]), alone);
+}

@@ -1,0 +1,448 @@
+//! One forward pass with every stage kept, so that other implementations can be compared with this one.
+//! It trains nothing; the names of inputs and outputs are part of the format of exported weights (docs/weights.md).
+
+use burn::tensor::{Device, Tensor};
+
+use crate::ModelConfig;
+use crate::error::ModelError;
+use crate::fratmae::FratMae;
+use crate::group::Group;
+use crate::loss::{contrastive, normalise_patches};
+use crate::masking::{Masks, Modality};
+use crate::patchify::PatchGrid;
+use crate::slot::SlotBatch;
+use crate::weights::{FileTensor, TensorFile, WeightsError};
+
+/// What a forward pass is given.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StageInputs {
+    /// Stacks, masks and, if the sentences go in as words, their token ids.
+    pub batch: SlotBatch,
+    /// The sentences' embeddings, `[B, embedding]` row-major and of length one, if they go in as such.
+    pub text_embedding: Option<Vec<f32>>,
+}
+
+impl StageInputs {
+    /// Reads the inputs by their names in a file.
+    ///
+    /// # Shapes
+    ///
+    /// `pet`, `ct` `[B, D, H, W]`; `masked_modality` `[B]` (0 PET, 1 CT); `keep` `[B, K]`; optional `text_embedding`
+    /// `[B, E]` or `tokens` `[B, L]` (what follows the first largest id is padding); optional `keep_other` `[B, K2]`, the
+    /// visible tokens of the other modality, which is masked too then
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] for a tensor that is missing or of another type or shape.
+    pub fn read(file: &TensorFile, config: &ModelConfig) -> Result<Self, WeightsError> {
+        let (shape, modality) = file.wholes("masked_modality")?;
+        let n_samples = modality.len();
+        let is_wrong = shape.len() != 1 || modality.iter().any(|m| !(0..=1).contains(m));
+        if is_wrong {
+            let expected = "[B] of 0 (PET) and 1 (CT)";
+            return Err(misshapen(file, "masked_modality", shape, expected));
+        }
+        let [d, h, w] = config.stack;
+        let stack = |name| floats(file, name, &[n_samples, d, h, w]);
+        let modality = modality.iter().map(|&m| match m {
+            0 => Modality::Pet,
+            _ => Modality::Ct,
+        });
+        let batch = SlotBatch {
+            pet: stack("pet")?,
+            ct: stack("ct")?,
+            masks: Masks {
+                modality: modality.collect(),
+                keep: rows(file, "keep", n_samples)?,
+                keep_other: match file.tensors.contains_key("keep_other") {
+                    true => rows(file, "keep_other", n_samples)?,
+                    false => Vec::new(),
+                },
+            },
+            tokens: match file.tensors.contains_key("tokens") {
+                true => sentences(rows(file, "tokens", n_samples)?),
+                false => Vec::new(),
+            },
+        };
+        let text_embedding = match file.tensors.contains_key("text_embedding") {
+            true => Some(floats(
+                file,
+                "text_embedding",
+                &[n_samples, config.embedding],
+            )?),
+            false => None,
+        };
+        Ok(Self {
+            batch,
+            text_embedding,
+        })
+    }
+}
+
+fn floats(file: &TensorFile, name: &str, expected: &[usize]) -> Result<Vec<f32>, WeightsError> {
+    let (shape, values) = file.floats(name)?;
+    if shape != expected {
+        return Err(misshapen(file, name, shape, &format!("{expected:?}")));
+    }
+    Ok(values.to_vec())
+}
+
+/// Whole numbers, a list a sample; one that no id can be becomes one that every check refuses.
+fn rows(file: &TensorFile, name: &str, n_samples: usize) -> Result<Vec<Vec<u32>>, WeightsError> {
+    let (shape, values) = file.wholes(name)?;
+    match *shape {
+        [found, length] if found == n_samples && length > 0 => {
+            let id = |&id: &i64| u32::try_from(id).unwrap_or(u32::MAX);
+            let rows = values.chunks_exact(length);
+            Ok(rows.map(|ids| ids.iter().map(id).collect()).collect())
+        }
+        _ => Err(misshapen(file, name, shape, &format!("[{n_samples}, ..]"))),
+    }
+}
+
+fn misshapen(file: &TensorFile, tensor: &str, found: &[usize], expected: &str) -> WeightsError {
+    WeightsError::Shape {
+        file: file.name.clone(),
+        tensor: tensor.to_owned(),
+        found: found.to_vec(),
+        expected: expected.to_owned(),
+    }
+}
+
+/// Cuts what pads a sentence after its end mark, the first of its largest ids.
+fn sentences(padded: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
+    let cut = |mut ids: Vec<u32>| {
+        let largest = ids.iter().copied().max();
+        let end = ids.iter().position(|id| Some(*id) == largest);
+        ids.truncate(end.map_or(0, |end| end + 1));
+        ids
+    };
+    padded.into_iter().map(cut).collect()
+}
+
+/// Runs the model forward and keeps every stage by name; the other modality is whole, whatever `keep_other` says.
+///
+/// # Shapes
+///
+/// `pet_tokens`, `ct_tokens` `[B, 1 + T, C]` after the encoders' norm, the class token first (T is the number of tokens
+/// that the encoder saw; where a batch masks both modalities the shorter rows end in zeros); `prediction`
+/// `[B, N, voxels]` of the masked modality; `mse` `[B]`; `mse_mean`; with the contrastive loss `pet_embedding` `[B, E]`
+/// and, where sentences were given, `text_embedding` `[B, E]`; `contrastive`; `loss`
+///
+/// # Errors
+///
+/// As [`FratMae::forward`].
+pub fn stages(
+    model: &FratMae,
+    config: &ModelConfig,
+    inputs: &StageInputs,
+    device: &Device,
+) -> Result<TensorFile, ModelError> {
+    let batch = &inputs.batch;
+    let grid = model.grid();
+    let has_words = !batch.tokens.is_empty();
+    batch.check(grid, model.context_align.is_some() && has_words)?;
+    let mut kept = Kept::new(batch.n_samples(), grid);
+    for masked in [Modality::Pet, Modality::Ct] {
+        let group = Group::new(batch, masked, grid);
+        if !group.samples.is_empty() {
+            kept.run(model, config.norm_pix, &group, device)?;
+        }
+    }
+    let mut file = kept.file();
+    let mse_mean = kept.mse.iter().sum::<f32>() / kept.mse.len() as f32;
+    let contrast = align(model, inputs, &kept, &mut file, device)?;
+    for (name, value) in [
+        ("mse_mean", mse_mean),
+        ("contrastive", contrast),
+        ("loss", mse_mean + contrast),
+    ] {
+        put(&mut file, name, Vec::new(), vec![value]);
+    }
+    Ok(file)
+}
+
+/// The embeddings and the contrastive loss; zero where there are no sentences.
+fn align(
+    model: &FratMae,
+    inputs: &StageInputs,
+    kept: &Kept,
+    file: &mut TensorFile,
+    device: &Device,
+) -> Result<f32, ModelError> {
+    let Some(align) = &model.context_align else {
+        return Ok(0.0);
+    };
+    let n_samples = inputs.batch.n_samples();
+    let classes: Vec<f32> = kept.pet.iter().flat_map(|rows| &rows[0]).copied().collect();
+    let classes = Tensor::<1>::from_data(classes.as_slice(), device);
+    let width = classes.dims()[0] / n_samples;
+    let pet = align.embed_pet(classes.reshape([n_samples, width]));
+    let width = pet.dims()[1];
+    put(
+        file,
+        "pet_embedding",
+        vec![n_samples, width],
+        read(pet.clone())?,
+    );
+    let text = match &inputs.text_embedding {
+        Some(text) => Tensor::<1>::from_data(text.as_slice(), device).reshape([n_samples, width]),
+        None if inputs.batch.tokens.is_empty() => return Ok(0.0),
+        None => align.embed_text(&inputs.batch.tokens, device)?,
+    };
+    let values = read(text.clone())?;
+    let groups = groups(&values, width);
+    put(file, "text_embedding", vec![n_samples, width], values);
+    let loss = contrastive(pet, text, align.logit_scale.val(), &groups);
+    loss.try_into_scalar().map_err(ModelError::device)
+}
+
+/// A number a row: rows of the same bits share it.
+fn groups(values: &[f32], width: usize) -> Vec<u32> {
+    let rows: Vec<&[f32]> = values.chunks_exact(width).collect();
+    let first = |row| rows.iter().position(|other| other == row).unwrap_or(0) as u32;
+    rows.iter().map(first).collect()
+}
+
+fn put(file: &mut TensorFile, name: &str, shape: Vec<usize>, values: Vec<f32>) {
+    let tensor = FileTensor::float(shape, values);
+    file.tensors.insert(name.to_owned(), tensor);
+}
+
+fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ModelError> {
+    tensor.try_into_vec_as().map_err(ModelError::device)
+}
+
+/// What is kept of each sample, in the batch's order.
+struct Kept {
+    grid: PatchGrid,
+    /// A row a token.
+    pet: Vec<Vec<Vec<f32>>>,
+    ct: Vec<Vec<Vec<f32>>>,
+    prediction: Vec<Vec<f32>>,
+    mse: Vec<f32>,
+}
+
+impl Kept {
+    fn new(n_samples: usize, grid: PatchGrid) -> Self {
+        Self {
+            grid,
+            pet: vec![Vec::new(); n_samples],
+            ct: vec![Vec::new(); n_samples],
+            prediction: vec![Vec::new(); n_samples],
+            mse: vec![0.0; n_samples],
+        }
+    }
+
+    /// Runs the samples that mask one modality.
+    fn run(
+        &mut self,
+        model: &FratMae,
+        norm_pix: bool,
+        group: &Group<'_>,
+        device: &Device,
+    ) -> Result<(), ModelError> {
+        let visible = group.encode_visible(model, device);
+        let whole = group.encode_other(model, device);
+        let prediction = model.decoder(group.masked).forward_all(
+            visible.clone(),
+            whole.clone(),
+            group.rows(None, device),
+        );
+        let prediction = read(prediction)?;
+        let (visible, whole) = (by_sample(visible)?, by_sample(whole)?);
+        let (pet, ct) = match group.masked {
+            Modality::Pet => (visible, whole),
+            Modality::Ct => (whole, visible),
+        };
+        let targets = group.all_patches();
+        let n_voxels = self.grid.n_stack_voxels();
+        let patches = prediction.chunks_exact(n_voxels);
+        let pairs = patches.zip(targets.chunks_exact(n_voxels));
+        let tokens = pet.into_iter().zip(ct);
+        let samples = group.samples.iter().zip(group.hidden());
+        for (((&sample, hidden), (pet, ct)), (prediction, target)) in samples.zip(tokens).zip(pairs)
+        {
+            self.mse[sample] = self.error(prediction, target.to_vec(), hidden, norm_pix);
+            (self.pet[sample], self.ct[sample]) = (pet, ct);
+            self.prediction[sample] = prediction.to_vec();
+        }
+        Ok(())
+    }
+
+    /// The mean squared error over the hidden patches of one sample.
+    fn error(
+        &self,
+        prediction: &[f32],
+        mut target: Vec<f32>,
+        hidden: &[u32],
+        norm_pix: bool,
+    ) -> f32 {
+        let n_voxels = self.grid.n_patch_voxels();
+        if norm_pix {
+            normalise_patches(&mut target, n_voxels);
+        }
+        let of_patch = |&token: &u32| {
+            let place = token as usize * n_voxels..(token as usize + 1) * n_voxels;
+            let pairs = prediction[place.clone()].iter().zip(&target[place]);
+            pairs
+                .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
+                .sum::<f64>()
+        };
+        let sum: f64 = hidden.iter().map(of_patch).sum();
+        (sum / (hidden.len() * n_voxels) as f64) as f32
+    }
+
+    fn file(&self) -> TensorFile {
+        let mut file = TensorFile {
+            name: "stages".to_owned(),
+            ..TensorFile::default()
+        };
+        let n_samples = self.mse.len();
+        for (name, tokens) in [("pet_tokens", &self.pet), ("ct_tokens", &self.ct)] {
+            let longest = tokens.iter().map(Vec::len).max().unwrap_or(0);
+            let width = tokens.iter().flatten().map(Vec::len).max().unwrap_or(0);
+            let mut values = Vec::with_capacity(n_samples * longest * width);
+            for (at, rows) in tokens.iter().enumerate() {
+                values.extend(rows.iter().flatten());
+                values.resize((at + 1) * longest * width, 0.0);
+            }
+            put(&mut file, name, vec![n_samples, longest, width], values);
+        }
+        let patches = vec![n_samples, self.grid.n_tokens(), self.grid.n_patch_voxels()];
+        put(&mut file, "prediction", patches, self.prediction.concat());
+        put(&mut file, "mse", vec![n_samples], self.mse.clone());
+        file
+    }
+}
+
+/// A list of rows a sample.
+fn by_sample(tokens: Tensor<3>) -> Result<Vec<Vec<Vec<f32>>>, ModelError> {
+    let [_, n_tokens, width] = tokens.dims();
+    let values = read(tokens)?;
+    let rows = |sample: &[f32]| sample.chunks_exact(width).map(<[f32]>::to_vec).collect();
+    Ok(values.chunks_exact(n_tokens * width).map(rows).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::tiny;
+
+    fn run(config: &ModelConfig, n_samples: usize) -> (TensorFile, FratMae, SlotBatch) {
+        let model = FratMae::new(config, 3, &tiny::device());
+        let batch = tiny::batch(n_samples);
+        let inputs = StageInputs {
+            batch: batch.clone(),
+            text_embedding: None,
+        };
+        let file = stages(&model, config, &inputs, &tiny::device()).unwrap();
+        (file, model, batch)
+    }
+
+    fn scalar(file: &TensorFile, name: &str) -> f64 {
+        f64::from(file.floats(name).unwrap().1[0])
+    }
+
+    #[test]
+    fn the_loss_is_that_of_training() {
+        for norm_pix in [false, true] {
+            let mut config = tiny::config();
+            config.norm_pix = norm_pix;
+            let (file, model, batch) = run(&config, 4);
+            let expected = tiny::loss_and_gradient(&model, &batch).0;
+            let found = scalar(&file, "loss");
+            assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn every_stage_has_its_shape() {
+        let (file, ..) = run(&tiny::config(), 3);
+        for (name, shape) in [
+            ("pet_tokens", vec![3, 13, 12]),
+            ("ct_tokens", vec![3, 13, 12]),
+            ("prediction", vec![3, 12, 32]),
+            ("mse", vec![3]),
+            ("mse_mean", vec![]),
+            ("pet_embedding", vec![3, 8]),
+            ("text_embedding", vec![3, 8]),
+            ("contrastive", vec![]),
+            ("loss", vec![]),
+        ] {
+            assert_eq!(file.floats(name).unwrap().0, shape, "{name}");
+        }
+        // Sample 0 masks PET: its encoder saw six tokens and the class token, the rest is padding.
+        let pet = file.floats("pet_tokens").unwrap().1;
+        assert!(pet[7 * 12..13 * 12].iter().all(|x| *x == 0.0));
+        assert!(pet[13 * 12..].iter().any(|x| *x != 0.0));
+    }
+
+    #[test]
+    fn without_sentences_the_loss_is_the_reconstruction() {
+        let config = tiny::config();
+        let model = FratMae::new(&config, 3, &tiny::device());
+        let mut inputs = StageInputs {
+            batch: tiny::batch(2),
+            text_embedding: None,
+        };
+        inputs.batch.tokens.clear();
+        let file = stages(&model, &config, &inputs, &tiny::device()).unwrap();
+        assert_eq!(scalar(&file, "loss"), scalar(&file, "mse_mean"));
+        assert!(file.tensors.contains_key("pet_embedding"));
+    }
+
+    fn inputs_file() -> TensorFile {
+        let batch = tiny::batch(2);
+        let mut file = TensorFile::default();
+        for (name, values) in [("pet", batch.pet), ("ct", batch.ct)] {
+            put(&mut file, name, vec![2, 4, 8, 12], values);
+        }
+        let keep: Vec<i64> = batch
+            .masks
+            .keep
+            .concat()
+            .into_iter()
+            .map(i64::from)
+            .collect();
+        for (name, shape, values) in [
+            ("masked_modality", vec![2], vec![0, 1]),
+            ("keep", vec![2, 6], keep),
+            (
+                "tokens",
+                vec![2, 5],
+                vec![49406, 320, 1126, 49407, 49407, 49406, 321, 49407, 0, 0],
+            ),
+        ] {
+            let tensor = FileTensor::whole(shape, values);
+            file.tensors.insert(name.to_owned(), tensor);
+        }
+        file
+    }
+
+    #[test]
+    fn inputs_are_read_by_name_and_padding_is_cut() {
+        let read = StageInputs::read(&inputs_file(), &tiny::config()).unwrap();
+        assert_eq!(read.batch.masks, tiny::batch(2).masks);
+        assert_eq!(
+            read.batch.tokens,
+            [vec![49406, 320, 1126, 49407], vec![49406, 321, 49407]]
+        );
+        assert_eq!(read.text_embedding, None);
+    }
+
+    #[test]
+    fn inputs_that_do_not_fit_are_refused_by_name() {
+        for (name, tensor) in [
+            ("pet", FileTensor::float([2], vec![0.0; 2])),
+            ("keep", FileTensor::whole([1, 2], vec![0, 1])),
+            ("masked_modality", FileTensor::whole([2], vec![0, 2])),
+            ("text_embedding", FileTensor::float([2, 7], vec![0.0; 14])),
+        ] {
+            let mut file = inputs_file();
+            file.tensors.insert(name.to_owned(), tensor);
+            let line = StageInputs::read(&file, &tiny::config()).unwrap_err();
+            assert!(line.to_string().contains(name), "{line}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What a rehearsed step promises: it learns a batch by heart, and it is the step of a run.
+
+use super::*;
+use fratmae_config::{Decoder, Model, Text, Transformer};
+use fratmae_model::{DeviceKind, Masks, Modality};
+
+fn config() -> Model {
+    Model {
+        stack: [4, 8, 12],
+        patch: [2, 4, 4],
+        encoder: Transformer {
+            width: 24,
+            depth: 2,
+            heads: 2,
+        },
+        decoder: Decoder {
+            width: 24,
+            depth: 1,
+            heads: 2,
+            ..Decoder::default()
+        },
+        embedding: 8,
+        text: Text {
+            width: 8,
+            depth: 1,
+            heads: 2,
+            context: 16,
+            ..Text::default()
+        },
+        ..Model::default()
+    }
+}
+
+/// Two samples of noise, one masking PET and one CT.
+fn batch() -> SlotBatch {
+    let noise = |seed: u32| {
+        (0..768_u32)
+            .map(|i| ((i + seed).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32)
+            .collect()
+    };
+    SlotBatch {
+        pet: noise(1),
+        ct: noise(10_000),
+        masks: Masks {
+            modality: vec![Modality::Pet, Modality::Ct],
+            keep: vec![vec![0, 3, 5, 7, 8, 11], vec![1, 2, 4, 6, 9, 10]],
+            ..Masks::default()
+        },
+        tokens: vec![vec![49406, 320, 49407], vec![49406, 321, 49407]],
+    }
+}
+
+fn rehearsal(model: &Model, train: Train) -> Rehearsal {
+    let device = fratmae_model::open(DeviceKind::Cpu).unwrap();
+    let model = FratMae::new(model, 4, &device);
+    Rehearsal::new(train, model, device).unwrap()
+}
+
+#[test]
+fn one_batch_is_learnt_by_heart() {
+    let train = Train {
+        steps: 400,
+        lr: 4e-3,
+        ..Train::default()
+    };
+    let batch = batch();
+    let mut rehearsal = rehearsal(&config(), train);
+    // The variance of uniform noise is a twelfth.
+    let limit = 0.01 / 12.0;
+    let first = rehearsal.step(&batch).unwrap();
+    assert!(first.reconstruction > 50.0 * limit, "{first:?}");
+    let mut last = first;
+    for _ in 1..400 {
+        last = rehearsal.step(&batch).unwrap();
+        if last.reconstruction < limit && last.contrastive < 0.1 {
+            return;
+        }
+    }
+    panic!(
+        "the error is {} and should be below {limit}; InfoNCE is {}",
+        last.reconstruction, last.contrastive
+    );
+}
+
+#[test]
+fn the_same_steps_give_the_same_bits() {
+    let run = || {
+        let mut rehearsal = rehearsal(&config(), Train::default());
+        let losses = [(); 3].map(|()| rehearsal.step(&batch()).unwrap().loss.to_bits());
+        let bits: Vec<u32> = rehearsal
+            .flat()
+            .unwrap()
+            .iter()
+            .map(|x| x.to_bits())
+            .collect();
+        (losses, bits)
+    };
+    assert!(run() == run());
+}
+
+#[test]
+fn frozen_parameters_stay() {
+    let mut frozen = config();
+    frozen.text.trainable = false;
+    let mut rehearsal = rehearsal(&frozen, Train::default());
+    let before = rehearsal.flat().unwrap();
+    rehearsal.step(&batch()).unwrap();
+    let after = rehearsal.flat().unwrap();
+    for parameter in rehearsal.parameters.clone() {
+        let place = parameter.offset..parameter.offset + parameter.len();
+        let moved = before[place.clone()] != after[place];
+        let learns = parameter.learns();
+        assert_eq!(moved, learns, "{}", parameter.name);
+    }
+}
+
+#[test]
+fn without_contrast_the_loss_is_the_reconstruction() {
+    let plain = Model {
+        contrastive: false,
+        ..config()
+    };
+    let mut rehearsal = rehearsal(&plain, Train::default());
+    let step = rehearsal.step(&batch()).unwrap();
+    assert_eq!((step.loss, step.contrastive), (step.reconstruction, 0.0));
+    assert!(step.norm > 0.0);
+}
+
+/// Cases of which PET and CT show the same body: a bright block at a place that differs between cases.
+fn twins(first: usize, n: usize) -> SlotBatch {
+    let mut batch = SlotBatch::default();
+    for case in first..first + n {
+        let corner = [case % 3, case / 3 % 2 * 4, case / 6 % 3 * 4];
+        let mut stack = vec![0.1; 4 * 8 * 12];
+        for at in 0..2 * 4 * 4 {
+            let (d, h, w) = (
+                corner[0] + at / 16,
+                corner[1] + at / 4 % 4,
+                corner[2] + at % 4,
+            );
+            stack[(d.min(3) * 8 + h) * 12 + w] = 0.9;
+        }
+        batch.pet.extend(&stack);
+        batch.ct.extend(stack.iter().map(|x| 1.0 - x));
+        batch
+            .masks
+            .modality
+            .push([Modality::Pet, Modality::Ct][case % 2]);
+        // Three of twelve tokens stay: what is hidden must be asked of the twin.
+        let keep = (0..3).map(|i| (case as u32 * 5 + i * 4) % 12).collect();
+        batch.masks.keep.push(keep);
+        batch.tokens.push(vec![49406, 320, 49407]);
+    }
+    batch
+}
+
+#[test]
+fn a_decoder_that_looks_at_another_cases_twin_does_worse() {
+    let plain = Model {
+        contrastive: false,
+        ..config()
+    };
+    let train = Train {
+        steps: 150,
+        lr: 3e-3,
+        ..Train::default()
+    };
+    let mut rehearsal = rehearsal(&plain, train);
+    for _ in 0..150 {
+        rehearsal.step(&twins(0, 18)).unwrap();
+    }
+    let error = |batch: &SlotBatch| {
+        let forward = rehearsal.model.forward(batch, &rehearsal.device).unwrap();
+        forward.figures.reconstruction()
+    };
+    let own = twins(0, 18);
+    let mut shuffled = own.clone();
+    // The whole modality of each sample becomes that of another case; the masked one, the target, stays.
+    for sample in 0..18 {
+        let (to, from) = (sample * 384..(sample + 1) * 384, (sample + 7) % 18 * 384);
+        let from = from..from + 384;
+        match own.masks.modality[sample] {
+            Modality::Pet => shuffled.ct[to].copy_from_slice(&own.ct[from]),
+            Modality::Ct => shuffled.pet[to].copy_from_slice(&own.pet[from]),
+        }
+    }
+    let (own, shuffled) = (error(&own), error(&shuffled));
+    assert!(shuffled > 2.0 * own, "{shuffled} is not far above {own}");
+}
