@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        checkpoint, completions, convert, coordinator, dataset, phantom, prepare, pretrain, status,
-        worker,
+        checkpoint, completions, convert, coordinator, dataset, export, model, phantom, prepare,
+        pretrain, status, worker,
     },
     logging::Logging,
 };
@@ -54,6 +54,10 @@ pub(crate) enum Command {
     Dataset(dataset::Arguments),
     /// Look at the checkpoints of a run
     Checkpoint(checkpoint::Arguments),
+    /// Write a run's weights as files that PyTorch loads
+    Export(export::Arguments),
+    /// Show what a network is made of and costs; run it by itself
+    Model(model::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }

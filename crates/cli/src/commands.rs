@@ -5,13 +5,17 @@ pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod coordinator;
 pub(crate) mod dataset;
+pub(crate) mod export;
+pub(crate) mod exported;
 pub(crate) mod job;
 pub(crate) mod lead;
+pub(crate) mod model;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
 pub(crate) mod sizes;
 pub(crate) mod status;
+pub(crate) mod stored;
 pub(crate) mod watch;
 pub(crate) mod worker;
 
@@ -42,6 +46,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, output)),
+        Command::Export(arguments) => wait_for(export::run(arguments, output)),
+        Command::Model(arguments) => model::run(arguments, output),
         Command::Completions(arguments) => {
             completions::run(arguments, Arguments::command(), output)
         }

@@ -42,18 +42,19 @@ struct Interrupted<'a> {
 /// # Errors
 /// Whatever the data, the store or the run failed of, and that the run was interrupted.
 pub(crate) async fn lead(
-    config: Config,
+    mut config: Config,
     launcher: Option<Launcher>,
     showing: Showing,
     output: &mut Output,
 ) -> Result<()> {
     let run = Location::open(&config.run.url)?;
+    fratmae_worker::fill_digests(&mut config)?;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
     run.probe_read().await?;
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
-    let outcome = attend(job(config, run, data), launcher, watch).await?;
+    let outcome = attend(job(config, run, data)?, launcher, watch).await?;
     match outcome {
         Outcome::Finished(summary) => show(&summary, &data_url, showing.json, output),
         Outcome::Interrupted { step } => {
@@ -72,15 +73,27 @@ pub(crate) async fn lead(
     }
 }
 
-fn job(config: Config, run: Location, data: DataSet) -> Job {
-    Job {
-        warnings: data::warnings(&config, data.manifest.cases.len()),
+fn job(config: Config, run: Location, data: DataSet) -> Result<Job> {
+    let mut warnings = data::warnings(&config, data.manifest.cases.len());
+    warnings.extend(weights_told(&config)?);
+    Ok(Job {
+        warnings,
         config,
         run,
         data,
         nonce: nonce(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// What became of the files of weights that the job names, a line each; workers do the same again.
+fn weights_told(config: &Config) -> Result<Vec<String>> {
+    let model = &config.model;
+    if model.init_from.is_empty() && model.text.weights.is_empty() {
+        return Ok(Vec::new());
     }
+    let parameters = fratmae_model::FratMae::layout(model);
+    Ok(fratmae_worker::first_weights(config, &parameters)?.1)
 }
 
 /// Runs the job and shows what it tells.

@@ -1,0 +1,174 @@
+//! `fratmae export`: a run's weights as files that PyTorch loads, with a model card.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    commands::{
+        exported::{CONFIG, WEIGHTS, write, write_folder},
+        stored::Stored,
+    },
+    output::Output,
+};
+
+/// Writes a run's weights as safetensors in torch's layouts, under timm's names inside the encoders.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fratmae export runs/quickstart/run --out weights
+  fratmae export s3://bucket/run-1 --out weights --step 4000
+
+docs/weights.md says what is in the files, docs/load_encoders.py loads them into PyTorch.")]
+pub(crate) struct Arguments {
+    /// The run
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The checkpoint at this step; the newest good one without it
+    #[arg(long, value_name = "N")]
+    step: Option<u64>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    run: &'a str,
+    out: &'a PathBuf,
+    step: u64,
+    parameters: usize,
+    weights_digest: &'a str,
+}
+
+pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let stored = Stored::open(&arguments.run, arguments.step).await?;
+    let out = &arguments.out;
+    write_folder(out, &stored.config.model, &stored.parameters, &stored.flat)?;
+    write(&out.join("README.md"), card(&stored)?.as_bytes())?;
+    let written = Written {
+        run: &stored.url,
+        out,
+        step: stored.manifest.step,
+        parameters: stored.flat.len(),
+        weights_digest: &stored.manifest.weights_digest,
+    };
+    if arguments.json {
+        return Ok(output.json(&written)?);
+    }
+    Ok(output.line(&format!(
+        "{}: {WEIGHTS}, {CONFIG} and README.md of step {}, {} parameters",
+        out.display(),
+        written.step,
+        written.parameters
+    ))?)
+}
+
+/// The model card.
+fn card(stored: &Stored) -> Result<String> {
+    let (manifest, config) = (&stored.manifest, &stored.config);
+    let mut card = String::from(
+        "# FratMAE encoders for PET/CT\n\nPre-trained with fratmae (the method of arXiv 2503.02824v1).\n\n| | |\n|---|---|\n",
+    );
+    for (name, value) in [
+        (
+            "step",
+            format!("{} of {}", manifest.step, config.train.steps),
+        ),
+        ("samples seen", manifest.samples_seen.to_string()),
+        ("loss of that step", format!("{:.6}", manifest.loss)),
+        ("seed", manifest.seed.to_string()),
+        ("data set digest", manifest.data_digest.clone()),
+        ("config digest", manifest.config_digest.clone()),
+        ("weights digest", manifest.weights_digest.clone()),
+        (
+            "stack",
+            format!(
+                "{:?} voxels, {:?} slices",
+                config.model.stack, config.data.axis
+            ),
+        ),
+        ("every how-manieth slice", config.data.stride.to_string()),
+        (
+            "grid of a case",
+            format!("{:?} (R, A, S)", config.data.grid),
+        ),
+        (
+            "PET",
+            format!("SUV {:?} to 0 and 1", config.data.suv_window),
+        ),
+        ("CT", format!("HU {:?} to 0 and 1", config.data.hu_window)),
+    ] {
+        writeln!(card, "| {name} | {value} |")?;
+    }
+    card.push_str(HOW_TO_LOAD);
+    Ok(card)
+}
+
+const HOW_TO_LOAD: &str = "
+## Files
+
+- `model.safetensors`: f32, torch's layouts; `pet_encoder.` and `ct_encoder.` hold a ViT each under timm's names.
+- `config.json`: the network.
+
+## Load the encoders
+
+With `load_encoders.py` of fratmae's documentation beside this folder:
+
+```python
+from load_encoders import load_encoders
+
+pet_encoder, ct_encoder = load_encoders(\"DIR\")
+tokens = pet_encoder(stack)  # [batch, D, H, W] in [0, 1] -> [batch, 1 + tokens, width], class token first
+```
+
+## Limits
+
+Trained for research on the data named above by its digest; not a medical device.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fratmae_checkpoint::Manifest;
+    use fratmae_config::Config;
+
+    #[test]
+    fn the_card_tells_where_the_weights_come_from() {
+        let manifest = Manifest {
+            format_version: 1,
+            step: 40,
+            generation: 1,
+            fence: 1,
+            parts: Vec::new(),
+            weights_digest: "w0".to_owned(),
+            samples_seen: 320,
+            loss: 0.25,
+            config_digest: "c0".to_owned(),
+            data_digest: "d0".to_owned(),
+            seed: 7,
+        };
+        let card = card(&Stored {
+            url: "/r".to_owned(),
+            config: Config::default(),
+            manifest,
+            parameters: Vec::new(),
+            flat: Vec::new(),
+        })
+        .unwrap();
+        for part in [
+            "| step | 40 of 16150 |",
+            "| data set digest | d0 |",
+            "| seed | 7 |",
+            "load_encoders",
+        ] {
+            assert!(card.contains(part), "{part} in {card}");
+        }
+    }
+}
