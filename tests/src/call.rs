@@ -41,7 +41,7 @@ where
 ///
 /// # Panics
 /// When it is not built.
-pub(crate) fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("the system names this test's binary");
     let folder = test.parent().and_then(Path::parent);
     let program = folder

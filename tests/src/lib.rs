@@ -19,7 +19,7 @@ mod snapshot;
 mod told;
 mod waiting;
 
-pub use call::{Call, Finished, fratmae};
+pub use call::{Call, Finished, fratmae, program};
 pub use disk::SmallDisk;
 pub use faults::{Fault, SickNetwork, Sickness};
 pub use image::Image;

@@ -14,6 +14,7 @@ mod cuda;
 mod fix;
 mod fuzz;
 mod measure;
+mod parity;
 mod program;
 mod services;
 mod testing;

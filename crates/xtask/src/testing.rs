@@ -4,6 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, ensure};
 
+use crate::parity;
 use crate::program;
 use crate::services::{self, Store};
 
@@ -62,6 +63,9 @@ fn command(arguments: &[String], variables: &[(&str, String)]) -> Command {
         test.env_remove(name);
     }
     test.env_remove(services::URL_VARIABLE);
+    if let Some(python) = parity::installed() {
+        test.env(parity::VARIABLE, python);
+    }
     test.envs(variables.iter().map(|(name, value)| (name, value)));
     test
 }

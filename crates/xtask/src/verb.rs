@@ -18,6 +18,7 @@ usage: cargo xtask VERB
   fuzz [--for TIME] [TARGET]
                             hostile bytes at every door that reads some (needs cargo-fuzz); TIME is 90s, 30m
                             or 2h for all targets together (default: 30m)
+  parity                    install PyTorch from PyPI (once, 5 GB) and compare the model with it
   measure                   the size figures of this tree beside their targets
   cuda                      check that the program compiles with the `cuda` feature";
 
@@ -33,6 +34,7 @@ enum Verb {
     ServicesStart,
     ServicesStop,
     Fuzz(Plan),
+    Parity,
     Measure,
     Cuda,
     Help,
@@ -53,6 +55,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         Verb::ServicesStart => crate::services::start(),
         Verb::ServicesStop => crate::services::stop(),
         Verb::Fuzz(plan) => crate::fuzz::run(&plan),
+        Verb::Parity => crate::parity::run(),
         Verb::Measure => crate::measure::run(),
         Verb::Cuda => crate::cuda::run(),
         Verb::Help => {
@@ -71,6 +74,7 @@ fn parse(words: &[String]) -> Result<Verb> {
         ["services", "start"] => Verb::ServicesStart,
         ["services", "stop"] => Verb::ServicesStop,
         ["fuzz", words @ ..] => Verb::Fuzz(Plan::parse(words)?),
+        ["parity"] => Verb::Parity,
         ["measure"] => Verb::Measure,
         ["cuda"] => Verb::Cuda,
         ["help" | "-h" | "--help"] => Verb::Help,
@@ -102,6 +106,7 @@ mod tests {
     #[test]
     fn verbs_are_recognised() {
         assert_eq!(parsed("check").unwrap(), Verb::Check);
+        assert_eq!(parsed("parity").unwrap(), Verb::Parity);
         assert_eq!(parsed("services stop").unwrap(), Verb::ServicesStop);
         assert_eq!(parsed("--help").unwrap(), Verb::Help);
     }
