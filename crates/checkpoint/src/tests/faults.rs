@@ -4,9 +4,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use fratmae_store::Location;
+use fratmae_store::{Location, Patience};
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -37,10 +38,14 @@ pub(crate) struct FaultyStore {
 }
 
 impl FaultyStore {
-    /// A location on a new store, and the store itself.
+    /// A location on a new store, and the store itself. Nothing is tried again: every failure is the caller's.
     pub(crate) fn new() -> (Arc<Self>, Location) {
         let store = Arc::new(Self::default());
-        let run = Location::over(store.clone(), "run", "mem://run");
+        let patience = Patience {
+            stall: Duration::from_secs(4),
+            total: Duration::ZERO,
+        };
+        let run = Location::over(store.clone(), "run", "mem://run").with_patience(patience);
         (store, run)
     }
 
