@@ -31,15 +31,14 @@ pub fn told(stderr: &str) -> Vec<Told> {
 
 fn event(line: &str) -> Option<Told> {
     let line: Value = serde_json::from_str(line).ok()?;
-    let fields = &line["fields"];
-    let step = fields["step"].as_u64();
-    match fields["message"].as_str()? {
+    let step = line["step"].as_u64();
+    match line["message"].as_str()? {
         "serving workers" => Some(Told::Serving {
-            address: fields["address"].as_str()?.to_owned(),
+            address: line["address"].as_str()?.to_owned(),
         }),
         "generation began" => Some(Told::Began {
             step: step?,
-            members: names(fields["members"].as_str()?),
+            members: names(line["members"].as_str()?),
         }),
         "step applied" => Some(Told::Applied { step: step? }),
         _ => None,
@@ -58,8 +57,8 @@ mod tests {
     #[test]
     fn events_are_found_among_other_lines() {
         let stderr = "a line for people\n\
-            {\"fields\":{\"message\":\"generation began\",\"step\":3,\"members\":\"[\\\"a\\\", \\\"b\\\"]\"}}\n\
-            {\"fields\":{\"message\":\"step applied\",\"step\":4}}\n";
+            {\"message\":\"generation began\",\"step\":3,\"members\":\"[\\\"a\\\", \\\"b\\\"]\"}\n\
+            {\"message\":\"step applied\",\"step\":4}\n";
         let began = Told::Began {
             step: 3,
             members: vec!["a".to_owned(), "b".to_owned()],
