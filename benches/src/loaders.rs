@@ -14,7 +14,6 @@ use fratmae_dataset::{
 };
 use fratmae_store::Location;
 use half::f16;
-use half::slice::HalfFloatSliceExt as _;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -166,12 +165,11 @@ fn stacks(depth: usize) -> StackOptions {
 /// Sums the stored bits of one voxel of each line.
 fn checksum(stack: &Stack) -> i64 {
     let of = |values: &[f32], [low, high]: [f32; 2]| -> i64 {
-        let line = |value: &f32| value * (high - low) + low;
-        let lines: Vec<f32> = values.iter().step_by(LINE).map(line).collect();
-        let mut stored = vec![f16::ZERO; lines.len()];
-        stored.convert_from_f32_slice(&lines);
-        let bits = |half: &f16| i64::from(half.to_bits().cast_signed());
-        stored.iter().map(bits).sum()
+        let bits = |line: &[f32; LINE]| {
+            let stored = f16::from_f32(line[0] * (high - low) + low);
+            i64::from(stored.to_bits().cast_signed())
+        };
+        values.as_chunks().0.iter().map(bits).sum()
     };
     of(&stack.pet, SUV_WINDOW) + of(&stack.ct, HU_WINDOW)
 }
