@@ -102,7 +102,7 @@ impl LayerNorm {
     }
 }
 
-/// A parameter of zeros; the first values come from [`crate::init`] by name.
+/// A parameter of zeros, which are one number in memory; the first values come from [`crate::init`] by name.
 pub(crate) fn blank<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    Param::from_tensor(Tensor::zeros(shape, device))
+    Param::from_tensor(Tensor::<D>::zeros([1; D], device).expand(shape))
 }
