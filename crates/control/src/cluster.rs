@@ -83,6 +83,8 @@ pub struct Cluster {
     pub(crate) is_fruitful: bool,
     /// Generations that broke since the last applied step.
     pub(crate) fruitless: u32,
+    /// Whether nobody was heard when time was last looked at.
+    pub(crate) is_deaf: bool,
 }
 
 impl Cluster {
@@ -108,6 +110,7 @@ impl Cluster {
             last_lost: None,
             is_broken: false,
             fruitless: 0,
+            is_deaf: false,
         }
     }
 

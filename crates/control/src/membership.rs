@@ -168,6 +168,19 @@ impl Membership {
         self.group.iter().filter(is_awaited).copied().collect()
     }
 
+    /// Whether there are several workers, and none was heard of within `limit` milliseconds.
+    pub(crate) fn hears_nobody(&self, now: Millis, limit: Millis) -> bool {
+        let mut members = self.members.values();
+        self.members.len() > 1 && members.all(|member| now.since(member.last_heard) > limit)
+    }
+
+    /// Takes everybody for just heard of.
+    pub(crate) fn forgive(&mut self, now: Millis) {
+        for member in self.members.values_mut() {
+            member.last_heard = member.last_heard.max(now);
+        }
+    }
+
     /// Workers last heard of before `limit` milliseconds ago.
     pub(crate) fn silent(&self, now: Millis, limit: Millis) -> Vec<WorkerId> {
         self.members

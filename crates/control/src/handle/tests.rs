@@ -493,6 +493,31 @@ fn silence_beyond_the_limit_is_a_departure() {
 }
 
 #[test]
+fn where_nobody_is_heard_nobody_in_particular_is_silent() {
+    let mut run = Run::training();
+    run.cluster.settings.leave_timeout = Millis::new(3_000);
+    assert_eq!(run.at(1_400, Event::Tick), [], "longer than worker_timeout");
+    run.at(1_450, Event::Heard { worker: ONE });
+    assert_eq!(run.at(1_500, Event::Tick), [], "the other has a new start");
+    run.at(2_400, Event::Heard { worker: ONE });
+    let commands = run.at(2_501, Event::Tick);
+    assert!(
+        matches!(commands[0], Command::Stop { worker: TWO, .. }),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn where_nobody_is_heard_for_the_longest_time_there_is_all_are_silent() {
+    let mut run = Run::training();
+    run.cluster.settings.leave_timeout = Millis::new(3_000);
+    assert_eq!(run.at(2_999, Event::Tick), []);
+    let commands = run.at(3_001, Event::Tick);
+    let stopped = |command: &&Command| matches!(command, Command::Stop { .. });
+    assert_eq!(commands.iter().filter(stopped).count(), 2, "{commands:?}");
+}
+
+#[test]
 fn a_member_that_does_not_leave_its_group_is_given_up() {
     let mut run = Run::training();
     run.register(WorkerId::new(3));

@@ -8,7 +8,8 @@ use crate::ids::Millis;
 impl Cluster {
     /// Declares silent and stuck workers gone, and gives up on a group that does not gather or return.
     pub(crate) fn tick(&mut self, now: Millis) -> Vec<Command> {
-        let silent = self.membership.silent(now, self.settings.worker_timeout);
+        let allowed = self.silence_allowed(now);
+        let silent = self.membership.silent(now, allowed);
         let mut commands = self.evict(now, &silent, &Departure::Silent);
         let is_late = now.since(self.started) > self.settings.leave_timeout;
         if self.phase == Phase::Preparing && is_late {
@@ -25,6 +26,24 @@ impl Cluster {
             }));
         }
         commands
+    }
+
+    /// How long a worker may be silent.
+    ///
+    /// Where nobody is heard at all it is this coordinator that was away or is cut off, and its workers train on: they
+    /// have the longest time there is, and a new start once any of them is heard again.
+    fn silence_allowed(&mut self, now: Millis) -> Millis {
+        let usual = self.settings.worker_timeout;
+        let is_deaf = self
+            .membership
+            .hears_nobody(now, Millis::new(usual.get() / 2));
+        if std::mem::replace(&mut self.is_deaf, is_deaf) && !is_deaf {
+            self.membership.forgive(now);
+        }
+        match is_deaf {
+            true => usual.max(self.settings.leave_timeout),
+            false => usual,
+        }
     }
 
     fn nobody_came(&self) -> String {
