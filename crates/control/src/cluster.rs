@@ -83,8 +83,8 @@ pub struct Cluster {
     pub(crate) is_fruitful: bool,
     /// Generations that broke since the last applied step.
     pub(crate) fruitless: u32,
-    /// Whether nobody was heard when time was last looked at.
-    pub(crate) is_deaf: bool,
+    /// Since when nobody is heard, though there are several who could be.
+    pub(crate) deaf_since: Option<Millis>,
 }
 
 impl Cluster {
@@ -110,7 +110,7 @@ impl Cluster {
             last_lost: None,
             is_broken: false,
             fruitless: 0,
-            is_deaf: false,
+            deaf_since: None,
         }
     }
 

@@ -174,10 +174,10 @@ impl Membership {
         self.members.len() > 1 && members.all(|member| now.since(member.last_heard) > limit)
     }
 
-    /// Takes everybody for just heard of.
-    pub(crate) fn forgive(&mut self, now: Millis) {
+    /// Counts nobody's silence before a time, which may be to come.
+    pub(crate) fn forgive(&mut self, until: Millis) {
         for member in self.members.values_mut() {
-            member.last_heard = member.last_heard.max(now);
+            member.last_heard = member.last_heard.max(until);
         }
     }
 

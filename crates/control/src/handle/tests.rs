@@ -495,12 +495,17 @@ fn silence_beyond_the_limit_is_a_departure() {
 #[test]
 fn where_nobody_is_heard_nobody_in_particular_is_silent() {
     let mut run = Run::training();
-    run.cluster.settings.leave_timeout = Millis::new(3_000);
-    assert_eq!(run.at(1_400, Event::Tick), [], "longer than worker_timeout");
-    run.at(1_450, Event::Heard { worker: ONE });
-    assert_eq!(run.at(1_500, Event::Tick), [], "the other has a new start");
-    run.at(2_400, Event::Heard { worker: ONE });
-    let commands = run.at(2_501, Event::Tick);
+    run.cluster.settings.leave_timeout = Millis::new(5_000);
+    assert_eq!(run.at(600, Event::Tick), []);
+    assert_eq!(run.at(2_100, Event::Tick), [], "longer than worker_timeout");
+    run.at(2_550, Event::Heard { worker: ONE });
+    // It was deaf for two seconds and this tick, so the other has as long again.
+    assert_eq!(run.at(2_600, Event::Tick), []);
+    for now in [3_500, 4_500, 5_500, 6_000] {
+        run.at(now, Event::Heard { worker: ONE });
+        assert_eq!(run.at(now + 50, Event::Tick), [], "{now}");
+    }
+    let commands = run.at(6_150, Event::Tick);
     assert!(
         matches!(commands[0], Command::Stop { worker: TWO, .. }),
         "{commands:?}"

@@ -31,19 +31,22 @@ impl Cluster {
     /// How long a worker may be silent.
     ///
     /// Where nobody is heard at all it is this coordinator that was away or is cut off, and its workers train on: they
-    /// have the longest time there is, and a new start once any of them is heard again.
+    /// have the longest time there is. Once any of them is heard again, the others have as long as it was deaf beyond
+    /// the usual: a connection tries again after waits that double.
     fn silence_allowed(&mut self, now: Millis) -> Millis {
         let usual = self.settings.worker_timeout;
-        let is_deaf = self
-            .membership
-            .hears_nobody(now, Millis::new(usual.get() / 2));
-        if std::mem::replace(&mut self.is_deaf, is_deaf) && !is_deaf {
-            self.membership.forgive(now);
+        let half = usual.get() / 2;
+        if self.membership.hears_nobody(now, Millis::new(half)) {
+            self.deaf_since.get_or_insert(now);
+            return usual.max(self.settings.leave_timeout);
         }
-        match is_deaf {
-            true => usual.max(self.settings.leave_timeout),
-            false => usual,
+        if let Some(since) = self.deaf_since.take() {
+            let lasted = now.since(since).get().saturating_add(half);
+            let longest = self.settings.leave_timeout.get();
+            let until = now.get().saturating_add(lasted.min(longest));
+            self.membership.forgive(Millis::new(until));
         }
+        usual
     }
 
     fn nobody_came(&self) -> String {
