@@ -186,15 +186,14 @@ impl Judged<'_> {
         self.first(Duration::ZERO, |what| *what == lifted)
     }
 
+    /// Steps that a group which began behind what had been applied came to again.
     fn steps_lost(&self) -> u64 {
-        let (mut newest, mut lost) = (0_u64, 0);
+        let (mut newest, mut lost, mut is_behind) = (0_u64, 0, false);
         for moment in self.moments {
             match moment.what {
-                What::Applied { step } => newest = newest.max(step),
-                What::Began { step, .. } => {
-                    lost += newest.saturating_sub(step);
-                    newest = newest.min(step);
-                }
+                What::Began { step, .. } => is_behind = step < newest,
+                What::Applied { step } if step <= newest => lost += u64::from(is_behind),
+                What::Applied { step } => (newest, is_behind) = (step, false),
                 _ => {}
             }
         }

@@ -129,16 +129,37 @@ fn a_verdict_on_somebody_whom_nothing_befell_is_wrong() {
 }
 
 #[test]
-fn steps_that_are_done_again_are_lost() {
-    let moments = [
-        at(1, applied(7)),
-        at(2, began(7)),
-        at(3, applied(9)),
-        at(4, began(4)),
-        at(5, applied(5)),
-        at(6, began(4)),
+fn steps_that_are_done_again_are_lost_and_those_that_are_told_again_are_not() {
+    let lost = |moments: &[What]| {
+        let moments = moments.iter().map(|what| at(1, what.clone()));
+        Scorecard::of(&[], &moments.collect::<Vec<_>>()).steps_lost
+    };
+    let told_again = [
+        applied(7),
+        applied(8),
+        What::Serving,
+        applied(7),
+        applied(8),
     ];
-    assert_eq!(Scorecard::of(&[], &moments).steps_lost, 6);
+    assert_eq!(lost(&told_again), 0);
+    let done_again = [
+        applied(8),
+        began(5),
+        applied(6),
+        applied(7),
+        applied(8),
+        applied(9),
+    ];
+    assert_eq!(lost(&done_again), 3);
+    let overtaken = [
+        applied(8),
+        began(5),
+        applied(6),
+        began(8),
+        applied(9),
+        applied(9),
+    ];
+    assert_eq!(lost(&overtaken), 1);
 }
 
 #[test]
