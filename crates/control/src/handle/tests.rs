@@ -495,7 +495,6 @@ fn silence_beyond_the_limit_is_a_departure() {
 #[test]
 fn where_nobody_is_heard_nobody_in_particular_is_silent() {
     let mut run = Run::training();
-    run.cluster.settings.leave_timeout = Millis::new(5_000);
     assert_eq!(run.at(600, Event::Tick), []);
     assert_eq!(run.at(2_100, Event::Tick), [], "longer than worker_timeout");
     run.at(2_550, Event::Heard { worker: ONE });
@@ -513,11 +512,10 @@ fn where_nobody_is_heard_nobody_in_particular_is_silent() {
 }
 
 #[test]
-fn where_nobody_is_heard_for_the_longest_time_there_is_all_are_silent() {
+fn where_nobody_is_heard_for_as_long_as_workers_may_take_to_come_all_are_silent() {
     let mut run = Run::training();
-    run.cluster.settings.leave_timeout = Millis::new(3_000);
-    assert_eq!(run.at(2_999, Event::Tick), []);
-    let commands = run.at(3_001, Event::Tick);
+    assert_eq!(run.at(5_000, Event::Tick), []);
+    let commands = run.at(5_001, Event::Tick);
     let stopped = |command: &&Command| matches!(command, Command::Stop { .. });
     assert_eq!(commands.iter().filter(stopped).count(), 2, "{commands:?}");
 }
