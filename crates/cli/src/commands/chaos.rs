@@ -11,23 +11,16 @@ mod ledger;
 mod moment;
 mod plan;
 mod process;
+mod records;
 mod scorecard;
 mod sheet;
 mod strikes;
 mod told;
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum as _};
-use fratmae_checkpoint::{Journal, Record};
-use fratmae_config::Config;
-use fratmae_coordinator::{HistoryRow, read_history};
-use fratmae_store::Location;
 use serde_json::Value;
 
 use self::{
@@ -35,7 +28,6 @@ use self::{
     fault::Kind,
     folder::Folder,
     hosts::Hosts,
-    ledger::{Ledger, Left},
     moment::Moment,
     plan::{Wanted, crew, plan},
     scorecard::Scorecard,
@@ -136,8 +128,9 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let ended = Arena::new(&calls, &folder, &hosts).run(&plan, HEALING);
     let (summary, moments) = ended.with_context(|| format!("again: {again}"))?;
     drop(hosts);
-    let (digest, undisturbed) = arguments.undisturbed(&folder, &calls).await?;
-    let ledger = ledger(&folder, &config, undisturbed.as_deref()).await?;
+    let (digest, undisturbed) =
+        records::undisturbed(arguments.digest.as_deref(), &folder, &calls).await?;
+    let ledger = records::ledger(&folder, &config, undisturbed.as_deref()).await?;
     let mut sheet = Sheet {
         seed: arguments.seed,
         workers,
@@ -228,35 +221,6 @@ impl Arguments {
         wanted.iter().copied().filter(can).collect()
     }
 
-    /// The digest to come to, and the figures of the run that came to it.
-    async fn undisturbed(
-        &self,
-        folder: &Folder,
-        calls: &Calls,
-    ) -> Result<(String, Option<Vec<HistoryRow>>)> {
-        if let Some(digest) = &self.digest {
-            return Ok((digest.clone(), None));
-        }
-        let run = folder.place("undisturbed");
-        let output = Command::new(&calls.program)
-            .args(["pretrain", "--json", "--quiet", "--workers", "1"])
-            .args(&calls.job)
-            .arg("--run")
-            .arg(&run)
-            .stdin(Stdio::null())
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "the undisturbed run failed: {}",
-            said.trim()
-        );
-        let stdout = String::from_utf8_lossy(&output.stdout);
-        let summary: Value = serde_json::from_str(stdout.lines().last().unwrap_or_default())?;
-        let rows = read_history(&open(&run)?).await?;
-        Ok((text(&summary, "weights_digest"), Some(rows)))
-    }
-
     /// The line that does the same again.
     fn again(&self) -> String {
         let mut words = vec![format!("fratmae chaos {}", self.run.display())];
@@ -281,33 +245,6 @@ impl Arguments {
         words.extend(self.data.iter().map(|data| format!("--data {data}")));
         words.join(" ")
     }
-}
-
-/// What the disturbed run left on its store.
-async fn ledger(
-    folder: &Folder,
-    config: &Config,
-    undisturbed: Option<&[HistoryRow]>,
-) -> Result<Ledger> {
-    let run = open(&folder.run())?;
-    let rows = read_history(&run).await?;
-    let commit = |record: Record| match record {
-        Record::Commit { step, generation } => Some((step, generation)),
-        _ => None,
-    };
-    let records = Journal::replay(&run).await?.into_iter();
-    let commits: Vec<(u64, u64)> = records.filter_map(|entry| commit(entry.record)).collect();
-    let left = Left {
-        rows: &rows,
-        commits: &commits,
-        batch: config.train.batch as u64,
-        last: config.train.steps,
-    };
-    Ok(Ledger::of(left, undisturbed))
-}
-
-fn open(run: &Path) -> Result<Location> {
-    Ok(Location::open(&run.display().to_string())?)
 }
 
 fn program() -> Result<String> {

@@ -144,6 +144,13 @@ impl<'a> Arena<'a> {
         self.moments.push(Moment { at, what });
     }
 
+    /// Writes what was done, and when, beside the logs of those to whom it was done.
+    pub(super) fn tell(&self, strike: &Strike, done: &str) {
+        let at = self.elapsed().unwrap_or_default();
+        self.folder
+            .log_line("chaos", &format!("{at:.3?} {done}: {strike:?}"));
+    }
+
     /// Reads what was said, and starts what has ended.
     fn tend(&mut self) -> Result<()> {
         let first = self.lines.recv_timeout(LOOK).ok();

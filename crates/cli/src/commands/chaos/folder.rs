@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -56,6 +57,15 @@ impl Folder {
     /// The log of all processes of a name.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.path.join("logs").join(format!("{name}.log"))
+    }
+
+    /// Adds a line to the log of a name; one that cannot be written is missed by nobody but the reader of logs.
+    pub(crate) fn log_line(&self, name: &str, line: &str) {
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log(name));
+        let _ = file.and_then(|mut file| writeln!(file, "{line}"));
     }
 
     /// Changes a byte of a part of the newest checkpoint; says whether there was one.

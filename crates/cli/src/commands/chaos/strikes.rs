@@ -22,6 +22,7 @@ impl Arena<'_> {
     /// Does the fault of a number in the plan.
     pub(super) fn strike(&mut self, number: usize, strike: &Strike) {
         let done = self.attempt(number, strike);
+        self.tell(strike, if done.is_ok() { "done" } else { "missed" });
         self.note(match done {
             Ok(()) => What::Struck(number),
             Err(reason) => What::Missed(number, format!("{reason:#}")),
@@ -48,6 +49,7 @@ impl Arena<'_> {
                 Ok(())
             }
         };
+        self.tell(strike, "lifted");
         self.note(What::Lifted(number));
     }
 
