@@ -480,7 +480,7 @@ fn draining_before_training_ends_at_once() {
 #[test]
 fn silence_beyond_the_limit_is_a_departure() {
     let mut run = Run::training();
-    run.at(900, Event::Heard { worker: ONE });
+    run.at(1_100, Event::Heard { worker: ONE });
     let commands = run.at(1_500, Event::Tick);
     assert!(
         matches!(commands.first(), Some(Command::Stop { worker: TWO, .. })),
