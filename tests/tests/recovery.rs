@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use fratmae_tests::{
-    Job, Running, Seeded, Signal, Told, fratmae, losses, phantoms, scratch, send, status, told,
+    Call, Job, Running, Seeded, Signal, Told, fratmae, losses, phantoms, scratch, send, status,
+    told,
 };
 
 const STEPS: u64 = 60;
@@ -53,6 +54,47 @@ fn generations(told: &[Told]) -> Vec<(u64, usize)> {
         _ => None,
     };
     told.iter().filter_map(begun).collect()
+}
+
+/// Leads the job's run, for workers from elsewhere.
+fn leader(run: &str) -> Call {
+    let data = phantoms().data.display().to_string();
+    fratmae(["coordinator", "--json", "--log", "json", "--config", CONFIG])
+        .and("--data")
+        .and(data)
+        .and("--run")
+        .and(run)
+        .and("--set")
+        .and(format!("train.steps={STEPS}"))
+        .and("--set")
+        .and("checkpoint.every=25")
+}
+
+/// Where a coordinator serves, once it does.
+fn address_of(coordinator: &mut Running) -> String {
+    let mut address = String::new();
+    coordinator.runs_until("an address", PATIENCE, |running| {
+        let told = told(&running.said());
+        let serving = told.into_iter().find_map(|told| match told {
+            Told::Serving { address } => Some(address),
+            _ => None,
+        });
+        address = serving.unwrap_or_default();
+        !address.is_empty()
+    });
+    address
+}
+
+/// How many journal records and manifests of a run were written under a fence.
+fn written_under(run: &str, fence: u64) -> usize {
+    let run = std::path::Path::new(run);
+    let files = |folder: &str| std::fs::read_dir(run.join(folder)).into_iter().flatten();
+    let checkpoints = files("checkpoints").flatten();
+    let manifests = checkpoints.map(|folder| folder.path().join("manifest.json"));
+    let records = files("journal").flatten().map(|file| file.path());
+    let texts = records.chain(manifests).flat_map(std::fs::read);
+    let values = texts.flat_map(|text| serde_json::from_slice::<serde_json::Value>(&text));
+    values.filter(|value| value["fence"] == fence).count()
 }
 
 /// The run came to the weights and losses of an undisturbed one.
@@ -128,35 +170,8 @@ fn workers_killed_while_the_others_recover_cost_no_more_than_time() {
 fn a_standby_takes_over_from_a_killed_worker() {
     let folder = scratch();
     let job = job(folder.path().join("run"));
-    let run = job.run_url();
-    let data = phantoms().data.display().to_string();
-    let mut coordinator = fratmae([
-        "coordinator",
-        "--json",
-        "--log",
-        "json",
-        "--config",
-        CONFIG,
-        "--data",
-        &data,
-        "--run",
-        run,
-    ])
-    .and("--set")
-    .and(format!("train.steps={STEPS}"))
-    .and("--set")
-    .and("checkpoint.every=25")
-    .start();
-    let mut address = String::new();
-    coordinator.runs_until("an address", PATIENCE, |running| {
-        let told = told(&running.said());
-        let serving = told.into_iter().find_map(|told| match told {
-            Told::Serving { address } => Some(address),
-            _ => None,
-        });
-        address = serving.unwrap_or_default();
-        !address.is_empty()
-    });
+    let mut coordinator = leader(job.run_url()).start();
+    let address = address_of(&mut coordinator);
     let worker = |name| {
         let call = fratmae(["worker", "--threads", "1", "--coordinator", &address]);
         call.and("--name").and(name).start()
@@ -205,4 +220,33 @@ fn workers_train_on_while_their_coordinator_is_replaced() {
         digest.as_str().unwrap_or_default(),
         "a second coordinator",
     );
+}
+
+#[test]
+fn a_coordinator_that_was_stopped_and_replaced_writes_nothing_more() {
+    let folder = scratch();
+    let job = job(folder.path().join("run"));
+    let run = job.run_url();
+    let mut first = leader(run).start();
+    let address = address_of(&mut first);
+    let _workers = ["one", "two"].map(|name| {
+        let call = fratmae(["worker", "--threads", "1", "--coordinator", &address]);
+        call.and("--name").and(name).start()
+    });
+    until_step(&mut first, 10);
+    first.signal(Signal::SIGSTOP);
+    let mut second = leader(run).start();
+    address_of(&mut second);
+    let before = written_under(run, 1);
+    assert!(before >= 2, "a fence and a generation");
+    // The shares of the checkpoint at step 25 wait for it, and whatever else was said meanwhile.
+    second.runs_for(Duration::from_secs(3));
+    first.signal(Signal::SIGCONT);
+    let line = first.wait().error_line();
+    assert!(line.contains("holds this run under fence 2"), "{line}");
+    assert_eq!(written_under(run, 1), before);
+    let second = second.wait().succeeded();
+    let digest = second.json()["weights_digest"].clone();
+    let digest = digest.as_str().unwrap_or_default();
+    ended_as_undisturbed(&job, digest, "a stopped coordinator");
 }

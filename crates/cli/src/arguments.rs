@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        checkpoint, completions, convert, coordinator, dataset, export, model, phantom, prepare,
-        pretrain, status, worker,
+        chaos, checkpoint, completions, convert, coordinator, dataset, export, model, phantom,
+        prepare, pretrain, status, worker,
     },
     logging::Logging,
 };
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Dataset(dataset::Arguments),
     /// Look at the checkpoints of a run
     Checkpoint(checkpoint::Arguments),
+    /// Disturb a run with every kind of fault, and see whether its weights notice
+    Chaos(chaos::Arguments),
     /// Write a run's weights as files that PyTorch loads
     Export(export::Arguments),
     /// Show what a network is made of and costs; run it by itself

@@ -1,5 +1,6 @@
 //! The commands, one file each. Here is only which one runs, and the runtime that those which wait on I/O share.
 
+pub(crate) mod chaos;
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
 pub(crate) mod convert;
@@ -46,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, output)),
+        Command::Chaos(arguments) => wait_for(chaos::run(arguments, output)),
         Command::Export(arguments) => wait_for(export::run(arguments, output)),
         Command::Model(arguments) => model::run(arguments, output),
         Command::Completions(arguments) => {

@@ -83,6 +83,8 @@ pub struct Cluster {
     pub(crate) is_fruitful: bool,
     /// Generations that broke since the last applied step.
     pub(crate) fruitless: u32,
+    /// Since when nobody is heard, though there are several who could be.
+    pub(crate) deaf_since: Option<Millis>,
 }
 
 impl Cluster {
@@ -108,6 +110,7 @@ impl Cluster {
             last_lost: None,
             is_broken: false,
             fruitless: 0,
+            deaf_since: None,
         }
     }
 

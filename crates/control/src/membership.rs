@@ -168,6 +168,19 @@ impl Membership {
         self.group.iter().filter(is_awaited).copied().collect()
     }
 
+    /// Whether there are several workers, and none was heard of within `limit` milliseconds.
+    pub(crate) fn hears_nobody(&self, now: Millis, limit: Millis) -> bool {
+        let mut members = self.members.values();
+        self.members.len() > 1 && members.all(|member| now.since(member.last_heard) > limit)
+    }
+
+    /// Counts nobody's silence before a time, which may be to come.
+    pub(crate) fn forgive(&mut self, until: Millis) {
+        for member in self.members.values_mut() {
+            member.last_heard = member.last_heard.max(until);
+        }
+    }
+
     /// Workers last heard of before `limit` milliseconds ago.
     pub(crate) fn silent(&self, now: Millis, limit: Millis) -> Vec<WorkerId> {
         self.members

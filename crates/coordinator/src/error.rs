@@ -97,8 +97,40 @@ pub enum CoordinatorError {
 }
 
 impl CoordinatorError {
-    /// Whether another coordinator has taken the run over.
-    pub(crate) fn is_fenced(&self) -> bool {
-        matches!(self, Self::Checkpoint(error) if error.action() == Action::Fenced)
+    /// Whether the trouble is this coordinator's alone, so that another one can lead the same workers on: it was taken
+    /// the place of, or it cannot read or write its store.
+    pub(crate) fn is_its_own(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Checkpoint(CheckpointError::Store(_)) => true,
+            Self::Checkpoint(error) => error.action() == Action::Fenced,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> StoreError {
+        StoreError::Other {
+            url: "/run/journal/1.json".to_owned(),
+            reason: "Too many open files".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_store_that_fails_a_coordinator_is_no_reason_for_its_workers_to_end() {
+        assert!(CoordinatorError::Store(store()).is_its_own());
+        let journal = CheckpointError::Store(store());
+        assert!(CoordinatorError::Checkpoint(journal).is_its_own());
+    }
+
+    #[test]
+    fn a_verdict_and_a_damaged_journal_end_everybody() {
+        let reason = "the weights differ".to_owned();
+        assert!(!CoordinatorError::Failed { reason }.is_its_own());
+        let object = "/run/journal/1.json".to_owned();
+        assert!(!CoordinatorError::Checkpoint(CheckpointError::Gap { object }).is_its_own());
     }
 }

@@ -78,9 +78,9 @@ pub async fn run(
         Err(error) => Err(error),
     };
     if let Err(error) = &outcome
-        && !(error.is_fenced() && fleet.is_empty())
+        && !(error.is_its_own() && fleet.is_empty())
     {
-        // Workers from elsewhere go to the coordinator that has taken over; those of this machine end with this one.
+        // Workers from elsewhere go to the next coordinator; those of this machine end with this one.
         runtime.stop_all(&error.to_string());
     }
     drop(runtime);

@@ -278,11 +278,14 @@ impl Runtime {
     }
 
     /// Figures first, then the manifest, then the journal: what a manifest covers has its figures.
+    ///
+    /// A coordinator that was away and has been replaced finds out before any of them.
     async fn commit(
         &mut self,
         generation: Generation,
         step: Step,
     ) -> Result<Event, CoordinatorError> {
+        self.journal.ensure_held().await?;
         let manifest = self.shares.manifest(
             &self.job,
             &self.run_file,

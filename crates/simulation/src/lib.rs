@@ -7,6 +7,7 @@
 mod agenda;
 mod coordinator;
 mod group;
+mod jitter;
 mod laws;
 mod mutation;
 mod observation;
@@ -16,6 +17,7 @@ mod store;
 mod worker;
 mod world;
 
+pub use jitter::jittered;
 pub use mutation::Mutation;
 pub use scale::{Scale, measure};
 pub use world::{Report, narrate, simulate};

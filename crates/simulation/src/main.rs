@@ -108,20 +108,24 @@ fn mutations() -> Result<String, String> {
 }
 
 fn scale(most: u32) -> String {
-    let mut lines = vec!["workers   events   commands  seconds  events/s  KiB".to_owned()];
+    let mut lines = vec![
+        "workers   events   commands  seconds  events/s   KiB  ns/event/log2(workers)".to_owned(),
+    ];
     let mut workers = 10;
     while workers <= most {
         let scale = measure(workers);
+        let memory = scale
+            .memory_kib
+            .map_or("?".to_owned(), |kib| kib.to_string());
+        let each = scale.seconds * 1e9 / scale.events as f64;
         lines.push(format!(
-            "{:7} {:8} {:10} {:8.4} {:9.0} {:4}",
+            "{:7} {:8} {:10} {:8.4} {:9.0} {memory:>5}  {:22.0}",
             scale.workers,
             scale.events,
             scale.commands,
             scale.seconds,
             scale.events as f64 / scale.seconds,
-            scale
-                .memory_kib
-                .map_or("?".to_owned(), |kib| kib.to_string())
+            each / f64::from(scale.workers).log2(),
         ));
         workers *= 10;
     }

@@ -29,7 +29,7 @@ pub struct Scale {
 pub fn measure(workers: u32) -> Scale {
     let before = resident_kib();
     let started = Instant::now();
-    let mut life = Life::new(workers);
+    let mut life = Life::new(workers, CHECKPOINTS + 2);
     life.gather();
     let mut step = 0;
     for _ in 0..CHECKPOINTS {
@@ -49,20 +49,22 @@ pub fn measure(workers: u32) -> Scale {
     }
 }
 
-struct Life {
-    cluster: Cluster,
-    workers: Vec<WorkerId>,
-    generation: Generation,
+/// A run's life with nothing but `control` in the loop.
+pub(crate) struct Life {
+    pub(crate) cluster: Cluster,
+    pub(crate) workers: Vec<WorkerId>,
+    pub(crate) generation: Generation,
+    pub(crate) now: u64,
     events: u64,
     commands: u64,
 }
 
 impl Life {
-    fn new(workers: u32) -> Self {
+    pub(crate) fn new(workers: u32, last_step: u64) -> Self {
         let settings = Settings {
             slots: workers,
             workers,
-            last_step: Step::new(CHECKPOINTS + 2),
+            last_step: Step::new(last_step),
             worker_timeout: Millis::new(30_000),
             join_timeout: Millis::new(60_000),
             return_timeout: Millis::new(2_000),
@@ -74,16 +76,19 @@ impl Life {
             cluster: Cluster::new(settings, now, Recorded::default(), Source::Initial),
             workers: (0..u64::from(workers)).map(WorkerId::new).collect(),
             generation: Generation::new(0),
+            now: 1,
             events: 0,
             commands: 0,
         }
     }
 
     /// Hands an event over, and completes what is to be made durable.
-    fn see(&mut self, event: Event) {
+    ///
+    /// Gives everything else that was commanded.
+    pub(crate) fn see(&mut self, event: Event) -> Vec<Command> {
         self.events += 1;
-        let mut completions = Vec::new();
-        for command in self.cluster.handle(Millis::new(1), event) {
+        let (mut completions, mut others) = (Vec::new(), Vec::new());
+        for command in self.cluster.handle(Millis::new(self.now), event) {
             self.commands += 1;
             match command {
                 Command::RecordGeneration { generation, .. } => {
@@ -93,10 +98,13 @@ impl Life {
                 Command::CommitCheckpoint { generation, step } => {
                     completions.push(Event::CheckpointCommitted { generation, step });
                 }
-                _ => {}
+                other => others.push(other),
             }
         }
-        completions.into_iter().for_each(|event| self.see(event));
+        for event in completions {
+            others.extend(self.see(event));
+        }
+        others
     }
 
     fn register(&mut self, worker: WorkerId) {
@@ -123,7 +131,7 @@ impl Life {
         });
     }
 
-    fn gather(&mut self) {
+    pub(crate) fn gather(&mut self) {
         for worker in self.workers.clone() {
             self.register(worker);
         }
@@ -179,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_life_that_is_measured_ends_well() {
-        let mut life = Life::new(3);
+        let mut life = Life::new(3, CHECKPOINTS + 2);
         life.gather();
         (1..=CHECKPOINTS).for_each(|step| life.train_to(step));
         life.lose_one_and_take_one_in(CHECKPOINTS);

@@ -36,6 +36,26 @@ fn every_mutation_is_caught_by_its_law() {
 }
 
 #[test]
+fn ten_thousand_steps_with_late_heartbeats_bring_no_verdict_and_no_generation() {
+    for workers in [1, 2, 8] {
+        assert_eq!(jittered(u64::from(workers), workers, 10_000), []);
+    }
+}
+
+#[test]
+fn the_cost_of_an_event_does_not_grow_faster_than_the_logarithm_of_the_workers() {
+    // Commands are counted and not time, so that a busy machine fails no test.
+    let per_event = |workers| {
+        let scale = measure(workers);
+        scale.commands as f64 / scale.events as f64
+    };
+    assert!(
+        per_event(1_000) <= per_event(10) * 1.5,
+        "more commands an event"
+    );
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in 0..20 {
         assert_eq!(simulate(seed, None), simulate(seed, None));

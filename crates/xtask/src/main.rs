@@ -17,6 +17,7 @@ mod measure;
 mod parity;
 mod program;
 mod services;
+mod sim;
 mod testing;
 mod tidy;
 mod verb;

@@ -18,6 +18,8 @@ usage: cargo xtask VERB
   fuzz [--for TIME] [TARGET]
                             hostile bytes at every door that reads some (needs cargo-fuzz); TIME is 90s, 30m
                             or 2h for all targets together (default: 30m)
+  sim [--seeds N | --seed N]
+                            simulated runs of `control` (default: 100,000 seeds, every mutation, 10,000 workers)
   parity                    install PyTorch from PyPI (once, 5 GB) and compare the model with it
   measure                   the size figures of this tree beside their targets
   cuda                      check that the program compiles with the `cuda` feature";
@@ -34,6 +36,7 @@ enum Verb {
     ServicesStart,
     ServicesStop,
     Fuzz(Plan),
+    Sim(Vec<String>),
     Parity,
     Measure,
     Cuda,
@@ -55,6 +58,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         Verb::ServicesStart => crate::services::start(),
         Verb::ServicesStop => crate::services::stop(),
         Verb::Fuzz(plan) => crate::fuzz::run(&plan),
+        Verb::Sim(words) => crate::sim::run(&words),
         Verb::Parity => crate::parity::run(),
         Verb::Measure => crate::measure::run(),
         Verb::Cuda => crate::cuda::run(),
@@ -74,6 +78,7 @@ fn parse(words: &[String]) -> Result<Verb> {
         ["services", "start"] => Verb::ServicesStart,
         ["services", "stop"] => Verb::ServicesStop,
         ["fuzz", words @ ..] => Verb::Fuzz(Plan::parse(words)?),
+        ["sim", words @ ..] => Verb::Sim(words.iter().map(ToString::to_string).collect()),
         ["parity"] => Verb::Parity,
         ["measure"] => Verb::Measure,
         ["cuda"] => Verb::Cuda,

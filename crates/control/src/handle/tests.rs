@@ -480,7 +480,7 @@ fn draining_before_training_ends_at_once() {
 #[test]
 fn silence_beyond_the_limit_is_a_departure() {
     let mut run = Run::training();
-    run.at(900, Event::Heard { worker: ONE });
+    run.at(1_100, Event::Heard { worker: ONE });
     let commands = run.at(1_500, Event::Tick);
     assert!(
         matches!(commands.first(), Some(Command::Stop { worker: TWO, .. })),
@@ -490,6 +490,34 @@ fn silence_beyond_the_limit_is_a_departure() {
         matches!(commands.last(), Some(Command::RecordGeneration { .. })),
         "{commands:?}"
     );
+}
+
+#[test]
+fn where_nobody_is_heard_nobody_in_particular_is_silent() {
+    let mut run = Run::training();
+    assert_eq!(run.at(600, Event::Tick), []);
+    assert_eq!(run.at(2_100, Event::Tick), [], "longer than worker_timeout");
+    run.at(2_550, Event::Heard { worker: ONE });
+    // It was deaf for two seconds and this tick, so the other has as long again.
+    assert_eq!(run.at(2_600, Event::Tick), []);
+    for now in [3_500, 4_500, 5_500, 6_000] {
+        run.at(now, Event::Heard { worker: ONE });
+        assert_eq!(run.at(now + 50, Event::Tick), [], "{now}");
+    }
+    let commands = run.at(6_150, Event::Tick);
+    assert!(
+        matches!(commands[0], Command::Stop { worker: TWO, .. }),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn where_nobody_is_heard_for_as_long_as_workers_may_take_to_come_all_are_silent() {
+    let mut run = Run::training();
+    assert_eq!(run.at(5_000, Event::Tick), []);
+    let commands = run.at(5_001, Event::Tick);
+    let stopped = |command: &&Command| matches!(command, Command::Stop { .. });
+    assert_eq!(commands.iter().filter(stopped).count(), 2, "{commands:?}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::ids::Millis;
 impl Cluster {
     /// Declares silent and stuck workers gone, and gives up on a group that does not gather or return.
     pub(crate) fn tick(&mut self, now: Millis) -> Vec<Command> {
-        let silent = self.membership.silent(now, self.settings.worker_timeout);
+        let allowed = self.silence_allowed(now);
+        let silent = self.membership.silent(now, allowed);
         let mut commands = self.evict(now, &silent, &Departure::Silent);
         let is_late = now.since(self.started) > self.settings.leave_timeout;
         if self.phase == Phase::Preparing && is_late {
@@ -25,6 +26,27 @@ impl Cluster {
             }));
         }
         commands
+    }
+
+    /// How long a worker may be silent.
+    ///
+    /// Where nobody is heard at all it is this coordinator that was away or is cut off, and its workers train on: they
+    /// have as long as the run waits for workers to come. Once any of them is heard again, the others have as long as
+    /// it was deaf beyond the usual: a connection tries again after waits that double.
+    fn silence_allowed(&mut self, now: Millis) -> Millis {
+        let usual = self.settings.worker_timeout;
+        let half = usual.get() / 2;
+        if self.membership.hears_nobody(now, Millis::new(half)) {
+            self.deaf_since.get_or_insert(now);
+            return usual.max(self.settings.join_timeout);
+        }
+        if let Some(since) = self.deaf_since.take() {
+            let lasted = now.since(since).get().saturating_add(half);
+            let longest = self.settings.join_timeout.get();
+            let until = now.get().saturating_add(lasted.min(longest));
+            self.membership.forgive(Millis::new(until));
+        }
+        usual
     }
 
     fn nobody_came(&self) -> String {

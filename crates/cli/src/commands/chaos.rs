@@ -1,0 +1,347 @@
+//! `fratmae chaos`: a real run of processes on this machine, disturbed by a seed, beside the same run undisturbed.
+//!
+//! Here is the order of things. What goes wrong is planned in `plan.rs`, done in `strikes.rs` and judged in
+//! `scorecard.rs` and `ledger.rs`.
+
+mod arena;
+mod fault;
+mod folder;
+mod hosts;
+mod ledger;
+mod moment;
+mod plan;
+mod process;
+mod records;
+mod scorecard;
+mod sheet;
+mod strikes;
+mod told;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, ValueEnum as _};
+use serde_json::Value;
+
+use self::{
+    arena::{Arena, Calls},
+    fault::Kind,
+    folder::Folder,
+    hosts::Hosts,
+    moment::Moment,
+    plan::{Wanted, crew, plan},
+    scorecard::Scorecard,
+    sheet::Sheet,
+};
+use crate::{commands::job::Job, output::Output};
+
+/// The job where none is named: seconds of work for any processor.
+const JOB: &str = include_str!("../../../../configs/invariance.toml");
+/// Steps of that job that a machine of two cores makes in a second, with room for faults.
+const PACE: u64 = 12;
+/// What chaos sets before the job's own values are read: deadlines short enough that each is met within a call.
+const SETS: [&str; 8] = [
+    "coordinator.worker_timeout_s=3",
+    "coordinator.join_timeout_s=600",
+    "collective.deadline_s=5",
+    "store.stall_ms=1000",
+    "store.patience_s=3",
+    "workers.coordinator_patience_s=60",
+    "workers.threads=1",
+    "checkpoint.every=20",
+];
+/// How long a run may take to finish once nothing is done to it any more, whatever is left of it.
+const HEALING: Duration = Duration::from_secs(240);
+
+/// Disturbs a run and says whether its weights notice.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fratmae chaos runs/chaos --for 30s --seed 1
+  fratmae chaos runs/chaos --for 10m --seed 1 --workers 4 --only kill-coordinator --every 3s
+  fratmae chaos runs/chaos --for 5m --seed 2 --config job.toml --data data/mine
+
+RUN is a folder of its own: the run, the same run undisturbed, logs, scorecard.json. Chaos fails when the weights differ
+or a sample is lost or doubled. Faults of the network need root, for a network namespace for each process.")]
+pub(crate) struct Arguments {
+    /// A folder that is not there, empty, or of an earlier chaos
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// For how long faults are done; then the run is left alone until it is finished
+    #[arg(long = "for", value_name = "TIME", value_parser = time, default_value = "30s")]
+    length: Duration,
+    /// From which the faults follow
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Workers in the group; without it two to six, by the seed
+    #[arg(long, value_name = "W")]
+    workers: Option<usize>,
+    /// Only these kinds of faults
+    #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// One fault so often, instead of some at moments that the seed chooses
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    every: Option<Duration>,
+    /// Job file (TOML); without it a tiny job with as many steps as the time needs
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Change one value of the job; may be given many times
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+    /// Where the prepared data set is; without it the tiny job's phantoms are made in RUN
+    #[arg(long, value_name = "URL")]
+    data: Option<String>,
+    /// The digest of the undisturbed run, which is then not run
+    #[arg(long, value_name = "DIGEST")]
+    digest: Option<String>,
+    /// The scorecard as one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let folder = Folder::take(&arguments.run)?;
+    let job = arguments.job(&folder)?;
+    let config = job.resolve()?;
+    let (workers, standbys) = crew(arguments.seed, arguments.workers, config.train.slots);
+    let calls = Calls {
+        program: program()?,
+        job: words(&job),
+        workers,
+        places: workers + standbys,
+    };
+    let (hosts, left_out) = arguments.hosts(calls.places);
+    let kinds = arguments.kinds(&hosts);
+    ensure!(
+        !kinds.is_empty(),
+        "no kind of fault is left to do: {}",
+        left_out.join("; ")
+    );
+    let plan = plan(&Wanted {
+        seed: arguments.seed,
+        length: arguments.length,
+        places: calls.places,
+        kinds: &kinds,
+        every: arguments.every,
+    });
+    let again = arguments.again();
+    let ended = Arena::new(&calls, &folder, &hosts).run(&plan, HEALING);
+    let (summary, moments) = ended.with_context(|| format!("again: {again}"))?;
+    drop(hosts);
+    let (digest, undisturbed) =
+        records::undisturbed(arguments.digest.as_deref(), &folder, &calls).await?;
+    let ledger = records::ledger(&folder, &config, undisturbed.as_deref()).await?;
+    let mut sheet = Sheet {
+        seed: arguments.seed,
+        workers,
+        standbys,
+        steps: config.train.steps,
+        seconds: moments
+            .last()
+            .map_or(0.0, |moment: &Moment| moment.at.as_secs_f64()),
+        left_out,
+        scorecard: Scorecard::of(&plan, &moments),
+        ledger,
+        weights_digest: text(&summary, "weights_digest"),
+        undisturbed_digest: digest,
+        is_sound: false,
+        again,
+    };
+    sheet.is_sound = sheet.complaint().is_none();
+    finish(&sheet, &folder, arguments.json, output)
+}
+
+fn finish(sheet: &Sheet, folder: &Folder, json: bool, output: &mut Output) -> Result<()> {
+    let place = folder.place("scorecard.json");
+    std::fs::write(&place, format!("{:#}\n", serde_json::to_value(sheet)?))
+        .with_context(|| format!("cannot write {}", place.display()))?;
+    match json {
+        true => output.json(sheet)?,
+        false => sheet.show(output)?,
+    }
+    match sheet.complaint() {
+        Some(complaint) => bail!("{complaint}; again: {}", sheet.again),
+        None => Ok(()),
+    }
+}
+
+impl Arguments {
+    /// The job: what chaos sets, then the file or the tiny job, then what was typed.
+    fn job(&self, folder: &Folder) -> Result<Job> {
+        let mut set: Vec<String> = SETS.map(str::to_owned).to_vec();
+        let config = match &self.config {
+            Some(config) => config.clone(),
+            None => {
+                let place = folder.place("job.toml");
+                std::fs::write(&place, JOB)?;
+                let steps = self.length.as_secs().max(1) * PACE;
+                set.push(format!("train.steps={steps}"));
+                for (key, name) in [("data.url", "data"), ("data.source", "phantoms")] {
+                    set.push(format!("{key}={}", folder.place(name).display()));
+                }
+                place
+            }
+        };
+        set.extend(self.set.iter().cloned());
+        Ok(Job {
+            config: Some(config),
+            set,
+            workers: None,
+            run: None,
+            data: self.data.clone(),
+        })
+    }
+
+    /// The hosts that this system lets be made, and which faults it does not allow.
+    fn hosts(&self, places: usize) -> (Hosts, Vec<String>) {
+        let needs_hosts = |kind: &Kind| kind.needs_hosts();
+        if !self.only.is_empty() && !self.only.iter().any(needs_hosts) {
+            return (Hosts::loopback(places), Vec::new());
+        }
+        match Hosts::start(places) {
+            Ok(hosts) => (hosts, Vec::new()),
+            Err(reason) => {
+                let kinds = Kind::value_variants()
+                    .iter()
+                    .filter(|kind| kind.needs_hosts());
+                let left_out = kinds
+                    .map(|kind| format!("{}: {reason:#}", kind.name()))
+                    .collect();
+                (Hosts::loopback(places), left_out)
+            }
+        }
+    }
+
+    fn kinds(&self, hosts: &Hosts) -> Vec<Kind> {
+        let wanted = match self.only.as_slice() {
+            [] => Kind::value_variants(),
+            only => only,
+        };
+        let can = |kind: &Kind| hosts.can_cut() || !kind.needs_hosts();
+        wanted.iter().copied().filter(can).collect()
+    }
+
+    /// The line that does the same again.
+    fn again(&self) -> String {
+        let mut words = vec![format!("fratmae chaos {}", self.run.display())];
+        words.push(format!(
+            "--for {}s --seed {}",
+            self.length.as_secs_f64(),
+            self.seed
+        ));
+        words.extend(self.workers.map(|workers| format!("--workers {workers}")));
+        let kinds: Vec<String> = self.only.iter().map(|kind| kind.name()).collect();
+        words.extend((!kinds.is_empty()).then(|| format!("--only {}", kinds.join(","))));
+        words.extend(
+            self.every
+                .map(|every| format!("--every {}s", every.as_secs_f64())),
+        );
+        words.extend(
+            self.config
+                .iter()
+                .map(|config| format!("--config {}", config.display())),
+        );
+        words.extend(self.set.iter().map(|set| format!("--set '{set}'")));
+        words.extend(self.data.iter().map(|data| format!("--data {data}")));
+        words.join(" ")
+    }
+}
+
+fn program() -> Result<String> {
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    Ok(program.display().to_string())
+}
+
+/// A job as it is typed after `pretrain` or `coordinator`.
+fn words(job: &Job) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(config) = &job.config {
+        words.extend(["--config".to_owned(), config.display().to_string()]);
+    }
+    words.extend(
+        job.set
+            .iter()
+            .flat_map(|set| ["--set".to_owned(), set.clone()]),
+    );
+    words.extend(
+        job.data
+            .iter()
+            .flat_map(|data| ["--data".to_owned(), data.clone()]),
+    );
+    words
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}
+
+/// Reads `0.5s`, `30s`, `10m` or `2h`.
+fn time(text: &str) -> Result<Duration, String> {
+    let complaint = || format!("`{text}` is no time such as 30s, 10m or 2h");
+    let unit = match text.bytes().last() {
+        Some(b's') => 1.0,
+        Some(b'm') => 60.0,
+        Some(b'h') => 3600.0,
+        _ => return Err(complaint()),
+    };
+    let count: f64 = text[..text.len() - 1].parse().map_err(|_| complaint())?;
+    Duration::try_from_secs_f64(count * unit).map_err(|_| complaint())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments;
+
+    fn parsed(line: &str) -> Arguments {
+        use clap::Parser as _;
+        let words = format!("fratmae chaos {line}");
+        let parsed = arguments::Arguments::try_parse_from(words.split_whitespace()).unwrap();
+        match parsed.command {
+            arguments::Command::Chaos(arguments) => arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        let seconds = |text| time(text).map(|time| time.as_secs_f64()).ok();
+        assert_eq!(seconds("0.5s"), Some(0.5));
+        assert_eq!(seconds("10m"), Some(600.0));
+        assert_eq!(seconds("2h"), Some(7200.0));
+        for wrong in ["", "s", "10", "-1s", "1d", "ns"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_call_can_be_read_back_from_the_line_that_does_it_again() {
+        let line = "r --for 90s --seed 7 --workers 4 --only kill-worker,cut-peers --every 3s --set a.b=1 --data d";
+        let again = parsed(line).again();
+        let back = parsed(&again.trim_start_matches("fratmae chaos ").replace('\'', ""));
+        assert_eq!(back.again(), again);
+        assert_eq!(
+            (back.seed, back.length, back.workers),
+            (7, Duration::from_secs(90), Some(4))
+        );
+        assert_eq!(back.only, [Kind::KillWorker, Kind::CutPeers]);
+    }
+
+    #[test]
+    fn without_a_job_there_is_a_tiny_one_that_lasts_as_long_as_the_faults() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = Folder::take(folder.path()).unwrap();
+        let config = parsed("r --for 30s").job(&ours).unwrap().resolve().unwrap();
+        assert_eq!(config.train.steps, 30 * PACE);
+        assert_eq!(
+            (config.collective.deadline_s, config.workers.threads),
+            (5, 1)
+        );
+        let changed = parsed("r --set train.steps=9 --data d")
+            .job(&ours)
+            .unwrap()
+            .resolve()
+            .unwrap();
+        assert_eq!((changed.train.steps, changed.data.url.as_str()), (9, "d"));
+    }
+}

@@ -1,0 +1,319 @@
+//! The disturbed run: its processes, started again as a supervisor would, and what they tell. What is done to them is
+//! `strikes.rs`'s.
+
+use std::{
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::{
+    fault::{Party, Strike, worker_name},
+    folder::Folder,
+    hosts::Hosts,
+    moment::{Moment, What},
+    process::{Line, Process},
+    told::{Told, told},
+};
+
+/// How long a supervisor takes to start a process again.
+const RESTART: Duration = Duration::from_millis(300);
+/// How often the arena looks around when no line comes.
+const LOOK: Duration = Duration::from_millis(5);
+/// Lines that may wait.
+const LINES: usize = 4096;
+/// How long a run may take to begin.
+const BEGINNING: Duration = Duration::from_secs(180);
+
+/// How the processes are started.
+pub(crate) struct Calls {
+    /// This program.
+    pub(crate) program: String,
+    /// The options that give the job, for `coordinator`.
+    pub(crate) job: Vec<String>,
+    /// Workers in the group.
+    pub(crate) workers: usize,
+    /// Worker processes: the group and those that stand by.
+    pub(crate) places: usize,
+}
+
+/// A disturbed run that goes on.
+pub(crate) struct Arena<'a> {
+    pub(super) calls: &'a Calls,
+    pub(super) folder: &'a Folder,
+    pub(super) hosts: &'a Hosts,
+    pub(super) coordinator: Seat,
+    /// Coordinators that others have taken the place of.
+    pub(super) olds: Vec<Process>,
+    pub(super) workers: Vec<Seat>,
+    pub(super) moments: Vec<Moment>,
+    /// Since the first step.
+    began: Option<Instant>,
+    address: String,
+    lines: Receiver<Line>,
+    sender: SyncSender<Line>,
+    started: usize,
+    /// The last word of each process that has said one, by its number.
+    errors: std::collections::BTreeMap<usize, String>,
+    summary: Option<Value>,
+}
+
+/// Where a process is, or will be again.
+pub(crate) struct Seat {
+    pub(super) process: Option<Process>,
+    due: Instant,
+}
+
+impl<'a> Arena<'a> {
+    /// An arena in which nothing runs yet.
+    pub(crate) fn new(calls: &'a Calls, folder: &'a Folder, hosts: &'a Hosts) -> Self {
+        let (sender, lines) = sync_channel(LINES);
+        Self {
+            calls,
+            folder,
+            hosts,
+            coordinator: Seat::free(),
+            olds: Vec::new(),
+            workers: (0..calls.places).map(|_| Seat::free()).collect(),
+            moments: Vec::new(),
+            began: None,
+            address: String::new(),
+            lines,
+            sender,
+            started: 0,
+            errors: std::collections::BTreeMap::new(),
+            summary: None,
+        }
+    }
+
+    /// Runs the job to its end and disturbs it as planned; gives its summary and everything that happened.
+    ///
+    /// # Errors
+    /// When the run does not begin, or does not heal within `healing` after the last fault.
+    pub(crate) fn run(
+        mut self,
+        plan: &[Strike],
+        healing: Duration,
+    ) -> Result<(Value, Vec<Moment>)> {
+        let started = Instant::now();
+        let end = plan.iter().map(|strike| strike.at + strike.lasts).max();
+        let end = end.unwrap_or_default() + healing;
+        let mut pending = plan.iter().enumerate().peekable();
+        let mut lasting: Vec<usize> = Vec::new();
+        while self.summary.is_none() {
+            self.tend()?;
+            let Some(now) = self.elapsed() else {
+                if started.elapsed() > BEGINNING {
+                    bail!("the run did not begin within {} s", BEGINNING.as_secs());
+                }
+                continue;
+            };
+            while let Some((number, strike)) = pending.next_if(|(_, strike)| strike.at <= now) {
+                self.strike(number, strike);
+                lasting.push(number);
+            }
+            let over = |number: &mut usize| plan[*number].at + plan[*number].lasts <= now;
+            for number in lasting.extract_if(.., over) {
+                self.lift(number, &plan[number]);
+            }
+            if now > end {
+                bail!(
+                    "the run did not finish within {} s after the last fault; the logs are in {}",
+                    healing.as_secs(),
+                    self.folder.place("logs").display()
+                );
+            }
+        }
+        for number in lasting {
+            self.lift(number, &plan[number]);
+        }
+        self.await_olds();
+        let summary = self.summary.take().context("the run has no summary")?;
+        Ok((summary, self.moments))
+    }
+
+    /// Time since the first step; none before.
+    pub(super) fn elapsed(&self) -> Option<Duration> {
+        self.began.map(|began| began.elapsed())
+    }
+
+    pub(super) fn note(&mut self, what: What) {
+        let at = self.elapsed().unwrap_or_default();
+        self.moments.push(Moment { at, what });
+    }
+
+    /// Writes what was done, and when, beside the logs of those to whom it was done.
+    pub(super) fn tell(&self, strike: &Strike, done: &str) {
+        let at = self.elapsed().unwrap_or_default();
+        self.folder
+            .log_line("chaos", &format!("{at:.3?} {done}: {strike:?}"));
+    }
+
+    /// Reads what was said, and starts what has ended.
+    fn tend(&mut self) -> Result<()> {
+        let first = self.lines.recv_timeout(LOOK).ok();
+        let ended = self.ended();
+        let rest: Vec<Line> = self.lines.try_iter().collect();
+        for line in first.into_iter().chain(rest) {
+            self.hear(line);
+        }
+        for (party, number, is_well) in ended {
+            self.has_ended(party, number, is_well);
+        }
+        self.start_missing()
+    }
+
+    /// Takes the processes out that have ended.
+    fn ended(&mut self) -> Vec<(Option<Party>, usize, bool)> {
+        let mut ended = Vec::new();
+        let places = (0..).map(Party::Worker);
+        let workers = places.zip(&mut self.workers);
+        for (party, seat) in workers.chain([(Party::Coordinator, &mut self.coordinator)]) {
+            let Some(process) = &mut seat.process else {
+                continue;
+            };
+            if let Some(status) = process.ended() {
+                ended.push((Some(party), process.number, status.success()));
+                seat.process = None;
+                seat.due = Instant::now() + RESTART;
+            }
+        }
+        self.olds.retain_mut(|old| {
+            let status = old.ended();
+            ended.extend(status.map(|status| (None, old.number, status.success())));
+            status.is_none()
+        });
+        ended
+    }
+
+    fn has_ended(&mut self, party: Option<Party>, number: usize, is_well: bool) {
+        let reason = self.errors.remove(&number);
+        let reason = reason.unwrap_or_else(|| match is_well {
+            true => "ended well".to_owned(),
+            false => "ended without a word".to_owned(),
+        });
+        self.note(match party {
+            Some(party) => What::Ended { party, reason },
+            None => What::OldEnded { reason },
+        });
+    }
+
+    fn hear(&mut self, line: Line) {
+        if line.is_result {
+            let is_leader = self.coordinator.process.as_ref();
+            let is_leader = is_leader.is_none_or(|leader| leader.number == line.from);
+            let result = serde_json::from_str::<Value>(&line.text).ok();
+            let summary = result.filter(|value| value["weights_digest"].is_string());
+            if is_leader && summary.is_some() {
+                self.summary = summary;
+            }
+            return;
+        }
+        let Some(told) = told(&line.text) else {
+            return;
+        };
+        if let Told::Applied(_) = told {
+            self.began.get_or_insert(line.at);
+        }
+        let began = self.began.unwrap_or(line.at);
+        let at = line.at.saturating_duration_since(began);
+        let what = match told {
+            Told::Serving(address) => {
+                self.address = address;
+                What::Serving
+            }
+            Told::Error(reason) => {
+                self.errors.insert(line.from, reason);
+                return;
+            }
+            Told::Began { step, members } => What::Began { step, members },
+            Told::Applied(step) => What::Applied { step },
+            Told::Verdict(line) => What::Verdict { line },
+            Told::Panic(line) => What::Panic { line },
+        };
+        self.moments.push(Moment { at, what });
+    }
+
+    fn start_missing(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if self.coordinator.is_due(now) {
+            self.start_coordinator()?;
+        }
+        for place in 0..self.workers.len() {
+            if self.workers[place].is_due(now) && !self.address.is_empty() {
+                self.start_worker(place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a coordinator; whoever led before is no longer the leader.
+    pub(super) fn start_coordinator(&mut self) -> Result<()> {
+        let party = Party::Coordinator;
+        let mut words = self.hosts.on(party);
+        words.push(self.calls.program.clone());
+        words.extend(["coordinator", "--json", "--log", "json"].map(str::to_owned));
+        words.extend(self.calls.job.iter().cloned());
+        words.extend(["--workers".to_owned(), self.calls.workers.to_string()]);
+        words.extend([
+            "--listen".to_owned(),
+            format!("{}:0", self.hosts.address(party)),
+        ]);
+        words.extend(["--run".to_owned(), self.folder.run().display().to_string()]);
+        self.coordinator.process = Some(self.start(&words, "coordinator")?);
+        Ok(())
+    }
+
+    fn start_worker(&mut self, place: usize) -> Result<()> {
+        let (party, name) = (Party::Worker(place), worker_name(place));
+        let mut words = self.hosts.on(party);
+        words.push(self.calls.program.clone());
+        words.extend(["worker", "--log", "json", "--threads", "1"].map(str::to_owned));
+        words.extend(["--coordinator".to_owned(), self.address.clone()]);
+        words.extend(["--name".to_owned(), name.clone()]);
+        words.extend([
+            "--listen".to_owned(),
+            format!("{}:0", self.hosts.address(party)),
+        ]);
+        self.workers[place].process = Some(self.start(&words, &name)?);
+        Ok(())
+    }
+
+    fn start(&mut self, words: &[String], name: &str) -> Result<Process> {
+        self.started += 1;
+        Process::start(words, self.started, &self.folder.log(name), &self.sender)
+    }
+
+    /// Coordinators that were taken the place of find out and end.
+    fn await_olds(&mut self) {
+        /// A coordinator looks at its fence every five seconds, and gives its workers ten to leave.
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let asked = Instant::now();
+        while !self.olds.is_empty() && asked.elapsed() < PATIENCE {
+            let first = self.lines.recv_timeout(LOOK).ok();
+            first.into_iter().for_each(|line| self.hear(line));
+            let ended = self.ended();
+            for (party, number, is_well) in ended {
+                self.has_ended(party, number, is_well);
+            }
+        }
+        for _ in 0..self.olds.len() {
+            self.note(What::OldStayed);
+        }
+    }
+}
+
+impl Seat {
+    fn free() -> Self {
+        Self {
+            process: None,
+            due: Instant::now(),
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.process.is_none() && self.due <= now
+    }
+}

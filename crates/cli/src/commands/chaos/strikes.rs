@@ -1,0 +1,137 @@
+//! Doing a fault to the processes, hosts and files of an arena, and lifting it.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use nix::sys::signal::Signal;
+
+use super::{
+    arena::Arena,
+    fault::{Kind, Party, Strike},
+    hosts::Cut,
+    moment::What,
+    process::Process,
+};
+
+/// Files that a starved process may have open: fewer than it has.
+const STARVED: &str = "4";
+/// Files that one may have open otherwise.
+const FED: &str = "1024";
+
+impl Arena<'_> {
+    /// Does the fault of a number in the plan.
+    pub(super) fn strike(&mut self, number: usize, strike: &Strike) {
+        let done = self.attempt(number, strike);
+        self.tell(strike, if done.is_ok() { "done" } else { "missed" });
+        self.note(match done {
+            Ok(()) => What::Struck(number),
+            Err(reason) => What::Missed(number, format!("{reason:#}")),
+        });
+    }
+
+    /// Ends a fault that lasts.
+    pub(super) fn lift(&mut self, number: usize, strike: &Strike) {
+        if strike.kind.is_instant() {
+            return;
+        }
+        // Whatever is gone meanwhile needs nothing any more.
+        let _ = match strike.kind {
+            Kind::PauseWorker => self.signal(Party::Worker(strike.place), Signal::SIGCONT),
+            Kind::PauseCoordinator => self.signal(Party::Coordinator, Signal::SIGCONT),
+            Kind::RivalCoordinator => {
+                self.olds.iter().for_each(|old| old.signal(Signal::SIGCONT));
+                Ok(())
+            }
+            Kind::StarveWorker => self.limit(Party::Worker(strike.place), FED),
+            Kind::StarveCoordinator => self.limit(Party::Coordinator, FED),
+            _ => {
+                cut(strike).into_iter().for_each(|cut| self.hosts.mend(cut));
+                Ok(())
+            }
+        };
+        self.tell(strike, "lifted");
+        self.note(What::Lifted(number));
+    }
+
+    fn attempt(&mut self, number: usize, strike: &Strike) -> Result<()> {
+        let worker = Party::Worker(strike.place);
+        match strike.kind {
+            Kind::KillWorker => self.signal(worker, Signal::SIGKILL),
+            Kind::KillCoordinator => self.signal(Party::Coordinator, Signal::SIGKILL),
+            Kind::PauseWorker => self.signal(worker, Signal::SIGSTOP),
+            Kind::PauseCoordinator => self.signal(Party::Coordinator, Signal::SIGSTOP),
+            Kind::RivalCoordinator => self.start_rival(),
+            Kind::StarveWorker => self.limit(worker, STARVED),
+            Kind::StarveCoordinator => self.limit(Party::Coordinator, STARVED),
+            Kind::DamagePart => there_was(self.folder.damage_part(number as u64)?),
+            Kind::DeletePart => there_was(self.folder.delete_part(number as u64)?),
+            Kind::CutHost
+            | Kind::CutCoordinator
+            | Kind::CutOneWay
+            | Kind::CutPeers
+            | Kind::SlowLink => cut(strike)
+                .into_iter()
+                .try_for_each(|cut| self.hosts.cut(cut)),
+        }
+    }
+
+    /// Stops the coordinator in its tracks and starts another one.
+    fn start_rival(&mut self) -> Result<()> {
+        self.signal(Party::Coordinator, Signal::SIGSTOP)?;
+        let old = self.coordinator.process.take();
+        self.start_coordinator()?;
+        self.olds.extend(old);
+        Ok(())
+    }
+
+    fn signal(&self, party: Party, signal: Signal) -> Result<()> {
+        self.process(party)?.signal(signal);
+        Ok(())
+    }
+
+    fn limit(&self, party: Party, files: &str) -> Result<()> {
+        let id = self.process(party)?.id().to_string();
+        let limit = format!("--nofile={files}:");
+        let output = Command::new("prlimit")
+            .args(["--pid", &id, &limit])
+            .output()?;
+        if !output.status.success() {
+            bail!(
+                "prlimit: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(())
+    }
+
+    fn process(&self, party: Party) -> Result<&Process> {
+        let seat = match party {
+            Party::Coordinator => &self.coordinator,
+            Party::Worker(place) => &self.workers[place],
+        };
+        match &seat.process {
+            Some(process) => Ok(process),
+            None => bail!("it did not run at that moment"),
+        }
+    }
+}
+
+fn there_was(found: bool) -> Result<()> {
+    if !found {
+        bail!("there was no checkpoint");
+    }
+    Ok(())
+}
+
+/// How the network fails, where the fault is of the network.
+fn cut(strike: &Strike) -> Option<Cut> {
+    let worker = Party::Worker(strike.place);
+    match strike.kind {
+        Kind::CutHost => Some(Cut::Whole(worker)),
+        Kind::CutCoordinator => Some(Cut::Whole(Party::Coordinator)),
+        Kind::CutOneWay => Some(Cut::Outbound(worker)),
+        Kind::CutPeers => Some(Cut::Towards(worker, Party::Worker(strike.other))),
+        Kind::SlowLink => Some(Cut::Slow(worker)),
+        _ => None,
+    }
+}
