@@ -108,6 +108,8 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
     ("workers.activation_checkpointing", Allowed::Flag),
     ("workers.restarts_per_hour", Allowed::Whole(0, 1_000)),
     ("workers.coordinator_patience_s", Allowed::Whole(0, DAY_S)),
+    ("workers.preemption_file", Allowed::Text),
+    ("workers.grace_s", Allowed::Whole(0, DAY_S)),
     ("collective.deadline_s", Allowed::Whole(1, DAY_S)),
     ("coordinator.listen", Allowed::Address),
     ("coordinator.heartbeat_ms", Allowed::Whole(10, 60_000)),

@@ -1,6 +1,6 @@
 //! The run's state and its one entry point. Each event's rule is a file under `handle`.
 
-use crate::command::{Command, Leaving, Source, Verdict};
+use crate::command::{Cause, Command, Leaving, Source, Verdict};
 use crate::event::Event;
 use crate::ids::{Generation, Millis, Step, WorkerId};
 use crate::membership::{Member, Membership};
@@ -68,7 +68,10 @@ pub struct Cluster {
     pub(crate) newest: Source,
     /// Manifests asked for and not yet durable.
     pub(crate) committing: BTreeSet<(Generation, Step)>,
-    pub(crate) is_draining: bool,
+    /// Why the run is about to stop, if it is.
+    pub(crate) draining: Option<Cause>,
+    /// Workers that left as they were asked to: the run does not wait for them.
+    pub(crate) n_left: u32,
     /// Since when the group is waited for, in whatever phase.
     pub(crate) started: Millis,
     /// Members of the newest generation under an earlier coordinator, while they are waited for.
@@ -102,7 +105,8 @@ impl Cluster {
             applied: newest.step(),
             is_fruitful: false,
             committing: BTreeSet::new(),
-            is_draining: false,
+            draining: None,
+            n_left: 0,
             started: now,
             awaited: recorded.members,
             last_lost: None,
@@ -194,6 +198,7 @@ impl Cluster {
                 reason,
             } => self.group_broken(worker, generation, &reason),
             Event::Failed { worker, reason } => self.failed(worker, &reason),
+            Event::LeaveRequested { worker } => self.leave_requested(worker),
             Event::DrainRequested => self.drain_requested(),
             Event::Tick => self.tick(now),
         }
@@ -207,7 +212,7 @@ impl Cluster {
     /// Whether somebody stands by who could have a seat.
     pub(crate) fn has_room_for_more(&self) -> bool {
         let seated = self.membership.group().len();
-        seated < self.limit().min(self.membership.count())
+        seated < self.limit().min(self.membership.n_staying())
     }
 
     /// Makes the next generation out of those registered; its record must be durable first.
@@ -215,7 +220,12 @@ impl Cluster {
         self.generation = self.generation.next();
         self.leaving = leaving;
         self.is_fruitful = false;
-        self.membership.regroup(self.limit());
+        if self.membership.n_staying() == 0 {
+            self.draining.get_or_insert(Cause::Deserted);
+        }
+        // A group that is whole applies one more step, after which all its members hold the same.
+        let with_leavers = leaving == Leaving::AtOnce && self.membership.needs_leavers();
+        self.membership.regroup(self.limit(), with_leavers);
         self.phase = Phase::Recording;
         vec![Command::RecordGeneration {
             generation: self.generation,
@@ -253,7 +263,9 @@ impl Cluster {
         self.phase = Phase::Ended;
         let reason = match &verdict {
             Verdict::Finished { step, .. } => format!("the run finished at step {step}"),
-            Verdict::Interrupted { step } => format!("the run was stopped at step {step}"),
+            Verdict::Interrupted { step, cause } => {
+                format!("the run was stopped at step {step}: {}", cause.reason())
+            }
             Verdict::Failed { reason } => reason.clone(),
         };
         let is_failure = matches!(verdict, Verdict::Failed { .. });

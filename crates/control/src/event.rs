@@ -100,6 +100,11 @@ pub enum Event {
         /// What it saw, in one line.
         reason: String,
     },
+    /// A worker is to go: its host is taken away, or somebody sent it a signal. It stays until it is told to stop.
+    LeaveRequested {
+        /// Who.
+        worker: WorkerId,
+    },
     /// The user or the scheduler asks the run to stop at the next step.
     DrainRequested,
     /// Time passed.

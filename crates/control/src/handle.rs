@@ -5,6 +5,7 @@ mod failure;
 mod finish;
 mod generation;
 mod join;
+mod leave;
 mod returning;
 mod tick;
 

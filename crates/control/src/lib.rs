@@ -20,6 +20,6 @@ mod membership;
 
 pub use assignment::{Seat, deal_slots};
 pub use cluster::{Cluster, Phase, Recorded, Settings};
-pub use command::{Assignment, Command, Leaving, Source, Verdict};
+pub use command::{Assignment, Cause, Command, Leaving, Source, Verdict};
 pub use event::{Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};

@@ -62,6 +62,11 @@ pub enum RunEvent {
         /// Their names.
         names: Vec<String>,
     },
+    /// A worker left as it was asked to.
+    Left {
+        /// Its name.
+        name: String,
+    },
     /// Something went wrong with a worker, and the run goes on.
     Verdict {
         /// In one line.
@@ -140,6 +145,7 @@ impl RunEvent {
                 "damaged sample skipped"
             ),
             Self::Restarted { names } => info!(target: EVENTS, ?names, "workers started again"),
+            Self::Left { name } => info!(target: EVENTS, name, "worker left as asked"),
             Self::Verdict { line } => info!(target: EVENTS, verdict = line, "worker in trouble"),
         }
     }

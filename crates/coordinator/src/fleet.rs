@@ -148,6 +148,11 @@ impl Fleet {
 }
 
 impl Exit {
+    /// Whether it ended as it was told to.
+    pub(crate) const fn is_well(&self) -> bool {
+        self.is_well
+    }
+
     /// Which worker it was.
     pub(crate) fn name(&self) -> String {
         Launcher::name(self.place)

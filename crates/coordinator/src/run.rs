@@ -157,6 +157,9 @@ async fn exited(
     fleet: &mut Fleet,
     exit: &Exit,
 ) -> Result<(), CoordinatorError> {
+    if exit.is_well() {
+        return start_missing(runtime, fleet).await;
+    }
     if !runtime.has_begun() && runtime.cluster.phase() == Phase::Gathering {
         let status = exit.status.clone();
         return Err(CoordinatorError::WorkerExited { status });

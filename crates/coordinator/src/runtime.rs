@@ -236,6 +236,10 @@ impl Runtime {
                 self.tell(RunEvent::Verdict { line: verdict }).await;
                 Ok(None)
             }
+            Command::Left { name } => {
+                self.tell(RunEvent::Left { name }).await;
+                Ok(None)
+            }
             Command::End { verdict } => {
                 self.verdict = Some(verdict);
                 Ok(None)

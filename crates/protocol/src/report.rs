@@ -51,6 +51,7 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             generation: Generation::new(broken.generation),
             reason: broken.reason.clone(),
         },
+        Message::Leaving(_) => Event::LeaveRequested { worker },
         Message::Failed(failed) => Event::Failed {
             worker,
             reason: failed.reason.clone(),

@@ -10,6 +10,7 @@ mod error;
 mod exchange;
 mod figures;
 mod generation;
+mod leaving;
 mod optimizer;
 mod outbox;
 mod plan;

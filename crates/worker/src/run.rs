@@ -1,6 +1,7 @@
 //! A worker's life: register, train as told, leave.
 
 use crate::error::WorkerError;
+use crate::leaving::Leaving;
 use crate::outbox::Outbox;
 use crate::search::{Found, Search};
 use crate::session::Start;
@@ -35,13 +36,13 @@ pub struct Options {
     pub ledger: PhaseLedger,
 }
 
-/// Runs one worker until the coordinator ends it; `drain` asks for a stop after the current step.
+/// Runs one worker until the coordinator ends it; `asked` tells it to leave once the others can go on without it.
 ///
 /// # Errors
 /// Whatever ends a worker: see [`WorkerError`].
 pub async fn run(
     options: Options,
-    drain: impl Future<Output = ()> + Send + 'static,
+    asked: impl Future<Output = ()> + Send,
 ) -> Result<(), WorkerError> {
     let listener = listen(&options)?;
     let register = pb::Register {
@@ -67,11 +68,7 @@ pub async fn run(
         runtime: tokio::runtime::Handle::current(),
     };
     let trainer = Trainer::start(start, orders)?;
-    let drained = Arc::clone(&shared);
-    let draining = tokio::spawn(async move {
-        drain.await;
-        drained.drain();
-    });
+    let leaving = Leaving::new(&config.workers, outbox.clone());
     let attendance = Attendance {
         register,
         outbox,
@@ -80,12 +77,14 @@ pub async fn run(
         heartbeat: Duration::from_millis(config.coordinator.heartbeat_ms),
         patience: Duration::from_secs(config.workers.coordinator_patience_s),
     };
-    let ended = attendance.attend(stream, &options.coordinator).await;
+    let ended = tokio::select! {
+        ended = attendance.attend(stream, &options.coordinator) => ended,
+        () = leaving.leave(asked) => Ok(()),
+    };
     // Whatever the group waits for, it is over; and so is the trainer's wait for orders.
     drop(attendance);
     shared.break_off(u64::MAX);
-    draining.abort();
-    trainer.join();
+    trainer.join().await;
     ended
 }
 

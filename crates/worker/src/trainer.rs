@@ -9,6 +9,12 @@ use fratmae_protocol::pb::from_worker::Message as From;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long the thread may take to see that all is over: a slot's forward or backward pass.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// How often it is looked at within that time.
+const LOOKS: u32 = 300;
 
 /// The thread that trains, apart from the runtime so that no step holds a heartbeat up.
 pub(crate) struct Trainer {
@@ -27,8 +33,18 @@ impl Trainer {
         Ok(Self { thread })
     }
 
-    /// Waits for the thread to end.
-    pub(crate) fn join(self) {
+    /// Waits for the thread to end; one that hangs ends with the process.
+    pub(crate) async fn join(self) {
+        let mut looks = tokio::time::interval(FAREWELL / LOOKS);
+        for _ in 0..LOOKS {
+            if self.thread.is_finished() {
+                break;
+            }
+            looks.tick().await;
+        }
+        if !self.thread.is_finished() {
+            return tracing::warn!("the training thread does not end; it is left behind");
+        }
         if self.thread.join().is_err() {
             tracing::error!("the training thread panicked");
         }

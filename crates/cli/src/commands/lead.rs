@@ -11,7 +11,7 @@ use fratmae_store::Location;
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 
@@ -35,6 +35,7 @@ struct Interrupted<'a> {
     run: &'a str,
     interrupted: bool,
     step: u64,
+    reason: &'a str,
 }
 
 /// Leads the run of `config` to its end and reports it; with a launcher, workers are started here.
@@ -57,17 +58,18 @@ pub(crate) async fn lead(
     let outcome = attend(job(config, run, data)?, launcher, watch).await?;
     match outcome {
         Outcome::Finished(summary) => show(&summary, &data_url, showing.json, output),
-        Outcome::Interrupted { step } => {
+        Outcome::Interrupted { step, reason } => {
             if showing.json {
                 let run = run_url.as_str();
                 output.json(&Interrupted {
                     run,
                     interrupted: true,
                     step,
+                    reason,
                 })?;
             }
             bail!(
-                "{run_url} was stopped, its checkpoint is of step {step}; the same command goes on from there"
+                "{run_url} was stopped ({reason}); its checkpoint is of step {step}; the same command goes on from there"
             )
         }
     }
@@ -114,22 +116,53 @@ async fn attend(job: Job, launcher: Option<Launcher>, mut watch: Watch) -> Resul
     Ok(outcome?)
 }
 
-/// Ends when the process is told to stop (SIGTERM, or Ctrl-C).
+/// Ends when the process is told to stop: by SIGTERM, by SIGUSR1 as Slurm sends it, or by Ctrl-C.
 ///
 /// # Errors
 /// When the system does not let signals be caught.
 pub(crate) fn stop_requested() -> Result<impl Future<Output = ()> + Send + 'static> {
-    let catch = |kind| signal(kind).context("cannot catch signals");
-    let (mut terminate, mut interrupt) = (
+    let mut interrupt = catch(SignalKind::interrupt())?;
+    let told = taken_away()?;
+    Ok(async move {
+        tokio::select! {
+            () = told => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Ends when the process is told that its place is taken away; Ctrl-C is caught and left to whoever started it.
+///
+/// # Errors
+/// When the system does not let signals be caught.
+pub(crate) fn leave_requested() -> Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = catch(SignalKind::interrupt())?;
+    let mut told = Box::pin(taken_away()?);
+    Ok(async move {
+        loop {
+            tokio::select! {
+                () = &mut told => return,
+                _ = interrupt.recv() => {}
+            }
+        }
+    })
+}
+
+fn taken_away() -> Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut terminate, mut user) = (
         catch(SignalKind::terminate())?,
-        catch(SignalKind::interrupt())?,
+        catch(SignalKind::user_defined1())?,
     );
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = user.recv() => {}
         }
     })
+}
+
+fn catch(kind: SignalKind) -> Result<Signal> {
+    signal(kind).context("cannot catch signals")
 }
 
 // The standard library seeds its hashers from the system's randomness, and no two processes alike.

@@ -84,6 +84,7 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::Committed { step } => vec![format!("checkpoint at step {step}")],
         RunEvent::Skipped { step, sample, .. } => vec![format!("step {step}: {sample}")],
         RunEvent::Restarted { names } => vec![format!("started again: {}", names.join(", "))],
+        RunEvent::Left { name } => vec![format!("{name} left as it was asked to")],
         RunEvent::Verdict { line } => vec![line.clone()],
     }
 }

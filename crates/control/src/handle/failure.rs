@@ -4,6 +4,7 @@ use crate::cluster::{Cluster, Phase};
 use crate::command::{Command, Leaving, Verdict};
 use crate::event::Departure;
 use crate::ids::{Generation, Millis, WorkerId};
+use crate::membership::Member;
 
 impl Cluster {
     /// A member's loss makes a new generation of those who are left, who keep what they have in memory.
@@ -43,11 +44,20 @@ impl Cluster {
             let Some(who) = self.describe_registered(worker) else {
                 continue;
             };
-            self.membership.remove(worker);
             let verdict = format!("{who}: {}", departure.reason());
-            commands.push(Command::Report {
-                verdict: verdict.clone(),
-            });
+            match self.membership.remove(worker) {
+                Some(Member {
+                    is_leaving: true,
+                    name,
+                    ..
+                }) => {
+                    self.n_left = self.n_left.saturating_add(1);
+                    commands.push(Command::Left { name });
+                }
+                _ => commands.push(Command::Report {
+                    verdict: verdict.clone(),
+                }),
+            }
             if is_seated {
                 lost_member = Some(verdict);
             }
@@ -60,10 +70,8 @@ impl Cluster {
     }
 
     fn go_on_without(&mut self, now: Millis, verdict: &str) -> Vec<Command> {
-        if self.membership.count() == 0 && self.is_draining {
-            return self.end(Verdict::Interrupted {
-                step: self.newest.step(),
-            });
+        if let (0, Some(cause)) = (self.membership.count(), self.draining) {
+            return self.interrupt(cause);
         }
         if self.membership.count() == 0 {
             self.last_lost = Some(verdict.to_owned());

@@ -25,7 +25,8 @@ impl Cluster {
 
     /// Makes the first generation once enough workers are there.
     pub(crate) fn gather(&mut self) -> Vec<Command> {
-        if self.membership.count() < self.settings.workers as usize {
+        let awaited = self.settings.workers.saturating_sub(self.n_left).max(1);
+        if self.membership.n_staying() < awaited as usize {
             return Vec::new();
         }
         self.start_generation(Leaving::AtOnce)

@@ -1,13 +1,14 @@
 //! Each rule as: a state, one event, the exact commands.
 
 mod any_order;
+mod leaving;
 mod memory;
 mod newcomers;
 mod returning;
 
 use crate::{
-    Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Phase, Rank, Recorded,
-    Settings, Source, Step, Verdict, WorkerId,
+    Cause, Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Phase, Rank,
+    Recorded, Settings, Source, Step, Verdict, WorkerId,
 };
 
 fn settings(workers: u32) -> Settings {
@@ -126,6 +127,14 @@ impl Run {
             generation: FIRST,
             weights_digest: digest.to_owned(),
         })
+    }
+}
+
+/// The verdict on a run that was asked to stop.
+const fn asked(step: u64) -> Verdict {
+    Verdict::Interrupted {
+        step: Step::new(step),
+        cause: Cause::Asked,
     }
 }
 
@@ -460,10 +469,7 @@ fn draining_ends_the_run_at_the_committed_step() {
             []
         );
     }
-    assert_eq!(
-        verdict(&run.committed(4)),
-        Some(&Verdict::Interrupted { step: Step::new(4) })
-    );
+    assert_eq!(verdict(&run.committed(4)), Some(&asked(4)));
 }
 
 #[test]
@@ -471,10 +477,7 @@ fn draining_before_training_ends_at_once() {
     let mut run = Run::gathering(2);
     run.register(ONE);
     let commands = run.see(Event::DrainRequested);
-    assert_eq!(
-        verdict(&commands),
-        Some(&Verdict::Interrupted { step: Step::new(0) })
-    );
+    assert_eq!(verdict(&commands), Some(&asked(0)));
 }
 
 #[test]
