@@ -6,6 +6,7 @@
 mod call;
 mod disk;
 mod faults;
+mod freezing;
 mod image;
 mod job;
 mod namespaces;
@@ -22,6 +23,7 @@ mod waiting;
 pub use call::{Call, Finished, fratmae, program};
 pub use disk::SmallDisk;
 pub use faults::{Fault, SickNetwork, Sickness};
+pub use freezing::Frozen;
 pub use image::Image;
 pub use job::{Job, Outcome, committed_steps, losses, status};
 pub use namespaces::{Host, TwoHosts};

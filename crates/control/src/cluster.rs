@@ -1,6 +1,7 @@
 //! The run's state and its one entry point. Each event's rule is a file under `handle`.
 
 use crate::command::{Cause, Command, Leaving, Source, Verdict};
+use crate::deadlines::Deadlines;
 use crate::event::Event;
 use crate::ids::{Generation, Millis, Step, WorkerId};
 use crate::membership::{Member, Membership};
@@ -17,13 +18,17 @@ pub struct Settings {
     pub workers: u32,
     /// The job's last step.
     pub last_step: Step,
-    /// How long a worker may stay silent.
+    /// What any worker may take for anything, however fast the run has been so far.
+    pub least_timeout: Millis,
+    /// How long a store that does not answer is borne with.
+    pub store_patience: Millis,
+    /// The longest that a worker may stay silent; the run's own history makes it shorter.
     pub worker_timeout: Millis,
     /// How long to wait for the first group to gather.
     pub join_timeout: Millis,
     /// How long a new coordinator waits for the group that an earlier one left.
     pub return_timeout: Millis,
-    /// How long a member may take to leave its old group.
+    /// How long a member may take to leave its old group, and the longest for a piece of work.
     pub leave_timeout: Millis,
     /// How many generations in a row may break without a single step.
     pub max_fruitless: u32,
@@ -86,6 +91,18 @@ pub struct Cluster {
     pub(crate) is_fruitful: bool,
     /// Generations that broke since the last applied step.
     pub(crate) fruitless: u32,
+    /// How long things take in this run.
+    pub(crate) deadlines: Deadlines,
+    /// When time was last looked at.
+    pub(crate) last_tick: Option<Millis>,
+    /// Whether the group before this generation got on in no call.
+    pub(crate) is_stalled: bool,
+    /// Since when members are heard that accuse each other.
+    pub(crate) hearing: Option<Millis>,
+    /// Members that said of this generation that it is broken.
+    pub(crate) broke: BTreeSet<WorkerId>,
+    /// Who could not reach whom since the last applied step.
+    pub(crate) broken_links: BTreeSet<(WorkerId, WorkerId)>,
 }
 
 impl Cluster {
@@ -112,6 +129,12 @@ impl Cluster {
             last_lost: None,
             is_broken: false,
             fruitless: 0,
+            deadlines: Deadlines::default(),
+            last_tick: None,
+            is_stalled: false,
+            hearing: None,
+            broke: BTreeSet::new(),
+            broken_links: BTreeSet::new(),
         }
     }
 
@@ -166,6 +189,7 @@ impl Cluster {
                 self.registered(worker, member, past)
             }
             Event::Heard { worker } => self.heard(now, worker),
+            Event::Beat { worker, progress } => self.beat(now, worker, progress),
             Event::Departed { worker, departure } => self.departed(now, worker, &departure),
             Event::GenerationRecorded { generation } => self.generation_recorded(now, generation),
             Event::Prepared {
@@ -196,8 +220,10 @@ impl Cluster {
                 worker,
                 generation,
                 reason,
-            } => self.group_broken(worker, generation, &reason),
+                accusation,
+            } => self.group_broken(now, worker, generation, (&reason, accusation)),
             Event::Failed { worker, reason } => self.failed(worker, &reason),
+            Event::Unfit { worker, reason } => self.unfit(now, worker, reason),
             Event::LeaveRequested { worker } => self.leave_requested(worker),
             Event::DrainRequested => self.drain_requested(),
             Event::Tick => self.tick(now),
@@ -220,6 +246,9 @@ impl Cluster {
         self.generation = self.generation.next();
         self.leaving = leaving;
         self.is_fruitful = false;
+        self.hearing = None;
+        self.is_stalled = false;
+        self.broke.clear();
         if self.membership.n_staying() == 0 {
             self.draining.get_or_insert(Cause::Deserted);
         }

@@ -2,6 +2,7 @@
 //! Effects that must be durable before anything follows have a completion event, named at the variant.
 
 use crate::assignment::Seat;
+use crate::blame::Blame;
 use crate::ids::{Generation, Rank, Step, WorkerId};
 use std::sync::Arc;
 
@@ -54,8 +55,8 @@ pub enum Command {
     },
     /// Say what went wrong with one worker although the run goes on.
     Report {
-        /// The line for the log and the journal.
-        verdict: String,
+        /// The verdict, for log, journal and status.
+        blame: Box<Blame>,
     },
     /// Say that a worker left as it was asked to; nothing went wrong.
     Left {

@@ -1,5 +1,6 @@
 //! One rule a file: what each event does to the cluster.
 
+mod accusation;
 mod checkpoint;
 mod failure;
 mod finish;
@@ -7,6 +8,7 @@ mod generation;
 mod join;
 mod leave;
 mod returning;
+mod stall;
 mod tick;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! Owns no decision: it answers questions about what is known.
 
 use crate::ids::{Millis, Step, WorkerId};
+use crate::progress::{Progress, Work};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,10 @@ pub(crate) struct Member {
     pub(crate) held: Option<Step>,
     /// Whether it was asked to leave.
     pub(crate) is_leaving: bool,
+    /// Where it was in its work when it last said so.
+    pub(crate) progress: Option<(Millis, Progress)>,
+    /// What it has done at least once: its first time may take longer than anybody's later ones.
+    pub(crate) done: BTreeSet<Work>,
 }
 
 impl Member {
@@ -30,6 +35,8 @@ impl Member {
             last_heard: now,
             held,
             is_leaving: false,
+            progress: None,
+            done: BTreeSet::new(),
         }
     }
 }
@@ -205,6 +212,16 @@ impl Membership {
     pub(crate) fn unprepared(&self) -> Vec<WorkerId> {
         let is_awaited = |id: &&WorkerId| !self.reports.prepared.contains(id);
         self.group.iter().filter(is_awaited).copied().collect()
+    }
+
+    /// Takes everybody for just heard of.
+    pub(crate) fn forgive(&mut self, now: Millis) {
+        for member in self.members.values_mut() {
+            member.last_heard = member.last_heard.max(now);
+            if let Some((heard, _)) = &mut member.progress {
+                *heard = now.max(*heard);
+            }
+        }
     }
 
     /// Workers last heard of before `limit` milliseconds ago.

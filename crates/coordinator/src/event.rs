@@ -1,5 +1,6 @@
 //! What a run tells whoever watches it: the progress bar, a test, a page.
 
+use crate::verdict::WorkerVerdict;
 use fratmae_protocol::pb::Figures;
 use serde::Serialize;
 use tracing::info;
@@ -69,6 +70,11 @@ pub enum RunEvent {
     },
     /// Something went wrong with a worker, and the run goes on.
     Verdict {
+        /// With whom, where and why.
+        verdict: Box<WorkerVerdict>,
+    },
+    /// A worker process of this machine ended although it was not told to.
+    Exited {
         /// In one line.
         line: String,
     },
@@ -146,7 +152,22 @@ impl RunEvent {
             ),
             Self::Restarted { names } => info!(target: EVENTS, ?names, "workers started again"),
             Self::Left { name } => info!(target: EVENTS, name, "worker left as asked"),
-            Self::Verdict { line } => info!(target: EVENTS, verdict = line, "worker in trouble"),
+            Self::Verdict { verdict } => info!(
+                target: EVENTS,
+                verdict = verdict.line,
+                worker = verdict.worker,
+                host = verdict.host,
+                rank = verdict.rank,
+                generation = verdict.generation,
+                step = verdict.step,
+                phase = verdict.phase,
+                collective = verdict.collective,
+                sequence = verdict.sequence,
+                reason = verdict.reason,
+                evidence = ?verdict.evidence,
+                "worker in trouble"
+            ),
+            Self::Exited { line } => info!(target: EVENTS, line, "worker process ended"),
         }
     }
 }

@@ -16,6 +16,7 @@ mod service;
 mod shares;
 mod status;
 mod summary;
+mod verdict;
 
 pub use conclusion::Outcome;
 pub use error::CoordinatorError;
@@ -26,3 +27,4 @@ pub use launch::Launcher;
 pub use run::run;
 pub use status::{RunStatus, status};
 pub use summary::Summary;
+pub use verdict::WorkerVerdict;

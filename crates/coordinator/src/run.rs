@@ -136,6 +136,7 @@ async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), C
     if phase == Phase::Ended || phase == Phase::Returning && !fleet.is_open() {
         return Ok(());
     }
+    fleet.evict(&runtime.take_evicted(), Instant::now());
     let registered = runtime.cluster.registered_names();
     fleet.open(&registered);
     let names = fleet.start_missing(&registered, Instant::now())?;
@@ -165,7 +166,7 @@ async fn exited(
         return Err(CoordinatorError::WorkerExited { status });
     }
     let line = format!("worker {} ended with {}", exit.name(), exit.status);
-    runtime.tell(RunEvent::Verdict { line }).await;
+    runtime.tell(RunEvent::Exited { line }).await;
     start_missing(runtime, fleet).await
 }
 

@@ -7,6 +7,7 @@ use crate::job::{Job, RunFile};
 use crate::opening::Opened;
 use crate::service::Outbox;
 use crate::shares::Shares;
+use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{Journal, Record, commit};
 use fratmae_control::{
     Assignment, Cluster, Command, Event, Generation, Leaving, Millis, Phase, Rank, Settings, Step,
@@ -21,6 +22,9 @@ use tokio::sync::{mpsc, watch};
 
 /// Generations in a row that may end without a step before the run is given up.
 const MAX_FRUITLESS: u32 = 5;
+
+/// What any worker may take for anything, so that a busy machine is no verdict.
+const LEAST_TIMEOUT: Millis = Millis::new(5_000);
 
 /// How long a new coordinator waits for the group of the one before: workers look for it twice a second.
 const RETURN_TIMEOUT: Millis = Millis::new(2_000);
@@ -42,6 +46,11 @@ pub(crate) struct Runtime {
     has_begun: bool,
     applied: u64,
     verdict: Option<Verdict>,
+    /// Verdicts on workers that the journal lacks; nobody waits for them.
+    unwritten: Vec<WorkerVerdict>,
+    names: BTreeMap<WorkerId, String>,
+    /// Names of workers that were told to end although the run goes on, until they are asked for.
+    evicted: Vec<String>,
 }
 
 impl Runtime {
@@ -75,6 +84,9 @@ impl Runtime {
             started,
             has_begun: false,
             verdict: None,
+            unwritten: Vec::new(),
+            names: BTreeMap::new(),
+            evicted: Vec::new(),
         }
     }
 
@@ -107,6 +119,7 @@ impl Runtime {
     /// A stream is closed: no order goes there any more.
     pub(crate) fn close(&mut self, worker: WorkerId) {
         self.outboxes.remove(&worker);
+        self.names.remove(&worker);
     }
 
     /// Keeps what only this shell needs of a message, before `control` sees its event.
@@ -120,7 +133,10 @@ impl Runtime {
     ) -> Result<(), CoordinatorError> {
         match message.message {
             Some(From::Skipped(skipped)) => return self.note_skipped(skipped).await,
-            Some(From::Register(_)) => self.send(worker, To::Welcome(self.welcome(worker))),
+            Some(From::Register(register)) => {
+                self.names.insert(worker, register.name);
+                self.send(worker, To::Welcome(self.welcome(worker)));
+            }
             Some(From::Applied(applied)) => self.note_applied(applied).await,
             Some(From::PartsWritten(written)) => self.shares.add(written),
             _ => {}
@@ -183,9 +199,33 @@ impl Runtime {
                 events.extend(self.execute(command).await?);
             }
         }
+        self.write_verdicts().await?;
         self.has_begun |= self.cluster.phase() == Phase::Training;
         self.status.send_replace(self.status_reply());
         Ok(())
+    }
+
+    /// Keeps verdicts for those who ask later, once what follows from them is under way.
+    async fn write_verdicts(&mut self) -> Result<(), CoordinatorError> {
+        for verdict in std::mem::take(&mut self.unwritten) {
+            let generation = verdict.generation;
+            let verdict =
+                serde_json::to_value(&verdict).map_err(|error| CoordinatorError::Encode {
+                    object: "a verdict".to_owned(),
+                    reason: error.to_string(),
+                })?;
+            let record = Record::Verdict {
+                generation,
+                verdict,
+            };
+            self.journal.append(record).await?;
+        }
+        Ok(())
+    }
+
+    /// Workers that were told to end since this was asked before.
+    pub(crate) fn take_evicted(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.evicted)
     }
 
     /// Carries out one command; what it completes comes back as an event.
@@ -223,6 +263,8 @@ impl Runtime {
                 reason,
                 is_failure,
             } => {
+                let name = self.names.get(&worker).filter(|_| is_failure);
+                self.evicted.extend(name.cloned());
                 self.send(
                     worker,
                     To::Stop(pb::Stop {
@@ -232,8 +274,10 @@ impl Runtime {
                 );
                 Ok(None)
             }
-            Command::Report { verdict } => {
-                self.tell(RunEvent::Verdict { line: verdict }).await;
+            Command::Report { blame } => {
+                let verdict = Box::new(WorkerVerdict::from(&*blame));
+                self.unwritten.push(*verdict.clone());
+                self.tell(RunEvent::Verdict { verdict }).await;
                 Ok(None)
             }
             Command::Left { name } => {
@@ -375,6 +419,8 @@ fn settings(job: &Job) -> Settings {
         slots: count(config.train.slots),
         workers: count(config.workers.count),
         last_step: Step::new(config.train.steps),
+        least_timeout: LEAST_TIMEOUT,
+        store_patience: Millis::new(config.store.patience_s * 1000),
         worker_timeout: Millis::new(config.coordinator.worker_timeout_s * 1000),
         join_timeout: Millis::new(config.coordinator.join_timeout_s * 1000),
         return_timeout: RETURN_TIMEOUT,

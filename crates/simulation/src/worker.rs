@@ -76,6 +76,7 @@ impl Fact {
                 worker,
                 generation,
                 reason: "broken".to_owned(),
+                accusation: None,
             },
         }
     }

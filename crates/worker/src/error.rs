@@ -5,6 +5,7 @@ use fratmae_collective::CollectiveError;
 use fratmae_dataset::DataSetError;
 use fratmae_model::{ModelError, WeightsError};
 use fratmae_protocol::ProtocolError;
+use fratmae_protocol::pb::group_broken::Accused;
 use fratmae_store::StoreError;
 
 /// A worker's failure, in words for the one who reads the coordinator's verdict.
@@ -174,6 +175,22 @@ pub enum WorkerError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl WorkerError {
+    /// The rank that this error speaks against, and of what; a connection that merely closed accuses nobody, since
+    /// whoever leaves a broken group closes its own.
+    pub(crate) fn accused(&self) -> Option<Accused> {
+        let rank = |rank: usize| u32::try_from(rank).ok();
+        match self {
+            Self::Group(
+                error @ (CollectiveError::TimedOut { .. }
+                | CollectiveError::Absent { .. }
+                | CollectiveError::Io { .. }),
+            ) => error.accused().and_then(rank).map(Accused::Unreachable),
+            _ => None,
+        }
+    }
 }
 
 impl From<ProtocolError> for WorkerError {

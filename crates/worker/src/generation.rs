@@ -1,5 +1,6 @@
 //! One generation's life: its group, its steps, and how it ends well. The state it begins with is `state.rs`'s.
 
+use crate::activity::work;
 use crate::digest::weights_digest;
 use crate::error::WorkerError;
 use crate::session::Session;
@@ -41,7 +42,11 @@ impl Session {
         assignment: &Assignment,
         figures_until: u64,
     ) -> Result<Ending, WorkerError> {
+        let begins_at = assignment.source.step().get();
+        let activity = &self.shared.activity;
+        activity.begin(assignment.generation.get(), begins_at);
         self.prepare_state(assignment.source)?;
+        self.shared.activity.enter(work::JOIN);
         let mut group = self.join(assignment)?;
         self.share_state(assignment, group.process.as_mut())?;
         let step = assignment.source.step().get();

@@ -2,6 +2,7 @@
 //!
 //! [`run()`] is its life; the step itself is in `step.rs`.
 
+mod activity;
 mod allocator;
 mod beginning;
 mod clip;

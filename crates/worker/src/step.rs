@@ -16,6 +16,7 @@ use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 use tracing::info_span;
 
@@ -78,6 +79,10 @@ impl Session {
     ) -> Result<StepReport, WorkerError> {
         let started = Instant::now();
         let step = state.step.next();
+        let shared = Arc::clone(&self.shared);
+        let activity = &shared.activity;
+        activity.step(step.get());
+        activity.enter(phases::LOAD);
         let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
         self.model.hold(std::mem::take(&mut state.parameters))?;
         let computed = self.compute(step.get(), &stacks, group);
@@ -88,6 +93,7 @@ impl Session {
         self.require_finite("gradient", norm, step.get(), &stacks)?;
         let rate = learning_rate(&self.config.train, step.get());
         state.step = step;
+        activity.enter(phases::OPTIMIZER);
         info_span!(phases::OPTIMIZER)
             .in_scope(|| self.update(state, &computed.gradient, norm, rate));
         self.spare = computed.gradient;
@@ -113,13 +119,21 @@ impl Session {
         stacks: &[Vec<Stack>],
         group: &mut Group,
     ) -> Result<Computed, WorkerError> {
+        let shared = Arc::clone(&self.shared);
+        let activity = &shared.activity;
+        activity.enter(phases::FORWARD);
         let slots = info_span!(phases::FORWARD).in_scope(|| self.forward(stacks, group))?;
+        activity.enter(phases::GATHER);
+        activity.call("all_gather");
         let gathered = info_span!(phases::GATHER).in_scope(|| self.gather(&slots, group))?;
+        activity.enter(phases::BACKWARD);
         let contrast = self.contrast(&gathered)?;
         let figures = self.figures(&gathered, contrast.as_ref());
         self.require_finite("loss", figures.loss, step, stacks)?;
         let sums = info_span!(phases::BACKWARD)
             .in_scope(|| self.backward(slots, contrast.as_ref(), group))?;
+        activity.enter(phases::REDUCE);
+        activity.call("all_reduce");
         let mut gradient =
             info_span!(phases::REDUCE).in_scope(|| group.process.all_reduce(sums))?;
         self.add_logit_scale_gradient(&mut gradient, contrast.as_ref());

@@ -1,5 +1,6 @@
 //! The training thread: takes the coordinator's orders one after the other, and says how each ended.
 
+use crate::activity::work;
 use crate::error::WorkerError;
 use crate::generation::Ending;
 use crate::session::{Session, Start};
@@ -57,7 +58,7 @@ fn follow(start: Start, orders: &Receiver<Order>) {
     let mut session = match Session::open(start) {
         Ok(session) => session,
         Err(error) => {
-            return outbox.say(From::Failed(pb::Failed {
+            return outbox.say(From::Unfit(pb::Unfit {
                 reason: one_line(&error),
             }));
         }
@@ -74,6 +75,7 @@ fn follow(start: Start, orders: &Receiver<Order>) {
             } => {
                 let generation = assignment.generation.get();
                 let ended = session.train(&assignment, figures_until);
+                shared.activity.enter(work::IDLE);
                 let report = report(generation, ended);
                 if let Some(report) = report.filter(|_| !shared.is_superseded(generation)) {
                     outbox.state(report);
@@ -96,6 +98,7 @@ fn report(generation: u64, ended: Result<Ending, WorkerError>) -> Option<From> {
             From::GroupBroken(pb::GroupBroken {
                 generation,
                 reason: one_line(&error),
+                accused: error.accused(),
             })
         }
         Err(error) => From::Failed(pb::Failed {

@@ -56,6 +56,13 @@ pub enum Record {
         /// What was damaged and what was taken, as the coordinator words it.
         sample: serde_json::Value,
     },
+    /// Something was wrong with a worker, and the run went on.
+    Verdict {
+        /// The generation at that time.
+        generation: u64,
+        /// Who, why and on what grounds, as the coordinator words it.
+        verdict: serde_json::Value,
+    },
     /// Every step was applied.
     Finished {
         /// The result, as the coordinator words it.
@@ -71,11 +78,12 @@ pub enum Record {
 }
 
 /// The kinds of [`Record`] as they are written.
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
     "fence",
     "generation",
     "commit",
     "skipped",
+    "verdict",
     "finished",
     "interrupted",
 ];
@@ -163,6 +171,10 @@ mod tests {
                 step: 9,
                 slot: 2,
                 sample: serde_json::json!({"case": "a", "offset": 17}),
+            },
+            Record::Verdict {
+                generation: 7,
+                verdict: serde_json::json!({"worker": "a"}),
             },
             Record::Finished {
                 summary: serde_json::json!({"step": 12, "loss": 0.5}),

@@ -85,7 +85,8 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::Skipped { step, sample, .. } => vec![format!("step {step}: {sample}")],
         RunEvent::Restarted { names } => vec![format!("started again: {}", names.join(", "))],
         RunEvent::Left { name } => vec![format!("{name} left as it was asked to")],
-        RunEvent::Verdict { line } => vec![line.clone()],
+        RunEvent::Verdict { verdict } => vec![verdict.line.clone()],
+        RunEvent::Exited { line } => vec![line.clone()],
     }
 }
 

@@ -97,6 +97,7 @@ impl Cluster {
         self.applied = step;
         self.is_fruitful = true;
         self.fruitless = 0;
+        self.broken_links.clear();
         self.grow()
     }
 

@@ -22,9 +22,7 @@ impl Cluster {
             Phase::Returning | Phase::Ended => Vec::new(),
             Phase::Gathering => {
                 let mut commands = self.release(worker);
-                if self.membership.count() > 0 {
-                    commands.extend(self.gather());
-                }
+                commands.extend(self.gather());
                 commands
             }
             Phase::Recording | Phase::Preparing | Phase::Training => self.release(worker),
@@ -43,6 +41,12 @@ impl Cluster {
             return self.drain_all();
         }
         self.start_generation(Leaving::AfterTheStep)
+    }
+
+    /// Lets everybody go who was asked to leave and has no seat.
+    pub(crate) fn release_leavers(&mut self) -> Vec<Command> {
+        let leavers = self.membership.leavers().into_iter();
+        leavers.flat_map(|worker| self.release(worker)).collect()
     }
 
     /// Strikes off a worker that has left its group as it was asked to, and lets it end.

@@ -44,6 +44,9 @@ impl Cluster {
             commands.extend(self.drain_all());
         }
         commands.extend(self.end_if_complete());
+        if self.phase == Phase::Training {
+            commands.extend(self.release_leavers());
+        }
         commands.extend(self.part_with_leavers());
         commands
     }
@@ -58,6 +61,8 @@ impl Cluster {
         if let Some(cause) = self.draining {
             return self.interrupt(cause);
         }
-        self.gather()
+        let mut commands = self.release_leavers();
+        commands.extend(self.gather());
+        commands
     }
 }

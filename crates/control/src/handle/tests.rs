@@ -1,6 +1,7 @@
 //! Each rule as: a state, one event, the exact commands.
 
 mod any_order;
+mod blame;
 mod leaving;
 mod memory;
 mod newcomers;
@@ -16,6 +17,8 @@ fn settings(workers: u32) -> Settings {
         slots: 8,
         workers,
         last_step: Step::new(10),
+        least_timeout: Millis::new(5_000),
+        store_patience: Millis::new(0),
         worker_timeout: Millis::new(1_000),
         join_timeout: Millis::new(5_000),
         return_timeout: Millis::new(500),
@@ -246,6 +249,7 @@ fn a_stale_generation_is_ignored() {
             worker,
             generation: stale,
             reason: "reset".to_owned(),
+            accusation: None,
         },
         Event::GenerationRecorded { generation: stale },
         Event::CheckpointCommitted {
@@ -324,7 +328,7 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
         departure: Departure::StreamClosed,
     });
     let [
-        Command::Report { verdict },
+        Command::Report { blame },
         Command::RecordGeneration {
             generation,
             members,
@@ -334,7 +338,7 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
         panic!("{commands:?}");
     };
     assert_eq!(
-        verdict,
+        blame.to_string(),
         "worker w1 (rank 0 of generation 1): its connection closed: the process or its host died"
     );
     assert_eq!(
@@ -408,6 +412,7 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
         worker: ONE,
         generation,
         reason: "peer reset".to_owned(),
+        accusation: None,
     };
     for number in 1..3 {
         let generation = Generation::new(number);
@@ -435,7 +440,7 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
     };
     assert_eq!(
         reason,
-        "3 generations in a row broke without a step; worker w1 (rank 0 of generation 3) reports: peer reset"
+        "3 generations in a row broke without a step; the verdicts before say who reported what"
     );
 }
 
@@ -571,6 +576,7 @@ fn an_unknown_worker_changes_nothing() {
             worker,
             generation: FIRST,
             reason: "x".to_owned(),
+            accusation: None,
         },
         Event::Prepared {
             worker,

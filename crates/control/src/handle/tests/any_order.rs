@@ -6,6 +6,7 @@
 )]
 
 use super::*;
+use crate::{Accusation, Progress, Work};
 
 /// A small generator, so that a failing run is told by its seed alone.
 struct Random(u64);
@@ -24,7 +25,7 @@ fn any_event(random: &mut Random, current: Generation) -> Event {
     let generation = Generation::new((current.get() + random.below(3)).saturating_sub(1));
     let step = Step::new(1 + random.below(3));
     let reason = "any".to_owned();
-    match random.below(20) {
+    match random.below(23) {
         0..=3 => Event::Registered {
             worker,
             name: format!("w{worker}"),
@@ -58,12 +59,25 @@ fn any_event(random: &mut Random, current: Generation) -> Event {
             worker,
             generation,
             reason,
+            accusation: [None, Some(Accusation::Unreachable(Rank::new(1)))]
+                [random.below(2) as usize],
         },
         17 => Event::Departed {
             worker,
             departure: Departure::StreamClosed,
         },
         18 => Event::Heard { worker },
+        19 => Event::LeaveRequested { worker },
+        20 => Event::Unfit { worker, reason },
+        21 => Event::Beat {
+            worker,
+            progress: Progress {
+                generation,
+                lasts: Millis::new(random.below(2_000)),
+                work: Work::ALL[random.below(Work::ALL.len() as u64) as usize],
+                ..Progress::default()
+            },
+        },
         _ => Event::Tick,
     }
 }

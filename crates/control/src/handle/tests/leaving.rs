@@ -169,3 +169,21 @@ fn a_run_that_stops_anyway_lets_a_leaver_write_its_share() {
     assert_eq!(run.see(leave(ONE)), []);
     assert_eq!(run.cluster.phase(), Phase::Training);
 }
+
+#[test]
+fn a_leaver_that_nobody_waits_for_is_released_when_the_run_gathers() {
+    let (generation, members) = (FIRST, 2);
+    let recorded = Recorded {
+        generation,
+        members,
+    };
+    let now = Millis::new(0);
+    let mut run = Run {
+        cluster: Cluster::new(settings(2), now, recorded, Source::Initial),
+        now,
+    };
+    run.register(ONE);
+    assert_eq!(run.see(leave(ONE)), [], "it may hold what nobody else does");
+    assert_eq!(run.at(501, Event::Tick), left(ONE));
+    assert_eq!(run.cluster.phase(), Phase::Gathering);
+}
