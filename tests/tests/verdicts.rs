@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use fratmae_tests::{Frozen, Job, Running, Signal, Told, scratch, send, status, told};
+use fratmae_tests::{Frozen, Job, Running, Signal, Told, journal, scratch, send, status, told};
 use serde_json::Value;
 
 const STEPS: u64 = 40;
@@ -49,19 +49,9 @@ fn logged(stderr: &str) -> Vec<Value> {
 
 /// The verdicts in a run's journal.
 fn journaled(run: &Path) -> Vec<Value> {
-    let entries = std::fs::read_dir(run.join("journal")).expect("a run has a journal");
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    let text = |path| std::fs::read_to_string(path).expect("a record is text");
-    let records = paths.into_iter().map(text).filter_map(|text| {
-        let end = text.rfind('}')?;
-        serde_json::from_str::<Value>(&text[..=end]).ok()
-    });
-    let is_verdict = |entry: &Value| entry["record"]["kind"] == "verdict";
-    records
-        .filter(is_verdict)
-        .map(|entry| entry["record"]["verdict"].clone())
-        .collect()
+    let records = journal(run).into_iter();
+    let verdicts = records.filter(|record| record["kind"] == "verdict");
+    verdicts.map(|record| record["verdict"].clone()).collect()
 }
 
 /// A run of three workers of which one is disturbed at step 20: its only verdict, and what the run came to.

@@ -64,6 +64,8 @@ pub struct Workers {
     pub preemption_file: String,
     /// Seconds that a worker which is asked to leave may take to hand over; then it goes as it is.
     pub grace_s: u64,
+    /// Steps between comparisons of the ranks' parameters; 0 for none.
+    pub compare_every: u64,
 }
 
 impl Default for Workers {
@@ -83,6 +85,8 @@ impl Default for Workers {
             preemption_file: String::new(),
             // What Kubernetes, Slurm and the clouds give at least.
             grace_s: 30,
+            // Two passes over the parameters a step; with any other number a fault is found after it has spread.
+            compare_every: 1,
         }
     }
 }

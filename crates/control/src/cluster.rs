@@ -89,6 +89,8 @@ pub struct Cluster {
     pub(crate) applied: Step,
     /// Whether the generation that trains has applied a step of its own.
     pub(crate) is_fruitful: bool,
+    /// Whether a group has trained under this coordinator.
+    pub(crate) has_trained: bool,
     /// Generations that broke since the last applied step.
     pub(crate) fruitless: u32,
     /// How long things take in this run.
@@ -128,6 +130,7 @@ impl Cluster {
             awaited: recorded.members,
             last_lost: None,
             is_broken: false,
+            has_trained: false,
             fruitless: 0,
             deadlines: Deadlines::default(),
             last_tick: None,

@@ -220,7 +220,8 @@ impl Departure {
         match self {
             Self::Silent { limit } => vec![match limit.usual {
                 Some(usual) => format!(
-                    "99.9 % of all signs of life came within {:.2} s of the one before",
+                    "99.9 % of all signs of life came within {:.2} s of the one before; \
+                     the most is coordinator.worker_timeout_s",
                     usual.seconds()
                 ),
                 None => "which is coordinator.worker_timeout_s".to_owned(),

@@ -1,5 +1,6 @@
 //! What a run tells whoever watches it: the progress bar, a test, a page.
 
+use crate::bad_batch::BadBatch;
 use crate::verdict::WorkerVerdict;
 use fratmae_protocol::pb::Figures;
 use serde::Serialize;
@@ -58,10 +59,24 @@ pub enum RunEvent {
         /// What was damaged and what was taken.
         sample: SkippedSample,
     },
+    /// A batch moved no weight, since its loss or gradient is not finite.
+    BadBatch {
+        /// The step.
+        step: u64,
+        /// What is wrong with it.
+        batch: BadBatch,
+    },
     /// Workers of this machine that had died were started again.
     Restarted {
         /// Their names.
         names: Vec<String>,
+    },
+    /// A worker may not take part.
+    Refused {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
     },
     /// A worker left as it was asked to.
     Left {
@@ -150,7 +165,13 @@ impl RunEvent {
                 replacement = sample.replacement,
                 "damaged sample skipped"
             ),
+            Self::BadBatch { step, batch } => {
+                info!(target: EVENTS, step, %batch, "bad batch passed over");
+            }
             Self::Restarted { names } => info!(target: EVENTS, ?names, "workers started again"),
+            Self::Refused { name, reason } => {
+                info!(target: EVENTS, name, reason, "worker refused");
+            }
             Self::Left { name } => info!(target: EVENTS, name, "worker left as asked"),
             Self::Verdict { verdict } => info!(
                 target: EVENTS,

@@ -1,6 +1,8 @@
 //! The runtime around `control`: it serves workers, keeps the journal, commits checkpoints and starts local
 //! workers. What is decided, and why, is `control`'s.
 
+mod admission;
+mod bad_batch;
 mod conclusion;
 mod error;
 mod event;
@@ -18,6 +20,8 @@ mod status;
 mod summary;
 mod verdict;
 
+pub use admission::Allowed;
+pub use bad_batch::{BadBatch, BadSlot};
 pub use conclusion::Outcome;
 pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};

@@ -98,6 +98,7 @@ fn surviving_members(records: &[Record]) -> u32 {
         Record::Fence { .. }
         | Record::Commit { .. }
         | Record::Skipped { .. }
+        | Record::BadBatch { .. }
         | Record::Verdict { .. } => members,
     };
     records.iter().fold(0, told)

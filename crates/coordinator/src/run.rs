@@ -182,6 +182,9 @@ async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), Coordina
         }
         Arrival::Message(worker, message) => match event_of(worker, &message) {
             Ok(event) => {
+                if runtime.refuses(worker, &message).await {
+                    return Ok(());
+                }
                 runtime.note(worker, message).await?;
                 runtime.handle(Event::Heard { worker }).await?;
                 runtime.handle(event).await?;

@@ -1,12 +1,15 @@
 //! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
 
+mod notes;
+
+use crate::admission::Admission;
 use crate::error::CoordinatorError;
-use crate::event::{RunEvent, SkippedSample};
-use crate::history::{History, HistoryRow};
+use crate::event::RunEvent;
+use crate::history::History;
 use crate::job::{Job, RunFile};
 use crate::opening::Opened;
 use crate::service::Outbox;
-use crate::shares::Shares;
+use crate::shares::{Shares, config_digest};
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{Journal, Record, commit};
 use fratmae_control::{
@@ -14,7 +17,6 @@ use fratmae_control::{
     Verdict, WorkerId,
 };
 use fratmae_protocol::pb;
-use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -34,6 +36,7 @@ pub(crate) struct Runtime {
     job: Job,
     run_file: RunFile,
     pub(crate) cluster: Cluster,
+    admission: Admission,
     journal: Journal,
     outboxes: BTreeMap<WorkerId, Outbox>,
     shares: Shares,
@@ -69,7 +72,15 @@ impl Runtime {
             opened.recorded,
             opened.newest,
         );
+        let admission = Admission {
+            allowed: job.allowed,
+            version: job.version.clone(),
+            config_digest: config_digest(&job),
+            data_digest: opened.run_file.data_digest.clone(),
+            kernels: None,
+        };
         Self {
+            admission,
             applied: opened.newest.step().get(),
             job,
             run_file: opened.run_file,
@@ -122,73 +133,6 @@ impl Runtime {
         self.names.remove(&worker);
     }
 
-    /// Keeps what only this shell needs of a message, before `control` sees its event.
-    ///
-    /// # Errors
-    /// The journal's.
-    pub(crate) async fn note(
-        &mut self,
-        worker: WorkerId,
-        message: pb::FromWorker,
-    ) -> Result<(), CoordinatorError> {
-        match message.message {
-            Some(From::Skipped(skipped)) => return self.note_skipped(skipped).await,
-            Some(From::Register(register)) => {
-                self.names.insert(worker, register.name);
-                self.send(worker, To::Welcome(self.welcome(worker)));
-            }
-            Some(From::Applied(applied)) => self.note_applied(applied).await,
-            Some(From::PartsWritten(written)) => self.shares.add(written),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// What was not trained on is written down before it is shown.
-    async fn note_skipped(&mut self, skipped: pb::Skipped) -> Result<(), CoordinatorError> {
-        let (step, slot) = (skipped.step, skipped.slot);
-        let sample = SkippedSample {
-            case: skipped.case_id,
-            shard: skipped.shard,
-            row_group: skipped.row_group,
-            slice: skipped.slice,
-            offset: skipped.offset,
-            replacement: skipped.replacement,
-        };
-        let value = serde_json::to_value(&sample).map_err(|error| CoordinatorError::Encode {
-            object: "a skipped sample".to_owned(),
-            reason: error.to_string(),
-        })?;
-        let record = Record::Skipped {
-            generation: skipped.generation,
-            step,
-            slot,
-            sample: value,
-        };
-        self.journal.append(record).await?;
-        self.tell(RunEvent::Skipped { step, slot, sample }).await;
-        Ok(())
-    }
-
-    async fn note_applied(&mut self, applied: pb::Applied) {
-        let Some(figures) = applied.figures else {
-            return;
-        };
-        let is_current = applied.generation == self.cluster.generation().get();
-        let (step, generation) = (applied.step, applied.generation);
-        if !is_current || step <= self.cluster.newest().step().get() {
-            return;
-        }
-        self.applied = self.applied.max(step);
-        self.history.push(HistoryRow {
-            step,
-            generation,
-            figures: figures.clone(),
-        });
-        self.newest_figures = Some(figures.clone());
-        self.tell(RunEvent::Applied { step, figures }).await;
-    }
-
     /// Hands an event to `control` and carries out what follows from it.
     pub(crate) async fn handle(&mut self, event: Event) -> Result<(), CoordinatorError> {
         let mut events = VecDeque::from([event]);
@@ -202,24 +146,6 @@ impl Runtime {
         self.write_verdicts().await?;
         self.has_begun |= self.cluster.phase() == Phase::Training;
         self.status.send_replace(self.status_reply());
-        Ok(())
-    }
-
-    /// Keeps verdicts for those who ask later, once what follows from them is under way.
-    async fn write_verdicts(&mut self) -> Result<(), CoordinatorError> {
-        for verdict in std::mem::take(&mut self.unwritten) {
-            let generation = verdict.generation;
-            let verdict =
-                serde_json::to_value(&verdict).map_err(|error| CoordinatorError::Encode {
-                    object: "a verdict".to_owned(),
-                    reason: error.to_string(),
-                })?;
-            let record = Record::Verdict {
-                generation,
-                verdict,
-            };
-            self.journal.append(record).await?;
-        }
         Ok(())
     }
 
@@ -265,13 +191,8 @@ impl Runtime {
             } => {
                 let name = self.names.get(&worker).filter(|_| is_failure);
                 self.evicted.extend(name.cloned());
-                self.send(
-                    worker,
-                    To::Stop(pb::Stop {
-                        reason,
-                        failed: is_failure,
-                    }),
-                );
+                let failed = is_failure;
+                self.send(worker, To::Stop(pb::Stop { reason, failed }));
                 Ok(None)
             }
             Command::Report { blame } => {

@@ -23,7 +23,7 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             past: past(register),
         },
         // What is written down and shown decides nothing.
-        Message::Skipped(_) => Event::Heard { worker },
+        Message::Skipped(_) | Message::BadBatch(_) => Event::Heard { worker },
         Message::Heartbeat(heartbeat) => Event::Beat {
             worker,
             progress: progress(heartbeat),

@@ -4,6 +4,7 @@
 
 mod activity;
 mod allocator;
+mod bad_batch;
 mod beginning;
 mod clip;
 mod digest;
@@ -11,6 +12,7 @@ mod error;
 mod exchange;
 mod figures;
 mod generation;
+mod integrity;
 mod leaving;
 mod optimizer;
 mod outbox;

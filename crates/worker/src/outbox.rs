@@ -150,6 +150,7 @@ impl Standing {
             From::Drained(drained) => drained.generation,
             From::GroupBroken(broken) => broken.generation,
             From::Skipped(skipped) => skipped.generation,
+            From::BadBatch(batch) => batch.generation,
             _ => return false,
         };
         self.place
@@ -160,6 +161,7 @@ impl Standing {
         let is_needed = |fact: &From| match fact {
             From::PartsWritten(written) => written.step > committed,
             From::Skipped(skipped) => skipped.step > committed,
+            From::BadBatch(batch) => batch.step > committed,
             _ => true,
         };
         self.facts.retain(is_needed);

@@ -9,6 +9,7 @@ use crate::shared::Shared;
 use crate::stream::{End, Order, Stream};
 use crate::trainer::Trainer;
 use fratmae_config::Config;
+use fratmae_model::kernel_set;
 use fratmae_protocol::pb;
 use fratmae_store::Location;
 use fratmae_telemetry::PhaseLedger;
@@ -45,7 +46,8 @@ pub async fn run(
     asked: impl Future<Output = ()> + Send,
 ) -> Result<(), WorkerError> {
     let listener = listen(&options)?;
-    let register = pb::Register {
+    let mut register = pb::Register {
+        kernels: kernel_set(),
         name: options.name.clone(),
         version: options.version.clone(),
         group_address: local_address(&listener)?,
@@ -56,6 +58,9 @@ pub async fn run(
     let config = Config::from_json(&stream.welcome.config).map_err(|error| WorkerError::Job {
         reason: error.to_string(),
     })?;
+    // Another coordinator must lead the same run.
+    register.config_digest = config_digest(&config);
+    register.data_digest.clone_from(&stream.welcome.data_digest);
     let shared = Arc::new(Shared::default());
     let (sender, orders) = std::sync::mpsc::sync_channel(ORDERS);
     let start = Start {
@@ -86,6 +91,12 @@ pub async fn run(
     shared.break_off(u64::MAX);
     trainer.join().await;
     ended
+}
+
+/// BLAKE3 over the keys of the job that decide the result.
+fn config_digest(config: &Config) -> String {
+    let digest = blake3::hash(config.digest().as_bytes());
+    digest.to_hex().to_string()
 }
 
 /// What a worker attends a coordinator with, this one or the next.

@@ -67,6 +67,7 @@ impl Search<'_> {
                 Record::Generation { .. }
                 | Record::Commit { .. }
                 | Record::Skipped { .. }
+                | Record::BadBatch { .. }
                 | Record::Verdict { .. } => {}
             }
         }

@@ -94,13 +94,17 @@ fn report(generation: u64, ended: Result<Ending, WorkerError>) -> Option<From> {
             weights_digest,
         }),
         Ok(Ending::Drained { step }) => From::Drained(pb::Drained { generation, step }),
-        Err(error @ (WorkerError::Group(_) | WorkerError::CopyDiffers { .. })) => {
-            From::GroupBroken(pb::GroupBroken {
-                generation,
-                reason: one_line(&error),
-                accused: error.accused(),
-            })
-        }
+        Err(
+            error @ (WorkerError::Group(_)
+            | WorkerError::CopyDiffers { .. }
+            | WorkerError::Corrupted { .. }
+            | WorkerError::Unlike { .. }
+            | WorkerError::NoMajority { .. }),
+        ) => From::GroupBroken(pb::GroupBroken {
+            generation,
+            reason: one_line(&error),
+            accused: error.accused(),
+        }),
         Err(error) => From::Failed(pb::Failed {
             reason: one_line(&error),
         }),
@@ -140,7 +144,7 @@ mod tests {
         let error = WorkerError::NotFinite {
             what: "loss",
             step: 4,
-            cases: "a, b".to_owned(),
+            blame: "slot 1 with a, b".to_owned(),
         };
         let Some(From::Failed(failed)) = report(1, Err(error)) else {
             panic!("a failure")

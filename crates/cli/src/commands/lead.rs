@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use anyhow::{Context as _, Result, bail};
 use fratmae_config::Config;
-use fratmae_coordinator::{Job, Launcher, Outcome, Summary};
+use fratmae_coordinator::{Allowed, Job, Launcher, Outcome, Summary};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
@@ -29,6 +29,15 @@ pub(crate) struct Showing {
     pub(crate) json: bool,
 }
 
+/// Where a run's workers come from.
+#[derive(Debug)]
+pub(crate) enum Workers {
+    /// They are started on this machine.
+    Here(Launcher),
+    /// They are started elsewhere, and may differ in this.
+    Elsewhere(Allowed),
+}
+
 /// The end of a run that was asked to stop.
 #[derive(Serialize)]
 struct Interrupted<'a> {
@@ -38,16 +47,20 @@ struct Interrupted<'a> {
     reason: &'a str,
 }
 
-/// Leads the run of `config` to its end and reports it; with a launcher, workers are started here.
+/// Leads the run of `config` to its end and reports it.
 ///
 /// # Errors
 /// Whatever the data, the store or the run failed of, and that the run was interrupted.
 pub(crate) async fn lead(
     mut config: Config,
-    launcher: Option<Launcher>,
+    workers: Workers,
     showing: Showing,
     output: &mut Output,
 ) -> Result<()> {
+    let (launcher, allowed) = match workers {
+        Workers::Here(launcher) => (Some(launcher), Allowed::default()),
+        Workers::Elsewhere(allowed) => (None, allowed),
+    };
     let run = Location::open(&config.run.url)?;
     fratmae_worker::fill_digests(&mut config)?;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
@@ -55,7 +68,7 @@ pub(crate) async fn lead(
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
-    let outcome = attend(job(config, run, data)?, launcher, watch).await?;
+    let outcome = attend(job(config, run, data, allowed)?, launcher, watch).await?;
     match outcome {
         Outcome::Finished(summary) => show(&summary, &data_url, showing.json, output),
         Outcome::Interrupted { step, reason } => {
@@ -75,7 +88,7 @@ pub(crate) async fn lead(
     }
 }
 
-fn job(config: Config, run: Location, data: DataSet) -> Result<Job> {
+fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Result<Job> {
     let mut warnings = data::warnings(&config, data.manifest.cases.len());
     warnings.extend(weights_told(&config)?);
     Ok(Job {
@@ -84,6 +97,7 @@ fn job(config: Config, run: Location, data: DataSet) -> Result<Job> {
         run,
         data,
         nonce: nonce(),
+        allowed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

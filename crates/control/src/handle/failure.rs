@@ -3,7 +3,7 @@
 use crate::cluster::{Cluster, Phase};
 use crate::command::{Command, Leaving, Verdict};
 use crate::event::Departure;
-use crate::ids::{Generation, Millis, WorkerId};
+use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
 
 impl Cluster {
@@ -81,7 +81,7 @@ impl Cluster {
 
     /// One that cannot train is given up; before there ever was a group it would be so for all.
     pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
-        if self.generation == Generation::new(0) {
+        if !self.has_trained && self.phase != Phase::Returning {
             return self.failed(worker, &reason);
         }
         self.evict(now, vec![(worker, Departure::Unfit { reason })])

@@ -64,6 +64,7 @@ impl Cluster {
             return self.interrupt(cause);
         }
         self.phase = Phase::Training;
+        self.has_trained = true;
         self.applied = source.step();
         let mut commands = self.begin_all(source);
         if self.draining.is_some() {
