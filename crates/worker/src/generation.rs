@@ -61,6 +61,7 @@ impl Session {
         if spoiled.is_none() {
             self.held = Some(state);
         } else {
+            self.bit_sum = None;
             self.await_successor(assignment.generation.get(), &ended);
         }
         ended

@@ -25,10 +25,12 @@ impl Session {
     pub(crate) fn prepare_state(&mut self, source: Source) -> Result<(), WorkerError> {
         match source {
             Source::Initial => {
+                self.bit_sum = None;
                 self.shared.activity.enter(work::RESTORE);
                 self.held = Some(self.initial_state()?);
             }
             Source::Checkpoint { step, generation } => {
+                self.bit_sum = None;
                 self.shared.activity.enter(work::RESTORE);
                 let id = CheckpointId { step, generation };
                 self.held = Some(self.restored_state(id)?);
@@ -65,6 +67,7 @@ impl Session {
                 let mut copy = self.empty_state(step);
                 replicate(&mut copy, &holders, group, &self.shared.activity)?;
                 self.held = Some(copy);
+                self.bit_sum = None;
                 Ok(())
             }
         }

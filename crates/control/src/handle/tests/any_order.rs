@@ -25,7 +25,7 @@ fn any_event(random: &mut Random, current: Generation) -> Event {
     let generation = Generation::new((current.get() + random.below(3)).saturating_sub(1));
     let step = Step::new(1 + random.below(3));
     let reason = "any".to_owned();
-    match random.below(23) {
+    match random.below(20) {
         0..=3 => Event::Registered {
             worker,
             name: format!("w{worker}"),
@@ -67,9 +67,17 @@ fn any_event(random: &mut Random, current: Generation) -> Event {
             departure: Departure::StreamClosed,
         },
         18 => Event::Heard { worker },
-        19 => Event::LeaveRequested { worker },
-        20 => Event::Unfit { worker, reason },
-        21 => Event::Beat {
+        _ => rare_event(random, worker, generation),
+    }
+}
+
+/// What would end most runs early if it came as often as the rest.
+fn rare_event(random: &mut Random, worker: WorkerId, generation: Generation) -> Event {
+    let reason = "any".to_owned();
+    match random.below(40) {
+        0 => Event::LeaveRequested { worker },
+        1 => Event::Unfit { worker, reason },
+        2..=9 => Event::Beat {
             worker,
             progress: Progress {
                 generation,
