@@ -157,3 +157,19 @@ pub fn committed_steps(run: &Path) -> Vec<u64> {
     steps.sort_unstable();
     steps
 }
+
+/// The records of a local run's journal, in their order.
+///
+/// # Panics
+/// When there is no journal.
+pub fn journal(run: &Path) -> Vec<Value> {
+    let entries = std::fs::read_dir(run.join("journal")).expect("a run has a journal");
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let record = |path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        let entry: Value = serde_json::from_str(&text).ok()?;
+        Some(entry["record"].clone())
+    };
+    paths.into_iter().filter_map(record).collect()
+}

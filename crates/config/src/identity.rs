@@ -20,6 +20,9 @@ const DECIDING_KEYS: &[&str] = &[
 /// Files whose digests decide: where they lie does not.
 const PLACES: &[&str] = &["model.init_from", "model.text.weights"];
 
+/// What becomes of trouble: a run that "fail" ended may go on with "skip", and where both go on they give the same bits.
+const REMEDIES: &[&str] = &["train.bad_batch"];
+
 /// A key that decides the result and has two values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
@@ -46,7 +49,8 @@ impl Config {
         keys.retain(|key, _| {
             let key = key.as_str();
             let decides = DECIDING_SECTIONS.iter().any(|s| key.starts_with(s));
-            DECIDING_KEYS.contains(&key) || (decides && !PLACES.contains(&key))
+            let is_exempt = PLACES.contains(&key) || REMEDIES.contains(&key);
+            DECIDING_KEYS.contains(&key) || (decides && !is_exempt)
         });
         keys
     }

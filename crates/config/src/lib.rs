@@ -21,4 +21,4 @@ pub use identity::Difference;
 pub use job::Config;
 pub use model::{Decoder, Masking, ModalityDraw, Model, Text, Transformer};
 pub use operation::{Checkpoint, Collective, Coordinator, Device, Store, Workers};
-pub use train::{Precision, Train};
+pub use train::{BadBatch, Precision, Train};

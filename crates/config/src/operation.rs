@@ -60,6 +60,12 @@ pub struct Workers {
     pub restarts_per_hour: u32,
     /// Seconds that workers train on without a coordinator before they give up.
     pub coordinator_patience_s: u64,
+    /// A path on each worker's host; once there is a file, the worker leaves. Empty for none.
+    pub preemption_file: String,
+    /// Seconds that a worker which is asked to leave may take to hand over; then it goes as it is.
+    pub grace_s: u64,
+    /// Steps between comparisons of the ranks' parameters; 0 for none.
+    pub compare_every: u64,
 }
 
 impl Default for Workers {
@@ -75,6 +81,12 @@ impl Default for Workers {
             restarts_per_hour: 10,
             // Time for a scheduler or a person to start it again; short enough that forgotten workers free their machine.
             coordinator_patience_s: 120,
+            // Where a scheduler tells of preemption differs; signals are heard anyway.
+            preemption_file: String::new(),
+            // What Kubernetes, Slurm and the clouds give at least.
+            grace_s: 30,
+            // Two passes over the parameters a step; with any other number a fault is found after it has spread.
+            compare_every: 1,
         }
     }
 }

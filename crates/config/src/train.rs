@@ -1,4 +1,4 @@
-//! How the weights are learned: the section `train`. All of it decides the bits of the result.
+//! How the weights are learned: the section `train`. All of it but `bad_batch` decides the bits of the result.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,18 @@ pub struct Train {
     pub contrastive_weight: f64,
     /// Numbers in which the network computes; weights, gradients' sums and the optimizer are always f32.
     pub precision: Precision,
+    /// What becomes of a batch whose loss or gradient is not finite.
+    pub bad_batch: BadBatch,
+}
+
+/// What becomes of a batch whose loss or gradient is not finite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BadBatch {
+    /// The run ends.
+    Fail,
+    /// It moves no weight, and the journal says so.
+    Skip,
 }
 
 /// Numbers in which the network computes.
@@ -68,6 +80,8 @@ impl Default for Train {
             contrastive_weight: 1.0,
             // The same bits on every machine with a CPU.
             precision: Precision::F32,
+            // What is wrong with the numbers should be known before more hours go into them.
+            bad_batch: BadBatch::Fail,
         }
     }
 }

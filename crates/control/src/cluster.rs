@@ -1,6 +1,7 @@
 //! The run's state and its one entry point. Each event's rule is a file under `handle`.
 
-use crate::command::{Command, Leaving, Source, Verdict};
+use crate::command::{Cause, Command, Leaving, Source, Verdict};
+use crate::deadlines::Deadlines;
 use crate::event::Event;
 use crate::ids::{Generation, Millis, Step, WorkerId};
 use crate::membership::{Member, Membership};
@@ -17,13 +18,17 @@ pub struct Settings {
     pub workers: u32,
     /// The job's last step.
     pub last_step: Step,
-    /// How long a worker may stay silent.
+    /// What any worker may take for anything, however fast the run has been so far.
+    pub least_timeout: Millis,
+    /// How long a store that does not answer is borne with.
+    pub store_patience: Millis,
+    /// The longest that a worker may stay silent; the run's own history makes it shorter.
     pub worker_timeout: Millis,
     /// How long to wait for the first group to gather.
     pub join_timeout: Millis,
     /// How long a new coordinator waits for the group that an earlier one left.
     pub return_timeout: Millis,
-    /// How long a member may take to leave its old group.
+    /// How long a member may take to leave its old group, and the longest for a piece of work.
     pub leave_timeout: Millis,
     /// How many generations in a row may break without a single step.
     pub max_fruitless: u32,
@@ -68,7 +73,10 @@ pub struct Cluster {
     pub(crate) newest: Source,
     /// Manifests asked for and not yet durable.
     pub(crate) committing: BTreeSet<(Generation, Step)>,
-    pub(crate) is_draining: bool,
+    /// Why the run is about to stop, if it is.
+    pub(crate) draining: Option<Cause>,
+    /// Workers that left as they were asked to: the run does not wait for them.
+    pub(crate) n_left: u32,
     /// Since when the group is waited for, in whatever phase.
     pub(crate) started: Millis,
     /// Members of the newest generation under an earlier coordinator, while they are waited for.
@@ -81,10 +89,24 @@ pub struct Cluster {
     pub(crate) applied: Step,
     /// Whether the generation that trains has applied a step of its own.
     pub(crate) is_fruitful: bool,
+    /// Whether a group has trained under this coordinator.
+    pub(crate) has_trained: bool,
     /// Generations that broke since the last applied step.
     pub(crate) fruitless: u32,
     /// Since when nobody is heard, though there are several who could be.
     pub(crate) deaf_since: Option<Millis>,
+    /// How long things take in this run.
+    pub(crate) deadlines: Deadlines,
+    /// When time was last looked at.
+    pub(crate) last_tick: Option<Millis>,
+    /// Whether the group before this generation got on in no call.
+    pub(crate) is_stalled: bool,
+    /// Since when members are heard that accuse each other.
+    pub(crate) hearing: Option<Millis>,
+    /// Members that said of this generation that it is broken.
+    pub(crate) broke: BTreeSet<WorkerId>,
+    /// Who could not reach whom since the last applied step.
+    pub(crate) broken_links: BTreeSet<(WorkerId, WorkerId)>,
 }
 
 impl Cluster {
@@ -104,13 +126,21 @@ impl Cluster {
             applied: newest.step(),
             is_fruitful: false,
             committing: BTreeSet::new(),
-            is_draining: false,
+            draining: None,
+            n_left: 0,
             started: now,
             awaited: recorded.members,
             last_lost: None,
             is_broken: false,
+            has_trained: false,
             fruitless: 0,
             deaf_since: None,
+            deadlines: Deadlines::default(),
+            last_tick: None,
+            is_stalled: false,
+            hearing: None,
+            broke: BTreeSet::new(),
+            broken_links: BTreeSet::new(),
         }
     }
 
@@ -165,6 +195,7 @@ impl Cluster {
                 self.registered(worker, member, past)
             }
             Event::Heard { worker } => self.heard(now, worker),
+            Event::Beat { worker, progress } => self.beat(now, worker, progress),
             Event::Departed { worker, departure } => self.departed(now, worker, &departure),
             Event::GenerationRecorded { generation } => self.generation_recorded(now, generation),
             Event::Prepared {
@@ -195,8 +226,11 @@ impl Cluster {
                 worker,
                 generation,
                 reason,
-            } => self.group_broken(worker, generation, &reason),
+                accusation,
+            } => self.group_broken(now, worker, generation, (&reason, accusation)),
             Event::Failed { worker, reason } => self.failed(worker, &reason),
+            Event::Unfit { worker, reason } => self.unfit(now, worker, reason),
+            Event::LeaveRequested { worker } => self.leave_requested(worker),
             Event::DrainRequested => self.drain_requested(),
             Event::Tick => self.tick(now),
         }
@@ -210,7 +244,7 @@ impl Cluster {
     /// Whether somebody stands by who could have a seat.
     pub(crate) fn has_room_for_more(&self) -> bool {
         let seated = self.membership.group().len();
-        seated < self.limit().min(self.membership.count())
+        seated < self.limit().min(self.membership.n_staying())
     }
 
     /// Makes the next generation out of those registered; its record must be durable first.
@@ -218,7 +252,15 @@ impl Cluster {
         self.generation = self.generation.next();
         self.leaving = leaving;
         self.is_fruitful = false;
-        self.membership.regroup(self.limit());
+        self.hearing = None;
+        self.is_stalled = false;
+        self.broke.clear();
+        if self.membership.n_staying() == 0 {
+            self.draining.get_or_insert(Cause::Deserted);
+        }
+        // A group that is whole applies one more step, after which all its members hold the same.
+        let with_leavers = leaving == Leaving::AtOnce && self.membership.needs_leavers();
+        self.membership.regroup(self.limit(), with_leavers);
         self.phase = Phase::Recording;
         vec![Command::RecordGeneration {
             generation: self.generation,
@@ -256,7 +298,9 @@ impl Cluster {
         self.phase = Phase::Ended;
         let reason = match &verdict {
             Verdict::Finished { step, .. } => format!("the run finished at step {step}"),
-            Verdict::Interrupted { step } => format!("the run was stopped at step {step}"),
+            Verdict::Interrupted { step, cause } => {
+                format!("the run was stopped at step {step}: {}", cause.reason())
+            }
             Verdict::Failed { reason } => reason.clone(),
         };
         let is_failure = matches!(verdict, Verdict::Failed { .. });

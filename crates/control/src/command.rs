@@ -2,6 +2,7 @@
 //! Effects that must be durable before anything follows have a completion event, named at the variant.
 
 use crate::assignment::Seat;
+use crate::blame::Blame;
 use crate::ids::{Generation, Rank, Step, WorkerId};
 use std::sync::Arc;
 
@@ -54,8 +55,13 @@ pub enum Command {
     },
     /// Say what went wrong with one worker although the run goes on.
     Report {
-        /// The line for the log and the journal.
-        verdict: String,
+        /// The verdict, for log, journal and status.
+        blame: Box<Blame>,
+    },
+    /// Say that a worker left as it was asked to; nothing went wrong.
+    Left {
+        /// Its name.
+        name: String,
     },
     /// End the run; no command follows.
     End {
@@ -118,6 +124,26 @@ impl Source {
     }
 }
 
+/// Why a run stops before its last step although nothing is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It was asked to.
+    Asked,
+    /// Each worker that was left was asked to leave.
+    Deserted,
+}
+
+impl Cause {
+    /// The reason as the journal and the last line give it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Asked => "asked to stop",
+            Self::Deserted => "its last worker was asked to leave",
+        }
+    }
+}
+
 /// What ended a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -132,6 +158,8 @@ pub enum Verdict {
     Interrupted {
         /// The newest committed step.
         step: Step,
+        /// Who asked.
+        cause: Cause,
     },
     /// The run cannot go on.
     Failed {

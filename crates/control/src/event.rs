@@ -1,7 +1,9 @@
 //! What can happen to a run, as the coordinator's runtime reports it.
 //! Every variant is a fact about the past; what to do about it is decided in `handle`.
 
-use crate::ids::{Generation, Rank, Step, WorkerId};
+use crate::deadlines::Limit;
+use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
+use crate::progress::{Progress, Work};
 
 /// One fact, handed to [`crate::Cluster::handle`] together with the time it was learnt.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,13 @@ pub enum Event {
     Heard {
         /// Who spoke.
         worker: WorkerId,
+    },
+    /// A worker's heart beat; counts as heard.
+    Beat {
+        /// Whose.
+        worker: WorkerId,
+        /// Where it is in its work.
+        progress: Progress,
     },
     /// A worker will not be heard of again.
     Departed {
@@ -92,12 +101,26 @@ pub enum Event {
         generation: Generation,
         /// What it saw, in one line.
         reason: String,
+        /// What it says of another member, or of itself.
+        accusation: Option<Accusation>,
     },
     /// A worker cannot go on for a reason that a new generation would not mend.
     Failed {
         /// Who.
         worker: WorkerId,
         /// What it saw, in one line.
+        reason: String,
+    },
+    /// A worker is to go: its host is taken away, or somebody sent it a signal. It stays until it is told to stop.
+    LeaveRequested {
+        /// Who.
+        worker: WorkerId,
+    },
+    /// A worker cannot train at all, although others may: its device, its data or its files are not what they must be.
+    Unfit {
+        /// Who.
+        worker: WorkerId,
+        /// Why, in one line.
         reason: String,
     },
     /// The user or the scheduler asks the run to stop at the next step.
@@ -115,27 +138,108 @@ pub struct Past {
     pub held: Option<Step>,
 }
 
+/// What a live worker says of the member that its group broke at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accusation {
+    /// It could not be reached, or did not answer in time.
+    Unreachable(Rank),
+    /// It holds another state than most; it may be the worker itself.
+    Diverged(Rank),
+}
+
 /// How a worker's end became known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Departure {
     /// Its stream closed: the process or its host is gone.
     StreamClosed,
     /// Nothing was heard of it for longer than the limit.
-    Silent,
+    Silent {
+        /// The limit.
+        limit: Limit,
+    },
     /// Its heart beats, but it does not leave its group when asked.
-    Stuck,
+    Stuck {
+        /// What it was last heard to do.
+        work: Work,
+        /// How long it had.
+        allowed: Millis,
+    },
+    /// Its heart beats, but its training does not get on.
+    Hangs {
+        /// What it does.
+        work: Work,
+        /// How long it has been doing that.
+        lasts: Millis,
+        /// How long it may.
+        limit: Limit,
+    },
+    /// It lives, but its peers and it do not reach each other.
+    Unreachable {
+        /// Who does not reach whom, a line each.
+        statements: Vec<String>,
+    },
+    /// It cannot train, for a reason of its own.
+    Unfit {
+        /// In one line.
+        reason: String,
+    },
 }
 
 impl Departure {
     /// The reason as a verdict gives it.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> String {
         match self {
-            Self::StreamClosed => "its connection closed: the process or its host died",
-            Self::Silent => "it was silent for longer than coordinator.worker_timeout_s",
-            Self::Stuck => {
-                "it did not leave its group within collective.deadline_s: its training hangs"
+            Self::StreamClosed => "its connection closed: the process or its host died".to_owned(),
+            Self::Silent { limit } => {
+                format!(
+                    "nothing was heard of it for {:.1} s",
+                    limit.allowed.seconds()
+                )
             }
+            Self::Stuck { work, .. } => format!(
+                "its training hangs in {}, while its heart beats",
+                work.name()
+            ),
+            Self::Hangs { work, lasts, .. } => format!(
+                "its training hangs in {} for {:.1} s, while its heart beats",
+                work.name(),
+                lasts.seconds()
+            ),
+            Self::Unreachable { .. } => {
+                "it and its peers do not reach each other, while all reach the coordinator"
+                    .to_owned()
+            }
+            Self::Unfit { reason } => reason.clone(),
+        }
+    }
+
+    /// What the verdict rests on, where it does not speak for itself.
+    #[must_use]
+    pub fn evidence(&self) -> Vec<String> {
+        match self {
+            Self::Silent { limit } => vec![match limit.usual {
+                Some(usual) => format!(
+                    "99.9 % of all signs of life came within {:.2} s of the one before; \
+                     the most is coordinator.worker_timeout_s",
+                    usual.seconds()
+                ),
+                None => "which is coordinator.worker_timeout_s".to_owned(),
+            }],
+            Self::Hangs { limit, .. } => vec![match limit.usual {
+                Some(usual) => format!(
+                    "99.9 % of the run's took at most {:.2} s, and {:.1} s are allowed",
+                    usual.seconds(),
+                    limit.allowed.seconds()
+                ),
+                None => format!("{:.1} s are allowed", limit.allowed.seconds()),
+            }],
+            Self::Unreachable { statements } => statements.clone(),
+            Self::Stuck { allowed, .. } => vec![format!(
+                "it was asked to leave its group and did not within {:.1} s",
+                allowed.seconds()
+            )],
+            Self::StreamClosed | Self::Unfit { .. } => Vec::new(),
         }
     }
 }

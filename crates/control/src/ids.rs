@@ -79,6 +79,18 @@ impl Millis {
     pub const fn since(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))
     }
+
+    /// The point this much later.
+    #[must_use]
+    pub const fn plus(self, time: Self) -> Self {
+        Self(self.0.saturating_add(time.0))
+    }
+
+    /// The same in seconds, for people.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
 }
 
 #[cfg(test)]

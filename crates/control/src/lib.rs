@@ -11,15 +11,21 @@
 )]
 
 mod assignment;
+mod blame;
 mod cluster;
 mod command;
+mod deadlines;
 mod event;
 mod handle;
 mod ids;
 mod membership;
+mod progress;
 
 pub use assignment::{Seat, deal_slots};
+pub use blame::Blame;
 pub use cluster::{Cluster, Phase, Recorded, Settings};
-pub use command::{Assignment, Command, Leaving, Source, Verdict};
-pub use event::{Departure, Event, Past};
+pub use command::{Assignment, Cause, Command, Leaving, Source, Verdict};
+pub use deadlines::Limit;
+pub use event::{Accusation, Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};
+pub use progress::{Call, Lap, Progress, Work};

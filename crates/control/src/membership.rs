@@ -2,6 +2,7 @@
 //! Owns no decision: it answers questions about what is known.
 
 use crate::ids::{Millis, Step, WorkerId};
+use crate::progress::{Progress, Work};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,12 @@ pub(crate) struct Member {
     pub(crate) last_heard: Millis,
     /// The step that the state in its memory was after when it last said so.
     pub(crate) held: Option<Step>,
+    /// Whether it was asked to leave.
+    pub(crate) is_leaving: bool,
+    /// Where it was in its work when it last said so.
+    pub(crate) progress: Option<(Millis, Progress)>,
+    /// What it has done at least once: its first time may take longer than anybody's later ones.
+    pub(crate) done: BTreeSet<Work>,
 }
 
 impl Member {
@@ -27,6 +34,9 @@ impl Member {
             address,
             last_heard: now,
             held,
+            is_leaving: false,
+            progress: None,
+            done: BTreeSet::new(),
         }
     }
 }
@@ -90,6 +100,39 @@ impl Membership {
         self.members.len()
     }
 
+    /// How many are registered and were not asked to leave.
+    pub(crate) fn n_staying(&self) -> usize {
+        let members = self.members.values();
+        members.filter(|member| !member.is_leaving).count()
+    }
+
+    /// Everybody who was asked to leave and has no seat.
+    pub(crate) fn leavers(&self) -> Vec<WorkerId> {
+        let ids = self.members.keys().copied();
+        ids.filter(|id| self.is_leaver(*id)).collect()
+    }
+
+    /// Whether a worker was asked to leave and has no seat.
+    pub(crate) fn is_leaver(&self, worker: WorkerId) -> bool {
+        let is_seated = self.ranks.contains_key(&worker);
+        !is_seated && self.members.get(&worker).is_some_and(|m| m.is_leaving)
+    }
+
+    /// Whether a member of the group was asked to leave.
+    pub(crate) fn has_leaver(&self) -> bool {
+        self.group_members().any(|(_, member)| member.is_leaving)
+    }
+
+    /// Whether nobody who stays is known to hold a state as new as one who leaves.
+    pub(crate) fn needs_leavers(&self) -> bool {
+        let newest = |is_leaving| {
+            let members = self.members.values();
+            let those = members.filter(|member| member.is_leaving == is_leaving);
+            those.map(|member| member.held).max().flatten()
+        };
+        newest(true) > newest(false)
+    }
+
     /// Everybody registered, in the order they came.
     pub(crate) fn workers(&self) -> Vec<WorkerId> {
         self.members.keys().copied().collect()
@@ -143,8 +186,11 @@ impl Membership {
     /// Makes a new group of at most `limit` workers; old reports are forgotten.
     ///
     /// Who was in the group stays, then come those who hold the newest state, then those who came first.
-    pub(crate) fn regroup(&mut self, limit: usize) {
-        let mut order: Vec<_> = self.members.iter().collect();
+    /// Leavers have no part in it unless they are asked to, or nobody else is there.
+    pub(crate) fn regroup(&mut self, limit: usize, with_leavers: bool) {
+        let with_leavers = with_leavers || self.n_staying() == 0;
+        let is_wanted = |(_, member): &(&WorkerId, &Member)| with_leavers || !member.is_leaving;
+        let mut order: Vec<_> = self.members.iter().filter(is_wanted).collect();
         order
             .sort_by_key(|(id, member)| (!self.ranks.contains_key(id), Reverse(member.held), **id));
         self.group = order.into_iter().map(|(id, _)| *id).take(limit).collect();
@@ -174,10 +220,13 @@ impl Membership {
         self.members.len() > 1 && members.all(|member| now.since(member.last_heard) > limit)
     }
 
-    /// Counts nobody's silence before a time, which may be to come.
+    /// Takes everybody for heard of at a time, which may be to come.
     pub(crate) fn forgive(&mut self, until: Millis) {
         for member in self.members.values_mut() {
             member.last_heard = member.last_heard.max(until);
+            if let Some((heard, _)) = &mut member.progress {
+                *heard = until.max(*heard);
+            }
         }
     }
 

@@ -16,6 +16,8 @@ pub enum Outcome {
     Interrupted {
         /// The newest committed step.
         step: u64,
+        /// Why it was stopped.
+        reason: &'static str,
     },
 }
 
@@ -43,16 +45,17 @@ pub(crate) async fn conclude(runtime: &mut Runtime) -> Result<Outcome, Coordinat
                 .await?;
             Ok(Outcome::Finished(summary))
         }
-        Verdict::Interrupted { step } => {
-            let reason = "asked to stop".to_owned();
+        Verdict::Interrupted { step, cause } => {
+            let reason = cause.reason();
             runtime
                 .journal_mut()
                 .append(Record::Interrupted {
                     step: step.get(),
-                    reason,
+                    reason: reason.to_owned(),
                 })
                 .await?;
-            Ok(Outcome::Interrupted { step: step.get() })
+            let step = step.get();
+            Ok(Outcome::Interrupted { step, reason })
         }
         Verdict::Failed { reason } => {
             let step = runtime.cluster.newest().step().get();

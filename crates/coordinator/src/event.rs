@@ -1,5 +1,7 @@
 //! What a run tells whoever watches it: the progress bar, a test, a page.
 
+use crate::bad_batch::BadBatch;
+use crate::verdict::WorkerVerdict;
 use fratmae_protocol::pb::Figures;
 use serde::Serialize;
 use tracing::info;
@@ -57,13 +59,37 @@ pub enum RunEvent {
         /// What was damaged and what was taken.
         sample: SkippedSample,
     },
+    /// A batch moved no weight, since its loss or gradient is not finite.
+    BadBatch {
+        /// The step.
+        step: u64,
+        /// What is wrong with it.
+        batch: BadBatch,
+    },
     /// Workers of this machine that had died were started again.
     Restarted {
         /// Their names.
         names: Vec<String>,
     },
+    /// A worker may not take part.
+    Refused {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A worker left as it was asked to.
+    Left {
+        /// Its name.
+        name: String,
+    },
     /// Something went wrong with a worker, and the run goes on.
     Verdict {
+        /// With whom, where and why.
+        verdict: Box<WorkerVerdict>,
+    },
+    /// A worker process of this machine ended although it was not told to.
+    Exited {
         /// In one line.
         line: String,
     },
@@ -139,8 +165,30 @@ impl RunEvent {
                 replacement = sample.replacement,
                 "damaged sample skipped"
             ),
+            Self::BadBatch { step, batch } => {
+                info!(target: EVENTS, step, %batch, "bad batch passed over");
+            }
             Self::Restarted { names } => info!(target: EVENTS, ?names, "workers started again"),
-            Self::Verdict { line } => info!(target: EVENTS, verdict = line, "worker in trouble"),
+            Self::Refused { name, reason } => {
+                info!(target: EVENTS, name, reason, "worker refused");
+            }
+            Self::Left { name } => info!(target: EVENTS, name, "worker left as asked"),
+            Self::Verdict { verdict } => info!(
+                target: EVENTS,
+                verdict = verdict.line,
+                worker = verdict.worker,
+                host = verdict.host,
+                rank = verdict.rank,
+                generation = verdict.generation,
+                step = verdict.step,
+                phase = verdict.phase,
+                collective = verdict.collective,
+                sequence = verdict.sequence,
+                reason = verdict.reason,
+                evidence = ?verdict.evidence,
+                "worker in trouble"
+            ),
+            Self::Exited { line } => info!(target: EVENTS, line, "worker process ended"),
         }
     }
 }

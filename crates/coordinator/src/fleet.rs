@@ -3,8 +3,12 @@
 use crate::error::CoordinatorError;
 use crate::launch::Launcher;
 use crate::restarts::Restarts;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+
+/// How long a worker that is told to end may take; one that is stopped or hangs ends never.
+const LAST_MOMENTS: Duration = Duration::from_secs(5);
 
 /// The local workers, one a place; dropping it kills those that were started here and still run.
 pub(crate) struct Fleet {
@@ -27,6 +31,10 @@ pub(crate) struct Exit {
 struct Place {
     state: PlaceState,
     restarts: Restarts,
+    /// Ends its process.
+    kill: Option<oneshot::Sender<()>>,
+    /// When its process is killed, if it has not ended by then.
+    doom: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -72,6 +80,20 @@ impl Fleet {
         }
     }
 
+    /// Lets the processes of workers that were told to end die if they do not end by themselves.
+    pub(crate) fn evict(&mut self, names: &[String], now: Instant) {
+        for (number, place) in self.places.iter_mut().enumerate() {
+            if names.contains(&Launcher::name(number)) {
+                place.doom.get_or_insert(now + LAST_MOMENTS);
+            }
+            if place.doom.is_some_and(|doom| doom <= now) {
+                place.doom = None;
+                // One that has ended by now hears it no more.
+                place.kill.take().map(|kill| kill.send(()));
+            }
+        }
+    }
+
     /// Starts a process at every place that has none and is due; gives the names of those that were there before.
     pub(crate) fn start_missing(
         &mut self,
@@ -102,8 +124,17 @@ impl Fleet {
             let mut child = launcher.spawn(&self.address, number)?;
             place.state = PlaceState::Running;
             place.restarts.note_start(now);
+            place.doom = None;
+            let (kill, killed) = oneshot::channel();
+            place.kill = Some(kill);
             self.running.spawn(async move {
-                let ended = child.wait().await;
+                let ended = tokio::select! {
+                    ended = child.wait() => ended,
+                    Ok(()) = killed => match child.kill().await {
+                        Ok(()) => child.wait().await,
+                        Err(error) => Err(error),
+                    },
+                };
                 Exit {
                     place: number,
                     is_well: ended.as_ref().is_ok_and(|status| status.success()),
@@ -120,6 +151,7 @@ impl Fleet {
             if let Ok(exit) = ended {
                 let place = &mut self.places[exit.place];
                 place.restarts.note_end(Instant::now());
+                place.doom = None;
                 place.state = match exit.is_well {
                     true => PlaceState::Closed,
                     false => PlaceState::Free,
@@ -148,6 +180,11 @@ impl Fleet {
 }
 
 impl Exit {
+    /// Whether it ended as it was told to.
+    pub(crate) const fn is_well(&self) -> bool {
+        self.is_well
+    }
+
     /// Which worker it was.
     pub(crate) fn name(&self) -> String {
         Launcher::name(self.place)

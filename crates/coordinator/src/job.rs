@@ -1,5 +1,6 @@
 //! What a run is begun with, kept as `config.json` on its store, and compared when it goes on.
 
+use crate::admission::Allowed;
 use crate::error::CoordinatorError;
 use bytes::Bytes;
 use fratmae_config::Config;
@@ -23,6 +24,8 @@ pub struct Job {
     pub nonce: String,
     /// What is odd about the job on this data, a line each; told once the run is open.
     pub warnings: Vec<String>,
+    /// What workers may differ in.
+    pub allowed: Allowed,
     /// This build, for the journal and for workers to compare.
     pub version: String,
 }

@@ -1,6 +1,8 @@
 //! The runtime around `control`: it serves workers, keeps the journal, commits checkpoints and starts local
 //! workers. What is decided, and why, is `control`'s.
 
+mod admission;
+mod bad_batch;
 mod conclusion;
 mod error;
 mod event;
@@ -16,7 +18,10 @@ mod service;
 mod shares;
 mod status;
 mod summary;
+mod verdict;
 
+pub use admission::Allowed;
+pub use bad_batch::{BadBatch, BadSlot};
 pub use conclusion::Outcome;
 pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};
@@ -26,3 +31,4 @@ pub use launch::Launcher;
 pub use run::run;
 pub use status::{RunStatus, status};
 pub use summary::Summary;
+pub use verdict::WorkerVerdict;

@@ -95,7 +95,11 @@ fn surviving_members(records: &[Record]) -> u32 {
     let told = |members, record: &Record| match record {
         Record::Generation { members, .. } => u32::try_from(members.len()).unwrap_or(u32::MAX),
         Record::Finished { .. } | Record::Interrupted { .. } => 0,
-        Record::Fence { .. } | Record::Commit { .. } | Record::Skipped { .. } => members,
+        Record::Fence { .. }
+        | Record::Commit { .. }
+        | Record::Skipped { .. }
+        | Record::BadBatch { .. }
+        | Record::Verdict { .. } => members,
     };
     records.iter().fold(0, told)
 }

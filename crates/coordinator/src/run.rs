@@ -136,6 +136,7 @@ async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), C
     if phase == Phase::Ended || phase == Phase::Returning && !fleet.is_open() {
         return Ok(());
     }
+    fleet.evict(&runtime.take_evicted(), Instant::now());
     let registered = runtime.cluster.registered_names();
     fleet.open(&registered);
     let names = fleet.start_missing(&registered, Instant::now())?;
@@ -157,12 +158,15 @@ async fn exited(
     fleet: &mut Fleet,
     exit: &Exit,
 ) -> Result<(), CoordinatorError> {
+    if exit.is_well() {
+        return start_missing(runtime, fleet).await;
+    }
     if !runtime.has_begun() && runtime.cluster.phase() == Phase::Gathering {
         let status = exit.status.clone();
         return Err(CoordinatorError::WorkerExited { status });
     }
     let line = format!("worker {} ended with {}", exit.name(), exit.status);
-    runtime.tell(RunEvent::Verdict { line }).await;
+    runtime.tell(RunEvent::Exited { line }).await;
     start_missing(runtime, fleet).await
 }
 
@@ -178,6 +182,9 @@ async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), Coordina
         }
         Arrival::Message(worker, message) => match event_of(worker, &message) {
             Ok(event) => {
+                if runtime.refuses(worker, &message).await {
+                    return Ok(());
+                }
                 runtime.note(worker, message).await?;
                 runtime.handle(Event::Heard { worker }).await?;
                 runtime.handle(event).await?;

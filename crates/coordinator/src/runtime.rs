@@ -1,19 +1,22 @@
 //! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
 
+mod notes;
+
+use crate::admission::Admission;
 use crate::error::CoordinatorError;
-use crate::event::{RunEvent, SkippedSample};
-use crate::history::{History, HistoryRow};
+use crate::event::RunEvent;
+use crate::history::History;
 use crate::job::{Job, RunFile};
 use crate::opening::Opened;
 use crate::service::Outbox;
-use crate::shares::Shares;
+use crate::shares::{Shares, config_digest};
+use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{Journal, Record, commit};
 use fratmae_control::{
     Assignment, Cluster, Command, Event, Generation, Leaving, Millis, Phase, Rank, Settings, Step,
     Verdict, WorkerId,
 };
 use fratmae_protocol::pb;
-use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -21,6 +24,9 @@ use tokio::sync::{mpsc, watch};
 
 /// Generations in a row that may end without a step before the run is given up.
 const MAX_FRUITLESS: u32 = 5;
+
+/// What any worker may take for anything, so that a busy machine is no verdict.
+const LEAST_TIMEOUT: Millis = Millis::new(5_000);
 
 /// How long a new coordinator waits for the group of the one before: workers look for it twice a second.
 const RETURN_TIMEOUT: Millis = Millis::new(2_000);
@@ -30,6 +36,7 @@ pub(crate) struct Runtime {
     job: Job,
     run_file: RunFile,
     pub(crate) cluster: Cluster,
+    admission: Admission,
     journal: Journal,
     outboxes: BTreeMap<WorkerId, Outbox>,
     shares: Shares,
@@ -42,6 +49,11 @@ pub(crate) struct Runtime {
     has_begun: bool,
     applied: u64,
     verdict: Option<Verdict>,
+    /// Verdicts on workers that the journal lacks; nobody waits for them.
+    unwritten: Vec<WorkerVerdict>,
+    names: BTreeMap<WorkerId, String>,
+    /// Names of workers that were told to end although the run goes on, until they are asked for.
+    evicted: Vec<String>,
 }
 
 impl Runtime {
@@ -60,7 +72,15 @@ impl Runtime {
             opened.recorded,
             opened.newest,
         );
+        let admission = Admission {
+            allowed: job.allowed,
+            version: job.version.clone(),
+            config_digest: config_digest(&job),
+            data_digest: opened.run_file.data_digest.clone(),
+            kernels: None,
+        };
         Self {
+            admission,
             applied: opened.newest.step().get(),
             job,
             run_file: opened.run_file,
@@ -75,6 +95,9 @@ impl Runtime {
             started,
             has_begun: false,
             verdict: None,
+            unwritten: Vec::new(),
+            names: BTreeMap::new(),
+            evicted: Vec::new(),
         }
     }
 
@@ -107,70 +130,7 @@ impl Runtime {
     /// A stream is closed: no order goes there any more.
     pub(crate) fn close(&mut self, worker: WorkerId) {
         self.outboxes.remove(&worker);
-    }
-
-    /// Keeps what only this shell needs of a message, before `control` sees its event.
-    ///
-    /// # Errors
-    /// The journal's.
-    pub(crate) async fn note(
-        &mut self,
-        worker: WorkerId,
-        message: pb::FromWorker,
-    ) -> Result<(), CoordinatorError> {
-        match message.message {
-            Some(From::Skipped(skipped)) => return self.note_skipped(skipped).await,
-            Some(From::Register(_)) => self.send(worker, To::Welcome(self.welcome(worker))),
-            Some(From::Applied(applied)) => self.note_applied(applied).await,
-            Some(From::PartsWritten(written)) => self.shares.add(written),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// What was not trained on is written down before it is shown.
-    async fn note_skipped(&mut self, skipped: pb::Skipped) -> Result<(), CoordinatorError> {
-        let (step, slot) = (skipped.step, skipped.slot);
-        let sample = SkippedSample {
-            case: skipped.case_id,
-            shard: skipped.shard,
-            row_group: skipped.row_group,
-            slice: skipped.slice,
-            offset: skipped.offset,
-            replacement: skipped.replacement,
-        };
-        let value = serde_json::to_value(&sample).map_err(|error| CoordinatorError::Encode {
-            object: "a skipped sample".to_owned(),
-            reason: error.to_string(),
-        })?;
-        let record = Record::Skipped {
-            generation: skipped.generation,
-            step,
-            slot,
-            sample: value,
-        };
-        self.journal.append(record).await?;
-        self.tell(RunEvent::Skipped { step, slot, sample }).await;
-        Ok(())
-    }
-
-    async fn note_applied(&mut self, applied: pb::Applied) {
-        let Some(figures) = applied.figures else {
-            return;
-        };
-        let is_current = applied.generation == self.cluster.generation().get();
-        let (step, generation) = (applied.step, applied.generation);
-        if !is_current || step <= self.cluster.newest().step().get() {
-            return;
-        }
-        self.applied = self.applied.max(step);
-        self.history.push(HistoryRow {
-            step,
-            generation,
-            figures: figures.clone(),
-        });
-        self.newest_figures = Some(figures.clone());
-        self.tell(RunEvent::Applied { step, figures }).await;
+        self.names.remove(&worker);
     }
 
     /// Hands an event to `control` and carries out what follows from it.
@@ -183,9 +143,15 @@ impl Runtime {
                 events.extend(self.execute(command).await?);
             }
         }
+        self.write_verdicts().await?;
         self.has_begun |= self.cluster.phase() == Phase::Training;
         self.status.send_replace(self.status_reply());
         Ok(())
+    }
+
+    /// Workers that were told to end since this was asked before.
+    pub(crate) fn take_evicted(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.evicted)
     }
 
     /// Carries out one command; what it completes comes back as an event.
@@ -223,17 +189,20 @@ impl Runtime {
                 reason,
                 is_failure,
             } => {
-                self.send(
-                    worker,
-                    To::Stop(pb::Stop {
-                        reason,
-                        failed: is_failure,
-                    }),
-                );
+                let name = self.names.get(&worker).filter(|_| is_failure);
+                self.evicted.extend(name.cloned());
+                let failed = is_failure;
+                self.send(worker, To::Stop(pb::Stop { reason, failed }));
                 Ok(None)
             }
-            Command::Report { verdict } => {
-                self.tell(RunEvent::Verdict { line: verdict }).await;
+            Command::Report { blame } => {
+                let verdict = Box::new(WorkerVerdict::from(&*blame));
+                self.unwritten.push(*verdict.clone());
+                self.tell(RunEvent::Verdict { verdict }).await;
+                Ok(None)
+            }
+            Command::Left { name } => {
+                self.tell(RunEvent::Left { name }).await;
                 Ok(None)
             }
             Command::End { verdict } => {
@@ -374,6 +343,8 @@ fn settings(job: &Job) -> Settings {
         slots: count(config.train.slots),
         workers: count(config.workers.count),
         last_step: Step::new(config.train.steps),
+        least_timeout: LEAST_TIMEOUT,
+        store_patience: Millis::new(config.store.patience_s * 1000),
         worker_timeout: Millis::new(config.coordinator.worker_timeout_s * 1000),
         join_timeout: Millis::new(config.coordinator.join_timeout_s * 1000),
         return_timeout: RETURN_TIMEOUT,

@@ -68,7 +68,7 @@ fn record(part: pb::Part) -> PartRecord {
 }
 
 /// BLAKE3 over the keys that decide the result.
-fn config_digest(job: &Job) -> String {
+pub(crate) fn config_digest(job: &Job) -> String {
     blake3::hash(job.config.digest().as_bytes())
         .to_hex()
         .to_string()

@@ -4,6 +4,7 @@ use crate::error::CoordinatorError;
 use crate::history::{HistoryRow, read_history};
 use crate::job::read_run_file;
 use crate::summary::Summary;
+use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{Journal, Record, list};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::coordination_client::CoordinationClient;
@@ -13,6 +14,9 @@ use std::time::Duration;
 
 /// How long a coordinator may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Verdicts that are shown at most.
+const VERDICTS: usize = 10;
 
 /// A run in figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +43,8 @@ pub struct RunStatus {
     pub reason: Option<String>,
     /// The newest loss known.
     pub loss: Option<f64>,
+    /// The newest verdicts on workers, oldest first.
+    pub verdicts: Vec<WorkerVerdict>,
     /// The result, once finished.
     pub summary: Option<Summary>,
 }
@@ -67,6 +73,7 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
         coordinator: String::new(),
         reason: None,
         loss: history.last().map(|row: &HistoryRow| row.figures.loss),
+        verdicts: Vec::new(),
         summary: None,
     };
     for entry in Journal::replay(run).await? {
@@ -94,7 +101,13 @@ impl RunStatus {
                 self.generation = generation;
                 self.members = members;
             }
-            Record::Commit { .. } | Record::Skipped { .. } => {}
+            Record::Commit { .. } | Record::Skipped { .. } | Record::BadBatch { .. } => {}
+            Record::Verdict { verdict, .. } => {
+                if self.verdicts.len() == VERDICTS {
+                    self.verdicts.remove(0);
+                }
+                self.verdicts.extend(serde_json::from_value(verdict));
+            }
             Record::Finished { summary } => {
                 self.state = "finished";
                 self.summary = serde_json::from_value(summary).ok();
@@ -143,6 +156,7 @@ mod tests {
             coordinator: String::new(),
             reason: None,
             loss: None,
+            verdicts: Vec::new(),
             summary: None,
         }
     }

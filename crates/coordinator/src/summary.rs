@@ -1,6 +1,6 @@
 //! The result of a finished run: what the last line of output says, kept in the journal.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A finished run in figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -10,12 +10,15 @@ pub struct Summary {
     /// The last step applied.
     pub step: u64,
     /// The loss of the last step.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
     /// Its reconstruction part: mean squared error on masked patches.
+    #[serde(deserialize_with = "number")]
     pub reconstruction: f64,
     /// The error of predicting the mean of the same voxels.
     pub mean_baseline: f64,
     /// Its contrastive part.
+    #[serde(deserialize_with = "number")]
     pub contrastive: f64,
     /// BLAKE3 over the parameters in their stable order.
     pub weights_digest: String,
@@ -23,4 +26,9 @@ pub struct Summary {
     pub samples_seen: u64,
     /// Wall time of the coordinator that finished it.
     pub seconds: f64,
+}
+
+/// JSON has no word for a loss that is not finite, as of a last step that was passed over.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }

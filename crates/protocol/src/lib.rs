@@ -4,6 +4,7 @@
 
 mod begin;
 mod error;
+mod progress;
 mod report;
 
 pub use error::ProtocolError;

@@ -3,7 +3,9 @@
 use crate::error::ProtocolError;
 use crate::pb;
 use crate::pb::from_worker::Message;
-use fratmae_control::{Event, Generation, Past, Rank, Step, WorkerId};
+use crate::pb::group_broken::Accused;
+use crate::progress::progress;
+use fratmae_control::{Accusation, Event, Generation, Past, Rank, Step, WorkerId};
 
 /// The event that a message of `worker` stands for; payloads that `control` does not need are left out.
 ///
@@ -21,7 +23,11 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             past: past(register),
         },
         // What is written down and shown decides nothing.
-        Message::Heartbeat(_) | Message::Skipped(_) => Event::Heard { worker },
+        Message::Skipped(_) | Message::BadBatch(_) => Event::Heard { worker },
+        Message::Heartbeat(heartbeat) => Event::Beat {
+            worker,
+            progress: progress(heartbeat),
+        },
         Message::Prepared(prepared) => Event::Prepared {
             worker,
             generation: Generation::new(prepared.generation),
@@ -50,12 +56,25 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             worker,
             generation: Generation::new(broken.generation),
             reason: broken.reason.clone(),
+            accusation: broken.accused.map(accusation),
         },
+        Message::Unfit(unfit) => Event::Unfit {
+            worker,
+            reason: unfit.reason.clone(),
+        },
+        Message::Leaving(_) => Event::LeaveRequested { worker },
         Message::Failed(failed) => Event::Failed {
             worker,
             reason: failed.reason.clone(),
         },
     })
+}
+
+fn accusation(accused: Accused) -> Accusation {
+    match accused {
+        Accused::Unreachable(rank) => Accusation::Unreachable(Rank::new(rank)),
+        Accused::Diverged(rank) => Accusation::Diverged(Rank::new(rank)),
+    }
 }
 
 fn past(register: &pb::Register) -> Past {
@@ -108,13 +127,13 @@ mod tests {
                 step
             })
         );
-        let heartbeat = Message::Heartbeat(pb::Heartbeat {
-            phase: "reduce".to_owned(),
-        });
-        assert_eq!(event(heartbeat), Ok(Event::Heard { worker }));
+        let heartbeat = Message::Heartbeat(pb::Heartbeat::default());
+        let progress = fratmae_control::Progress::default();
+        assert_eq!(event(heartbeat), Ok(Event::Beat { worker, progress }));
         let broken = Message::GroupBroken(pb::GroupBroken {
             generation: 2,
             reason: "reset".to_owned(),
+            accused: Some(Accused::Unreachable(1)),
         });
         let reason = "reset".to_owned();
         assert_eq!(
@@ -122,7 +141,8 @@ mod tests {
             Ok(Event::GroupBroken {
                 worker,
                 generation,
-                reason
+                reason,
+                accusation: Some(Accusation::Unreachable(Rank::new(1))),
             })
         );
     }

@@ -9,8 +9,9 @@ use fratmae_control::{Command, Event, Step, WorkerId};
 const BEAT: u64 = 250;
 /// And the coordinator looks at time so often.
 const TICK: u64 = 250;
-/// The longest that a heartbeat is on its way: well below the silence that is allowed.
-const LATE: u64 = 20_000;
+/// The longest that a heartbeat is on its way: below the least silence that is ever allowed, 5 s, as what is learned of
+/// a calm beginning goes down to that.
+const LATE: u64 = 4_000;
 
 enum Thing {
     Beat(WorkerId),

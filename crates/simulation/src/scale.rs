@@ -65,6 +65,8 @@ impl Life {
             slots: workers,
             workers,
             last_step: Step::new(last_step),
+            least_timeout: Millis::new(5_000),
+            store_patience: Millis::new(0),
             worker_timeout: Millis::new(30_000),
             join_timeout: Millis::new(60_000),
             return_timeout: Millis::new(2_000),

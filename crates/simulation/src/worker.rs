@@ -76,6 +76,7 @@ impl Fact {
                 worker,
                 generation,
                 reason: "broken".to_owned(),
+                accusation: None,
             },
         }
     }
@@ -88,6 +89,8 @@ pub(crate) struct Worker {
     pub(crate) incarnation: u64,
     pub(crate) is_up: bool,
     pub(crate) is_paused: bool,
+    /// Whether it was asked to leave.
+    pub(crate) is_leaving: bool,
     /// What it has not seen yet because it is paused.
     pub(crate) backlog: Vec<Happening>,
     /// Its stream, and the coordinator at the other end.
@@ -110,6 +113,7 @@ impl Worker {
             incarnation: 0,
             is_up: false,
             is_paused: false,
+            is_leaving: false,
             backlog: Vec::new(),
             stream: None,
             inbound_from: 0,

@@ -162,6 +162,8 @@ impl World {
             slots,
             workers,
             last_step: Step::new(random.between(10, 60)),
+            least_timeout: Millis::new(5_000),
+            store_patience: Millis::new(0),
             worker_timeout: Millis::new(3_000),
             join_timeout: Millis::new(u64::MAX),
             return_timeout: Millis::new(1_500),

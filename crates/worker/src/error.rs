@@ -5,6 +5,7 @@ use fratmae_collective::CollectiveError;
 use fratmae_dataset::DataSetError;
 use fratmae_model::{ModelError, WeightsError};
 use fratmae_protocol::ProtocolError;
+use fratmae_protocol::pb::group_broken::Accused;
 use fratmae_store::StoreError;
 
 /// A worker's failure, in words for the one who reads the coordinator's verdict.
@@ -96,15 +97,61 @@ pub enum WorkerError {
     },
     /// A loss or gradient is infinite or not a number; the same on every rank.
     #[error(
-        "{what} is not finite at step {step} (cases {cases}); lower train.lr, or look at these cases"
+        "{what} is not finite at step {step} ({blame}); lower train.lr, look at these cases, or pass over such batches with train.bad_batch = \"skip\""
     )]
     NotFinite {
         /// Loss or gradient.
         what: &'static str,
         /// The step that was not applied.
         step: u64,
-        /// Cases of this rank's slots.
-        cases: String,
+        /// The slots to blame, with their cases.
+        blame: String,
+    },
+    /// So many batches in a row were bad that it is not the batches.
+    #[error(
+        "{what} is not finite at step {step} ({blame}), as in the {batches} steps up to it: the weights have diverged; lower train.lr and go on from an earlier checkpoint"
+    )]
+    Diverging {
+        /// Loss or gradient.
+        what: &'static str,
+        /// The last of these steps.
+        step: u64,
+        /// How many there were.
+        batches: u32,
+        /// The slots to blame in the last one, with their cases.
+        blame: String,
+    },
+    /// This worker's parameters changed although nobody wrote to them; found before anything of the step was used.
+    #[error(
+        "its parameters changed in memory after step {step}: that memory is faulty; it takes the state of its peers"
+    )]
+    Corrupted {
+        /// This worker's rank.
+        rank: usize,
+        /// The last step applied.
+        step: u64,
+    },
+    /// A rank's parameters are not those of the majority; found before anything of the next step was used.
+    #[error(
+        "its parameters after step {step} are not those of the {n_alike} ranks that agree: it computes wrongly or its memory is faulty; it takes their state"
+    )]
+    Unlike {
+        /// The first such rank.
+        rank: usize,
+        /// Whether this rank is among them.
+        is_own: bool,
+        /// How many are alike.
+        n_alike: usize,
+        /// The last step applied.
+        step: u64,
+    },
+    /// Ranks differ, and nobody can say who is right.
+    #[error(
+        "the ranks' parameters after step {step} differ, and no majority agrees: all go back to the newest checkpoint"
+    )]
+    NoMajority {
+        /// The last step applied.
+        step: u64,
     },
     /// A peer sent figures of another shape.
     #[error(
@@ -174,6 +221,33 @@ pub enum WorkerError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl WorkerError {
+    /// The rank that this error speaks against, and of what; a connection that merely closed accuses nobody, since
+    /// whoever leaves a broken group closes its own.
+    pub(crate) fn accused(&self) -> Option<Accused> {
+        let rank = |rank: usize| u32::try_from(rank).ok();
+        match self {
+            Self::Group(
+                error @ (CollectiveError::TimedOut { .. }
+                | CollectiveError::Absent { .. }
+                | CollectiveError::Io { .. }),
+            ) => error.accused().and_then(rank).map(Accused::Unreachable),
+            Self::Corrupted { rank: own, .. } | Self::Unlike { rank: own, .. } => {
+                rank(*own).map(Accused::Diverged)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether what this worker holds is of no use any more.
+    pub(crate) const fn spoils_state(&self) -> bool {
+        matches!(
+            self,
+            Self::Corrupted { .. } | Self::Unlike { is_own: true, .. } | Self::NoMajority { .. }
+        )
+    }
 }
 
 impl From<ProtocolError> for WorkerError {

@@ -1,6 +1,7 @@
 //! What ranks tell each other between forward and backward: embeddings and figures of every slot.
 //!
-//! The message of a rank is one byte of wishes (what was asked of it) and then, a slot after the other,
+//! The message of a rank is one byte of wishes (what was asked of it), the sum of its parameters' bits (zero where they
+//! are not compared), and then, a slot after the other,
 //! its figures, PET embeddings, text embeddings and sentence numbers, all little-endian.
 
 use crate::error::WorkerError;
@@ -53,6 +54,11 @@ pub(crate) struct Gathered {
     /// Likewise.
     pub(crate) text: Vec<f32>,
     sentences: Vec<u64>,
+    /// Each rank's sum of the parameters that it computed with.
+    pub(crate) bit_sums: Vec<u64>,
+    /// Slots with a figure or an embedding that is not finite.
+    pub(crate) bad_slots: Vec<usize>,
+    slots: usize,
 }
 
 impl Gathered {
@@ -72,8 +78,9 @@ impl Gathered {
 }
 
 /// Writes a rank's message.
-pub(crate) fn encode(wishes: Wishes, shares: &[SlotShare]) -> Vec<u8> {
+pub(crate) fn encode(wishes: Wishes, bit_sum: u64, shares: &[SlotShare]) -> Vec<u8> {
     let mut bytes = vec![wishes.byte()];
+    bytes.extend(bit_sum.to_le_bytes());
     for share in shares {
         bytes.extend(
             figures(&share.figures)
@@ -110,9 +117,11 @@ pub(crate) fn decode(
     let share_bytes = 2 * FIGURES * 8 + 2 * slot_size * embedding * 4 + slot_size * 8;
     let mut gathered = Gathered::default();
     for (rank, (message, slots)) in messages.iter().zip(slots).enumerate() {
-        let expected = 1 + slots * share_bytes;
-        let Some((wishes, shares)) = message.split_first().filter(|_| message.len() == expected)
-        else {
+        let expected = 9 + slots * share_bytes;
+        let head = message
+            .split_first_chunk()
+            .filter(|_| message.len() == expected);
+        let Some(([wishes, bit_sum @ ..], shares)): Option<(&[u8; 9], &[u8])> = head else {
             return Err(WorkerError::Exchange {
                 rank,
                 found: message.len(),
@@ -120,6 +129,7 @@ pub(crate) fn decode(
             });
         };
         gathered.wishes.join(*wishes);
+        gathered.bit_sums.push(u64::from_le_bytes(*bit_sum));
         shares
             .chunks_exact(share_bytes)
             .for_each(|share| gathered.add(share, slot_size * embedding));
@@ -132,9 +142,16 @@ impl Gathered {
         let (figures, rest) = share.split_at(2 * FIGURES * 8);
         let (pet, rest) = rest.split_at(values * 4);
         let (text, sentences) = rest.split_at(values * 4);
-        self.figures += slot_figures(&words(figures));
+        let figures = slot_figures(&words(figures));
+        let (first, figures_are) = (self.pet.len(), figures.reconstruction().is_finite());
+        self.figures += figures;
         self.pet.extend(floats(pet));
         self.text.extend(floats(text));
+        let embeddings = [&self.pet, &self.text].map(|all| &all[first..]);
+        if !(figures_are && embeddings.into_iter().flatten().all(|v| v.is_finite())) {
+            self.bad_slots.push(self.slots);
+        }
+        self.slots += 1;
         self.sentences.extend(words(sentences));
     }
 }
@@ -214,7 +231,7 @@ mod tests {
                 is_draining: run.start == 2,
                 is_leaving: run.start == 1,
             };
-            encode(wishes, &run.clone().map(share).collect::<Vec<_>>())
+            encode(wishes, 7, &run.clone().map(share).collect::<Vec<_>>())
         };
         let slots: Vec<_> = runs
             .iter()
@@ -227,8 +244,12 @@ mod tests {
     #[test]
     fn the_global_batch_is_the_same_however_slots_are_dealt() {
         let whole = gather(&[0, 4]);
-        assert_eq!(gather(&[0, 3, 4]), whole);
-        assert_eq!(gather(&[0, 0, 4]), whole);
+        for bounds in [&[0, 3, 4], &[0, 0, 4]] {
+            let mut dealt = gather(bounds);
+            assert_eq!(dealt.bit_sums, [7, 7]);
+            dealt.bit_sums = vec![7];
+            assert_eq!(dealt, whole);
+        }
         assert_eq!(whole.pet.len(), 16);
         assert_eq!(whole.figures.pet.samples, 4);
     }
@@ -266,13 +287,26 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_with_a_number_that_is_not_finite_is_known_by_its_place() {
+        let mut shares: Vec<_> = (0..3).map(share).collect();
+        shares[1].text[3] = f32::NAN;
+        shares[2].figures.ct.squared_error = f64::INFINITY;
+        let messages = [
+            encode(Wishes::default(), 0, &shares[..1]),
+            encode(Wishes::default(), 0, &shares[1..]),
+        ];
+        let gathered = decode(&messages, &[1, 2], 2, 2).unwrap();
+        assert_eq!(gathered.bad_slots, [1, 2]);
+    }
+
+    #[test]
     fn equal_sentences_share_a_group() {
         assert_eq!(gather(&[0, 3]).sentence_groups(), [0, 1, 2, 1, 0, 1]);
     }
 
     #[test]
     fn a_message_of_the_wrong_length_names_its_rank() {
-        let good = encode(Wishes::default(), &[share(0)]);
+        let good = encode(Wishes::default(), 0, &[share(0)]);
         let mut short = good.clone();
         short.pop();
         for bad in [short, Vec::new()] {

@@ -1,5 +1,6 @@
 //! One generation's life: its group, its steps, and how it ends well. The state it begins with is `state.rs`'s.
 
+use crate::activity::work;
 use crate::digest::weights_digest;
 use crate::error::WorkerError;
 use crate::session::Session;
@@ -11,6 +12,7 @@ use fratmae_config::{Axis, BadSample as Wanted};
 use fratmae_control::{Assignment, Step};
 use fratmae_dataset::{BadSample, Loader, LoaderOptions, StackAxis, StackOptions};
 use fratmae_protocol::pb;
+use fratmae_protocol::pb::from_worker::Message as From;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,15 +43,51 @@ impl Session {
         assignment: &Assignment,
         figures_until: u64,
     ) -> Result<Ending, WorkerError> {
+        let begins_at = assignment.source.step().get();
+        let activity = &self.shared.activity;
+        activity.begin(assignment.generation.get(), begins_at);
         self.prepare_state(assignment.source)?;
+        self.shared.activity.enter(work::JOIN);
         let mut group = self.join(assignment)?;
         self.share_state(assignment, group.process.as_mut())?;
         let step = assignment.source.step().get();
         let state = self.held.take().filter(|state| state.step.get() == step);
         let mut state = state.ok_or(WorkerError::NoState { step })?;
+        let address = state.parameters.as_ptr();
+        let moment = state.first_moment.as_ptr();
+        tracing::debug!(process = std::process::id(), parameters = ?address, ?moment, "training");
         let ended = self.train_from(&mut state, &mut group, assignment, figures_until);
-        self.held = Some(state);
+        let spoiled = ended.as_ref().err().filter(|error| error.spoils_state());
+        if spoiled.is_none() {
+            self.held = Some(state);
+        } else {
+            self.bit_sum = None;
+            self.await_successor(assignment.generation.get(), &ended);
+        }
         ended
+    }
+
+    /// Tells why this rank's state is spoiled, and keeps the connections until that is known: peers that merely saw
+    /// them close would be heard first.
+    fn await_successor(&self, generation: u64, ended: &Result<Ending, WorkerError>) {
+        let Err(error) = ended else {
+            return;
+        };
+        self.outbox.state(From::GroupBroken(pb::GroupBroken {
+            generation,
+            reason: error.to_string(),
+            accused: error.accused(),
+        }));
+        let known = async {
+            let mut looks = tokio::time::interval(Duration::from_millis(5));
+            while !self.shared.is_superseded(generation) {
+                looks.tick().await;
+            }
+        };
+        let known = async { tokio::time::timeout(Duration::from_secs(1), known).await };
+        if self.runtime.block_on(known).is_err() {
+            tracing::debug!("no coordinator answers");
+        }
     }
 
     fn train_from(

@@ -2,7 +2,9 @@
 //!
 //! [`run()`] is its life; the step itself is in `step.rs`.
 
+mod activity;
 mod allocator;
+mod bad_batch;
 mod beginning;
 mod clip;
 mod digest;
@@ -10,6 +12,8 @@ mod error;
 mod exchange;
 mod figures;
 mod generation;
+mod integrity;
+mod leaving;
 mod optimizer;
 mod outbox;
 mod plan;

@@ -22,6 +22,8 @@ struct Standing {
     /// The last step it applied.
     held: Option<u64>,
     figures: RecentFigures,
+    /// Whether it was asked to leave.
+    is_leaving: bool,
     /// What the coordinator of that group must know, in the order it was said.
     facts: Vec<From>,
 }
@@ -52,6 +54,9 @@ impl Outbox {
         }) = standing.place
         {
             standing.recall(generation, welcome.figures_until, u64::MAX);
+        }
+        if standing.is_leaving {
+            standing.send(From::Leaving(pb::Leaving {}));
         }
         let facts = standing.facts.clone();
         facts.into_iter().for_each(|fact| standing.send(fact));
@@ -88,6 +93,13 @@ impl Outbox {
             standing.facts.push(fact.clone());
         }
         standing.send(fact);
+    }
+
+    /// Says that this worker is to go, to whoever coordinates now and later.
+    pub(crate) fn leave(&self) {
+        let mut standing = self.lock();
+        standing.is_leaving = true;
+        standing.send(From::Leaving(pb::Leaving {}));
     }
 
     /// Says what is of no use to another coordinator.
@@ -138,6 +150,7 @@ impl Standing {
             From::Drained(drained) => drained.generation,
             From::GroupBroken(broken) => broken.generation,
             From::Skipped(skipped) => skipped.generation,
+            From::BadBatch(batch) => batch.generation,
             _ => return false,
         };
         self.place
@@ -148,6 +161,7 @@ impl Standing {
         let is_needed = |fact: &From| match fact {
             From::PartsWritten(written) => written.step > committed,
             From::Skipped(skipped) => skipped.step > committed,
+            From::BadBatch(batch) => batch.step > committed,
             _ => true,
         };
         self.facts.retain(is_needed);

@@ -1,6 +1,7 @@
 //! A worker's life: register, train as told, leave.
 
 use crate::error::WorkerError;
+use crate::leaving::Leaving;
 use crate::outbox::Outbox;
 use crate::search::{Found, Search};
 use crate::session::Start;
@@ -8,6 +9,7 @@ use crate::shared::Shared;
 use crate::stream::{End, Order, Stream};
 use crate::trainer::Trainer;
 use fratmae_config::Config;
+use fratmae_model::kernel_set;
 use fratmae_protocol::pb;
 use fratmae_store::Location;
 use fratmae_telemetry::PhaseLedger;
@@ -35,16 +37,17 @@ pub struct Options {
     pub ledger: PhaseLedger,
 }
 
-/// Runs one worker until the coordinator ends it; `drain` asks for a stop after the current step.
+/// Runs one worker until the coordinator ends it; `asked` tells it to leave once the others can go on without it.
 ///
 /// # Errors
 /// Whatever ends a worker: see [`WorkerError`].
 pub async fn run(
     options: Options,
-    drain: impl Future<Output = ()> + Send + 'static,
+    asked: impl Future<Output = ()> + Send,
 ) -> Result<(), WorkerError> {
     let listener = listen(&options)?;
-    let register = pb::Register {
+    let mut register = pb::Register {
+        kernels: kernel_set(),
         name: options.name.clone(),
         version: options.version.clone(),
         group_address: local_address(&listener)?,
@@ -55,6 +58,9 @@ pub async fn run(
     let config = Config::from_json(&stream.welcome.config).map_err(|error| WorkerError::Job {
         reason: error.to_string(),
     })?;
+    // Another coordinator must lead the same run.
+    register.config_digest = config_digest(&config);
+    register.data_digest.clone_from(&stream.welcome.data_digest);
     let shared = Arc::new(Shared::default());
     let (sender, orders) = std::sync::mpsc::sync_channel(ORDERS);
     let start = Start {
@@ -67,11 +73,7 @@ pub async fn run(
         runtime: tokio::runtime::Handle::current(),
     };
     let trainer = Trainer::start(start, orders)?;
-    let drained = Arc::clone(&shared);
-    let draining = tokio::spawn(async move {
-        drain.await;
-        drained.drain();
-    });
+    let leaving = Leaving::new(&config.workers, outbox.clone());
     let attendance = Attendance {
         register,
         outbox,
@@ -80,13 +82,21 @@ pub async fn run(
         heartbeat: Duration::from_millis(config.coordinator.heartbeat_ms),
         patience: Duration::from_secs(config.workers.coordinator_patience_s),
     };
-    let ended = attendance.attend(stream, &options.coordinator).await;
+    let ended = tokio::select! {
+        ended = attendance.attend(stream, &options.coordinator) => ended,
+        () = leaving.leave(asked) => Ok(()),
+    };
     // Whatever the group waits for, it is over; and so is the trainer's wait for orders.
     drop(attendance);
     shared.break_off(u64::MAX);
-    draining.abort();
-    trainer.join();
+    trainer.join().await;
     ended
+}
+
+/// BLAKE3 over the keys of the job that decide the result.
+fn config_digest(config: &Config) -> String {
+    let digest = blake3::hash(config.digest().as_bytes());
+    digest.to_hex().to_string()
 }
 
 /// What a worker attends a coordinator with, this one or the next.

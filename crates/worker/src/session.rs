@@ -38,6 +38,10 @@ pub(crate) struct Session {
     /// A gradient that was applied, for the next one's memory.
     pub(crate) spare: Vec<f32>,
     pub(crate) optimizer: AdamW,
+    /// The step whose parameters were summed up after its update, and their sum.
+    pub(crate) bit_sum: Option<(u64, u64)>,
+    /// Batches in a row that were passed over.
+    pub(crate) bad_in_a_row: u32,
     pub(crate) plan: Plan,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) ledger: PhaseLedger,
@@ -88,6 +92,8 @@ impl Session {
             model,
             parameters,
             spare: Vec::new(),
+            bit_sum: None,
+            bad_in_a_row: 0,
             ledger,
             held: None,
             shared,

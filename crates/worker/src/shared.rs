@@ -1,5 +1,6 @@
 //! What the stream tells the training thread while it is busy, and what is told of it.
 
+use crate::activity::Activity;
 use crate::exchange::Wishes;
 use fratmae_collective::AbortHandle;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,6 +16,8 @@ pub(crate) struct Shared {
     breaking: AtomicU64,
     /// Ends the current group's calls; a std lock, never held across an await or a call.
     abort: Mutex<Option<AbortHandle>>,
+    /// Where the training thread is.
+    pub(crate) activity: Activity,
 }
 
 impl Shared {

@@ -10,6 +10,7 @@ use fratmae_control::Generation;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_store::Location;
+use fratmae_telemetry::phases;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -46,6 +47,7 @@ impl ShareWriter {
     /// Waits for the checkpoint before it, so that at most one copy is held.
     #[tracing::instrument(name = "checkpoint", skip_all)]
     pub(crate) fn write(&mut self, state: &State, session: &Session) -> Result<(), WorkerError> {
+        session.shared.activity.enter(phases::CHECKPOINT);
         self.finish(&session.runtime)?;
         let id = CheckpointId {
             step: state.step,

@@ -2,6 +2,7 @@
 //!
 //! What a rank holds is replaced only by a whole state that has been verified.
 
+use crate::activity::{Activity, work};
 use crate::beginning::first_weights;
 use crate::error::WorkerError;
 use crate::session::Session;
@@ -23,8 +24,14 @@ impl Session {
     /// Makes the state that a generation begins with, where no peer is needed for it.
     pub(crate) fn prepare_state(&mut self, source: Source) -> Result<(), WorkerError> {
         match source {
-            Source::Initial => self.held = Some(self.initial_state()?),
+            Source::Initial => {
+                self.bit_sum = None;
+                self.shared.activity.enter(work::RESTORE);
+                self.held = Some(self.initial_state()?);
+            }
             Source::Checkpoint { step, generation } => {
+                self.bit_sum = None;
+                self.shared.activity.enter(work::RESTORE);
                 let id = CheckpointId { step, generation };
                 self.held = Some(self.restored_state(id)?);
             }
@@ -49,15 +56,18 @@ impl Session {
         let holders = seats.filter(|(_, seat)| seat.is_holder);
         let holders: Vec<usize> = holders.map(|(rank, _)| rank).collect();
         let is_holder = holders.contains(&group.rank());
+        let activity = &self.shared.activity;
+        activity.enter(work::COPY);
         let own = self.held.as_mut().filter(|own| own.step == step);
         match own {
             Some(_) if holders.len() == group.world_size() => Ok(()),
-            Some(own) if is_holder => replicate(own, &holders, group),
+            Some(own) if is_holder => replicate(own, &holders, group, activity),
             None if is_holder => Err(WorkerError::NoState { step: step.get() }),
             _ => {
                 let mut copy = self.empty_state(step);
-                replicate(&mut copy, &holders, group)?;
+                replicate(&mut copy, &holders, group, &self.shared.activity)?;
                 self.held = Some(copy);
+                self.bit_sum = None;
                 Ok(())
             }
         }
@@ -111,13 +121,16 @@ fn replicate(
     state: &mut State,
     holders: &[usize],
     group: &mut dyn ProcessGroup,
+    activity: &Activity,
 ) -> Result<(), WorkerError> {
     let values = vec![
         state.parameters.as_mut_slice(),
         state.first_moment.as_mut_slice(),
         state.second_moment.as_mut_slice(),
     ];
+    activity.call("replicate");
     group.replicate(holders, values)?;
+    activity.call("all_gather");
     let digests = group.all_gather(state_digest(state).as_bytes())?;
     compare(&digests, holders, state.step.get())
 }

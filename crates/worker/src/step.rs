@@ -3,9 +3,11 @@
 //! Nothing in it depends on how many ranks there are: each slot is computed by itself, embeddings are
 //! gathered in slot order, gradients are summed in the slot tree, and the update is a function of the step.
 
+use crate::bad_batch;
 use crate::clip::{clip_factor, global_norm};
 use crate::error::WorkerError;
 use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
+use crate::integrity::compare;
 use crate::schedule::learning_rate;
 use crate::session::Session;
 use fratmae_checkpoint::State;
@@ -16,6 +18,7 @@ use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 use tracing::info_span;
 
@@ -50,11 +53,21 @@ pub(crate) struct StepReport {
     pub(crate) wishes: Wishes,
 }
 
-/// What a step has before the weights move.
+/// What a step has before gradients are exchanged.
 struct Computed {
-    gradient: Vec<f32>,
+    /// None if the loss is not finite.
+    sums: Option<SlotSums>,
+    contrast: Option<Contrast>,
     figures: pb::Figures,
     wishes: Wishes,
+    /// This rank's slots whose gradient is not finite.
+    bad_slots: Vec<usize>,
+}
+
+/// The gradient of a global batch.
+struct Gradient {
+    values: Vec<f32>,
+    norm: f64,
 }
 
 /// A slot between its forward and its backward pass.
@@ -78,21 +91,31 @@ impl Session {
     ) -> Result<StepReport, WorkerError> {
         let started = Instant::now();
         let step = state.step.next();
+        let shared = Arc::clone(&self.shared);
+        let activity = &shared.activity;
+        activity.step(step.get());
+        activity.enter(phases::LOAD);
         let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
+        let before = self.sum_before(state);
         self.model.hold(std::mem::take(&mut state.parameters))?;
-        let computed = self.compute(step.get(), &stacks, group);
+        let computed = self.compute(step.get(), &stacks, group, before);
         // Whatever came of it: a group that breaks must not take the weights along.
         state.parameters = self.model.release()?;
-        let computed = computed?;
-        let norm = global_norm(&computed.gradient);
-        self.require_finite("gradient", norm, step.get(), &stacks)?;
+        let mut computed = computed?;
+        self.require_unchanged(before, state, group.process.rank())?;
+        let gradient = self.reduce(step.get(), &mut computed, group)?;
         let rate = learning_rate(&self.config.train, step.get());
         state.step = step;
-        info_span!(phases::OPTIMIZER)
-            .in_scope(|| self.update(state, &computed.gradient, norm, rate));
-        self.spare = computed.gradient;
+        activity.enter(phases::OPTIMIZER);
+        let norm = gradient.as_ref().map(|gradient| gradient.norm);
+        if let Some(Gradient { values, norm }) = gradient {
+            info_span!(phases::OPTIMIZER).in_scope(|| self.update(state, &values, norm, rate));
+            self.spare = values;
+            self.bad_in_a_row = 0;
+        }
+        self.note_sum(state);
         let figures = pb::Figures {
-            gradient_norm: norm,
+            gradient_norm: norm.unwrap_or(f64::NAN),
             learning_rate: rate,
             samples: step.get() * self.config.train.batch as u64,
             seconds: started.elapsed().as_secs_f64(),
@@ -106,28 +129,69 @@ impl Session {
         })
     }
 
-    /// The gradient of the global batch at the weights in the model.
+    /// Losses and this rank's part of the gradient of the global batch, at the weights in the model.
     fn compute(
         &mut self,
         step: u64,
         stacks: &[Vec<Stack>],
         group: &mut Group,
+        bit_sum: Option<u64>,
     ) -> Result<Computed, WorkerError> {
+        let shared = Arc::clone(&self.shared);
+        let activity = &shared.activity;
+        activity.enter(phases::FORWARD);
         let slots = info_span!(phases::FORWARD).in_scope(|| self.forward(stacks, group))?;
-        let gathered = info_span!(phases::GATHER).in_scope(|| self.gather(&slots, group))?;
+        activity.enter(phases::GATHER);
+        activity.call("all_gather");
+        let gathered =
+            info_span!(phases::GATHER).in_scope(|| self.gather(&slots, group, bit_sum))?;
+        compare(&gathered.bit_sums, group.process.rank(), step - 1)?;
+        activity.enter(phases::BACKWARD);
         let contrast = self.contrast(&gathered)?;
         let figures = self.figures(&gathered, contrast.as_ref());
-        self.require_finite("loss", figures.loss, step, stacks)?;
-        let sums = info_span!(phases::BACKWARD)
-            .in_scope(|| self.backward(slots, contrast.as_ref(), group))?;
-        let mut gradient =
-            info_span!(phases::REDUCE).in_scope(|| group.process.all_reduce(sums))?;
-        self.add_logit_scale_gradient(&mut gradient, contrast.as_ref());
+        let mut bad_slots = Vec::new();
+        let sums = if figures.loss.is_finite() {
+            let backward = || self.backward(slots, contrast.as_ref(), group, &mut bad_slots);
+            Some(info_span!(phases::BACKWARD).in_scope(backward)?)
+        } else {
+            self.pass_over("loss", step, &gathered.bad_slots, group)?;
+            None
+        };
         Ok(Computed {
-            gradient,
+            sums,
+            contrast,
             figures,
             wishes: gathered.wishes,
+            bad_slots,
         })
+    }
+
+    /// The gradient of the global batch; none for a batch that is passed over.
+    fn reduce(
+        &mut self,
+        step: u64,
+        computed: &mut Computed,
+        group: &mut Group,
+    ) -> Result<Option<Gradient>, WorkerError> {
+        let Some(sums) = computed.sums.take() else {
+            return Ok(None);
+        };
+        let shared = Arc::clone(&self.shared);
+        shared.activity.enter(phases::REDUCE);
+        shared.activity.call("all_reduce");
+        let mut values = info_span!(phases::REDUCE).in_scope(|| group.process.all_reduce(sums))?;
+        self.add_logit_scale_gradient(&mut values, computed.contrast.as_ref());
+        let norm = global_norm(&values);
+        if norm.is_finite() {
+            return Ok(Some(Gradient { values, norm }));
+        }
+        // The same on every rank, so every rank makes this call.
+        shared.activity.call("all_gather");
+        let told = group
+            .process
+            .all_gather(&bad_batch::encode(&computed.bad_slots))?;
+        self.pass_over("gradient", step, &bad_batch::decode(&told), group)?;
+        Ok(None)
     }
 
     /// This rank's stacks of the step, slot by slot.
@@ -202,11 +266,16 @@ impl Session {
     }
 
     /// Hands this rank's embeddings and figures to all, and takes everybody's.
-    fn gather(&self, slots: &[OpenSlot], group: &mut Group) -> Result<Gathered, WorkerError> {
+    fn gather(
+        &self,
+        slots: &[OpenSlot],
+        group: &mut Group,
+        bit_sum: Option<u64>,
+    ) -> Result<Gathered, WorkerError> {
         let shares: Vec<_> = slots.iter().map(|slot| slot.share.clone()).collect();
-        let messages = group
-            .process
-            .all_gather(&encode(self.shared.wishes(group.generation), &shares))?;
+        let wishes = self.shared.wishes(group.generation);
+        let message = encode(wishes, bit_sum.unwrap_or_default(), &shares);
+        let messages = group.process.all_gather(&message)?;
         let counts: Vec<_> = group.slots.iter().map(Range::len).collect();
         decode(
             &messages,
@@ -237,6 +306,7 @@ impl Session {
         slots: Vec<OpenSlot>,
         contrast: Option<&Contrast>,
         group: &Group,
+        bad_slots: &mut Vec<usize>,
     ) -> Result<SlotSums, WorkerError> {
         let mine = group.slots[group.process.rank()].clone();
         let mut sums = SlotSums::new(group.tree, mine.clone());
@@ -249,7 +319,11 @@ impl Session {
                 .map(|(pet, text)| (pet.as_slice(), text.as_slice()));
             let spare = std::mem::take(&mut self.spare);
             let (model, forward) = (&self.model, slot.forward);
-            sums.push(model.backward(forward, weight, embeddings, spare)?);
+            let gradient = model.backward(forward, weight, embeddings, spare)?;
+            if !bad_batch::is_finite(&gradient) {
+                bad_slots.push(number);
+            }
+            sums.push(gradient);
         }
         Ok(sums)
     }
@@ -304,29 +378,6 @@ impl Session {
             mean_baseline: baselines.iter().sum::<f64>() / (pet.samples + ct.samples) as f64,
             ..pb::Figures::default()
         }
-    }
-
-    /// A number that is not finite is the same on every rank, so every rank stops here.
-    fn require_finite(
-        &self,
-        what: &'static str,
-        value: f64,
-        step: u64,
-        stacks: &[Vec<Stack>],
-    ) -> Result<(), WorkerError> {
-        if value.is_finite() {
-            return Ok(());
-        }
-        let cases: Vec<_> = stacks
-            .iter()
-            .flatten()
-            .map(|stack| stack.case_id.as_str())
-            .collect();
-        Err(WorkerError::NotFinite {
-            what,
-            step,
-            cases: cases.join(", "),
-        })
     }
 
     fn phases(&self) -> Vec<pb::PhaseSeconds> {

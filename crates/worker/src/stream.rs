@@ -114,7 +114,7 @@ impl Stream {
         loop {
             let order = tokio::select! {
                 _ = beats.tick() => {
-                    outbox.say(From::Heartbeat(pb::Heartbeat::default()));
+                    outbox.say(From::Heartbeat(shared.activity.heartbeat()));
                     continue;
                 }
                 order = self.orders.next() => order,

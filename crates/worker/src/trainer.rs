@@ -1,5 +1,6 @@
 //! The training thread: takes the coordinator's orders one after the other, and says how each ended.
 
+use crate::activity::work;
 use crate::error::WorkerError;
 use crate::generation::Ending;
 use crate::session::{Session, Start};
@@ -9,6 +10,12 @@ use fratmae_protocol::pb::from_worker::Message as From;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long the thread may take to see that all is over: a slot's forward or backward pass.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// How often it is looked at within that time.
+const LOOKS: u32 = 300;
 
 /// The thread that trains, apart from the runtime so that no step holds a heartbeat up.
 pub(crate) struct Trainer {
@@ -27,8 +34,18 @@ impl Trainer {
         Ok(Self { thread })
     }
 
-    /// Waits for the thread to end.
-    pub(crate) fn join(self) {
+    /// Waits for the thread to end; one that hangs ends with the process.
+    pub(crate) async fn join(self) {
+        let mut looks = tokio::time::interval(FAREWELL / LOOKS);
+        for _ in 0..LOOKS {
+            if self.thread.is_finished() {
+                break;
+            }
+            looks.tick().await;
+        }
+        if !self.thread.is_finished() {
+            return tracing::warn!("the training thread does not end; it is left behind");
+        }
         if self.thread.join().is_err() {
             tracing::error!("the training thread panicked");
         }
@@ -41,7 +58,7 @@ fn follow(start: Start, orders: &Receiver<Order>) {
     let mut session = match Session::open(start) {
         Ok(session) => session,
         Err(error) => {
-            return outbox.say(From::Failed(pb::Failed {
+            return outbox.say(From::Unfit(pb::Unfit {
                 reason: one_line(&error),
             }));
         }
@@ -58,6 +75,7 @@ fn follow(start: Start, orders: &Receiver<Order>) {
             } => {
                 let generation = assignment.generation.get();
                 let ended = session.train(&assignment, figures_until);
+                shared.activity.enter(work::IDLE);
                 let report = report(generation, ended);
                 if let Some(report) = report.filter(|_| !shared.is_superseded(generation)) {
                     outbox.state(report);
@@ -76,12 +94,17 @@ fn report(generation: u64, ended: Result<Ending, WorkerError>) -> Option<From> {
             weights_digest,
         }),
         Ok(Ending::Drained { step }) => From::Drained(pb::Drained { generation, step }),
-        Err(error @ (WorkerError::Group(_) | WorkerError::CopyDiffers { .. })) => {
-            From::GroupBroken(pb::GroupBroken {
-                generation,
-                reason: one_line(&error),
-            })
-        }
+        Err(
+            error @ (WorkerError::Group(_)
+            | WorkerError::CopyDiffers { .. }
+            | WorkerError::Corrupted { .. }
+            | WorkerError::Unlike { .. }
+            | WorkerError::NoMajority { .. }),
+        ) => From::GroupBroken(pb::GroupBroken {
+            generation,
+            reason: one_line(&error),
+            accused: error.accused(),
+        }),
         Err(error) => From::Failed(pb::Failed {
             reason: one_line(&error),
         }),
@@ -121,7 +144,7 @@ mod tests {
         let error = WorkerError::NotFinite {
             what: "loss",
             step: 4,
-            cases: "a, b".to_owned(),
+            blame: "slot 1 with a, b".to_owned(),
         };
         let Some(From::Failed(failed)) = report(1, Err(error)) else {
             panic!("a failure")

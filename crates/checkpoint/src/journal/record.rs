@@ -56,6 +56,23 @@ pub enum Record {
         /// What was damaged and what was taken, as the coordinator words it.
         sample: serde_json::Value,
     },
+    /// A batch whose loss or gradient was not finite moved no weight. A step that is repeated after a failure is written
+    /// down again.
+    BadBatch {
+        /// The generation that passed it over.
+        generation: u64,
+        /// The step.
+        step: u64,
+        /// What was not finite, and which slots and cases are to blame, as the coordinator words it.
+        batch: serde_json::Value,
+    },
+    /// Something was wrong with a worker, and the run went on.
+    Verdict {
+        /// The generation at that time.
+        generation: u64,
+        /// Who, why and on what grounds, as the coordinator words it.
+        verdict: serde_json::Value,
+    },
     /// Every step was applied.
     Finished {
         /// The result, as the coordinator words it.
@@ -71,11 +88,13 @@ pub enum Record {
 }
 
 /// The kinds of [`Record`] as they are written.
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 8] = [
     "fence",
     "generation",
     "commit",
     "skipped",
+    "bad_batch",
+    "verdict",
     "finished",
     "interrupted",
 ];
@@ -163,6 +182,15 @@ mod tests {
                 step: 9,
                 slot: 2,
                 sample: serde_json::json!({"case": "a", "offset": 17}),
+            },
+            Record::BadBatch {
+                generation: 7,
+                step: 9,
+                batch: serde_json::json!({"what": "loss"}),
+            },
+            Record::Verdict {
+                generation: 7,
+                verdict: serde_json::json!({"worker": "a"}),
             },
             Record::Finished {
                 summary: serde_json::json!({"step": 12, "loss": 0.5}),

@@ -1,12 +1,13 @@
 //! `fratmae coordinator`: leads a run whose workers are started elsewhere.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use fratmae_coordinator::Allowed;
 
 use crate::{
     commands::{
         job::Job,
-        lead::{Showing, lead},
+        lead::{Showing, Workers, lead},
     },
     output::Output,
 };
@@ -23,13 +24,40 @@ pub(crate) struct Arguments {
     /// Address at which workers reach this coordinator (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
+    /// Take in workers of another version, or whose CPUs run other kernels; the bits may then differ
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        value_name = "version,kernels"
+    )]
+    pub(crate) allow: Vec<Difference>,
     /// Report the end of the run as one JSON object, the last line of standard output
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+/// What workers may differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Difference {
+    /// The version of the program.
+    Version,
+    /// The kernel set of the CPU.
+    Kernels,
+}
+
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let config = arguments.job.resolve_with(arguments.listen.as_ref())?;
     let json = arguments.json;
-    lead(config, None, Showing { quiet, json }, output).await
+    let allowed = Allowed {
+        version: arguments.allow.contains(&Difference::Version),
+        kernels: arguments.allow.contains(&Difference::Kernels),
+    };
+    lead(
+        config,
+        Workers::Elsewhere(allowed),
+        Showing { quiet, json },
+        output,
+    )
+    .await
 }

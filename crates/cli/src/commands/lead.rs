@@ -5,13 +5,13 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use anyhow::{Context as _, Result, bail};
 use fratmae_config::Config;
-use fratmae_coordinator::{Job, Launcher, Outcome, Summary};
+use fratmae_coordinator::{Allowed, Job, Launcher, Outcome, Summary};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 
@@ -29,24 +29,38 @@ pub(crate) struct Showing {
     pub(crate) json: bool,
 }
 
+/// Where a run's workers come from.
+#[derive(Debug)]
+pub(crate) enum Workers {
+    /// They are started on this machine.
+    Here(Launcher),
+    /// They are started elsewhere, and may differ in this.
+    Elsewhere(Allowed),
+}
+
 /// The end of a run that was asked to stop.
 #[derive(Serialize)]
 struct Interrupted<'a> {
     run: &'a str,
     interrupted: bool,
     step: u64,
+    reason: &'a str,
 }
 
-/// Leads the run of `config` to its end and reports it; with a launcher, workers are started here.
+/// Leads the run of `config` to its end and reports it.
 ///
 /// # Errors
 /// Whatever the data, the store or the run failed of, and that the run was interrupted.
 pub(crate) async fn lead(
     mut config: Config,
-    launcher: Option<Launcher>,
+    workers: Workers,
     showing: Showing,
     output: &mut Output,
 ) -> Result<()> {
+    let (launcher, allowed) = match workers {
+        Workers::Here(launcher) => (Some(launcher), Allowed::default()),
+        Workers::Elsewhere(allowed) => (None, allowed),
+    };
     let run = Location::open(&config.run.url)?;
     fratmae_worker::fill_digests(&mut config)?;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
@@ -54,26 +68,27 @@ pub(crate) async fn lead(
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
-    let outcome = attend(job(config, run, data)?, launcher, watch).await?;
+    let outcome = attend(job(config, run, data, allowed)?, launcher, watch).await?;
     match outcome {
         Outcome::Finished(summary) => show(&summary, &data_url, showing.json, output),
-        Outcome::Interrupted { step } => {
+        Outcome::Interrupted { step, reason } => {
             if showing.json {
                 let run = run_url.as_str();
                 output.json(&Interrupted {
                     run,
                     interrupted: true,
                     step,
+                    reason,
                 })?;
             }
             bail!(
-                "{run_url} was stopped, its checkpoint is of step {step}; the same command goes on from there"
+                "{run_url} was stopped ({reason}); its checkpoint is of step {step}; the same command goes on from there"
             )
         }
     }
 }
 
-fn job(config: Config, run: Location, data: DataSet) -> Result<Job> {
+fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Result<Job> {
     let mut warnings = data::warnings(&config, data.manifest.cases.len());
     warnings.extend(weights_told(&config)?);
     Ok(Job {
@@ -82,6 +97,7 @@ fn job(config: Config, run: Location, data: DataSet) -> Result<Job> {
         run,
         data,
         nonce: nonce(),
+        allowed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }
@@ -114,22 +130,53 @@ async fn attend(job: Job, launcher: Option<Launcher>, mut watch: Watch) -> Resul
     Ok(outcome?)
 }
 
-/// Ends when the process is told to stop (SIGTERM, or Ctrl-C).
+/// Ends when the process is told to stop: by SIGTERM, by SIGUSR1 as Slurm sends it, or by Ctrl-C.
 ///
 /// # Errors
 /// When the system does not let signals be caught.
 pub(crate) fn stop_requested() -> Result<impl Future<Output = ()> + Send + 'static> {
-    let catch = |kind| signal(kind).context("cannot catch signals");
-    let (mut terminate, mut interrupt) = (
+    let mut interrupt = catch(SignalKind::interrupt())?;
+    let told = taken_away()?;
+    Ok(async move {
+        tokio::select! {
+            () = told => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Ends when the process is told that its place is taken away; Ctrl-C is caught and left to whoever started it.
+///
+/// # Errors
+/// When the system does not let signals be caught.
+pub(crate) fn leave_requested() -> Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = catch(SignalKind::interrupt())?;
+    let mut told = Box::pin(taken_away()?);
+    Ok(async move {
+        loop {
+            tokio::select! {
+                () = &mut told => return,
+                _ = interrupt.recv() => {}
+            }
+        }
+    })
+}
+
+fn taken_away() -> Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut terminate, mut user) = (
         catch(SignalKind::terminate())?,
-        catch(SignalKind::interrupt())?,
+        catch(SignalKind::user_defined1())?,
     );
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = user.recv() => {}
         }
     })
+}
+
+fn catch(kind: SignalKind) -> Result<Signal> {
+    signal(kind).context("cannot catch signals")
 }
 
 // The standard library seeds its hashers from the system's randomness, and no two processes alike.

@@ -10,7 +10,7 @@ use fratmae_coordinator::Launcher;
 use crate::{
     commands::{
         job::Job,
-        lead::{Showing, lead},
+        lead::{Showing, Workers, lead},
     },
     logging::Logging,
     output::Output,
@@ -41,7 +41,13 @@ pub(crate) async fn run(
     let config = arguments.job.resolve()?;
     let (quiet, json) = (!logging.shows_progress(), arguments.json);
     let launcher = launcher(&config, logging)?;
-    lead(config, Some(launcher), Showing { quiet, json }, output).await
+    lead(
+        config,
+        Workers::Here(launcher),
+        Showing { quiet, json },
+        output,
+    )
+    .await
 }
 
 /// How the workers are started: this same program, logging as this one does.

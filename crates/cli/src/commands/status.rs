@@ -83,6 +83,9 @@ fn table(status: &RunStatus) -> Table {
     ] {
         table.row(vec![name.to_owned(), value]);
     }
+    for verdict in &status.verdicts {
+        table.row(vec!["verdict".to_owned(), verdict.line.clone()]);
+    }
     if let Some(summary) = &status.summary {
         table.row(vec!["weights".to_owned(), summary.weights_digest.clone()]);
     }
@@ -106,6 +109,7 @@ mod tests {
             coordinator: "http://127.0.0.1:7000".to_owned(),
             reason: None,
             loss: None,
+            verdicts: Vec::new(),
             summary: None,
         }
     }

@@ -83,8 +83,12 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::Applied { .. } => Vec::new(),
         RunEvent::Committed { step } => vec![format!("checkpoint at step {step}")],
         RunEvent::Skipped { step, sample, .. } => vec![format!("step {step}: {sample}")],
+        RunEvent::BadBatch { step, batch } => vec![format!("step {step}: {batch}")],
         RunEvent::Restarted { names } => vec![format!("started again: {}", names.join(", "))],
-        RunEvent::Verdict { line } => vec![line.clone()],
+        RunEvent::Refused { name, reason } => vec![format!("{name} is refused: {reason}")],
+        RunEvent::Left { name } => vec![format!("{name} left as it was asked to")],
+        RunEvent::Verdict { verdict } => vec![verdict.line.clone()],
+        RunEvent::Exited { line } => vec![line.clone()],
     }
 }
 

@@ -5,7 +5,10 @@ use clap::Args;
 use fratmae_telemetry::PhaseLedger;
 use fratmae_worker::{Options, WorkerError};
 
-use crate::{commands::lead::stop_requested, failure::ToldElsewhere};
+use crate::{
+    commands::lead::{leave_requested, stop_requested},
+    failure::ToldElsewhere,
+};
 
 /// Joins a run as a worker.
 #[derive(Debug, Args)]
@@ -50,8 +53,11 @@ pub(crate) async fn run(arguments: &Arguments, ledger: PhaseLedger) -> Result<()
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger,
     };
-    match fratmae_worker::run(options, stop_requested()?).await {
-        Err(WorkerError::Stopped { .. }) if arguments.launched => bail!(ToldElsewhere),
+    if !arguments.launched {
+        return Ok(fratmae_worker::run(options, stop_requested()?).await?);
+    }
+    match fratmae_worker::run(options, leave_requested()?).await {
+        Err(WorkerError::Stopped { .. }) => bail!(ToldElsewhere),
         ended => Ok(ended?),
     }
 }

@@ -31,6 +31,7 @@ fn keys_that_decide_the_bits_are_in_and_the_others_out() {
         "data.cache_dir",
         // A run that "fail" ended may go on with "skip": where both go on, they give the same bits.
         "data.bad_sample",
+        "train.bad_batch",
         "store.patience_s",
         "workers.count",
         "workers.threads",

@@ -1,9 +1,10 @@
-//! A worker is gone, its group is broken, or it cannot go on.
+//! A worker is gone, or cannot go on.
 
 use crate::cluster::{Cluster, Phase};
 use crate::command::{Command, Leaving, Verdict};
 use crate::event::Departure;
-use crate::ids::{Generation, Millis, WorkerId};
+use crate::ids::{Millis, WorkerId};
+use crate::membership::Member;
 
 impl Cluster {
     /// A member's loss makes a new generation of those who are left, who keep what they have in memory.
@@ -14,40 +15,47 @@ impl Cluster {
         worker: WorkerId,
         departure: &Departure,
     ) -> Vec<Command> {
-        self.lose(now, &[worker], departure)
+        self.lose(now, vec![(worker, departure.clone())])
     }
 
     /// Tells workers to end, and goes on without them.
     pub(crate) fn evict(
         &mut self,
         now: Millis,
-        workers: &[WorkerId],
-        departure: &Departure,
+        workers: Vec<(WorkerId, Departure)>,
     ) -> Vec<Command> {
-        let stop = |&worker: &WorkerId| Command::Stop {
-            worker,
-            reason: departure.reason().to_owned(),
+        let stop = |(worker, departure): &(WorkerId, Departure)| Command::Stop {
+            worker: *worker,
+            reason: departure.reason(),
             is_failure: true,
         };
         let mut commands: Vec<_> = workers.iter().map(stop).collect();
-        commands.extend(self.lose(now, workers, departure));
+        commands.extend(self.lose(now, workers));
         commands
     }
 
     /// Strikes workers off; however many of the group are among them, one new generation follows.
-    fn lose(&mut self, now: Millis, workers: &[WorkerId], departure: &Departure) -> Vec<Command> {
+    fn lose(&mut self, now: Millis, workers: Vec<(WorkerId, Departure)>) -> Vec<Command> {
         let mut commands = Vec::new();
         let mut lost_member = None;
-        for &worker in workers {
+        for (worker, departure) in workers {
             let is_seated = self.membership.rank_of(worker).is_some();
-            let Some(who) = self.describe_registered(worker) else {
+            let blame = self.blame(worker, departure.reason(), departure.evidence());
+            let Some(blame) = blame.map(Box::new) else {
                 continue;
             };
-            self.membership.remove(worker);
-            let verdict = format!("{who}: {}", departure.reason());
-            commands.push(Command::Report {
-                verdict: verdict.clone(),
-            });
+            let verdict = blame.to_string();
+            match self.membership.remove(worker) {
+                Some(Member {
+                    is_leaving: true,
+                    name,
+                    ..
+                }) => {
+                    self.n_left = self.n_left.saturating_add(1);
+                    commands.push(Command::Left { name });
+                }
+                _ => commands.push(Command::Report { blame }),
+            }
             if is_seated {
                 lost_member = Some(verdict);
             }
@@ -60,10 +68,8 @@ impl Cluster {
     }
 
     fn go_on_without(&mut self, now: Millis, verdict: &str) -> Vec<Command> {
-        if self.membership.count() == 0 && self.is_draining {
-            return self.end(Verdict::Interrupted {
-                step: self.newest.step(),
-            });
+        if let (0, Some(cause)) = (self.membership.count(), self.draining) {
+            return self.interrupt(cause);
         }
         if self.membership.count() == 0 {
             self.last_lost = Some(verdict.to_owned());
@@ -73,41 +79,12 @@ impl Cluster {
         self.start_generation(Leaving::AtOnce)
     }
 
-    /// A live worker saw its group fail: everybody regroups. If a peer died, its own departure follows.
-    ///
-    /// A group that breaks again and again without a step, although nobody is lost, ends the run.
-    pub(crate) fn group_broken(
-        &mut self,
-        worker: WorkerId,
-        generation: Generation,
-        reason: &str,
-    ) -> Vec<Command> {
-        let is_known = matches!(self.phase, Phase::Training | Phase::Returning);
-        if generation != self.generation || !is_known {
-            return Vec::new();
+    /// One that cannot train is given up; before there ever was a group it would be so for all.
+    pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
+        if !self.has_trained && self.phase != Phase::Returning {
+            return self.failed(worker, &reason);
         }
-        let Some(who) = self.describe_registered(worker) else {
-            return Vec::new();
-        };
-        let verdict = format!("{who} reports: {reason}");
-        let mut commands = vec![Command::Report {
-            verdict: verdict.clone(),
-        }];
-        if self.phase == Phase::Returning {
-            self.is_broken = true;
-            return commands;
-        }
-        self.fruitless += 1;
-        if self.fruitless >= self.settings.max_fruitless {
-            let reason = format!(
-                "{} generations in a row broke without a step; {verdict}",
-                self.fruitless
-            );
-            commands.extend(self.end(Verdict::Failed { reason }));
-        } else {
-            commands.extend(self.start_generation(Leaving::AtOnce));
-        }
-        commands
+        self.evict(now, vec![(worker, Departure::Unfit { reason })])
     }
 
     /// A failure that would come again in any generation ends the run.

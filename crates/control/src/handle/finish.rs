@@ -1,7 +1,7 @@
 //! A run ends when every member says the same and the last checkpoint is committed.
 
 use crate::cluster::{Cluster, Phase};
-use crate::command::{Command, Verdict};
+use crate::command::{Cause, Command, Verdict};
 use crate::ids::{Generation, Step, WorkerId};
 
 impl Cluster {
@@ -37,11 +37,9 @@ impl Cluster {
     /// Asks the group to stop after its step; a run that has none yet stops at once.
     pub(crate) fn drain_requested(&mut self) -> Vec<Command> {
         if self.phase == Phase::Gathering {
-            return self.end(Verdict::Interrupted {
-                step: self.newest.step(),
-            });
+            return self.interrupt(Cause::Asked);
         }
-        self.is_draining = true;
+        self.draining = Some(Cause::Asked);
         match self.phase {
             Phase::Training => self.drain_all(),
             // The group that forms or returns is asked when it is whole, if there is anything to save by then.
@@ -51,6 +49,12 @@ impl Cluster {
             | Phase::Preparing
             | Phase::Ended => Vec::new(),
         }
+    }
+
+    /// Ends the run at its newest checkpoint.
+    pub(crate) fn interrupt(&mut self, cause: Cause) -> Vec<Command> {
+        let step = self.newest.step();
+        self.end(Verdict::Interrupted { step, cause })
     }
 
     /// Asks every member to stop after its step.
@@ -72,7 +76,7 @@ impl Cluster {
         }
         let is_drained = self.membership.is_everybody(reports.drained.len());
         if is_drained && reports.drained.values().all(|step| *step == newest) {
-            return self.end(Verdict::Interrupted { step: newest });
+            return self.interrupt(self.draining.unwrap_or(Cause::Asked));
         }
         Vec::new()
     }

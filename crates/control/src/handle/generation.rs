@@ -1,7 +1,7 @@
 //! From a durable generation record to a group that trains, and to a larger one when somebody waits for a seat.
 
 use crate::cluster::{Cluster, Phase};
-use crate::command::{Assignment, Command, Leaving, Source, Verdict};
+use crate::command::{Assignment, Command, Leaving, Source};
 use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
 use std::sync::Arc;
 
@@ -23,7 +23,9 @@ impl Cluster {
             generation,
             leaving,
         };
-        self.membership.group().iter().map(prepare).collect()
+        let leavers = self.membership.leavers();
+        let all = self.membership.group().iter().chain(&leavers);
+        all.map(prepare).collect()
     }
 
     /// Notes what a member brings, and lets the group begin once its last member has left its old one.
@@ -33,6 +35,9 @@ impl Cluster {
         generation: Generation,
         held: Option<Step>,
     ) -> Vec<Command> {
+        if generation == self.generation && self.membership.is_leaver(worker) {
+            return self.release(worker);
+        }
         if self.phase != Phase::Preparing || generation != self.generation {
             return Vec::new();
         }
@@ -55,17 +60,17 @@ impl Cluster {
     fn begin(&mut self) -> Vec<Command> {
         let source = self.source();
         let is_saved = source.step() == self.newest.step();
-        if self.is_draining && is_saved {
-            return self.end(Verdict::Interrupted {
-                step: self.newest.step(),
-            });
+        if let (Some(cause), true) = (self.draining, is_saved) {
+            return self.interrupt(cause);
         }
         self.phase = Phase::Training;
+        self.has_trained = true;
         self.applied = source.step();
         let mut commands = self.begin_all(source);
-        if self.is_draining {
+        if self.draining.is_some() {
             commands.extend(self.drain_all());
         }
+        commands.extend(self.part_with_leavers());
         commands
     }
 
@@ -93,6 +98,7 @@ impl Cluster {
         self.applied = step;
         self.is_fruitful = true;
         self.fruitless = 0;
+        self.broken_links.clear();
         self.grow()
     }
 
@@ -101,7 +107,7 @@ impl Cluster {
     /// Only after a step of its own: so newcomers that come one after another are taken in together.
     pub(crate) fn grow(&mut self) -> Vec<Command> {
         let is_settled = self.phase == Phase::Training && self.is_fruitful;
-        let is_ending = self.is_draining || self.applied >= self.settings.last_step;
+        let is_ending = self.draining.is_some() || self.applied >= self.settings.last_step;
         if !is_settled || is_ending || !self.has_room_for_more() {
             return Vec::new();
         }

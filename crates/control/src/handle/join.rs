@@ -5,6 +5,7 @@ use crate::command::{Command, Leaving};
 use crate::event::Past;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
+use crate::progress::Progress;
 
 impl Cluster {
     /// Takes a worker in. The first generation begins once enough are there; whoever comes later gets a
@@ -25,7 +26,8 @@ impl Cluster {
 
     /// Makes the first generation once enough workers are there.
     pub(crate) fn gather(&mut self) -> Vec<Command> {
-        if self.membership.count() < self.settings.workers as usize {
+        let awaited = self.settings.workers.saturating_sub(self.n_left).max(1);
+        if self.membership.n_staying() < awaited as usize {
             return Vec::new();
         }
         self.start_generation(Leaving::AtOnce)
@@ -34,7 +36,25 @@ impl Cluster {
     /// Notes that a worker is alive.
     pub(crate) fn heard(&mut self, now: Millis, worker: WorkerId) -> Vec<Command> {
         if let Some(member) = self.membership.member_mut(worker) {
+            self.deadlines.note_gap(now.since(member.last_heard));
             member.last_heard = now;
+        }
+        Vec::new()
+    }
+
+    /// Notes where a worker is in its work, and how long such work takes.
+    pub(crate) fn beat(
+        &mut self,
+        now: Millis,
+        worker: WorkerId,
+        progress: Progress,
+    ) -> Vec<Command> {
+        if let Some(member) = self.membership.member_mut(worker) {
+            for lap in progress.laps.iter().filter(|lap| lap.count > 0) {
+                self.deadlines.note_lap(lap);
+                member.done.insert(lap.work);
+            }
+            member.progress = Some((now, progress));
         }
         Vec::new()
     }

@@ -2,7 +2,7 @@
 //! if it is whole.
 
 use crate::cluster::{Cluster, Phase};
-use crate::command::{Command, Leaving, Verdict};
+use crate::command::{Command, Leaving};
 use crate::event::Past;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Membership;
@@ -37,13 +37,18 @@ impl Cluster {
             return self.start_generation(Leaving::AtOnce);
         }
         self.phase = Phase::Training;
+        self.has_trained = true;
         let held = self.membership.group_members().filter_map(|(_, m)| m.held);
         self.applied = held.max().unwrap_or(self.applied);
         let mut commands = self.commit_complete();
-        if self.is_draining {
+        if self.draining.is_some() {
             commands.extend(self.drain_all());
         }
         commands.extend(self.end_if_complete());
+        if self.phase == Phase::Training {
+            commands.extend(self.release_leavers());
+        }
+        commands.extend(self.part_with_leavers());
         commands
     }
 
@@ -54,10 +59,11 @@ impl Cluster {
             return self.start_generation(Leaving::AtOnce);
         }
         self.phase = Phase::Gathering;
-        if self.is_draining {
-            let step = self.newest.step();
-            return self.end(Verdict::Interrupted { step });
+        if let Some(cause) = self.draining {
+            return self.interrupt(cause);
         }
-        self.gather()
+        let mut commands = self.release_leavers();
+        commands.extend(self.gather());
+        commands
     }
 }

@@ -1,13 +1,15 @@
 //! Each rule as: a state, one event, the exact commands.
 
 mod any_order;
+mod blame;
+mod leaving;
 mod memory;
 mod newcomers;
 mod returning;
 
 use crate::{
-    Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Phase, Rank, Recorded,
-    Settings, Source, Step, Verdict, WorkerId,
+    Cause, Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Phase, Rank,
+    Recorded, Settings, Source, Step, Verdict, WorkerId,
 };
 
 fn settings(workers: u32) -> Settings {
@@ -15,6 +17,8 @@ fn settings(workers: u32) -> Settings {
         slots: 8,
         workers,
         last_step: Step::new(10),
+        least_timeout: Millis::new(5_000),
+        store_patience: Millis::new(0),
         worker_timeout: Millis::new(1_000),
         join_timeout: Millis::new(5_000),
         return_timeout: Millis::new(500),
@@ -129,6 +133,14 @@ impl Run {
     }
 }
 
+/// The verdict on a run that was asked to stop.
+const fn asked(step: u64) -> Verdict {
+    Verdict::Interrupted {
+        step: Step::new(step),
+        cause: Cause::Asked,
+    }
+}
+
 fn verdict(commands: &[Command]) -> Option<&Verdict> {
     match commands.last() {
         Some(Command::End { verdict }) => Some(verdict),
@@ -237,6 +249,7 @@ fn a_stale_generation_is_ignored() {
             worker,
             generation: stale,
             reason: "reset".to_owned(),
+            accusation: None,
         },
         Event::GenerationRecorded { generation: stale },
         Event::CheckpointCommitted {
@@ -315,7 +328,7 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
         departure: Departure::StreamClosed,
     });
     let [
-        Command::Report { verdict },
+        Command::Report { blame },
         Command::RecordGeneration {
             generation,
             members,
@@ -325,7 +338,7 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
         panic!("{commands:?}");
     };
     assert_eq!(
-        verdict,
+        blame.to_string(),
         "worker w1 (rank 0 of generation 1): its connection closed: the process or its host died"
     );
     assert_eq!(
@@ -399,6 +412,7 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
         worker: ONE,
         generation,
         reason: "peer reset".to_owned(),
+        accusation: None,
     };
     for number in 1..3 {
         let generation = Generation::new(number);
@@ -426,7 +440,7 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
     };
     assert_eq!(
         reason,
-        "3 generations in a row broke without a step; worker w1 (rank 0 of generation 3) reports: peer reset"
+        "3 generations in a row broke without a step; the verdicts before say who reported what"
     );
 }
 
@@ -460,10 +474,7 @@ fn draining_ends_the_run_at_the_committed_step() {
             []
         );
     }
-    assert_eq!(
-        verdict(&run.committed(4)),
-        Some(&Verdict::Interrupted { step: Step::new(4) })
-    );
+    assert_eq!(verdict(&run.committed(4)), Some(&asked(4)));
 }
 
 #[test]
@@ -471,10 +482,7 @@ fn draining_before_training_ends_at_once() {
     let mut run = Run::gathering(2);
     run.register(ONE);
     let commands = run.see(Event::DrainRequested);
-    assert_eq!(
-        verdict(&commands),
-        Some(&Verdict::Interrupted { step: Step::new(0) })
-    );
+    assert_eq!(verdict(&commands), Some(&asked(0)));
 }
 
 #[test]
@@ -596,6 +604,7 @@ fn an_unknown_worker_changes_nothing() {
             worker,
             generation: FIRST,
             reason: "x".to_owned(),
+            accusation: None,
         },
         Event::Prepared {
             worker,

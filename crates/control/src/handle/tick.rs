@@ -3,19 +3,22 @@
 use crate::cluster::{Cluster, Phase};
 use crate::command::{Command, Verdict};
 use crate::event::Departure;
-use crate::ids::Millis;
+use crate::ids::{Millis, WorkerId};
+use crate::membership::Member;
 
 impl Cluster {
     /// Declares silent and stuck workers gone, and gives up on a group that does not gather or return.
     pub(crate) fn tick(&mut self, now: Millis) -> Vec<Command> {
-        let allowed = self.silence_allowed(now);
-        let silent = self.membership.silent(now, allowed);
-        let mut commands = self.evict(now, &silent, &Departure::Silent);
-        let is_late = now.since(self.started) > self.settings.leave_timeout;
-        if self.phase == Phase::Preparing && is_late {
-            let stuck = self.membership.unprepared();
-            commands.extend(self.evict(now, &stuck, &Departure::Stuck));
-        }
+        self.forgive_own_absence(now);
+        let mut limit = self.deadlines.silence(&self.settings);
+        limit.allowed = self.silence_allowed(now, limit.allowed);
+        let silent = self.membership.silent(now, limit.allowed).into_iter();
+        let silent = silent.map(|worker| (worker, Departure::Silent { limit }));
+        let mut commands = self.evict(now, silent.collect());
+        commands.extend(self.evict(now, self.hanging(now)));
+        commands.extend(self.break_stall(now));
+        commands.extend(self.end_hearing(now));
+        commands.extend(self.evict(now, self.stuck(now)));
         let waited = now.since(self.started);
         if self.phase == Phase::Returning && waited > self.settings.return_timeout {
             commands.extend(self.stop_waiting(now));
@@ -33,8 +36,7 @@ impl Cluster {
     /// Where nobody is heard at all it is this coordinator that was away or is cut off, and its workers train on: they
     /// have as long as the run waits for workers to come. Once any of them is heard again, the others have as long as
     /// it was deaf beyond the usual: a connection tries again after waits that double.
-    fn silence_allowed(&mut self, now: Millis) -> Millis {
-        let usual = self.settings.worker_timeout;
+    fn silence_allowed(&mut self, now: Millis, usual: Millis) -> Millis {
         let half = usual.get() / 2;
         if self.membership.hears_nobody(now, Millis::new(half)) {
             self.deaf_since.get_or_insert(now);
@@ -47,6 +49,57 @@ impl Cluster {
             self.membership.forgive(Millis::new(until));
         }
         usual
+    }
+
+    /// Time that nobody looked at for long was this coordinator's own pause: what was said then is still on its way.
+    fn forgive_own_absence(&mut self, now: Millis) {
+        let pause = self.last_tick.replace(now).map(|last| now.since(last));
+        if pause.is_some_and(|pause| pause.get() > self.settings.least_timeout.get() / 2) {
+            self.membership.forgive(now);
+        }
+    }
+
+    /// Members of the group that have been at one piece of work for longer than they may.
+    ///
+    /// What holds all of several members up at once is none of theirs, so they have the longest time there is.
+    fn hanging(&self, now: Millis) -> Vec<(WorkerId, Departure)> {
+        if self.phase != Phase::Training {
+            return Vec::new();
+        }
+        let sequence = |member: &Member| {
+            let (_, progress) = member.progress.as_ref()?;
+            let is_current = progress.generation == self.generation;
+            let call = progress.call.as_ref().filter(|_| is_current)?;
+            Some(call.sequence)
+        };
+        let members = self.membership.group_members();
+        let furthest = members.filter_map(|(_, member)| sequence(member)).max();
+        let is_behind = |member: &Member| sequence(member) < furthest;
+        let members = self.membership.group_members();
+        let mut late: Vec<_> = members
+            .filter_map(|(id, member)| Some((id, self.hangs(now, member, is_behind(member))?)))
+            .collect();
+        if late.len() > 1 && self.membership.is_everybody(late.len()) {
+            let longest = self.settings.leave_timeout;
+            late.retain(|(_, departure)| {
+                matches!(departure, Departure::Hangs { lasts, .. } if *lasts > longest)
+            });
+        }
+        late
+    }
+
+    fn hangs(&self, now: Millis, member: &Member, is_behind: bool) -> Option<Departure> {
+        let (heard, progress) = member.progress.as_ref()?;
+        if progress.generation != self.generation {
+            return None;
+        }
+        let work = progress.work;
+        let mut limit = self.deadlines.work(work, &self.settings, is_behind)?;
+        if !member.done.contains(&work) {
+            limit.allowed = self.settings.leave_timeout;
+        }
+        let lasts = progress.lasts.plus(now.since(*heard));
+        (lasts > limit.allowed).then_some(Departure::Hangs { work, lasts, limit })
     }
 
     fn nobody_came(&self) -> String {

@@ -1,12 +1,15 @@
 //! What goes wrong, and when it stops going wrong.
 
 use super::{Happening, World};
+use fratmae_control::Event;
 
 /// A thing that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     KillWorker,
     PauseWorker,
+    /// A worker is asked to leave; another one comes to its place when it has.
+    AskToLeave,
     BreakStream,
     /// Messages to a worker arrive late, or those from it.
     CutStream,
@@ -17,9 +20,10 @@ pub(crate) enum Fault {
     RivalCoordinator,
 }
 
-const FAULTS: [Fault; 8] = [
+const FAULTS: [Fault; 9] = [
     Fault::KillWorker,
     Fault::PauseWorker,
+    Fault::AskToLeave,
     Fault::BreakStream,
     Fault::CutStream,
     Fault::CutPeers,
@@ -57,6 +61,7 @@ impl World {
                 self.agenda
                     .at(until, Happening::ResumeWorker(place, incarnation));
             }
+            Fault::AskToLeave => self.ask_to_leave(place),
             Fault::BreakStream => self.break_stream(place),
             Fault::CutStream => {
                 let worker = &mut self.workers[place];
@@ -79,6 +84,16 @@ impl World {
                 }
             }
             Fault::RivalCoordinator => self.start_coordinator(),
+        }
+    }
+
+    fn ask_to_leave(&mut self, place: usize) {
+        if !self.workers[place].is_up {
+            return;
+        }
+        self.workers[place].is_leaving = true;
+        if let Some(worker) = self.identity(place) {
+            self.say(place, Event::LeaveRequested { worker });
         }
     }
 

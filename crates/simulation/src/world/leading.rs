@@ -6,7 +6,7 @@ use crate::mutation::Subject;
 use crate::observation::Observation;
 use crate::store::Record;
 use crate::worker::Told;
-use fratmae_control::{Assignment, Command, Event, Millis, Rank, Verdict};
+use fratmae_control::{Assignment, Cause, Command, Event, Millis, Rank, Verdict};
 
 impl World {
     pub(super) fn start_coordinator(&mut self) {
@@ -104,7 +104,7 @@ impl World {
                 self.tell(coordinator, worker, Told::Begin(Box::new(assignment)));
             }
             Command::Stop { worker, .. } => self.tell(coordinator, worker, Told::Stop),
-            Command::Drain { .. } | Command::Report { .. } => {}
+            Command::Drain { .. } | Command::Report { .. } | Command::Left { .. } => {}
             Command::End { verdict } => self.end(coordinator, &verdict),
         }
     }
@@ -197,6 +197,11 @@ impl World {
             Verdict::Finished { .. } if self.store.append(fence, Record::Finished) => None,
             // Another one leads: it will see the end itself.
             Verdict::Finished { .. } => return self.end_coordinator(coordinator),
+            // Whoever cares for the run starts it again.
+            Verdict::Interrupted {
+                cause: Cause::Deserted,
+                ..
+            } => return self.end_coordinator(coordinator),
             Verdict::Interrupted { .. } | Verdict::Failed { .. } => Some(format!("{verdict:?}")),
         };
         self.laws.observe(&Observation::Over { trouble });

@@ -50,6 +50,9 @@ impl World {
                 past,
             },
         );
+        if self.workers[place].is_leaving {
+            self.say(place, Event::LeaveRequested { worker });
+        }
         let facts = self.workers[place].facts.clone();
         if let Some((generation, _)) = self.workers[place].place {
             for fact in facts {

@@ -25,8 +25,7 @@ fn talk() -> Vec<u8> {
             name: "a".to_owned(),
             version: "1".to_owned(),
             group_address: "127.0.0.1:1".to_owned(),
-            place: None,
-            held: None,
+            ..Register::default()
         }),
         Message::Prepared(Prepared {
             generation,

@@ -73,6 +73,8 @@ fn cluster() -> Cluster {
         slots: 4,
         workers: 2,
         last_step: Step::new(20),
+        least_timeout: Millis::new(5_000),
+        store_patience: Millis::new(0),
         worker_timeout: Millis::new(10_000),
         join_timeout: Millis::new(60_000),
         return_timeout: Millis::new(2_000),

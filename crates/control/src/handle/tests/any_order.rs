@@ -6,6 +6,7 @@
 )]
 
 use super::*;
+use crate::{Accusation, Progress, Work};
 
 /// A small generator, so that a failing run is told by its seed alone.
 struct Random(u64);
@@ -58,12 +59,33 @@ fn any_event(random: &mut Random, current: Generation) -> Event {
             worker,
             generation,
             reason,
+            accusation: [None, Some(Accusation::Unreachable(Rank::new(1)))]
+                [random.below(2) as usize],
         },
         17 => Event::Departed {
             worker,
             departure: Departure::StreamClosed,
         },
         18 => Event::Heard { worker },
+        _ => rare_event(random, worker, generation),
+    }
+}
+
+/// What would end most runs early if it came as often as the rest.
+fn rare_event(random: &mut Random, worker: WorkerId, generation: Generation) -> Event {
+    let reason = "any".to_owned();
+    match random.below(40) {
+        0 => Event::LeaveRequested { worker },
+        1 => Event::Unfit { worker, reason },
+        2..=9 => Event::Beat {
+            worker,
+            progress: Progress {
+                generation,
+                lasts: Millis::new(random.below(2_000)),
+                work: Work::ALL[random.below(Work::ALL.len() as u64) as usize],
+                ..Progress::default()
+            },
+        },
         _ => Event::Tick,
     }
 }

@@ -127,6 +127,6 @@ fn a_drain_with_nothing_in_memory_to_save_ends_at_the_newest_checkpoint() {
         generation: SECOND,
         held: None,
     });
-    let expected = Verdict::Interrupted { step: Step::new(0) };
+    let expected = asked(0);
     assert_eq!(verdict(&commands), Some(&expected));
 }

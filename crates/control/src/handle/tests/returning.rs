@@ -93,6 +93,7 @@ fn members_of_a_broken_group_make_a_new_one() {
         worker: ONE,
         generation: THIRD,
         reason: "peer reset".to_owned(),
+        accusation: None,
     });
     assert!(is_new_generation(&run.comes_back(TWO, THIRD, 1), 4));
 }

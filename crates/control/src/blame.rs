@@ -1,0 +1,85 @@
+//! A verdict on one worker, with all that is known of where it was. Who is to blame is decided in `handle`.
+
+use crate::cluster::Cluster;
+use crate::ids::{Generation, Rank, Step, WorkerId};
+use crate::progress::{Call, Work};
+use std::fmt;
+
+/// Who is at fault, where it was in its work, why, and what that rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blame {
+    /// The worker's name.
+    pub worker: String,
+    /// Where its peers reach it, without the port.
+    pub host: String,
+    /// Its rank; none if it stood by.
+    pub rank: Option<Rank>,
+    /// The generation at that time.
+    pub generation: Generation,
+    /// The step it was last heard to work on; none if it was not heard to work in this generation.
+    pub step: Option<Step>,
+    /// What it was last heard to do.
+    pub work: Work,
+    /// The last collective call that it was heard to begin.
+    pub call: Option<Call>,
+    /// What is wrong with it.
+    pub reason: String,
+    /// What that rests on, where it does not speak for itself.
+    pub evidence: Vec<String>,
+}
+
+impl Cluster {
+    /// A verdict on a registered worker.
+    pub(crate) fn blame(
+        &self,
+        worker: WorkerId,
+        reason: String,
+        evidence: Vec<String>,
+    ) -> Option<Blame> {
+        let member = self.membership.member(worker)?;
+        let rank = self.membership.rank_of(worker);
+        let heard = member.progress.as_ref().map(|(_, progress)| progress);
+        let heard = heard.filter(|progress| progress.generation == self.generation);
+        let host = member.address.rsplit_once(':');
+        Some(Blame {
+            worker: member.name.clone(),
+            host: host
+                .map_or(member.address.as_str(), |(host, _)| host)
+                .to_owned(),
+            rank: rank
+                .and_then(|rank| u32::try_from(rank).ok())
+                .map(Rank::new),
+            generation: self.generation,
+            step: heard.map(|progress| progress.step),
+            work: heard.map_or(Work::Idle, |progress| progress.work),
+            call: heard.and_then(|progress| progress.call.clone()),
+            reason,
+            evidence,
+        })
+    }
+}
+
+impl fmt::Display for Blame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker {}", self.worker)?;
+        match self.rank {
+            Some(rank) => write!(f, " (rank {rank} of generation {})", self.generation)?,
+            None => f.write_str(" (standing by)")?,
+        }
+        write!(f, ": {}", self.reason)?;
+        for line in &self.evidence {
+            write!(f, "; {line}")?;
+        }
+        if let Some(step) = self.step {
+            let (work, host) = (self.work.name(), &self.host);
+            write!(f, "; last heard in {work} of step {step} on {host}")?;
+        }
+        match &self.call {
+            Some(Call {
+                operation,
+                sequence,
+            }) => write!(f, ", its last collective {operation} {sequence}"),
+            None => Ok(()),
+        }
+    }
+}

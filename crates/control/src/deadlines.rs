@@ -1,0 +1,211 @@
+//! How long a worker may be silent, or be at one piece of work: learned from the run's own history, bounded both ways.
+//! What follows when it takes longer is `handle/tick.rs`'s.
+
+use crate::cluster::Settings;
+use crate::ids::Millis;
+use crate::progress::{Awaits, Lap, Work};
+use std::collections::BTreeMap;
+
+/// Gaps between messages that must be known before one is judged by them.
+const ENOUGH_GAPS: u64 = 50;
+/// Pieces of work of a kind that must be known before one is judged by them.
+const ENOUGH_LAPS: u64 = 20;
+/// How many times longer than nearly all before it something may take.
+const FACTOR: u64 = 3;
+
+/// What has been seen of this run so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Deadlines {
+    gaps: Durations,
+    laps: BTreeMap<Work, Durations>,
+}
+
+/// A limit, and what it was learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// How long it may take.
+    pub allowed: Millis,
+    /// How long 99.9 % of those before took at most; none while too few are known.
+    pub usual: Option<Millis>,
+}
+
+impl Deadlines {
+    pub(crate) fn note_gap(&mut self, gap: Millis) {
+        self.gaps.note(gap, 1);
+    }
+
+    pub(crate) fn note_lap(&mut self, lap: &Lap) {
+        let known = self.laps.entry(lap.work).or_default();
+        known.note(lap.longest, u64::from(lap.count));
+    }
+
+    /// How long a worker may be silent.
+    pub(crate) fn silence(&self, settings: &Settings) -> Limit {
+        let usual = self.gaps.usual(ENOUGH_GAPS);
+        limit(usual, settings.least_timeout, settings.worker_timeout)
+    }
+
+    /// How long a piece of work may take; none where others decide that, unless they have all got further.
+    pub(crate) fn work(&self, work: Work, settings: &Settings, is_behind: bool) -> Option<Limit> {
+        let floor = match work.awaits() {
+            Awaits::Others if !is_behind => return None,
+            Awaits::Others | Awaits::Nobody => settings.least_timeout,
+            // A store that is borne with is nobody's hanging.
+            Awaits::Store => settings.least_timeout.plus(settings.store_patience),
+        };
+        let known = self.laps.get(&work);
+        let usual = known.and_then(|known| known.usual(ENOUGH_LAPS));
+        Some(limit(usual, floor, settings.leave_timeout))
+    }
+}
+
+fn limit(usual: Option<Millis>, floor: Millis, ceiling: Millis) -> Limit {
+    let learned = usual.map_or(ceiling, |usual| {
+        Millis::new(usual.get().saturating_mul(FACTOR)).max(floor)
+    });
+    Limit {
+        allowed: learned.min(ceiling),
+        usual,
+    }
+}
+
+/// How often something took how long, to an eighth; its memory does not grow with the run.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Durations {
+    /// By the number of the bucket.
+    buckets: BTreeMap<u64, u64>,
+    count: u64,
+}
+
+impl Durations {
+    fn note(&mut self, time: Millis, times: u64) {
+        if times == 0 {
+            return;
+        }
+        let known = self.buckets.entry(bucket(time.get())).or_default();
+        *known = known.saturating_add(times);
+        self.count = self.count.saturating_add(times);
+    }
+
+    /// The 99.9th percentile, rounded up to its bucket's edge; none of fewer than `enough`.
+    fn usual(&self, enough: u64) -> Option<Millis> {
+        if self.count < enough {
+            return None;
+        }
+        let may_be_longer = self.count / 1000;
+        let mut longer = 0_u64;
+        for (number, times) in self.buckets.iter().rev() {
+            longer = longer.saturating_add(*times);
+            if longer > may_be_longer {
+                return Some(Millis::new(edge(*number)));
+            }
+        }
+        None
+    }
+}
+
+/// Eight buckets to each doubling.
+const fn bucket(milliseconds: u64) -> u64 {
+    if milliseconds < 8 {
+        return milliseconds;
+    }
+    let octave = milliseconds.ilog2() as u64 - 3;
+    8 + octave * 8 + ((milliseconds >> octave) & 7)
+}
+
+/// The longest time that falls into a bucket.
+const fn edge(bucket: u64) -> u64 {
+    if bucket < 8 {
+        return bucket;
+    }
+    let (octave, part) = ((bucket - 8) / 8, bucket % 8);
+    ((8 + part + 1) << octave) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Step;
+
+    fn settings() -> Settings {
+        Settings {
+            slots: 1,
+            workers: 1,
+            last_step: Step::new(1),
+            least_timeout: Millis::new(5_000),
+            store_patience: Millis::new(60_000),
+            worker_timeout: Millis::new(30_000),
+            join_timeout: Millis::new(1),
+            return_timeout: Millis::new(1),
+            leave_timeout: Millis::new(120_000),
+            max_fruitless: 1,
+        }
+    }
+
+    fn known(work: Work, times: &[(u32, u64)]) -> Deadlines {
+        let mut deadlines = Deadlines::default();
+        for &(count, longest) in times {
+            let longest = Millis::new(longest);
+            deadlines.note_lap(&Lap {
+                work,
+                count,
+                longest,
+            });
+        }
+        deadlines
+    }
+
+    fn allowed(deadlines: &Deadlines, work: Work) -> Option<u64> {
+        let limit = deadlines.work(work, &settings(), false);
+        limit.map(|limit| limit.allowed.get())
+    }
+
+    #[test]
+    fn every_time_is_in_its_bucket_and_buckets_are_an_eighth_wide() {
+        for time in (0..10_000).chain([1 << 40, u64::MAX >> 1]) {
+            let edge = edge(bucket(time));
+            assert!(edge >= time && edge <= time + time / 8, "{time} {edge}");
+        }
+    }
+
+    #[test]
+    fn three_times_the_usual_is_allowed_between_the_bounds() {
+        let fast = known(Work::Forward, &[(999, 100), (1, 60_000)]);
+        assert_eq!(allowed(&fast, Work::Forward), Some(5_000));
+        let slow = known(Work::Forward, &[(998, 100), (2, 4_000)]);
+        let usual = edge(bucket(4_000));
+        assert_eq!(allowed(&slow, Work::Forward), Some(3 * usual));
+        let slowest = known(Work::Forward, &[(100, 90_000)]);
+        assert_eq!(allowed(&slowest, Work::Forward), Some(120_000));
+    }
+
+    #[test]
+    fn too_little_history_leaves_the_upper_bound() {
+        let few = known(Work::Forward, &[(19, 10)]);
+        assert_eq!(allowed(&few, Work::Forward), Some(120_000));
+        assert_eq!(allowed(&few, Work::Backward), Some(120_000));
+    }
+
+    #[test]
+    fn who_waits_for_others_is_not_judged_and_who_waits_for_the_store_later() {
+        let deadlines = known(Work::Load, &[(100, 1)]);
+        assert_eq!(allowed(&deadlines, Work::Load), Some(65_000));
+        for work in [Work::Gather, Work::Reduce, Work::Join, Work::Idle] {
+            assert_eq!(allowed(&deadlines, work), None);
+        }
+        let gather = known(Work::Gather, &[(100, 1)]);
+        let behind = gather.work(Work::Gather, &settings(), true);
+        assert_eq!(behind.map(|limit| limit.allowed.get()), Some(5_000));
+    }
+
+    #[test]
+    fn silence_is_judged_by_the_gaps_before_it() {
+        let mut deadlines = Deadlines::default();
+        let silence = |deadlines: &Deadlines| deadlines.silence(&settings()).allowed.get();
+        assert_eq!(silence(&deadlines), 30_000);
+        (0..50).for_each(|_| deadlines.note_gap(Millis::new(250)));
+        assert_eq!(silence(&deadlines), 5_000);
+        (0..50).for_each(|_| deadlines.note_gap(Millis::new(2_047)));
+        assert_eq!(silence(&deadlines), 3 * 2_047);
+    }
+}

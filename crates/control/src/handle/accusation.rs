@@ -1,0 +1,149 @@
+//! A group breaks although its members live: who says what of whom is heard and weighed.
+//!
+//! A cannot reach B, and both reach the coordinator: no single statement says whose fault that is. So the others are
+//! heard for a moment, and if the next group breaks in the same way, the member with the most broken links goes.
+
+use crate::cluster::{Cluster, Phase};
+use crate::command::{Command, Leaving, Verdict};
+use crate::event::{Accusation, Departure};
+use crate::ids::{Generation, Millis, Rank, WorkerId};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// How long the others are heard once one member accuses another; their deadlines end at about the same time.
+const HEARING: Millis = Millis::new(1_000);
+/// Fruitless generations in a row after which the accused are weighed.
+const PATIENCE: u32 = 2;
+
+impl Cluster {
+    /// A live worker saw its group fail: everybody regroups. If a peer died, its own departure follows.
+    ///
+    /// A group that breaks again and again without a step, although nobody is lost, ends the run.
+    pub(crate) fn group_broken(
+        &mut self,
+        now: Millis,
+        worker: WorkerId,
+        generation: Generation,
+        (reason, accusation): (&str, Option<Accusation>),
+    ) -> Vec<Command> {
+        let is_known = matches!(self.phase, Phase::Training | Phase::Returning);
+        if generation != self.generation || !is_known {
+            return Vec::new();
+        }
+        let mut commands = self.report_broken(worker, reason, accusation);
+        if commands.is_empty() {
+            return commands;
+        }
+        if self.phase == Phase::Returning {
+            self.is_broken = true;
+            return commands;
+        }
+        self.broke.insert(worker);
+        let accused = match accusation {
+            Some(Accusation::Unreachable(rank)) => self.member_at(rank),
+            Some(Accusation::Diverged(_)) | None => None,
+        };
+        if let Some(accused) = accused {
+            self.broken_links.insert((worker, accused));
+            self.hearing.get_or_insert(now);
+        }
+        let is_heard = self.membership.is_everybody(self.broke.len());
+        if self.hearing.is_none() || is_heard {
+            commands.extend(self.regroup_broken(now));
+        }
+        commands
+    }
+
+    /// The statement of a live member, or the verdict on one whose state is not its peers'.
+    fn report_broken(
+        &self,
+        worker: WorkerId,
+        reason: &str,
+        accusation: Option<Accusation>,
+    ) -> Vec<Command> {
+        let (blamed, reason) = match accusation {
+            Some(Accusation::Diverged(rank)) => {
+                (self.member_at(rank).unwrap_or(worker), reason.to_owned())
+            }
+            Some(Accusation::Unreachable(_)) | None => (worker, format!("reports: {reason}")),
+        };
+        let blame = self.blame(blamed, reason, Vec::new()).map(Box::new);
+        let reports = blame.map(|blame| Command::Report { blame });
+        reports.into_iter().collect()
+    }
+
+    fn member_at(&self, rank: Rank) -> Option<WorkerId> {
+        self.membership.group().get(rank.get() as usize).copied()
+    }
+
+    /// Ends a hearing that has lasted long enough.
+    pub(crate) fn end_hearing(&mut self, now: Millis) -> Vec<Command> {
+        match self.hearing {
+            Some(began) if self.phase == Phase::Training && now.since(began) >= HEARING => {
+                self.regroup_broken(now)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Makes a new generation of a broken group, without the one that most accuse if it is not the first to break.
+    fn regroup_broken(&mut self, now: Millis) -> Vec<Command> {
+        self.fruitless += 1;
+        if self.fruitless >= self.settings.max_fruitless {
+            let reason = format!(
+                "{} generations in a row broke without a step; the verdicts before say who reported what",
+                self.fruitless
+            );
+            return self.end(Verdict::Failed { reason });
+        }
+        if self.fruitless >= PATIENCE
+            && let Some((suspect, departure)) = self.suspect()
+        {
+            self.broken_links
+                .retain(|(accuser, accused)| *accuser != suspect && *accused != suspect);
+            return self.evict(now, vec![(suspect, departure)]);
+        }
+        self.start_generation(Leaving::AtOnce)
+    }
+
+    /// The member with the most broken links; of equals the one without the newest state, then the youngest.
+    fn suspect(&self) -> Option<(WorkerId, Departure)> {
+        let members = || self.membership.group_members();
+        let is_member = |id: WorkerId| members().any(|(member, _)| member == id);
+        let links = || {
+            let links = self.broken_links.iter();
+            links.filter(|(accuser, accused)| is_member(*accuser) && is_member(*accused))
+        };
+        let severed = |id: WorkerId| -> BTreeSet<WorkerId> {
+            let other = |(accuser, accused): &(WorkerId, WorkerId)| match id {
+                id if id == *accuser => Some(*accused),
+                id if id == *accused => Some(*accuser),
+                _ => None,
+            };
+            links().filter_map(other).collect()
+        };
+        let weighed = members().map(|(id, member)| {
+            let weight = (
+                severed(id).len(),
+                Reverse(member.held),
+                self.membership.rank_of(id),
+            );
+            (weight, id)
+        });
+        let ((n_severed, ..), suspect) = weighed.max()?;
+        if n_severed == 0 || members().count() < 2 {
+            return None;
+        }
+        let name = |id: WorkerId| self.membership.member(id).map(|member| member.name.clone());
+        let line = |(accuser, accused): &(WorkerId, WorkerId)| {
+            Some(format!(
+                "{} does not reach {}",
+                name(*accuser)?,
+                name(*accused)?
+            ))
+        };
+        let of_it = links().filter(|(a, b)| *a == suspect || *b == suspect);
+        let statements = of_it.filter_map(line).collect();
+        Some((suspect, Departure::Unreachable { statements }))
+    }
+}

@@ -1,0 +1,74 @@
+//! A collective call in which nobody gets on, and members that do not leave when they are asked to.
+//!
+//! Who hangs in a call looks to the others as they look to it. So all are asked to leave: whoever can does so at once.
+
+use crate::cluster::{Cluster, Phase};
+use crate::command::{Command, Leaving};
+use crate::event::Departure;
+use crate::ids::{Millis, WorkerId};
+use crate::membership::Member;
+use crate::progress::{Awaits, Work};
+
+/// How long a member may take to leave a call that nobody got on in.
+const LAST_CALL: Millis = Millis::new(2_000);
+
+impl Cluster {
+    /// Breaks a group off that hangs as a whole.
+    pub(crate) fn break_stall(&mut self, now: Millis) -> Vec<Command> {
+        let stalls = |(_, member): (WorkerId, &Member)| self.is_in_long_call(now, member);
+        let is_apt = self.phase == Phase::Training && self.hearing.is_none();
+        if !is_apt
+            || self.membership.group().len() < 2
+            || !self.membership.group_members().all(stalls)
+        {
+            return Vec::new();
+        }
+        let commands = self.start_generation(Leaving::AtOnce);
+        self.is_stalled = true;
+        commands
+    }
+
+    fn is_in_long_call(&self, now: Millis, member: &Member) -> bool {
+        let Some((heard, progress)) = &member.progress else {
+            return false;
+        };
+        let is_call = matches!(progress.work, Work::Gather | Work::Reduce);
+        let limit = self.deadlines.work(progress.work, &self.settings, true);
+        let lasts = progress.lasts.plus(now.since(*heard));
+        is_call
+            && progress.generation == self.generation
+            && limit.is_some_and(|limit| lasts > limit.allowed)
+    }
+
+    /// Members that have not left their old group in time.
+    pub(crate) fn stuck(&self, now: Millis) -> Vec<(WorkerId, Departure)> {
+        if self.phase != Phase::Preparing {
+            return Vec::new();
+        }
+        let waited = now.since(self.started);
+        let unprepared = self.membership.unprepared().into_iter();
+        let stuck = unprepared.filter_map(|worker| {
+            let member = self.membership.member(worker)?;
+            let allowed = self.leave_limit(member);
+            let work = member.progress.as_ref().map_or(Work::Idle, |(_, p)| p.work);
+            (waited > allowed).then_some((worker, Departure::Stuck { work, allowed }))
+        });
+        stuck.collect()
+    }
+
+    /// A member leaves between two slots; one that opens its data, or waits for the store, has the longest time.
+    fn leave_limit(&self, member: &Member) -> Millis {
+        let work = member.progress.as_ref().map(|(_, progress)| progress.work);
+        let is_free = work.is_some_and(|work| work.awaits() != Awaits::Store);
+        if !is_free || !member.done.contains(&Work::Forward) {
+            return self.settings.leave_timeout;
+        }
+        if self.is_stalled {
+            return LAST_CALL.min(self.settings.leave_timeout);
+        }
+        let passes = [Work::Forward, Work::Backward].into_iter();
+        let limits = passes.filter_map(|work| self.deadlines.work(work, &self.settings, false));
+        let longest = limits.map(|limit| limit.allowed).max();
+        longest.unwrap_or(self.settings.leave_timeout)
+    }
+}

@@ -1,0 +1,138 @@
+//! Which workers may take part: those that come to the same bits from the same job and data.
+
+use fratmae_protocol::pb;
+
+/// Differences that are borne with: they cost exactness at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Workers of another version than the coordinator's.
+    pub version: bool,
+    /// Workers whose CPUs run other kernels than the first worker's.
+    pub kernels: bool,
+}
+
+/// What every worker of a run must agree with.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) allowed: Allowed,
+    pub(crate) version: String,
+    pub(crate) config_digest: String,
+    pub(crate) data_digest: String,
+    /// The first worker's: the coordinator computes nothing itself.
+    pub(crate) kernels: Option<String>,
+}
+
+impl Admission {
+    /// Why a worker may not take part; the first one that may decides which kernels the others need.
+    pub(crate) fn refusal(&mut self, worker: &pb::Register) -> Option<String> {
+        let pb::Register {
+            version, kernels, ..
+        } = worker;
+        if *version != self.version && !self.allowed.version {
+            return Some(format!(
+                "this worker is of version {version} and the coordinator of {}; install the same, or start the \
+                 coordinator with --allow version",
+                self.version
+            ));
+        }
+        let digests = [
+            ("job", &worker.config_digest, &self.config_digest),
+            ("data set", &worker.data_digest, &self.data_digest),
+        ];
+        for (what, theirs, ours) in digests {
+            if !theirs.is_empty() && theirs != ours {
+                return Some(format!(
+                    "this worker was given another {what} (digest {theirs}) than this run's ({ours}); start it anew"
+                ));
+            }
+        }
+        let first = self.kernels.get_or_insert_with(|| kernels.clone());
+        if first != kernels && !self.allowed.kernels {
+            return Some(format!(
+                "this worker's CPU runs the kernels {kernels} and the first worker's {first}, which come to other bits; \
+                 use machines of one kind, or start the coordinator with --allow kernels"
+            ));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(allowed: Allowed) -> Admission {
+        Admission {
+            allowed,
+            version: "1".to_owned(),
+            config_digest: "c".to_owned(),
+            data_digest: "d".to_owned(),
+            kernels: None,
+        }
+    }
+
+    fn worker(version: &str, kernels: &str) -> pb::Register {
+        pb::Register {
+            version: version.to_owned(),
+            kernels: kernels.to_owned(),
+            ..Default::default()
+        }
+    }
+
+    fn refused(admission: &mut Admission, worker: &pb::Register) -> String {
+        admission.refusal(worker).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_first_workers_kernels_are_everybodys() {
+        let mut strict = admission(Allowed::default());
+        assert_eq!(refused(&mut strict, &worker("1", "x86_64+fma")), "");
+        assert_eq!(refused(&mut strict, &worker("1", "x86_64+fma")), "");
+        let line = refused(&mut strict, &worker("1", "aarch64"));
+        assert!(
+            line.contains("aarch64") && line.contains("x86_64+fma"),
+            "{line}"
+        );
+        let kernels = true;
+        let mut lenient = admission(Allowed {
+            kernels,
+            ..Allowed::default()
+        });
+        lenient.refusal(&worker("1", "x86_64+fma"));
+        assert_eq!(refused(&mut lenient, &worker("1", "aarch64")), "");
+    }
+
+    #[test]
+    fn another_version_is_refused_unless_it_is_allowed_and_decides_no_kernels() {
+        let mut strict = admission(Allowed::default());
+        let line = refused(&mut strict, &worker("2", "aarch64"));
+        assert!(
+            line.contains("version 2 and the coordinator of 1"),
+            "{line}"
+        );
+        assert_eq!(strict.kernels, None);
+        let version = true;
+        let mut lenient = admission(Allowed {
+            version,
+            ..Allowed::default()
+        });
+        assert_eq!(refused(&mut lenient, &worker("2", "k")), "");
+    }
+
+    #[test]
+    fn a_worker_of_another_job_or_data_set_is_refused_whatever_is_allowed() {
+        let mut lenient = admission(Allowed {
+            version: true,
+            kernels: true,
+        });
+        let mut returning = worker("1", "k");
+        (returning.config_digest, returning.data_digest) = ("c".to_owned(), "d".to_owned());
+        assert_eq!(refused(&mut lenient, &returning), "");
+        returning.data_digest = "e".to_owned();
+        let line = refused(&mut lenient, &returning);
+        assert!(line.contains("another data set (digest e)"), "{line}");
+        returning.config_digest = "f".to_owned();
+        let line = refused(&mut lenient, &returning);
+        assert!(line.contains("another job (digest f)"), "{line}");
+    }
+}

@@ -1,0 +1,136 @@
+//! What is written down and shown of a run although `control` does not decide by it.
+
+use super::Runtime;
+use crate::bad_batch::BadBatch;
+use crate::error::CoordinatorError;
+use crate::event::{RunEvent, SkippedSample};
+use crate::history::HistoryRow;
+use fratmae_checkpoint::Record;
+use fratmae_control::WorkerId;
+use fratmae_protocol::pb;
+use fratmae_protocol::pb::from_worker::Message as From;
+use fratmae_protocol::pb::to_worker::Message as To;
+
+impl Runtime {
+    /// Keeps what only this shell needs of a message, before `control` sees its event.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(crate) async fn note(
+        &mut self,
+        worker: WorkerId,
+        message: pb::FromWorker,
+    ) -> Result<(), CoordinatorError> {
+        match message.message {
+            Some(From::Skipped(skipped)) => return self.note_skipped(skipped).await,
+            Some(From::BadBatch(batch)) => return self.note_bad_batch(batch).await,
+            Some(From::Register(register)) => {
+                self.names.insert(worker, register.name);
+                self.send(worker, To::Welcome(self.welcome(worker)));
+            }
+            Some(From::Applied(applied)) => self.note_applied(applied).await,
+            Some(From::PartsWritten(written)) => self.shares.add(written),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a worker that registers is turned away; it is told why.
+    pub(crate) async fn refuses(&mut self, worker: WorkerId, message: &pb::FromWorker) -> bool {
+        let Some(From::Register(register)) = &message.message else {
+            return false;
+        };
+        let Some(reason) = self.admission.refusal(register) else {
+            return false;
+        };
+        let name = register.name.clone();
+        let stop = pb::Stop {
+            reason: reason.clone(),
+            failed: true,
+        };
+        self.send(worker, To::Stop(stop));
+        self.tell(RunEvent::Refused { name, reason }).await;
+        true
+    }
+
+    /// What was not trained on is written down before it is shown.
+    async fn note_skipped(&mut self, skipped: pb::Skipped) -> Result<(), CoordinatorError> {
+        let (step, slot) = (skipped.step, skipped.slot);
+        let sample = SkippedSample {
+            case: skipped.case_id,
+            shard: skipped.shard,
+            row_group: skipped.row_group,
+            slice: skipped.slice,
+            offset: skipped.offset,
+            replacement: skipped.replacement,
+        };
+        let value = serde_json::to_value(&sample).map_err(|error| CoordinatorError::Encode {
+            object: "a skipped sample".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let record = Record::Skipped {
+            generation: skipped.generation,
+            step,
+            slot,
+            sample: value,
+        };
+        self.journal.append(record).await?;
+        self.tell(RunEvent::Skipped { step, slot, sample }).await;
+        Ok(())
+    }
+
+    /// A step that moved no weight is written down before it is shown.
+    async fn note_bad_batch(&mut self, batch: pb::BadBatch) -> Result<(), CoordinatorError> {
+        let (generation, step) = (batch.generation, batch.step);
+        let batch = BadBatch::from(batch);
+        let value = serde_json::to_value(&batch).map_err(|error| CoordinatorError::Encode {
+            object: "a bad batch".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let record = Record::BadBatch {
+            generation,
+            step,
+            batch: value,
+        };
+        self.journal.append(record).await?;
+        self.tell(RunEvent::BadBatch { step, batch }).await;
+        Ok(())
+    }
+
+    async fn note_applied(&mut self, applied: pb::Applied) {
+        let Some(figures) = applied.figures else {
+            return;
+        };
+        let is_current = applied.generation == self.cluster.generation().get();
+        let (step, generation) = (applied.step, applied.generation);
+        if !is_current || step <= self.cluster.newest().step().get() {
+            return;
+        }
+        self.applied = self.applied.max(step);
+        self.history.push(HistoryRow {
+            step,
+            generation,
+            figures: figures.clone(),
+        });
+        self.newest_figures = Some(figures.clone());
+        self.tell(RunEvent::Applied { step, figures }).await;
+    }
+
+    /// Keeps verdicts for those who ask later, once what follows from them is under way.
+    pub(super) async fn write_verdicts(&mut self) -> Result<(), CoordinatorError> {
+        for verdict in std::mem::take(&mut self.unwritten) {
+            let generation = verdict.generation;
+            let verdict =
+                serde_json::to_value(&verdict).map_err(|error| CoordinatorError::Encode {
+                    object: "a verdict".to_owned(),
+                    reason: error.to_string(),
+                })?;
+            let record = Record::Verdict {
+                generation,
+                verdict,
+            };
+            self.journal.append(record).await?;
+        }
+        Ok(())
+    }
+}

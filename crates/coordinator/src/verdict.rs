@@ -1,0 +1,50 @@
+//! A verdict on a worker as the journal and `status` keep it. Who is to blame is `control`'s to say.
+
+use fratmae_control::Blame;
+use serde::{Deserialize, Serialize};
+
+/// Who was at fault, where it was in its work, why, and what that rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerVerdict {
+    /// All of it in one line.
+    pub line: String,
+    /// The worker's name.
+    pub worker: String,
+    /// Its host, as its peers reach it.
+    pub host: String,
+    /// Its rank; none if it stood by.
+    pub rank: Option<u32>,
+    /// The generation at that time.
+    pub generation: u64,
+    /// The step it was last heard to work on.
+    pub step: Option<u64>,
+    /// What it was last heard to do.
+    pub phase: String,
+    /// The last collective call that it was heard to begin.
+    pub collective: Option<String>,
+    /// That call's number in the generation.
+    pub sequence: Option<u64>,
+    /// What is wrong with it.
+    pub reason: String,
+    /// What that rests on, where it does not speak for itself.
+    pub evidence: Vec<String>,
+}
+
+impl From<&Blame> for WorkerVerdict {
+    fn from(blame: &Blame) -> Self {
+        let call = blame.call.as_ref();
+        Self {
+            line: blame.to_string(),
+            worker: blame.worker.clone(),
+            host: blame.host.clone(),
+            rank: blame.rank.map(fratmae_control::Rank::get),
+            generation: blame.generation.get(),
+            step: blame.step.map(fratmae_control::Step::get),
+            phase: blame.work.name().to_owned(),
+            collective: call.map(|call| call.operation.clone()),
+            sequence: call.map(|call| call.sequence),
+            reason: blame.reason.clone(),
+            evidence: blame.evidence.clone(),
+        }
+    }
+}

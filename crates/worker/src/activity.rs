@@ -1,0 +1,128 @@
+//! Where the training thread is: what its heartbeats say of it. It decides nothing.
+
+use fratmae_protocol::pb;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Names of what a step's own phases leave out.
+pub(crate) mod work {
+    pub(crate) const IDLE: &str = "idle";
+    pub(crate) const RESTORE: &str = "restore";
+    pub(crate) const JOIN: &str = "join";
+    pub(crate) const COPY: &str = "copy";
+}
+
+/// The training thread's place in its work; a std lock, held for a few instructions.
+#[derive(Debug, Default)]
+pub(crate) struct Activity(Mutex<Place>);
+
+#[derive(Debug)]
+struct Place {
+    phase: &'static str,
+    since: Instant,
+    generation: u64,
+    step: u64,
+    call: Option<pb::Call>,
+    /// How many of each phase ended since the heartbeat before, and the longest in milliseconds.
+    laps: BTreeMap<&'static str, (u32, u64)>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            phase: work::IDLE,
+            since: Instant::now(),
+            generation: 0,
+            step: 0,
+            call: None,
+            laps: BTreeMap::new(),
+        }
+    }
+}
+
+impl Activity {
+    /// A generation begins; its collective calls are counted anew.
+    pub(crate) fn begin(&self, generation: u64, step: u64) {
+        let mut place = self.lock();
+        (place.generation, place.step, place.call) = (generation, step, None);
+    }
+
+    /// Work on a step begins.
+    pub(crate) fn step(&self, step: u64) {
+        self.lock().step = step;
+    }
+
+    /// One phase ends and another begins.
+    pub(crate) fn enter(&self, phase: &'static str) {
+        let mut place = self.lock();
+        let (ended, now) = (place.phase, Instant::now());
+        let took = now.duration_since(place.since).as_millis();
+        let took = u64::try_from(took).unwrap_or(u64::MAX);
+        let (count, longest) = place.laps.entry(ended).or_default();
+        (*count, *longest) = (count.saturating_add(1), (*longest).max(took));
+        (place.phase, place.since) = (phase, now);
+    }
+
+    /// A collective call of this generation begins.
+    pub(crate) fn call(&self, operation: &'static str) {
+        let mut place = self.lock();
+        let before = place.call.as_ref().map_or(0, |call| call.sequence);
+        place.call = Some(pb::Call {
+            operation: operation.to_owned(),
+            sequence: before + 1,
+        });
+    }
+
+    /// What there is to say now; phases that ended are said once.
+    pub(crate) fn heartbeat(&self) -> pb::Heartbeat {
+        let mut place = self.lock();
+        let lap = |(phase, (count, longest_ms)): (&str, (u32, u64))| pb::Lap {
+            phase: phase.to_owned(),
+            count,
+            longest_ms,
+        };
+        let laps = std::mem::take(&mut place.laps).into_iter();
+        pb::Heartbeat {
+            phase: place.phase.to_owned(),
+            generation: place.generation,
+            step: place.step,
+            phase_ms: u64::try_from(place.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            call: place.call.clone(),
+            laps: laps.map(lap).collect(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_says_phase_step_and_call_and_each_lap_once() {
+        let activity = Activity::default();
+        activity.begin(4, 10);
+        activity.step(11);
+        for phase in ["forward", "gather", "forward"] {
+            activity.enter(phase);
+        }
+        activity.call("all_gather");
+        activity.call("all_reduce");
+        let said = activity.heartbeat();
+        assert_eq!((said.generation, said.step), (4, 11));
+        assert_eq!(said.phase, "forward");
+        let call = said.call.unwrap_or_default();
+        assert_eq!((call.operation.as_str(), call.sequence), ("all_reduce", 2));
+        let counts: Vec<_> = said
+            .laps
+            .iter()
+            .map(|lap| (lap.phase.as_str(), lap.count))
+            .collect();
+        assert_eq!(counts, [("forward", 1), ("gather", 1), ("idle", 1)]);
+        assert!(activity.heartbeat().laps.is_empty());
+    }
+}

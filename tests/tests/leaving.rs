@@ -1,0 +1,116 @@
+//! Workers that are asked to leave: the others go on with what they hold, nobody is at fault, and the weights are those
+//! of an undisturbed run.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use fratmae_tests::{Job, Running, Signal, Told, committed_steps, scratch, send, status, told};
+
+const STEPS: u64 = 30;
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Checkpoints are so far apart that going back to one would show.
+fn job(run: impl AsRef<Path>) -> Job {
+    Job::tiny(run)
+        .set(&format!("train.steps={STEPS}"))
+        .set("checkpoint.every=100")
+        .set("workers.threads=1")
+        .told_as_json()
+}
+
+fn undisturbed() -> &'static str {
+    static UNDISTURBED: OnceLock<String> = OnceLock::new();
+    UNDISTURBED.get_or_init(|| {
+        let folder = scratch();
+        let job = job(folder.path().join("run")).workers(1);
+        job.finish().digest().to_owned()
+    })
+}
+
+fn until_step(running: &mut Running, step: u64) {
+    running.runs_until(&format!("step {step}"), PATIENCE, |running| {
+        applied(&told(&running.said())).last() >= Some(&step)
+    });
+}
+
+fn applied(told: &[Told]) -> Vec<u64> {
+    let step = |told: &Told| match told {
+        Told::Applied { step } => Some(*step),
+        _ => None,
+    };
+    told.iter().filter_map(step).collect()
+}
+
+fn worlds(told: &[Told]) -> Vec<usize> {
+    let world = |told: &Told| match told {
+        Told::Began { members, .. } => Some(members.len()),
+        _ => None,
+    };
+    told.iter().filter_map(world).collect()
+}
+
+#[test]
+fn workers_that_are_told_to_leave_cost_no_step_and_are_not_started_again() {
+    let folder = scratch();
+    let job = job(folder.path().join("run")).workers(3);
+    let mut running = job.start();
+    for (step, signal) in [(6, Signal::SIGTERM), (15, Signal::SIGUSR1)] {
+        until_step(&mut running, step);
+        send(running.children()[0], signal);
+    }
+    let finished = running.wait().succeeded();
+    let told = told(&finished.stderr);
+    let steps: Vec<u64> = (1..=STEPS).collect();
+    assert_eq!(applied(&told), steps, "{}", finished.stderr);
+    assert_eq!(worlds(&told), [3, 2, 1], "{}", finished.stderr);
+    let n_left = finished.stderr.matches("worker left as asked").count();
+    assert_eq!(n_left, 2, "{}", finished.stderr);
+    assert!(
+        !finished.stderr.contains("in trouble"),
+        "{}",
+        finished.stderr
+    );
+    assert_eq!(finished.json()["weights_digest"], undisturbed());
+}
+
+#[test]
+fn when_every_worker_is_to_leave_the_run_stops_with_a_checkpoint_and_goes_on_from_it() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let file = folder.path().join("preempted");
+    let preemption = format!("workers.preemption_file={}", file.display());
+    let mut running = job(&run).set(&preemption).workers(2).start();
+    until_step(&mut running, 4);
+    std::fs::write(&file, "").expect("the folder is ours");
+    let stopped = running.wait();
+    assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+    let last = stopped.stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.contains("its last worker was asked to leave"),
+        "{last}"
+    );
+    assert!(!stopped.stderr.contains("in trouble"), "{}", stopped.stderr);
+    assert_eq!(committed_steps(&run).len(), 1);
+    let status = status(&run.display().to_string());
+    assert_eq!(status["reason"], "its last worker was asked to leave");
+    let resumed = job(&run).workers(2).finish();
+    assert_eq!(resumed.digest(), undisturbed());
+}
+
+#[test]
+fn the_signal_of_a_scheduler_to_the_coordinator_stops_the_run_with_a_checkpoint() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let mut running = job(&run).workers(2).start();
+    until_step(&mut running, 4);
+    running.signal(Signal::SIGUSR1);
+    let stopped = running.wait();
+    assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("asked to stop"),
+        "{}",
+        stopped.stderr
+    );
+    assert_eq!(committed_steps(&run).len(), 1);
+}

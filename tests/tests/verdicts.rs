@@ -1,0 +1,136 @@
+//! What is wrong with a worker is said with its name, its place in its work and the grounds: in the log, in the journal
+//! and by `status`; and the run goes on to the weights of an undisturbed one.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use fratmae_tests::{Frozen, Job, Running, Signal, Told, journal, scratch, send, status, told};
+use serde_json::Value;
+
+const STEPS: u64 = 40;
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Heartbeats come so fast that the run soon knows how long everything takes.
+fn job(run: impl AsRef<Path>) -> Job {
+    Job::tiny(run)
+        .set(&format!("train.steps={STEPS}"))
+        .set("checkpoint.every=100")
+        .set("coordinator.heartbeat_ms=20")
+        .set("workers.threads=1")
+        .told_as_json()
+}
+
+fn undisturbed() -> &'static str {
+    static UNDISTURBED: OnceLock<String> = OnceLock::new();
+    UNDISTURBED.get_or_init(|| {
+        let folder = scratch();
+        let job = job(folder.path().join("run")).workers(1);
+        job.finish().digest().to_owned()
+    })
+}
+
+fn until_step(running: &mut Running, step: u64) {
+    running.runs_until(&format!("step {step}"), PATIENCE, |running| {
+        let told = told(&running.said());
+        told.iter()
+            .any(|told| matches!(told, Told::Applied { step: applied } if *applied >= step))
+    });
+}
+
+/// The verdicts among the lines of a log.
+fn logged(stderr: &str) -> Vec<Value> {
+    let lines = stderr
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let is_verdict = |line: &Value| line["message"] == "worker in trouble";
+    lines.filter(is_verdict).collect()
+}
+
+/// The verdicts in a run's journal.
+fn journaled(run: &Path) -> Vec<Value> {
+    let records = journal(run).into_iter();
+    let verdicts = records.filter(|record| record["kind"] == "verdict");
+    verdicts.map(|record| record["verdict"].clone()).collect()
+}
+
+/// A run of three workers of which one is disturbed at step 20: its only verdict, and what the run came to.
+fn disturbed(run: &Path, disturb: impl FnOnce(&mut Running, u32)) -> Value {
+    let mut running = job(run).workers(3).start();
+    until_step(&mut running, 20);
+    let victim = running.children()[1];
+    disturb(&mut running, victim);
+    let finished = running.wait().succeeded();
+    assert_eq!(finished.json()["weights_digest"], undisturbed());
+    let verdicts = logged(&finished.stderr);
+    let [verdict] = &verdicts[..] else {
+        panic!("one verdict: {verdicts:?}\n{}", finished.stderr)
+    };
+    for (key, value) in [("host", "127.0.0.1"), ("worker", "local-1")] {
+        assert_eq!(verdict[key], value, "{verdict}");
+    }
+    assert!(
+        verdict["rank"].is_u64() && verdict["sequence"].is_u64(),
+        "{verdict}"
+    );
+    assert!(verdict["phase"].is_string(), "{verdict}");
+    verdict.clone()
+}
+
+fn until_verdict(running: &mut Running) {
+    running.runs_until("a verdict", PATIENCE, |running| {
+        !logged(&running.said()).is_empty()
+    });
+}
+
+#[test]
+fn a_killed_worker_is_named_in_log_journal_and_status() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let verdict = disturbed(&run, |_, victim| send(victim, Signal::SIGKILL));
+    let reason = "its connection closed: the process or its host died";
+    assert_eq!(verdict["reason"], reason);
+    let journaled = journaled(&run);
+    assert_eq!(journaled.len(), 1, "{journaled:?}");
+    let status = status(&run.display().to_string());
+    for kept in [&journaled[0], &status["verdicts"][0]] {
+        for key in [
+            "worker",
+            "host",
+            "rank",
+            "phase",
+            "collective",
+            "sequence",
+            "reason",
+        ] {
+            assert_eq!(kept[key], verdict[key], "{key} in {kept}");
+        }
+    }
+}
+
+#[test]
+fn a_stopped_worker_is_named_by_its_silence_and_replaced() {
+    let folder = scratch();
+    let verdict = disturbed(&folder.path().join("run"), |running, victim| {
+        send(victim, Signal::SIGSTOP);
+        until_verdict(running);
+    });
+    let reason = verdict["reason"].as_str().unwrap_or_default();
+    assert!(
+        reason.starts_with("nothing was heard of it for 5.0 s"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_worker_whose_training_hangs_while_its_heart_beats_is_named() {
+    let folder = scratch();
+    let verdict = disturbed(&folder.path().join("run"), |running, victim| {
+        let frozen = Frozen::thread(victim, "trainer");
+        until_verdict(running);
+        drop(frozen);
+    });
+    let reason = verdict["reason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("its training hangs in "), "{reason}");
+    assert!(reason.ends_with("while its heart beats"), "{reason}");
+}
