@@ -13,6 +13,7 @@
 //! Every write may be repeated with the same contents: an object that is found to be our own counts as written.
 
 mod catalogue;
+mod draft;
 mod error;
 mod journal;
 mod layout;
@@ -24,9 +25,11 @@ mod sealed;
 mod state;
 #[cfg(test)]
 mod tests;
+mod weights;
 mod writer;
 
 pub use catalogue::{Newest, list, load_manifest, newest_good};
+pub use draft::{Draft, Encoded, Vectors};
 pub use error::{Action, CheckpointError};
 pub use journal::Journal;
 pub use journal::record::{CoordinatorMark, Entry, Record};
@@ -35,4 +38,5 @@ pub use manifest::{FORMAT_VERSION, Manifest, PartRecord};
 pub use plan::{PartPlan, plan_parts};
 pub use restore::{restore, verify};
 pub use state::{Role, State, TensorSpec};
-pub use writer::{commit, write_part};
+pub use weights::{TensorHash, weights_root};
+pub use writer::{commit, create_part, write_part};
