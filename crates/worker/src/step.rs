@@ -8,6 +8,7 @@ use crate::error::WorkerError;
 use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
 use crate::schedule::learning_rate;
 use crate::session::Session;
+use crate::snapshots::Snapshots;
 use fratmae_checkpoint::State;
 use fratmae_collective::{CollectiveError, ProcessGroup, SlotSums, SlotTree};
 use fratmae_dataset::{Loader, Stack};
@@ -75,27 +76,37 @@ impl Session {
         &mut self,
         state: &mut State,
         group: &mut Group,
+        snapshots: &mut Snapshots,
     ) -> Result<StepReport, WorkerError> {
         let started = Instant::now();
         let step = state.step.next();
         let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
+        if !self.model.lends() {
+            snapshots.secure_parameters(state)?;
+        }
         self.model.hold(std::mem::take(&mut state.parameters))?;
+        snapshots.lend(state, || self.model.lend())?;
         let computed = self.compute(step.get(), &stacks, group);
         // Whatever came of it: a group that breaks must not take the weights along.
+        let taken = info_span!(phases::CHECKPOINT).in_scope(|| snapshots.take_back(state));
         state.parameters = self.model.release()?;
+        taken?;
         let computed = computed?;
         let norm = global_norm(&computed.gradient);
         self.require_finite("gradient", norm, step.get(), &stacks)?;
         let rate = learning_rate(&self.config.train, step.get());
+        info_span!(phases::CHECKPOINT).in_scope(|| snapshots.secure(state))?;
         state.step = step;
         info_span!(phases::OPTIMIZER)
             .in_scope(|| self.update(state, &computed.gradient, norm, rate));
         self.spare = computed.gradient;
+        let seconds = started.elapsed().as_secs_f64();
+        snapshots.step_took(seconds);
         let figures = pb::Figures {
             gradient_norm: norm,
             learning_rate: rate,
             samples: step.get() * self.config.train.batch as u64,
-            seconds: started.elapsed().as_secs_f64(),
+            seconds,
             phases: self.phases(),
             ..computed.figures
         };
