@@ -1,6 +1,7 @@
 //! The runtime around `control`: it serves workers, keeps the journal, commits checkpoints and starts local
 //! workers. What is decided, and why, is `control`'s.
 
+mod collection;
 mod conclusion;
 mod error;
 mod event;

@@ -1,5 +1,6 @@
 //! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
 
+use crate::collection::Collection;
 use crate::error::CoordinatorError;
 use crate::event::{RunEvent, SkippedSample};
 use crate::history::{History, HistoryRow};
@@ -7,7 +8,7 @@ use crate::job::{Job, RunFile};
 use crate::opening::Opened;
 use crate::service::Outbox;
 use crate::shares::Shares;
-use fratmae_checkpoint::{Journal, Record, commit};
+use fratmae_checkpoint::{CheckpointId, Journal, Record, commit};
 use fratmae_control::{
     Assignment, Cluster, Command, Event, Generation, Leaving, Millis, Phase, Rank, Settings, Step,
     Verdict, WorkerId,
@@ -34,6 +35,7 @@ pub(crate) struct Runtime {
     outboxes: BTreeMap<WorkerId, Outbox>,
     shares: Shares,
     history: History,
+    collection: Collection,
     pub(crate) newest_figures: Option<pb::Figures>,
     events: mpsc::Sender<RunEvent>,
     status: watch::Sender<pb::StatusReply>,
@@ -69,6 +71,7 @@ impl Runtime {
             outboxes: BTreeMap::new(),
             shares: Shares::default(),
             history: History::default(),
+            collection: Collection::new(opened.collector),
             newest_figures: None,
             events,
             status,
@@ -297,11 +300,22 @@ impl Runtime {
             generation: generation.get(),
         };
         self.journal.append(record).await?;
+        self.collection.committed(CheckpointId { step, generation });
         for &worker in self.outboxes.keys() {
             self.send(worker, To::Committed(pb::Committed { step: step.get() }));
         }
         self.tell(RunEvent::Committed { step: step.get() }).await;
         Ok(Event::CheckpointCommitted { generation, step })
+    }
+
+    /// Gives up and deletes checkpoints that are not kept; a run that is ending waits for it.
+    pub(crate) async fn collect(&mut self, is_ending: bool) -> Result<(), CoordinatorError> {
+        let current = self.cluster.generation();
+        let (journal, run) = (&mut self.journal, &self.job.run);
+        match is_ending {
+            true => self.collection.finish(journal, run, current).await,
+            false => self.collection.collect(journal, run, current).await,
+        }
     }
 
     /// The newest step up to which there are figures of every step.

@@ -94,7 +94,7 @@ impl RunStatus {
                 self.generation = generation;
                 self.members = members;
             }
-            Record::Commit { .. } | Record::Skipped { .. } => {}
+            Record::Commit { .. } | Record::Removed { .. } | Record::Skipped { .. } => {}
             Record::Finished { summary } => {
                 self.state = "finished";
                 self.summary = serde_json::from_value(summary).ok();

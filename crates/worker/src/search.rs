@@ -64,7 +64,10 @@ impl Search<'_> {
                 Record::Fence { mark, .. } => address = Some(mark.address),
                 Record::Finished { .. } => return Ok(Found::Finished),
                 Record::Interrupted { reason, .. } => return Err(WorkerError::Stopped { reason }),
-                Record::Generation { .. } | Record::Commit { .. } | Record::Skipped { .. } => {}
+                Record::Generation { .. }
+                | Record::Commit { .. }
+                | Record::Removed { .. }
+                | Record::Skipped { .. } => {}
             }
         }
         let address = address.ok_or_else(|| WorkerError::Unreachable {
