@@ -21,6 +21,8 @@ pub(crate) struct Pace {
     every: u64,
     /// Between 0 and 1.
     share: f64,
+    /// What a checkpoint begins with at most.
+    first: f64,
     /// Seconds of the last steps during which nothing was written.
     quiet: VecDeque<f64>,
 }
@@ -39,12 +41,19 @@ pub(crate) struct Remaining {
 impl Pace {
     /// Begins as if every core were busy with the step and each second of work were taken from it.
     pub(crate) fn new(max_slowdown: f64, every: u64, n_cores: usize) -> Self {
+        let first = (max_slowdown * n_cores as f64).clamp(LEAST, 1.0);
         Self {
             limit: max_slowdown,
             every,
-            share: (max_slowdown * n_cores as f64).clamp(LEAST, 1.0),
+            share: first,
+            first,
             quiet: VecDeque::new(),
         }
+    }
+
+    /// A checkpoint begins: what was learned of the last one may not hold any more, so it begins low.
+    pub(crate) fn begin(&mut self) {
+        self.share = self.share.min(self.first);
     }
 
     /// Takes the time of a step in during which nothing was written.
@@ -61,11 +70,11 @@ impl Pace {
             return;
         };
         let slowdown = seconds / usual - 1.0;
-        // Less than half and more than double at once would follow the noise of single steps.
+        // More at once would follow the noise of single steps; and up slower than down, for a step that is too slow costs.
         let factor = if slowdown > 0.0 {
-            (self.limit / slowdown).clamp(0.5, 2.0)
+            (self.limit / slowdown).clamp(0.5, 1.25)
         } else {
-            2.0
+            1.25
         };
         self.share = (self.share * factor).clamp(LEAST, 1.0);
     }
@@ -115,8 +124,10 @@ mod tests {
     #[test]
     fn work_that_no_step_notices_gets_all_the_time() {
         let mut pace = pace();
-        (0..5).for_each(|_| pace.disturbed_step(1.001));
+        (0..20).for_each(|_| pace.disturbed_step(1.001));
         assert!(pace.share(left(1, 0.0)) > 0.99);
+        pace.begin();
+        assert!(pace.share(left(1, 0.0)) < 0.07);
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Snapshots {
         let drafts = self.mine.iter().map(|plan| Draft::new(id, plan));
         let drafts: VecDeque<_> = drafts.collect::<Result<_, _>>()?;
         let (whole, incoming) = sync_channel(self.n_waiting());
-        self.reins.order(Order::Paced);
+        self.reins.begin();
         let total = drafts.iter().map(|draft| draft.size() as u64).sum();
         let throttle = Throttle::new(Arc::clone(&self.reins), total);
         let upload = Upload {
@@ -268,14 +268,15 @@ impl Snapshots {
         Ok(())
     }
 
-    /// Parts that may wait, beside the one being filled and those being uploaded.
+    /// Parts that may wait: all where the share fits into the memory, else what fits beside those in work.
     fn n_waiting(&self) -> usize {
-        let largest = self.mine.iter().map(PartPlan::bytes).max().unwrap_or(0);
-        let n = self.settings.memory / largest.max(1);
-        usize::try_from(n)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(2 + UPLOADS)
-            .clamp(1, self.mine.len().max(1))
+        let sizes = || self.mine.iter().map(PartPlan::bytes);
+        if sizes().sum::<u64>() <= self.settings.memory {
+            return self.mine.len().max(1);
+        }
+        let n = self.settings.memory / sizes().max().unwrap_or(1).max(1);
+        let n = usize::try_from(n).unwrap_or(usize::MAX);
+        n.saturating_sub(2 + UPLOADS).max(1)
     }
 
     /// Lets no copy wait for a writer that rests, where not all parts fit into the memory.

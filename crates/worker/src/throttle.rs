@@ -57,6 +57,13 @@ impl Reins {
         self.changed.notify_all();
     }
 
+    /// A checkpoint begins, at the pace.
+    pub(crate) fn begin(&self) {
+        let mut held = self.lock();
+        held.pace.begin();
+        held.order = Order::Paced;
+    }
+
     /// Takes the time of a step in.
     pub(crate) fn step(&self, seconds: f64, is_disturbed: bool) {
         let pace = &mut self.lock().pace;
