@@ -8,6 +8,7 @@
     reason = "a benchmark talks to a person on a terminal"
 )]
 
+mod checkpoint;
 mod copy;
 mod loader_memory;
 mod loaders;
@@ -24,6 +25,7 @@ const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS]
        fratmae-benches loaders prepare TABLE URL R A S
        fratmae-benches loaders epoch URL DEPTH
        fratmae-benches loaders decompressor URL
+       fratmae-benches checkpoint URL --preset tiny|small|base --ticks N --repeats N [--slowdown PERCENT]
        fratmae-benches step --preset tiny|small|base --batch N [--checkpointing]";
 
 /// The allocator of the program itself.
@@ -59,6 +61,30 @@ fn run(words: &[String]) -> Result<()> {
             loaders::epoch(url, depth.parse().context(USAGE)?)
         }
         ["loaders", "decompressor", url] => loaders::decompressor(url),
+        [
+            "checkpoint",
+            url,
+            "--preset",
+            preset,
+            "--ticks",
+            ticks,
+            "--repeats",
+            repeats,
+            rest @ ..,
+        ] => {
+            let options = checkpoint::Options {
+                url,
+                preset,
+                ticks: ticks.parse().context(USAGE)?,
+                repeats: repeats.parse().context(USAGE)?,
+                slowdown: match rest {
+                    [] => 3.0,
+                    ["--slowdown", percent] => percent.parse().context(USAGE)?,
+                    _ => bail!(USAGE),
+                },
+            };
+            checkpoint::measure(&options)
+        }
         ["step", "--preset", preset, "--batch", batch, rest @ ..] => step::serve(&step::Options {
             preset,
             batch: batch.parse().context(USAGE)?,

@@ -125,6 +125,28 @@ fn damage_in_the_header_or_the_length_of_a_part_is_seen_as_well() {
 }
 
 #[test]
+fn of_many_checkpoints_the_newest_are_kept_and_the_multiples_and_the_rest_is_gone() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::tiny(&run)
+        .set("checkpoint.every=1")
+        .set("checkpoint.keep_last=2")
+        .set("checkpoint.keep_every=3")
+        .set("checkpoint.delete_after_s=0");
+    let digest = job.finish().digest().to_owned();
+    assert_eq!(committed_steps(&run), [1, 2, 3, 4, 5, 6]);
+    for step in [3, 5, 6] {
+        folder_of_step(&run, step);
+    }
+    let folders = std::fs::read_dir(run.join("checkpoints")).unwrap();
+    assert_eq!(folders.count(), 3);
+    checkpoint(&["verify", "--all"], &run).succeeded();
+    std::fs::remove_file(folder_of_step(&run, 6).join("manifest.json")).unwrap();
+    assert_eq!(job.finish().digest(), digest);
+    checkpoint(&["verify", "--all"], &run).succeeded();
+}
+
+#[test]
 fn parts_without_a_manifest_are_no_checkpoint() {
     let folder = scratch();
     let run = folder.path().join("run");

@@ -1,6 +1,8 @@
 //! Which checkpoints a run has, and which is the newest that can be trusted.
 //! Owns finding them; checking one is `restore`'s.
 
+use std::collections::BTreeSet;
+
 use fratmae_store::{Location, StoreError};
 
 use crate::error::CheckpointError;
@@ -48,8 +50,20 @@ pub async fn load_manifest(run: &Location, id: CheckpointId) -> Result<Manifest,
 /// # Errors
 /// Failures of the store, and a newer version's checkpoint: neither is damage that an older checkpoint could mend.
 pub async fn newest_good(run: &Location) -> Result<Newest, CheckpointError> {
+    newest_good_but(run, &BTreeSet::new()).await
+}
+
+/// The same without those that the journal says are removed: their objects may vanish at any moment.
+///
+/// # Errors
+/// As [`newest_good`].
+pub async fn newest_good_but(
+    run: &Location,
+    removed: &BTreeSet<CheckpointId>,
+) -> Result<Newest, CheckpointError> {
     let mut damaged = Vec::new();
-    for id in list(run).await?.into_iter().rev() {
+    let ids = list(run).await?;
+    for id in ids.into_iter().rev().filter(|id| !removed.contains(id)) {
         match verify(run, id).await {
             Ok(manifest) => {
                 let manifest = Some(manifest);

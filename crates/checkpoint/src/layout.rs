@@ -39,8 +39,19 @@ impl CheckpointId {
         format!("{CHECKPOINTS}/{self}/{name}")
     }
 
+    /// The folder of all its objects.
+    pub(crate) fn folder(self) -> String {
+        format!("{CHECKPOINTS}/{self}")
+    }
+
     /// Reads the name of a manifest; other objects, and folders named otherwise, are none.
     pub(crate) fn of_manifest(object: &str) -> Option<Self> {
+        let (id, name) = Self::of_object(object)?;
+        (name == MANIFEST).then_some(id)
+    }
+
+    /// Reads whose object this is, and its name in the folder; folders named otherwise are none.
+    pub(crate) fn of_object(object: &str) -> Option<(Self, &str)> {
         let (folder, name) = object
             .strip_prefix(CHECKPOINTS)?
             .strip_prefix('/')?
@@ -50,7 +61,7 @@ impl CheckpointId {
             step: Step::new(step.parse().ok()?),
             generation: Generation::new(generation.parse().ok()?),
         };
-        (name == MANIFEST && id.to_string() == folder).then_some(id)
+        (id.to_string() == folder).then_some((id, name))
     }
 }
 

@@ -10,9 +10,14 @@
 //!   creating the next number as a `fence` record ([`Journal::take_over`]); whoever wrote before finds its next number
 //!   taken, gets [`CheckpointError::Fenced`] and stops.
 //!
+//! Checkpoints that are no longer wanted go in three steps, each of which may be the last: a record in the journal, which
+//! binds whoever takes over; the manifest; and much later the parts ([`Collector`]).
+//!
 //! Every write may be repeated with the same contents: an object that is found to be our own counts as written.
 
 mod catalogue;
+mod collector;
+mod draft;
 mod error;
 mod journal;
 mod layout;
@@ -20,13 +25,18 @@ mod manifest;
 mod part;
 mod plan;
 mod restore;
+mod retention;
 mod sealed;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod tests;
+mod weights;
 mod writer;
 
-pub use catalogue::{Newest, list, load_manifest, newest_good};
+pub use catalogue::{Newest, list, load_manifest, newest_good, newest_good_but};
+pub use collector::Collector;
+pub use draft::{Draft, Encoded, Vectors};
 pub use error::{Action, CheckpointError};
 pub use journal::Journal;
 pub use journal::record::{CoordinatorMark, Entry, Record};
@@ -34,5 +44,8 @@ pub use layout::CheckpointId;
 pub use manifest::{FORMAT_VERSION, Manifest, PartRecord};
 pub use plan::{PartPlan, plan_parts};
 pub use restore::{restore, verify};
+pub use retention::Retention;
 pub use state::{Role, State, TensorSpec};
-pub use writer::{commit, write_part};
+pub use sweep::{Swept, Work, sweep};
+pub use weights::{TensorHash, weights_root};
+pub use writer::{commit, create_part, write_part};

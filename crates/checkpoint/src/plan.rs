@@ -12,6 +12,15 @@ pub struct PartPlan {
     pub tensors: Vec<(Role, TensorSpec)>,
 }
 
+impl PartPlan {
+    /// The size of its tensors' values in bytes; as large as can be if that overflows.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.tensors.iter().map(|(_, tensor)| bytes(tensor));
+        sizes.fold(0, u64::saturating_add)
+    }
+}
+
 /// Cuts the state of `tensors` into parts of at most `part_bytes` of tensor data.
 ///
 /// A tensor is never cut: one that is larger than `part_bytes` gets a part of its own, however large. The cut is a

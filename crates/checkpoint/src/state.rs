@@ -39,14 +39,6 @@ pub struct State {
 }
 
 impl State {
-    pub(crate) fn vector(&self, role: Role) -> &[f32] {
-        match role {
-            Role::Parameters => &self.parameters,
-            Role::FirstMoment => &self.first_moment,
-            Role::SecondMoment => &self.second_moment,
-        }
-    }
-
     pub(crate) fn vector_mut(&mut self, role: Role) -> &mut [f32] {
         match role {
             Role::Parameters => &mut self.parameters,

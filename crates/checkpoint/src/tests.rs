@@ -2,6 +2,7 @@
 //! Owns no test.
 
 mod faults;
+mod life;
 mod samples;
 
 pub(crate) use faults::{Fault, FaultyStore};

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use fratmae_store::{Created, Location};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use crate::draft::Encoded;
 use crate::error::CheckpointError;
 use crate::layout::CheckpointId;
 use crate::manifest::{Manifest, PartRecord};
@@ -12,20 +13,33 @@ use crate::part;
 use crate::plan::PartPlan;
 use crate::state::State;
 
-/// Writes one part of a checkpoint. Safe to repeat; durable when it returns; commits nothing.
+/// Writes one part of a checkpoint in one go. Safe to repeat; durable when it returns; commits nothing.
 ///
 /// # Errors
-/// [`CheckpointError::Conflict`] if the part is there with other bytes; failures of the store as they are.
+/// As [`create_part`].
 pub async fn write_part(
     run: &Location,
     id: CheckpointId,
     plan: &PartPlan,
     state: &State,
 ) -> Result<PartRecord, CheckpointError> {
-    let (record, bytes) = aside(|| part::encode(id, plan, state))?;
-    let object = id.object(&record.name);
-    match run.create(&object, bytes).await? {
-        Created::New | Created::Ours => Ok(record),
+    let part = aside(|| part::encode(id, plan, state))?;
+    create_part(run, id, &part).await?;
+    Ok(part.record)
+}
+
+/// Writes a part that is encoded. Safe to repeat; durable when it returns; commits nothing.
+///
+/// # Errors
+/// [`CheckpointError::Conflict`] if the part is there with other bytes; failures of the store as they are.
+pub async fn create_part(
+    run: &Location,
+    id: CheckpointId,
+    part: &Encoded,
+) -> Result<(), CheckpointError> {
+    let object = id.object(&part.record.name);
+    match run.create(&object, part.bytes.clone()).await? {
+        Created::New | Created::Ours => Ok(()),
         Created::Taken => Err(CheckpointError::Conflict {
             object: run.url_of(&object),
         }),

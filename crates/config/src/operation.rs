@@ -10,6 +10,18 @@ pub struct Checkpoint {
     pub every: u64,
     /// Largest size of a part in MiB.
     pub part_mib: u64,
+    /// Milliseconds that a step may wait for its checkpoint.
+    pub max_stall_ms: u64,
+    /// Percent by which steps may slow down while a checkpoint is written.
+    pub max_slowdown_pct: f64,
+    /// MiB of copied state that may wait for their upload, in each worker.
+    pub memory_mib: u64,
+    /// Newest checkpoints that are kept.
+    pub keep_last: u64,
+    /// Checkpoints of the multiples of so many steps are kept for good; 0 for none.
+    pub keep_every: u64,
+    /// Seconds that the parts of a checkpoint stay after it is taken off the list.
+    pub delete_after_s: u64,
 }
 
 impl Default for Checkpoint {
@@ -19,6 +31,18 @@ impl Default for Checkpoint {
             every: 50,
             // A few requests a rank at the paper's size, and a retried upload stays cheap.
             part_mib: 64,
+            // Lost in the spread of any step that takes a second; a share below 50 MiB is copied within it at once.
+            max_stall_ms: 50,
+            // What ten minutes of writing may cost an hour is half a percent; below that the noise of steps rules.
+            max_slowdown_pct: 3.0,
+            // The whole state at the paper's size on a single worker, 2.6 GB; with less, steps wait for uploads.
+            memory_mib: 4096,
+            // One to go on from, and some to walk back to should it be damaged.
+            keep_last: 5,
+            // Which older ones are worth their space is the user's to say.
+            keep_every: 0,
+            // Longer than anybody takes to read a checkpoint of the paper's size over a slow line.
+            delete_after_s: 600,
         }
     }
 }

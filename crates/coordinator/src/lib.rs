@@ -3,6 +3,7 @@
 
 mod admission;
 mod bad_batch;
+mod collection;
 mod conclusion;
 mod error;
 mod event;

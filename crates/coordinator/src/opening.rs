@@ -3,8 +3,14 @@
 use crate::error::CoordinatorError;
 use crate::job::{Job, RunFile};
 use crate::summary::Summary;
-use fratmae_checkpoint::{CoordinatorMark, Journal, Newest, Record, newest_good};
-use fratmae_control::{Generation, Recorded, Source};
+use fratmae_checkpoint::{
+    CheckpointId, Collector, CoordinatorMark, Journal, Manifest, Newest, Record, Retention, list,
+    newest_good, newest_good_but,
+};
+use fratmae_control::{Generation, Recorded, Source, Step};
+use fratmae_store::Location;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 /// A run as this coordinator found it.
 pub(crate) enum Opening {
@@ -23,6 +29,7 @@ pub(crate) struct Opened {
     pub(crate) newest: Source,
     /// Checkpoints passed over, a line each.
     pub(crate) damaged: Vec<String>,
+    pub(crate) collector: Collector,
 }
 
 /// Opens the job's run for a coordinator that serves at `address`.
@@ -43,7 +50,21 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
         version: job.version.clone(),
         nonce: job.nonce.clone(),
     };
-    let (journal, records) = Journal::take_over(&run, mark).await?;
+    let (mut journal, records) = Journal::take_over(&run, mark).await?;
+    let newest = not_removed(&run, newest, &records).await?;
+    let listed = list(&run).await?.into_iter().collect();
+    let collector = collector(job, &newest, &records, &listed);
+    if let Some(id) = newest.manifest.as_ref().map(Manifest::id)
+        && !is_recorded(&records, id)
+    {
+        // Its coordinator died between the manifest and the record.
+        journal
+            .append(Record::Commit {
+                step: id.step.get(),
+                generation: id.generation.get(),
+            })
+            .await?;
+    }
     let damaged: Vec<String> = newest
         .damaged
         .iter()
@@ -59,7 +80,73 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
         },
         newest: source,
         damaged,
+        collector,
     })))
+}
+
+/// The newest checkpoint, looked for again if the coordinator before had given it up in the meantime.
+async fn not_removed(
+    run: &Location,
+    newest: Newest,
+    records: &[Record],
+) -> Result<Newest, CoordinatorError> {
+    let removed: BTreeSet<_> = removed(records).collect();
+    let found = newest.manifest.as_ref().map(Manifest::id);
+    let damaged = newest.damaged.iter().map(|(id, _)| *id);
+    if damaged.chain(found).any(|id| removed.contains(&id)) {
+        return Ok(newest_good_but(run, &removed).await?);
+    }
+    Ok(newest)
+}
+
+fn removed(records: &[Record]) -> impl Iterator<Item = CheckpointId> {
+    records.iter().filter_map(|record| match record {
+        Record::Removed { step, generation } => Some(CheckpointId {
+            step: Step::new(*step),
+            generation: Generation::new(*generation),
+        }),
+        _ => None,
+    })
+}
+
+fn committed(records: &[Record]) -> impl Iterator<Item = CheckpointId> {
+    records.iter().filter_map(|record| match record {
+        Record::Commit { step, generation } => Some(CheckpointId {
+            step: Step::new(*step),
+            generation: Generation::new(*generation),
+        }),
+        _ => None,
+    })
+}
+
+fn is_recorded(records: &[Record], id: CheckpointId) -> bool {
+    committed(records).any(|recorded| recorded == id)
+}
+
+/// What may be deleted, as far as the journal tells; a manifest that somebody took away commits nothing any more.
+fn collector(
+    job: &Job,
+    newest: &Newest,
+    records: &[Record],
+    listed: &BTreeSet<CheckpointId>,
+) -> Collector {
+    let config = &job.config.checkpoint;
+    let retention = Retention {
+        last: config.keep_last,
+        every: config.keep_every,
+    };
+    let delay = Duration::from_secs(config.delete_after_s);
+    let mut collector = Collector::new(retention, delay);
+    let newest_id = newest.manifest.iter().map(Manifest::id);
+    committed(records)
+        .chain(newest_id)
+        .filter(|id| listed.contains(id))
+        .for_each(|id| collector.committed(id));
+    let damaged = newest.damaged.iter().map(|(id, _)| *id);
+    damaged.for_each(|id| collector.spare(id));
+    let now = Instant::now();
+    removed(records).for_each(|id| collector.removed(id, now));
+    collector
 }
 
 /// The summary of a run that has nothing left to do: its last checkpoint must still be good.
@@ -85,7 +172,7 @@ fn source(newest: &Newest) -> Source {
         .manifest
         .as_ref()
         .map_or(Source::Initial, |manifest| Source::Checkpoint {
-            step: fratmae_control::Step::new(manifest.step),
+            step: Step::new(manifest.step),
             generation: Generation::new(manifest.generation),
         })
 }
@@ -97,6 +184,7 @@ fn surviving_members(records: &[Record]) -> u32 {
         Record::Finished { .. } | Record::Interrupted { .. } => 0,
         Record::Fence { .. }
         | Record::Commit { .. }
+        | Record::Removed { .. }
         | Record::Skipped { .. }
         | Record::BadBatch { .. }
         | Record::Verdict { .. } => members,
@@ -107,9 +195,9 @@ fn surviving_members(records: &[Record]) -> u32 {
 /// No later generation may share a number with any object that exists, good or damaged.
 fn highest_generation(records: &[Record], newest: &Newest) -> Generation {
     let recorded = records.iter().filter_map(|record| match record {
-        Record::Generation { generation, .. } | Record::Commit { generation, .. } => {
-            Some(*generation)
-        }
+        Record::Generation { generation, .. }
+        | Record::Commit { generation, .. }
+        | Record::Removed { generation, .. } => Some(*generation),
         _ => None,
     });
     let damaged = newest.damaged.iter().map(|(id, _)| id.generation.get());

@@ -74,7 +74,7 @@ pub async fn run(
     let mut fleet = Fleet::new(launcher, &address);
     let ended = attend(&mut runtime, inbox, &mut fleet, drain).await;
     let outcome = match ended {
-        Ok(()) => conclude(&mut runtime).await,
+        Ok(()) => collect_and_conclude(&mut runtime).await,
         Err(error) => Err(error),
     };
     if let Err(error) = &outcome
@@ -86,6 +86,11 @@ pub async fn run(
     drop(runtime);
     server.stop(&mut fleet).await;
     outcome
+}
+
+async fn collect_and_conclude(runtime: &mut Runtime) -> Result<Outcome, CoordinatorError> {
+    runtime.collect(true).await?;
+    conclude(runtime).await
 }
 
 fn address_of(listener: &TcpListener) -> Result<String, CoordinatorError> {
@@ -123,6 +128,7 @@ async fn attend(
             _ = fence_checks.tick() => runtime.journal_mut().ensure_held().await?,
             _ = ticks.tick() => {
                 runtime.handle(Event::Tick).await?;
+                runtime.collect(false).await?;
                 start_missing(runtime, fleet).await?;
             }
         }

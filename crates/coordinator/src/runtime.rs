@@ -3,6 +3,7 @@
 mod notes;
 
 use crate::admission::Admission;
+use crate::collection::Collection;
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
 use crate::history::History;
@@ -11,7 +12,7 @@ use crate::opening::Opened;
 use crate::service::Outbox;
 use crate::shares::{Shares, config_digest};
 use crate::verdict::WorkerVerdict;
-use fratmae_checkpoint::{Journal, Record, commit};
+use fratmae_checkpoint::{CheckpointId, Journal, Record, commit};
 use fratmae_control::{
     Assignment, Cluster, Command, Event, Generation, Leaving, Millis, Phase, Rank, Settings, Step,
     Verdict, WorkerId,
@@ -41,6 +42,7 @@ pub(crate) struct Runtime {
     outboxes: BTreeMap<WorkerId, Outbox>,
     shares: Shares,
     history: History,
+    collection: Collection,
     pub(crate) newest_figures: Option<pb::Figures>,
     events: mpsc::Sender<RunEvent>,
     status: watch::Sender<pb::StatusReply>,
@@ -89,6 +91,7 @@ impl Runtime {
             outboxes: BTreeMap::new(),
             shares: Shares::default(),
             history: History::default(),
+            collection: Collection::new(opened.collector),
             newest_figures: None,
             events,
             status,
@@ -269,11 +272,22 @@ impl Runtime {
             generation: generation.get(),
         };
         self.journal.append(record).await?;
+        self.collection.committed(CheckpointId { step, generation });
         for &worker in self.outboxes.keys() {
             self.send(worker, To::Committed(pb::Committed { step: step.get() }));
         }
         self.tell(RunEvent::Committed { step: step.get() }).await;
         Ok(Event::CheckpointCommitted { generation, step })
+    }
+
+    /// Gives up and deletes checkpoints that are not kept; a run that is ending waits for it.
+    pub(crate) async fn collect(&mut self, is_ending: bool) -> Result<(), CoordinatorError> {
+        let current = self.cluster.generation();
+        let (journal, run) = (&mut self.journal, &self.job.run);
+        match is_ending {
+            true => self.collection.finish(journal, run, current).await,
+            false => self.collection.collect(journal, run, current).await,
+        }
     }
 
     /// The newest step up to which there are figures of every step.

@@ -1,7 +1,7 @@
 //! What ranks reported of their shares of a checkpoint, until its manifest is written.
 
 use crate::job::{Job, RunFile};
-use fratmae_checkpoint::{FORMAT_VERSION, Manifest, PartRecord};
+use fratmae_checkpoint::{FORMAT_VERSION, Manifest, PartRecord, weights_root};
 use fratmae_control::{Fence, Generation, Step};
 use fratmae_protocol::pb;
 use std::collections::BTreeMap;
@@ -36,19 +36,20 @@ impl Shares {
             .reports
             .remove(&(generation.get(), step.get()))
             .unwrap_or_default();
-        let first = reports.first().cloned().unwrap_or_default();
-        let parts: BTreeMap<u32, PartRecord> = reports
+        let parts: BTreeMap<u32, pb::Part> = reports
             .into_iter()
             .flat_map(|report| report.parts)
-            .map(|part| (part.index, record(part)))
+            .map(|part| (part.index, part))
             .collect();
+        // Parts and the parameters in them are numbered in layout order.
+        let weights_digest = weights_root(parts.values().map(|part| part.weights.as_slice()));
         Manifest {
             format_version: FORMAT_VERSION,
             step: step.get(),
             generation: generation.get(),
             fence: fence.get(),
-            parts: parts.into_values().collect(),
-            weights_digest: first.weights_digest,
+            parts: parts.into_values().map(record).collect(),
+            weights_digest,
             samples_seen: step.get() * job.config.train.batch as u64,
             loss,
             config_digest: config_digest(job),

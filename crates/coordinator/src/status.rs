@@ -101,7 +101,10 @@ impl RunStatus {
                 self.generation = generation;
                 self.members = members;
             }
-            Record::Commit { .. } | Record::Skipped { .. } | Record::BadBatch { .. } => {}
+            Record::Commit { .. }
+            | Record::Removed { .. }
+            | Record::Skipped { .. }
+            | Record::BadBatch { .. } => {}
             Record::Verdict { verdict, .. } => {
                 if self.verdicts.len() == VERDICTS {
                     self.verdicts.remove(0);

@@ -135,6 +135,18 @@ impl FratMae {
         }
     }
 
+    /// Whether parameters that it holds lie in memory that other threads can read.
+    pub fn lends(&self) -> bool {
+        is_shared(&self.device)
+    }
+
+    /// The vector that the parameters lie in, for another thread to read; none where the device has a copy of its own.
+    ///
+    /// It must be gone before [`Self::release`], which else has to copy.
+    pub fn lend(&self) -> Option<Box<dyn AsRef<[f32]> + Send>> {
+        Some(Box::new(View(self.storage()?)))
+    }
+
     fn n_numbers(&self) -> usize {
         self.layout.iter().map(Parameter::len).sum()
     }
@@ -246,6 +258,21 @@ fn append<const D: usize>(tensor: Tensor<D>, flat: &mut Vec<f32>) -> Result<(), 
     Ok(())
 }
 
+/// The flat vector, read only.
+struct View(FlexTensor);
+
+impl AsRef<[f32]> for View {
+    fn as_ref(&self) -> &[f32] {
+        self.0.storage()
+    }
+}
+
+/// Whether tensors of the device can lie in a vector of ours.
+fn is_shared(device: &Device) -> bool {
+    let probe = Tensor::<1>::zeros([1], &device.clone().inner());
+    probe.try_into_primitive::<Flex>().is_ok()
+}
+
 /// A flat vector where its device wants it.
 enum Flat {
     /// Parameters are views of it.
@@ -256,8 +283,7 @@ enum Flat {
 
 impl Flat {
     fn new(flat: Vec<f32>, device: &Device) -> Self {
-        let probe = Tensor::<1>::zeros([1], &device.clone().inner());
-        if probe.try_into_primitive::<Flex>().is_ok() {
+        if is_shared(device) {
             let length = flat.len();
             return Self::Shared(FlexTensor::from_data(TensorData::new(flat, [length])));
         }

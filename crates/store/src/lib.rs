@@ -15,6 +15,7 @@ mod open;
 mod patience;
 mod probe;
 mod reading;
+mod unfinished;
 
 pub use error::StoreError;
 pub use location::Location;

@@ -1,24 +1,26 @@
-//! One digest over all parameters, by which two runs are told equal.
+//! One digest over all parameters in memory, by which two runs are told equal; how it is made up is `checkpoint`'s.
 
+use fratmae_checkpoint::{TensorHash, weights_root};
 use fratmae_model::Parameter;
+use rayon::prelude::*;
 
-/// BLAKE3, in hexadecimal, over every parameter's name, shape and little-endian values in layout order.
+/// Numbers turned into bytes at a time.
+const BLOCK: usize = 1 << 14;
+
+/// The digest of the parameters in layout order, in hexadecimal: the same as a checkpoint of them has.
 pub(crate) fn weights_digest(parameters: &[Parameter], flat: &[f32]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    let mut bytes = Vec::new();
-    for parameter in parameters {
-        hasher.update(parameter.name.as_bytes());
-        for &length in &parameter.shape {
-            hasher.update(&(length as u64).to_le_bytes());
-        }
-        let size: usize = parameter.shape.iter().product();
-        for piece in flat[parameter.offset..parameter.offset + size].chunks(1 << 16) {
+    let digest = |parameter: &Parameter| {
+        let mut hash = TensorHash::new(&parameter.name, &parameter.shape);
+        let mut bytes = Vec::with_capacity(BLOCK * size_of::<f32>());
+        for values in flat[parameter.offset..][..parameter.len()].chunks(BLOCK) {
             bytes.clear();
-            bytes.extend(piece.iter().flat_map(|value| value.to_le_bytes()));
-            hasher.update(&bytes);
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            hash.update(&bytes);
         }
-    }
-    hasher.finalize().to_hex().to_string()
+        *hash.finish().as_bytes()
+    };
+    let digests: Vec<_> = parameters.par_iter().map(digest).collect();
+    weights_root(digests.iter().map(|digest| &digest[..]))
 }
 
 #[cfg(test)]

@@ -103,13 +103,13 @@ impl Session {
         };
         self.outbox.enter(place, state.step.get());
         self.recall_figures(assignment, state.step, figures_until);
-        let mut shares = ShareWriter::new(self, assignment.generation, group.process.as_ref());
+        let mut shares = ShareWriter::new(self, assignment.generation, group.process.as_ref())?;
         // A generation before may have died between this step and its checkpoint.
         if self.is_checkpoint_due(state.step) && state.step > assignment.committed {
             shares.write(state, self)?;
         }
         while state.step.get() < self.config.train.steps {
-            let report = self.step(state, group)?;
+            let report = self.step(state, group, &mut shares.snapshots)?;
             self.say_applied(group, &report);
             if report.wishes.is_leaving {
                 return Ok(Ending::Left);
@@ -119,12 +119,12 @@ impl Session {
                 shares.write(state, self)?;
             }
             if is_stopping && report.step < self.config.train.steps {
-                shares.finish(&self.runtime)?;
+                shares.snapshots.finish(state)?;
                 let step = report.step;
                 return Ok(Ending::Drained { step });
             }
         }
-        shares.finish(&self.runtime)?;
+        shares.snapshots.finish(state)?;
         Ok(Ending::Finished {
             weights_digest: weights_digest(&self.parameters, &state.parameters),
         })

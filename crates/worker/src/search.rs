@@ -66,6 +66,7 @@ impl Search<'_> {
                 Record::Interrupted { reason, .. } => return Err(WorkerError::Stopped { reason }),
                 Record::Generation { .. }
                 | Record::Commit { .. }
+                | Record::Removed { .. }
                 | Record::Skipped { .. }
                 | Record::BadBatch { .. }
                 | Record::Verdict { .. } => {}

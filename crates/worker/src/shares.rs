@@ -1,107 +1,80 @@
-//! A rank's share of each checkpoint, written while training goes on.
+//! A rank's share of each checkpoint: which parts are its own, and what it reports of them.
 
-use crate::digest::weights_digest;
 use crate::error::WorkerError;
-use crate::outbox::Outbox;
 use crate::session::Session;
-use fratmae_checkpoint::{CheckpointError, CheckpointId, PartPlan, State, plan_parts, write_part};
+use crate::snapshots::{SnapshotSettings, Snapshots};
+use crate::upload::WrittenPart;
+use fratmae_checkpoint::{CheckpointId, State, plan_parts};
 use fratmae_collective::ProcessGroup;
+use fratmae_config::Checkpoint;
 use fratmae_control::Generation;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_store::Location;
 use fratmae_telemetry::phases;
-use std::sync::Arc;
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use std::time::Duration;
 
 /// Writes this rank's parts in the background, one checkpoint at a time.
 pub(crate) struct ShareWriter {
-    run: Location,
     generation: Generation,
-    /// The parts of every checkpoint that are this rank's: part `i` is rank `i mod world size`'s.
-    mine: Arc<Vec<PartPlan>>,
-    pending: Option<JoinHandle<Result<(), CheckpointError>>>,
+    pub(crate) snapshots: Snapshots,
 }
 
 impl ShareWriter {
-    pub(crate) fn new(session: &Session, generation: Generation, group: &dyn ProcessGroup) -> Self {
-        let part_bytes = session.config.checkpoint.part_mib << 20;
-        let plan = plan_parts(&session.tensors(), part_bytes);
+    /// Part `i` of every checkpoint is rank `i mod world size`'s.
+    pub(crate) fn new(
+        session: &Session,
+        generation: Generation,
+        group: &dyn ProcessGroup,
+    ) -> Result<Self, WorkerError> {
+        let config = &session.config.checkpoint;
+        let plan = plan_parts(&session.tensors(), config.part_mib << 20);
         let (rank, world) = (group.rank(), group.world_size());
-        let mine = plan
-            .into_iter()
-            .enumerate()
-            .filter(|(index, _)| index % world == rank)
-            .map(|(_, part)| part);
-        Self {
-            run: session.run.clone(),
+        let mine = plan.into_iter().skip(rank).step_by(world).collect();
+        let (run, runtime) = (session.run.clone(), session.runtime.clone());
+        Ok(Self {
             generation,
-            mine: Arc::new(mine.collect()),
-            pending: None,
-        }
+            snapshots: Snapshots::new(run, runtime, mine, settings(config))?,
+        })
     }
 
-    /// Copies the state and writes this rank's parts of it in the background; the report follows them.
+    /// Begins a checkpoint of the state; the report goes out when this rank's parts are on the store.
     ///
     /// Waits for the checkpoint before it, so that at most one copy is held.
     #[tracing::instrument(name = "checkpoint", skip_all)]
     pub(crate) fn write(&mut self, state: &State, session: &Session) -> Result<(), WorkerError> {
         session.shared.activity.enter(phases::CHECKPOINT);
-        self.finish(&session.runtime)?;
         let id = CheckpointId {
             step: state.step,
             generation: self.generation,
         };
-        let written = pb::PartsWritten {
-            generation: id.generation.get(),
-            step: id.step.get(),
-            parts: Vec::new(),
-            weights_digest: weights_digest(&session.parameters, &state.parameters),
+        let outbox = session.outbox.clone();
+        let report = move |written: Vec<WrittenPart>| {
+            outbox.state(From::PartsWritten(pb::PartsWritten {
+                generation: id.generation.get(),
+                step: id.step.get(),
+                parts: written.into_iter().map(part).collect(),
+            }));
         };
-        let task = write_share(
-            self.run.clone(),
-            id,
-            Arc::clone(&self.mine),
-            state.clone(),
-            written,
-            session.outbox.clone(),
-        );
-        self.pending = Some(session.runtime.spawn(task));
-        Ok(())
-    }
-
-    /// Waits for the write that is under way.
-    pub(crate) fn finish(&mut self, runtime: &Handle) -> Result<(), WorkerError> {
-        let Some(task) = self.pending.take() else {
-            return Ok(());
-        };
-        runtime
-            .block_on(task)
-            .map_err(|error| WorkerError::Job {
-                reason: format!("writing a checkpoint was broken off: {error}"),
-            })?
-            .map_err(WorkerError::from)
+        self.snapshots.begin(id, state, Box::new(report))
     }
 }
 
-async fn write_share(
-    run: Location,
-    id: CheckpointId,
-    mine: Arc<Vec<PartPlan>>,
-    state: State,
-    mut written: pb::PartsWritten,
-    outbox: Outbox,
-) -> Result<(), CheckpointError> {
-    for plan in mine.iter() {
-        let part = write_part(&run, id, plan, &state).await?;
-        written.parts.push(pb::Part {
-            index: part.index,
-            name: part.name,
-            bytes: part.bytes,
-            digest: part.digest,
-        });
+fn settings(config: &Checkpoint) -> SnapshotSettings {
+    SnapshotSettings {
+        max_stall: Duration::from_millis(config.max_stall_ms),
+        max_slowdown: config.max_slowdown_pct / 100.0,
+        memory: config.memory_mib << 20,
+        every: config.every,
     }
-    outbox.state(From::PartsWritten(written));
-    Ok(())
+}
+
+fn part(written: WrittenPart) -> pb::Part {
+    let WrittenPart { record, weights } = written;
+    pb::Part {
+        index: record.index,
+        name: record.name,
+        bytes: record.bytes,
+        digest: record.digest,
+        weights,
+    }
 }

@@ -3,6 +3,8 @@
 //! Nothing in it depends on how many ranks there are: each slot is computed by itself, embeddings are
 //! gathered in slot order, gradients are summed in the slot tree, and the update is a function of the step.
 
+mod told;
+
 use crate::bad_batch;
 use crate::clip::{clip_factor, global_norm};
 use crate::error::WorkerError;
@@ -10,6 +12,7 @@ use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
 use crate::integrity::compare;
 use crate::schedule::learning_rate;
 use crate::session::Session;
+use crate::snapshots::Snapshots;
 use fratmae_checkpoint::State;
 use fratmae_collective::{CollectiveError, ProcessGroup, SlotSums, SlotTree};
 use fratmae_dataset::{Loader, Stack};
@@ -88,6 +91,7 @@ impl Session {
         &mut self,
         state: &mut State,
         group: &mut Group,
+        snapshots: &mut Snapshots,
     ) -> Result<StepReport, WorkerError> {
         let started = Instant::now();
         let step = state.step.next();
@@ -97,14 +101,21 @@ impl Session {
         activity.enter(phases::LOAD);
         let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
         let before = self.sum_before(state);
+        if !self.model.lends() {
+            snapshots.secure_parameters(state)?;
+        }
         self.model.hold(std::mem::take(&mut state.parameters))?;
+        snapshots.lend(state, || self.model.lend())?;
         let computed = self.compute(step.get(), &stacks, group, before);
         // Whatever came of it: a group that breaks must not take the weights along.
+        let taken = info_span!(phases::CHECKPOINT).in_scope(|| snapshots.take_back(state));
         state.parameters = self.model.release()?;
+        taken?;
         let mut computed = computed?;
         self.require_unchanged(before, state, group.process.rank())?;
         let gradient = self.reduce(step.get(), &mut computed, group)?;
         let rate = learning_rate(&self.config.train, step.get());
+        info_span!(phases::CHECKPOINT).in_scope(|| snapshots.secure(state))?;
         state.step = step;
         activity.enter(phases::OPTIMIZER);
         let norm = gradient.as_ref().map(|gradient| gradient.norm);
@@ -114,11 +125,13 @@ impl Session {
             self.bad_in_a_row = 0;
         }
         self.note_sum(state);
+        let seconds = started.elapsed().as_secs_f64();
+        snapshots.step_took(seconds);
         let figures = pb::Figures {
             gradient_norm: norm.unwrap_or(f64::NAN),
             learning_rate: rate,
             samples: step.get() * self.config.train.batch as u64,
-            seconds: started.elapsed().as_secs_f64(),
+            seconds,
             phases: self.phases(),
             ..computed.figures
         };
@@ -205,23 +218,6 @@ impl Session {
         };
         mine.map(|slot| (0..self.plan.slot_size()).map(|_| next(slot)).collect())
             .collect()
-    }
-
-    /// Says which damaged samples a stack stands for.
-    fn say_skipped(&self, stack: &Stack, generation: u64, step: u64, slot: usize) {
-        for skipped in &stack.skipped {
-            self.outbox.state(From::Skipped(pb::Skipped {
-                generation,
-                step,
-                slot: u32::try_from(slot).unwrap_or(u32::MAX),
-                case_id: skipped.case_id.clone(),
-                shard: skipped.shard.clone(),
-                row_group: skipped.row_group,
-                slice: skipped.slice,
-                offset: skipped.offset,
-                replacement: stack.case_id.clone(),
-            }));
-        }
     }
 
     fn forward(&self, stacks: &[Vec<Stack>], group: &Group) -> Result<Vec<OpenSlot>, WorkerError> {
@@ -362,34 +358,6 @@ impl Session {
     fn logit_scale(&self) -> Option<&Parameter> {
         let mut parameters = self.parameters.iter();
         parameters.find(|parameter| parameter.name == "logit_scale")
-    }
-
-    fn figures(&self, gathered: &Gathered, contrast: Option<&Contrast>) -> pb::Figures {
-        let SlotFigures { pet, ct } = gathered.figures;
-        let reconstruction = gathered.figures.reconstruction();
-        let contrastive = contrast.map_or(0.0, |contrast| contrast.loss);
-        let baselines = [pet, ct].map(|f| f.baseline().unwrap_or(0.0) * f.samples as f64);
-        pb::Figures {
-            loss: reconstruction + self.config.train.contrastive_weight * contrastive,
-            reconstruction,
-            pet_reconstruction: pet.mean_squared_error().unwrap_or(0.0),
-            ct_reconstruction: ct.mean_squared_error().unwrap_or(0.0),
-            contrastive,
-            mean_baseline: baselines.iter().sum::<f64>() / (pet.samples + ct.samples) as f64,
-            ..pb::Figures::default()
-        }
-    }
-
-    fn phases(&self) -> Vec<pb::PhaseSeconds> {
-        let phase = |(phase, seconds): (&str, f64)| pb::PhaseSeconds {
-            phase: phase.to_owned(),
-            seconds,
-        };
-        phases::ALL
-            .into_iter()
-            .zip(self.ledger.take().seconds())
-            .map(phase)
-            .collect()
     }
 }
 

@@ -44,6 +44,14 @@ pub enum Record {
         /// The generation that wrote it.
         generation: u64,
     },
+    /// A checkpoint is given up, with all that lies in its folder: nobody begins from it any more. Written before the
+    /// first object of it is deleted, so that whoever takes over knows all that may vanish.
+    Removed {
+        /// The step it holds.
+        step: u64,
+        /// The generation that wrote it.
+        generation: u64,
+    },
     /// A damaged sample of the data set was passed over, and another case trained on in its place. A step that is
     /// repeated after a failure is written down again.
     Skipped {
@@ -88,10 +96,11 @@ pub enum Record {
 }
 
 /// The kinds of [`Record`] as they are written.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "fence",
     "generation",
     "commit",
+    "removed",
     "skipped",
     "bad_batch",
     "verdict",
@@ -175,6 +184,10 @@ mod tests {
             },
             Record::Commit {
                 step: 12,
+                generation: 7,
+            },
+            Record::Removed {
+                step: 4,
                 generation: 7,
             },
             Record::Skipped {

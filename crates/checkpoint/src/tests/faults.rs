@@ -13,7 +13,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 /// What goes wrong at the chosen operation.
@@ -32,7 +32,13 @@ pub(crate) enum Fault {
 /// A store in memory with a counter of operations and at most one fault.
 #[derive(Debug, Default)]
 pub(crate) struct FaultyStore {
-    inner: InMemory,
+    inner: Arc<InMemory>,
+    operations: Arc<Operations>,
+}
+
+/// The count of operations, and the fault that waits for one of them.
+#[derive(Debug, Default)]
+struct Operations {
     count: AtomicUsize,
     fault: Mutex<Option<(usize, Fault)>>,
 }
@@ -51,21 +57,27 @@ impl FaultyStore {
 
     /// Plans a fault at the `operation`-th operation from now, counted from 0.
     pub(crate) fn plan(&self, operation: usize, fault: Fault) {
-        self.count.store(0, Ordering::Relaxed);
-        *self.fault.lock().unwrap() = Some((operation, fault));
+        self.operations.count.store(0, Ordering::Relaxed);
+        *self.operations.fault.lock().unwrap() = Some((operation, fault));
     }
 
     /// Lets everything succeed again, and counts from 0.
     pub(crate) fn heal(&self) {
-        self.count.store(0, Ordering::Relaxed);
-        *self.fault.lock().unwrap() = None;
+        self.operations.count.store(0, Ordering::Relaxed);
+        *self.operations.fault.lock().unwrap() = None;
     }
 
     /// Operations begun since the last plan.
     pub(crate) fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.operations.count.load(Ordering::Relaxed)
     }
 
+    async fn disturb<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
+        self.operations.disturb(operation).await
+    }
+}
+
+impl Operations {
     /// Whether this operation is done, and whether its success is reported.
     fn next(&self) -> (bool, bool) {
         let now = self.count.fetch_add(1, Ordering::Relaxed);
@@ -128,11 +140,20 @@ impl ObjectStore for FaultyStore {
         &self,
         paths: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
+        let (inner, operations) = (Arc::clone(&self.inner), Arc::clone(&self.operations));
+        let delete = move |path: Result<Path>| {
+            let (inner, operations) = (Arc::clone(&inner), Arc::clone(&operations));
+            async move {
+                let path = path?;
+                operations.disturb(inner.delete(&path)).await?;
+                Ok(path)
+            }
+        };
+        paths.then(delete).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        match self.next() {
+        match self.operations.next() {
             (true, true) => self.inner.list(prefix),
             _ => stream::once(async { Err(failure()) }).boxed(),
         }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_checkpoint::Manifest;
+use fratmae_checkpoint::{CheckpointError, Manifest};
 use fratmae_store::Location;
 use serde::Serialize;
 
@@ -48,9 +48,12 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let run = Location::open(&arguments.run)?;
     let mut checkpoints = Vec::new();
     for id in fratmae_checkpoint::list(&run).await? {
-        checkpoints.push(Line::of(
-            &fratmae_checkpoint::load_manifest(&run, id).await?,
-        ));
+        match fratmae_checkpoint::load_manifest(&run, id).await {
+            Ok(manifest) => checkpoints.push(Line::of(&manifest)),
+            // The run has given it up since it was listed.
+            Err(CheckpointError::NotCommitted { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let run = run.url().to_owned();
     let listing = Listing { run, checkpoints };

@@ -51,11 +51,13 @@ fn beat(worker: WorkerId, work: Work, lasts: u64, n_laps: u32) -> Event {
 }
 
 fn blamed(commands: &[Command]) -> Vec<&Blame> {
-    let blame = |command| match command {
-        &Command::Report { ref blame } => Some(&**blame),
-        _ => None,
-    };
-    commands.iter().filter_map(blame).collect()
+    let mut found = Vec::new();
+    for command in commands {
+        if let Command::Report { blame } = command {
+            found.push(&**blame);
+        }
+    }
+    found
 }
 
 fn broken(worker: WorkerId, generation: Generation, accusation: Option<Accusation>) -> Event {

@@ -1,0 +1,259 @@
+//! A part while it is filled: the file's header, and the tensors' values copied behind it piece by piece.
+//! Owns the order of bytes in a part's file; whose memory the values come from, and when, is the caller's.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+
+use crate::error::CheckpointError;
+use crate::layout::{CheckpointId, part_name};
+use crate::manifest::PartRecord;
+use crate::plan::PartPlan;
+use crate::state::{Role, State, TensorSpec};
+use crate::weights::TensorHash;
+
+/// The one entry of a part's metadata: which checkpoint wrote it. One entry only, so that the bytes have one order.
+const TAG: &str = "fratmae";
+
+/// Values turned into bytes at a time, in the innermost cache.
+const BLOCK: usize = 1024;
+
+/// Bytes hashed before the caller is asked again whether to go on.
+const HASHED: usize = 1 << 20;
+
+/// The three flat vectors of a state, wherever they lie.
+pub trait Vectors {
+    /// The vector of one role, as it is after the state's step.
+    fn vector(&self, role: Role) -> &[f32];
+}
+
+impl Vectors for State {
+    fn vector(&self, role: Role) -> &[f32] {
+        match role {
+            Role::Parameters => &self.parameters,
+            Role::FirstMoment => &self.first_moment,
+            Role::SecondMoment => &self.second_moment,
+        }
+    }
+}
+
+/// A part's file that is not whole yet. It takes its memory when the first values come.
+#[derive(Debug)]
+pub struct Draft {
+    id: CheckpointId,
+    plan: PartPlan,
+    header: Vec<u8>,
+    /// Where the values of each tensor come from, in the order of the file.
+    sources: Vec<(Role, Range<usize>)>,
+    bytes: Vec<u8>,
+    /// Tensors that are whole, and values of the next one that are there.
+    copied: (usize, usize),
+}
+
+/// A part that is whole, with its digests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// As the manifest names it.
+    pub record: PartRecord,
+    /// The digests of the parameters in it, one after the other in their order: see [`crate::weights_root`].
+    pub weights: Vec<u8>,
+    /// The object's bytes.
+    pub bytes: Bytes,
+}
+
+impl Draft {
+    /// Lays the file of a part out; the same plan always gives the same order.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unwritable`] if the tensors' numbers overflow.
+    pub fn new(id: CheckpointId, plan: &PartPlan) -> Result<Self, CheckpointError> {
+        let mut tensors: Vec<_> = plan.tensors.iter().collect();
+        // The order that the format's own writer gives to tensors of one type.
+        tensors.sort_by_cached_key(|(role, tensor)| role.tensor_name(&tensor.name));
+        let (mut infos, mut sources, mut end) = (Vec::new(), Vec::new(), 0_usize);
+        for (role, tensor) in tensors {
+            let range = tensor.range();
+            let range = range.ok_or_else(|| outside(id, plan, tensor))?;
+            let begin = end;
+            let size = range.len().checked_mul(size_of::<f32>());
+            end = size
+                .and_then(|size| begin.checked_add(size))
+                .ok_or_else(|| outside(id, plan, tensor))?;
+            let info = TensorInfo {
+                dtype: Dtype::F32,
+                shape: tensor.shape.clone(),
+                data_offsets: (begin, end),
+            };
+            infos.push((role.tensor_name(&tensor.name), info));
+            sources.push((*role, range));
+        }
+        let header = header(id, plan.index, infos);
+        Ok(Self {
+            id,
+            plan: plan.clone(),
+            header: header.map_err(|reason| unwritable(id, plan, reason))?,
+            sources,
+            bytes: Vec::new(),
+            copied: (0, 0),
+        })
+    }
+
+    /// The size of the whole file in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let values = self
+            .sources
+            .iter()
+            .map(|(_, range)| size_of::<f32>() * range.len());
+        values.fold(self.header.len(), usize::saturating_add)
+    }
+
+    /// Whether any of its values come from the parameters.
+    #[must_use]
+    pub fn reads_parameters(&self) -> bool {
+        let mut roles = self.sources.iter().map(|(role, _)| *role);
+        roles.any(|role| role == Role::Parameters)
+    }
+
+    /// Whether every value is there.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.bytes.len() == self.size()
+    }
+
+    /// Copies the next values, `n_values` at most. The values must be the same from the first call to the last.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unwritable`] if a tensor lies outside of the vectors.
+    pub fn copy(
+        &mut self,
+        from: &(impl Vectors + ?Sized),
+        n_values: usize,
+    ) -> Result<(), CheckpointError> {
+        if self.bytes.is_empty() {
+            self.bytes.reserve_exact(self.size());
+            self.bytes.extend_from_slice(&self.header);
+        }
+        let mut rest = n_values;
+        while let Some((role, range)) = self.sources.get(self.copied.0).cloned() {
+            let begin = range.start + self.copied.1;
+            let end = range.end.min(begin.saturating_add(rest));
+            let Some(values) = from.vector(role).get(begin..end) else {
+                let reason = "a tensor is outside of the state".to_owned();
+                return Err(unwritable(self.id, &self.plan, reason));
+            };
+            append(values, &mut self.bytes);
+            rest -= values.len();
+            if end < range.end {
+                self.copied.1 += values.len();
+                return Ok(());
+            }
+            self.copied = (self.copied.0 + 1, 0);
+        }
+        Ok(())
+    }
+
+    /// Closes the file and takes its digests; `pause` is called after each MiB with the bytes hashed.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unwritable`] if values are missing; what `pause` gives as it is.
+    pub fn close<E: From<CheckpointError>>(
+        self,
+        mut pause: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<Encoded, E> {
+        if !self.is_whole() {
+            let reason = "values are missing".to_owned();
+            return Err(unwritable(self.id, &self.plan, reason).into());
+        }
+        let mut digest = blake3::Hasher::new();
+        hash(&mut digest, &self.bytes, &mut pause)?;
+        let mut weights = Vec::new();
+        for (role, tensor) in &self.plan.tensors {
+            if *role == Role::Parameters {
+                let mut digest = TensorHash::new(&tensor.name, &tensor.shape);
+                hash(&mut digest.0, self.values_of(tensor), &mut pause)?;
+                weights.extend_from_slice(digest.finish().as_bytes());
+            }
+        }
+        let record = PartRecord {
+            index: self.plan.index,
+            name: part_name(self.plan.index),
+            bytes: self.bytes.len() as u64,
+            digest: digest.finalize().to_hex().to_string(),
+        };
+        Ok(Encoded {
+            record,
+            weights,
+            bytes: Bytes::from(self.bytes),
+        })
+    }
+
+    /// The bytes of one of the parameters in the file.
+    fn values_of(&self, tensor: &TensorSpec) -> &[u8] {
+        let wanted = tensor.range().unwrap_or_default();
+        let mut begin = self.header.len();
+        for (role, range) in &self.sources {
+            let end = begin + size_of::<f32>() * range.len();
+            if *role == Role::Parameters && *range == wanted {
+                return self.bytes.get(begin..end).unwrap_or_default();
+            }
+            begin = end;
+        }
+        &[]
+    }
+}
+
+fn hash<E>(
+    hasher: &mut blake3::Hasher,
+    bytes: &[u8],
+    pause: &mut impl FnMut(usize) -> Result<(), E>,
+) -> Result<(), E> {
+    bytes.chunks(HASHED).try_for_each(|piece| {
+        hasher.update(piece);
+        pause(piece.len())
+    })
+}
+
+/// Appends little-endian values; by blocks, which the compiler turns into copies where that is the machine's order.
+fn append(values: &[f32], bytes: &mut Vec<u8>) {
+    let mut block = [0; BLOCK * size_of::<f32>()];
+    for values in values.chunks(BLOCK) {
+        let (floats, _) = block.as_chunks_mut();
+        for (bytes, value) in floats.iter_mut().zip(values) {
+            *bytes = value.to_le_bytes();
+        }
+        bytes.extend_from_slice(&block[..size_of_val(values)]);
+    }
+}
+
+/// The beginning of a file: the header's length, and the header as JSON, filled up to a multiple of eight.
+fn header(
+    id: CheckpointId,
+    index: u32,
+    tensors: Vec<(String, TensorInfo)>,
+) -> Result<Vec<u8>, String> {
+    let tag = HashMap::from([(TAG.to_owned(), format!("{id} part {index}"))]);
+    let metadata = Metadata::new(Some(tag), tensors).map_err(|error| error.to_string())?;
+    let mut text = serde_json::to_vec(&metadata).map_err(|error| error.to_string())?;
+    text.resize(text.len().next_multiple_of(size_of::<u64>()), b' ');
+    let mut header = (text.len() as u64).to_le_bytes().to_vec();
+    header.append(&mut text);
+    Ok(header)
+}
+
+fn outside(id: CheckpointId, plan: &PartPlan, tensor: &TensorSpec) -> CheckpointError {
+    unwritable(id, plan, format!("tensor {} is too large", tensor.name))
+}
+
+fn unwritable(id: CheckpointId, plan: &PartPlan, reason: String) -> CheckpointError {
+    CheckpointError::Unwritable {
+        object: id.object(&part_name(plan.index)),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests;

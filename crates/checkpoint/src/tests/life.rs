@@ -1,0 +1,95 @@
+//! A coordinator's whole life on the store, broken off at every operation of it: take-over, parts, manifest, journal.
+
+use crate::tests::{Fault, FaultyStore, sample, write_sample};
+use crate::{CheckpointError, CoordinatorMark, Journal, Record, newest_good, restore};
+use fratmae_store::Location;
+
+/// What a life had been told was done before it ended.
+#[derive(Default)]
+struct Told {
+    committed: u64,
+    records: usize,
+}
+
+/// Takes the run over and commits checkpoint after checkpoint from where it finds the run; three of them.
+async fn live(run: &Location, nonce: &str, told: &mut Told) -> Result<(), CheckpointError> {
+    let mark = CoordinatorMark {
+        address: "http://host:1".to_owned(),
+        version: "0.1.0".to_owned(),
+        nonce: nonce.to_owned(),
+    };
+    let begins = newest_good(run)
+        .await?
+        .manifest
+        .map_or(0, |found| found.step);
+    let (mut journal, records) = Journal::take_over(run, mark).await?;
+    told.records = told.records.max(records.len() + 1);
+    let generation = journal.fence().get();
+    let members = vec!["a".to_owned()];
+    journal
+        .append(Record::Generation {
+            generation,
+            members,
+        })
+        .await?;
+    told.records += 1;
+    for step in begins + 1..begins + 4 {
+        write_sample(run, step, generation).await?;
+        told.committed = step;
+        journal.append(Record::Commit { step, generation }).await?;
+        told.records += 1;
+    }
+    Ok(())
+}
+
+/// The newest committed state is found and is whole, nothing that was told done is missing, and the run goes on.
+async fn check(run: &Location, told: &Told, what: &str) {
+    let newest = newest_good(run).await.unwrap();
+    assert!(newest.damaged.is_empty(), "{what}: {newest:?}");
+    let found = newest.manifest.as_ref().map_or(0, |manifest| manifest.step);
+    // The answer to the last one may have been lost.
+    assert!(
+        (told.committed..=told.committed + 1).contains(&found),
+        "{what}: step {found}"
+    );
+    if let Some(manifest) = newest.manifest {
+        let (_, tensors, state) = sample(manifest.step, manifest.generation);
+        assert_eq!(
+            restore(run, &manifest, &tensors).await.unwrap(),
+            state,
+            "{what}"
+        );
+    }
+    let records = Journal::replay(run).await.unwrap().len();
+    assert!(
+        (told.records..=told.records + 1).contains(&records),
+        "{what}: {records} records"
+    );
+    let mut next = Told::default();
+    live(run, "the next", &mut next).await.unwrap();
+    assert_eq!(next.committed, found + 3, "{what}");
+}
+
+#[tokio::test]
+async fn broken_off_at_any_operation_the_newest_committed_state_is_found_and_the_run_goes_on() {
+    let (counting, run) = FaultyStore::new();
+    live(&run, "first", &mut Told::default()).await.unwrap();
+    let operations = counting.count();
+    assert!(operations > 15, "{operations}");
+    for operation in 0..operations {
+        for fault in [
+            Fault::Refuse,
+            Fault::LoseAnswer,
+            Fault::Die,
+            Fault::DieAfter,
+        ] {
+            let what = format!("operation {operation}, {fault:?}");
+            let (store, run) = FaultyStore::new();
+            store.plan(operation, fault);
+            let mut told = Told::default();
+            live(&run, "first", &mut told).await.unwrap_err();
+            store.heal();
+            check(&run, &told, &what).await;
+        }
+    }
+}

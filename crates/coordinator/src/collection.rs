@@ -1,0 +1,105 @@
+//! When checkpoints that are not kept are given up and deleted, beside the run's own work.
+//! Owns the times and the task; what may go, and in which order, is the `checkpoint` crate's.
+
+use crate::error::CoordinatorError;
+use fratmae_checkpoint::{CheckpointError, CheckpointId, Collector, Journal, Swept, sweep};
+use fratmae_control::Generation;
+use fratmae_store::Location;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+/// How often the store is looked through when nothing is committed.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// How long a run that ends waits for deletions that have begun.
+const FINISH: Duration = Duration::from_secs(10);
+
+/// The collector, and the deleting that is under way.
+pub(crate) struct Collection {
+    collector: Collector,
+    sweeping: Option<JoinHandle<Result<Swept, CheckpointError>>>,
+    /// When to look next, once there was a first time.
+    next: Option<Instant>,
+}
+
+impl Collection {
+    pub(crate) fn new(collector: Collector) -> Self {
+        Self {
+            collector,
+            sweeping: None,
+            next: None,
+        }
+    }
+
+    /// A checkpoint is committed: older ones may go.
+    pub(crate) fn committed(&mut self, id: CheckpointId) {
+        self.collector.committed(id);
+        self.next = None;
+    }
+
+    /// Gives up what is not kept, in the journal, and begins to delete what was given up; one sweep after the other.
+    ///
+    /// # Errors
+    /// The journal's. What the store does not delete is found the next time.
+    pub(crate) async fn collect(
+        &mut self,
+        journal: &mut Journal,
+        run: &Location,
+        current: Generation,
+    ) -> Result<(), CoordinatorError> {
+        if self
+            .sweeping
+            .as_ref()
+            .is_some_and(|task| !task.is_finished())
+        {
+            return Ok(());
+        }
+        self.take_in().await;
+        let now = Instant::now();
+        if self.next.is_some_and(|next| now < next) {
+            return Ok(());
+        }
+        for (id, record) in self.collector.to_remove(current) {
+            journal.append(record).await?;
+            self.collector.removed(id, now);
+        }
+        let (run, work) = (run.clone(), self.collector.work(now));
+        self.next = Some(now + EVERY);
+        self.sweeping = Some(tokio::spawn(async move { sweep(&run, &work).await }));
+        Ok(())
+    }
+
+    /// Collects once more after the last commit, and waits until that is done, if it is so soon.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(crate) async fn finish(
+        &mut self,
+        journal: &mut Journal,
+        run: &Location,
+        current: Generation,
+    ) -> Result<(), CoordinatorError> {
+        self.settle().await;
+        self.collect(journal, run, current).await?;
+        self.settle().await;
+        Ok(())
+    }
+
+    async fn settle(&mut self) {
+        if tokio::time::timeout(FINISH, self.take_in()).await.is_err() {
+            tracing::debug!("deleting old checkpoints takes long; the rest is left");
+        }
+    }
+
+    async fn take_in(&mut self) {
+        let Some(task) = self.sweeping.take() else {
+            return;
+        };
+        match task.await {
+            Ok(Ok(swept)) => self.collector.swept(&swept),
+            // The run does not need it; the store's state shows elsewhere, where it does.
+            Ok(Err(error)) => tracing::debug!(%error, "old checkpoints are not deleted yet"),
+            Err(error) => tracing::debug!(%error, "deleting old checkpoints was broken off"),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The copy of a state that a checkpoint is written from, taken while the next step computes.
+//!
+//! It owns whose memory is read when. Parameters and moments change in the optimizer's update alone, which is the last
+//! and shortest part of a step: until then a thread copies them, straight into the files of the parts, and what is
+//! missing when the update wants to begin is copied by all threads before it does. The hashing and the upload, which
+//! take longer, read the copy alone (`upload`).
+
+use crate::error::WorkerError;
+use fratmae_checkpoint::{CheckpointError, Draft, Role, State, Vectors};
+use rayon::prelude::*;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Values copied before the thread looks whether it must stop: a fifth of a millisecond.
+const PIECE: usize = 1 << 18;
+
+/// Numbers that another thread reads in the meantime.
+pub type Lendable = Box<dyn AsRef<[f32]> + Send>;
+
+/// The parts that are still to be copied, and where those go that are whole.
+#[derive(Debug)]
+pub(crate) struct Copying {
+    drafts: VecDeque<Draft>,
+    whole: SyncSender<Draft>,
+}
+
+impl Copying {
+    pub(crate) fn new(drafts: VecDeque<Draft>, whole: SyncSender<Draft>) -> Self {
+        Self { drafts, whole }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.drafts.is_empty()
+    }
+
+    /// Copies part after part until all are whole or it is told to stop.
+    fn until(&mut self, stop: &AtomicBool, from: &Lent) -> Result<(), CheckpointError> {
+        while let Some(draft) = self.drafts.front_mut() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            draft.copy(from, PIECE)?;
+            if draft.is_whole() {
+                let draft = self.drafts.pop_front();
+                draft.into_iter().for_each(|draft| self.hand_over(draft));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what is left, or what of it reads the parameters, on all threads.
+    pub(crate) fn rest(
+        &mut self,
+        from: &State,
+        is_wanted: impl Fn(&Draft) -> bool,
+    ) -> Result<(), CheckpointError> {
+        let (mut wanted, later): (VecDeque<_>, _) = self.drafts.drain(..).partition(is_wanted);
+        self.drafts = later;
+        while !wanted.is_empty() {
+            // No more at once than there are threads: whoever takes them may have to wait for memory.
+            let n = rayon::current_num_threads().min(wanted.len());
+            let mut batch: Vec<_> = wanted.drain(..n).collect();
+            let copy = |draft: &mut Draft| draft.copy(from, usize::MAX);
+            batch.par_iter_mut().try_for_each(copy)?;
+            batch.into_iter().for_each(|draft| self.hand_over(draft));
+        }
+        Ok(())
+    }
+
+    /// Waits until there is room. A writer that has failed takes nothing more and says why when it is asked.
+    fn hand_over(&self, draft: Draft) {
+        let _ = self.whole.send(draft);
+    }
+}
+
+/// The vectors of a state while the copying thread has them.
+struct Lent {
+    parameters: Lendable,
+    first_moment: Vec<f32>,
+    second_moment: Vec<f32>,
+}
+
+impl Vectors for Lent {
+    fn vector(&self, role: Role) -> &[f32] {
+        match role {
+            Role::Parameters => (*self.parameters).as_ref(),
+            Role::FirstMoment => &self.first_moment,
+            Role::SecondMoment => &self.second_moment,
+        }
+    }
+}
+
+/// What goes to the copying thread and comes back.
+struct Loan {
+    copying: Copying,
+    lent: Lent,
+    copied: Result<(), CheckpointError>,
+}
+
+/// The copying thread, which has a state's vectors between `lend` and `take_back`.
+pub(crate) struct Copier {
+    loans: SyncSender<Loan>,
+    returned: Receiver<Loan>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Copier {
+    /// Starts the thread; it ends with the copier.
+    pub(crate) fn start() -> Result<Self, WorkerError> {
+        let (loans, incoming) = sync_channel::<Loan>(1);
+        let (outgoing, returned) = sync_channel(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let copy = move || {
+            for mut loan in incoming {
+                loan.copied = loan.copying.until(&stopped, &loan.lent);
+                if outgoing.send(loan).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("snapshot".to_owned());
+        thread.spawn(copy).map_err(|error| WorkerError::Job {
+            reason: format!("no thread for copying checkpoints: {error}"),
+        })?;
+        Ok(Self {
+            loans,
+            returned,
+            stop,
+        })
+    }
+
+    /// Lends the moments of `state` and its parameters, wherever these lie, until they are taken back.
+    pub(crate) fn lend(
+        &self,
+        copying: Copying,
+        state: &mut State,
+        parameters: Lendable,
+    ) -> Result<(), WorkerError> {
+        self.stop.store(false, Ordering::Relaxed);
+        let loan = Loan {
+            copying,
+            lent: Lent {
+                parameters,
+                first_moment: std::mem::take(&mut state.first_moment),
+                second_moment: std::mem::take(&mut state.second_moment),
+            },
+            copied: Ok(()),
+        };
+        self.loans.send(loan).map_err(|back| {
+            give_back(back.0.lent, state);
+            gone()
+        })
+    }
+
+    /// Ends the copying within a piece and puts the moments back; nobody reads the parameters any more.
+    pub(crate) fn take_back(&self, state: &mut State) -> Result<Copying, WorkerError> {
+        self.stop.store(true, Ordering::Relaxed);
+        let loan = self.returned.recv().map_err(|_| gone())?;
+        give_back(loan.lent, state);
+        loan.copied?;
+        Ok(loan.copying)
+    }
+}
+
+fn give_back(lent: Lent, state: &mut State) {
+    state.first_moment = lent.first_moment;
+    state.second_moment = lent.second_moment;
+}
+
+fn gone() -> WorkerError {
+    WorkerError::Job {
+        reason: "the thread that copies checkpoints has ended; its message says why".to_owned(),
+    }
+}

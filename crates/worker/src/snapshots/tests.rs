@@ -1,0 +1,206 @@
+//! Tests that what is written is the state at the checkpoint's step, whoever copies it and when.
+
+use super::*;
+use fratmae_checkpoint::{Manifest, TensorSpec, plan_parts, restore};
+use fratmae_control::{Generation, Step};
+use std::sync::Mutex;
+
+const VALUES: usize = 3 << 20;
+
+/// A state of some 36 MiB in eight tensors.
+fn state() -> (Vec<TensorSpec>, State) {
+    let n = VALUES / 8;
+    let tensor = |i: usize| TensorSpec {
+        name: format!("t{i}"),
+        shape: vec![n],
+        offset: i * n,
+    };
+    let values = |start: f32| (0..VALUES).map(|i| start + i as f32).collect::<Vec<_>>();
+    let state = State {
+        step: Step::new(4),
+        parameters: values(0.5),
+        first_moment: values(1.5),
+        second_moment: values(2.5),
+    };
+    ((0..8).map(tensor).collect(), state)
+}
+
+struct Bench {
+    runtime: tokio::runtime::Runtime,
+    folder: tempfile::TempDir,
+    tensors: Vec<TensorSpec>,
+    state: State,
+    written: Arc<Mutex<Option<Vec<WrittenPart>>>>,
+}
+
+const ID: CheckpointId = CheckpointId {
+    step: Step::new(4),
+    generation: Generation::new(1),
+};
+
+impl Bench {
+    fn new() -> Self {
+        let (tensors, state) = state();
+        Self {
+            runtime: tokio::runtime::Runtime::new().unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+            tensors,
+            state,
+            written: Arc::default(),
+        }
+    }
+
+    fn run(&self) -> Location {
+        Location::open(self.folder.path().to_str().unwrap()).unwrap()
+    }
+
+    fn snapshots(&self, max_stall_ms: u64, memory: u64) -> Snapshots {
+        let settings = SnapshotSettings {
+            max_stall: Duration::from_millis(max_stall_ms),
+            max_slowdown: 1.0,
+            memory,
+            every: 10,
+        };
+        let plan = plan_parts(&self.tensors, 2 << 20);
+        assert!(plan.len() > 10);
+        Snapshots::new(self.run(), self.runtime.handle().clone(), plan, settings).unwrap()
+    }
+
+    fn begin(&self, snapshots: &mut Snapshots) {
+        let written = Arc::clone(&self.written);
+        let report = move |parts| *written.lock().unwrap() = Some(parts);
+        snapshots.begin(ID, &self.state, Box::new(report)).unwrap();
+    }
+
+    /// A step as the worker takes it: lent, taken back, secured, changed.
+    fn step(&mut self, snapshots: &mut Snapshots) {
+        let parameters = Arc::new(std::mem::take(&mut self.state.parameters));
+        let lent = Arc::clone(&parameters);
+        let view = || Some(Box::new(View(lent)) as Lendable);
+        snapshots.lend(&mut self.state, view).unwrap();
+        snapshots.take_back(&mut self.state).unwrap();
+        self.state.parameters = Arc::into_inner(parameters).expect("nobody else holds it");
+        snapshots.secure(&self.state).unwrap();
+        self.change();
+        snapshots.step_took(0.01);
+    }
+
+    fn change(&mut self) {
+        self.state.step = self.state.step.next();
+        let state = &mut self.state;
+        for vector in [
+            &mut state.parameters,
+            &mut state.first_moment,
+            &mut state.second_moment,
+        ] {
+            vector.iter_mut().for_each(|value| *value = -*value);
+        }
+    }
+
+    fn restored(&self) -> State {
+        let parts = self.written.lock().unwrap().take().expect("a report");
+        let manifest = Manifest {
+            format_version: fratmae_checkpoint::FORMAT_VERSION,
+            step: 4,
+            generation: 1,
+            fence: 1,
+            parts: parts.into_iter().map(|part| part.record).collect(),
+            weights_digest: String::new(),
+            samples_seen: 0,
+            loss: 0.0,
+            config_digest: String::new(),
+            data_digest: String::new(),
+            seed: 0,
+        };
+        let run = self.run();
+        let restored = restore(&run, &manifest, &self.tensors);
+        self.runtime.block_on(restored).unwrap()
+    }
+}
+
+struct View(Arc<Vec<f32>>);
+
+impl AsRef<[f32]> for View {
+    fn as_ref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+#[test]
+fn written_is_the_state_at_its_step_although_steps_go_on() {
+    for (max_stall_ms, memory) in [(1, 1 << 30), (1000, 1 << 30), (1, 1)] {
+        let mut bench = Bench::new();
+        let mut snapshots = bench.snapshots(max_stall_ms, memory);
+        let expected = bench.state.clone();
+        bench.begin(&mut snapshots);
+        for _ in 0..3 {
+            bench.step(&mut snapshots);
+        }
+        snapshots.finish(&bench.state).unwrap();
+        assert!(!snapshots.is_under_way());
+        assert!(bench.restored() == expected, "{max_stall_ms} {memory}");
+        assert_eq!(bench.state.step, Step::new(7));
+        assert_eq!(bench.state.parameters.len(), VALUES);
+    }
+}
+
+#[test]
+fn a_checkpoint_without_a_step_after_it_is_whole_when_it_is_waited_for() {
+    let bench = Bench::new();
+    let mut snapshots = bench.snapshots(1, 1 << 30);
+    bench.begin(&mut snapshots);
+    snapshots.finish(&bench.state).unwrap();
+    assert!(bench.restored() == bench.state);
+}
+
+#[test]
+fn a_device_that_keeps_the_parameters_to_itself_has_them_copied_before() {
+    let mut bench = Bench::new();
+    let mut snapshots = bench.snapshots(1, 1 << 30);
+    let expected = bench.state.clone();
+    bench.begin(&mut snapshots);
+    snapshots.secure_parameters(&bench.state).unwrap();
+    let parameters = std::mem::take(&mut bench.state.parameters);
+    snapshots
+        .lend(&mut bench.state, || {
+            Some(Box::new(View(Arc::default())) as Lendable)
+        })
+        .unwrap();
+    snapshots.take_back(&mut bench.state).unwrap();
+    bench.state.parameters = parameters;
+    snapshots.secure(&bench.state).unwrap();
+    bench.change();
+    snapshots.finish(&bench.state).unwrap();
+    assert!(bench.restored() == expected);
+}
+
+#[test]
+fn a_checkpoint_that_is_given_up_reports_nothing_and_gives_the_state_back() {
+    let mut bench = Bench::new();
+    let before = bench.state.clone();
+    let mut snapshots = bench.snapshots(1, 1 << 30);
+    bench.begin(&mut snapshots);
+    let parameters = bench.state.parameters.clone();
+    let view = || Some(Box::new(View(Arc::new(parameters))) as Lendable);
+    snapshots.lend(&mut bench.state, view).unwrap();
+    snapshots.take_back(&mut bench.state).unwrap();
+    let thread = snapshots.writing.take().unwrap();
+    drop(snapshots);
+    thread.join().unwrap().unwrap();
+    assert!(bench.state == before);
+    // It may have been through before it was given up.
+    if let Some(parts) = bench.written.lock().unwrap().take() {
+        assert!(parts.len() > 10);
+    }
+}
+
+#[test]
+fn a_store_that_fails_is_told_at_the_next_wait() {
+    let bench = Bench::new();
+    let mut snapshots = bench.snapshots(1, 1 << 30);
+    std::fs::write(bench.folder.path().join("checkpoints"), "in the way").unwrap();
+    bench.begin(&mut snapshots);
+    let error = snapshots.finish(&bench.state).unwrap_err().to_string();
+    assert!(error.contains("checkpoints"), "{error}");
+    assert!(bench.written.lock().unwrap().is_none());
+}
