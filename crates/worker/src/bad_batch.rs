@@ -3,14 +3,14 @@
 //! Every rank sees the same numbers, so all find the same slots and do the same.
 
 use crate::error::WorkerError;
+use crate::group::Group;
 use crate::session::Session;
-use crate::step::Group;
 use fratmae_config::BadBatch;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use rayon::prelude::*;
 
-/// Bad batches in a row after which it is not the batches that are bad.
+/// With so many bad batches in a row it is not the batches that are bad.
 const MOST_IN_A_ROW: u32 = 10;
 /// Floats looked at by one thread at a time.
 const PIECE: usize = 1 << 16;
@@ -58,6 +58,15 @@ impl Session {
             return Err(WorkerError::NotFinite { what, step, blame });
         }
         self.bad_in_a_row += 1;
+        let batches = self.bad_in_a_row;
+        if batches >= MOST_IN_A_ROW {
+            return Err(WorkerError::Diverging {
+                what,
+                step,
+                batches,
+                blame,
+            });
+        }
         if group.process.rank() == 0 {
             self.outbox.state(From::BadBatch(pb::BadBatch {
                 generation: group.generation,
@@ -66,16 +75,7 @@ impl Session {
                 slots,
             }));
         }
-        if self.bad_in_a_row < MOST_IN_A_ROW {
-            return Ok(());
-        }
-        let batches = self.bad_in_a_row;
-        Err(WorkerError::Diverging {
-            what,
-            step,
-            batches,
-            blame,
-        })
+        Ok(())
     }
 
     /// A slot of a step with the cases that the order puts there.

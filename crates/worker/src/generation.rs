@@ -3,9 +3,10 @@
 use crate::activity::work;
 use crate::digest::weights_digest;
 use crate::error::WorkerError;
+use crate::group::Group;
 use crate::session::Session;
 use crate::shares::ShareWriter;
-use crate::step::{Group, StepReport};
+use crate::step::StepReport;
 use fratmae_checkpoint::State;
 use fratmae_collective::{AbortHandle, Membership, TcpGroup, TcpSettings};
 use fratmae_config::{Axis, BadSample as Wanted};

@@ -12,6 +12,7 @@ mod error;
 mod exchange;
 mod figures;
 mod generation;
+mod group;
 mod integrity;
 mod leaving;
 mod optimizer;

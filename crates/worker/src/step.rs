@@ -9,13 +9,14 @@ use crate::bad_batch;
 use crate::clip::{clip_factor, global_norm};
 use crate::error::WorkerError;
 use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
+use crate::group::Group;
 use crate::integrity::compare;
 use crate::schedule::learning_rate;
 use crate::session::Session;
 use crate::snapshots::Snapshots;
 use fratmae_checkpoint::State;
-use fratmae_collective::{CollectiveError, ProcessGroup, SlotSums, SlotTree};
-use fratmae_dataset::{Loader, Stack};
+use fratmae_collective::SlotSums;
+use fratmae_dataset::Stack;
 use fratmae_model::{Contrast, Parameter, SlotBatch, SlotFigures, SlotForward, contrast};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
@@ -27,26 +28,6 @@ use tracing::info_span;
 
 /// The limits between which the log of the inverse temperature is held (as CLIP does): 0 and ln 100.
 pub(crate) const LOGIT_SCALE: Range<f32> = 0.0..4.605_170_2;
-
-/// This rank's place in the generation that trains.
-pub(crate) struct Group {
-    pub(crate) process: Box<dyn ProcessGroup>,
-    pub(crate) tree: SlotTree,
-    /// Slots of every rank; this rank's are at its rank.
-    pub(crate) slots: Vec<Range<usize>>,
-    pub(crate) generation: u64,
-    pub(crate) loader: Loader,
-}
-
-impl Group {
-    /// Ends a step between two slots once the group is broken off: nothing that follows would be of use.
-    fn require_whole(&self) -> Result<(), CollectiveError> {
-        if self.process.abort_handle().is_aborted() {
-            return Err(CollectiveError::Aborted);
-        }
-        Ok(())
-    }
-}
 
 /// What one step came to; the same on every rank.
 pub(crate) struct StepReport {
