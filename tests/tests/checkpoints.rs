@@ -134,10 +134,7 @@ fn of_many_checkpoints_the_newest_are_kept_and_the_multiples_and_the_rest_is_gon
         .set("checkpoint.keep_every=3")
         .set("checkpoint.delete_after_s=0");
     let digest = job.finish().digest().to_owned();
-    assert_eq!(committed_steps(&run), [1, 2, 3, 4, 5, 6]);
-    for step in [3, 5, 6] {
-        folder_of_step(&run, step);
-    }
+    assert_eq!(committed_steps(&run), [3, 5, 6]);
     let folders = std::fs::read_dir(run.join("checkpoints")).unwrap();
     assert_eq!(folders.count(), 3);
     checkpoint(&["verify", "--all"], &run).succeeded();

@@ -98,7 +98,13 @@ async fn no_name_path_or_date_enters_a_data_set() {
     let files = bench.files("out").await;
     assert_eq!(files.len(), 4, "{:?}", files.keys());
     for (name, bytes) in files {
-        for secret in [SECRET, "1947", "20190203", &*root.path().to_string_lossy()] {
+        for secret in [
+            SECRET,
+            "_1947",
+            "19470203",
+            "20190203",
+            &*root.path().to_string_lossy(),
+        ] {
             let mut parts = bytes.windows(secret.len());
             assert!(
                 !parts.any(|part| part == secret.as_bytes()),
