@@ -11,7 +11,7 @@ use fratmae_config::{Config, Precision};
 use fratmae_dataset::{Cache, DataSet};
 use fratmae_model::{Device, DeviceKind, FratMae, Parameter, Tokenizer};
 use fratmae_protocol::pb;
-use fratmae_store::{Location, Patience};
+use fratmae_store::{Location, Patience, StoreError};
 use fratmae_telemetry::PhaseLedger;
 use std::net::TcpListener;
 use std::path::Path;
@@ -111,7 +111,11 @@ fn places(welcome: &pb::Welcome, config: &Config) -> Result<(Location, Location)
         stall: Duration::from_millis(config.store.stall_ms),
         total: Duration::from_secs(config.store.patience_s),
     };
-    let open = |url: &str| Location::open(url).map(|place| place.with_patience(patience));
+    // The coordinator has opened both.
+    let open = |url: &str| {
+        let place = Location::open(url)?;
+        Ok::<_, StoreError>(place.with_patience(patience).known_to_answer())
+    };
     Ok((open(&welcome.run_url)?, open(&welcome.data_url)?))
 }
 

@@ -206,6 +206,14 @@ async fn a_store_that_never_answered_is_given_up_at_its_first_refusal() {
 }
 
 #[tokio::test]
+async fn a_store_that_another_has_reached_is_borne_with_from_the_first_call() {
+    let (store, _) = faulty(&[Fault::Unavailable]).await;
+    let root = Location::over(Arc::clone(&store) as _, "", "s3://b").known_to_answer();
+    root.get("x").await.unwrap();
+    assert_eq!(store.asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_not_asked_for_twice() {
     let (store, root) = faulty(&[]).await;
     let error = root.get("y").await.unwrap_err();
