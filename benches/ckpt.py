@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import tempfile
 
-PARAMETERS_M = {"tiny": 1, "small": 21, "base": 217}
+PARAMETERS_M = {"tiny": 1, "small": 21, "base": 283}
 
 
 def rows_of_peer(options, folder):
