@@ -110,12 +110,7 @@ async fn killed_at_any_operation_readers_find_whole_checkpoints_and_the_next_one
     let operations = counting.count();
     assert!(operations > 30, "{operations}");
     for operation in 0..operations {
-        for fault in [
-            Fault::Refuse,
-            Fault::LoseAnswer,
-            Fault::Die,
-            Fault::DieAfter,
-        ] {
+        for fault in Fault::ALL {
             let (store, run) = run().await;
             store.plan(operation, fault);
             let ended = collect(&run, "second").await;

@@ -29,6 +29,11 @@ pub(crate) enum Fault {
     DieAfter,
 }
 
+impl Fault {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 4] = [Self::Refuse, Self::LoseAnswer, Self::Die, Self::DieAfter];
+}
+
 /// A store in memory with a counter of operations and at most one fault.
 #[derive(Debug, Default)]
 pub(crate) struct FaultyStore {

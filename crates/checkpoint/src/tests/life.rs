@@ -77,12 +77,7 @@ async fn broken_off_at_any_operation_the_newest_committed_state_is_found_and_the
     let operations = counting.count();
     assert!(operations > 15, "{operations}");
     for operation in 0..operations {
-        for fault in [
-            Fault::Refuse,
-            Fault::LoseAnswer,
-            Fault::Die,
-            Fault::DieAfter,
-        ] {
+        for fault in Fault::ALL {
             let what = format!("operation {operation}, {fault:?}");
             let (store, run) = FaultyStore::new();
             store.plan(operation, fault);
