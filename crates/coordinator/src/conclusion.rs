@@ -34,11 +34,8 @@ pub(crate) async fn conclude(runtime: &mut Runtime) -> Result<Outcome, Coordinat
             weights_digest,
         } => {
             let summary = summarise(runtime, step, weights_digest).await?;
-            let value =
-                serde_json::to_value(&summary).map_err(|error| CoordinatorError::Encode {
-                    object: "the summary".to_owned(),
-                    reason: error.to_string(),
-                })?;
+            let value = serde_json::to_value(&summary)
+                .map_err(CoordinatorError::encoding("the summary"))?;
             runtime
                 .journal_mut()
                 .append(Record::Finished { summary: value })

@@ -3,6 +3,7 @@
 use fratmae_checkpoint::{Action, CheckpointError};
 use fratmae_dataset::DataSetError;
 use fratmae_store::StoreError;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 /// Why a run did not start or did not end well.
@@ -97,6 +98,15 @@ pub enum CoordinatorError {
 }
 
 impl CoordinatorError {
+    /// What a failing encoder says of an object.
+    pub(crate) fn encoding<E: Display>(object: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let object = object.into();
+        move |error| Self::Encode {
+            object,
+            reason: error.to_string(),
+        }
+    }
+
     /// Whether the trouble is this coordinator's alone, so that another one can lead the same workers on: it was taken
     /// the place of, or it cannot read or write its store.
     pub(crate) fn is_its_own(&self) -> bool {

@@ -87,10 +87,7 @@ impl History {
             "{FOLDER}/steps-{:012}-{:012}.parquet",
             first.step, last.step
         );
-        let bytes = encode(&due).map_err(|error| CoordinatorError::Encode {
-            object: name.clone(),
-            reason: error.to_string(),
-        })?;
+        let bytes = encode(&due).map_err(CoordinatorError::encoding(name.clone()))?;
         Ok(run.put(&name, bytes).await?)
     }
 }

@@ -64,10 +64,8 @@ impl Runtime {
             offset: skipped.offset,
             replacement: skipped.replacement,
         };
-        let value = serde_json::to_value(&sample).map_err(|error| CoordinatorError::Encode {
-            object: "a skipped sample".to_owned(),
-            reason: error.to_string(),
-        })?;
+        let value = serde_json::to_value(&sample)
+            .map_err(CoordinatorError::encoding("a skipped sample"))?;
         let record = Record::Skipped {
             generation: skipped.generation,
             step,
@@ -83,10 +81,8 @@ impl Runtime {
     async fn note_bad_batch(&mut self, batch: pb::BadBatch) -> Result<(), CoordinatorError> {
         let (generation, step) = (batch.generation, batch.step);
         let batch = BadBatch::from(batch);
-        let value = serde_json::to_value(&batch).map_err(|error| CoordinatorError::Encode {
-            object: "a bad batch".to_owned(),
-            reason: error.to_string(),
-        })?;
+        let value =
+            serde_json::to_value(&batch).map_err(CoordinatorError::encoding("a bad batch"))?;
         let record = Record::BadBatch {
             generation,
             step,
@@ -121,10 +117,7 @@ impl Runtime {
         for verdict in std::mem::take(&mut self.unwritten) {
             let generation = verdict.generation;
             let verdict =
-                serde_json::to_value(&verdict).map_err(|error| CoordinatorError::Encode {
-                    object: "a verdict".to_owned(),
-                    reason: error.to_string(),
-                })?;
+                serde_json::to_value(&verdict).map_err(CoordinatorError::encoding("a verdict"))?;
             let record = Record::Verdict {
                 generation,
                 verdict,
