@@ -37,5 +37,5 @@ pub use scratch::{Phantoms, phantoms, scratch};
 pub use seeded::Seeded;
 pub use skipping::{skip, variable};
 pub use snapshot::{copy_folder, snapshot};
-pub use told::{Told, told};
+pub use told::{Told, applied, logged, told};
 pub use waiting::{wait_for, wait_until};

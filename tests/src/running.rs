@@ -11,10 +11,14 @@ use nix::sys::signal::{Signal, killpg};
 
 use crate::call::Finished;
 use crate::processes::{children_of, pid, send};
+use crate::told::{applied, told};
 use crate::waiting::wait_until;
 
 /// How long the children of an ended program may still hold its standard error.
 const LAST_WORDS: Duration = Duration::from_secs(20);
+
+/// How long a run of the tests may take to come to a step.
+const STEP_PATIENCE: Duration = Duration::from_secs(90);
 
 /// A process and its children; dropping it kills those that still run.
 #[derive(Debug)]
@@ -97,6 +101,17 @@ impl Running {
                 self.said()
             );
             so
+        });
+    }
+
+    /// Waits until a run that is told as JSON has applied a step.
+    ///
+    /// # Panics
+    /// When the process ends before, or too much time passes.
+    pub fn runs_until_step(&mut self, step: u64) {
+        self.runs_until(&format!("step {step}"), STEP_PATIENCE, |running| {
+            let steps = applied(&told(&running.said()));
+            steps.iter().any(|applied| *applied >= step)
         });
     }
 

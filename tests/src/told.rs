@@ -29,6 +29,24 @@ pub fn told(stderr: &str) -> Vec<Told> {
     stderr.lines().filter_map(event).collect()
 }
 
+/// The steps that were applied, in the order in which that was told.
+pub fn applied(told: &[Told]) -> Vec<u64> {
+    let step = |told: &Told| match told {
+        Told::Applied { step } => Some(*step),
+        _ => None,
+    };
+    told.iter().filter_map(step).collect()
+}
+
+/// The lines of standard error that say this, with their fields.
+pub fn logged(stderr: &str, message: &str) -> Vec<Value> {
+    let lines = stderr
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let is_it = |line: &Value| line["message"] == message;
+    lines.filter(is_it).collect()
+}
+
 fn event(line: &str) -> Option<Told> {
     let line: Value = serde_json::from_str(line).ok()?;
     let step = line["step"].as_u64();

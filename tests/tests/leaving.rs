@@ -3,12 +3,10 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use fratmae_tests::{Job, Running, Signal, Told, committed_steps, scratch, send, status, told};
+use fratmae_tests::{Job, Signal, Told, applied, committed_steps, scratch, send, status, told};
 
 const STEPS: u64 = 30;
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Checkpoints are so far apart that going back to one would show.
 fn job(run: impl AsRef<Path>) -> Job {
@@ -28,20 +26,6 @@ fn undisturbed() -> &'static str {
     })
 }
 
-fn until_step(running: &mut Running, step: u64) {
-    running.runs_until(&format!("step {step}"), PATIENCE, |running| {
-        applied(&told(&running.said())).last() >= Some(&step)
-    });
-}
-
-fn applied(told: &[Told]) -> Vec<u64> {
-    let step = |told: &Told| match told {
-        Told::Applied { step } => Some(*step),
-        _ => None,
-    };
-    told.iter().filter_map(step).collect()
-}
-
 fn worlds(told: &[Told]) -> Vec<usize> {
     let world = |told: &Told| match told {
         Told::Began { members, .. } => Some(members.len()),
@@ -56,7 +40,7 @@ fn workers_that_are_told_to_leave_cost_no_step_and_are_not_started_again() {
     let job = job(folder.path().join("run")).workers(3);
     let mut running = job.start();
     for (step, signal) in [(6, Signal::SIGTERM), (15, Signal::SIGUSR1)] {
-        until_step(&mut running, step);
+        running.runs_until_step(step);
         send(running.children()[0], signal);
     }
     let finished = running.wait().succeeded();
@@ -81,7 +65,7 @@ fn when_every_worker_is_to_leave_the_run_stops_with_a_checkpoint_and_goes_on_fro
     let file = folder.path().join("preempted");
     let preemption = format!("workers.preemption_file={}", file.display());
     let mut running = job(&run).set(&preemption).workers(2).start();
-    until_step(&mut running, 4);
+    running.runs_until_step(4);
     std::fs::write(&file, "").expect("the folder is ours");
     let stopped = running.wait();
     assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
@@ -103,7 +87,7 @@ fn the_signal_of_a_scheduler_to_the_coordinator_stops_the_run_with_a_checkpoint(
     let folder = scratch();
     let run = folder.path().join("run");
     let mut running = job(&run).workers(2).start();
-    until_step(&mut running, 4);
+    running.runs_until_step(4);
     running.signal(Signal::SIGUSR1);
     let stopped = running.wait();
     assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);

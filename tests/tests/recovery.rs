@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Job, Running, Seeded, Signal, Told, fratmae, losses, phantoms, scratch, send, status,
-    told,
+    Call, Job, Running, Seeded, Signal, Told, applied, fratmae, losses, phantoms, scratch, send,
+    status, told,
 };
 
 const STEPS: u64 = 60;
@@ -31,20 +31,6 @@ fn undisturbed() -> &'static (String, Vec<(u64, String)>) {
         let digest = job.finish().digest().to_owned();
         (digest, losses(job.run_url()))
     })
-}
-
-fn until_step(running: &mut Running, step: u64) {
-    running.runs_until(&format!("step {step}"), PATIENCE, |running| {
-        applied(&told(&running.said())).last() >= Some(&step)
-    });
-}
-
-fn applied(told: &[Told]) -> Vec<u64> {
-    let step = |told: &Told| match told {
-        Told::Applied { step } => Some(*step),
-        _ => None,
-    };
-    told.iter().filter_map(step).collect()
 }
 
 /// Each generation's first step and members.
@@ -109,7 +95,7 @@ fn a_killed_worker_costs_no_step_and_is_started_again() {
     let folder = scratch();
     let job = job(folder.path().join("run")).workers(3);
     let mut running = job.start();
-    until_step(&mut running, 10);
+    running.runs_until_step(10);
     send(running.children()[1], Signal::SIGKILL);
     let finished = running.wait().succeeded();
     let told = told(&finished.stderr);
@@ -143,7 +129,7 @@ fn workers_killed_while_the_others_recover_cost_no_more_than_time() {
     let mut running = job.start();
     let mut moments = Vec::new();
     for round in 1..=3 {
-        until_step(&mut running, 12 * round);
+        running.runs_until_step(12 * round);
         // The second falls while the others regroup, or while the first one's successor copies the state.
         let delay = Duration::from_millis(random.below(900));
         for pause in [Duration::ZERO, delay] {
@@ -177,7 +163,7 @@ fn a_standby_takes_over_from_a_killed_worker() {
         call.and("--name").and(name).start()
     };
     let workers = ["one", "two", "three"].map(worker);
-    until_step(&mut coordinator, 10);
+    coordinator.runs_until_step(10);
     let begun = told(&coordinator.said());
     let members = begun.iter().find_map(|told| match told {
         Told::Began { members, .. } => Some(members.clone()),
@@ -201,7 +187,7 @@ fn workers_train_on_while_their_coordinator_is_replaced() {
     let folder = scratch();
     let job = job(folder.path().join("run")).workers(3);
     let mut first = job.start();
-    until_step(&mut first, 5);
+    first.runs_until_step(5);
     let workers = first.children();
     first.signal(Signal::SIGKILL);
     let second = job.start().wait().succeeded();
@@ -233,7 +219,7 @@ fn a_coordinator_that_was_stopped_and_replaced_writes_nothing_more() {
         let call = fratmae(["worker", "--threads", "1", "--coordinator", &address]);
         call.and("--name").and(name).start()
     });
-    until_step(&mut first, 10);
+    first.runs_until_step(10);
     first.signal(Signal::SIGSTOP);
     let mut second = leader(run).start();
     address_of(&mut second);

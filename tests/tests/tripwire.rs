@@ -3,13 +3,11 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use fratmae_tests::{Job, Running, Told, flip_bit, journal, scratch, told};
+use fratmae_tests::{Job, flip_bit, journal, logged, scratch};
 use serde_json::Value;
 
 const STEPS: u64 = 30;
-const PATIENCE: Duration = Duration::from_secs(90);
 /// A number somewhere among those that learn, and the bit that doubles its exponent's highest place.
 const PLACE: u64 = 4 * 20_000;
 const BIT: u32 = 29;
@@ -31,23 +29,6 @@ fn undisturbed() -> &'static str {
     })
 }
 
-fn until_step(running: &mut Running, step: u64) {
-    running.runs_until(&format!("step {step}"), PATIENCE, |running| {
-        let told = told(&running.said());
-        told.iter()
-            .any(|told| matches!(told, Told::Applied { step: applied } if *applied >= step))
-    });
-}
-
-/// The lines of a log that say this.
-fn lines(stderr: &str, message: &str) -> Vec<Value> {
-    let lines = stderr
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    let is_it = |line: &Value| line["message"] == message;
-    lines.filter(is_it).collect()
-}
-
 /// What came of a run in which a bit of one worker's memory was flipped.
 struct Flipped {
     victim: String,
@@ -62,8 +43,8 @@ fn flipped(run: &Path, workers: u32, vector: &str) -> Flipped {
         "warn,fratmae=info,run=info,fratmae_worker=debug",
     );
     let mut running = call.start();
-    until_step(&mut running, 10);
-    let places = lines(&running.said(), "training");
+    running.runs_until_step(10);
+    let places = logged(&running.said(), "training");
     let place = places.first().expect("workers say where they compute");
     let address = place[vector]
         .as_str()
@@ -95,7 +76,7 @@ fn name_of(process: u64) -> String {
 
 /// The names of those whose state was not the others', as verdicts have them.
 fn named(stderr: &str) -> Vec<String> {
-    let verdicts = lines(stderr, "worker in trouble");
+    let verdicts = logged(stderr, "worker in trouble");
     let name = |verdict: &Value| verdict["worker"].as_str().map(ToOwned::to_owned);
     verdicts.iter().filter_map(name).collect()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use fratmae_tests::{Frozen, Job, Running, Signal, Told, journal, scratch, send, status, told};
+use fratmae_tests::{Frozen, Job, Running, Signal, journal, logged, scratch, send, status};
 use serde_json::Value;
 
 const STEPS: u64 = 40;
@@ -30,21 +30,11 @@ fn undisturbed() -> &'static str {
     })
 }
 
-fn until_step(running: &mut Running, step: u64) {
-    running.runs_until(&format!("step {step}"), PATIENCE, |running| {
-        let told = told(&running.said());
-        told.iter()
-            .any(|told| matches!(told, Told::Applied { step: applied } if *applied >= step))
-    });
-}
-
 /// The verdicts among the lines of a log.
-fn logged(stderr: &str) -> Vec<Value> {
-    let lines = stderr
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    let is_verdict = |line: &Value| line["message"] == "worker in trouble" && !is_report(line);
-    lines.filter(is_verdict).collect()
+fn verdicts(stderr: &str) -> Vec<Value> {
+    let mut told = logged(stderr, "worker in trouble");
+    told.retain(|verdict| !is_report(verdict));
+    told
 }
 
 /// What a survivor says of its group may be heard before the coordinator itself sees who is gone.
@@ -64,12 +54,12 @@ fn journaled(run: &Path) -> Vec<Value> {
 /// A run of three workers of which one is disturbed at step 20: its only verdict, and what the run came to.
 fn disturbed(run: &Path, disturb: impl FnOnce(&mut Running, u32)) -> Value {
     let mut running = job(run).workers(3).start();
-    until_step(&mut running, 20);
+    running.runs_until_step(20);
     let victim = running.children()[1];
     disturb(&mut running, victim);
     let finished = running.wait().succeeded();
     assert_eq!(finished.json()["weights_digest"], undisturbed());
-    let verdicts = logged(&finished.stderr);
+    let verdicts = verdicts(&finished.stderr);
     let [verdict] = &verdicts[..] else {
         panic!("one verdict: {verdicts:?}\n{}", finished.stderr)
     };
@@ -86,7 +76,7 @@ fn disturbed(run: &Path, disturb: impl FnOnce(&mut Running, u32)) -> Value {
 
 fn until_verdict(running: &mut Running) {
     running.runs_until("a verdict", PATIENCE, |running| {
-        !logged(&running.said()).is_empty()
+        !verdicts(&running.said()).is_empty()
     });
 }
 
