@@ -16,8 +16,8 @@ pub struct Blame {
     pub rank: Option<Rank>,
     /// The generation at that time.
     pub generation: Generation,
-    /// The step it was last heard to work on; none if it was not heard to work in this generation.
-    pub step: Option<Step>,
+    /// The generation and step that it was last heard to work on; none if it was not heard to work.
+    pub heard_at: Option<(Generation, Step)>,
     /// What it was last heard to do.
     pub work: Work,
     /// The last collective call that it was heard to begin.
@@ -39,7 +39,6 @@ impl Cluster {
         let member = self.membership.member(worker)?;
         let rank = self.membership.rank_of(worker);
         let heard = member.progress.as_ref().map(|(_, progress)| progress);
-        let heard = heard.filter(|progress| progress.generation == self.generation);
         let host = member.address.rsplit_once(':');
         Some(Blame {
             worker: member.name.clone(),
@@ -50,7 +49,7 @@ impl Cluster {
                 .and_then(|rank| u32::try_from(rank).ok())
                 .map(Rank::new),
             generation: self.generation,
-            step: heard.map(|progress| progress.step),
+            heard_at: heard.map(|progress| (progress.generation, progress.step)),
             work: heard.map_or(Work::Idle, |progress| progress.work),
             call: heard.and_then(|progress| progress.call.clone()),
             reason,
@@ -70,9 +69,12 @@ impl fmt::Display for Blame {
         for line in &self.evidence {
             write!(f, "; {line}")?;
         }
-        if let Some(step) = self.step {
+        if let Some((generation, step)) = self.heard_at {
             let (work, host) = (self.work.name(), &self.host);
             write!(f, "; last heard in {work} of step {step} on {host}")?;
+            if generation != self.generation {
+                write!(f, " in generation {generation}")?;
+            }
         }
         match &self.call {
             Some(Call {

@@ -58,6 +58,13 @@ pub enum Command {
         /// The verdict, for log, journal and status.
         blame: Box<Blame>,
     },
+    /// Pass on what a live member says of its group's failure: it blames nobody, least of all the member itself.
+    Statement {
+        /// Who says it.
+        worker: String,
+        /// What it saw.
+        reason: String,
+    },
     /// Say that a worker left as it was asked to; nothing went wrong.
     Left {
         /// Its name.

@@ -83,6 +83,13 @@ pub enum RunEvent {
         /// Its name.
         name: String,
     },
+    /// A live worker saw its group fail; a verdict on whose fault that is may follow.
+    Broken {
+        /// Who says it.
+        worker: String,
+        /// What it saw.
+        reason: String,
+    },
     /// Something went wrong with a worker, and the run goes on.
     Verdict {
         /// With whom, where and why.
@@ -188,6 +195,9 @@ impl RunEvent {
                 evidence = ?verdict.evidence,
                 "worker in trouble"
             ),
+            Self::Broken { worker, reason } => {
+                info!(target: EVENTS, worker, reason, "group broken");
+            }
             Self::Exited { line } => info!(target: EVENTS, line, "worker process ended"),
         }
     }

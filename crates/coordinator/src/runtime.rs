@@ -204,6 +204,10 @@ impl Runtime {
                 self.tell(RunEvent::Verdict { verdict }).await;
                 Ok(None)
             }
+            Command::Statement { worker, reason } => {
+                self.tell(RunEvent::Broken { worker, reason }).await;
+                Ok(None)
+            }
             Command::Left { name } => {
                 self.tell(RunEvent::Left { name }).await;
                 Ok(None)

@@ -39,7 +39,7 @@ impl From<&Blame> for WorkerVerdict {
             host: blame.host.clone(),
             rank: blame.rank.map(fratmae_control::Rank::get),
             generation: blame.generation.get(),
-            step: blame.step.map(fratmae_control::Step::get),
+            step: blame.heard_at.map(|(_, step)| step.get()),
             phase: blame.work.name().to_owned(),
             collective: call.map(|call| call.operation.clone()),
             sequence: call.map(|call| call.sequence),

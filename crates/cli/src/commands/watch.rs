@@ -86,6 +86,7 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::BadBatch { step, batch } => vec![format!("step {step}: {batch}")],
         RunEvent::Restarted { names } => vec![format!("started again: {}", names.join(", "))],
         RunEvent::Refused { name, reason } => vec![format!("{name} is refused: {reason}")],
+        RunEvent::Broken { worker, reason } => vec![format!("{worker} reports: {reason}")],
         RunEvent::Left { name } => vec![format!("{name} left as it was asked to")],
         RunEvent::Verdict { verdict } => vec![verdict.line.clone()],
         RunEvent::Exited { line } => vec![line.clone()],

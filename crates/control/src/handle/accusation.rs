@@ -49,7 +49,8 @@ impl Cluster {
         }
         let is_heard = self.membership.is_everybody(self.broke.len());
         if self.hearing.is_none() || is_heard {
-            commands.extend(self.regroup_broken(now));
+            let who = self.describe_registered(worker).unwrap_or_default();
+            commands.extend(self.regroup_broken(now, &format!("{who} reports: {reason}")));
         }
         commands
     }
@@ -61,15 +62,16 @@ impl Cluster {
         reason: &str,
         accusation: Option<Accusation>,
     ) -> Vec<Command> {
-        let (blamed, reason) = match accusation {
-            Some(Accusation::Diverged(rank)) => {
-                (self.member_at(rank).unwrap_or(worker), reason.to_owned())
-            }
-            Some(Accusation::Unreachable(_)) | None => (worker, format!("reports: {reason}")),
+        let reason = reason.to_owned();
+        let said = if let Some(Accusation::Diverged(rank)) = accusation {
+            let blamed = self.member_at(rank).unwrap_or(worker);
+            let blame = self.blame(blamed, reason, Vec::new()).map(Box::new);
+            blame.map(|blame| Command::Report { blame })
+        } else {
+            let worker = self.describe_registered(worker);
+            worker.map(|worker| Command::Statement { worker, reason })
         };
-        let blame = self.blame(blamed, reason, Vec::new()).map(Box::new);
-        let reports = blame.map(|blame| Command::Report { blame });
-        reports.into_iter().collect()
+        said.into_iter().collect()
     }
 
     fn member_at(&self, rank: Rank) -> Option<WorkerId> {
@@ -80,18 +82,18 @@ impl Cluster {
     pub(crate) fn end_hearing(&mut self, now: Millis) -> Vec<Command> {
         match self.hearing {
             Some(began) if self.phase == Phase::Training && now.since(began) >= HEARING => {
-                self.regroup_broken(now)
+                self.regroup_broken(now, "its members do not reach each other")
             }
             _ => Vec::new(),
         }
     }
 
     /// Makes a new generation of a broken group, without the one that most accuse if it is not the first to break.
-    fn regroup_broken(&mut self, now: Millis) -> Vec<Command> {
+    fn regroup_broken(&mut self, now: Millis, why: &str) -> Vec<Command> {
         self.fruitless += 1;
         if self.fruitless >= self.settings.max_fruitless {
             let reason = format!(
-                "{} generations in a row broke without a step; the verdicts before say who reported what",
+                "{} generations in a row broke without a step; of the last, {why}",
                 self.fruitless
             );
             return self.end(Verdict::Failed { reason });

@@ -419,7 +419,7 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
         let commands = run.see(broken(generation));
         assert!(matches!(
             commands.as_slice(),
-            [Command::Report { .. }, Command::RecordGeneration { .. }]
+            [Command::Statement { .. }, Command::RecordGeneration { .. }]
         ));
         let generation = generation.next();
         run.see(Event::GenerationRecorded { generation });
@@ -440,7 +440,7 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
     };
     assert_eq!(
         reason,
-        "3 generations in a row broke without a step; the verdicts before say who reported what"
+        "3 generations in a row broke without a step; of the last, worker w1 (rank 0 of generation 3) reports: peer reset"
     );
 }
 

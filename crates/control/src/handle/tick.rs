@@ -15,7 +15,7 @@ impl Cluster {
         let silent = self.membership.silent(now, limit.allowed).into_iter();
         let silent = silent.map(|worker| (worker, Departure::Silent { limit }));
         let mut commands = self.evict(now, silent.collect());
-        commands.extend(self.evict(now, self.hanging(now)));
+        commands.extend(self.evict(now, self.hanging()));
         commands.extend(self.break_stall(now));
         commands.extend(self.end_hearing(now));
         commands.extend(self.evict(now, self.stuck(now)));
@@ -62,7 +62,7 @@ impl Cluster {
     /// Members of the group that have been at one piece of work for longer than they may.
     ///
     /// What holds all of several members up at once is none of theirs, so they have the longest time there is.
-    fn hanging(&self, now: Millis) -> Vec<(WorkerId, Departure)> {
+    fn hanging(&self) -> Vec<(WorkerId, Departure)> {
         if self.phase != Phase::Training {
             return Vec::new();
         }
@@ -77,7 +77,7 @@ impl Cluster {
         let is_behind = |member: &Member| sequence(member) < furthest;
         let members = self.membership.group_members();
         let mut late: Vec<_> = members
-            .filter_map(|(id, member)| Some((id, self.hangs(now, member, is_behind(member))?)))
+            .filter_map(|(id, member)| Some((id, self.hangs(member, is_behind(member))?)))
             .collect();
         if late.len() > 1 && self.membership.is_everybody(late.len()) {
             let longest = self.settings.leave_timeout;
@@ -88,8 +88,8 @@ impl Cluster {
         late
     }
 
-    fn hangs(&self, now: Millis, member: &Member, is_behind: bool) -> Option<Departure> {
-        let (heard, progress) = member.progress.as_ref()?;
+    fn hangs(&self, member: &Member, is_behind: bool) -> Option<Departure> {
+        let (_, progress) = member.progress.as_ref()?;
         if progress.generation != self.generation {
             return None;
         }
@@ -98,7 +98,8 @@ impl Cluster {
         if !member.done.contains(&work) {
             limit.allowed = self.settings.leave_timeout;
         }
-        let lasts = progress.lasts.plus(now.since(*heard));
+        // Only what it says itself counts: of one that has fallen silent nobody knows how long it is at it.
+        let lasts = progress.lasts;
         (lasts > limit.allowed).then_some(Departure::Hangs { work, lasts, limit })
     }
 

@@ -104,7 +104,10 @@ impl World {
                 self.tell(coordinator, worker, Told::Begin(Box::new(assignment)));
             }
             Command::Stop { worker, .. } => self.tell(coordinator, worker, Told::Stop),
-            Command::Drain { .. } | Command::Report { .. } | Command::Left { .. } => {}
+            Command::Drain { .. }
+            | Command::Report { .. }
+            | Command::Statement { .. }
+            | Command::Left { .. } => {}
             Command::End { verdict } => self.end(coordinator, &verdict),
         }
     }

@@ -216,11 +216,7 @@ impl Judged<'_> {
 
     /// Whether a fault of those around that time befell whom a verdict names.
     fn is_explained(&self, line: &str, at: Duration) -> bool {
-        let is_report = line.contains(" reports: ");
-        let explains = |victim: Party| {
-            // Who reports a broken group is not blamed: a peer is the reason.
-            victim == Party::Coordinator || is_report || is_named(line, victim)
-        };
+        let explains = |victim| victim == Party::Coordinator || is_named(line, victim);
         let struck = self.moments.iter().filter_map(|moment| match moment.what {
             What::Struck(number) => Some((number, moment.at)),
             _ => None,

@@ -99,10 +99,13 @@ fn a_member_whose_training_hangs_while_its_heart_beats_is_named_and_the_others_g
     for worker in [ONE, TWO] {
         run.see(beat(worker, Work::Gather, 0, 50));
     }
-    run.see(beat(TWO, Work::Forward, 4_000, 0));
-    run.see(beat(ONE, Work::Gather, 4_000, 0));
+    run.see(beat(TWO, Work::Forward, 5_000, 0));
+    run.see(beat(ONE, Work::Gather, 5_000, 0));
     assert_eq!(run.at(1_000, Event::Tick), [], "5 s are always allowed");
-    let commands = run.at(1_001, Event::Tick);
+    run.at(4_000, Event::Heard { worker: ONE });
+    assert_eq!(run.at(9_000, Event::Tick), [], "it said no more since");
+    run.see(beat(TWO, Work::Forward, 5_001, 0));
+    let commands = run.at(9_001, Event::Tick);
     let [blame] = blamed(&commands)[..] else {
         panic!("{commands:?}")
     };
@@ -310,7 +313,9 @@ fn of_a_group_that_hangs_in_one_call_the_member_that_does_not_leave_it_is_named(
     };
     assert_eq!(blame.worker, "w2");
     assert_eq!(
-        blame.reason,
-        "its training hangs in reduce, while its heart beats"
+        blame.to_string(),
+        "worker w2 (rank 1 of generation 2): its training hangs in reduce, while its heart beats; \
+         it was asked to leave its group and did not within 2.0 s; \
+         last heard in reduce of step 7 on host in generation 1, its last collective all_reduce 12"
     );
 }
