@@ -180,21 +180,7 @@ impl RunEvent {
                 info!(target: EVENTS, name, reason, "worker refused");
             }
             Self::Left { name } => info!(target: EVENTS, name, "worker left as asked"),
-            Self::Verdict { verdict } => info!(
-                target: EVENTS,
-                verdict = verdict.line,
-                worker = verdict.worker,
-                host = verdict.host,
-                rank = verdict.rank,
-                generation = verdict.generation,
-                step = verdict.step,
-                phase = verdict.phase,
-                collective = verdict.collective,
-                sequence = verdict.sequence,
-                reason = verdict.reason,
-                evidence = ?verdict.evidence,
-                "worker in trouble"
-            ),
+            Self::Verdict { verdict } => verdict.log(),
             Self::Broken { worker, reason } => {
                 info!(target: EVENTS, worker, reason, "group broken");
             }
