@@ -8,7 +8,7 @@ SeaweedFS on loopback. Needs what they need, and nibabel. Everything runs in rot
 with empty caches, so that a noisy minute hits all.
 
 Ours is prepared, as by `fratmae prepare`, from the same arrays as NIfTI, is read shuffled and ahead, checked against its
-digests, and handed over as windowed float32; the others hand over the stored float16. Its windows are powers of two wide,
+checksums, and handed over as windowed float32; the others hand over the stored float16. Its windows are powers of two wide,
 so that the sum over the stored bits can be taken of it too, but for a negative zero, which preparing makes a zero.
 
 Two rows are no loaders but limits: the decompressor alone over the same pages in memory, and one socket that gets the

@@ -121,9 +121,9 @@ pub enum DataSetError {
     },
     /// Stored voxels are not those that were prepared.
     #[error(
-        "slice {slice} of case {case} does not match its digest ({shard}, row group {row_group}, byte {offset}): the object is damaged, prepare that shard again"
+        "slice {slice} of case {case} does not match its checksum ({shard}, row group {row_group}, byte {offset}): the object is damaged, prepare that shard again"
     )]
-    DigestMismatch {
+    ChecksumMismatch {
         /// The case.
         case: String,
         /// Name of the shard.

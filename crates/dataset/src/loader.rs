@@ -95,7 +95,7 @@ impl Loader {
 
     /// Takes back a stack that is done with, so that one to come is read into its memory.
     ///
-    /// It is never needed, but fresh memory costs a stack about as much as the checking of its digests.
+    /// It is never needed, but fresh memory costs a stack about as much as the checking of its checksums.
     pub fn give_back(&self, stack: Stack) {
         self.spare.keep([stack.pet, stack.ct]);
     }
@@ -159,7 +159,9 @@ impl Work {
     async fn load(&self, sample: Sample) -> Result<Stack, DataSetError> {
         self.stacks.check(&self.data.manifest)?;
         match self.load_from(sample, Origin::Nearest).await {
-            Err(DataSetError::DigestMismatch { .. }) => self.load_from(sample, Origin::Store).await,
+            Err(DataSetError::ChecksumMismatch { .. }) => {
+                self.load_from(sample, Origin::Store).await
+            }
             loaded => loaded,
         }
     }

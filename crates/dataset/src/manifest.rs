@@ -9,7 +9,7 @@ use crate::metadata::Metadata;
 use crate::volume::Affine;
 
 /// Version of the layout this program reads and writes: manifest, shards and the meaning of both.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// Name of the manifest below the root of a data set.
 pub const MANIFEST_NAME: &str = "manifest.json";

@@ -1,7 +1,8 @@
 //! Owns the open data set: its manifest, the footers of its shards, and ranged reads of single slices.
 //!
-//! A footer is read once and kept. Ranges come from the store, or from the cache where there is one. Every slice that leaves here was checked against its digest. Which slices make a
-//! stack, and how their values are windowed, is decided elsewhere.
+//! A footer is read once and kept. Ranges come from the store, or from the cache where there is one. Every slice that
+//! leaves here was checked against its checksum. Which slices make a stack, and how their values are windowed, is
+//! decided elsewhere.
 
 mod footer;
 
@@ -20,7 +21,7 @@ use crate::DataSetError;
 use crate::cache::{Cache, Shard};
 use crate::manifest::{MANIFEST_NAME, Manifest, ManifestCase, shard_name};
 use crate::pages::{Column, Expected, Fetched};
-use crate::shard::slice_digest;
+use crate::shard::{CHECKSUM_COLUMN, slice_checksum};
 use footer::Footer;
 
 /// An open data set; opening reads the manifest only.
@@ -58,22 +59,20 @@ pub(crate) struct Packed {
     rows: Vec<u32>,
     pet: (Column, Fetched),
     ct: (Column, Fetched),
-    digest: (Column, Fetched),
+    checksum: (Column, Fetched),
 }
 
-/// Shows one checked slice as little-endian bytes, with its digest.
+/// Shows one checked slice as little-endian bytes.
 pub(crate) struct Slice<'page> {
     pub(crate) pet: &'page [u8],
     pub(crate) ct: &'page [u8],
-    digest: [u8; 32],
 }
 
-/// Holds checked slices as little-endian bytes, with their digests.
+/// Holds checked slices as little-endian bytes, one after the other.
 #[derive(Default)]
 pub(crate) struct Unpacked {
     pub(crate) pet: Vec<u8>,
     pub(crate) ct: Vec<u8>,
-    pub(crate) digests: Vec<[u8; 32]>,
 }
 
 impl DataSet {
@@ -117,7 +116,7 @@ impl DataSet {
     /// Reads slices of one case; only their pages are fetched.
     ///
     /// # Errors
-    /// [`DataSetError::DigestMismatch`] for a damaged slice, [`DataSetError::Parquet`] for a damaged shard or slices
+    /// [`DataSetError::ChecksumMismatch`] for a damaged slice, [`DataSetError::Parquet`] for a damaged shard or slices
     /// that do not ascend within the grid, [`DataSetError::Store`] where the store fails.
     pub async fn read_slices(&self, case: u32, rows: &[u32]) -> Result<Slices, DataSetError> {
         let packed = self.fetch(case, rows, Origin::Nearest).await?;
@@ -141,14 +140,18 @@ impl DataSet {
         let entry = self.entry(case)?;
         let [side_r, _, side_s] = self.manifest.grid;
         let plane = side_r * side_s;
-        let wanted = [("pet", plane, 2), ("ct", plane, 2), ("digest", 1, 32)];
-        let [pet, ct, digest] = self.fetch_columns(entry, rows, wanted, origin).await?;
+        let wanted = [
+            ("pet", plane, 2),
+            ("ct", plane, 2),
+            (CHECKSUM_COLUMN, 1, 16),
+        ];
+        let [pet, ct, checksum] = self.fetch_columns(entry, rows, wanted, origin).await?;
         Ok(Packed {
             place: Place::of(entry),
             rows: rows.to_vec(),
             pet,
             ct,
-            digest,
+            checksum,
         })
     }
 
@@ -277,7 +280,7 @@ impl Place {
 
     /// Says that a slice is damaged; `column` is where to look for it.
     fn damaged(&self, slice: u32, column: &Column) -> DataSetError {
-        DataSetError::DigestMismatch {
+        DataSetError::ChecksumMismatch {
             case: self.case.clone(),
             shard: self.shard.clone(),
             row_group: self.row_group,
@@ -295,7 +298,7 @@ impl Place {
 }
 
 impl Packed {
-    /// Decompresses slice after slice, checks each against its digest and shows it. Takes milliseconds: not for a
+    /// Decompresses slice after slice, checks each against its checksum and shows it. Takes milliseconds: not for a
     /// runtime's own thread.
     pub(crate) fn each(self, mut show: impl FnMut(Slice<'_>)) -> Result<(), DataSetError> {
         let Self {
@@ -303,11 +306,11 @@ impl Packed {
             rows,
             pet: (pet_pages, pet),
             ct: (ct_pages, ct),
-            digest: (digest_pages, digest),
+            checksum: (checksum_pages, checksum),
         } = self;
-        let stored = digest_pages
-            .unpack(digest, &rows)
-            .map_err(|(slice, error)| place.unpackable(slice, &digest_pages, &error))?;
+        let stored = checksum_pages
+            .unpack(checksum, &rows)
+            .map_err(|(slice, error)| place.unpackable(slice, &checksum_pages, &error))?;
         let first = rows.first().copied().unwrap_or_default();
         let unpackable = |slice, pages: &Column, error| place.unpackable(slice, pages, &error);
         let mut pet = pet_pages
@@ -316,22 +319,17 @@ impl Packed {
         let mut ct = ct_pages
             .unpacking(ct)
             .map_err(|error| unpackable(first, &ct_pages, error))?;
-        for (&slice, stored) in rows.iter().zip(stored.as_chunks::<32>().0) {
+        for (&slice, stored) in rows.iter().zip(stored.as_chunks::<16>().0) {
             let pet = pet
                 .row(slice)
                 .map_err(|error| unpackable(slice, &pet_pages, error))?;
             let ct = ct
                 .row(slice)
                 .map_err(|error| unpackable(slice, &ct_pages, error))?;
-            let digest = slice_digest(&pet, &ct);
-            if digest != *stored {
+            if slice_checksum(&pet, &ct) != *stored {
                 return Err(place.damaged(slice, &pet_pages));
             }
-            show(Slice {
-                pet: &pet,
-                ct: &ct,
-                digest,
-            });
+            show(Slice { pet: &pet, ct: &ct });
         }
         Ok(())
     }
@@ -342,7 +340,6 @@ impl Packed {
         self.each(|slice| {
             unpacked.pet.extend_from_slice(slice.pet);
             unpacked.ct.extend_from_slice(slice.ct);
-            unpacked.digests.push(slice.digest);
         })?;
         Ok(unpacked)
     }

@@ -1,4 +1,4 @@
-//! Owns the full check of a data set: every slice, label and manifest entry against its digest.
+//! Owns the full check of a data set: every slice against its checksum, every case and the manifest against their digests.
 //!
 //! It mends nothing.
 
@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::DataSetError;
 use crate::manifest::{CaseDigest, shard_name};
-use crate::reader::{DataSet, Origin, unblocked};
+use crate::reader::{DataSet, Origin, Unpacked, unblocked};
+use crate::shard::slice_digest;
 
 /// Cases read at once: enough to hide the store, few enough for any memory.
 const AT_ONCE: usize = 2;
@@ -77,9 +78,9 @@ pub async fn verify(
 async fn check(data: &DataSet, case: u32) -> Result<Option<Damage>, DataSetError> {
     let failure = match case_digest(data, case).await {
         Ok(fault) => fault,
-        Err(DataSetError::DigestMismatch { slice, .. }) => Some((
+        Err(DataSetError::ChecksumMismatch { slice, .. }) => Some((
             Some(slice),
-            "the slice does not match its digest".to_owned(),
+            "the slice does not match its checksum".to_owned(),
         )),
         Err(error @ DataSetError::Parquet { .. }) => {
             let cause = std::error::Error::source(&error)
@@ -116,7 +117,14 @@ async fn case_digest(
     };
     let rows: Vec<u32> = (0..data.manifest.grid[1] as u32).collect();
     let packed = data.fetch(case, &rows, Origin::Nearest).await?;
-    let slices = unblocked(move || Ok(packed.unpack()?.digests)).await?;
+    let [side_r, _, side_s] = data.manifest.grid;
+    let plane = 2 * side_r * side_s;
+    let slices: Vec<_> = unblocked(move || {
+        let Unpacked { pet, ct } = packed.unpack()?;
+        let slices = pet.chunks_exact(plane).zip(ct.chunks_exact(plane));
+        Ok(slices.map(|(pet, ct)| slice_digest(pet, ct)).collect())
+    })
+    .await?;
     let label = if entry.label {
         Some(data.fetch_label(case).await?)
     } else {

@@ -40,7 +40,7 @@ pub struct SkippedSample {
 impl SkippedSample {
     fn of(error: &DataSetError) -> Option<Self> {
         match error {
-            DataSetError::DigestMismatch {
+            DataSetError::ChecksumMismatch {
                 case,
                 shard,
                 row_group,

@@ -375,7 +375,7 @@ fn a_data_set_that_is_damaged_all_over_is_an_error_all_the_same() {
     (0..5).for_each(|case| damage(&runtime, &data, case));
     let read = read(&runtime, &data, BadSample::Skip);
     let is_damage =
-        |stack: &Result<Stack, _>| matches!(stack, Err(DataSetError::DigestMismatch { .. }));
+        |stack: &Result<Stack, _>| matches!(stack, Err(DataSetError::ChecksumMismatch { .. }));
     assert!(read.len() == 10 && read.iter().all(is_damage));
 }
 

@@ -70,7 +70,7 @@ fn the_digest_is_frozen() {
     // Both digests were made by another implementation of the layout, in Python.
     assert_eq!(
         manifest.digest,
-        "deadf67963120ee374a0a262482131b992e02ff55ed7b9985d52b8b15cbe6507"
+        "c3a3c926218cd114c3b33988cfcf96fe130e798e0f620c757aed490c5dcee489"
     );
     let mut case = CaseDigest::new(
         "a",
@@ -165,9 +165,9 @@ fn what_is_no_manifest_is_refused() {
     for bytes in [
         &b""[..],
         b"{}",
-        b"[2]",
+        b"[3]",
         b"\xff\xfe",
-        br#"{"layout_version": 2}"#,
+        br#"{"layout_version": 3}"#,
     ] {
         let refusal = Manifest::parse(bytes, "mem://x").unwrap_err();
         assert!(

@@ -39,7 +39,7 @@ pub(crate) async fn places(data: &DataSet, case: u32, rows: &[u32]) -> Vec<Range
     let columns = [
         find("pet", PLANE, 2),
         find("ct", PLANE, 2),
-        find("digest", 1, 32),
+        find("checksum", 1, 16),
     ];
     columns
         .iter()
@@ -104,7 +104,7 @@ async fn a_damaged_slice_is_named_and_the_others_are_not() {
     assert_eq!(
         refusal.to_string(),
         format!(
-            "slice 5 of case case-1 does not match its digest (shards/shard-00000.parquet, row group 1, byte {begins}): \
+            "slice 5 of case case-1 does not match its checksum (shards/shard-00000.parquet, row group 1, byte {begins}): \
              the object is damaged, prepare that shard again"
         )
     );

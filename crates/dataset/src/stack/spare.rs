@@ -1,7 +1,7 @@
 //! Owns the buffers of stacks that are done with, for the stacks to come.
 //!
 //! A fresh buffer of megabytes comes from the system page by page, and goes back: measured, that costs as much as the
-//! checking of the digests.
+//! checking of the checksums.
 
 use std::sync::{Mutex, PoisonError};
 
