@@ -5,6 +5,7 @@
 //! happens; each law is proved by a [`Mutation`] of what `control` sees or says, which it must catch.
 
 mod agenda;
+mod clock;
 mod coordinator;
 mod group;
 mod jitter;

@@ -27,7 +27,12 @@ fn every_mutation_is_caught_by_its_law() {
         (Mutation::CommitTwice, "committed once"),
         (Mutation::DealTwice, "bits"),
         (Mutation::DeafToLoss, "healing"),
+        (Mutation::Impatient, "sound verdicts"),
+        (Mutation::PassOverOthers, "fence"),
+        (Mutation::WriteAgain, "durable generations"),
+        (Mutation::TrustFirstLook, "committed once"),
     ];
+    assert_eq!(laws.map(|(mutation, _)| mutation), Mutation::ALL);
     for (mutation, law) in laws {
         let violations = (0..1_000).filter_map(|seed| simulate(seed, Some(mutation)).violation);
         let mut by_its_law = violations.filter(|violation| violation.starts_with(law));
