@@ -10,6 +10,7 @@ mod coordinator;
 mod group;
 mod jitter;
 mod laws;
+mod life;
 mod mutation;
 mod observation;
 mod random;
@@ -18,7 +19,7 @@ mod store;
 mod worker;
 mod world;
 
-pub use jitter::jittered;
+pub use jitter::{Illness, jittered};
 pub use mutation::Mutation;
 pub use scale::{Scale, measure};
 pub use world::{Report, narrate, simulate};
