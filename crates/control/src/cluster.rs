@@ -98,7 +98,7 @@ pub struct Cluster {
     /// How long things take in this run.
     pub(crate) deadlines: Deadlines,
     /// When time was last looked at.
-    pub(crate) last_tick: Option<Millis>,
+    pub(crate) last_tick: Millis,
     /// Whether the group before this generation got on in no call.
     pub(crate) is_stalled: bool,
     /// Since when members are heard that accuse each other.
@@ -136,7 +136,7 @@ impl Cluster {
             fruitless: 0,
             deaf_since: None,
             deadlines: Deadlines::default(),
-            last_tick: None,
+            last_tick: now,
             is_stalled: false,
             hearing: None,
             broke: BTreeSet::new(),

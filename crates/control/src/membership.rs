@@ -67,25 +67,50 @@ impl Reports {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Membership {
     members: BTreeMap<WorkerId, Member>,
+    /// How many of them were asked to leave.
+    n_leaving: usize,
     /// Workers of the current generation in rank order.
     group: Vec<WorkerId>,
     ranks: BTreeMap<WorkerId, usize>,
+    /// Seats that are claimed before there is a group.
+    claims: BTreeMap<usize, WorkerId>,
+    /// Who brought a state, or claims a seat, before there is a group.
+    experienced: BTreeSet<WorkerId>,
     pub(crate) reports: Reports,
 }
 
 impl Membership {
+    /// Takes a worker in; one that registers again on its stream begins anew.
     pub(crate) fn insert(&mut self, worker: WorkerId, member: Member) {
+        self.remove(worker);
+        if member.held.is_some() {
+            self.experienced.insert(worker);
+        }
         self.members.insert(worker, member);
     }
 
     pub(crate) fn remove(&mut self, worker: WorkerId) -> Option<Member> {
-        let member = self.members.remove(&worker);
+        let member = self.members.remove(&worker)?;
+        self.n_leaving -= usize::from(member.is_leaving);
+        self.experienced.remove(&worker);
         if self.group.is_empty() {
             // A seat that was claimed before there is a group is free again, and its reports with it.
-            self.ranks.remove(&worker);
+            if let Some(rank) = self.ranks.remove(&worker) {
+                self.claims.remove(&rank);
+            }
             self.reports.forget(worker);
         }
-        member
+        Some(member)
+    }
+
+    /// Notes that a worker was asked to leave; says whether that is news.
+    pub(crate) fn ask_to_leave(&mut self, worker: WorkerId) -> bool {
+        let Some(member) = self.members.get_mut(&worker) else {
+            return false;
+        };
+        let is_news = !std::mem::replace(&mut member.is_leaving, true);
+        self.n_leaving += usize::from(is_news);
+        is_news
     }
 
     pub(crate) fn member(&self, worker: WorkerId) -> Option<&Member> {
@@ -102,8 +127,7 @@ impl Membership {
 
     /// How many are registered and were not asked to leave.
     pub(crate) fn n_staying(&self) -> usize {
-        let members = self.members.values();
-        members.filter(|member| !member.is_leaving).count()
+        self.members.len() - self.n_leaving
     }
 
     /// Everybody who was asked to leave and has no seat.
@@ -158,29 +182,39 @@ impl Membership {
         reports > 0 && reports == self.group.len()
     }
 
+    /// A worker's rank and what is known of it, if it is in the group and registered.
+    pub(crate) fn seated(&self, worker: WorkerId) -> Option<(usize, &Member)> {
+        Some((self.rank_of(worker)?, self.members.get(&worker)?))
+    }
+
     /// Gives a worker the seat that it had under an earlier coordinator; another claim to that seat has lapsed.
     pub(crate) fn seat(&mut self, worker: WorkerId, rank: usize) {
-        self.ranks.retain(|_, taken| *taken != rank);
+        let lapsed = self.claims.insert(rank, worker);
+        if let Some(lapsed) = lapsed.filter(|lapsed| *lapsed != worker) {
+            self.ranks.remove(&lapsed);
+            if self
+                .member(lapsed)
+                .is_none_or(|member| member.held.is_none())
+            {
+                self.experienced.remove(&lapsed);
+            }
+        }
         self.ranks.insert(worker, rank);
+        self.experienced.insert(worker);
     }
 
     /// Takes the seats given as the group, if they are exactly so many.
     pub(crate) fn adopt(&mut self, seats: usize) -> bool {
-        let mut by_rank: Vec<_> = self.ranks.iter().map(|(id, rank)| (*rank, *id)).collect();
-        by_rank.sort_unstable();
-        let is_whole = by_rank.iter().map(|(rank, _)| *rank).eq(0..seats);
+        let is_whole = self.claims.keys().copied().eq(0..seats);
         if is_whole {
-            self.group = by_rank.into_iter().map(|(_, id)| id).collect();
+            self.group = self.claims.values().copied().collect();
         }
         is_whole
     }
 
     /// How many bring a state or a seat from before.
     pub(crate) fn n_experienced(&self) -> usize {
-        let is_experienced = |(id, member): &(&WorkerId, &Member)| {
-            member.held.is_some() || self.ranks.contains_key(id)
-        };
-        self.members.iter().filter(is_experienced).count()
+        self.experienced.len()
     }
 
     /// Makes a new group of at most `limit` workers; old reports are forgotten.
@@ -198,6 +232,7 @@ impl Membership {
             .zip(&self.group)
             .map(|(rank, id)| (*id, rank))
             .collect();
+        self.claims.clear();
         self.reports = Reports::default();
     }
 

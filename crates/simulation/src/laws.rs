@@ -3,9 +3,11 @@
 mod bits;
 mod committed_once;
 mod durable_generations;
+mod fence;
 mod healing;
 mod newest_state;
 mod single_group;
+mod sound_verdicts;
 mod whole_checkpoints;
 
 use crate::observation::Observation;
@@ -33,8 +35,10 @@ impl Laws {
                 Box::new(bits::Bits::new(slots)),
                 Box::new(committed_once::CommittedOnce::default()),
                 Box::new(durable_generations::DurableGenerations::default()),
+                Box::new(fence::Fence::default()),
                 Box::new(newest_state::NewestState),
                 Box::new(single_group::SingleGroup::default()),
+                Box::new(sound_verdicts::SoundVerdicts),
                 Box::new(whole_checkpoints::WholeCheckpoints),
                 Box::new(healing::Healing),
             ],

@@ -5,10 +5,12 @@
 //! happens; each law is proved by a [`Mutation`] of what `control` sees or says, which it must catch.
 
 mod agenda;
+mod clock;
 mod coordinator;
 mod group;
 mod jitter;
 mod laws;
+mod life;
 mod mutation;
 mod observation;
 mod random;
@@ -17,7 +19,7 @@ mod store;
 mod worker;
 mod world;
 
-pub use jitter::jittered;
+pub use jitter::{Illness, jittered};
 pub use mutation::Mutation;
 pub use scale::{Scale, measure};
 pub use world::{Report, narrate, simulate};

@@ -1,6 +1,6 @@
 //! The simulation on the command line: one seed, many seeds, a mutation, or the cost of many workers.
 
-use fratmae_simulation::{Mutation, measure, narrate, simulate};
+use fratmae_simulation::{Mutation, Scale, measure, narrate, simulate};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -111,6 +111,7 @@ fn scale(most: u32) -> String {
     let mut lines = vec![
         "workers   events   commands  seconds  events/s   KiB  ns/event/log2(workers)".to_owned(),
     ];
+    let mut scales = Vec::new();
     let mut workers = 10;
     while workers <= most {
         let scale = measure(workers);
@@ -127,7 +128,26 @@ fn scale(most: u32) -> String {
             scale.events as f64 / scale.seconds,
             each / f64::from(scale.workers).log2(),
         ));
+        scales.push(scale);
         workers *= 10;
     }
+    lines.extend(by_chapter(&scales));
     lines.join("\n")
+}
+
+/// Nanoseconds an event in each part of the life, a column for each number of workers.
+fn by_chapter(scales: &[Scale]) -> Vec<String> {
+    let row = |name: &str, cells: Vec<String>| {
+        let cells = cells.iter().map(|cell| format!("{cell:>8}"));
+        format!("{name:<24}{}", cells.collect::<String>())
+    };
+    let workers = scales.iter().map(|scale| scale.workers.to_string());
+    let mut lines = vec![row("ns/event", workers.collect())];
+    let n_chapters = scales.first().map_or(0, |scale| scale.chapters.len());
+    for chapter in 0..n_chapters {
+        let name = scales[0].chapters[chapter].0;
+        let cost = |scale: &Scale| format!("{:.0}", scale.chapters[chapter].1);
+        lines.push(row(name, scales.iter().map(cost).collect()));
+    }
+    lines
 }

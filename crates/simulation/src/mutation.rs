@@ -1,11 +1,13 @@
-//! Deliberate faults of `control`, made around it: what it sees and what it says is changed on the way.
+//! Deliberate faults, made around `control`: what it sees and what it says is changed on the way.
+//!
+//! Those of the shell around it, which holds the fence, are made where the world's coordinators write and open.
 
 use fratmae_control::{
     Cluster, Command, Event, Generation, Millis, Recorded, Seat, Settings, Source, WorkerId,
 };
 use std::collections::BTreeSet;
 
-/// A way in which `control` could be wrong; each breaks one law.
+/// A way in which `control`, or the shell around it, could be wrong; each breaks one law.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
     /// It acts on a generation before its record is durable.
@@ -26,11 +28,22 @@ pub enum Mutation {
     DealTwice,
     /// It notices neither that a worker is lost nor that one is silent.
     DeafToLoss,
+    /// It takes it for later than it is when it looks who is silent.
+    Impatient,
+    /// The shell takes another coordinator's record for its own, and writes after it.
+    PassOverOthers,
+    /// The shell takes its own record, of which it heard a failure, for one before it, and writes it again.
+    WriteAgain,
+    /// The shell begins from the checkpoint that it found before it took over, whatever was committed since.
+    TrustFirstLook,
 }
+
+/// How much later an impatient one takes it to be.
+const IMPATIENCE: Millis = Millis::new(2_900);
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::ActBeforeDurable,
         Self::ForgetGeneration,
         Self::AdoptPartly,
@@ -40,6 +53,10 @@ impl Mutation {
         Self::CommitTwice,
         Self::DealTwice,
         Self::DeafToLoss,
+        Self::Impatient,
+        Self::PassOverOthers,
+        Self::WriteAgain,
+        Self::TrustFirstLook,
     ];
 }
 
@@ -75,6 +92,10 @@ impl Subject {
 
     pub(crate) fn handle(&mut self, now: Millis, event: Event) -> Vec<Command> {
         let mut commands = Vec::new();
+        let now = match self.mutation {
+            Some(Mutation::Impatient) if event == Event::Tick => now.plus(IMPATIENCE),
+            _ => now,
+        };
         for event in self.seen(event) {
             commands.extend(self.cluster.handle(now, event));
         }

@@ -5,6 +5,11 @@ use fratmae_control::{Generation, Step};
 /// A fact of the simulated world, whoever knows of it there.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Observation {
+    /// A record is durable.
+    Appended {
+        /// Under which fence.
+        fence: u64,
+    },
     /// A generation is durable.
     Recorded { generation: Generation },
     /// A worker was told of a generation.
@@ -28,12 +33,23 @@ pub(crate) enum Observation {
         digest: u64,
     },
     /// A manifest is durable.
-    Committed {
+    Manifest {
         step: Step,
         /// Ranks whose parts are there.
         parts: usize,
         /// Ranks of the generation.
         world: usize,
+    },
+    /// The record of a checkpoint is durable.
+    Committed { step: Step },
+    /// A coordinator gave a worker up.
+    StruckOff {
+        place: usize,
+        reason: String,
+        /// How long ago anything of it had come to the coordinator.
+        silence: u64,
+        /// For how long it had been up, on its stream, not paused and not cut off.
+        undisturbed: u64,
     },
     /// The run is over, or should have been.
     Over {

@@ -82,6 +82,16 @@ impl Fact {
     }
 }
 
+/// A worker's end of its stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stream {
+    /// How long a message is on its way at most, if nothing is wrong.
+    pub(crate) longest: u64,
+    /// Messages arrive no earlier, in either direction, since a stream keeps its order.
+    pub(crate) inbound_from: u64,
+    pub(crate) outbound_from: u64,
+}
+
 /// One place where a worker runs; a process there may die and be started again.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -95,9 +105,12 @@ pub(crate) struct Worker {
     pub(crate) backlog: Vec<Happening>,
     /// Its stream, and the coordinator at the other end.
     pub(crate) stream: Option<(u64, usize)>,
-    /// Messages in either direction arrive no earlier, since a stream keeps its order.
-    pub(crate) inbound_from: u64,
-    pub(crate) outbound_from: u64,
+    pub(crate) ends: Stream,
+    /// Until when nothing reaches its host, and until when nothing that it sends reaches anybody.
+    pub(crate) is_deaf_until: u64,
+    pub(crate) is_mute_until: u64,
+    /// Until when it was last paused or cut off, or on no stream.
+    pub(crate) is_disturbed_until: u64,
     pub(crate) orders: VecDeque<Order>,
     /// The group it is in, by number.
     pub(crate) group: Option<usize>,
@@ -116,8 +129,14 @@ impl Worker {
             is_leaving: false,
             backlog: Vec::new(),
             stream: None,
-            inbound_from: 0,
-            outbound_from: 0,
+            ends: Stream {
+                longest: 0,
+                inbound_from: 0,
+                outbound_from: 0,
+            },
+            is_deaf_until: 0,
+            is_mute_until: 0,
+            is_disturbed_until: 0,
             orders: VecDeque::new(),
             group: None,
             announced: Generation::new(0),
@@ -129,11 +148,11 @@ impl Worker {
 
     /// Ends the process: what it held is gone.
     pub(crate) fn die(&mut self) {
-        let (inbound_from, outbound_from) = (self.inbound_from, self.outbound_from);
         *self = Self {
             incarnation: self.incarnation + 1,
-            inbound_from,
-            outbound_from,
+            is_deaf_until: self.is_deaf_until,
+            is_mute_until: self.is_mute_until,
+            is_disturbed_until: self.is_disturbed_until,
             ..Self::new()
         };
     }

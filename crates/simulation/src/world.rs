@@ -1,11 +1,15 @@
 //! The simulated world: what is in it, and what happens next.
 //!
-//! Its parts: `streams` between workers and coordinators, `leading` by coordinators, `training` in groups, `faults`.
+//! Its parts: `streams` between workers and coordinators; coordinators that are `opening` a run, `leading` it and
+//! `writing` to its store; `training` in groups; `faults`; and what is truly behind `verdicts`.
 
 mod faults;
 mod leading;
+mod opening;
 mod streams;
 mod training;
+mod verdicts;
+mod writing;
 
 use crate::agenda::Agenda;
 use crate::coordinator::Coordinator;
@@ -14,11 +18,12 @@ use crate::laws::Laws;
 use crate::mutation::Mutation;
 use crate::observation::Observation;
 use crate::random::{Random, mix};
-use crate::store::{Record, Store};
+use crate::store::Store;
 use crate::worker::{State, Told, Worker};
 use faults::Fault;
 use fratmae_control::{Event, Generation, Millis, Rank, Settings, Step};
 use std::collections::BTreeMap;
+use writing::Request;
 
 /// What came of one simulated run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +67,7 @@ pub fn narrate(
         seed,
         happenings: world.happenings,
         trace: world.trace,
-        generations: world.store.recorded().generation.get(),
+        generations: world.store.generation().get(),
         violation: world.laws.violation,
     }
 }
@@ -76,10 +81,13 @@ pub(crate) enum Happening {
     ToWorker(usize, u64, Told),
     ToCoordinator(usize, u64, Event),
     OpenRun(usize),
+    Replay(usize),
+    LookAgain(usize),
     Tick(usize),
     CheckFence(usize),
-    Apply(usize, Record),
-    Written(usize),
+    Reached(Request),
+    Answered(usize, u64, bool),
+    TryAgain(usize, u64),
     Formed(usize),
     Deadline(usize),
     StepEnds(usize, u64),
@@ -112,8 +120,8 @@ impl Happening {
             Self::OpenRun(coordinator) => (6, *coordinator),
             Self::Tick(coordinator) => (7, *coordinator),
             Self::CheckFence(coordinator) => (8, *coordinator),
-            Self::Apply(coordinator, _) => (9, *coordinator),
-            Self::Written(coordinator) => (10, *coordinator),
+            Self::Reached(request) => (9, request.coordinator),
+            Self::Answered(coordinator, ..) => (10, *coordinator),
             Self::Formed(group) => (11, *group),
             Self::Deadline(group) => (12, *group),
             Self::StepEnds(group, _) => (13, *group),
@@ -124,6 +132,9 @@ impl Happening {
             Self::ResumeCoordinator(coordinator) => (18, *coordinator),
             Self::Heal => (19, 0),
             Self::GiveUp => (20, 0),
+            Self::Replay(coordinator) => (21, *coordinator),
+            Self::LookAgain(coordinator) => (22, *coordinator),
+            Self::TryAgain(coordinator, _) => (23, *coordinator),
         };
         kind << 16 | subject as u64
     }
@@ -144,6 +155,7 @@ pub(crate) struct World {
     group_of: BTreeMap<Generation, usize>,
     /// Pairs of places that cannot reach each other, and until when.
     cut_peers: BTreeMap<(usize, usize), u64>,
+    store_is_sick_until: u64,
     next_stream: u64,
     laws: Laws,
     is_healed: bool,
@@ -183,6 +195,7 @@ impl World {
             groups: Vec::new(),
             group_of: BTreeMap::new(),
             cut_peers: BTreeMap::new(),
+            store_is_sick_until: 0,
             next_stream: 1,
             laws: Laws::new(slots),
             is_healed: false,
@@ -213,8 +226,13 @@ impl World {
             Happening::OpenRun(coordinator) => self.open_run(coordinator),
             Happening::Tick(coordinator) => self.tick(coordinator),
             Happening::CheckFence(coordinator) => self.check_fence(coordinator),
-            Happening::Apply(coordinator, record) => self.apply(coordinator, &record),
-            Happening::Written(coordinator) => self.written(coordinator),
+            Happening::Replay(coordinator) => self.replay(coordinator),
+            Happening::LookAgain(coordinator) => self.look_for_newest(coordinator),
+            Happening::Reached(request) => self.reached(request),
+            Happening::Answered(coordinator, attempt, is_told) => {
+                self.answered(coordinator, attempt, is_told);
+            }
+            Happening::TryAgain(coordinator, attempt) => self.try_again(coordinator, attempt),
             Happening::Formed(group) => self.formed(group),
             Happening::Deadline(group) => self.deadline(group),
             Happening::StepEnds(group, ends) => self.step_ends(group, ends),

@@ -8,7 +8,7 @@ use crate::command::{Command, Leaving, Verdict};
 use crate::event::{Accusation, Departure};
 use crate::ids::{Generation, Millis, Rank, WorkerId};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long the others are heard once one member accuses another; their deadlines end at about the same time.
 const HEARING: Millis = Millis::new(1_000);
@@ -110,42 +110,27 @@ impl Cluster {
 
     /// The member with the most broken links; of equals the one without the newest state, then the youngest.
     fn suspect(&self) -> Option<(WorkerId, Departure)> {
-        let members = || self.membership.group_members();
-        let is_member = |id: WorkerId| members().any(|(member, _)| member == id);
-        let links = || {
-            let links = self.broken_links.iter();
-            links.filter(|(accuser, accused)| is_member(*accuser) && is_member(*accused))
-        };
-        let severed = |id: WorkerId| -> BTreeSet<WorkerId> {
-            let other = |(accuser, accused): &(WorkerId, WorkerId)| match id {
-                id if id == *accuser => Some(*accused),
-                id if id == *accused => Some(*accuser),
-                _ => None,
-            };
-            links().filter_map(other).collect()
-        };
-        let weighed = members().map(|(id, member)| {
-            let weight = (
-                severed(id).len(),
-                Reverse(member.held),
-                self.membership.rank_of(id),
-            );
-            (weight, id)
-        });
-        let ((n_severed, ..), suspect) = weighed.max()?;
-        if n_severed == 0 || members().count() < 2 {
-            return None;
+        let links = self.broken_links.iter();
+        let is_member = |id| self.membership.seated(id).is_some();
+        let is_between = |(a, b): &&(WorkerId, WorkerId)| a != b && is_member(*a) && is_member(*b);
+        let links: Vec<_> = links.filter(is_between).collect();
+        let mut severed: BTreeMap<WorkerId, BTreeSet<WorkerId>> = BTreeMap::new();
+        for &&(accuser, accused) in &links {
+            severed.entry(accuser).or_default().insert(accused);
+            severed.entry(accused).or_default().insert(accuser);
         }
-        let name = |id: WorkerId| self.membership.member(id).map(|member| member.name.clone());
+        let weighed = severed.iter().filter_map(|(id, others)| {
+            let (rank, member) = self.membership.seated(*id)?;
+            Some(((others.len(), Reverse(member.held), rank), *id))
+        });
+        let (_, suspect) = weighed.max()?;
         let line = |(accuser, accused): &(WorkerId, WorkerId)| {
-            Some(format!(
-                "{} does not reach {}",
-                name(*accuser)?,
-                name(*accused)?
-            ))
+            let (_, accuser) = self.membership.seated(*accuser)?;
+            let (_, accused) = self.membership.seated(*accused)?;
+            Some(format!("{} does not reach {}", accuser.name, accused.name))
         };
-        let of_it = links().filter(|(a, b)| *a == suspect || *b == suspect);
-        let statements = of_it.filter_map(line).collect();
+        let of_it = links.iter().filter(|(a, b)| [*a, *b].contains(&suspect));
+        let statements = of_it.filter_map(|link| line(link)).collect();
         Some((suspect, Departure::Unreachable { statements }))
     }
 }

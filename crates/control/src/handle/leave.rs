@@ -9,10 +9,7 @@ impl Cluster {
     /// Lets a worker go, at once if nobody needs it.
     pub(crate) fn leave_requested(&mut self, worker: WorkerId) -> Vec<Command> {
         let is_seated = self.membership.rank_of(worker).is_some();
-        let Some(member) = self.membership.member_mut(worker) else {
-            return Vec::new();
-        };
-        if std::mem::replace(&mut member.is_leaving, true) {
+        if !self.membership.ask_to_leave(worker) {
             return Vec::new();
         }
         match self.phase {

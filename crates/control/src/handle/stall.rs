@@ -10,7 +10,7 @@ use crate::membership::Member;
 use crate::progress::{Awaits, Work};
 
 /// How long a member may take to leave a call that nobody got on in.
-const LAST_CALL: Millis = Millis::new(2_000);
+pub(super) const LAST_CALL: Millis = Millis::new(2_000);
 
 impl Cluster {
     /// Breaks a group off that hangs as a whole.

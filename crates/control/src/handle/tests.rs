@@ -1,5 +1,6 @@
 //! Each rule as: a state, one event, the exact commands.
 
+mod absence;
 mod any_order;
 mod blame;
 mod leaving;
@@ -78,7 +79,14 @@ impl Run {
         self.cluster.handle(self.now, event)
     }
 
+    /// An event at a time until which the coordinator was there.
     fn at(&mut self, now: u64, event: Event) -> Vec<Command> {
+        self.cluster.last_tick = Millis::new(now);
+        self.after_absence(now, event)
+    }
+
+    /// An event at a time until which the coordinator did not look at time.
+    fn after_absence(&mut self, now: u64, event: Event) -> Vec<Command> {
         self.now = Millis::new(now);
         self.see(event)
     }

@@ -3,14 +3,15 @@
 use crate::cluster::{Cluster, Phase};
 use crate::command::{Command, Verdict};
 use crate::event::Departure;
+use crate::handle::stall::LAST_CALL;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
 
 impl Cluster {
     /// Declares silent and stuck workers gone, and gives up on a group that does not gather or return.
     pub(crate) fn tick(&mut self, now: Millis) -> Vec<Command> {
-        self.forgive_own_absence(now);
         let mut limit = self.deadlines.silence(&self.settings);
+        self.forgive_own_absence(now, limit.allowed);
         limit.allowed = self.silence_allowed(now, limit.allowed);
         let silent = self.membership.silent(now, limit.allowed).into_iter();
         let silent = silent.map(|worker| (worker, Departure::Silent { limit }));
@@ -51,11 +52,17 @@ impl Cluster {
         usual
     }
 
-    /// Time that nobody looked at for long was this coordinator's own pause: what was said then is still on its way.
-    fn forgive_own_absence(&mut self, now: Millis) {
-        let pause = self.last_tick.replace(now).map(|last| now.since(last));
-        if pause.is_some_and(|pause| pause.get() > self.settings.least_timeout.get() / 2) {
+    /// Time that nobody looked at was this coordinator's own pause, or its clock jumped: what was said then is still on
+    /// its way, and nobody was waited for.
+    ///
+    /// That is so from half of the shortest time on that anybody may take for anything.
+    fn forgive_own_absence(&mut self, now: Millis, silence: Millis) {
+        let pause = now.since(std::mem::replace(&mut self.last_tick, now));
+        let shortest = silence.min(self.settings.leave_timeout).min(LAST_CALL);
+        if pause.get() > shortest.get() / 2 {
             self.membership.forgive(now);
+            self.started = self.started.plus(pause).min(now);
+            self.hearing = self.hearing.map(|began| began.plus(pause).min(now));
         }
     }
 

@@ -15,7 +15,7 @@ impl Law for CommittedOnce {
     }
 
     fn observe(&mut self, fact: &Observation) -> Result<(), String> {
-        let Observation::Committed { step, .. } = fact else {
+        let Observation::Committed { step } = fact else {
             return Ok(());
         };
         if *step <= self.newest {

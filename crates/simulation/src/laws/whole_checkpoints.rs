@@ -12,9 +12,7 @@ impl Law for WholeCheckpoints {
 
     fn observe(&mut self, fact: &Observation) -> Result<(), String> {
         match fact {
-            Observation::Committed {
-                step, parts, world, ..
-            } if parts < world => Err(format!(
+            Observation::Manifest { step, parts, world } if parts < world => Err(format!(
                 "the checkpoint of step {step} has the parts of {parts} of {world} ranks"
             )),
             _ => Ok(()),

@@ -11,27 +11,38 @@ pub(crate) enum Fault {
     /// A worker is asked to leave; another one comes to its place when it has.
     AskToLeave,
     BreakStream,
-    /// Messages to a worker arrive late, or those from it.
-    CutStream,
+    /// Nothing reaches a worker's host, or nothing that it sends reaches anybody.
+    CutWorker,
     CutPeers,
     KillCoordinator,
     PauseCoordinator,
     /// A second coordinator starts while the first one leads.
     RivalCoordinator,
+    /// Nothing of any worker reaches the coordinator, or nothing of it any worker.
+    CutCoordinator,
+    /// A coordinator's clock jumps forwards.
+    JumpClock,
+    /// Requests to the store are refused, slow, or answered with a failure although they did what they should.
+    SickStore,
 }
 
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 12] = [
     Fault::KillWorker,
     Fault::PauseWorker,
     Fault::AskToLeave,
     Fault::BreakStream,
-    Fault::CutStream,
+    Fault::CutWorker,
     Fault::CutPeers,
     Fault::KillCoordinator,
     Fault::PauseCoordinator,
     Fault::RivalCoordinator,
+    Fault::CutCoordinator,
+    Fault::JumpClock,
+    Fault::SickStore,
 ];
 
+/// How far a clock jumps at most.
+const LONGEST_JUMP: u64 = 10_000;
 /// How long a run may take once everything is healed.
 const HEALING: u64 = 60_000;
 
@@ -55,36 +66,66 @@ impl World {
         let leads = self.coordinators.iter().rposition(|leader| leader.is_up);
         match fault {
             Fault::KillWorker => self.kill_worker(place),
-            Fault::PauseWorker => {
-                self.workers[place].is_paused = true;
-                let incarnation = self.workers[place].incarnation;
-                self.agenda
-                    .at(until, Happening::ResumeWorker(place, incarnation));
-            }
+            Fault::PauseWorker => self.pause_worker(place, until),
             Fault::AskToLeave => self.ask_to_leave(place),
             Fault::BreakStream => self.break_stream(place),
-            Fault::CutStream => {
-                let worker = &mut self.workers[place];
-                let (inbound, outbound) = match self.random.chance(500) {
-                    true => (until, 0),
-                    false => (0, until),
-                };
-                worker.inbound_from = worker.inbound_from.max(inbound);
-                worker.outbound_from = worker.outbound_from.max(outbound);
-            }
+            Fault::CutWorker => self.cut_worker(place, until),
             Fault::CutPeers => {
                 self.cut_peers.insert((place, other), until);
             }
             Fault::KillCoordinator => leads.into_iter().for_each(|c| self.end_coordinator(c)),
-            Fault::PauseCoordinator => {
-                if let Some(coordinator) = leads {
-                    self.coordinators[coordinator].is_paused = true;
-                    self.agenda
-                        .at(until, Happening::ResumeCoordinator(coordinator));
-                }
-            }
+            Fault::PauseCoordinator => leads.into_iter().for_each(|coordinator| {
+                self.coordinators[coordinator].is_paused = true;
+                let resume = Happening::ResumeCoordinator(coordinator);
+                self.agenda.at(until, resume);
+            }),
             Fault::RivalCoordinator => self.start_coordinator(),
+            Fault::CutCoordinator => leads
+                .into_iter()
+                .for_each(|c| self.cut_coordinator(c, until)),
+            Fault::JumpClock => leads.into_iter().for_each(|c| self.jump_clock(c)),
+            Fault::SickStore => self.store_is_sick_until = until,
         }
+    }
+
+    fn pause_worker(&mut self, place: usize, until: u64) {
+        self.workers[place].is_paused = true;
+        let incarnation = self.workers[place].incarnation;
+        let resume = Happening::ResumeWorker(place, incarnation);
+        self.agenda.at(until, resume);
+    }
+
+    fn cut_worker(&mut self, place: usize, until: u64) {
+        let (deaf, mute) = self.one_way(until);
+        let worker = &mut self.workers[place];
+        worker.is_deaf_until = worker.is_deaf_until.max(deaf);
+        worker.is_mute_until = worker.is_mute_until.max(mute);
+        self.disturb(place, until);
+    }
+
+    fn cut_coordinator(&mut self, coordinator: usize, until: u64) {
+        let (deaf, mute) = self.one_way(until);
+        let leader = &mut self.coordinators[coordinator];
+        leader.is_deaf_until = leader.is_deaf_until.max(deaf);
+        leader.is_mute_until = leader.is_mute_until.max(mute);
+        (0..self.workers.len()).for_each(|place| self.disturb(place, until));
+    }
+
+    /// Until when nothing is heard, or nothing is said.
+    fn one_way(&mut self, until: u64) -> (u64, u64) {
+        match self.random.chance(500) {
+            true => (until, 0),
+            false => (0, until),
+        }
+    }
+
+    /// Timers that were to ring in the time that never was ring at once.
+    fn jump_clock(&mut self, coordinator: usize) {
+        let jump = self.random.between(100, LONGEST_JUMP);
+        let leader = &mut self.coordinators[coordinator];
+        leader.clock.jump(jump);
+        leader.is_tick_due = leader.is_serving();
+        self.pump(coordinator);
     }
 
     fn ask_to_leave(&mut self, place: usize) {
@@ -112,21 +153,32 @@ impl World {
     pub(super) fn resume_worker(&mut self, place: usize, incarnation: u64) {
         let worker = &mut self.workers[place];
         if worker.incarnation == incarnation {
-            worker.is_paused = false;
+            let was_paused = std::mem::take(&mut worker.is_paused);
             let backlog = std::mem::take(&mut worker.backlog);
             for happening in backlog {
                 self.agenda.after(0, happening);
             }
+            if was_paused {
+                self.disturb(place, self.agenda.now());
+            }
         }
     }
 
+    /// A coordinator looks at time first, or at what has come meanwhile.
     pub(super) fn resume_coordinator(&mut self, coordinator: usize) {
-        self.coordinators[coordinator].is_paused = false;
+        let is_time_first = self.random.chance(500);
+        let leader = &mut self.coordinators[coordinator];
+        let was_paused = std::mem::take(&mut leader.is_paused);
+        let is_idle = leader.is_free() && leader.todo.is_empty() && leader.completed.is_empty();
+        if was_paused && is_idle && is_time_first && std::mem::take(&mut leader.is_tick_due) {
+            leader.inbox.push_front(Event::Tick);
+        }
         self.pump(coordinator);
     }
 
     pub(super) fn heal(&mut self) {
         self.is_healed = true;
+        self.store_is_sick_until = 0;
         self.cut_peers.clear();
         // What is on its way arrives when it would have: a stream keeps its order.
         for place in 0..self.workers.len() {

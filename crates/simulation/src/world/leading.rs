@@ -1,75 +1,79 @@
-//! Coordinators: they open the run, let `control` decide, carry out one command after another, and are fenced.
+//! Coordinators: they let `control` decide, carry out one command after another, and find out that they are fenced.
 
 use super::{Happening, World};
-use crate::coordinator::Coordinator;
-use crate::mutation::Subject;
+use crate::coordinator::Operation;
 use crate::observation::Observation;
 use crate::store::Record;
 use crate::worker::Told;
-use fratmae_control::{Assignment, Cause, Command, Event, Millis, Rank, Verdict};
+use fratmae_control::{Assignment, Cause, Command, Event, Rank, Verdict};
+
+/// How often time alone is looked at, and how often the fence, on a coordinator's own clock.
+pub(super) const TICK: u64 = 300;
+pub(super) const FENCE_CHECK: u64 = 2_000;
 
 impl World {
-    pub(super) fn start_coordinator(&mut self) {
-        let coordinator = self.coordinators.len();
-        self.coordinators.push(Coordinator::new(0));
-        let delay = self.random.between(20, 400);
-        self.agenda.after(delay, Happening::OpenRun(coordinator));
-    }
-
-    pub(super) fn open_run(&mut self, coordinator: usize) {
-        let leader = &mut self.coordinators[coordinator];
-        if !leader.is_up {
-            return;
-        }
-        let (recorded, newest) = (self.store.recorded(), self.store.newest());
-        leader.fence = self.store.fence() + 1;
-        self.store.append(leader.fence, Record::Fence);
-        let now = Millis::new(self.agenda.now());
-        let settings = self.settings.clone();
-        leader.subject = Some(Subject::new(settings, now, recorded, newest, self.mutation));
-        self.agenda.after(300, Happening::Tick(coordinator));
-        self.agenda.after(2_000, Happening::CheckFence(coordinator));
-    }
-
     pub(super) fn tick(&mut self, coordinator: usize) {
-        if !self.coordinators[coordinator].is_up {
-            return;
+        let leader = &mut self.coordinators[coordinator];
+        if leader.is_up {
+            leader.is_tick_due = true;
+            let delay = leader.clock.truly(TICK);
+            self.agenda.after(delay, Happening::Tick(coordinator));
+            self.pump(coordinator);
         }
-        self.coordinators[coordinator].inbox.push_back(Event::Tick);
-        self.pump(coordinator);
-        self.agenda.after(300, Happening::Tick(coordinator));
     }
 
     /// A coordinator that has nothing to write still finds out that another one leads.
     pub(super) fn check_fence(&mut self, coordinator: usize) {
-        let leader = &self.coordinators[coordinator];
-        if !leader.is_up {
-            return;
+        let leader = &mut self.coordinators[coordinator];
+        if leader.is_up {
+            leader.is_check_due = true;
+            let delay = leader.clock.truly(FENCE_CHECK);
+            self.agenda.after(delay, Happening::CheckFence(coordinator));
+            self.pump(coordinator);
         }
-        if leader.fence < self.store.fence() && !leader.is_paused {
-            return self.end_coordinator(coordinator);
-        }
-        self.agenda.after(2_000, Happening::CheckFence(coordinator));
     }
 
-    /// Lets `control` see what has come, and does what it says, until a write has to be waited for.
+    /// Whether a coordinator gets on with something; one that is paused does so later.
+    pub(super) fn can_go_on(&mut self, coordinator: usize, something: Happening) -> bool {
+        let leader = &self.coordinators[coordinator];
+        if leader.is_up && leader.is_paused {
+            self.agenda.after(50, something);
+            return false;
+        }
+        leader.is_up
+    }
+
+    /// Lets `control` see what has come, and does what it says, until the store has to be waited for.
+    ///
+    /// What has come goes before the look at the fence, and that before time, which is looked at when all is read.
     pub(super) fn pump(&mut self, coordinator: usize) {
-        let now = Millis::new(self.agenda.now());
-        loop {
+        while self.coordinators[coordinator].is_free() && !self.is_over {
             let leader = &mut self.coordinators[coordinator];
-            let is_held = !leader.is_up || leader.is_paused || leader.writing.is_some();
-            if is_held || self.is_over {
-                return;
-            }
             if let Some(command) = leader.todo.pop_front() {
                 self.execute(coordinator, command);
-            } else if let (Some(event), Some(subject)) =
-                (leader.inbox.pop_front(), leader.subject.as_mut())
-            {
-                leader.todo.extend(subject.handle(now, event));
+            } else if let Some(done) = leader.completed.pop_front() {
+                self.decide(coordinator, done);
+            } else if leader.unwritten > 0 {
+                leader.unwritten -= 1;
+                self.operate(coordinator, [Operation::Append(Record::Verdict)]);
+            } else if let Some(event) = leader.inbox.pop_front() {
+                self.decide(coordinator, event);
+            } else if std::mem::take(&mut leader.is_check_due) {
+                self.operate(coordinator, [Operation::EnsureHeld]);
+            } else if std::mem::take(&mut leader.is_tick_due) {
+                self.decide(coordinator, Event::Tick);
             } else {
                 return;
             }
+        }
+    }
+
+    /// Lets `control` see an event, at the time that its coordinator's clock shows.
+    fn decide(&mut self, coordinator: usize, event: Event) {
+        let leader = &mut self.coordinators[coordinator];
+        let now = leader.clock.at(self.agenda.now());
+        if let Some(subject) = &mut leader.subject {
+            leader.todo.extend(subject.handle(now, event));
         }
     }
 
@@ -84,10 +88,15 @@ impl World {
                     generation,
                     members,
                 };
-                self.write(coordinator, record);
+                self.operate(coordinator, [Operation::Append(record)]);
             }
             Command::CommitCheckpoint { generation, step } => {
-                self.write(coordinator, Record::Commit { generation, step });
+                let operations = [
+                    Operation::EnsureHeld,
+                    Operation::Commit(step, generation),
+                    Operation::Append(Record::Commit { generation, step }),
+                ];
+                self.operate(coordinator, operations);
             }
             Command::Prepare {
                 worker,
@@ -103,11 +112,18 @@ impl World {
                 }
                 self.tell(coordinator, worker, Told::Begin(Box::new(assignment)));
             }
-            Command::Stop { worker, .. } => self.tell(coordinator, worker, Told::Stop),
-            Command::Drain { .. }
-            | Command::Report { .. }
-            | Command::Statement { .. }
-            | Command::Left { .. } => {}
+            Command::Stop {
+                worker,
+                reason,
+                is_failure,
+            } => {
+                if is_failure {
+                    self.observe_striking_off(coordinator, worker, reason);
+                }
+                self.tell(coordinator, worker, Told::Stop);
+            }
+            Command::Report { .. } => self.coordinators[coordinator].unwritten += 1,
+            Command::Drain { .. } | Command::Statement { .. } | Command::Left { .. } => {}
             Command::End { verdict } => self.end(coordinator, &verdict),
         }
     }
@@ -116,16 +132,18 @@ impl World {
         let generation = assignment.generation;
         self.laws.observe(&Observation::Told { generation });
         // Whoever has left for another coordinator will not hear of it.
-        let hears = |(stream, place): &(&u64, &usize)| {
+        let hears = |(stream, place): (u64, usize)| {
             let address = format!("place-{place}");
             let is_seated = assignment.seats.iter().any(|seat| seat.address == address);
-            is_seated && self.workers[**place].stream == Some((**stream, coordinator))
+            let is_there = self.workers[place].stream == Some((stream, coordinator));
+            (is_seated && is_there).then_some(place)
         };
         let streams = self.coordinators[coordinator].streams.iter();
-        let places: Vec<usize> = streams.filter(hears).map(|(_, place)| *place).collect();
+        let streams = streams.map(|(stream, link)| (*stream, link.place));
+        let places: Vec<usize> = streams.filter_map(hears).collect();
         let alive = places.iter().map(|place| &self.workers[*place]);
         let held = alive.filter_map(|worker| worker.held.map(|state| state.step));
-        let fence = self.coordinators[coordinator].fence;
+        let fence = self.coordinators[coordinator].writer.fence;
         let newest = held.chain([self.store.committed_until(fence)]).max();
         let process = |place: &usize| (*place as u64) << 32 | self.workers[*place].incarnation;
         self.laws.observe(&Observation::Begun {
@@ -136,86 +154,27 @@ impl World {
         });
     }
 
-    /// Sends a record to the store. It may fail and be tried again; its answer may be lost although it is there.
-    fn write(&mut self, coordinator: usize, record: Record) {
-        let mut delay = self.random.between(1, 25);
-        while self.mishap(100) {
-            delay += self.random.between(20, 400);
-        }
-        self.coordinators[coordinator].writing = Some(record.clone());
-        self.agenda
-            .after(delay, Happening::Apply(coordinator, record));
-        if self.mishap(50) {
-            delay += self.random.between(20, 400);
-        }
-        self.agenda.after(delay, Happening::Written(coordinator));
-    }
-
-    /// A record reaches the store, whether or not its writer still lives.
-    pub(super) fn apply(&mut self, coordinator: usize, record: &Record) {
-        let fence = self.coordinators[coordinator].fence;
-        let world = self.store.recorded().members as usize;
-        if !self.store.append(fence, record.clone()) {
-            return self.end_coordinator(coordinator);
-        }
-        match *record {
-            Record::Generation { generation, .. } => {
-                self.laws.observe(&Observation::Recorded { generation });
-            }
-            Record::Commit { generation, step } => {
-                let parts = self.store.n_parts(generation, step);
-                self.laws.observe(&Observation::Committed {
-                    step,
-                    parts,
-                    // A generation that is over has another world; the law is about the one that trains.
-                    world: match self.store.recorded().generation == generation {
-                        true => world,
-                        false => parts,
-                    },
-                });
-            }
-            Record::Fence | Record::Finished => {}
-        }
-    }
-
-    pub(super) fn written(&mut self, coordinator: usize) {
-        let leader = &mut self.coordinators[coordinator];
-        if leader.is_paused {
-            return self.agenda.after(50, Happening::Written(coordinator));
-        }
-        let done = match leader.writing.take() {
-            Some(Record::Generation { generation, .. }) => Event::GenerationRecorded { generation },
-            Some(Record::Commit { generation, step }) => {
-                Event::CheckpointCommitted { generation, step }
-            }
-            Some(Record::Fence | Record::Finished) | None => return,
-        };
-        leader.inbox.push_front(done);
-        self.pump(coordinator);
-    }
-
+    /// Makes the verdict durable.
     fn end(&mut self, coordinator: usize, verdict: &Verdict) {
-        let fence = self.coordinators[coordinator].fence;
-        let trouble = match verdict {
-            Verdict::Finished { .. } if self.store.append(fence, Record::Finished) => None,
-            // Another one leads: it will see the end itself.
-            Verdict::Finished { .. } => return self.end_coordinator(coordinator),
+        let record = match verdict {
+            Verdict::Finished { .. } => Record::Finished,
             // Whoever cares for the run starts it again.
             Verdict::Interrupted {
                 cause: Cause::Deserted,
                 ..
-            } => return self.end_coordinator(coordinator),
-            Verdict::Interrupted { .. } | Verdict::Failed { .. } => Some(format!("{verdict:?}")),
+            } => Record::Interrupted,
+            Verdict::Interrupted { .. } | Verdict::Failed { .. } => {
+                let trouble = Some(format!("{verdict:?}"));
+                return self.laws.observe(&Observation::Over { trouble });
+            }
         };
-        self.laws.observe(&Observation::Over { trouble });
-        self.is_over = true;
+        self.operate(coordinator, [Operation::Append(record)]);
     }
 
     /// A coordinator's process is gone, and its streams with it.
     pub(super) fn end_coordinator(&mut self, coordinator: usize) {
         let leader = &mut self.coordinators[coordinator];
         leader.is_up = false;
-        leader.writing = None;
         for place in 0..self.workers.len() {
             let stream = self.workers[place].stream;
             if stream.is_some_and(|(_, its)| its == coordinator) {

@@ -1,11 +1,19 @@
-//! Streams between workers and coordinators: ordered while they last, and some do not last.
+//! Streams between workers and coordinators: each keeps its order while it lasts, and some do not last.
 //!
-//! A message may be late, come twice or overtake others on its way to a coordinator; one that is lost takes its
-//! stream with it.
+//! They are streams of gRPC, so nothing on one is lost, doubled or overtaken: it is late, or the stream breaks and the
+//! end of it is lost. Doubled and overtaken is what a worker tells again on its next stream, while the end of the one
+//! before, or the news that it is closed, is still on its way. Either direction of either end can be cut off by itself.
 
 use super::{Happening, World};
-use crate::worker::Told;
+use crate::coordinator::Link;
+use crate::worker::{Stream, Told};
 use fratmae_control::{Departure, Event, WorkerId};
+
+/// How often a worker's heart beats.
+const BEAT: u64 = 700;
+/// The longest that a message is on its way over a fast stream, and over a slow one.
+const FAST: u64 = 15;
+const SLOW: u64 = 200;
 
 impl World {
     pub(super) fn start_worker(&mut self, place: usize) {
@@ -28,18 +36,13 @@ impl World {
         if !self.is_alive(place, incarnation, &again) || self.workers[place].stream.is_some() {
             return;
         }
-        let fence = self.store.fence();
-        let newest = self.coordinators.iter().position(|c| c.fence == fence);
+        let newest = self.store.leader();
         let Some(coordinator) = newest.filter(|&newest| self.coordinators[newest].is_serving())
         else {
             self.agenda.after(300, again);
             return;
         };
-        let stream = self.next_stream;
-        self.next_stream += 1;
-        self.coordinators[coordinator].streams.insert(stream, place);
-        self.workers[place].stream = Some((stream, coordinator));
-        let worker = WorkerId::new(stream);
+        let worker = self.open_stream(place, coordinator);
         let past = self.workers[place].past();
         self.say(
             place,
@@ -61,6 +64,27 @@ impl World {
         }
     }
 
+    fn open_stream(&mut self, place: usize, coordinator: usize) -> WorkerId {
+        let now = self.agenda.now();
+        let number = self.next_stream;
+        self.next_stream += 1;
+        let is_slow = self.mishap(100);
+        let link = Link {
+            place,
+            heard: now,
+            is_lost: false,
+        };
+        self.coordinators[coordinator].streams.insert(number, link);
+        self.disturb(place, now);
+        let worker = &mut self.workers[place];
+        worker.stream = Some((number, coordinator));
+        worker.ends = Stream {
+            longest: if is_slow { SLOW } else { FAST },
+            ..Stream::default()
+        };
+        WorkerId::new(number)
+    }
+
     pub(super) fn beat(&mut self, place: usize, incarnation: u64) {
         let again = Happening::Beat(place, incarnation);
         if !self.is_alive(place, incarnation, &again) {
@@ -69,7 +93,7 @@ impl World {
         if let Some(worker) = self.identity(place) {
             self.say(place, Event::Heard { worker });
         }
-        self.agenda.after(700, again);
+        self.agenda.after(BEAT, again);
     }
 
     /// What the coordinator calls the worker at this place.
@@ -87,45 +111,68 @@ impl World {
         if self.mishap(2) {
             return self.break_stream(place);
         }
-        let is_first = matches!(event, Event::Registered { .. });
-        let arrival = self.agenda.now() + self.random.between(1, 15);
-        let mut arrival = arrival.max(self.workers[place].outbound_from);
-        if !is_first && self.mishap(20) {
-            // It comes late, and others overtake it.
-            arrival += self.random.between(20, 300);
-        } else {
-            self.workers[place].outbound_from = arrival;
-        }
-        let copy = Happening::ToCoordinator(coordinator, stream, event);
-        if !is_first && self.mishap(20) {
-            let later = arrival + self.random.below(200);
-            self.agenda.at(later, copy.clone());
-        }
-        self.agenda.at(arrival, copy);
+        let takes = self.takes(place);
+        let worker = &mut self.workers[place];
+        let arrival = (self.agenda.now() + takes)
+            .max(worker.ends.outbound_from)
+            .max(worker.is_mute_until)
+            .max(self.coordinators[coordinator].is_deaf_until);
+        worker.ends.outbound_from = arrival;
+        let arrives = Happening::ToCoordinator(coordinator, stream, event);
+        self.agenda.at(arrival, arrives);
     }
 
     /// Sends an order to the worker at the other end of a stream.
     pub(super) fn tell(&mut self, coordinator: usize, worker: WorkerId, told: Told) {
         let stream = worker.get();
-        let Some(&place) = self.coordinators[coordinator].streams.get(&stream) else {
+        let Some(place) = self.coordinators[coordinator]
+            .streams
+            .get(&stream)
+            .map(|link| link.place)
+        else {
             return;
         };
-        let arrival = self.agenda.now() + self.random.between(1, 15);
-        let arrival = arrival.max(self.workers[place].inbound_from);
-        self.workers[place].inbound_from = arrival;
+        if self.workers[place].stream != Some((stream, coordinator)) {
+            return;
+        }
+        let takes = self.takes(place);
+        let worker = &mut self.workers[place];
+        let arrival = (self.agenda.now() + takes)
+            .max(worker.ends.inbound_from)
+            .max(worker.is_deaf_until)
+            .max(self.coordinators[coordinator].is_mute_until);
+        worker.ends.inbound_from = arrival;
         self.agenda
             .at(arrival, Happening::ToWorker(place, stream, told));
     }
 
+    /// How long a message is on its way: now and then it is sent more than once.
+    fn takes(&mut self, place: usize) -> u64 {
+        let longest = self.workers[place].ends.longest;
+        let takes = self.random.between(1, longest);
+        match self.mishap(20) {
+            true => takes + self.random.between(20, 300),
+            false => takes,
+        }
+    }
+
     /// An event arrives; a dead coordinator and one that knows the stream no more do not see it.
     pub(super) fn receive(&mut self, coordinator: usize, stream: u64, event: Event) {
+        let now = self.agenda.now();
         let leader = &mut self.coordinators[coordinator];
-        if !leader.is_serving() || !leader.streams.contains_key(&stream) {
+        if !leader.is_serving() {
             return;
         }
-        if let Event::Departed { .. } = event {
+        let is_departure = matches!(event, Event::Departed { .. });
+        let Some(link) = leader.streams.get_mut(&stream) else {
+            return;
+        };
+        if is_departure {
             leader.streams.remove(&stream);
+        } else if link.is_lost {
+            return;
         } else {
+            link.heard = now;
             let worker = WorkerId::new(stream);
             leader.inbox.push_back(Event::Heard { worker });
         }
@@ -133,15 +180,23 @@ impl World {
         self.pump(coordinator);
     }
 
-    /// A stream breaks. The coordinator may learn of it only from the silence that follows.
+    /// A stream breaks. The coordinator may learn of it late, or only from the silence that follows.
     pub(super) fn break_stream(&mut self, place: usize) {
         let Some((stream, coordinator)) = self.workers[place].stream.take() else {
             return;
         };
-        let is_told = !self.mishap(200);
-        if is_told {
-            let arrival = self.agenda.now() + self.random.between(1, 40);
-            let arrival = arrival.max(self.workers[place].outbound_from);
+        let is_lost = self.mishap(500);
+        if let Some(link) = self.coordinators[coordinator].streams.get_mut(&stream) {
+            link.is_lost = is_lost;
+        }
+        if !self.mishap(200) {
+            let takes = match self.mishap(200) {
+                true => self.random.between(100, 2_000),
+                false => self.random.between(1, 40),
+            };
+            let arrival = (self.agenda.now() + takes)
+                .max(self.workers[place].ends.outbound_from)
+                .max(self.coordinators[coordinator].is_deaf_until);
             let departed = Event::Departed {
                 worker: WorkerId::new(stream),
                 departure: Departure::StreamClosed,

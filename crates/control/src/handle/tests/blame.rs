@@ -155,7 +155,7 @@ fn a_coordinator_that_was_away_itself_blames_nobody_for_its_absence() {
     // Whom it hears nobody of it waits for as for workers to come.
     run.cluster.settings.join_timeout = Millis::new(3_000);
     run.at(100, Event::Tick);
-    assert_eq!(run.at(9_000, Event::Tick), []);
+    assert_eq!(run.after_absence(9_000, Event::Tick), []);
     assert_eq!(run.at(11_000, Event::Tick), []);
     assert_eq!(blamed(&run.at(12_001, Event::Tick)).len(), 2);
 }

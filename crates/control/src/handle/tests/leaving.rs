@@ -187,3 +187,17 @@ fn a_leaver_that_nobody_waits_for_is_released_when_the_run_gathers() {
     assert_eq!(run.at(501, Event::Tick), left(ONE));
     assert_eq!(run.cluster.phase(), Phase::Gathering);
 }
+
+#[test]
+fn a_leaver_that_registers_again_counts_once() {
+    let mut run = Run::gathering(3);
+    for worker in [ONE, TWO] {
+        run.register(worker);
+    }
+    run.cluster.membership.ask_to_leave(ONE);
+    assert_eq!(run.cluster.membership.n_staying(), 1);
+    run.register(ONE);
+    assert_eq!(run.cluster.membership.n_staying(), 2);
+    run.lose(ONE);
+    assert_eq!(run.cluster.membership.n_staying(), 1);
+}

@@ -1,0 +1,32 @@
+//! Nobody is given up who is up, not paused, not cut off, and heard.
+
+use super::Law;
+use crate::observation::Observation;
+
+/// Whoever was heard so short a time ago is not silent, in milliseconds: half of the least silence that is allowed.
+const HEARD: u64 = 1_500;
+/// Whoever was undisturbed for so long has left every group that it was asked to leave: a little less than the time that
+/// it has, as clocks differ.
+const UNDISTURBED: u64 = 3_700;
+
+pub(super) struct SoundVerdicts;
+
+impl Law for SoundVerdicts {
+    fn name(&self) -> &'static str {
+        "sound verdicts"
+    }
+
+    fn observe(&mut self, fact: &Observation) -> Result<(), String> {
+        match fact {
+            Observation::StruckOff {
+                place,
+                reason,
+                silence,
+                undisturbed,
+            } if *silence < HEARD && *undisturbed > UNDISTURBED => Err(format!(
+                "worker {place} is given up ({reason}), though heard {silence} ms ago and undisturbed for {undisturbed} ms"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
