@@ -32,7 +32,7 @@ def parse(line):
     if event.get("target") != "run" or not stamp:
         return None
     at = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
-    return at, event["fields"]
+    return at, event
 
 
 class Log:
