@@ -2,8 +2,8 @@
 //!
 //! `FRATMAE_STANDIN` holds words between commas: `version=21405`, `device=3` (its number instead of one of its own),
 //! `no-device`, `delay=20` (milliseconds that each collective takes), `remote-errors` (the death of a peer is reported),
-//! `hang=init`, `hang=abort`, `hang=collective@3`, `error=collective@3`, `die=init`, `die=collective@3`. Collectives
-//! are counted from 1 over all communicators of the process.
+//! `hang=init`, `hang=abort`, `hang=collective@3`, `error=collective@3`, `die=init`, `die=collective@3`, and `rank=1` if
+//! these befall that rank alone. Collectives are counted from 1 over all communicators of the process.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +42,10 @@ fn number(key: &str) -> Option<u64> {
     values.next()?.parse().ok()
 }
 
-fn fate(of: &str) -> Fate {
+fn fate(of: &str, rank: usize) -> Fate {
+    if number("rank").is_some_and(|befallen| befallen != rank as u64) {
+        return Fate::Well;
+    }
     let said = |fault: &str| has(&format!("{fault}={of}"));
     if said("hang") {
         Fate::Hangs
@@ -55,19 +58,19 @@ fn fate(of: &str) -> Fate {
     }
 }
 
-pub(crate) fn of_init() -> Fate {
-    fate("init")
+pub(crate) fn of_init(rank: usize) -> Fate {
+    fate("init", rank)
 }
 
-pub(crate) fn of_abort() -> Fate {
-    fate("abort")
+pub(crate) fn of_abort(rank: usize) -> Fate {
+    fate("abort", rank)
 }
 
 /// The fate of the next collective.
-pub(crate) fn of_collective() -> Fate {
+pub(crate) fn of_collective(rank: usize) -> Fate {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let number = COUNT.fetch_add(1, Ordering::SeqCst) + 1;
-    fate(&format!("collective@{number}"))
+    fate(&format!("collective@{number}"), rank)
 }
 
 pub(crate) fn version() -> i32 {

@@ -96,7 +96,7 @@ pub(crate) unsafe extern "C" fn ncclCommInitRankConfig(
 }
 
 fn make(communicator: &Communicator, root: u16) {
-    match faults::of_init() {
+    match faults::of_init(communicator.rank) {
         Fate::Well => {}
         Fate::Hangs => return communicator.hang(),
         Fate::Errs => return communicator.fail(INTERNAL_ERROR),
@@ -130,13 +130,13 @@ pub(crate) unsafe extern "C" fn ncclCommAbort(communicator: *mut c_void) -> c_in
     if communicator.is_null() {
         return INVALID_ARGUMENT;
     }
-    if faults::of_abort() == Fate::Hangs {
+    // SAFETY: the communicator is one of ours, and nobody has it after this.
+    let communicator = unsafe { Arc::from_raw(communicator.cast::<Communicator>()) };
+    if faults::of_abort(communicator.rank) == Fate::Hangs {
         loop {
             thread::park();
         }
     }
-    // SAFETY: the communicator is one of ours, and nobody has it after this.
-    let communicator = unsafe { Arc::from_raw(communicator.cast::<Communicator>()) };
     communicator.abort();
     SUCCESS
 }
@@ -254,7 +254,7 @@ fn issue(asked: Vec<Asked>) -> c_int {
     let parts: Vec<_> = asked.iter().map(|asked| asked.part).collect();
     thread::spawn(move || {
         communicator.pause(ISSUE);
-        let fate = faults::of_collective();
+        let fate = faults::of_collective(communicator.rank);
         let working = Arc::clone(&communicator);
         stream.put(move || work(&working, &parts, fate));
         communicator.ready();

@@ -2,10 +2,10 @@
 
 use std::net::TcpListener;
 
-use tracing::{debug, info};
+use tracing::info;
 
 use super::offer::{LIMIT, Offer, judge};
-use super::raw::{ID_BYTES, Lane, UniqueId};
+use super::raw::{ID_BYTES, Lane, UniqueId, version_text};
 use super::{NcclError, NcclGroup, NcclSettings, Site, attend, end};
 use crate::tcp::Call;
 use crate::{CollectiveError, Membership, Operation, ProcessGroup, TcpGroup, TcpSettings};
@@ -61,7 +61,8 @@ pub fn form(
         (Link::Tcp, _) => return Ok(Box::new(control)),
     };
     let lane = control.settle(|group, call| make_lane(group, call, &settings))?;
-    debug!(device = ?settings.device, adding = ?settings.adding, "gradients go over NCCL");
+    let version = version_text(settings.device.version());
+    info!(version, adding = ?settings.adding, "gradients go over NCCL");
     Ok(Box::new(NcclGroup {
         control,
         lane,

@@ -1,4 +1,4 @@
-//! NCCL and the CUDA driver behind a safe face: the only unsafe code of the project.
+//! NCCL and the CUDA driver behind a safe face: the only unsafe code of this crate.
 //!
 //! It owns libraries, device memory, a stream and a communicator, and says what each call answered. It waits for
 //! nothing: how long, and who else is looked at meanwhile, is decided above.

@@ -1,6 +1,6 @@
 //! The opened libraries and the device: looked at before anything is asked of them, and never closed.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libloading::Library;
 
 use super::Fault;
-use super::functions::{Context, Cuda, ID_BYTES, IN_PROGRESS, Nccl, SUCCESS, UniqueId};
+use super::functions::{Cuda, ID_BYTES, IN_PROGRESS, Nccl, SUCCESS, UniqueId};
 use crate::NcclError;
 
 /// The oldest library whose communicators can be made, watched and aborted without blocking.
@@ -23,14 +23,14 @@ const CUDA_HELP: &str = "install NVIDIA's driver, or name its file in collective
 pub struct NcclDevice {
     pub(super) nccl: Nccl,
     pub(super) cuda: Cuda,
-    context: Shareable<Context>,
+    context: Shareable<c_void>,
     uuid: [u8; 16],
     version: c_int,
     is_stuck: AtomicBool,
 }
 
 /// A pointer that the library allows to be used from any thread.
-pub(super) struct Shareable<T>(pub(super) T);
+pub(super) struct Shareable<T>(pub(super) *mut T);
 
 // SAFETY: contexts, streams and communicators are handles; the driver and NCCL take them from any thread, and what
 // must not happen at the same time is kept apart by `&mut` in `lane.rs`.

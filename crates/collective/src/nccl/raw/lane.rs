@@ -3,7 +3,7 @@
 //! Host memory and a running call never meet: a [`Flight`] borrows the lane, and a lane whose flight was left before
 //! its end gives its memory to nobody until the communicator is aborted and the stream has come to rest.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,8 +14,7 @@ use std::time::Duration;
 use super::Fault;
 use super::device::{NcclDevice, Shareable};
 use super::functions::{
-    Communicator, Config, Event, FLOAT, IN_PROGRESS, NO_TIMING, NOT_READY, OWN_STREAM, SUCCESS,
-    SUM, Stream, UniqueId,
+    Config, FLOAT, IN_PROGRESS, NO_TIMING, NOT_READY, OWN_STREAM, SUCCESS, SUM, UniqueId,
 };
 use super::memory::Buffer;
 
@@ -29,9 +28,9 @@ pub(crate) struct Hung;
 /// One rank's end of a communicator.
 pub(crate) struct Lane {
     device: Arc<NcclDevice>,
-    communicator: Shareable<Communicator>,
-    stream: Shareable<Stream>,
-    event: Shareable<Event>,
+    communicator: Shareable<c_void>,
+    stream: Shareable<c_void>,
+    event: Shareable<c_void>,
     outgoing: ManuallyDrop<Buffer>,
     incoming: ManuallyDrop<Buffer>,
     /// Whether something in the stream may still read or write the memory.
@@ -274,8 +273,8 @@ impl Drop for Lane {
 /// What ends a communicator, on its way to another thread.
 struct Ending {
     device: Arc<NcclDevice>,
-    communicator: Shareable<Communicator>,
-    stream: Shareable<Stream>,
+    communicator: Shareable<c_void>,
+    stream: Shareable<c_void>,
 }
 
 impl Ending {

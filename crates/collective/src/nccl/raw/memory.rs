@@ -10,7 +10,7 @@ use super::functions::{DevicePointer, Stream};
 /// A number of floats in pinned memory of the host and as many on the device.
 pub(super) struct Buffer {
     device: Arc<NcclDevice>,
-    host: Shareable<*mut f32>,
+    host: Shareable<f32>,
     pointer: DevicePointer,
     floats: usize,
 }
