@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::offer::{LIMIT, Offer, judge};
 use super::raw::{ID_BYTES, Lane, UniqueId, version_text};
@@ -33,7 +33,7 @@ impl Link {
 /// Joins the group of a generation and links its ranks as all of them can.
 ///
 /// Every rank tells the others what it has, so that all take the same link, also where their jobs say different things.
-/// A world of one needs no link.
+/// A world of one needs no link. Where NCCL is preferred and fails on this machine, the next group goes over TCP.
 ///
 /// # Errors
 /// As [`TcpGroup::connect_with`], and `Nccl`: `Disunited` if NCCL is demanded and a rank lacks it, `Failed`, `Closed`
@@ -60,7 +60,8 @@ pub fn form(
         }
         (Link::Tcp, _) => return Ok(Box::new(control)),
     };
-    let lane = control.settle(|group, call| make_lane(group, call, &settings))?;
+    let lane = control.settle(|group, call| make_lane(group, call, &settings));
+    let lane = lane.inspect_err(|cause| decline(link, cause))?;
     let version = version_text(settings.device.version());
     info!(version, adding = ?settings.adding, "gradients go over NCCL");
     Ok(Box::new(NcclGroup {
@@ -82,11 +83,25 @@ fn compare_offers(
         let waited = settings.map_or_else(Default::default, |settings| settings.abort_within);
         return Err(NcclError::Stuck { cause, waited }.into());
     }
-    let mine = settings.map_or(Offer::Tcp, Offer::of);
+    let working = settings.filter(|settings| !settings.device.is_declined());
+    let mine = working.map_or(Offer::Tcp, Offer::of);
     let told = call.tell_all(&group.peers, &mine.encode(), LIMIT)?;
     let mut offers: Vec<_> = told.iter().map(|offer| Offer::decode(offer)).collect();
     offers.insert(group.rank(), mine);
     Ok(judge(&offers))
+}
+
+/// Where NCCL is a preference and no communicator can be made on this machine, the next group has no need to find out.
+fn decline(link: &Link, cause: &CollectiveError) {
+    let Link::PreferNccl(settings) = link else {
+        return;
+    };
+    if let CollectiveError::Nccl(NcclError::Failed { fault, .. }) = cause
+        && fault.is_local
+    {
+        settings.device.decline();
+        warn!(%fault, "NCCL does not work here: from the next group on gradients go over TCP");
+    }
 }
 
 /// Makes the communicator, and returns when every rank has its end of it.

@@ -27,6 +27,8 @@ pub struct Fault {
     pub(crate) call: &'static str,
     /// The answer, in the library's words.
     pub(crate) answer: String,
+    /// Whether it speaks of this machine alone, and not of what a peer or the network did.
+    pub(crate) is_local: bool,
 }
 
 impl fmt::Display for Fault {

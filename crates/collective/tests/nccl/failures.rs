@@ -73,6 +73,24 @@ fn a_communicator_that_fails_says_what_the_library_answered() {
 }
 
 #[test]
+fn a_rank_that_cannot_make_a_communicator_offers_none_again_unless_nccl_is_demanded() {
+    let mut world = ranks(&["error=init,hang=collective@1", ""]);
+    let mut order = order(1, "reduce:100");
+    order.link = "prefer";
+    let outcomes = order.run(&mut world);
+    assert_told(
+        &outcomes[0],
+        "Rejoin",
+        DEADLINE_MS.into(),
+        &["forming the group"],
+    );
+    order.generation = 2;
+    for outcome in order.run(&mut world) {
+        assert_eq!(outcome.sums.len(), 1, "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_peer_that_dies_in_a_reduction_is_named_at_once() {
     // The second collective is the second half of the first reduction.
     let mut world = ranks(&["", "die=collective@2"]);

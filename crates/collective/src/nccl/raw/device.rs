@@ -27,6 +27,7 @@ pub struct NcclDevice {
     uuid: [u8; 16],
     version: c_int,
     is_stuck: AtomicBool,
+    is_declined: AtomicBool,
 }
 
 /// A pointer that the library allows to be used from any thread.
@@ -74,6 +75,7 @@ impl NcclDevice {
             uuid: [0; 16],
             version,
             is_stuck: AtomicBool::new(false),
+            is_declined: AtomicBool::new(false),
         };
         device
             .take(ordinal)
@@ -116,6 +118,16 @@ impl NcclDevice {
         self.is_stuck.load(Ordering::SeqCst)
     }
 
+    /// Notes that no communicator can be made here, so that this process offers none any more.
+    pub(crate) fn decline(&self) {
+        self.is_declined.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether no communicator can be made here.
+    pub(crate) fn is_declined(&self) -> bool {
+        self.is_declined.load(Ordering::SeqCst)
+    }
+
     /// Makes the id of a new communicator; made by one rank and told to the others.
     pub(crate) fn unique_id(&self) -> Result<UniqueId, Fault> {
         let mut id = UniqueId([0; ID_BYTES]);
@@ -143,23 +155,32 @@ impl NcclDevice {
             text(name)
         };
         let answer = name.map_or_else(|| answer.to_string(), |name| format!("{name} ({answer})"));
-        Err(Fault { call, answer })
+        Err(Fault {
+            call,
+            answer,
+            is_local: true,
+        })
     }
 
     /// Success includes that the communicator is still at it: its state tells when it is done.
-    pub(super) fn nccl_answer(&self, call: &'static str, answer: c_int) -> Result<(), Fault> {
-        if answer == SUCCESS || answer == IN_PROGRESS {
+    pub(super) fn nccl_answer(&self, call: &'static str, code: c_int) -> Result<(), Fault> {
+        if code == SUCCESS || code == IN_PROGRESS {
             return Ok(());
         }
         // SAFETY: the function takes no communicator for the last error of this thread, and gives a text of its own.
         let detail = unsafe { text((self.nccl.last_error)(std::ptr::null_mut())) };
-        let name = NCCL_NAMES.get(usize::try_from(answer).unwrap_or(usize::MAX));
-        let mut answer = format!("{} ({answer})", name.unwrap_or(&"an unknown error"));
+        let name = NCCL_NAMES.get(usize::try_from(code).unwrap_or(usize::MAX));
+        let mut answer = format!("{} ({code})", name.unwrap_or(&"an unknown error"));
         if let Some(detail) = detail.filter(|detail| !detail.trim().is_empty()) {
             answer.push_str(": ");
             answer.push_str(&detail.trim().replace('\n', " "));
         }
-        Err(Fault { call, answer })
+        let is_local = !PERHAPS_REMOTE.contains(&code);
+        Err(Fault {
+            call,
+            answer,
+            is_local,
+        })
     }
 }
 
@@ -170,6 +191,9 @@ impl fmt::Debug for NcclDevice {
             .finish_non_exhaustive()
     }
 }
+
+/// Answers that a peer or the network can bring about: a failing system call, a remote error, a time-out.
+const PERHAPS_REMOTE: [c_int; 3] = [2, 6, 8];
 
 const NCCL_NAMES: [&str; 9] = [
     "ncclSuccess",

@@ -144,6 +144,7 @@ impl Lane {
             return Err(Fault {
                 call: "the lane",
                 answer: "that a call before has not ended".to_owned(),
+                is_local: true,
             });
         }
         Ok(())
@@ -158,6 +159,7 @@ impl Lane {
             return Err(Fault {
                 call: "the lane",
                 answer: format!("that {outgoing} and {incoming} floats are more than it has"),
+                is_local: true,
             });
         }
         self.is_busy = true;
