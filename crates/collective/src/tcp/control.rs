@@ -1,8 +1,10 @@
 //! The mesh as the control plane of a group whose vectors go another way: small exchanges, and an eye on the peers.
 
-use std::io::ErrorKind;
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::TcpGroup;
 use super::exchange::{Call, Dealing};
@@ -82,7 +84,7 @@ impl Call {
         mut is_done: impl FnMut() -> Result<bool, E>,
     ) -> Result<(), Interruption<'a, E>> {
         let watch = Watch::new(&self.abort, self.deadline);
-        let eye = Eye::open(peers).map_err(Interruption::Closed)?;
+        let mut eye = Eye::open(peers);
         let begun = Instant::now();
         while !is_done().map_err(Interruption::Failed)? {
             match watch.check() {
@@ -91,7 +93,11 @@ impl Call {
                 Err(_) => return Err(Interruption::Aborted),
             }
             if let Some(peer) = eye.gone() {
-                return Err(Interruption::Closed(peer));
+                // An abort closes the connections at this end.
+                return Err(match self.abort.is_aborted() {
+                    true => Interruption::Aborted,
+                    false => Interruption::Closed(peer),
+                });
             }
             // Soon after the start much may happen; what takes long is not hurt by a longer pause.
             watch.pause((begun.elapsed() / 16).clamp(SHORTEST, LONGEST));
@@ -100,33 +106,31 @@ impl Call {
     }
 }
 
-/// Looks at connections without waiting for them; they wait again when it is dropped.
+/// Looks at connections without reading from them: what a peer that has got further sent is there for the next call,
+/// and whether it went after that shows all the same.
 struct Eye<'a> {
     peers: &'a [Peer],
+    sockets: Vec<PollFd<'a>>,
 }
 
 impl<'a> Eye<'a> {
-    fn open(peers: &'a [Peer]) -> Result<Self, &'a Peer> {
-        let eye = Self { peers };
-        let unfit = |peer: &&Peer| peer.stream.set_nonblocking(true).is_err();
-        peers.iter().find(unfit).map_or(Ok(eye), Err)
+    fn open(peers: &'a [Peer]) -> Self {
+        // The peer's end, which nix does not name; what else ends a connection is told unasked.
+        let ends = PollFlags::from_bits_retain(nix::libc::POLLRDHUP);
+        let socket = |peer: &'a Peer| PollFd::new(peer.stream.as_fd(), ends);
+        let sockets = peers.iter().map(socket).collect();
+        Self { peers, sockets }
     }
 
-    /// The first peer whose connection is closed. Bytes that came are of a peer that has got further.
-    fn gone(&self) -> Option<&'a Peer> {
-        let is_gone = |peer: &&Peer| match peer.stream.peek(&mut [0]) {
-            Ok(bytes) => bytes == 0,
-            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
-        };
-        self.peers.iter().find(is_gone)
-    }
-}
-
-impl Drop for Eye<'_> {
-    fn drop(&mut self) {
-        for peer in self.peers {
-            // One that fails is closed, and says so to whoever uses it next.
-            let _ = peer.stream.set_nonblocking(false);
+    /// The first peer whose connection is closed.
+    fn gone(&mut self) -> Option<&'a Peer> {
+        // It fails on an interruption alone, and is asked again.
+        let n_gone = poll(&mut self.sockets, PollTimeout::ZERO).unwrap_or(0);
+        if n_gone == 0 {
+            return None;
         }
+        let is_gone = |socket: &PollFd<'_>| socket.any().unwrap_or(true);
+        let at = self.sockets.iter().position(is_gone)?;
+        self.peers.get(at)
     }
 }
