@@ -74,6 +74,13 @@ impl Job {
         self
     }
 
+    /// Sets a variable of its surroundings.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.call = self.call.with(name, value);
+        self
+    }
+
     /// The call behind the job.
     pub fn call(&self) -> Call {
         self.call.clone()

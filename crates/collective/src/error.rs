@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::NcclError;
+
 /// A failure of a process group.
 ///
 /// After any failure of a call the group is spent: later calls answer [`Broken`](Self::Broken).
@@ -128,6 +130,9 @@ pub enum CollectiveError {
         /// Its number.
         sequence: u64,
     },
+    /// NCCL failed, or a peer in one of its calls.
+    #[error(transparent)]
+    Nccl(#[from] NcclError),
 }
 
 /// What the caller can do about an error.
@@ -137,6 +142,8 @@ pub enum Action {
     Rejoin,
     /// Stop: the same would happen again.
     Fatal,
+    /// End this process, so that another one takes its place: the membership and the job are sound.
+    Replace,
 }
 
 impl CollectiveError {
@@ -157,6 +164,7 @@ impl CollectiveError {
             | Self::Thread { .. }
             | Self::Mismatch { .. }
             | Self::TooLong { .. } => Action::Fatal,
+            Self::Nccl(error) => error.action(),
         }
     }
 
@@ -176,6 +184,7 @@ impl CollectiveError {
             | Self::Thread { .. }
             | Self::Aborted
             | Self::Broken { .. } => None,
+            Self::Nccl(error) => error.accused(),
         }
     }
 }
@@ -232,7 +241,7 @@ impl fmt::Display for Direction {
     }
 }
 
-/// A collective operation; `all_reduce` has three parts.
+/// A collective operation; `all_reduce` has parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// Everybody's message to everybody.
@@ -245,6 +254,10 @@ pub enum Operation {
     ReduceShare,
     /// The holders' values to the ranks that lack them.
     Replicate,
+    /// What the ranks settle before the first call: how they are linked.
+    Form,
+    /// All of `all_reduce` behind the sizes, where a library adds.
+    ReduceSum,
 }
 
 impl fmt::Display for Operation {
@@ -255,6 +268,8 @@ impl fmt::Display for Operation {
             Self::ReduceScatter => "all_reduce (partial sums)",
             Self::ReduceShare => "all_reduce (results)",
             Self::Replicate => "replicate",
+            Self::Form => "forming the group",
+            Self::ReduceSum => "all_reduce (sum)",
         })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the life of a group: joining, counting calls, refusing them after a failure. Its parts own the rest.
 
+mod control;
 mod exchange;
 mod frame;
 mod gate;
@@ -9,6 +10,7 @@ mod handshake;
 mod mesh;
 mod reduction;
 mod replication;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -20,13 +22,16 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use self::exchange::{Call, Dealing};
-use self::frame::{Incoming, Outgoing, Stamp};
-use self::mesh::Peer;
+use self::frame::Stamp;
 use self::reduction::Reduction;
 use self::replication::Replication;
 use self::watch::moment_after;
 use crate::{AbortHandle, CollectiveError, Membership, Operation, ProcessGroup, SlotSums};
+
+pub(crate) use self::control::Interruption;
+pub(crate) use self::exchange::Call;
+pub(crate) use self::mesh::Peer;
+pub(crate) use self::sizes::agree;
 
 /// Deadlines and limits of a [`TcpGroup`].
 #[derive(Debug, Clone)]
@@ -62,8 +67,8 @@ impl TcpSettings {
 /// A [`ProcessGroup`] over TCP. Dropping it closes its connections, and the peers see that at once.
 #[derive(Debug)]
 pub struct TcpGroup {
-    membership: Membership,
-    peers: Vec<Peer>,
+    pub(crate) membership: Membership,
+    pub(crate) peers: Vec<Peer>,
     settings: TcpSettings,
     sequence: u64,
     failed: Option<(Operation, u64)>,
@@ -134,7 +139,7 @@ impl TcpGroup {
     }
 
     /// Numbers a call, refuses it on a spent group, and marks the group spent if it fails.
-    fn call<T>(
+    pub(crate) fn call<T>(
         &mut self,
         operation: Operation,
         body: impl FnOnce(&Self, &Call) -> Result<T, CollectiveError>,
@@ -149,24 +154,26 @@ impl TcpGroup {
             });
         }
         self.sequence += 1;
-        let sequence = self.sequence;
-        let within = self.settings.call_within;
+        let call = self.numbered(operation, self.sequence, self.settings.call_within);
+        let outcome = body(self, &call);
+        if outcome.is_err() {
+            self.failed = Some((operation, self.sequence));
+        }
+        outcome
+    }
+
+    fn numbered(&self, operation: Operation, sequence: u64, within: Duration) -> Call {
         let stamp = Stamp {
             operation,
             generation: self.membership.generation,
             sequence,
         };
-        let call = Call {
+        Call {
             stamp,
             deadline: moment_after(within),
             within,
             abort: self.settings.abort.clone(),
-        };
-        let outcome = body(self, &call);
-        if outcome.is_err() {
-            self.failed = Some((operation, sequence));
         }
-        outcome
     }
 
     fn gather(&self, call: &Call, mine: &[u8]) -> Result<Vec<Vec<u8>>, CollectiveError> {
@@ -191,13 +198,7 @@ impl TcpGroup {
                 limit,
             });
         }
-        let mut messages = vec![Vec::new(); peers.len()];
-        let dealing = |(peer, into)| Dealing {
-            peer,
-            outgoing: Outgoing::Bytes(mine),
-            incoming: Incoming::Bytes { limit, into },
-        };
-        call.exchange(peers.iter().zip(&mut messages).map(dealing).collect())?;
+        let mut messages = call.tell_all(peers, mine, limit)?;
         messages.insert(*rank, mine.to_vec());
         Ok(messages)
     }
@@ -218,20 +219,9 @@ impl ProcessGroup for TcpGroup {
 
     fn all_reduce(&mut self, sums: SlotSums) -> Result<Vec<f32>, CollectiveError> {
         self.call(Operation::ReduceOffer, |group, call| {
-            let Self {
-                membership,
-                peers,
-                settings,
-                ..
-            } = group;
+            let membership = &group.membership;
             let parts = sums.into_parts(membership.tree(), &membership.slots[membership.rank])?;
-            Reduction {
-                peers,
-                membership,
-                call,
-                element_limit: settings.element_limit,
-            }
-            .run(parts)
+            Reduction { group, call }.run(parts)
         })
     }
 

@@ -15,6 +15,7 @@ const DECIDING_KEYS: &[&str] = &[
     "data.suv_window",
     "data.hu_window",
     "data.diagnosis_in_sentence",
+    "collective.reduction",
 ];
 
 /// Files whose digests decide: where they lie does not.

@@ -20,5 +20,7 @@ pub use error::{ConfigError, Origin};
 pub use identity::Difference;
 pub use job::Config;
 pub use model::{Decoder, Masking, ModalityDraw, Model, Text, Transformer};
-pub use operation::{Checkpoint, Collective, Coordinator, Device, Store, Workers};
+pub use operation::{
+    Backend, Checkpoint, Collective, Coordinator, Device, Reduction, Store, Workers,
+};
 pub use train::{BadBatch, Precision, Train};

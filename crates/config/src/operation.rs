@@ -1,4 +1,5 @@
-//! How a run is carried out: checkpoints, stores, workers, time limits, address. None of it changes the bits of the result.
+//! How a run is carried out: checkpoints, stores, workers, time limits, address. None of it but `collective.reduction`
+//! changes the bits of the result.
 
 use serde::{Deserialize, Serialize};
 
@@ -133,13 +134,51 @@ pub enum Device {
 pub struct Collective {
     /// Seconds that a rank waits for its peers within one exchange.
     pub deadline_s: u64,
+    /// What gradients travel over.
+    pub backend: Backend,
+    /// In which order gradients are added; it decides the bits of the result.
+    pub reduction: Reduction,
+    /// NCCL's library: a path, or a name where the system looks for libraries.
+    pub nccl_library: String,
+    /// The CUDA driver's library, likewise.
+    pub cuda_library: String,
 }
 
 impl Default for Collective {
     fn default() -> Self {
-        // Longer than any honest step on slow hardware: ranks wait here for the slowest one's forward pass.
-        Self { deadline_s: 120 }
+        Self {
+            // Longer than any honest step on slow hardware: ranks wait here for the slowest one's forward pass.
+            deadline_s: 120,
+            backend: Backend::Auto,
+            // The same bits for every number of workers.
+            reduction: Reduction::Exact,
+            // The names under which both are installed; without the number they are there for compilers alone.
+            nccl_library: "libnccl.so.2".to_owned(),
+            cuda_library: "libcuda.so.1".to_owned(),
+        }
     }
+}
+
+/// What gradients travel over; everything else between workers goes over TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// NCCL where all workers train on GPUs of their own and have it, else TCP.
+    Auto,
+    /// TCP.
+    Tcp,
+    /// NCCL; the run ends where it cannot be had.
+    Nccl,
+}
+
+/// In which order gradients are added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduction {
+    /// In one tree over the slots.
+    Exact,
+    /// As NCCL does it, which depends on the number of workers and their hardware; over TCP as `Exact`.
+    Fast,
 }
 
 /// The coordinator's address and patience.

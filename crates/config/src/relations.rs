@@ -1,6 +1,6 @@
 //! Values that are right alone and wrong together. Each function judges one relation and says how to mend it.
 
-use crate::{Axis, ConfigError, job::Config};
+use crate::{Axis, Backend, ConfigError, Reduction, job::Config};
 
 type Relation = fn(&Config) -> Result<(), ConfigError>;
 
@@ -17,6 +17,7 @@ const RELATIONS: &[Relation] = &[
     stall_is_shorter_than_patience,
     cache_lies_on_a_disk,
     silence_is_longer_than_a_heartbeat,
+    fast_sums_have_nccl,
 ];
 
 /// Judges every relation; the first one broken is returned.
@@ -252,6 +253,17 @@ fn silence_is_longer_than_a_heartbeat(config: &Config) -> Result<(), ConfigError
             "coordinator.worker_timeout_s = {silence} is less than four heartbeats of coordinator.heartbeat_ms = {beat}"
         ),
         "a live worker would be given up: raise the first or lower the second".to_owned(),
+    )
+}
+
+fn fast_sums_have_nccl(config: &Config) -> Result<(), ConfigError> {
+    let collective = &config.collective;
+    if collective.reduction == Reduction::Exact || collective.backend != Backend::Tcp {
+        return Ok(());
+    }
+    refuse(
+        "collective.reduction = \"fast\" is NCCL's and collective.backend = \"tcp\"".to_owned(),
+        "over TCP sums are exact: take \"exact\", or another backend".to_owned(),
     )
 }
 

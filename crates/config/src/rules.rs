@@ -119,6 +119,13 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
     ("workers.grace_s", Allowed::Whole(0, DAY_S)),
     ("workers.compare_every", Allowed::Whole(0, 1_000 * MILLION)),
     ("collective.deadline_s", Allowed::Whole(1, DAY_S)),
+    (
+        "collective.backend",
+        Allowed::Choice(&["auto", "tcp", "nccl"]),
+    ),
+    ("collective.reduction", Allowed::Choice(&["exact", "fast"])),
+    ("collective.nccl_library", Allowed::Name),
+    ("collective.cuda_library", Allowed::Name),
     ("coordinator.listen", Allowed::Address),
     ("coordinator.heartbeat_ms", Allowed::Whole(10, 60_000)),
     ("coordinator.worker_timeout_s", Allowed::Whole(1, DAY_S)),

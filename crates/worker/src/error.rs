@@ -1,7 +1,7 @@
 //! What can end a worker, or only its group.
 
 use fratmae_checkpoint::CheckpointError;
-use fratmae_collective::CollectiveError;
+use fratmae_collective::{Action, CollectiveError};
 use fratmae_dataset::DataSetError;
 use fratmae_model::{ModelError, WeightsError};
 use fratmae_protocol::ProtocolError;
@@ -239,6 +239,11 @@ impl WorkerError {
             }
             _ => None,
         }
+    }
+
+    /// Whether this process is of no use any more, and another one in its place would be.
+    pub(crate) fn asks_for_another_process(&self) -> bool {
+        matches!(self, Self::Group(error) if error.action() == Action::Replace)
     }
 
     /// Whether what this worker holds is of no use any more.

@@ -8,7 +8,7 @@ use crate::session::Session;
 use crate::shares::ShareWriter;
 use crate::step::StepReport;
 use fratmae_checkpoint::State;
-use fratmae_collective::{AbortHandle, Membership, TcpGroup, TcpSettings};
+use fratmae_collective::{AbortHandle, Membership, TcpSettings, form};
 use fratmae_config::{Axis, BadSample as Wanted};
 use fratmae_control::{Assignment, Step};
 use fratmae_dataset::{BadSample, Loader, LoaderOptions, StackAxis, StackOptions};
@@ -147,7 +147,7 @@ impl Session {
             abort,
             ..TcpSettings::new(deadline)
         };
-        let process = TcpGroup::connect_with(&self.listener, &membership, settings)?;
+        let process = form(&self.listener, &membership, settings, &self.link)?;
         let first = assignment.source.step().get() + 1;
         let mine = membership.slots[membership.rank].clone();
         let samples = self.plan.samples(mine, first, self.config.train.steps);
@@ -160,7 +160,7 @@ impl Session {
         );
         Ok(Group {
             tree: membership.tree(),
-            process: Box::new(process),
+            process,
             slots: membership.slots,
             generation,
             loader,

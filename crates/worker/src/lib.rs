@@ -15,6 +15,7 @@ mod generation;
 mod group;
 mod integrity;
 mod leaving;
+mod link;
 mod optimizer;
 mod outbox;
 mod pace;

@@ -72,7 +72,7 @@ pub async fn run(
         ledger: options.ledger.clone(),
         runtime: tokio::runtime::Handle::current(),
     };
-    let trainer = Trainer::start(start, orders)?;
+    let mut trainer = Trainer::start(start, orders)?;
     let leaving = Leaving::new(&config.workers, outbox.clone());
     let attendance = Attendance {
         register,
@@ -85,6 +85,7 @@ pub async fn run(
     let ended = tokio::select! {
         ended = attendance.attend(stream, &options.coordinator) => ended,
         () = leaving.leave(asked) => Ok(()),
+        error = trainer.spent() => Err(error),
     };
     // Whatever the group waits for, it is over; and so is the trainer's wait for orders.
     drop(attendance);

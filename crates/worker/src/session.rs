@@ -2,11 +2,13 @@
 
 use crate::allocator::keep_memory;
 use crate::error::WorkerError;
+use crate::link::choose_link;
 use crate::optimizer::AdamW;
 use crate::outbox::Outbox;
 use crate::plan::Plan;
 use crate::shared::Shared;
 use fratmae_checkpoint::State;
+use fratmae_collective::Link;
 use fratmae_config::{Config, Precision};
 use fratmae_dataset::{Cache, DataSet};
 use fratmae_model::{Device, DeviceKind, FratMae, Parameter, Tokenizer};
@@ -33,6 +35,8 @@ pub(crate) struct Start {
 pub(crate) struct Session {
     pub(crate) config: Config,
     pub(crate) device: Device,
+    /// How it would have its gradients travel.
+    pub(crate) link: Link,
     pub(crate) model: FratMae,
     pub(crate) parameters: Vec<Parameter>,
     /// A gradient that was applied, for the next one's memory.
@@ -77,6 +81,7 @@ impl Session {
         let kind = device_kind(&config)?;
         check_precision(&config, kind)?;
         let device = fratmae_model::open(kind)?;
+        let link = choose_link(&config.collective, kind)?;
         let recompute = config.workers.activation_checkpointing;
         let model = FratMae::blank(&config.model, &device).recomputing(recompute);
         let parameters = model.parameters();
@@ -89,6 +94,7 @@ impl Session {
             data: Arc::new(data),
             config,
             device,
+            link,
             model,
             parameters,
             spare: Vec::new(),

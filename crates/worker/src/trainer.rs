@@ -5,12 +5,14 @@ use crate::error::WorkerError;
 use crate::generation::Ending;
 use crate::session::{Session, Start};
 use crate::stream::Order;
+use fratmae_collective::{Action, CollectiveError};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How long the thread may take to see that all is over: a slot's forward or backward pass.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -20,18 +22,31 @@ const LOOKS: u32 = 300;
 /// The thread that trains, apart from the runtime so that no step holds a heartbeat up.
 pub(crate) struct Trainer {
     thread: JoinHandle<()>,
+    /// Told when another process must take this one's place.
+    spent: oneshot::Receiver<WorkerError>,
 }
 
 impl Trainer {
     /// Starts the thread; it lives until the sender of `orders` is dropped.
     pub(crate) fn start(start: Start, orders: Receiver<Order>) -> Result<Self, WorkerError> {
+        let (sender, spent) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("trainer".to_owned())
-            .spawn(move || follow(start, &orders))
+            .spawn(move || follow(start, &orders, sender))
             .map_err(|error| WorkerError::Job {
                 reason: format!("no thread for training: {error}"),
             })?;
-        Ok(Self { thread })
+        Ok(Self { thread, spent })
+    }
+
+    /// Waits until this process is of no more use, and says why. Its end is what tells the coordinator, which starts
+    /// another one if it started this.
+    pub(crate) async fn spent(&mut self) -> WorkerError {
+        match (&mut self.spent).await {
+            Ok(error) => error,
+            // The thread has ended in another way, and has said how.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Waits for the thread to end; one that hangs ends with the process.
@@ -52,7 +67,7 @@ impl Trainer {
     }
 }
 
-fn follow(start: Start, orders: &Receiver<Order>) {
+fn follow(start: Start, orders: &Receiver<Order>, spent: oneshot::Sender<WorkerError>) {
     let outbox = start.outbox.clone();
     let shared = Arc::clone(&start.shared);
     let mut session = match Session::open(start) {
@@ -76,6 +91,14 @@ fn follow(start: Start, orders: &Receiver<Order>) {
                 let generation = assignment.generation.get();
                 let ended = session.train(&assignment, figures_until);
                 shared.activity.enter(work::IDLE);
+                let ended = match ended {
+                    Err(error) if error.asks_for_another_process() => {
+                        // Nobody waits for it once the worker is at its end anyway.
+                        let _ = spent.send(error);
+                        return;
+                    }
+                    ended => ended,
+                };
                 let report = report(generation, ended);
                 if let Some(report) = report.filter(|_| !shared.is_superseded(generation)) {
                     outbox.state(report);
@@ -94,6 +117,14 @@ fn report(generation: u64, ended: Result<Ending, WorkerError>) -> Option<From> {
             weights_digest,
         }),
         Ok(Ending::Drained { step }) => From::Drained(pb::Drained { generation, step }),
+        // A library that the job demands and a rank lacks: the next group would lack it as well.
+        Err(WorkerError::Group(CollectiveError::Nccl(error)))
+            if error.action() == Action::Fatal =>
+        {
+            From::Failed(pb::Failed {
+                reason: one_line(&error),
+            })
+        }
         Err(
             error @ (WorkerError::Group(_)
             | WorkerError::CopyDiffers { .. }
@@ -126,6 +157,7 @@ fn one_line(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fratmae_collective::NcclError;
 
     #[test]
     fn a_drained_generation_is_reported_with_its_step() {
@@ -150,6 +182,23 @@ mod tests {
             panic!("a failure")
         };
         assert!(failed.reason.contains("step 4"), "{}", failed.reason);
+    }
+
+    #[test]
+    fn a_group_that_lacks_what_the_job_demands_ends_the_run_and_a_stuck_device_the_process() {
+        let reason = "rank 1 offers TCP alone".to_owned();
+        let error = CollectiveError::from(NcclError::Disunited { reason });
+        let Some(From::Failed(failed)) = report(1, Err(error.into())) else {
+            panic!("a failure")
+        };
+        assert!(failed.reason.contains("rank 1"), "{}", failed.reason);
+        let stuck = NcclError::Stuck {
+            cause: "all_reduce 4".to_owned(),
+            waited: Duration::from_secs(5),
+        };
+        let stuck = WorkerError::from(CollectiveError::from(stuck));
+        assert!(stuck.asks_for_another_process());
+        assert!(!WorkerError::from(CollectiveError::Aborted).asks_for_another_process());
     }
 
     #[test]

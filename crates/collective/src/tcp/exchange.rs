@@ -20,10 +20,10 @@ const SMALL: u64 = 8 * 1024;
 
 /// One call of a group, or one part of it; the deadline is the whole call's.
 #[derive(Clone)]
-pub(super) struct Call {
+pub(crate) struct Call {
     pub(super) stamp: Stamp,
     pub(super) deadline: Instant,
-    pub(super) within: Duration,
+    pub(crate) within: Duration,
     pub(super) abort: AbortHandle,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Dealing<'a> {
 
 impl Call {
     /// Gives the same call in another of its parts.
-    pub(super) fn part(&self, operation: Operation) -> Self {
+    pub(crate) fn part(&self, operation: Operation) -> Self {
         Self {
             stamp: Stamp {
                 operation,

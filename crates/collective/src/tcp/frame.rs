@@ -87,6 +87,8 @@ fn code(operation: Operation) -> u32 {
         Operation::ReduceScatter => 3,
         Operation::ReduceShare => 4,
         Operation::Replicate => 5,
+        Operation::Form => 6,
+        Operation::ReduceSum => 7,
     }
 }
 

@@ -23,9 +23,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A rank of the same generation and the connection to it.
 #[derive(Debug)]
-pub(super) struct Peer {
-    pub(super) rank: usize,
-    pub(super) address: SocketAddr,
+pub(crate) struct Peer {
+    pub(crate) rank: usize,
+    pub(crate) address: SocketAddr,
     pub(super) stream: Arc<TcpStream>,
 }
 

@@ -1,5 +1,6 @@
 //! Worlds of threads over real loopback sockets.
 
+mod attending;
 mod bits;
 mod failures;
 mod joining;

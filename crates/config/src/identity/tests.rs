@@ -17,6 +17,7 @@ fn keys_that_decide_the_bits_are_in_and_the_others_out() {
         "train.precision",
         "model.init_digest",
         "model.text.weights_digest",
+        "collective.reduction",
     ] {
         assert!(identity.contains_key(key), "{key}");
     }
@@ -38,6 +39,8 @@ fn keys_that_decide_the_bits_are_in_and_the_others_out() {
         "checkpoint.every",
         "coordinator.listen",
         "collective.deadline_s",
+        "collective.backend",
+        "collective.nccl_library",
     ] {
         assert!(!identity.contains_key(key), "{key}");
     }
@@ -61,7 +64,7 @@ fn the_digest_is_json_with_sorted_keys() {
     let back: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
     assert_eq!(back, Config::default().identity());
     assert!(
-        text.starts_with(r#"{"data.axis":"coronal","data.diagnosis_in_sentence":false,"data.grid":[160,160,192],"#),
+        text.starts_with(r#"{"collective.reduction":"exact","data.axis":"coronal","data.diagnosis_in_sentence":false,"data.grid":[160,160,192],"#),
         "{text}"
     );
 }

@@ -156,3 +156,19 @@ fn a_small_batch_is_warned_of_only_when_pairs_matter() {
     config.model.contrastive = false;
     assert!(config.warnings().is_empty());
 }
+
+#[test]
+fn fast_sums_over_tcp_are_refused() {
+    let text = complaint(|c| {
+        c.collective.reduction = Reduction::Fast;
+        c.collective.backend = Backend::Tcp;
+    });
+    assert_eq!(
+        text,
+        "collective.reduction = \"fast\" is NCCL's and collective.backend = \"tcp\"; \
+         over TCP sums are exact: take \"exact\", or another backend"
+    );
+    let mut config = Config::default();
+    config.collective.reduction = Reduction::Fast;
+    config.check().unwrap();
+}

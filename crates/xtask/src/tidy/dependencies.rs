@@ -43,6 +43,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-simulation", Some(&["control"])),
     ("fratmae", None),
     ("fratmae-tests", None),
+    ("fratmae-nccl-standin", Some(&[])),
     ("fratmae-fuzz", None),
     ("fratmae-libfuzzer", None),
     ("fratmae-benches", None),

@@ -1,0 +1,143 @@
+//! Forms the group of a generation: joins the mesh, settles how vectors travel, and makes the communicator.
+
+use std::net::TcpListener;
+
+use tracing::{info, warn};
+
+use super::offer::{LIMIT, Offer, judge};
+use super::raw::{ID_BYTES, Lane, UniqueId, version_text};
+use super::{NcclError, NcclGroup, NcclSettings, Site, attend, end};
+use crate::tcp::Call;
+use crate::{CollectiveError, Membership, Operation, ProcessGroup, TcpGroup, TcpSettings};
+
+/// How a rank would have its vectors travel.
+#[derive(Debug, Clone)]
+pub enum Link {
+    /// Over the mesh.
+    Tcp,
+    /// Over NCCL where every rank can, else over the mesh.
+    PreferNccl(NcclSettings),
+    /// Over NCCL or not at all.
+    DemandNccl(NcclSettings),
+}
+
+impl Link {
+    fn settings(&self) -> Option<&NcclSettings> {
+        match self {
+            Self::Tcp => None,
+            Self::PreferNccl(settings) | Self::DemandNccl(settings) => Some(settings),
+        }
+    }
+}
+
+/// Joins the group of a generation and links its ranks as all of them can.
+///
+/// Every rank tells the others what it has, so that all take the same link, also where their jobs say different things.
+/// A world of one needs no link. Where NCCL is preferred and fails on this machine, the next group goes over TCP.
+///
+/// # Errors
+/// As [`TcpGroup::connect_with`], and `Nccl`: `Disunited` if NCCL is demanded and a rank lacks it, `Failed`, `Closed`
+/// and `TimedOut` if the communicator does not come about, `Stuck` if it cannot be ended then.
+pub fn form(
+    listener: &TcpListener,
+    membership: &Membership,
+    settings: TcpSettings,
+    link: &Link,
+) -> Result<Box<dyn ProcessGroup>, CollectiveError> {
+    let control = TcpGroup::connect_with(listener, membership, settings)?;
+    if control.world_size() == 1 {
+        return Ok(Box::new(control));
+    }
+    let united = control.settle(|group, call| compare_offers(group, call, link))?;
+    let settings = match (link, united) {
+        (Link::PreferNccl(settings) | Link::DemandNccl(settings), Ok(())) => settings.clone(),
+        (Link::DemandNccl(_), Err(reason)) => {
+            return Err(NcclError::Disunited { reason }.into());
+        }
+        (Link::PreferNccl(_), Err(reason)) => {
+            info!(reason, "gradients go over TCP");
+            return Ok(Box::new(control));
+        }
+        (Link::Tcp, _) => return Ok(Box::new(control)),
+    };
+    let lane = control.settle(|group, call| make_lane(group, call, &settings));
+    let lane = lane.inspect_err(|cause| decline(link, cause))?;
+    let version = version_text(settings.device.version());
+    info!(version, adding = ?settings.adding, "gradients go over NCCL");
+    Ok(Box::new(NcclGroup {
+        control,
+        lane,
+        settings,
+    }))
+}
+
+/// Tells every rank what this one has; the inner error is why they cannot use NCCL together.
+fn compare_offers(
+    group: &TcpGroup,
+    call: &Call,
+    link: &Link,
+) -> Result<Result<(), String>, CollectiveError> {
+    let settings = link.settings();
+    if settings.is_some_and(|settings| settings.device.is_given_up()) {
+        let cause = "an earlier group could not be left".to_owned();
+        let waited = settings.map_or_else(Default::default, |settings| settings.abort_within);
+        return Err(NcclError::Stuck { cause, waited }.into());
+    }
+    let working = settings.filter(|settings| !settings.device.is_declined());
+    let mine = working.map_or(Offer::Tcp, Offer::of);
+    let told = call.tell_all(&group.peers, &mine.encode(), LIMIT)?;
+    let mut offers: Vec<_> = told.iter().map(|offer| Offer::decode(offer)).collect();
+    offers.insert(group.rank(), mine);
+    Ok(judge(&offers))
+}
+
+/// Where NCCL is a preference and no communicator can be made on this machine, the next group has no need to find out.
+fn decline(link: &Link, cause: &CollectiveError) {
+    let Link::PreferNccl(settings) = link else {
+        return;
+    };
+    if let CollectiveError::Nccl(NcclError::Failed { fault, .. }) = cause
+        && fault.is_local
+    {
+        settings.device.decline();
+        warn!(%fault, "NCCL does not work here: from the next group on gradients go over TCP");
+    }
+}
+
+/// Makes the communicator, and returns when every rank has its end of it.
+fn make_lane(
+    group: &TcpGroup,
+    call: &Call,
+    settings: &NcclSettings,
+) -> Result<Lane, CollectiveError> {
+    let site = Site {
+        operation: Operation::Form,
+        sequence: 0,
+        bytes: ID_BYTES as u64,
+    };
+    let failed = |fault| CollectiveError::from(NcclError::Failed { site, fault });
+    let mine = match group.rank() {
+        0 => settings.device.unique_id().map_err(failed)?.0.to_vec(),
+        _ => Vec::new(),
+    };
+    let mut told = call.tell_all(&group.peers, &mine, ID_BYTES as u64)?;
+    let id = match group.rank() {
+        0 => mine,
+        // Peers are in rank order.
+        _ => told.swap_remove(0),
+    };
+    let Ok(id) = <[u8; ID_BYTES]>::try_from(id) else {
+        let reason = "rank 0 told no id of a communicator".to_owned();
+        return Err(NcclError::Disunited { reason }.into());
+    };
+    let (world, rank) = (group.world_size(), group.rank());
+    let mut lane = Lane::open(&settings.device, UniqueId(id), world, rank).map_err(failed)?;
+    let made = attend(group, call, site, || lane.is_ready()).and_then(|()| call.meet(&group.peers));
+    match made {
+        Ok(()) => Ok(lane),
+        Err(cause) => {
+            group.leave();
+            Err(end(&mut lane, settings, cause))
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What each rank offers before a communicator is made: whether all can use NCCL together is known before they try.
+
+use super::raw::{NcclDevice, version_text};
+use super::{Adding, NcclSettings};
+
+/// One rank's means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    Tcp,
+    Nccl {
+        version: u32,
+        adding: Adding,
+        uuid: [u8; 16],
+    },
+}
+
+/// The longest offer on the wire.
+pub(super) const LIMIT: u64 = 21;
+
+impl Offer {
+    pub(super) fn of(settings: &NcclSettings) -> Self {
+        let device: &NcclDevice = &settings.device;
+        Self::Nccl {
+            version: device.version(),
+            adding: settings.adding,
+            uuid: device.uuid(),
+        }
+    }
+
+    /// The offer on the wire: nothing for TCP, else version, adding and device.
+    pub(super) fn encode(self) -> Vec<u8> {
+        match self {
+            Self::Tcp => Vec::new(),
+            Self::Nccl {
+                version,
+                adding,
+                uuid,
+            } => {
+                let mut bytes = version.to_le_bytes().to_vec();
+                bytes.push(u8::from(adding == Adding::Fast));
+                bytes.extend(uuid);
+                bytes
+            }
+        }
+    }
+
+    /// Reads an offer; one that cannot be read offers nothing that this rank knows.
+    pub(super) fn decode(bytes: &[u8]) -> Self {
+        let Some((version, [adding, uuid @ ..])) = bytes.split_first_chunk() else {
+            return Self::Tcp;
+        };
+        let Ok(uuid) = uuid.try_into() else {
+            return Self::Tcp;
+        };
+        let adding = match adding {
+            0 => Adding::Exact,
+            _ => Adding::Fast,
+        };
+        Self::Nccl {
+            version: u32::from_le_bytes(*version),
+            adding,
+            uuid,
+        }
+    }
+}
+
+/// Whether all ranks can use NCCL together; the error says who cannot, in the same words on every rank.
+pub(super) fn judge(offers: &[Offer]) -> Result<(), String> {
+    let mut first = None;
+    let mut seen: Vec<(usize, [u8; 16])> = Vec::new();
+    for (rank, offer) in offers.iter().enumerate() {
+        let Offer::Nccl {
+            version,
+            adding,
+            uuid,
+        } = *offer
+        else {
+            return Err(format!("rank {rank} offers TCP alone"));
+        };
+        let (of_first, added_by_first) = *first.get_or_insert((version, adding));
+        if version != of_first {
+            let [ours, theirs] = [of_first, version].map(version_text);
+            return Err(format!(
+                "rank 0 has NCCL {ours} and rank {rank} has {theirs}"
+            ));
+        }
+        if adding != added_by_first {
+            return Err(format!("ranks 0 and {rank} reduce in different ways"));
+        }
+        if let Some((other, _)) = seen.iter().find(|(_, device)| *device == uuid) {
+            return Err(format!("ranks {other} and {rank} share one device"));
+        }
+        seen.push((rank, uuid));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(version: u32, device: u8) -> Offer {
+        Offer::Nccl {
+            version,
+            adding: Adding::Exact,
+            uuid: [device; 16],
+        }
+    }
+
+    #[test]
+    fn an_offer_comes_back_from_the_wire() {
+        for adding in [Adding::Exact, Adding::Fast] {
+            let offer = Offer::Nccl {
+                version: 22_105,
+                adding,
+                uuid: std::array::from_fn(|at| at as u8),
+            };
+            let bytes = offer.encode();
+            assert_eq!(bytes.len() as u64, LIMIT);
+            assert_eq!(Offer::decode(&bytes), offer);
+        }
+        assert_eq!(Offer::decode(&Offer::Tcp.encode()), Offer::Tcp);
+        assert_eq!(Offer::decode(&[1, 2, 3, 4, 5, 6]), Offer::Tcp);
+    }
+
+    #[test]
+    fn ranks_that_differ_are_named() {
+        let reason = |offers: &[Offer]| judge(offers).unwrap_err();
+        assert_eq!(judge(&[offer(22_105, 1), offer(22_105, 2)]), Ok(()));
+        assert_eq!(
+            reason(&[offer(22_105, 1), Offer::Tcp]),
+            "rank 1 offers TCP alone"
+        );
+        assert_eq!(
+            reason(&[offer(22_105, 1), offer(23_005, 2)]),
+            "rank 0 has NCCL 2.21.5 and rank 1 has 2.30.5"
+        );
+        assert_eq!(
+            reason(&[offer(22_105, 1), offer(22_105, 2), offer(22_105, 1)]),
+            "ranks 0 and 2 share one device"
+        );
+        let fast = Offer::Nccl {
+            version: 22_105,
+            adding: Adding::Fast,
+            uuid: [2; 16],
+        };
+        assert_eq!(
+            reason(&[offer(22_105, 1), fast]),
+            "ranks 0 and 1 reduce in different ways"
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! `all_reduce` over NCCL: the sizes over the mesh, then the sums, then the word that all are through.
+
+use std::ops::Range;
+
+use super::raw::{Fault, Lane, Piece, Plan};
+use super::{Adding, NcclError, Site, attend};
+use crate::reduce::{finish, owned, restrict};
+use crate::sums::Part;
+use crate::tcp::{Call, agree};
+use crate::{CollectiveError, Membership, Operation, ProcessGroup, TcpGroup};
+
+/// One `all_reduce` of one rank.
+pub(super) struct Reduction<'a> {
+    pub(super) group: &'a TcpGroup,
+    pub(super) call: &'a Call,
+    pub(super) lane: &'a mut Lane,
+}
+
+impl Reduction<'_> {
+    /// Reduces this rank's parts with those of the peers.
+    pub(super) fn run(
+        mut self,
+        parts: Vec<Part>,
+        adding: Adding,
+    ) -> Result<Vec<f32>, CollectiveError> {
+        let elements = parts.first().map(|part| part.values.len());
+        let elements = agree(self.group, self.call, elements)?;
+        let last = match adding {
+            Adding::Exact => Operation::ReduceShare,
+            Adding::Fast => Operation::ReduceSum,
+        };
+        let sum = match adding {
+            _ if elements == 0 => Ok(Vec::new()),
+            Adding::Exact => self.exact(parts, elements),
+            Adding::Fast => self.fast(parts, elements),
+        }?;
+        // A rank that left now would end its communicator under the peers' hands.
+        self.call.part(last).meet(&self.group.peers)?;
+        Ok(sum)
+    }
+
+    /// Adds this rank's parts, and has NCCL add the ranks.
+    fn fast(&mut self, parts: Vec<Part>, elements: usize) -> Result<Vec<f32>, CollectiveError> {
+        let site = self.site(Operation::ReduceSum, elements);
+        let mut parts = parts.into_iter();
+        let mut sum = parts
+            .next()
+            .map_or_else(|| vec![0.0; elements], |part| part.values);
+        for part in parts {
+            sum.iter_mut()
+                .zip(&part.values)
+                .for_each(|(sum, value)| *sum += value);
+        }
+        self.pack(site, elements, elements, |room| room.copy_from_slice(&sum))?;
+        self.fly(site, &Plan::Sum(elements))?;
+        sum.copy_from_slice(&self.brought(site)?[..elements]);
+        Ok(sum)
+    }
+
+    /// Sends every owner this rank's parts of its elements, finishes the tree of the own ones, hands the result round.
+    fn exact(&mut self, parts: Vec<Part>, elements: usize) -> Result<Vec<f32>, CollectiveError> {
+        let Membership { rank, .. } = self.group.membership;
+        let mine = owned(elements, self.group.world_size(), rank);
+        let mut all = restrict(&parts, &mine);
+        let spent = parts.into_iter();
+        let mut vector = self.scatter(spent, &mine, elements, &mut all)?;
+        let missing = || CollectiveError::Sums {
+            reason: "a slot has no gradient".to_owned(),
+        };
+        let result = finish(self.group.membership.tree(), all).ok_or_else(missing)?;
+        vector[mine].copy_from_slice(&result);
+        self.share(&result, &mut vector)?;
+        Ok(vector)
+    }
+
+    /// Adds the peers' parts of this rank's elements to `all`; gives a vector that is used no more.
+    fn scatter(
+        &mut self,
+        parts: impl Iterator<Item = Part>,
+        mine: &Range<usize>,
+        elements: usize,
+        all: &mut Vec<Part>,
+    ) -> Result<Vec<f32>, CollectiveError> {
+        let site = self.site(Operation::ReduceScatter, elements);
+        let parts: Vec<_> = parts.collect();
+        let (world, membership) = (self.group.world_size(), &self.group.membership);
+        let mut pieces = Vec::with_capacity(self.group.peers.len());
+        let (mut out, mut back) = (0, 0);
+        for peer in &self.group.peers {
+            let theirs = owned(elements, world, peer.rank);
+            let covered = membership.tree().cover(&membership.slots[peer.rank]).len();
+            let (sent, received) = (theirs.len() * parts.len(), mine.len() * covered);
+            pieces.push(Piece {
+                peer: peer.rank,
+                outgoing: out..out + sent,
+                incoming: back..back + received,
+            });
+            (out, back) = (out + sent, back + received);
+        }
+        self.pack(site, out, back, |mut room| {
+            for piece in &pieces {
+                for part in &parts {
+                    let theirs = &part.values[owned(elements, world, piece.peer)];
+                    let (now, later) = room.split_at_mut(theirs.len());
+                    now.copy_from_slice(theirs);
+                    room = later;
+                }
+            }
+        })?;
+        self.fly(site, &Plan::Exchange(&pieces))?;
+        let mut rest = self.brought(site)?;
+        for peer in &self.group.peers {
+            for slots in membership.tree().cover(&membership.slots[peer.rank]) {
+                let (values, later) = rest.split_at(mine.len());
+                let values = values.to_vec();
+                all.push(Part { slots, values });
+                rest = later;
+            }
+        }
+        let spent = parts.into_iter().next();
+        Ok(spent.map_or_else(|| vec![0.0; elements], |part| part.values))
+    }
+
+    /// Sends this rank's result to everybody and puts theirs into `vector`.
+    fn share(&mut self, result: &[f32], vector: &mut [f32]) -> Result<(), CollectiveError> {
+        let site = self.site(Operation::ReduceShare, vector.len());
+        let world = self.group.world_size();
+        let elements = vector.len();
+        let mut back = 0;
+        let mut piece = |rank| {
+            let start = back;
+            back += owned(elements, world, rank).len();
+            Piece {
+                peer: rank,
+                outgoing: 0..result.len(),
+                incoming: start..back,
+            }
+        };
+        let peers = self.group.peers.iter();
+        let pieces: Vec<_> = peers.map(|peer| piece(peer.rank)).collect();
+        self.pack(site, result.len(), back, |room| {
+            room.copy_from_slice(result)
+        })?;
+        self.fly(site, &Plan::Exchange(&pieces))?;
+        let brought = self.brought(site)?;
+        for piece in pieces {
+            let theirs = owned(elements, world, piece.peer);
+            vector[theirs].copy_from_slice(&brought[piece.incoming]);
+        }
+        Ok(())
+    }
+
+    /// Makes room, and has exactly the outgoing floats filled.
+    fn pack(
+        &mut self,
+        site: Site,
+        outgoing: usize,
+        incoming: usize,
+        fill: impl FnOnce(&mut [f32]),
+    ) -> Result<(), CollectiveError> {
+        let failed = |fault| failed(site, fault);
+        self.lane.make_room(outgoing, incoming).map_err(failed)?;
+        let room = self.lane.outgoing().map_err(failed)?;
+        fill(&mut room[..outgoing]);
+        Ok(())
+    }
+
+    /// Carries a plan out, looked after until the call's deadline.
+    fn fly(&mut self, site: Site, plan: &Plan<'_>) -> Result<(), CollectiveError> {
+        let mut flight = self.lane.fly(plan).map_err(|fault| failed(site, fault))?;
+        attend(self.group, self.call, site, || flight.is_done())
+    }
+
+    fn brought(&self, site: Site) -> Result<&[f32], CollectiveError> {
+        self.lane.incoming().map_err(|fault| failed(site, fault))
+    }
+
+    fn site(&self, operation: Operation, elements: usize) -> Site {
+        Site {
+            operation,
+            sequence: self.call.sequence(),
+            bytes: (elements * size_of::<f32>()) as u64,
+        }
+    }
+}
+
+fn failed(site: Site, fault: Fault) -> CollectiveError {
+    NcclError::Failed { site, fault }.into()
+}

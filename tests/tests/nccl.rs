@@ -1,0 +1,111 @@
+//! Runs whose gradients travel over NCCL, with the stand-in library in its place: they come to the weights of an
+//! undisturbed run over TCP, whatever happens to a worker or its communicator.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use fratmae_tests::{Finished, Job, Signal, Told, applied, logged, losses, scratch, send, told};
+
+const STEPS: u64 = 30;
+
+/// The tiny job, with checkpoints so far apart that going back to one would show.
+fn job(run: impl AsRef<Path>) -> Job {
+    Job::tiny(run)
+        .set(&format!("train.steps={STEPS}"))
+        .set("checkpoint.every=25")
+        .set("workers.threads=1")
+        .told_as_json()
+}
+
+/// The job over NCCL with two workers; in each process the stand-in does what `faults` says.
+fn over_nccl(run: impl AsRef<Path>, faults: &str) -> Job {
+    let tests = std::env::current_exe().expect("the system names this test's binary");
+    let library = tests.with_file_name("libfratmae_nccl_standin.so");
+    assert!(library.is_file(), "{} is not built", library.display());
+    let library = library.display();
+    job(run)
+        .workers(2)
+        .set("collective.backend=nccl")
+        .set(&format!("collective.nccl_library={library}"))
+        .set(&format!("collective.cuda_library={library}"))
+        .with("FRATMAE_STANDIN", faults)
+}
+
+/// Digest and losses of the job over TCP with one worker that nothing disturbs.
+fn undisturbed() -> &'static (String, Vec<(u64, String)>) {
+    static UNDISTURBED: OnceLock<(String, Vec<(u64, String)>)> = OnceLock::new();
+    UNDISTURBED.get_or_init(|| {
+        let folder = scratch();
+        let job = job(folder.path().join("run")).workers(1);
+        let digest = job.finish().digest().to_owned();
+        (digest, losses(job.run_url()))
+    })
+}
+
+/// The run went over NCCL, did each step once, and came to the weights and losses of an undisturbed one.
+fn assert_undisturbed(job: &Job, finished: &Finished) {
+    let said = &finished.stderr;
+    assert!(!logged(said, "gradients go over NCCL").is_empty(), "{said}");
+    let steps: Vec<u64> = (1..=STEPS).collect();
+    assert_eq!(applied(&told(said)), steps, "{said}");
+    let (digest, expected) = undisturbed();
+    assert_eq!(finished.json()["weights_digest"], *digest);
+    assert_eq!(&losses(job.run_url()), expected);
+}
+
+/// How many members each generation had.
+fn sizes(finished: &Finished) -> Vec<usize> {
+    let told = told(&finished.stderr);
+    let size = |told: &Told| match told {
+        Told::Began { members, .. } => Some(members.len()),
+        _ => None,
+    };
+    told.iter().filter_map(size).collect()
+}
+
+#[test]
+fn a_killed_worker_costs_no_step_and_no_bit() {
+    let folder = scratch();
+    let job = over_nccl(folder.path().join("run"), "");
+    let mut running = job.start();
+    running.runs_until_step(10);
+    send(running.children()[1], Signal::SIGKILL);
+    let finished = running.wait().succeeded();
+    assert_eq!(sizes(&finished), [2, 1, 2], "{}", finished.stderr);
+    assert_undisturbed(&job, &finished);
+}
+
+#[test]
+fn a_collective_that_fails_costs_a_generation_and_no_process() {
+    let folder = scratch();
+    // Two collectives a step: the first of the eleventh.
+    let job = over_nccl(folder.path().join("run"), "rank=1,error=collective@21");
+    let finished = job.start().wait().succeeded();
+    assert_eq!(sizes(&finished), [2, 2], "{}", finished.stderr);
+    assert_undisturbed(&job, &finished);
+}
+
+#[test]
+fn a_worker_whose_communicator_cannot_be_ended_is_replaced() {
+    let folder = scratch();
+    let faults = "rank=1,error=collective@21,hang=abort";
+    let job = over_nccl(folder.path().join("run"), faults);
+    let finished = job.start().wait().succeeded();
+    let said = &finished.stderr;
+    assert!(said.contains("this process must be replaced"), "{said}");
+    assert_undisturbed(&job, &finished);
+}
+
+#[test]
+fn a_demand_that_cannot_be_met_ends_the_run_with_what_to_do() {
+    let folder = scratch();
+    let job = over_nccl(folder.path().join("run"), "version=21405");
+    let finished = job.start().wait();
+    assert_ne!(finished.code, Some(0));
+    let said = &finished.stderr;
+    assert!(
+        said.contains("is version 2.14.5, older than 2.18"),
+        "{said}"
+    );
+    assert!(said.contains("collective.nccl_library"), "{said}");
+}
