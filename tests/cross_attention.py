@@ -18,6 +18,9 @@ import pyarrow.parquet
 from safetensors.numpy import load_file, save_file
 
 SHIFTS = (1, 2, 3)
+# The defaults of data.stride, data.suv_window and data.hu_window.
+STRIDE = 2
+WINDOWS = {"pet": (0.0, 20.0), "ct": (-1000.0, 1000.0)}
 
 
 def windowed(voxels, window):
@@ -28,24 +31,22 @@ def windowed(voxels, window):
 def stacks(data, config, n):
     """PET and CT [n, depth, R, S]: every second slice around the middle of each body."""
     manifest = json.load(open(os.path.join(data, "manifest.json")))
-    depth, height, width = config["model"]["stack"]
-    stride = config["data"]["stride"]
+    depth, height, width = config["stack"]
+    span = STRIDE * depth
     found = []
     for case in manifest["cases"][:n]:
         shard = pyarrow.parquet.ParquetFile(os.path.join(data, "shards", f"shard-{case['shard']:05d}.parquet"))
         table = shard.read_row_group(case["row_group"], columns=["pet", "ct"])
-        span = stride * depth
         first = min(max(sum(case["body"]) // 2 - span // 2, 0), manifest["grid"][1] - span)
         pair = []
         for name in ("pet", "ct"):
             column = table.column(name).combine_chunks().flatten().to_numpy().reshape(-1, height, width)
-            window = config["data"]["suv_window" if name == "pet" else "hu_window"]
-            pair.append(windowed(column[first : first + span : stride], window))
+            pair.append(windowed(column[first : first + span : STRIDE], WINDOWS[name]))
         found.append(pair)
     return [numpy.stack(volumes) for volumes in zip(*found)]
 
 
-def errors(options, config, pet, ct, modality, keep):
+def errors(options, pet, ct, modality, keep):
     inputs = {"pet": pet, "ct": ct, "masked_modality": numpy.full(len(pet), modality, numpy.int64), "keep": keep}
     with tempfile.TemporaryDirectory() as folder:
         given, made = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
@@ -65,19 +66,19 @@ def main():
     options = parser.parse_args()
     config = json.load(open(os.path.join(options.weights, "config.json")))
     pet, ct = stacks(options.data, config, options.cases)
-    n_tokens = int(numpy.prod(numpy.array(config["model"]["stack"]) // config["model"]["patch"]))
+    n_tokens = int(numpy.prod(numpy.array(config["stack"]) // config["patch"]))
     draw = numpy.random.default_rng(0)
     keep = numpy.stack([draw.permutation(n_tokens)[: round(options.keep * n_tokens)] for _ in pet]).astype(numpy.int64)
     print("| rebuilt | beside its own | beside another's | ratio | cases that get worse |")
     print("|---|---|---|---|---|")
     is_used = True
     for modality, name in enumerate(("PET", "CT")):
-        own = errors(options, config, pet, ct, modality, keep)
+        own = errors(options, pet, ct, modality, keep)
         others = []
         for shift in SHIFTS:
             rolled = [numpy.roll(volume, shift, axis=0) for volume in (pet, ct)]
             mixed = (pet, rolled[1]) if modality == 0 else (rolled[0], ct)
-            others.append(errors(options, config, *mixed, modality, keep))
+            others.append(errors(options, *mixed, modality, keep))
         other = numpy.mean(others, axis=0)
         ratio, worse = other.mean() / own.mean(), int((other > own).sum())
         print(f"| {name} | {own.mean():.6f} | {other.mean():.6f} | {ratio:.3f} | {worse} of {len(own)} |")
