@@ -51,7 +51,7 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
         nonce: job.nonce.clone(),
     };
     let (mut journal, records) = Journal::take_over(&run, mark).await?;
-    let newest = not_removed(&run, newest, &records).await?;
+    let newest = still_newest(&run, newest, &records).await?;
     let listed = list(&run).await?.into_iter().collect();
     let collector = collector(job, &newest, &records, &listed);
     if let Some(id) = newest.manifest.as_ref().map(Manifest::id)
@@ -84,19 +84,27 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
     })))
 }
 
-/// The newest checkpoint, looked for again if the coordinator before had given it up in the meantime.
-async fn not_removed(
+/// The newest checkpoint, looked for again if the coordinator before went on until the fence was taken: it may have
+/// given up what was found, or committed what is newer.
+async fn still_newest(
     run: &Location,
     newest: Newest,
     records: &[Record],
 ) -> Result<Newest, CoordinatorError> {
-    let removed: BTreeSet<_> = removed(records).collect();
-    let found = newest.manifest.as_ref().map(Manifest::id);
-    let damaged = newest.damaged.iter().map(|(id, _)| *id);
-    if damaged.chain(found).any(|id| removed.contains(&id)) {
+    if is_outdated(&newest, records) {
+        let removed = removed(records).collect();
         return Ok(newest_good_but(run, &removed).await?);
     }
     Ok(newest)
+}
+
+fn is_outdated(newest: &Newest, records: &[Record]) -> bool {
+    let removed: BTreeSet<_> = removed(records).collect();
+    let found = newest.manifest.as_ref().map(Manifest::id);
+    let damaged = newest.damaged.iter().map(|(id, _)| *id);
+    let seen: BTreeSet<_> = damaged.chain(found).collect();
+    let kept = committed(records).filter(|id| !removed.contains(id));
+    seen.iter().any(|id| removed.contains(id)) || kept.max() > seen.last().copied()
 }
 
 fn removed(records: &[Record]) -> impl Iterator<Item = CheckpointId> {
@@ -203,4 +211,48 @@ fn highest_generation(records: &[Record], newest: &Newest) -> Generation {
     let damaged = newest.damaged.iter().map(|(id, _)| id.generation.get());
     let good = newest.manifest.iter().map(|manifest| manifest.generation);
     Generation::new(recorded.chain(damaged).chain(good).max().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fratmae_checkpoint::CheckpointError;
+
+    const COMMIT: Record = Record::Commit {
+        step: 20,
+        generation: 1,
+    };
+    const REMOVED: Record = Record::Removed {
+        step: 20,
+        generation: 1,
+    };
+
+    fn nothing() -> Newest {
+        Newest {
+            manifest: None,
+            damaged: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_committed_before_the_fence_was_taken_is_looked_for() {
+        assert!(!is_outdated(&nothing(), &[]));
+        assert!(is_outdated(&nothing(), &[COMMIT]));
+        assert!(!is_outdated(&nothing(), &[COMMIT, REMOVED]));
+    }
+
+    #[test]
+    fn what_was_seen_to_be_damaged_is_looked_at_again_only_if_it_was_given_up() {
+        let id = CheckpointId {
+            step: Step::new(20),
+            generation: Generation::new(1),
+        };
+        let object = "manifest.json".to_owned();
+        let seen = Newest {
+            damaged: vec![(id, CheckpointError::NotCommitted { object })],
+            ..nothing()
+        };
+        assert!(!is_outdated(&seen, &[COMMIT]));
+        assert!(is_outdated(&seen, &[COMMIT, REMOVED]));
+    }
 }

@@ -8,8 +8,8 @@ use fratmae_control::Assignment;
 pub(crate) enum Stage {
     /// Members connect and restore.
     Forming,
-    /// A step ends at this time.
-    Stepping { ends: u64 },
+    /// A step began at one time and ends at another.
+    Stepping { began: u64, ends: u64 },
     /// Nobody is in it any more, or soon nobody will be.
     Over,
 }
@@ -24,6 +24,8 @@ pub(crate) struct Group {
     /// Whether its members leave after the step at hand.
     pub(crate) is_leaving: bool,
     pub(crate) state: State,
+    /// Steps that it has begun.
+    pub(crate) n_steps: u64,
     /// Until when the step at hand may take.
     pub(crate) deadline: u64,
 }
@@ -36,6 +38,7 @@ impl Group {
             stage: Stage::Forming,
             is_leaving: false,
             state: State::initial(),
+            n_steps: 0,
             deadline: u64::MAX,
         }
     }

@@ -3,7 +3,7 @@
 //! Those of the shell around it, which holds the fence, are made where the world's coordinators write and open.
 
 use fratmae_control::{
-    Cluster, Command, Event, Generation, Millis, Recorded, Seat, Settings, Source, WorkerId,
+    Cluster, Command, Event, Generation, Millis, Recorded, Seat, Settings, Source, Work, WorkerId,
 };
 use std::collections::BTreeSet;
 
@@ -30,6 +30,8 @@ pub enum Mutation {
     DeafToLoss,
     /// It takes it for later than it is when it looks who is silent.
     Impatient,
+    /// It takes a member's waiting for others for work of its own.
+    JudgeWaiters,
     /// The shell takes another coordinator's record for its own, and writes after it.
     PassOverOthers,
     /// The shell takes its own record, of which it heard a failure, for one before it, and writes it again.
@@ -43,7 +45,7 @@ const IMPATIENCE: Millis = Millis::new(2_900);
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ActBeforeDurable,
         Self::ForgetGeneration,
         Self::AdoptPartly,
@@ -54,6 +56,7 @@ impl Mutation {
         Self::DealTwice,
         Self::DeafToLoss,
         Self::Impatient,
+        Self::JudgeWaiters,
         Self::PassOverOthers,
         Self::WriteAgain,
         Self::TrustFirstLook,
@@ -136,6 +139,18 @@ impl Subject {
                 generation,
                 step,
             }),
+            (
+                Some(Mutation::JudgeWaiters),
+                Event::Beat {
+                    worker,
+                    mut progress,
+                },
+            ) => {
+                if progress.work == Work::Gather {
+                    progress.work = Work::Forward;
+                }
+                vec![Event::Beat { worker, progress }]
+            }
             (_, event) => vec![event],
         }
     }

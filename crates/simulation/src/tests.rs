@@ -29,6 +29,7 @@ fn every_mutation_is_caught_by_its_law() {
         (Mutation::DealTwice, "bits"),
         (Mutation::DeafToLoss, "healing"),
         (Mutation::Impatient, "sound verdicts"),
+        (Mutation::JudgeWaiters, "sound verdicts"),
         (Mutation::PassOverOthers, "fence"),
         (Mutation::WriteAgain, "durable generations"),
         (Mutation::TrustFirstLook, "committed once"),

@@ -2,7 +2,9 @@
 
 use crate::random::mix;
 use crate::world::Happening;
-use fratmae_control::{Assignment, Event, Generation, Leaving, Past, Rank, Step, WorkerId};
+use fratmae_control::{
+    Accusation, Assignment, Event, Generation, Leaving, Past, Rank, Step, WorkerId,
+};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -55,7 +57,8 @@ pub(crate) enum Fact {
     Applied(Step),
     Parts(Step),
     Finished(u64),
-    Broken,
+    /// The group broke, perhaps because a member did not answer.
+    Broken(Option<Rank>),
 }
 
 impl Fact {
@@ -72,11 +75,11 @@ impl Fact {
                 generation,
                 weights_digest: format!("{digest:x}"),
             },
-            Self::Broken => Event::GroupBroken {
+            Self::Broken(accused) => Event::GroupBroken {
                 worker,
                 generation,
                 reason: "broken".to_owned(),
-                accusation: None,
+                accusation: accused.map(Accusation::Unreachable),
             },
         }
     }
@@ -99,6 +102,10 @@ pub(crate) struct Worker {
     pub(crate) incarnation: u64,
     pub(crate) is_up: bool,
     pub(crate) is_paused: bool,
+    /// Since when its training gets on no more, although its heart beats.
+    pub(crate) hangs_since: Option<u64>,
+    /// Steps that it has applied since its heart beat last.
+    pub(crate) n_applied: u32,
     /// Whether it was asked to leave.
     pub(crate) is_leaving: bool,
     /// What it has not seen yet because it is paused.
@@ -126,6 +133,8 @@ impl Worker {
             incarnation: 0,
             is_up: false,
             is_paused: false,
+            hangs_since: None,
+            n_applied: 0,
             is_leaving: false,
             backlog: Vec::new(),
             stream: None,
@@ -155,6 +164,11 @@ impl Worker {
             is_disturbed_until: self.is_disturbed_until,
             ..Self::new()
         };
+    }
+
+    /// Whether its training gets on.
+    pub(crate) const fn gets_on(&self) -> bool {
+        !self.is_paused && self.hangs_since.is_none()
     }
 
     pub(crate) fn past(&self) -> Past {

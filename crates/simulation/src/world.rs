@@ -1,9 +1,10 @@
 //! The simulated world: what is in it, and what happens next.
 //!
 //! Its parts: `streams` between workers and coordinators; coordinators that are `opening` a run, `leading` it and
-//! `writing` to its store; `training` in groups; `faults`; and what is truly behind `verdicts`.
+//! `writing` to its store; `training` in groups, and what `hearts` tell of it; `faults`; what is truly behind `verdicts`.
 
 mod faults;
+mod hearts;
 mod leading;
 mod opening;
 mod streams;
@@ -174,7 +175,7 @@ impl World {
             slots,
             workers,
             last_step: Step::new(random.between(10, 60)),
-            least_timeout: Millis::new(5_000),
+            least_timeout: Millis::new(2_000),
             store_patience: Millis::new(0),
             worker_timeout: Millis::new(3_000),
             join_timeout: Millis::new(u64::MAX),

@@ -40,8 +40,19 @@ impl Cluster {
             && limit.is_some_and(|limit| lasts > limit.allowed)
     }
 
+    /// Strikes off who does not leave the old group in time.
+    ///
+    /// Of members that were to apply one more step together nobody knows who holds it up: all are asked to leave at once.
+    pub(crate) fn part_with_stuck(&mut self, now: Millis) -> Vec<Command> {
+        let stuck = self.stuck(now);
+        if !stuck.is_empty() && self.leaving == Leaving::AfterTheStep {
+            return self.start_generation(Leaving::AtOnce);
+        }
+        self.evict(now, stuck)
+    }
+
     /// Members that have not left their old group in time.
-    pub(crate) fn stuck(&self, now: Millis) -> Vec<(WorkerId, Departure)> {
+    fn stuck(&self, now: Millis) -> Vec<(WorkerId, Departure)> {
         if self.phase != Phase::Preparing {
             return Vec::new();
         }

@@ -7,6 +7,7 @@ mod leaving;
 mod memory;
 mod newcomers;
 mod returning;
+mod waiting;
 
 use crate::{
     Cause, Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Phase, Rank,

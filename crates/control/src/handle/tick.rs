@@ -6,6 +6,8 @@ use crate::event::Departure;
 use crate::handle::stall::LAST_CALL;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
+use crate::progress::{Awaits, Progress};
+use std::cmp::Reverse;
 
 impl Cluster {
     /// Declares silent and stuck workers gone, and gives up on a group that does not gather or return.
@@ -19,7 +21,7 @@ impl Cluster {
         commands.extend(self.evict(now, self.hanging()));
         commands.extend(self.break_stall(now));
         commands.extend(self.end_hearing(now));
-        commands.extend(self.evict(now, self.stuck(now)));
+        commands.extend(self.part_with_stuck(now));
         let waited = now.since(self.started);
         if self.phase == Phase::Returning && waited > self.settings.return_timeout {
             commands.extend(self.stop_waiting(now));
@@ -73,18 +75,10 @@ impl Cluster {
         if self.phase != Phase::Training {
             return Vec::new();
         }
-        let sequence = |member: &Member| {
-            let (_, progress) = member.progress.as_ref()?;
-            let is_current = progress.generation == self.generation;
-            let call = progress.call.as_ref().filter(|_| is_current)?;
-            Some(call.sequence)
-        };
-        let members = self.membership.group_members();
-        let furthest = members.filter_map(|(_, member)| sequence(member)).max();
-        let is_behind = |member: &Member| sequence(member) < furthest;
+        let furthest = self.furthest();
         let members = self.membership.group_members();
         let mut late: Vec<_> = members
-            .filter_map(|(id, member)| Some((id, self.hangs(member, is_behind(member))?)))
+            .filter_map(|(id, member)| Some((id, self.hangs(member, furthest)?)))
             .collect();
         if late.len() > 1 && self.membership.is_everybody(late.len()) {
             let longest = self.settings.leave_timeout;
@@ -95,18 +89,48 @@ impl Cluster {
         late
     }
 
-    fn hangs(&self, member: &Member, is_behind: bool) -> Option<Departure> {
-        let (_, progress) = member.progress.as_ref()?;
+    /// The number of the newest call that any member has begun, and since when one is at what followed it.
+    fn furthest(&self) -> Option<(u64, Millis)> {
+        let members = self.membership.group_members();
+        let reached = members.filter_map(|(_, member)| {
+            let (heard, progress) = member.progress.as_ref()?;
+            let since = heard.get().saturating_sub(progress.lasts.get());
+            Some((self.sequence(progress)?, Reverse(Millis::new(since))))
+        });
+        reached
+            .max()
+            .map(|(newest, Reverse(since))| (newest, since))
+    }
+
+    /// The number of the call that was begun last in this generation.
+    fn sequence(&self, progress: &Progress) -> Option<u64> {
+        let is_current = progress.generation == self.generation;
+        let call = progress.call.as_ref().filter(|_| is_current)?;
+        Some(call.sequence)
+    }
+
+    /// Only what a member says itself counts: of one that has fallen silent nobody knows how long it is at it.
+    ///
+    /// Who waits for others is late from when they got further on, as far as it was heard since: what it said before
+    /// was true of all.
+    fn hangs(&self, member: &Member, furthest: Option<(u64, Millis)>) -> Option<Departure> {
+        let (heard, progress) = member.progress.as_ref()?;
         if progress.generation != self.generation {
             return None;
         }
+        let is_further = |(newest, _): &(u64, Millis)| self.sequence(progress) < Some(*newest);
+        let behind = furthest.filter(is_further);
         let work = progress.work;
-        let mut limit = self.deadlines.work(work, &self.settings, is_behind)?;
+        let mut limit = self
+            .deadlines
+            .work(work, &self.settings, behind.is_some())?;
         if !member.done.contains(&work) {
             limit.allowed = self.settings.leave_timeout;
         }
-        // Only what it says itself counts: of one that has fallen silent nobody knows how long it is at it.
-        let lasts = progress.lasts;
+        let lasts = match (work.awaits(), behind) {
+            (Awaits::Others, Some((_, since))) => progress.lasts.min(heard.since(since)),
+            _ => progress.lasts,
+        };
         (lasts > limit.allowed).then_some(Departure::Hangs { work, lasts, limit })
     }
 

@@ -1,4 +1,4 @@
-//! Nobody is given up who is up, not paused, not cut off, and heard.
+//! Nobody is given up who is up, gets on, is not cut off, and is heard.
 
 use super::Law;
 use crate::observation::Observation;

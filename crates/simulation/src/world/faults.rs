@@ -8,6 +8,8 @@ use fratmae_control::Event;
 pub(crate) enum Fault {
     KillWorker,
     PauseWorker,
+    /// The training of a group's member gets on no more, although its heart beats; that does not heal by itself.
+    HangWorker,
     /// A worker is asked to leave; another one comes to its place when it has.
     AskToLeave,
     BreakStream,
@@ -26,9 +28,10 @@ pub(crate) enum Fault {
     SickStore,
 }
 
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 13] = [
     Fault::KillWorker,
     Fault::PauseWorker,
+    Fault::HangWorker,
     Fault::AskToLeave,
     Fault::BreakStream,
     Fault::CutWorker,
@@ -67,11 +70,15 @@ impl World {
         match fault {
             Fault::KillWorker => self.kill_worker(place),
             Fault::PauseWorker => self.pause_worker(place, until),
+            Fault::HangWorker => self.hang_worker(place),
             Fault::AskToLeave => self.ask_to_leave(place),
             Fault::BreakStream => self.break_stream(place),
             Fault::CutWorker => self.cut_worker(place, until),
+            Fault::CutPeers if place == other => {}
             Fault::CutPeers => {
                 self.cut_peers.insert((place, other), until);
+                self.disturb(place, until);
+                self.disturb(other, until);
             }
             Fault::KillCoordinator => leads.into_iter().for_each(|c| self.end_coordinator(c)),
             Fault::PauseCoordinator => leads.into_iter().for_each(|coordinator| {
@@ -93,6 +100,14 @@ impl World {
         let incarnation = self.workers[place].incarnation;
         let resume = Happening::ResumeWorker(place, incarnation);
         self.agenda.at(until, resume);
+    }
+
+    fn hang_worker(&mut self, place: usize) {
+        let now = self.agenda.now();
+        let worker = &mut self.workers[place];
+        if worker.group.is_some() {
+            worker.hangs_since.get_or_insert(now);
+        }
     }
 
     fn cut_worker(&mut self, place: usize, until: u64) {

@@ -9,8 +9,6 @@ use crate::coordinator::Link;
 use crate::worker::{Stream, Told};
 use fratmae_control::{Departure, Event, WorkerId};
 
-/// How often a worker's heart beats.
-const BEAT: u64 = 700;
 /// The longest that a message is on its way over a fast stream, and over a slow one.
 const FAST: u64 = 15;
 const SLOW: u64 = 200;
@@ -83,17 +81,6 @@ impl World {
             ..Stream::default()
         };
         WorkerId::new(number)
-    }
-
-    pub(super) fn beat(&mut self, place: usize, incarnation: u64) {
-        let again = Happening::Beat(place, incarnation);
-        if !self.is_alive(place, incarnation, &again) {
-            return;
-        }
-        if let Some(worker) = self.identity(place) {
-            self.say(place, Event::Heard { worker });
-        }
-        self.agenda.after(BEAT, again);
     }
 
     /// What the coordinator calls the worker at this place.

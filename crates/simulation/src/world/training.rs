@@ -28,7 +28,7 @@ impl World {
             Told::Prepare(generation, leaving) => {
                 worker.announced = worker.announced.max(generation);
                 worker.orders.push_back(Order::Prepare(generation));
-                if leaving == Leaving::AtOnce {
+                if leaving == Leaving::AtOnce && worker.gets_on() {
                     self.leave(place);
                 }
             }
@@ -39,7 +39,7 @@ impl World {
 
     /// A worker without a group follows its orders.
     fn work(&mut self, place: usize) {
-        while self.workers[place].group.is_none() {
+        while self.workers[place].group.is_none() && self.workers[place].gets_on() {
             match self.workers[place].orders.pop_front() {
                 Some(Order::Prepare(generation)) => {
                     let held = self.workers[place].held.map(|state| state.step);
@@ -129,7 +129,7 @@ impl World {
     }
 
     /// The ranks that are in the group, with place and incarnation.
-    fn members(&self, group: usize) -> Vec<(Rank, usize, u64)> {
+    pub(super) fn members(&self, group: usize) -> Vec<(Rank, usize, u64)> {
         let members = (0..).zip(&self.groups[group].members);
         let present = members.filter_map(|(rank, member)| {
             let (place, incarnation) = (*member)?;
@@ -156,16 +156,21 @@ impl World {
             .iter()
             .map(|(_, place, _)| self.workers[*place].announced);
         let is_leaving = announced.any(|announced| announced > generation);
-        let ends = self.agenda.now() + self.random.between(80, 120);
+        let began = self.agenda.now();
+        let ends = began + self.random.between(80, 120);
         let stepping = &mut self.groups[group];
         stepping.is_leaving = is_leaving;
-        stepping.deadline = self.agenda.now() + PATIENCE;
-        stepping.stage = Stage::Stepping { ends };
+        stepping.n_steps += 1;
+        stepping.deadline = began + PATIENCE;
+        stepping.stage = Stage::Stepping { began, ends };
         self.agenda.at(ends, Happening::StepEnds(group, ends));
     }
 
     pub(super) fn step_ends(&mut self, group: usize, ends: u64) {
-        if self.groups[group].stage != (Stage::Stepping { ends }) {
+        let Stage::Stepping { began, ends: its } = self.groups[group].stage else {
+            return;
+        };
+        if ends != its {
             return;
         }
         let members = self.members(group);
@@ -174,7 +179,7 @@ impl World {
                 return self.break_group(group);
             }
             let ends = ends + 50;
-            self.groups[group].stage = Stage::Stepping { ends };
+            self.groups[group].stage = Stage::Stepping { began, ends };
             return self.agenda.at(ends, Happening::StepEnds(group, ends));
         }
         let next = self.next_state(group);
@@ -191,17 +196,30 @@ impl World {
         self.go_on(group);
     }
 
-    fn is_held_up(&self, members: &[(Rank, usize, u64)]) -> bool {
-        let now = self.agenda.now();
-        let is_cut =
-            |pair: &(usize, usize)| self.cut_peers.get(pair).is_some_and(|until| *until > now);
+    /// Whether some member keeps the others waiting.
+    pub(super) fn is_held_up(&self, members: &[(Rank, usize, u64)]) -> bool {
         members.iter().any(|(_, place, _)| {
-            let paused = self.workers[*place].is_paused;
-            paused
-                || members
-                    .iter()
-                    .any(|(_, other, _)| is_cut(&(*place, *other)))
+            let is_cut_off = |other: &(Rank, usize, u64)| self.is_cut((*place, other.1));
+            !self.workers[*place].gets_on() || members.iter().any(is_cut_off)
         })
+    }
+
+    fn is_cut(&self, pair: (usize, usize)) -> bool {
+        let until = self.cut_peers.get(&pair);
+        until.is_some_and(|until| *until > self.agenda.now())
+    }
+
+    /// The first member that one at this place got no answer from.
+    fn accused(&self, group: usize, place: usize) -> Option<Rank> {
+        let is_mute = |member: &Option<(usize, u64)>| {
+            member.is_none_or(|(other, incarnation)| {
+                let peer = &self.workers[other];
+                let is_gone = peer.incarnation != incarnation || !peer.gets_on();
+                is_gone || self.is_cut((place, other)) || self.is_cut((other, place))
+            })
+        };
+        let rank = self.groups[group].members.iter().position(is_mute)?;
+        u32::try_from(rank).ok().map(Rank::new)
     }
 
     fn next_state(&self, group: usize) -> State {
@@ -213,6 +231,7 @@ impl World {
         let generation = self.groups[group].assignment.generation;
         let (place, incarnation) = process;
         self.workers[place].held = Some(state);
+        self.workers[place].n_applied += 1;
         self.laws.observe(&Observation::Applied {
             generation,
             process: (place as u64) << 32 | incarnation,
@@ -296,12 +315,12 @@ impl World {
             return;
         };
         let now = self.agenda.now();
-        if let Stage::Stepping { ends } = self.groups[group].stage
+        if let Stage::Stepping { ends, .. } = self.groups[group].stage
             && ends < now + RAGGED
         {
             let next = self.next_state(group);
             for (rank, other, incarnation) in self.members(group) {
-                if self.random.chance(500) && !self.workers[other].is_paused {
+                if self.random.chance(500) && self.workers[other].gets_on() {
                     self.apply_step(group, rank, (other, incarnation), next);
                 }
             }
@@ -330,16 +349,18 @@ impl World {
     /// A member sees that its group is broken.
     pub(super) fn group_failed(&mut self, place: usize, incarnation: u64, group: usize) {
         let again = Happening::Failed(place, incarnation, group);
-        if self.workers[place].group != Some(group) || !self.is_alive(place, incarnation, &again) {
+        let is_in = self.workers[place].group == Some(group);
+        if !is_in || !self.is_alive(place, incarnation, &again) || !self.workers[place].gets_on() {
             return;
         }
         let generation = self.groups[group].assignment.generation;
+        let broken = Fact::Broken(self.accused(group, place));
         self.workers[place].group = None;
-        self.workers[place].facts.push(Fact::Broken);
+        self.workers[place].facts.push(broken);
         if let Some(worker) = self.identity(place)
             && self.workers[place].announced <= generation
         {
-            self.say(place, Fact::Broken.event(worker, generation));
+            self.say(place, broken.event(worker, generation));
         }
         self.work(place);
     }

@@ -19,7 +19,7 @@ impl World {
         let now = self.agenda.now();
         let worker = &self.workers[link.place];
         let is_there =
-            worker.is_up && !worker.is_paused && worker.stream == Some((stream, coordinator));
+            worker.is_up && worker.gets_on() && worker.stream == Some((stream, coordinator));
         self.laws.observe(&Observation::StruckOff {
             place: link.place,
             reason,

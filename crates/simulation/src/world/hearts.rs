@@ -1,0 +1,103 @@
+//! Heartbeats: what a worker says of where it is in its work.
+
+use super::{Happening, World};
+use crate::group::Stage;
+use fratmae_control::{Call, Event, Lap, Millis, Progress, Work};
+
+/// How often a worker's heart beats.
+const BEAT: u64 = 700;
+/// How long the passes of a step take, and the exchange of embeddings between them.
+const FORWARD: u64 = 35;
+const GATHER: u64 = 10;
+const BACKWARD: u64 = 30;
+/// The longest that a step takes which nobody holds up.
+const LONGEST: u64 = 120;
+
+impl World {
+    pub(super) fn beat(&mut self, place: usize, incarnation: u64) {
+        let again = Happening::Beat(place, incarnation);
+        if !self.is_alive(place, incarnation, &again) {
+            return;
+        }
+        if let Some(worker) = self.identity(place) {
+            let progress = self.progress(place);
+            self.workers[place].n_applied = 0;
+            self.say(place, Event::Beat { worker, progress });
+        }
+        self.agenda.after(BEAT, again);
+    }
+
+    fn progress(&self, place: usize) -> Progress {
+        let worker = &self.workers[place];
+        let Some(group) = worker.group else {
+            return Progress::default();
+        };
+        let its = &self.groups[group];
+        let mut progress = Progress {
+            generation: its.assignment.generation,
+            step: its.state.step.next(),
+            work: Work::Join,
+            laps: self.laps(place),
+            ..Progress::default()
+        };
+        let now = self.agenda.now();
+        if let Stage::Stepping { began, ends } = its.stage {
+            let is_held_up = self.is_held_up(&self.members(group));
+            // Who was held up lately is not in the second half of the step for any longer than others.
+            let began = match is_held_up {
+                true => began,
+                false => began.max(ends.saturating_sub(LONGEST)),
+            };
+            let (work, since, calls) = phase(began, now, is_held_up);
+            let sequence = 2 * its.n_steps.saturating_sub(1) + calls;
+            progress.work = work;
+            progress.lasts = Millis::new(now - since);
+            progress.call = call(sequence);
+        }
+        if let Some(since) = worker.hangs_since {
+            // Whatever its group has come to since: it is where it was.
+            progress.work = Work::Forward;
+            progress.lasts = Millis::new(now - since);
+            progress.call = call(2 * its.n_steps.saturating_sub(1));
+        }
+        progress
+    }
+
+    fn laps(&self, place: usize) -> Vec<Lap> {
+        let count = self.workers[place].n_applied;
+        let lap = |(work, longest)| Lap {
+            work,
+            count,
+            longest: Millis::new(longest),
+        };
+        let phases = [
+            (Work::Forward, FORWARD),
+            (Work::Gather, GATHER),
+            (Work::Backward, BACKWARD),
+        ];
+        match count {
+            0 => Vec::new(),
+            _ => phases.map(lap).to_vec(),
+        }
+    }
+}
+
+fn call(sequence: u64) -> Option<Call> {
+    (sequence > 0).then(|| Call {
+        operation: String::new(),
+        sequence,
+    })
+}
+
+/// What a member that gets on does now, since when, and how many calls of the step it has begun. It waits for those who
+/// do not get on in the first call.
+fn phase(began: u64, now: u64, is_held_up: bool) -> (Work, u64, u64) {
+    let (gather, backward) = (began + FORWARD, began + FORWARD + GATHER);
+    let reduce = backward + BACKWARD;
+    match now {
+        now if now < gather => (Work::Forward, began, 0),
+        now if now < backward || is_held_up => (Work::Gather, gather, 1),
+        now if now < reduce => (Work::Backward, backward, 1),
+        _ => (Work::Reduce, reduce, 2),
+    }
+}
