@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::ids::{Generation, Millis, Step, WorkerId};
 use crate::membership::{Member, Membership};
 use crate::{Seat, deal_slots};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a cluster is told once, when it starts.
@@ -105,8 +105,8 @@ pub struct Cluster {
     pub(crate) hearing: Option<Millis>,
     /// Members that said of this generation that it is broken.
     pub(crate) broke: BTreeSet<WorkerId>,
-    /// Who could not reach whom since the last applied step.
-    pub(crate) broken_links: BTreeSet<(WorkerId, WorkerId)>,
+    /// Who could not reach whom since the last applied step, and in which generation last.
+    pub(crate) broken_links: BTreeMap<(WorkerId, WorkerId), Generation>,
 }
 
 impl Cluster {
@@ -140,7 +140,7 @@ impl Cluster {
             is_stalled: false,
             hearing: None,
             broke: BTreeSet::new(),
-            broken_links: BTreeSet::new(),
+            broken_links: BTreeMap::new(),
         }
     }
 

@@ -146,7 +146,7 @@ impl Subject {
                     mut progress,
                 },
             ) => {
-                if progress.work == Work::Gather {
+                if matches!(progress.work, Work::Gather | Work::Reduce) {
                     progress.work = Work::Forward;
                 }
                 vec![Event::Beat { worker, progress }]

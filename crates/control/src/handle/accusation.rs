@@ -44,7 +44,7 @@ impl Cluster {
             Some(Accusation::Diverged(_)) | None => None,
         };
         if let Some(accused) = accused {
-            self.broken_links.insert((worker, accused));
+            self.broken_links.insert((worker, accused), generation);
             self.hearing.get_or_insert(now);
         }
         let is_heard = self.membership.is_everybody(self.broke.len());
@@ -102,26 +102,33 @@ impl Cluster {
             && let Some((suspect, departure)) = self.suspect()
         {
             self.broken_links
-                .retain(|(accuser, accused)| *accuser != suspect && *accused != suspect);
+                .retain(|(accuser, accused), _| *accuser != suspect && *accused != suspect);
             return self.evict(now, vec![(suspect, departure)]);
         }
         self.start_generation(Leaving::AtOnce)
     }
 
-    /// The member with the most broken links; of equals the one without the newest state, then the youngest.
+    /// The member with the most links broken in this generation, then before it: who was away then may be back. Of equals
+    /// the one without the newest state, then the youngest.
     fn suspect(&self) -> Option<(WorkerId, Departure)> {
         let links = self.broken_links.iter();
         let is_member = |id| self.membership.seated(id).is_some();
-        let is_between = |(a, b): &&(WorkerId, WorkerId)| a != b && is_member(*a) && is_member(*b);
-        let links: Vec<_> = links.filter(is_between).collect();
-        let mut severed: BTreeMap<WorkerId, BTreeSet<WorkerId>> = BTreeMap::new();
-        for &&(accuser, accused) in &links {
-            severed.entry(accuser).or_default().insert(accused);
-            severed.entry(accused).or_default().insert(accuser);
+        let is_between = |a, b| a != b && is_member(a) && is_member(b);
+        let links: Vec<_> = links.filter(|((a, b), _)| is_between(*a, *b)).collect();
+        let mut severed: BTreeMap<WorkerId, [BTreeSet<WorkerId>; 2]> = BTreeMap::new();
+        for &(&(accuser, accused), generation) in &links {
+            for (one, other) in [(accuser, accused), (accused, accuser)] {
+                let [now, ever] = severed.entry(one).or_default();
+                ever.insert(other);
+                if *generation == self.generation {
+                    now.insert(other);
+                }
+            }
         }
-        let weighed = severed.iter().filter_map(|(id, others)| {
+        let weighed = severed.iter().filter_map(|(id, [now, ever])| {
             let (rank, member) = self.membership.seated(*id)?;
-            Some(((others.len(), Reverse(member.held), rank), *id))
+            let weight = (now.len(), ever.len(), Reverse(member.held), rank);
+            Some((weight, *id))
         });
         let (_, suspect) = weighed.max()?;
         let line = |(accuser, accused): &(WorkerId, WorkerId)| {
@@ -129,8 +136,9 @@ impl Cluster {
             let (_, accused) = self.membership.seated(*accused)?;
             Some(format!("{} does not reach {}", accuser.name, accused.name))
         };
-        let of_it = links.iter().filter(|(a, b)| [*a, *b].contains(&suspect));
-        let statements = of_it.filter_map(|link| line(link)).collect();
+        let of_it = links.iter().map(|(link, _)| *link);
+        let of_it = of_it.filter(|(a, b)| [*a, *b].contains(&suspect));
+        let statements = of_it.filter_map(line).collect();
         Some((suspect, Departure::Unreachable { statements }))
     }
 }

@@ -42,13 +42,12 @@ impl World {
         };
         let now = self.agenda.now();
         if let Stage::Stepping { began, ends } = its.stage {
-            let is_held_up = self.is_held_up(&self.members(group));
-            // Who was held up lately is not in the second half of the step for any longer than others.
-            let began = match is_held_up {
+            // Who was held up lately makes up for it now.
+            let began = match self.is_held_up(&self.members(group)) {
                 true => began,
                 false => began.max(ends.saturating_sub(LONGEST)),
             };
-            let (work, since, calls) = phase(began, now, is_held_up);
+            let (work, since, calls) = phase(began, now);
             let sequence = 2 * its.n_steps.saturating_sub(1) + calls;
             progress.work = work;
             progress.lasts = Millis::new(now - since);
@@ -74,6 +73,7 @@ impl World {
             (Work::Forward, FORWARD),
             (Work::Gather, GATHER),
             (Work::Backward, BACKWARD),
+            (Work::Reduce, LONGEST - FORWARD - GATHER - BACKWARD),
         ];
         match count {
             0 => Vec::new(),
@@ -90,14 +90,18 @@ fn call(sequence: u64) -> Option<Call> {
 }
 
 /// What a member that gets on does now, since when, and how many calls of the step it has begun. It waits for those who
-/// do not get on in the first call.
-fn phase(began: u64, now: u64, is_held_up: bool) -> (Work, u64, u64) {
-    let (gather, backward) = (began + FORWARD, began + FORWARD + GATHER);
+/// do not get on in the last of them.
+const fn phase(began: u64, now: u64) -> (Work, u64, u64) {
+    let gather = began + FORWARD;
+    let backward = gather + GATHER;
     let reduce = backward + BACKWARD;
-    match now {
-        now if now < gather => (Work::Forward, began, 0),
-        now if now < backward || is_held_up => (Work::Gather, gather, 1),
-        now if now < reduce => (Work::Backward, backward, 1),
-        _ => (Work::Reduce, reduce, 2),
+    if now < gather {
+        (Work::Forward, began, 0)
+    } else if now < backward {
+        (Work::Gather, gather, 1)
+    } else if now < reduce {
+        (Work::Backward, backward, 1)
+    } else {
+        (Work::Reduce, reduce, 2)
     }
 }

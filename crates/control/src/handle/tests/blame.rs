@@ -183,6 +183,26 @@ fn a_link_that_breaks_once_costs_nobody_the_seat() {
 }
 
 #[test]
+fn who_did_not_answer_the_group_before_and_is_back_is_not_blamed_for_this_one() {
+    let mut run = three();
+    for worker in [ONE, TWO] {
+        run.see(broken(worker, FIRST, unreachable(2)));
+    }
+    run.at(1_000, Event::Tick);
+    let generation = SECOND;
+    run.see(Event::GenerationRecorded { generation });
+    prepare(&mut run, SECOND);
+    for worker in [TWO, THREE] {
+        run.see(broken(worker, SECOND, unreachable(0)));
+    }
+    let commands = run.at(2_000, Event::Tick);
+    let [blame] = blamed(&commands)[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(blame.worker, "w1");
+}
+
+#[test]
 fn of_members_that_accuse_each_other_the_one_that_nobody_reaches_goes() {
     let mut run = three();
     run.cluster.settings.max_fruitless = 5;
