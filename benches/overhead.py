@@ -51,10 +51,10 @@ def turns(start, rounds, seconds):
     while len(pairs) < rounds:
         place, _, _ = coordinator.log.first(0, "step applied")
         if alone_from is not None:
-            # What was done alone is told in one burst.
+            # What was done alone is told in one burst, soon after the first of it.
             time.sleep(1)
             heard = dict(coordinator.steps())
-            until = min(max(heard), alone_from + burst(coordinator))
+            until = max(heard) - round(2 / led)
             alone = [heard[step] for step in range(alone_from + MARGIN, until - MARGIN) if step in heard]
             pairs.append((led, statistics.median(alone)))
             print(json.dumps({"led_ms": 1e3 * led, "alone_ms": 1e3 * pairs[-1][1], "steps_alone": len(alone)}), flush=True)
@@ -68,14 +68,6 @@ def turns(start, rounds, seconds):
         coordinator = start()
     coordinator.kill()
     return pairs, statistics.median(cpu)
-
-
-def burst(coordinator):
-    """How many steps it heard of within a moment of the first."""
-    with coordinator.log.grown:
-        events = [event for event in coordinator.log.events if event[1]["message"] == "step applied"]
-    first = events[0][0]
-    return sum(at - first < 0.05 for at, _ in events)
 
 
 def main():

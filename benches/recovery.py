@@ -20,6 +20,8 @@ import tempfile
 import threading
 import time
 
+# Seconds of life after which a worker is started again at once.
+OLD_ENOUGH = 10.5
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -72,14 +74,23 @@ def children(pid):
         return [int(child) for child in text.read().split()]
 
 
+def age(pid):
+    """Seconds since a process started."""
+    with open(f"/proc/{pid}/stat") as text:
+        started = int(text.read().rsplit(")", 1)[1].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+
+
 def disturb(process, log, workers, rng):
     """One kill; gives seconds to the next step, to the killed worker's new process in the group, and the step time."""
+    victim = children(process.pid)[0]
+    # One that dies soon after it was started waits before it is started again.
+    time.sleep(max(0, OLD_ENOUGH - age(victim)))
     with log.grown:
         place = len(log.events)
     # In the middle of a step, at a moment unlike the last one.
     place, _, fields = log.first(place, "step applied")
     time.sleep(rng.random() * fields["seconds"])
-    victim = rng.choice(children(process.pid))
     killed = time.time()
     os.kill(victim, signal.SIGKILL)
     place, _, _ = log.first(place, "generation began", lambda f: f["members"].count('"') == 2 * (workers - 1))
@@ -104,7 +115,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
-    steps = 40 * options.repeats
+    steps = 400 * options.repeats
     with tempfile.TemporaryDirectory(prefix="recovery-") as folder:
         command = [options.program, "pretrain", "--json", "--log", "json", "--data", options.data,
                    "--config", os.path.join(HERE, "..", "configs", "invariance.toml"),
