@@ -273,7 +273,7 @@ async fn make(
     }
     let (record, bytes) = making.await.map_err(crate::reader::lost)??;
     if let Some(bytes) = bytes {
-        out.put(&shard_name(shard), Bytes::from(bytes)).await?;
+        out.put(&shard_name(shard), bytes).await?;
     }
     out.put(&record_name(shard), Bytes::from(record.to_json()?))
         .await?;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{
-    Attribute, Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    Attribute, Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
 
 use crate::address::Kind;
@@ -58,14 +58,19 @@ impl Location {
     ///
     /// # Errors
     /// Any failure of the store; the object is then as before or already replaced.
-    pub async fn put(&self, relative: &str, bytes: Bytes) -> Result<(), StoreError> {
+    pub async fn put(
+        &self,
+        relative: &str,
+        bytes: impl Into<PutPayload>,
+    ) -> Result<(), StoreError> {
         let path = self.path(relative);
+        let bytes = bytes.into();
         let options = || PutOptions {
             attributes: attributes(self.kind, relative),
             ..PutOptions::default()
         };
-        let put = || self.store.put_opts(&path, bytes.clone().into(), options());
-        self.patiently(bytes.len() as u64, relative, put)
+        let put = || self.store.put_opts(&path, bytes.clone(), options());
+        self.patiently(bytes.content_length() as u64, relative, put)
             .await
             .map(drop)
     }

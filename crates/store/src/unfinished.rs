@@ -93,7 +93,7 @@ mod tests {
     async fn swept(age: Duration) -> (tempfile::TempDir, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let root = Location::open(folder.path().to_str().unwrap()).unwrap();
-        root.put("a/b/kept", "x".into()).await.unwrap();
+        root.put("a/b/kept", "x").await.unwrap();
         fs::write(folder.path().join("a/b/kept#2"), "half").unwrap();
         fs::create_dir_all(folder.path().join("a/empty")).unwrap();
         root.sweep_unfinished("a", age).await.unwrap();
@@ -122,7 +122,7 @@ mod tests {
     async fn only_an_empty_folder_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let root = Location::open(folder.path().to_str().unwrap()).unwrap();
-        root.put("a/b/kept", "x".into()).await.unwrap();
+        root.put("a/b/kept", "x").await.unwrap();
         root.remove_empty_folder("a/b").await;
         assert!(folder.path().join("a/b/kept").exists());
         root.delete("a/b/kept").await.unwrap();

@@ -17,7 +17,7 @@ async fn list_is_in_order_of_age_and_skips_folders_without_manifest() {
     }
     let uncommitted = write_sample(&run, 300, 1).await.unwrap();
     run.delete(&uncommitted.id().manifest()).await.unwrap();
-    run.put("checkpoints/readme.txt", "x".into()).await.unwrap();
+    run.put("checkpoints/readme.txt", "x").await.unwrap();
     let ids = list(&run).await.unwrap();
     assert_eq!(steps(&ids), [4, 30, 200, 200]);
     assert_eq!(ids[3].generation.get(), 9);

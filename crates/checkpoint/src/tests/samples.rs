@@ -81,5 +81,5 @@ pub(crate) async fn damage(run: &Location, object: &str) {
     let mut bytes = run.get(object).await.unwrap().to_vec();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    run.put(object, bytes.into()).await.unwrap();
+    run.put(object, bytes).await.unwrap();
 }

@@ -304,7 +304,7 @@ fn damage(runtime: &Runtime, data: &DataSet, case: u32) {
         for place in places(data, case, &rows).await.iter().take(GRID[1]) {
             bytes[place.end as usize - 3] ^= 1;
         }
-        data.location.put(&shard, bytes.into()).await.unwrap();
+        data.location.put(&shard, bytes).await.unwrap();
     });
 }
 

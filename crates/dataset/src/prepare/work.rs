@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use object_store::PutPayload;
 use rayon::prelude::*;
 use tokio::sync::mpsc::Sender;
 
@@ -62,7 +63,7 @@ impl Workshop {
         &self,
         work: &ShardWork,
         outcomes: &Outcomes,
-    ) -> Result<(ShardRecord, Option<Vec<u8>>), DataSetError> {
+    ) -> Result<(ShardRecord, Option<PutPayload>), DataSetError> {
         let broken = |source| DataSetError::Parquet {
             action: "write",
             shard: shard_name(work.shard),
@@ -95,7 +96,7 @@ impl Workshop {
             }
         }
         let bytes = writer.finish().map_err(broken)?;
-        record.bytes = bytes.as_ref().map(|bytes| bytes.len() as u64);
+        record.bytes = bytes.as_ref().map(|bytes| bytes.content_length() as u64);
         Ok((record, bytes))
     }
 

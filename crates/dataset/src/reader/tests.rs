@@ -77,7 +77,7 @@ async fn only_the_pages_of_the_wanted_slices_are_needed() {
         torn[range.clone()].copy_from_slice(&shard[range]);
     }
     // The footer was read before the rest of the shard is destroyed, and it is read once only.
-    location.put(&shard_name(0), torn.into()).await.unwrap();
+    location.put(&shard_name(0), torn).await.unwrap();
     assert_eq!(
         data.read_slices(1, &rows).await.unwrap(),
         expected(1, &rows)
@@ -98,7 +98,7 @@ async fn a_damaged_slice_is_named_and_the_others_are_not() {
     let place = places(&data, 1, &[5]).await[1].clone();
     let mut shard = location.get(&shard_name(0)).await.unwrap().to_vec();
     shard[(place.end - 3) as usize] ^= 1;
-    location.put(&shard_name(0), shard.into()).await.unwrap();
+    location.put(&shard_name(0), shard).await.unwrap();
     let refusal = data.read_slices(1, &[2, 5, 8]).await.unwrap_err();
     let begins = places(&data, 1, &[5]).await[0].start;
     assert_eq!(
@@ -123,7 +123,7 @@ async fn no_flipped_byte_goes_unnoticed_or_panics() {
     for place in 0..shard.len() {
         let mut flipped = shard.to_vec();
         flipped[place] ^= 0x41;
-        location.put(&shard_name(0), flipped.into()).await.unwrap();
+        location.put(&shard_name(0), flipped).await.unwrap();
         // Bytes of columns that are not read here may differ: what is read is right or refused.
         if let Ok(slices) = open(&location).await.read_slices(0, &rows).await {
             assert!(slices == whole, "the byte at {place}");
@@ -208,7 +208,7 @@ async fn what_the_cache_holds_is_read_without_the_store_and_never_believed() {
     let mut torn = shard.to_vec();
     torn[100..600].fill(0);
     location
-        .put(&shard_name(0), torn.clone().into())
+        .put(&shard_name(0), torn.clone())
         .await
         .unwrap();
     assert_eq!(data.read_slices(0, &[0]).await.unwrap(), expected(0, &[0]));

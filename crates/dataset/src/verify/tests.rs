@@ -44,7 +44,7 @@ async fn a_flipped_byte_is_found_in_its_case() {
     // The voxels of the first case are what a shard begins with, behind its name and numbers of slices.
     let mut shard = sound.to_vec();
     shard[sound.len() / 8] ^= 0x10;
-    location.put(&shard_name(0), shard.into()).await.unwrap();
+    location.put(&shard_name(0), shard).await.unwrap();
     let report = checked(&location).await;
     assert_eq!(report.damaged.len(), 1, "{report:?}");
     assert_eq!(
@@ -79,7 +79,7 @@ async fn metadata_that_was_changed_by_hand_is_found() {
     let text = String::from_utf8(manifest.to_vec())
         .unwrap()
         .replace("\"age\": 41.0", "\"age\": 14.0");
-    location.put(MANIFEST_NAME, text.into()).await.unwrap();
+    location.put(MANIFEST_NAME, text).await.unwrap();
     let report = checked(&location).await;
     assert_eq!(report.damaged.len(), 1, "{report:?}");
     assert_eq!(

@@ -139,7 +139,7 @@ async fn faulty(faults: &[Fault]) -> (Arc<Faulty>, Location) {
     });
     let root = Location::over(Arc::clone(&store) as _, "", "s3://b").with_patience(PATIENCE);
     let numbers: Vec<u8> = (0..100).collect();
-    root.put("x", numbers.into()).await.unwrap();
+    root.put("x", numbers).await.unwrap();
     (store, root)
 }
 
