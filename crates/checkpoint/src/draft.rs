@@ -124,6 +124,14 @@ impl Draft {
         self.bytes.len() == self.size()
     }
 
+    /// Lets the file be made in `memory`, whatever is in that; ignored if values are there already.
+    pub fn into_memory(&mut self, mut memory: Vec<u8>) {
+        if self.bytes.is_empty() {
+            memory.clear();
+            self.bytes = memory;
+        }
+    }
+
     /// Copies the next values, `n_values` at most. The values must be the same from the first call to the last.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use crate::snapshot::{Copier, Copying, Lendable};
 use crate::throttle::{Order, Reins, Throttle};
 use crate::upload::{UPLOADS, Upload, WrittenPart};
 use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, PartPlan, State};
+use fratmae_control::{Generation, Step};
 use fratmae_store::Location;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -76,8 +77,13 @@ impl Snapshots {
         let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
         let at_once = settings.max_stall.as_millis() as u64 * COPIED_IN_A_MS;
         let size: u64 = mine.iter().map(PartPlan::bytes).sum();
+        let copier = if size > at_once {
+            Some(Copier::start(sizes_within(settings.memory, &mine)?)?)
+        } else {
+            None
+        };
         Ok(Self {
-            copier: (size > at_once).then(Copier::start).transpose()?,
+            copier,
             reins: Reins::new(Pace::new(settings.max_slowdown, settings.every, n_cores)),
             run,
             runtime,
@@ -295,6 +301,21 @@ impl Snapshots {
             );
         }
     }
+}
+
+/// The sizes of those copies of a share that fit into the memory together.
+fn sizes_within(memory: u64, mine: &[PartPlan]) -> Result<Vec<usize>, CheckpointError> {
+    let id = CheckpointId {
+        step: Step::new(0),
+        generation: Generation::new(0),
+    };
+    let sizes = mine.iter().map(|plan| Ok(Draft::new(id, plan)?.size()));
+    let sizes: Vec<_> = sizes.collect::<Result<_, CheckpointError>>()?;
+    let fits = sizes.iter().scan(memory, |room, &size| {
+        *room = room.checked_sub(size as u64)?;
+        Some(size)
+    });
+    Ok(fits.collect())
 }
 
 impl Drop for Snapshots {

@@ -33,6 +33,23 @@ fn bytes_do_not_depend_on_the_pieces() {
 }
 
 #[test]
+fn memory_that_was_used_before_leaves_nothing_in_a_file() {
+    let (id, tensors, state) = sample(12, 3);
+    for (plan, whole) in plan_parts(&tensors, 64).iter().zip(encoded(5, 64)) {
+        let size = Draft::new(id, plan).unwrap().size();
+        for used in [0, 1, size, 2 * size] {
+            let mut draft = Draft::new(id, plan).unwrap();
+            draft.into_memory(vec![7; used]);
+            draft.copy(&state, 1).unwrap();
+            // It has begun: what is there stays.
+            draft.into_memory(vec![8; used]);
+            draft.copy(&state, usize::MAX).unwrap();
+            assert_eq!(draft.close(never).unwrap(), whole, "{used}");
+        }
+    }
+}
+
+#[test]
 fn file_is_what_the_formats_own_writer_makes() {
     let (id, tensors, state) = sample(12, 3);
     for (plan, ours) in plan_parts(&tensors, 64).iter().zip(encoded(3, 64)) {

@@ -207,10 +207,7 @@ async fn what_the_cache_holds_is_read_without_the_store_and_never_believed() {
     let shard = location.get(&shard_name(0)).await.unwrap();
     let mut torn = shard.to_vec();
     torn[100..600].fill(0);
-    location
-        .put(&shard_name(0), torn.clone())
-        .await
-        .unwrap();
+    location.put(&shard_name(0), torn.clone()).await.unwrap();
     assert_eq!(data.read_slices(0, &[0]).await.unwrap(), expected(0, &[0]));
     // Read afresh, the torn bytes replace the good ones, and are found out; the store mended, so is the cache.
     let packed = data.fetch(0, &[0], Origin::Store).await.unwrap();
