@@ -9,6 +9,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// The wait after the second short life in a row; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The wait in all other cases: a process that starts takes the cores that the survivors' next step needs.
+const RESPITE: Duration = Duration::from_millis(250);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -53,7 +55,7 @@ impl Restarts {
             return None;
         }
         let wait = match self.short_lives {
-            0 | 1 => Duration::ZERO,
+            0 | 1 => RESPITE,
             lives => FIRST_WAIT
                 .saturating_mul(2_u32.saturating_pow(lives - 2))
                 .min(LONGEST_WAIT),
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_lived_for_a_while_starts_again_at_once() {
+    fn one_that_lived_for_a_while_starts_again_soon() {
         assert_eq!(waits(SHORT_LIFE, 3), [0, 0, 0, 0]);
     }
 
