@@ -23,6 +23,10 @@ use room::{Room, Taken};
 /// Stacks that are on their way at once: enough to hide a store, few enough not to storm it where stacks are small.
 const AT_ONCE: usize = 16;
 
+/// Stacks that may begin for one that is handed out. A loader that filled its room at once would take the cores from
+/// the first steps of a group, which others wait for after a failure.
+const FOR_ONE: usize = 2;
+
 /// Stacks that may wait; where they are so small, their bytes are no matter.
 const MOST_WAITING: usize = 4096;
 
@@ -42,6 +46,8 @@ pub struct Loader {
     runtime: Handle,
     stacks: mpsc::Receiver<Waiting>,
     spare: Arc<Spare>,
+    /// Stacks that may still begin.
+    allowed: Arc<Semaphore>,
     _feed: Task<()>,
 }
 
@@ -66,11 +72,14 @@ impl Loader {
             spare: Arc::clone(&spare),
             unpacking: Arc::new(Semaphore::new(cores())),
         });
-        let feed = runtime.spawn(feed(work, samples, Room::new(options.bytes), sender));
+        let allowed = Arc::new(Semaphore::new(AT_ONCE));
+        let room = Room::new(options.bytes);
+        let feed = runtime.spawn(feed(work, samples, Arc::clone(&allowed), room, sender));
         Self {
             runtime: runtime.clone(),
             stacks: receiver,
             spare,
+            allowed,
             _feed: Task(feed),
         }
     }
@@ -87,6 +96,7 @@ impl Loader {
     )]
     pub fn next(&mut self) -> Option<Result<Stack, DataSetError>> {
         let mut stack = self.stacks.blocking_recv()?;
+        self.allowed.add_permits(FOR_ONE);
         match self.runtime.block_on(&mut stack.0) {
             Ok((stack, _taken)) => Some(stack),
             Err(failure) => Some(Err(lost(failure))),
@@ -109,6 +119,7 @@ fn cores() -> usize {
 async fn feed(
     work: Arc<Work>,
     samples: Box<dyn Iterator<Item = Sample> + Send>,
+    allowed: Arc<Semaphore>,
     room: Room,
     sender: mpsc::Sender<Waiting>,
 ) {
@@ -119,9 +130,13 @@ async fn feed(
             return;
         };
         // Neither semaphore is ever closed.
-        let Ok(turn) = Arc::clone(&at_once).acquire_owned().await else {
+        let (Ok(allowance), Ok(turn)) = (
+            allowed.acquire().await,
+            Arc::clone(&at_once).acquire_owned().await,
+        ) else {
             return;
         };
+        allowance.forget();
         let mut taken = room.take(footprint.largest).await;
         let work = Arc::clone(&work);
         place.send(Task(tokio::spawn(async move {

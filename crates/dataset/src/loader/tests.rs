@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
@@ -141,6 +141,30 @@ fn no_more_than_the_prefetch_is_read_ahead() {
         loader.next().unwrap().unwrap();
         // One more sample may be in hand, waiting for room.
         assert!(taken.load(Ordering::SeqCst) as u64 <= handed_out + waiting + 1);
+    }
+}
+
+#[test]
+fn a_loader_that_has_begun_leaves_the_cores_to_others() {
+    let runtime = Runtime::new().unwrap();
+    let data = open(&runtime, 5);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    let samples = order().samples(0).inspect(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    let mut loader = start(&runtime, &data, samples, 1 << 30);
+    for handed_out in 1..40 {
+        loader.next().unwrap().unwrap();
+        // One more sample may be in hand, waiting to be allowed.
+        assert!(taken.load(Ordering::SeqCst) <= AT_ONCE + FOR_ONE * handed_out + 1);
+    }
+    // Who takes what is read gets further ahead all the same.
+    let far = AT_ONCE + FOR_ONE * 39;
+    let begun = Instant::now();
+    while taken.load(Ordering::SeqCst) < far {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
