@@ -44,6 +44,20 @@ class Coordinator:
         return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
+def coordinator_command(options, run, settings):
+    """A coordinator of the small job, for workers that come from elsewhere."""
+    command = [options.program, "coordinator", "--log", "json", "--data", options.data,
+               "--config", os.path.join(HERE, "..", "configs", "invariance.toml"),
+               "--run", str(run), "--workers", str(options.workers), "--listen", f"127.0.0.1:{PORT}"]
+    for setting in settings:
+        command += ["--set", setting]
+    return command
+
+
+def worker_command(options):
+    return [options.program, "worker", "--quiet", "--coordinator", f"http://127.0.0.1:{PORT}", "--threads", "1"]
+
+
 def turns(start, rounds, seconds):
     """Step times led and alone, a pair of medians a round; and the share of a core that the coordinator took."""
     pairs, cpu = [], []
@@ -80,13 +94,9 @@ def main():
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
-        command = [options.program, "coordinator", "--log", "json", "--data", options.data,
-                   "--config", os.path.join(HERE, "..", "configs", "invariance.toml"),
-                   "--run", os.path.join(folder, "run"), "--workers", str(options.workers),
-                   "--listen", f"127.0.0.1:{PORT}"]
-        for setting in ["train.steps=1000000", "checkpoint.every=1000000", *options.set]:
-            command += ["--set", setting]
-        worker = [options.program, "worker", "--quiet", "--coordinator", f"http://127.0.0.1:{PORT}", "--threads", "1"]
+        settings = ["train.steps=1000000", "checkpoint.every=1000000", *options.set]
+        command = coordinator_command(options, os.path.join(folder, "run"), settings)
+        worker = worker_command(options)
         first = Coordinator(command)
         first.log.first(0, "serving workers")
         workers = [subprocess.Popen(worker, stderr=subprocess.DEVNULL) for _ in range(options.workers)]
