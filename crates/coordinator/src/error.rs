@@ -57,6 +57,14 @@ pub enum CoordinatorError {
         /// What the system said.
         reason: String,
     },
+    /// Nobody answers where a coordinator was to be asked.
+    #[error("no coordinator answers at {address}: {reason}")]
+    Unanswered {
+        /// The address.
+        address: String,
+        /// What the network or whoever listens there said.
+        reason: String,
+    },
     /// A worker process cannot be started.
     #[error("cannot start {program} as a worker")]
     Launch {

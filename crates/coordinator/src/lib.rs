@@ -3,6 +3,7 @@
 
 mod admission;
 mod bad_batch;
+mod clock;
 mod collection;
 mod conclusion;
 mod error;
@@ -23,6 +24,7 @@ mod verdict;
 
 pub use admission::Allowed;
 pub use bad_batch::{BadBatch, BadSlot};
+pub use clock::{ClockReading, compare_clocks};
 pub use conclusion::Outcome;
 pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};

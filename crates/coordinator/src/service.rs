@@ -1,6 +1,7 @@
 //! The gRPC side: every worker's stream becomes events in one bounded inbox, and its orders go back.
 //! Decides nothing.
 
+use crate::clock::unix_us;
 use fratmae_control::WorkerId;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::coordination_server::Coordination;
@@ -72,6 +73,14 @@ impl Coordination for Service {
         _: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusReply>, Status> {
         Ok(Response::new(self.status.borrow().clone()))
+    }
+
+    async fn clock(
+        &self,
+        _: Request<pb::ClockRequest>,
+    ) -> Result<Response<pb::ClockReply>, Status> {
+        let unix_us = unix_us();
+        Ok(Response::new(pb::ClockReply { unix_us }))
     }
 }
 
