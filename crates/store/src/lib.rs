@@ -15,9 +15,11 @@ mod open;
 mod patience;
 mod probe;
 mod reading;
+mod throughput;
 mod unfinished;
 
 pub use error::StoreError;
 pub use location::Location;
 pub use objects::{Created, Entry};
 pub use patience::Patience;
+pub use throughput::Throughput;

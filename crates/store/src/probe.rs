@@ -50,7 +50,7 @@ impl Location {
 }
 
 /// Unlike any other probe's, on this host or another; nothing that is kept depends on it.
-fn probe_name() -> String {
+pub(crate) fn probe_name() -> String {
     let random = RandomState::new().build_hasher().finish();
     format!(".probe-{}-{random:016x}", std::process::id())
 }
