@@ -20,7 +20,10 @@ pub use abort::AbortHandle;
 pub use error::{Action, CollectiveError, Direction, Operation, Refusal, Transfer};
 pub use group::ProcessGroup;
 pub use membership::Membership;
-pub use nccl::{Adding, Link, NcclDevice, NcclError, NcclSettings, Site, form};
+pub use nccl::{
+    Adding, DriverSurvey, GpuSurvey, Link, NcclDevice, NcclError, NcclSettings, Site,
+    compiler_version, form, nccl_version, survey_driver,
+};
 pub use sums::SlotSums;
 pub use tcp::{TcpGroup, TcpSettings};
 pub use tree::SlotTree;

@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use crate::faults;
 use crate::stream::{Event, Stream};
 
-const SUCCESS: c_int = 0;
-const INVALID_VALUE: c_int = 1;
+pub(crate) const SUCCESS: c_int = 0;
+pub(crate) const INVALID_VALUE: c_int = 1;
 const NO_DEVICE: c_int = 100;
-const INVALID_DEVICE: c_int = 101;
+pub(crate) const INVALID_DEVICE: c_int = 101;
 const INVALID_CONTEXT: c_int = 201;
 const NOT_READY: c_int = 600;
 
@@ -86,18 +86,19 @@ pub(crate) unsafe extern "C" fn cuGetErrorName(error: c_int, name: *mut *const c
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn cuDeviceGet(device: *mut c_int, ordinal: c_int) -> c_int {
-    if ordinal != 0 {
+    if !(0..faults::n_devices()).contains(&ordinal) {
         return INVALID_DEVICE;
     }
     // SAFETY: the caller gives a place for a number.
-    unsafe { *device = 0 };
+    unsafe { *device = ordinal };
     SUCCESS
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn cuDeviceGetUuid(uuid: *mut [u8; 16], _device: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn cuDeviceGetUuid(uuid: *mut [u8; 16], device: c_int) -> c_int {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&faults::device().to_le_bytes());
+    bytes[8..12].copy_from_slice(&device.to_le_bytes());
     // SAFETY: the caller gives a place for it.
     unsafe { *uuid = bytes };
     SUCCESS

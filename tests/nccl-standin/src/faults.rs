@@ -1,7 +1,8 @@
 //! What this process is told to do wrong, once for all of its life.
 //!
 //! `FRATMAE_STANDIN` holds words between commas: `version=21405`, `device=3` (its number instead of one of its own),
-//! `no-device`, `delay=20` (milliseconds that each collective takes), `remote-errors` (the death of a peer is reported),
+//! `no-device`, `gpus=2` (so many devices), `cuda=12040` (the driver's version), `apart` (no device reaches another's
+//! memory), `delay=20` (milliseconds that each collective takes), `remote-errors` (the death of a peer is reported),
 //! `hang=init`, `hang=abort`, `hang=collective@3`, `error=collective@3`, `die=init`, `die=collective@3`, and `rank=1` if
 //! these befall that rank alone. Collectives are counted from 1 over all communicators of the process.
 
@@ -85,6 +86,20 @@ pub(crate) fn device() -> u64 {
 
 pub(crate) fn has_device() -> bool {
     !has("no-device")
+}
+
+pub(crate) fn n_devices() -> i32 {
+    let told = number("gpus").and_then(|count| i32::try_from(count).ok());
+    told.unwrap_or(1)
+}
+
+pub(crate) fn cuda_version() -> i32 {
+    let told = number("cuda").and_then(|version| i32::try_from(version).ok());
+    told.unwrap_or(13_000)
+}
+
+pub(crate) fn are_apart() -> bool {
+    has("apart")
 }
 
 pub(crate) fn delay() -> Duration {

@@ -19,4 +19,5 @@ mod faults;
 mod meeting;
 mod nccl;
 mod stream;
+mod survey;
 mod transfer;

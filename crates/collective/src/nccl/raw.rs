@@ -12,11 +12,13 @@ mod device;
 mod functions;
 mod lane;
 mod memory;
+mod survey;
 
 pub use self::device::NcclDevice;
 pub(crate) use self::device::version_text;
 pub(crate) use self::functions::{ID_BYTES, UniqueId};
 pub(crate) use self::lane::{Hung, Lane, Piece, Plan};
+pub use self::survey::{DriverSurvey, GpuSurvey, compiler_version, nccl_version, survey_driver};
 
 use std::fmt;
 

@@ -67,6 +67,8 @@ pub(super) const NOT_READY: c_int = 600;
 pub(super) const OWN_STREAM: c_uint = 1;
 /// `CU_EVENT_DISABLE_TIMING`.
 pub(super) const NO_TIMING: c_uint = 2;
+/// `CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR` and `_MINOR`.
+pub(super) const CAPABILITY: [c_int; 2] = [75, 76];
 
 /// Declares a table of functions of one library, and how it is read.
 macro_rules! table {
@@ -137,6 +139,26 @@ table! {
     free_event = "cuEventDestroy_v2"(Event) -> c_int;
 }
 
+table! {
+    /// Functions of `libcuda.so.1` that say what there is.
+    Survey:
+    init = "cuInit"(c_uint) -> c_int;
+    error_name = "cuGetErrorName"(c_int, *mut *const c_char) -> c_int;
+    version = "cuDriverGetVersion"(*mut c_int) -> c_int;
+    count = "cuDeviceGetCount"(*mut c_int) -> c_int;
+    device = "cuDeviceGet"(*mut c_int, c_int) -> c_int;
+    name = "cuDeviceGetName"(*mut c_char, c_int, c_int) -> c_int;
+    memory = "cuDeviceTotalMem_v2"(*mut usize, c_int) -> c_int;
+    attribute = "cuDeviceGetAttribute"(*mut c_int, c_int, c_int) -> c_int;
+    reaches = "cuDeviceCanAccessPeer"(*mut c_int, c_int, c_int) -> c_int;
+}
+
+table! {
+    /// The one function of `libnvrtc.so` that is called: CUDA's compiler is used by whoever computes.
+    Compiler:
+    version = "nvrtcVersion"(*mut c_int, *mut c_int) -> c_int;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +178,11 @@ mod tests {
         assert_eq!(OWN_STREAM, stream as c_uint);
         let event = cuda::CUevent_flags::CU_EVENT_DISABLE_TIMING;
         assert_eq!(NO_TIMING, event as c_uint);
+        use cuda::CUdevice_attribute::{
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+        };
+        assert_eq!(CAPABILITY, [MAJOR as c_int, MINOR as c_int]);
     }
 
     #[test]
