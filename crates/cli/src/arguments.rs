@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        chaos, checkpoint, completions, convert, coordinator, dataset, export, model, phantom,
-        prepare, pretrain, status, worker,
+        chaos, checkpoint, completions, convert, coordinator, dataset, doctor, export, model,
+        phantom, prepare, pretrain, status, worker,
     },
     logging::Logging,
 };
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Coordinator(coordinator::Arguments),
     /// Say what a run has done, from what it stored
     Status(status::Arguments),
+    /// Say what this host lacks for a job, and what to do about it
+    Doctor(doctor::Arguments),
     /// Look at a prepared data set
     Dataset(dataset::Arguments),
     /// Look at the checkpoints of a run

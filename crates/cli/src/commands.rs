@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod coordinator;
 pub(crate) mod dataset;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod exported;
 pub(crate) mod job;
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Worker(arguments) => wait_for(worker::run(arguments, ledger)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
+        Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, output)),
         Command::Chaos(arguments) => wait_for(chaos::run(arguments, output)),

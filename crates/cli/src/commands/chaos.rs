@@ -276,7 +276,7 @@ fn text(value: &Value, key: &str) -> String {
 }
 
 /// Reads `0.5s`, `30s`, `10m` or `2h`.
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let complaint = || format!("`{text}` is no time such as 30s, 10m or 2h");
     let unit = match text.bytes().last() {
         Some(b's') => 1.0,

@@ -1,0 +1,234 @@
+//! The line between two hosts: round trip and TCP's speed in both directions, between `--listen` and `--peer`.
+//!
+//! Both say hello; then the one that called asks back and forth, sends for a while, receives for a while, and tells what
+//! it saw, so that both report the same. Every part has its time, and no chunk is longer than is known.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::finding::{Finding, State};
+use super::need::Need;
+
+/// What each says first.
+const HELLO: &[u8; 16] = b"fratmae-doctor 1";
+/// How often the round trip is measured; the quickest counts.
+const TURNS: usize = 50;
+/// How long each direction is measured.
+const SPAN: Duration = Duration::from_secs(1);
+/// Bytes of a chunk.
+const CHUNK: usize = 1 << 18;
+/// How long one part may take on a line that still lives.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Speed below which the line holds training up, in bytes a second: a tenth of 10 Gbit/s.
+const SLOW: f64 = 125e6;
+
+/// A line, as the host that called it sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Line {
+    pub(crate) round_trip: Duration,
+    /// Bytes a second from the caller to the listener, and back.
+    pub(crate) there: f64,
+    pub(crate) back: f64,
+}
+
+/// Calls a listener and measures the line to it.
+///
+/// # Errors
+/// What the network says, or that somebody else answers there.
+pub(crate) async fn call(address: &str) -> io::Result<Line> {
+    let mut stream = within(TcpStream::connect(address)).await?;
+    greet(&mut stream).await?;
+    let round_trip = within(turns(&mut stream)).await?;
+    let sent = within(send(&mut stream)).await?;
+    within(stream.write_u64(round_trip.as_micros() as u64)).await?;
+    let back = within(receive(&mut stream)).await?;
+    within(stream.write_f64(back)).await?;
+    Ok(Line {
+        round_trip,
+        there: sent,
+        back,
+    })
+}
+
+/// Answers a caller, and gives what it measured.
+///
+/// # Errors
+/// What the network says, or that it is no caller of this kind.
+pub(crate) async fn answer(mut stream: TcpStream) -> io::Result<Line> {
+    greet(&mut stream).await?;
+    let returned = async {
+        let mut word = [0; 8];
+        for _ in 0..TURNS {
+            stream.read_exact(&mut word).await?;
+            stream.write_all(&word).await?;
+        }
+        Ok(())
+    };
+    within(returned).await?;
+    let there = within(receive(&mut stream)).await?;
+    within(stream.write_f64(there)).await?;
+    let round_trip = Duration::from_micros(within(stream.read_u64()).await?);
+    within(push(&mut stream)).await?;
+    let back = within(stream.read_f64()).await?;
+    Ok(Line {
+        round_trip,
+        there,
+        back,
+    })
+}
+
+async fn within<T>(part: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(PATIENCE, part).await.map_err(io::Error::from)?
+}
+
+async fn greet(stream: &mut TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut theirs = [0; HELLO.len()];
+    within(stream.write_all(HELLO)).await?;
+    within(stream.read_exact(&mut theirs)).await?;
+    match theirs == *HELLO {
+        true => Ok(()),
+        false => Err(io::Error::other(
+            "it is no `fratmae doctor` of this version",
+        )),
+    }
+}
+
+async fn turns(stream: &mut TcpStream) -> io::Result<Duration> {
+    let mut quickest = Duration::MAX;
+    let mut word = [0; 8];
+    for _ in 0..TURNS {
+        let started = Instant::now();
+        stream.write_all(&word).await?;
+        stream.read_exact(&mut word).await?;
+        quickest = quickest.min(started.elapsed());
+    }
+    Ok(quickest)
+}
+
+/// Sends, and gives the speed that the receiver saw.
+async fn send(stream: &mut TcpStream) -> io::Result<f64> {
+    push(stream).await?;
+    stream.read_f64().await
+}
+
+/// Sends chunks for a while, each after its length; a length of nothing ends them.
+async fn push(stream: &mut TcpStream) -> io::Result<()> {
+    let (chunk, started) = (vec![0x5a; CHUNK], Instant::now());
+    while started.elapsed() < SPAN {
+        stream.write_u32(CHUNK as u32).await?;
+        stream.write_all(&chunk).await?;
+    }
+    stream.write_u32(0).await
+}
+
+/// Receives chunks to their end, and gives their bytes a second.
+async fn receive(stream: &mut TcpStream) -> io::Result<f64> {
+    let (mut chunk, mut bytes) = (vec![0; CHUNK], 0_u64);
+    let mut length = stream.read_u32().await? as usize;
+    let started = Instant::now();
+    while length > 0 {
+        let room = chunk.get_mut(..length);
+        let room = room.ok_or_else(|| io::Error::other("it sends what nobody asked for"))?;
+        stream.read_exact(room).await?;
+        bytes += length as u64;
+        length = stream.read_u32().await? as usize;
+    }
+    Ok(bytes as f64 / started.elapsed().as_secs_f64().max(1e-6))
+}
+
+/// Judges a line, or why there is none.
+pub(crate) fn judge(address: &str, line: &io::Result<Line>, need: &Need) -> Finding {
+    let line = match line {
+        Ok(line) => line,
+        Err(error) => {
+            let advice =
+                "start `fratmae doctor --listen` there first, and open its port in the firewall";
+            return Finding::new(
+                "peer",
+                State::Missing,
+                format!("{address}: {error}"),
+                advice,
+            );
+        }
+    };
+    let mut found = format!(
+        "{address}: {:.0} MB/s there, {:.0} MB/s back, round trip {:.2} ms",
+        line.there / 1e6,
+        line.back / 1e6,
+        line.round_trip.as_secs_f64() * 1e3
+    );
+    let slowest = line.there.min(line.back);
+    if let Some(job) = &need.job {
+        let seconds = job.gradient_bytes as f64 / slowest.max(1.0);
+        found.push_str(&format!("; a gradient takes {seconds:.2} s"));
+    }
+    if slowest >= SLOW {
+        return Finding::ok("peer", found);
+    }
+    let advice = "training waits for this line: look at its link speed (ethtool), and at which network the address is in";
+    Finding::new("peer", State::Warning, found, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::commands::doctor::need::tests::job;
+
+    #[tokio::test]
+    async fn both_ends_report_the_same_line() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let listening = async { answer(listener.accept().await?.0).await };
+        let (called, answered) = tokio::join!(call(&address), listening);
+        let (called, answered) = (called.unwrap(), answered.unwrap());
+        assert!(called.there > 1e6 && called.back > 1e6, "{called:?}");
+        assert_eq!((called.there, called.back), (answered.there, answered.back));
+        assert!(called.round_trip < Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn somebody_else_is_refused_on_both_sides() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stranger = async {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await
+        };
+        let listening = async { answer(listener.accept().await?.0).await };
+        let (_, answered) = tokio::join!(stranger, listening);
+        let line = answered.unwrap_err().to_string();
+        assert!(line.contains("no `fratmae doctor`"), "{line}");
+    }
+
+    #[test]
+    fn a_slow_line_is_a_warning_and_a_job_says_what_it_costs() {
+        let line = |rate| {
+            Ok(Line {
+                round_trip: Duration::from_micros(250),
+                there: rate,
+                back: 2e9,
+            })
+        };
+        let told = judge("h:1", &line(1e9), &Need::nothing());
+        assert_eq!(
+            told.found,
+            "h:1: 1000 MB/s there, 2000 MB/s back, round trip 0.25 ms"
+        );
+        assert_eq!(told.state, State::Ok);
+        let told = judge("h:1", &line(1e6), &job(&[]));
+        assert!(told.found.contains("; a gradient takes "), "{}", told.found);
+        assert_eq!(told.state, State::Warning);
+        let refused = Err(io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(
+            judge("h:1", &refused, &Need::nothing()).state,
+            State::Missing
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! What a job asks of a host, worked out from its config. Without a job a host has to have nothing.
+
+use std::path::PathBuf;
+
+use fratmae_config::{Backend, Collective, Config, Device};
+use fratmae_model::{FratMae, costs};
+
+/// Bytes that a parameter has in memory while it learns: itself, two moments, its gradient and a sum of gradients.
+const PARAMETER_BYTES: u64 = 20;
+/// Bytes that a parameter has in a checkpoint: itself and two moments.
+const STORED_BYTES: u64 = 12;
+/// What is left of the activations where blocks keep their inputs alone.
+const RECOMPUTED_SHARE: f64 = 0.2;
+
+/// What is asked of a host.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Need {
+    /// The libraries are looked for here, job or none.
+    pub(crate) cuda_library: String,
+    /// NCCL's.
+    pub(crate) nccl_library: String,
+    /// What a job asks beyond that.
+    pub(crate) job: Option<JobNeed>,
+}
+
+/// What a job asks.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JobNeed {
+    pub(crate) device: Device,
+    pub(crate) backend: Backend,
+    pub(crate) workers: usize,
+    /// Bytes that one worker takes at least.
+    pub(crate) worker_bytes: u64,
+    /// Bytes of a checkpoint.
+    pub(crate) checkpoint_bytes: u64,
+    /// Checkpoints that lie on the store at a time.
+    pub(crate) checkpoints: u64,
+    /// Bytes of the gradients that workers exchange in a step.
+    pub(crate) gradient_bytes: u64,
+    pub(crate) run_url: String,
+    pub(crate) data_url: String,
+    /// Whether `pretrain` would make the data set if it is not there.
+    pub(crate) has_source: bool,
+    /// Folder and bytes of the cache.
+    pub(crate) cache: Option<(PathBuf, u64)>,
+}
+
+impl Need {
+    /// What a host needs for no job in particular.
+    pub(crate) fn nothing() -> Self {
+        Self::libraries(Collective::default())
+    }
+
+    /// What a host needs for the job of `config`.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            job: Some(JobNeed::of(config)),
+            ..Self::libraries(config.collective.clone())
+        }
+    }
+
+    fn libraries(collective: Collective) -> Self {
+        Self {
+            cuda_library: collective.cuda_library,
+            nccl_library: collective.nccl_library,
+            job: None,
+        }
+    }
+
+    /// Whether the job cannot do without a GPU.
+    pub(crate) fn demands_gpu(&self) -> bool {
+        self.job
+            .as_ref()
+            .is_some_and(|job| job.device == Device::Cuda)
+    }
+
+    /// Whether the job cannot do without NCCL.
+    pub(crate) fn demands_nccl(&self) -> bool {
+        self.job
+            .as_ref()
+            .is_some_and(|job| job.backend == Backend::Nccl)
+    }
+
+    /// Whether the job stays off GPUs.
+    pub(crate) fn shuns_gpu(&self) -> bool {
+        self.job
+            .as_ref()
+            .is_some_and(|job| job.device == Device::Cpu)
+    }
+}
+
+impl JobNeed {
+    fn of(config: &Config) -> Self {
+        let parameters = FratMae::layout(&config.model);
+        let count = |learns_only: bool| {
+            let counted = parameters
+                .iter()
+                .filter(|part| part.learns() || !learns_only);
+            counted.map(|part| part.len() as u64).sum::<u64>()
+        };
+        let kept: f64 = costs(&config.model, &parameters)
+            .iter()
+            .map(|part| part.activation_bytes)
+            .sum();
+        let share = match config.workers.activation_checkpointing {
+            true => RECOMPUTED_SHARE,
+            false => 1.0,
+        };
+        let samples = config.train.batch.div_ceil(config.workers.count.max(1));
+        let activations = (kept * share * samples as f64) as u64;
+        let cache = &config.data.cache_dir;
+        Self {
+            device: config.workers.device,
+            backend: config.collective.backend,
+            workers: config.workers.count,
+            worker_bytes: count(false) * PARAMETER_BYTES
+                + activations
+                + (config.data.prefetch_mib << 20),
+            checkpoint_bytes: count(false) * STORED_BYTES,
+            checkpoints: config.checkpoint.keep_last + 1,
+            gradient_bytes: count(true) * 4,
+            run_url: config.run.url.clone(),
+            data_url: config.data.url.clone(),
+            has_source: !config.data.source.is_empty(),
+            cache: (!cache.is_empty()).then(|| (cache.into(), config.data.cache_mib << 20)),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The need of a job that demands what is given, and of the defaults otherwise.
+    pub(crate) fn job(sets: &[&str]) -> Need {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        Need::of(&Config::load(None, &sets).unwrap())
+    }
+
+    #[test]
+    fn a_job_asks_for_its_state_its_activations_and_its_reading_ahead() {
+        let one = job(&["workers.count=1"]).job.unwrap();
+        let two = job(&["workers.count=2"]).job.unwrap();
+        assert!(two.worker_bytes < one.worker_bytes, "samples are shared");
+        let thrifty = job(&["workers.count=1", "workers.activation_checkpointing=true"]);
+        assert!(thrifty.job.unwrap().worker_bytes < one.worker_bytes);
+        assert!(one.worker_bytes > one.checkpoint_bytes);
+        assert!(one.gradient_bytes * 3 <= one.checkpoint_bytes);
+    }
+
+    #[test]
+    fn no_job_demands_nothing() {
+        let need = Need::nothing();
+        assert!(!need.demands_gpu() && !need.demands_nccl() && !need.shuns_gpu());
+        assert!(job(&["workers.device=cuda"]).demands_gpu());
+        assert!(job(&["collective.backend=nccl"]).demands_nccl());
+        assert!(job(&["workers.device=cpu"]).shuns_gpu());
+    }
+}
