@@ -4,13 +4,14 @@
 use fratmae_tests::{Job, fratmae, phantoms, scratch};
 use serde_json::Value;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &["phantom"],
     &["prepare"],
     &["pretrain"],
     &["worker"],
     &["coordinator"],
     &["status"],
+    &["doctor"],
     &["dataset", "inspect"],
     &["dataset", "verify"],
     &["dataset", "order"],
