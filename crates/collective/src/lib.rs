@@ -20,7 +20,7 @@ pub use abort::AbortHandle;
 pub use error::{Action, CollectiveError, Direction, Operation, Refusal, Transfer};
 pub use group::ProcessGroup;
 pub use membership::Membership;
-pub use nccl::{Adding, Link, NcclDevice, NcclError, NcclSettings, Site, form};
+pub use nccl::{Adding, Link, NcclDevice, NcclError, NcclSettings, NoGpu, Site, find_gpu, form};
 pub use sums::SlotSums;
 pub use tcp::{TcpGroup, TcpSettings};
 pub use tree::SlotTree;

@@ -27,7 +27,7 @@ use crate::{AbortHandle, CollectiveError, Operation, ProcessGroup, SlotSums, Tcp
 
 pub use self::error::{NcclError, Site};
 pub use self::forming::{Link, form};
-pub use self::raw::NcclDevice;
+pub use self::raw::{NcclDevice, NoGpu, find_gpu};
 
 /// What a group over NCCL is made with.
 #[derive(Debug, Clone)]

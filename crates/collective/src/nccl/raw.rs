@@ -10,12 +10,14 @@
 
 mod device;
 mod functions;
+mod gpu;
 mod lane;
 mod memory;
 
 pub use self::device::NcclDevice;
 pub(crate) use self::device::version_text;
 pub(crate) use self::functions::{ID_BYTES, UniqueId};
+pub use self::gpu::{NoGpu, find_gpu};
 pub(crate) use self::lane::{Hung, Lane, Piece, Plan};
 
 use std::fmt;

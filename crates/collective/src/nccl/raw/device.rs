@@ -13,6 +13,10 @@ use crate::NcclError;
 
 /// The oldest library whose communicators can be made, watched and aborted without blocking.
 const OLDEST: c_int = 21_800;
+/// The oldest one that can have several ranks on one device.
+const SHARING: c_int = 23_003;
+/// The variable by which NCCL is told to.
+const SHARING_VARIABLE: &str = "NCCL_MULTI_RANK_GPU_ENABLE";
 /// The first one that may have other functions under the same names.
 const TOO_NEW: c_int = 30_000;
 
@@ -108,6 +112,16 @@ impl NcclDevice {
         self.uuid
     }
 
+    /// Whether NCCL lets another rank have the same device, which is for trying things out: it gains no speed.
+    pub(crate) fn can_be_shared(&self) -> bool {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "NCCL's own variable, which NCCL reads in this process; what is asked is what NCCL will do"
+        )]
+        let asked = std::env::var(SHARING_VARIABLE);
+        self.version >= SHARING && asked.is_ok_and(|asked| asked == "1")
+    }
+
     /// Notes that a communicator could not be ended, so that the device is of no more use to this process.
     pub(crate) fn give_up(&self) {
         self.is_stuck.store(true, Ordering::SeqCst);
@@ -145,21 +159,7 @@ impl NcclDevice {
     }
 
     pub(super) fn cuda_answer(&self, call: &'static str, answer: c_int) -> Result<(), Fault> {
-        if answer == SUCCESS {
-            return Ok(());
-        }
-        let mut name = std::ptr::null();
-        // SAFETY: the function sets the pointer to a text of the library's own, or leaves it.
-        let name = unsafe {
-            (self.cuda.error_name)(answer, &raw mut name);
-            text(name)
-        };
-        let answer = name.map_or_else(|| answer.to_string(), |name| format!("{name} ({answer})"));
-        Err(Fault {
-            call,
-            answer,
-            is_local: true,
-        })
+        self.cuda.answer(call, answer)
     }
 
     /// Success includes that the communicator is still at it: its state tells when it is done.
@@ -180,6 +180,27 @@ impl NcclDevice {
             call,
             answer,
             is_local,
+        })
+    }
+}
+
+impl Cuda {
+    /// What the driver says of a call that did not succeed.
+    pub(super) fn answer(&self, call: &'static str, answer: c_int) -> Result<(), Fault> {
+        if answer == SUCCESS {
+            return Ok(());
+        }
+        let mut name = std::ptr::null();
+        // SAFETY: the function sets the pointer to a text of the library's own, or leaves it.
+        let name = unsafe {
+            (self.error_name)(answer, &raw mut name);
+            text(name)
+        };
+        let answer = name.map_or_else(|| answer.to_string(), |name| format!("{name} ({answer})"));
+        Err(Fault {
+            call,
+            answer,
+            is_local: true,
         })
     }
 }
@@ -208,7 +229,10 @@ const NCCL_NAMES: [&str; 9] = [
 ];
 
 /// Opens a library for as long as the process lives: it has threads of its own, which must not lose their code.
-fn open<T>(path: &str, read: impl Fn(&Library) -> Result<T, &'static str>) -> Result<T, String> {
+pub(super) fn open<T>(
+    path: &str,
+    read: impl Fn(&Library) -> Result<T, &'static str>,
+) -> Result<T, String> {
     // SAFETY: opening runs the library's own initialisation; which file that is, the one who set the job up decides.
     let library = unsafe { Library::new(path) };
     let library = library.map_err(|error| format!("cannot be opened: {}", cause(&error)))?;
