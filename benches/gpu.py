@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+"""Measures the program on a machine with an NVIDIA card, and says what is right and what is fast there.
+
+  gpu.py [--program FILE] [--out DIR] [--parts NAME ...] [--dry-run]
+
+`cargo xtask gpu build` packs it with the program; nothing but Python is needed where it runs. The parts:
+
+  parity   losses of twenty steps on the card beside those on the CPU, in f32, of two networks
+  speed    steps a second and the share of the card's peak (MFU) for `small` and `base`, with the phases of a step
+  nccl     a run of one rank over NCCL; two ranks on one card where NCCL allows it (2.30.3), with kill -9 of one of them
+  torch    the same network in PyTorch, eager and compiled, if this Python has it
+
+A table goes to standard output as soon as a part is done, everything to DIR/gpu.json. It fails if a part does, or if a
+figure is missing. `--dry-run` goes through every part on the CPU with little work; there the card's driver and NCCL are
+a stand-in (--library, libfratmae_nccl_standin.so beside the program), and its figures mean nothing.
+"""
+import argparse
+import importlib.util
+import json
+import math
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+TOLERANCE = 1e-3
+# Dense peak in TFLOP/s without and with tensor cores (bf16), by a word in the card's name.
+PEAKS = {"H200": (67.0, 989.0), "H100": (67.0, 989.0), "A100": (19.5, 312.0), "L40S": (91.6, 362.0), "L4": (30.3, 121.0)}
+# What a whole measurement has.
+FIGURES = {
+    "parity": ("worst_relative", "steps"),
+    "speed": ("step_s", "steps_per_s", "mfu_f32", "mfu_bf16", "phases"),
+    "nccl": ("one_rank_same_bits", "two_ranks"),
+    "torch": ("found",),
+}
+
+
+class Failed(Exception):
+    pass
+
+
+def run(command, patience, variables=None):
+    """A program's standard output and error; its own last words are the reason if it fails."""
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=patience, env=os.environ | (variables or {}))
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{' '.join(map(str, command[:3]))} takes longer than {patience} s") from None
+    if ended.returncode != 0:
+        last = [line for line in ended.stderr.splitlines() if line.strip()][-3:]
+        raise Failed(f"{' '.join(map(str, command[:3]))} ended with {ended.returncode}: {' / '.join(last)}")
+    return ended.stdout, ended.stderr
+
+
+class Bench:
+    def __init__(self, options):
+        self.options, self.dry, self.out = options, options.dry_run, options.out
+        self.program = str(options.program)
+        self.out.mkdir(parents=True, exist_ok=True)
+        # A dry run has a card in no part but NCCL's, where it is a stand-in.
+        self.device = "cpu" if self.dry else "cuda"
+
+    def card(self):
+        """Name, peak rates and driver; in a dry run the CPU and what it multiplies in f32."""
+        if self.dry:
+            rate = self.costs("tiny")["flops_per_second"] / 1e12
+            return {"name": "CPU (dry run)", "driver": "none", "peak_f32_tflops": rate, "peak_bf16_tflops": rate}
+        query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+        name, driver, memory = run(query, 60)[0].splitlines()[0].split(", ")
+        peaks = next((peaks for word, peaks in PEAKS.items() if word in name), None)
+        peaks = self.options.peak_tflops or peaks
+        if not peaks:
+            raise Failed(f"the peak of {name} is not known here: give --peak-tflops F32 BF16")
+        return {"name": name, "driver": driver, "memory": memory, "peak_f32_tflops": peaks[0], "peak_bf16_tflops": peaks[1]}
+
+    def costs(self, preset):
+        return json.loads(run([self.program, "model", "--json", "--set", f"model.preset={preset}"], 120)[0])
+
+    def command(self, config, run_name, settings, workers=1):
+        data = self.out / f"data-{config}"
+        command = [self.program, "pretrain", "--json", "--log", "json", "--config", str(ROOT / f"configs/{config}.toml"),
+                   "--data", str(data), "--run", str(self.out / run_name), "--workers", str(workers)]
+        common = {"data.source": str(self.out / f"phantoms-{config}"), "checkpoint.every": 1_000_000}
+        if config == "base":
+            # The volume's box at a quarter of its voxels in a dry run: preparing is not what is measured.
+            common |= {"data.phantoms": 4 if self.dry else 16}
+        for key, value in (common | settings).items():
+            command += ["--set", f"{key}={value}"]
+        return command
+
+    def train(self, config, run_name, settings, workers=1, variables=None):
+        """A whole run; gives its result, the rows of its steps and what it logged."""
+        stdout, stderr = run(self.command(config, run_name, settings, workers), self.options.patience, variables)
+        return json.loads(stdout.splitlines()[-1]), self.history(run_name), stderr
+
+    def history(self, run_name):
+        status = run([self.program, "status", str(self.out / run_name), "--json", "--history"], 60)[0]
+        return json.loads(status)["history"]
+
+    def parity(self):
+        """The largest relative difference of a step's loss between card and CPU."""
+        steps = 4 if self.dry else 20
+        rows = []
+        jobs = [("invariance", "tiny network", {}), ("base", "small", {"model.preset": "small", "train.batch": 4, "train.slots": 2})]
+        for config, name, settings in jobs:
+            losses = {}
+            for device in ("cpu", self.device):
+                run_name = f"parity-{config}-{device}" + ("-again" if device in losses else "")
+                settings = settings | {"train.steps": steps, "workers.device": device}
+                losses[run_name] = [row["loss"] for row in self.train(config, run_name, settings)[1]]
+            reference, other = losses.values()
+            if len(reference) != steps or len(other) != steps:
+                raise Failed(f"{name}: {len(reference)} and {len(other)} of {steps} losses")
+            worst = max(abs(b - a) / abs(a) for a, b in zip(reference, other))
+            rows.append({"network": name, "steps": steps, "worst_relative": worst, "first": other[0], "last": other[-1]})
+        table("Losses on the card beside the CPU, f32", ["network", "steps", "worst_relative", "first", "last"], rows)
+        bad = [row["network"] for row in rows if not row["worst_relative"] <= TOLERANCE]
+        if bad:
+            raise Failed(f"losses differ by more than {TOLERANCE}: {', '.join(bad)}", rows)
+        return rows
+
+    def speed(self, card):
+        rows, profiles = [], []
+        batches = {"tiny": [2]} if self.dry else {"small": [8, 32], "base": [8, 32]}
+        for preset, sizes in batches.items():
+            flops = self.costs(preset)["total"]["step_gflop"] * 1e9
+            for batch in sizes:
+                row, profile = self.timed(preset, batch, flops, card)
+                rows.append(row)
+                profiles.append(profile)
+        table("Steps", ["preset", "batch", "step_s", "steps_per_s", "samples_per_s", "mfu_f32", "mfu_bf16"], rows)
+        phases = sorted({phase for profile in profiles for phase in profile if phase not in ("preset", "batch")})
+        table("Milliseconds of a step by phase", ["preset", "batch", *phases], profiles)
+        return rows
+
+    def timed(self, preset, batch, flops, card):
+        """One run; its first steps compile and choose kernels and do not count."""
+        warm, steps = (1, 4) if self.dry else (10, 40)
+        settings = {"model.preset": preset, "train.batch": batch, "train.slots": 1, "train.steps": steps,
+                    "workers.device": self.device, "coordinator.worker_timeout_s": 300, "collective.deadline_s": 300}
+        history = self.train("base", f"speed-{preset}-{batch}", settings)[1][warm:]
+        seconds = statistics.median(row["seconds"] for row in history)
+        rate = flops * batch / seconds / 1e12
+        names = {name for row in history for name in row["phases"]}
+        phases = {name: 1e3 * statistics.median(row["phases"].get(name, 0) for row in history) for name in names}
+        # The weights' way to the device and back, and their sums.
+        phases["rest"] = 1e3 * statistics.median(row["seconds"] - sum(row["phases"].values()) for row in history)
+        row = {"preset": preset, "batch": batch, "step_s": seconds, "steps_per_s": 1 / seconds,
+               "samples_per_s": batch / seconds, "mfu_f32": rate / card["peak_f32_tflops"],
+               "mfu_bf16": rate / card["peak_bf16_tflops"], "phases": phases}
+        return row, {"preset": preset, "batch": batch} | phases
+
+    def libraries(self):
+        """Settings for NCCL, its version, and variables."""
+        if self.dry:
+            library = self.options.library or Path(self.program).with_name("libfratmae_nccl_standin.so")
+            if not Path(library).is_file():
+                raise Failed(f"{library} is not there: cargo build --release -p fratmae-nccl-standin, or --library FILE")
+            both = {key: str(library) for key in ("collective.nccl_library", "collective.cuda_library")}
+            return both, {"FRATMAE_STANDIN": "device=7,delay=20"}
+        library = self.options.library or find_nccl()
+        return {"collective.nccl_library": str(library)} if library else {}, {}
+
+    def nccl(self):
+        libraries, variables = self.libraries()
+        over_nccl = libraries | {"collective.backend": "nccl", "workers.device": self.device, "workers.threads": 1}
+        over_tcp = {"workers.device": self.device, "workers.threads": 1, "collective.backend": "tcp"}
+        steps = {"train.steps": 20}
+        reference, _, _ = self.train("invariance", "nccl-reference", over_tcp | steps)
+        result, _, said = self.train("invariance", "nccl-one", over_nccl | steps, 1, variables)
+        version = re.search(r'"version":"([0-9.]+)"', said)
+        outcome = {"version": version and version[1],
+                   "one_rank_same_bits": result["weights_digest"] == reference["weights_digest"]}
+        if "gradients go over NCCL" not in said:
+            raise Failed("one rank did not use NCCL")
+        if version and tuple(map(int, version[1].split("."))) < (2, 30, 3):
+            outcome["two_ranks"] = f"not tried: NCCL {version[1]} lets one rank alone use a card; 2.30.3 is the first that does"
+        else:
+            variables |= {"NCCL_MULTI_RANK_GPU_ENABLE": "1"}
+            outcome["two_ranks"] = self.killed(over_nccl, over_tcp, variables)
+        table("NCCL", ["version", "one_rank_same_bits", "two_ranks"], [outcome])
+        return [outcome]
+
+    def killed(self, over_nccl, over_tcp, variables):
+        """Kills one of two ranks again and again until it died in the reduction, and lets the run end."""
+        steps, every = {"train.steps": 100_000}, {"workers.restarts_per_hour": 1000, "checkpoint.every": 20}
+        command = self.command("invariance", "nccl-killed", over_nccl | steps | every, 2)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                   env=os.environ | variables)
+        log = Log(process)
+        try:
+            log.next("step applied", lambda event: event["step"] >= 5)
+            phases = []
+            for attempt in range(2 if self.dry else 6):
+                log.next("generation began", lambda event: event["members"].count('"') == 4, behind=True)
+                step = log.next("step applied")["step"]
+                time.sleep(0.005 * attempt)
+                os.kill(children(process.pid)[0], signal.SIGKILL)
+                phases.append(log.next("worker in trouble").get("phase", "?"))
+                log.next("step applied", lambda event: event["step"] > step)
+                if "reduce" in phases:
+                    break
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+        finally:
+            process.kill()
+        applied = [event["step"] for event in log.events if event["message"] == "step applied"]
+        return {"killed_in": phases, "steps_redone": len(applied) - len(set(applied)),
+                "steps_missing": max(applied) - len(set(applied))}
+
+    def torch(self):
+        """The network of benches/twin.py on the same card."""
+        if importlib.util.find_spec("torch") is None:
+            print("\nPyTorch: not in this Python\n")
+            return [{"found": False}]
+        rows = []
+        for preset, batch in [("tiny", 2)] if self.dry else [("small", 8), ("small", 32), ("base", 8), ("base", 32)]:
+            for kind in ("eager", "compile"):
+                rows.append({"found": True, "preset": preset, "batch": batch, "kind": kind} | self.twin(preset, batch, kind))
+        table("The network in PyTorch on the card, f32", ["preset", "batch", "kind", "step_s", "forward_s"], rows)
+        return rows
+
+    def twin(self, preset, batch, kind):
+        steps = 3 if self.dry else 30
+        command = [sys.executable, str(HERE / "twin.py"), preset, str(batch), kind, "2", self.device]
+        process = subprocess.run(command, input="\n" * steps, capture_output=True, text=True, timeout=self.options.patience)
+        if process.returncode != 0:
+            raise Failed(f"twin.py: {process.stderr.strip().splitlines()[-1]}")
+        timed = [json.loads(line) for line in process.stdout.splitlines()][steps // 3:]
+        return {"step_s": statistics.median(step["seconds"] for step in timed),
+                "forward_s": statistics.median(step["forward"] for step in timed)}
+
+
+class Log:
+    """The events of a run that is told as JSON, read as they come."""
+
+    def __init__(self, process):
+        self.lines, self.events, self.members = process.stderr, [], None
+
+    def next(self, message, is_wanted=lambda event: True, behind=False):
+        """The next such event; `behind` also takes the newest of its kind that was read."""
+        known = [event for event in self.events if event["message"] == message]
+        if behind and known and is_wanted(known[-1]):
+            return known[-1]
+        deadline = time.monotonic() + 120
+        for line in self.lines:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            self.events.append(event)
+            if event["message"] == message and is_wanted(event):
+                return event
+            if time.monotonic() > deadline:
+                break
+        raise Failed(f"the run did not tell `{message}`; last: {self.events[-3:]}")
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def find_nccl():
+    """The library of PyTorch's NCCL package, if this Python has it; else the system is asked."""
+    for folder in map(Path, sys.path):
+        for file in sorted(folder.glob("nvidia/nccl/lib/libnccl.so.2")):
+            return file
+    return None
+
+
+def text(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def table(title, columns, rows):
+    print(f"\n{title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(text(row.get(column, '')) for column in columns)} |")
+    print(flush=True)
+
+
+def missing(part, rows):
+    """Figures that should be there and are not, or are no numbers."""
+    def lacks(value):
+        return value is None or isinstance(value, float) and not math.isfinite(value)
+    return [f"{part}: {key}" for row in rows for key in FIGURES[part] if lacks(row.get(key))]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", type=Path, default=ROOT / "fratmae")
+    parser.add_argument("--out", type=Path, default=Path("fratmae-gpu-out"))
+    parser.add_argument("--parts", nargs="+", choices=FIGURES, default=list(FIGURES))
+    parser.add_argument("--library", type=Path, help="NCCL's library")
+    parser.add_argument("--peak-tflops", nargs=2, type=float, metavar=("F32", "BF16"))
+    parser.add_argument("--patience", type=int, default=300, help="seconds that one run may take")
+    parser.add_argument("--dry-run", action="store_true")
+    options = parser.parse_args()
+    options.out = options.out.resolve()
+    bench = Bench(options)
+    card = bench.card()
+    found, failures = {"card": card}, []
+    print(f"{card['name']}, driver {card['driver']}")
+    for part in options.parts:
+        begin = time.monotonic()
+        try:
+            found[part] = bench.speed(card) if part == "speed" else getattr(bench, part)()
+            failures += [f"no figure for {name}" for name in missing(part, found[part])]
+        except Failed as failure:
+            failures.append(f"{part}: {failure.args[0]}")
+            found[part] = failure.args[1] if len(failure.args) > 1 else []
+        print(f"{part}: {time.monotonic() - begin:.0f} s", flush=True)
+        (options.out / "gpu.json").write_text(json.dumps(found, indent=1))
+    for failure in failures:
+        print(f"FAILED {failure}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
