@@ -19,6 +19,7 @@ import importlib.util
 import json
 import math
 import os
+import random
 import re
 import signal
 import statistics
@@ -26,6 +27,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from recovery import Log, children
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -81,21 +84,22 @@ class Bench:
     def costs(self, preset):
         return json.loads(run([self.program, "model", "--json", "--set", f"model.preset={preset}"], 120)[0])
 
-    def command(self, config, run_name, settings, workers=1):
-        data = self.out / f"data-{config}"
-        command = [self.program, "pretrain", "--json", "--log", "json", "--config", str(ROOT / f"configs/{config}.toml"),
-                   "--data", str(data), "--run", str(self.out / run_name), "--workers", str(workers)]
-        common = {"data.source": str(self.out / f"phantoms-{config}"), "checkpoint.every": 1_000_000}
-        if config == "base":
-            # The volume's box at a quarter of its voxels in a dry run: preparing is not what is measured.
+    def command(self, job, run_name, settings, workers=1):
+        """A call of the program for the tiny job or, without a job file, for a preset on stacks of the paper's size."""
+        command = [self.program, "pretrain", "--json", "--log", "json", "--data", str(self.out / f"data-{job}"),
+                   "--run", str(self.out / run_name), "--workers", str(workers)]
+        common = {"data.source": str(self.out / f"phantoms-{job}"), "checkpoint.every": 1_000_000}
+        if job == "tiny":
+            command += ["--config", str(ROOT / "configs/invariance.toml")]
+        else:
             common |= {"data.phantoms": 4 if self.dry else 16}
         for key, value in (common | settings).items():
             command += ["--set", f"{key}={value}"]
         return command
 
-    def train(self, config, run_name, settings, workers=1, variables=None):
+    def train(self, job, run_name, settings, workers=1, variables=None):
         """A whole run; gives its result, the rows of its steps and what it logged."""
-        stdout, stderr = run(self.command(config, run_name, settings, workers), self.options.patience, variables)
+        stdout, stderr = run(self.command(job, run_name, settings, workers), self.options.patience, variables)
         return json.loads(stdout.splitlines()[-1]), self.history(run_name), stderr
 
     def history(self, run_name):
@@ -106,14 +110,14 @@ class Bench:
         """The largest relative difference of a step's loss between card and CPU."""
         steps = 4 if self.dry else 20
         rows = []
-        jobs = [("invariance", "tiny network", {}), ("base", "small", {"model.preset": "small", "train.batch": 4, "train.slots": 2})]
-        for config, name, settings in jobs:
-            losses = {}
-            for device in ("cpu", self.device):
-                run_name = f"parity-{config}-{device}" + ("-again" if device in losses else "")
-                settings = settings | {"train.steps": steps, "workers.device": device}
-                losses[run_name] = [row["loss"] for row in self.train(config, run_name, settings)[1]]
-            reference, other = losses.values()
+        small = {"model.preset": "small", "train.batch": 4, "train.slots": 2}
+        for job, name, settings in [("tiny", "tiny job", {}), ("whole", "small", small)]:
+            losses = []
+            for place, device in [("reference", "cpu"), ("card", self.device)]:
+                here = settings | {"train.steps": steps, "workers.device": device}
+                history = self.train(job, f"parity-{job}-{place}", here)[1]
+                losses.append([row["loss"] for row in history])
+            reference, other = losses
             if len(reference) != steps or len(other) != steps:
                 raise Failed(f"{name}: {len(reference)} and {len(other)} of {steps} losses")
             worst = max(abs(b - a) / abs(a) for a, b in zip(reference, other))
@@ -143,7 +147,7 @@ class Bench:
         warm, steps = (1, 4) if self.dry else (10, 40)
         settings = {"model.preset": preset, "train.batch": batch, "train.slots": 1, "train.steps": steps,
                     "workers.device": self.device, "coordinator.worker_timeout_s": 300, "collective.deadline_s": 300}
-        history = self.train("base", f"speed-{preset}-{batch}", settings)[1][warm:]
+        history = self.train("whole", f"speed-{preset}-{batch}", settings)[1][warm:]
         seconds = statistics.median(row["seconds"] for row in history)
         rate = flops * batch / seconds / 1e12
         names = {name for row in history for name in row["phases"]}
@@ -171,8 +175,8 @@ class Bench:
         over_nccl = libraries | {"collective.backend": "nccl", "workers.device": self.device, "workers.threads": 1}
         over_tcp = {"workers.device": self.device, "workers.threads": 1, "collective.backend": "tcp"}
         steps = {"train.steps": 20}
-        reference, _, _ = self.train("invariance", "nccl-reference", over_tcp | steps)
-        result, _, said = self.train("invariance", "nccl-one", over_nccl | steps, 1, variables)
+        reference, _, _ = self.train("tiny", "nccl-reference", over_tcp | steps)
+        result, _, said = self.train("tiny", "nccl-one", over_nccl | steps, 1, variables)
         version = re.search(r'"version":"([0-9.]+)"', said)
         outcome = {"version": version and version[1],
                    "one_rank_same_bits": result["weights_digest"] == reference["weights_digest"]}
@@ -182,35 +186,36 @@ class Bench:
             outcome["two_ranks"] = f"not tried: NCCL {version[1]} lets one rank alone use a card; 2.30.3 is the first that does"
         else:
             variables |= {"NCCL_MULTI_RANK_GPU_ENABLE": "1"}
-            outcome["two_ranks"] = self.killed(over_nccl, over_tcp, variables)
-        table("NCCL", ["version", "one_rank_same_bits", "two_ranks"], [outcome])
+            outcome |= {"two_ranks": "tried"} | self.killed(over_nccl, variables)
+        table("NCCL", list(outcome), [outcome])
         return [outcome]
 
-    def killed(self, over_nccl, over_tcp, variables):
-        """Kills one of two ranks again and again until it died in the reduction, and lets the run end."""
-        steps, every = {"train.steps": 100_000}, {"workers.restarts_per_hour": 1000, "checkpoint.every": 20}
-        command = self.command("invariance", "nccl-killed", over_nccl | steps | every, 2)
+    def killed(self, over_nccl, variables):
+        """Kills one of two ranks again and again until it died in the reduction, and stops the run."""
+        settings = {"train.steps": 100_000, "workers.restarts_per_hour": 1000, "coordinator.heartbeat_ms": 20}
+        command = self.command("tiny", "nccl-killed", over_nccl | settings, 2)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    env=os.environ | variables)
-        log = Log(process)
+        log, chance, phases = Log(process.stderr), random.Random(1), []
         try:
-            log.next("step applied", lambda event: event["step"] >= 5)
-            phases = []
-            for attempt in range(2 if self.dry else 6):
-                log.next("generation began", lambda event: event["members"].count('"') == 4, behind=True)
-                step = log.next("step applied")["step"]
-                time.sleep(0.005 * attempt)
+            place, _, _ = log.first(0, "step applied", lambda event: event["step"] >= 5)
+            while "reduce" not in phases and len(phases) < 8:
+                # In the middle of a step, at a moment unlike the last one.
+                _, _, step = log.first(len(log.events), "step applied")
+                time.sleep(chance.random() * step["seconds"])
                 os.kill(children(process.pid)[0], signal.SIGKILL)
-                phases.append(log.next("worker in trouble").get("phase", "?"))
-                log.next("step applied", lambda event: event["step"] > step)
-                if "reduce" in phases:
-                    break
+                place, _, verdict = log.first(place, "worker in trouble")
+                phases.append(verdict["phase"])
+                place, _, _ = log.first(place, "generation began", lambda event: event["members"].count('"') == 4)
+                place, _, _ = log.first(place, "step applied")
             process.send_signal(signal.SIGTERM)
             process.wait(60)
+        except TimeoutError as silence:
+            raise Failed(f"the run of two ranks did not tell `{silence}`; it was killed in {phases}") from None
         finally:
             process.kill()
-        applied = [event["step"] for event in log.events if event["message"] == "step applied"]
-        return {"killed_in": phases, "steps_redone": len(applied) - len(set(applied)),
+        applied = [event["step"] for _, event in log.events if event["message"] == "step applied"]
+        return {"killed_in": ", ".join(phases), "steps_redone": len(applied) - len(set(applied)),
                 "steps_missing": max(applied) - len(set(applied))}
 
     def torch(self):
@@ -234,35 +239,6 @@ class Bench:
         timed = [json.loads(line) for line in process.stdout.splitlines()][steps // 3:]
         return {"step_s": statistics.median(step["seconds"] for step in timed),
                 "forward_s": statistics.median(step["forward"] for step in timed)}
-
-
-class Log:
-    """The events of a run that is told as JSON, read as they come."""
-
-    def __init__(self, process):
-        self.lines, self.events, self.members = process.stderr, [], None
-
-    def next(self, message, is_wanted=lambda event: True, behind=False):
-        """The next such event; `behind` also takes the newest of its kind that was read."""
-        known = [event for event in self.events if event["message"] == message]
-        if behind and known and is_wanted(known[-1]):
-            return known[-1]
-        deadline = time.monotonic() + 120
-        for line in self.lines:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            self.events.append(event)
-            if event["message"] == message and is_wanted(event):
-                return event
-            if time.monotonic() > deadline:
-                break
-        raise Failed(f"the run did not tell `{message}`; last: {self.events[-3:]}")
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def find_nccl():

@@ -14,8 +14,8 @@ const NAME: &str = "fratmae-gpu";
 /// What travels beside the program, each with the same path as in the project.
 const FILES: [&str; 4] = [
     "benches/gpu.py",
+    "benches/recovery.py",
     "benches/twin.py",
-    "configs/base.toml",
     "configs/invariance.toml",
 ];
 
