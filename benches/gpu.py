@@ -7,7 +7,7 @@
 
   parity   losses of twenty steps on the card beside those on the CPU, in f32, of two networks
   speed    steps a second and the share of the card's peak (MFU) for `small` and `base`, with the phases of a step
-  nccl     a run of one rank over NCCL; two ranks on one card where NCCL allows it (2.30.3), with kill -9 of one of them
+  nccl     a run of one rank over NCCL; two ranks on one card where NCCL allows it (2.30.3), with kill -9 in a reduction
   torch    the same network in PyTorch, eager and compiled, if this Python has it
 
 A table goes to standard output as soon as a part is done, everything to DIR/gpu.json. It fails if a part does, or if a
@@ -48,10 +48,13 @@ class Failed(Exception):
     pass
 
 
-def run(command, patience, variables=None):
+def run(command, patience, variables=None, lines=""):
     """A program's standard output and error; its own last words are the reason if it fails."""
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=patience, env=os.environ | (variables or {}))
+        ended = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=patience,
+                               env=os.environ | (variables or {}))
+    except FileNotFoundError:
+        raise Failed(f"there is no {command[0]}") from None
     except subprocess.TimeoutExpired:
         raise Failed(f"{' '.join(map(str, command[:3]))} takes longer than {patience} s") from None
     if ended.returncode != 0:
@@ -233,10 +236,8 @@ class Bench:
     def twin(self, preset, batch, kind):
         steps = 3 if self.dry else 30
         command = [sys.executable, str(HERE / "twin.py"), preset, str(batch), kind, "2", self.device]
-        process = subprocess.run(command, input="\n" * steps, capture_output=True, text=True, timeout=self.options.patience)
-        if process.returncode != 0:
-            raise Failed(f"twin.py: {process.stderr.strip().splitlines()[-1]}")
-        timed = [json.loads(line) for line in process.stdout.splitlines()][steps // 3:]
+        timed = run(command, self.options.patience, lines="\n" * steps)[0].splitlines()
+        timed = [json.loads(line) for line in timed][steps // 3:]
         return {"step_s": statistics.median(step["seconds"] for step in timed),
                 "forward_s": statistics.median(step["forward"] for step in timed)}
 
@@ -279,7 +280,10 @@ def main():
     options = parser.parse_args()
     options.out = options.out.resolve()
     bench = Bench(options)
-    card = bench.card()
+    try:
+        card = bench.card()
+    except Failed as failure:
+        sys.exit(f"no card to measure: {failure.args[0]}; without one: --dry-run")
     found, failures = {"card": card}, []
     print(f"{card['name']}, driver {card['driver']}")
     for part in options.parts:
