@@ -53,6 +53,10 @@ pub(super) fn data_folder() -> Result<Option<PathBuf>> {
 }
 
 /// The place that the build script asks first.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the build script decides by the same variable"
+)]
 fn users_data_folder() -> Option<PathBuf> {
     let named = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
     let named = named.filter(|folder| folder.is_absolute());
