@@ -16,7 +16,7 @@ const BUILD_FOLDER: &str = "target/gpu";
 
 /// Builds the program with CUDA and packs it, with the script and the jobs that it needs, into one archive.
 ///
-/// Neither a card nor NVIDIA's driver or toolkit is needed. Symbols are stripped: they are half of the file.
+/// Neither a card nor NVIDIA's driver or toolkit is needed. Symbols are stripped, since the file travels.
 ///
 /// # Errors
 /// LLVM cannot be fetched, the program does not build, or the archive is larger than may travel.

@@ -56,22 +56,8 @@ impl NcclDevice {
         cuda_library: &str,
         ordinal: usize,
     ) -> Result<Arc<Self>, NcclError> {
-        let refuse = |name, path: &str, help| {
-            let path = path.to_owned();
-            move |reason| NcclError::Library {
-                name,
-                path,
-                reason,
-                help,
-            }
-        };
-        let cuda = open(cuda_library, Cuda::read);
-        let cuda = cuda.map_err(refuse("the CUDA driver", cuda_library, CUDA_HELP))?;
-        let nccl = open(nccl_library, Nccl::read).and_then(|nccl| {
-            let version = read_version(&nccl)?;
-            Ok((nccl, version))
-        });
-        let (nccl, version) = nccl.map_err(refuse("NCCL", nccl_library, NCCL_HELP))?;
+        let cuda = open_driver(cuda_library, Cuda::read)?;
+        let (nccl, version) = open_nccl(nccl_library)?;
         let mut device = Self {
             nccl,
             cuda,
@@ -159,7 +145,7 @@ impl NcclDevice {
     }
 
     pub(super) fn cuda_answer(&self, call: &'static str, answer: c_int) -> Result<(), Fault> {
-        self.cuda.answer(call, answer)
+        judge_cuda(self.cuda.error_name, call, answer)
     }
 
     /// Success includes that the communicator is still at it: its state tells when it is done.
@@ -180,27 +166,6 @@ impl NcclDevice {
             call,
             answer,
             is_local,
-        })
-    }
-}
-
-impl Cuda {
-    /// What the driver says of a call that did not succeed.
-    pub(super) fn answer(&self, call: &'static str, answer: c_int) -> Result<(), Fault> {
-        if answer == SUCCESS {
-            return Ok(());
-        }
-        let mut name = std::ptr::null();
-        // SAFETY: the function sets the pointer to a text of the library's own, or leaves it.
-        let name = unsafe {
-            (self.error_name)(answer, &raw mut name);
-            text(name)
-        };
-        let answer = name.map_or_else(|| answer.to_string(), |name| format!("{name} ({answer})"));
-        Err(Fault {
-            call,
-            answer,
-            is_local: true,
         })
     }
 }
@@ -227,6 +192,56 @@ const NCCL_NAMES: [&str; 9] = [
     "ncclInProgress",
     "ncclTimeout",
 ];
+
+/// Turns a driver's answer other than success into a fault in the driver's words.
+pub(super) fn judge_cuda(
+    error_name: unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int,
+    call: &'static str,
+    answer: c_int,
+) -> Result<(), Fault> {
+    if answer == SUCCESS {
+        return Ok(());
+    }
+    let mut name = std::ptr::null();
+    // SAFETY: the function sets the pointer to a text of the library's own, or leaves it.
+    let name = unsafe {
+        error_name(answer, &raw mut name);
+        text(name)
+    };
+    let answer = name.map_or_else(|| answer.to_string(), |name| format!("{name} ({answer})"));
+    Err(Fault {
+        call,
+        answer,
+        is_local: true,
+    })
+}
+
+/// Opens the CUDA driver and looks the functions up that are read of it.
+pub(super) fn open_driver<T>(
+    path: &str,
+    read: impl Fn(&Library) -> Result<T, &'static str>,
+) -> Result<T, NcclError> {
+    open(path, read).map_err(|reason| NcclError::Library {
+        name: "the CUDA driver",
+        path: path.to_owned(),
+        reason,
+        help: CUDA_HELP,
+    })
+}
+
+/// Opens NCCL and looks whether its version is one that is known here.
+pub(super) fn open_nccl(path: &str) -> Result<(Nccl, c_int), NcclError> {
+    let opened = open(path, Nccl::read).and_then(|nccl| {
+        let version = read_version(&nccl)?;
+        Ok((nccl, version))
+    });
+    opened.map_err(|reason| NcclError::Library {
+        name: "NCCL",
+        path: path.to_owned(),
+        reason,
+        help: NCCL_HELP,
+    })
+}
 
 /// Opens a library for as long as the process lives: it has threads of its own, which must not lose their code.
 pub(super) fn open<T>(

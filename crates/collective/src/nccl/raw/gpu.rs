@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use thiserror::Error;
 
 use super::Fault;
-use super::device::open;
+use super::device::{judge_cuda, open};
 use super::functions::{Cuda, SUCCESS};
 
 /// Why there is no GPU to compute on.
@@ -38,14 +38,17 @@ pub fn find_gpu(cuda_library: &str, place: usize) -> Result<usize, NoGpu> {
         library: cuda_library.to_owned(),
         reason,
     })?;
-    let refused = |fault| NoGpu::Device { fault };
+    let judge = |call, answer| {
+        let judged = judge_cuda(cuda.error_name, call, answer);
+        judged.map_err(|fault| NoGpu::Device { fault })
+    };
     // SAFETY: it takes a number, and may be called at any time.
     let answer = unsafe { (cuda.init)(0) };
-    cuda.answer("cuInit", answer).map_err(refused)?;
+    judge("cuInit", answer)?;
     let mut device = 0;
     // SAFETY: the pointer is to a local variable of the type that the function fills.
     let mut get = |ordinal| unsafe { (cuda.device)(&raw mut device, ordinal) };
-    cuda.answer("cuDeviceGet", get(0)).map_err(refused)?;
+    judge("cuDeviceGet", get(0))?;
     let others = (1..c_int::MAX).take_while(|ordinal| get(*ordinal) == SUCCESS);
     Ok(place % (1 + others.count()))
 }
