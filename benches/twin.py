@@ -1,7 +1,7 @@
 """FratMAE in plain PyTorch, as fast as plain PyTorch is: what `benches/step.py` compares with.
 
 It has the same parts, sizes, losses and optimizer as the Rust model, and no weights in common with it. A line in is one
-training step; a line out is what it took.
+training step; a line out is what it took. `benches/gpu.py` runs it on a card: the last argument names the device.
 """
 
 import json
@@ -174,7 +174,7 @@ class FratMae(nn.Module):
         pet = torch.cat([classes for _, classes in outcomes])[order]
         pet, text = F.normalize(self.projection(pet), dim=1), F.normalize(self.text(ids), dim=1)
         logits = pet @ text.T * self.scale.exp()
-        target = torch.arange(len(ids))
+        target = torch.arange(len(ids), device=ids.device)
         contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
         return sum(error for error, _ in outcomes) / len(ids) + contrast
 
@@ -201,24 +201,34 @@ def batch(n_samples):
     return groups, torch.randint(320, 40000, (n_samples, 20)), torch.tensor(order).argsort()
 
 
+def moved(value, device):
+    if isinstance(value, (list, tuple)):
+        return type(value)(moved(part, device) for part in value)
+    return value.to(device) if isinstance(value, torch.Tensor) else value
+
+
 def main():
     preset, n_samples, compiled = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "compile"
     torch.set_num_threads(int(sys.argv[4]))
+    device = torch.device(sys.argv[5] if len(sys.argv) > 5 else "cpu")
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     torch.manual_seed(1)
-    model = FratMae(preset)
+    model = FratMae(preset).to(device)
     run = torch.compile(model) if compiled else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05)
-    inputs = batch(n_samples)
+    inputs = moved(batch(n_samples), device)
     for _ in sys.stdin:
         begin, used = time.perf_counter(), time.process_time()
         loss = run(*inputs)
         loss.item()
         forward = time.perf_counter() - begin
         loss.backward()
+        wait()
         backward = time.perf_counter() - begin
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
+        wait()
         seconds = time.perf_counter() - begin
         outcome = {
             "seconds": seconds,

@@ -19,12 +19,15 @@ fn job(run: impl AsRef<Path>) -> Job {
 
 /// The job over NCCL with two workers; in each process the stand-in does what `faults` says.
 fn over_nccl(run: impl AsRef<Path>, faults: &str) -> Job {
+    demanding_nccl(run, faults).workers(2)
+}
+
+fn demanding_nccl(run: impl AsRef<Path>, faults: &str) -> Job {
     let tests = std::env::current_exe().expect("the system names this test's binary");
     let library = tests.with_file_name("libfratmae_nccl_standin.so");
     assert!(library.is_file(), "{} is not built", library.display());
     let library = library.display();
     job(run)
-        .workers(2)
         .set("collective.backend=nccl")
         .set(&format!("collective.nccl_library={library}"))
         .set(&format!("collective.cuda_library={library}"))
@@ -93,6 +96,26 @@ fn a_worker_whose_communicator_cannot_be_ended_is_replaced() {
     let finished = job.start().wait().succeeded();
     let said = &finished.stderr;
     assert!(said.contains("this process must be replaced"), "{said}");
+    assert_undisturbed(&job, &finished);
+}
+
+#[test]
+fn two_workers_share_a_device_where_nccl_is_told_that_they_may() {
+    let folder = scratch();
+    let job = over_nccl(folder.path().join("run"), "device=7");
+    let said = job.start().wait().stderr;
+    assert!(said.contains("ranks 0 and 1 share one device"), "{said}");
+    let job =
+        over_nccl(folder.path().join("shared"), "device=7").with("NCCL_MULTI_RANK_GPU_ENABLE", "1");
+    let finished = job.start().wait().succeeded();
+    assert_undisturbed(&job, &finished);
+}
+
+#[test]
+fn one_worker_that_demands_nccl_has_a_communicator_of_its_own() {
+    let folder = scratch();
+    let job = demanding_nccl(folder.path().join("run"), "").workers(1);
+    let finished = job.start().wait().succeeded();
     assert_undisturbed(&job, &finished);
 }
 

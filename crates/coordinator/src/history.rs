@@ -6,7 +6,7 @@
 use crate::error::CoordinatorError;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, UInt64Array};
 use bytes::Bytes;
-use fratmae_protocol::pb::Figures;
+use fratmae_protocol::pb::{Figures, PhaseSeconds};
 use fratmae_store::Location;
 use fratmae_telemetry::phases;
 use futures::{StreamExt, TryStreamExt};
@@ -33,6 +33,12 @@ impl HistoryRow {
         COLUMNS
             .iter()
             .map(|(name, value)| (*name, value(&self.figures)))
+    }
+
+    /// Seconds of each phase that took some, by its name.
+    pub fn phases(&self) -> impl Iterator<Item = (&str, f64)> + '_ {
+        let spent = self.figures.phases.iter();
+        spent.map(|spent| (spent.phase.as_str(), spent.seconds))
     }
 }
 
@@ -190,6 +196,14 @@ fn decode_row(
 ) -> Result<HistoryRow, parquet::errors::ParquetError> {
     let number = |name: &str| column::<UInt64Array>(batch, name).map(|column| column.value(index));
     let figure = |name: &str| column::<Float64Array>(batch, name).map(|column| column.value(index));
+    let mut spent = Vec::new();
+    for phase in phases::ALL {
+        spent.push(PhaseSeconds {
+            seconds: figure(&format!("seconds_{phase}"))?,
+            phase: phase.to_owned(),
+        });
+    }
+    spent.retain(|phase| phase.seconds > 0.0);
     let figures = Figures {
         loss: figure("loss")?,
         reconstruction: figure("reconstruction")?,
@@ -201,7 +215,7 @@ fn decode_row(
         learning_rate: figure("learning_rate")?,
         samples: number("samples")?,
         seconds: figure("seconds")?,
-        phases: Vec::new(),
+        phases: spent,
     };
     Ok(HistoryRow {
         step: number("step")?,

@@ -1,4 +1,4 @@
-//! The device a model runs on, named by text. It owns the probe for the CUDA driver; it holds no device state.
+//! The device a model runs on, named by text. It looks for no driver and holds no device state.
 
 use std::str::FromStr;
 
@@ -37,12 +37,17 @@ impl FromStr for DeviceKind {
     }
 }
 
+/// Whether this build can compute on NVIDIA GPUs.
+pub const HAS_CUDA: bool = cfg!(feature = "cuda");
+
 /// Opens a device with gradients on.
+///
+/// Whether a driver and the GPU are there is found out before: without them burn ends in a panic, of which all but
+/// the message on standard error is caught here.
 ///
 /// # Errors
 ///
-/// [`ModelError::CudaNotBuilt`], [`ModelError::CudaNotInstalled`] or [`ModelError::CudaSilent`] for a GPU that cannot
-/// be used; the driver is looked for before it is touched.
+/// [`ModelError::CudaNotBuilt`] or [`ModelError::CudaSilent`] for a GPU that cannot be used.
 pub fn open(kind: DeviceKind) -> Result<Device, ModelError> {
     match kind {
         DeviceKind::Cpu => Ok(Device::flex().autodiff()),
@@ -57,9 +62,6 @@ fn open_cuda(_index: usize) -> Result<Device, ModelError> {
 
 #[cfg(feature = "cuda")]
 fn open_cuda(index: usize) -> Result<Device, ModelError> {
-    if !driver::is_installed() {
-        return Err(ModelError::CudaNotInstalled);
-    }
     // The driver's bindings panic instead of answering when the driver refuses, so the first real work is fenced in.
     std::panic::catch_unwind(|| {
         let device = Device::cuda(index);
@@ -69,45 +71,6 @@ fn open_cuda(index: usize) -> Result<Device, ModelError> {
     .ok()
     .flatten()
     .ok_or(ModelError::CudaSilent { index })
-}
-
-#[cfg(feature = "cuda")]
-mod driver {
-    //! Looks for the driver's library where the dynamic loader would, without loading it.
-
-    use std::path::{Path, PathBuf};
-
-    const LIBRARY: &str = "libcuda.so.1";
-
-    /// Where distributions and drivers put it when neither the cache nor the search path names it.
-    const FOLDERS: [&str; 6] = [
-        "/usr/lib/x86_64-linux-gnu",
-        "/usr/lib/aarch64-linux-gnu",
-        "/usr/lib64",
-        "/usr/lib",
-        "/usr/lib/wsl/lib",
-        "/usr/local/nvidia/lib64",
-    ];
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the loader's own search path decides what it finds"
-    )]
-    pub(super) fn is_installed() -> bool {
-        let search_path = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-        std::env::split_paths(&search_path)
-            .chain(FOLDERS.iter().map(PathBuf::from))
-            .any(|folder| folder.join(LIBRARY).exists())
-            || is_in_cache(Path::new("/etc/ld.so.cache"))
-    }
-
-    fn is_in_cache(cache: &Path) -> bool {
-        std::fs::read(cache).is_ok_and(|bytes| {
-            bytes
-                .windows(LIBRARY.len())
-                .any(|window| window == LIBRARY.as_bytes())
-        })
-    }
 }
 
 #[cfg(test)]

@@ -79,11 +79,6 @@ pub enum ModelError {
     /// CUDA was asked of a build without it.
     #[error("this build has no CUDA support; build with --features cuda or use device \"cpu\"")]
     CudaNotBuilt,
-    /// CUDA was asked for on a machine without the driver's library.
-    #[error(
-        "libcuda.so.1 was not found on this machine; install the NVIDIA driver or use device \"cpu\""
-    )]
-    CudaNotInstalled,
     /// The driver is there and the device does not answer.
     #[error("cuda device {index} does not answer; check it with nvidia-smi or use another index")]
     CudaSilent {

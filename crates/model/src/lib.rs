@@ -37,7 +37,7 @@ pub use burn::tensor::{Device, Tensor};
 pub use fratmae_config::Model as ModelConfig;
 
 pub use cost::{PartCost, costs, multiply_rate};
-pub use device::{DeviceKind, open};
+pub use device::{DeviceKind, HAS_CUDA, open};
 pub use error::ModelError;
 pub use flat::{Parameter, Update};
 pub use fratmae::FratMae;

@@ -77,6 +77,16 @@ pub enum WorkerError {
     /// A file of weights is damaged, or not this model's.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A GPU is demanded, and there is none.
+    #[error(
+        "workers.device = \"cuda\" cannot be had: {reason}; {help}, or take \"auto\" or \"cpu\""
+    )]
+    NoGpu {
+        /// What is missing.
+        reason: String,
+        /// What to do.
+        help: &'static str,
+    },
     /// Nothing computes in the numbers that were asked for.
     #[error("train.precision = \"bf16\" is not computed on {device} yet; use \"f32\"")]
     NoHalfPrecision {

@@ -7,6 +7,7 @@ mod allocator;
 mod bad_batch;
 mod beginning;
 mod clip;
+mod device;
 mod digest;
 mod error;
 mod exchange;

@@ -31,6 +31,8 @@ pub struct Options {
     pub listen: String,
     /// Name for people.
     pub name: String,
+    /// Its number among the workers of this machine, which take its GPUs in turn.
+    pub place: usize,
     /// This build.
     pub version: String,
     /// Where the time of the training thread's spans is summed.
@@ -66,6 +68,7 @@ pub async fn run(
     let start = Start {
         config: config.clone(),
         welcome: stream.welcome.clone(),
+        place: options.place,
         outbox: outbox.clone(),
         listener,
         shared: Arc::clone(&shared),

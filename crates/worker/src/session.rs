@@ -1,6 +1,7 @@
 //! What a worker keeps from one generation to the next: the job, the data and the model, opened once.
 
 use crate::allocator::keep_memory;
+use crate::device::choose_device;
 use crate::error::WorkerError;
 use crate::link::choose_link;
 use crate::optimizer::AdamW;
@@ -24,6 +25,8 @@ use std::time::Duration;
 pub(crate) struct Start {
     pub(crate) config: Config,
     pub(crate) welcome: pb::Welcome,
+    /// This worker's number among those of its machine.
+    pub(crate) place: usize,
     pub(crate) outbox: Outbox,
     pub(crate) listener: TcpListener,
     pub(crate) shared: Arc<Shared>,
@@ -67,18 +70,19 @@ impl Session {
         let Start {
             config,
             welcome,
+            place,
             outbox,
             listener,
             shared,
             ledger,
             runtime,
         } = start;
-        let (run, place) = places(&welcome, &config)?;
-        let data = runtime.block_on(DataSet::open(&place))?;
+        let (run, data_url) = places(&welcome, &config)?;
+        let data = runtime.block_on(DataSet::open(&data_url))?;
         same_data(&data, &welcome)?;
         let cache = open_cache(&config, &data)?;
         let data = data.with_cache(cache);
-        let kind = device_kind(&config)?;
+        let kind = choose_device(&config, place)?;
         check_precision(&config, kind)?;
         let device = fratmae_model::open(kind)?;
         let link = choose_link(&config.collective, kind)?;
@@ -158,21 +162,4 @@ fn check_precision(config: &Config, kind: DeviceKind) -> Result<(), WorkerError>
         Precision::F32 => Ok(()),
         Precision::Bf16 => Err(WorkerError::NoHalfPrecision { device }),
     }
-}
-
-/// `auto` is a GPU where this build and this machine have one, else the CPU.
-fn device_kind(config: &Config) -> Result<DeviceKind, WorkerError> {
-    use fratmae_config::Device as Wanted;
-    let cuda = DeviceKind::Cuda { index: 0 };
-    Ok(match config.workers.device {
-        Wanted::Cpu => DeviceKind::Cpu,
-        Wanted::Cuda => cuda,
-        Wanted::Auto => match fratmae_model::open(cuda) {
-            Ok(_) => cuda,
-            Err(reason) => {
-                tracing::debug!(%reason, "training on the CPU");
-                DeviceKind::Cpu
-            }
-        },
-    })
 }

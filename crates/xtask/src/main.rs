@@ -11,8 +11,10 @@
 mod check;
 mod counting;
 mod cuda;
+mod environment;
 mod fix;
 mod fuzz;
+mod gpu;
 mod measure;
 mod parity;
 mod program;

@@ -1,11 +1,11 @@
 //! `cargo xtask parity`: the Python that has PyTorch, and the comparison with it; what is compared is the tests' own.
 
-use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
+use crate::environment::Environment;
 use crate::program;
 
 /// What the comparison needs, at the versions that it was written against.
@@ -51,47 +51,25 @@ pub(crate) fn run() -> Result<ExitCode> {
 
 /// The Python of an earlier `cargo xtask parity`, if there was one.
 pub(crate) fn installed() -> Option<PathBuf> {
-    let stamp = fs::read_to_string(environment().join("installed.txt"));
-    let is_this = stamp.is_ok_and(|stamp| stamp == REQUIREMENTS.join("\n"));
-    is_this.then(python)
+    let environment = environment();
+    environment
+        .is_installed()
+        .then(|| environment.program("python"))
 }
 
-fn environment() -> PathBuf {
-    program::own_folder().join("parity-venv")
+fn environment() -> Environment {
+    Environment::new("parity-venv", &REQUIREMENTS)
 }
 
-fn python() -> PathBuf {
-    environment().join("bin").join("python")
-}
-
-/// The stamp is written last, so that an interrupted installation is done again.
 fn install() -> Result<PathBuf> {
     if let Some(python) = installed() {
         return Ok(python);
     }
     let environment = environment();
     println!(
-        "parity: fetching {} from PyPI into {} (some 5 GB, as PyPI's PyTorch brings its GPU libraries)",
-        REQUIREMENTS.join(", "),
-        environment.display()
+        "parity: {} (some 5 GB, as PyPI's PyTorch brings its GPU libraries)",
+        environment.announcement()
     );
-    let mut make = Command::new("python3");
-    make.args(["-m", "venv", "--clear"]).arg(&environment);
-    program::output(&mut make).context(
-        "the comparison needs Python with its `venv` module: install the Debian package python3-venv",
-    )?;
-    let mut pip = Command::new(python());
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
-    program::output(pip.args(REQUIREMENTS))
-        .context("pip cannot install PyTorch: check the network and the room on the disk")?;
-    let stamp = environment.join("installed.txt");
-    fs::write(&stamp, REQUIREMENTS.join("\n"))
-        .with_context(|| format!("cannot write {}", stamp.display()))?;
-    Ok(python())
+    environment.install()?;
+    Ok(environment.program("python"))
 }

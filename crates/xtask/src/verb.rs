@@ -22,7 +22,10 @@ usage: cargo xtask VERB
                             simulated runs of `control` (default: 100,000 seeds, every mutation, 10,000 workers)
   parity                    install PyTorch from PyPI (once, 5 GB) and compare the model with it
   measure                   the size figures of this tree beside their targets
-  cuda                      check that the program compiles with the `cuda` feature";
+  cuda                      check that the program compiles with the `cuda` feature
+  gpu build                 build and link the program with CUDA (LLVM comes from PyPI; no GPU needed) and pack it with
+                            the script that measures on a machine with a card
+  gpu run [ARGUMENT ...]    that script here, with that program; `--dry-run` goes through its steps without a card";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
@@ -40,6 +43,8 @@ enum Verb {
     Parity,
     Measure,
     Cuda,
+    GpuBuild,
+    GpuRun(Vec<String>),
     Help,
 }
 
@@ -62,6 +67,8 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         Verb::Parity => crate::parity::run(),
         Verb::Measure => crate::measure::run(),
         Verb::Cuda => crate::cuda::run(),
+        Verb::GpuBuild => crate::gpu::build(),
+        Verb::GpuRun(arguments) => crate::gpu::run(&arguments),
         Verb::Help => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -78,13 +85,19 @@ fn parse(words: &[String]) -> Result<Verb> {
         ["services", "start"] => Verb::ServicesStart,
         ["services", "stop"] => Verb::ServicesStop,
         ["fuzz", words @ ..] => Verb::Fuzz(Plan::parse(words)?),
-        ["sim", words @ ..] => Verb::Sim(words.iter().map(ToString::to_string).collect()),
+        ["sim", words @ ..] => Verb::Sim(owned(words)),
         ["parity"] => Verb::Parity,
         ["measure"] => Verb::Measure,
         ["cuda"] => Verb::Cuda,
+        ["gpu", "build"] => Verb::GpuBuild,
+        ["gpu", "run", words @ ..] => Verb::GpuRun(owned(words)),
         ["help" | "-h" | "--help"] => Verb::Help,
         _ => bail!("no such command: `{}`\n\n{USAGE}", words.join(" ")),
     })
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(ToString::to_string).collect()
 }
 
 fn parse_test(arguments: &[&str]) -> Verb {
@@ -114,6 +127,12 @@ mod tests {
         assert_eq!(parsed("parity").unwrap(), Verb::Parity);
         assert_eq!(parsed("services stop").unwrap(), Verb::ServicesStop);
         assert_eq!(parsed("--help").unwrap(), Verb::Help);
+        assert_eq!(parsed("gpu build").unwrap(), Verb::GpuBuild);
+        let arguments = vec!["--dry-run".to_owned()];
+        assert_eq!(
+            parsed("gpu run --dry-run").unwrap(),
+            Verb::GpuRun(arguments)
+        );
     }
 
     #[test]

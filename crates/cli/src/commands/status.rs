@@ -58,7 +58,11 @@ fn row(row: &HistoryRow) -> Map<String, Value> {
         ("samples", row.figures.samples.into()),
     ];
     let figures = row.columns().map(|(name, value)| (name, value.into()));
-    let all = numbers.into_iter().chain(figures);
+    let phases = row
+        .phases()
+        .map(|(name, value)| (name.to_owned(), value.into()));
+    let phases = ("phases", Value::Object(phases.collect()));
+    let all = numbers.into_iter().chain(figures).chain([phases]);
     all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 

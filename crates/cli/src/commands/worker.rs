@@ -15,7 +15,8 @@ use crate::{
 #[command(after_help = "\
 Examples:
   fratmae worker --coordinator http://10.0.0.1:7000
-  fratmae worker --coordinator http://10.0.0.1:7000 --listen 10.0.0.2:0 --name node-2")]
+  fratmae worker --coordinator http://10.0.0.1:7000 --listen 10.0.0.2:0 --name node-2
+  srun fratmae worker --coordinator http://10.0.0.1:7000 --place $SLURM_LOCALID")]
 pub(crate) struct Arguments {
     /// Where the coordinator is reached, as it printed it
     #[arg(long, value_name = "http://HOST:PORT")]
@@ -31,6 +32,9 @@ pub(crate) struct Arguments {
     /// Name shown in messages; without it the host and the process
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Number among the workers of this machine, which take its GPUs in turn
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) place: usize,
     /// Compute threads; 0 takes every core
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
@@ -50,6 +54,7 @@ pub(crate) async fn run(arguments: &Arguments, ledger: PhaseLedger) -> Result<()
         coordinator: arguments.coordinator.clone(),
         listen: arguments.listen.clone(),
         name: arguments.name.clone().unwrap_or_else(default_name),
+        place: arguments.place,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger,
     };

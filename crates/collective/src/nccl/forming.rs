@@ -33,7 +33,8 @@ impl Link {
 /// Joins the group of a generation and links its ranks as all of them can.
 ///
 /// Every rank tells the others what it has, so that all take the same link, also where their jobs say different things.
-/// A world of one needs no link. Where NCCL is preferred and fails on this machine, the next group goes over TCP.
+/// A world of one needs no link, and has one only where NCCL is demanded: then a demand that cannot be met is known before
+/// others join. Where NCCL is preferred and fails on this machine, the next group goes over TCP.
 ///
 /// # Errors
 /// As [`TcpGroup::connect_with`], and `Nccl`: `Disunited` if NCCL is demanded and a rank lacks it, `Failed`, `Closed`
@@ -45,7 +46,7 @@ pub fn form(
     link: &Link,
 ) -> Result<Box<dyn ProcessGroup>, CollectiveError> {
     let control = TcpGroup::connect_with(listener, membership, settings)?;
-    if control.world_size() == 1 {
+    if control.world_size() == 1 && !matches!(link, Link::DemandNccl(_)) {
         return Ok(Box::new(control));
     }
     let united = control.settle(|group, call| compare_offers(group, call, link))?;

@@ -11,6 +11,8 @@ pub(super) enum Offer {
         version: u32,
         adding: Adding,
         uuid: [u8; 16],
+        /// Whether another rank may have the same device.
+        shares: bool,
     },
 }
 
@@ -24,10 +26,11 @@ impl Offer {
             version: device.version(),
             adding: settings.adding,
             uuid: device.uuid(),
+            shares: device.can_be_shared(),
         }
     }
 
-    /// The offer on the wire: nothing for TCP, else version, adding and device.
+    /// The offer on the wire: nothing for TCP, else version, how it adds and shares, and device.
     pub(super) fn encode(self) -> Vec<u8> {
         match self {
             Self::Tcp => Vec::new(),
@@ -35,9 +38,10 @@ impl Offer {
                 version,
                 adding,
                 uuid,
+                shares,
             } => {
                 let mut bytes = version.to_le_bytes().to_vec();
-                bytes.push(u8::from(adding == Adding::Fast));
+                bytes.push(u8::from(adding == Adding::Fast) | u8::from(shares) << 1);
                 bytes.extend(uuid);
                 bytes
             }
@@ -46,13 +50,13 @@ impl Offer {
 
     /// Reads an offer; one that cannot be read offers nothing that this rank knows.
     pub(super) fn decode(bytes: &[u8]) -> Self {
-        let Some((version, [adding, uuid @ ..])) = bytes.split_first_chunk() else {
+        let Some((version, [how, uuid @ ..])) = bytes.split_first_chunk() else {
             return Self::Tcp;
         };
         let Ok(uuid) = uuid.try_into() else {
             return Self::Tcp;
         };
-        let adding = match adding {
+        let adding = match how & 1 {
             0 => Adding::Exact,
             _ => Adding::Fast,
         };
@@ -60,6 +64,7 @@ impl Offer {
             version: u32::from_le_bytes(*version),
             adding,
             uuid,
+            shares: how & 2 != 0,
         }
     }
 }
@@ -73,6 +78,7 @@ pub(super) fn judge(offers: &[Offer]) -> Result<(), String> {
             version,
             adding,
             uuid,
+            shares,
         } = *offer
         else {
             return Err(format!("rank {rank} offers TCP alone"));
@@ -87,7 +93,8 @@ pub(super) fn judge(offers: &[Offer]) -> Result<(), String> {
         if adding != added_by_first {
             return Err(format!("ranks 0 and {rank} reduce in different ways"));
         }
-        if let Some((other, _)) = seen.iter().find(|(_, device)| *device == uuid) {
+        let twin = seen.iter().find(|(_, device)| *device == uuid);
+        if let Some((other, _)) = twin.filter(|_| !shares) {
             return Err(format!("ranks {other} and {rank} share one device"));
         }
         seen.push((rank, uuid));
@@ -104,16 +111,22 @@ mod tests {
             version,
             adding: Adding::Exact,
             uuid: [device; 16],
+            shares: false,
         }
     }
 
     #[test]
     fn an_offer_comes_back_from_the_wire() {
-        for adding in [Adding::Exact, Adding::Fast] {
+        for (adding, shares) in [
+            (Adding::Exact, false),
+            (Adding::Fast, false),
+            (Adding::Exact, true),
+        ] {
             let offer = Offer::Nccl {
                 version: 22_105,
                 adding,
                 uuid: std::array::from_fn(|at| at as u8),
+                shares,
             };
             let bytes = offer.encode();
             assert_eq!(bytes.len() as u64, LIMIT);
@@ -143,10 +156,22 @@ mod tests {
             version: 22_105,
             adding: Adding::Fast,
             uuid: [2; 16],
+            shares: false,
         };
         assert_eq!(
             reason(&[offer(22_105, 1), fast]),
             "ranks 0 and 1 reduce in different ways"
         );
+    }
+    #[test]
+    fn ranks_share_a_device_where_the_later_one_may() {
+        let shared = Offer::Nccl {
+            version: 23_005,
+            adding: Adding::Exact,
+            uuid: [1; 16],
+            shares: true,
+        };
+        assert_eq!(judge(&[shared, shared]), Ok(()));
+        assert!(judge(&[shared, offer(23_005, 1)]).is_err());
     }
 }

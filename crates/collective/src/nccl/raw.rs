@@ -10,6 +10,7 @@
 
 mod device;
 mod functions;
+mod gpu;
 mod lane;
 mod memory;
 mod survey;
@@ -17,6 +18,7 @@ mod survey;
 pub use self::device::NcclDevice;
 pub(crate) use self::device::version_text;
 pub(crate) use self::functions::{ID_BYTES, UniqueId};
+pub use self::gpu::{NoGpu, find_gpu};
 pub(crate) use self::lane::{Hung, Lane, Piece, Plan};
 pub use self::survey::{DriverSurvey, GpuSurvey, compiler_version, nccl_version, survey_driver};
 

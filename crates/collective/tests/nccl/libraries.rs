@@ -1,6 +1,6 @@
 //! Libraries that are not what is needed, and ranks that do not have the same.
 
-use fratmae_collective::NcclDevice;
+use fratmae_collective::{NcclDevice, find_gpu};
 
 use crate::world::{Order, ranks, standin};
 
@@ -45,14 +45,43 @@ fn a_machine_without_a_device_is_told_so() {
     assert!(line.contains("CUDA_ERROR_NO_DEVICE (100)"), "{line}");
 }
 
+#[test]
+fn a_machine_without_a_driver_or_a_device_has_no_gpu_and_says_why() {
+    let line = find_gpu("/nowhere/libcuda.so.1", 0)
+        .unwrap_err()
+        .to_string();
+    let driver = "no NVIDIA driver (/nowhere/libcuda.so.1 cannot be opened: ";
+    assert!(line.starts_with(driver) && !line.contains('\n'), "{line}");
+    let line = last_words(
+        "libraries::processes_of_a_machine_take_its_gpus_in_turn",
+        "no-device",
+    );
+    let device = "the NVIDIA driver reports no GPU (cuInit answered CUDA_ERROR_NO_DEVICE (100))";
+    assert!(line.contains(device), "{line}");
+}
+
+#[test]
+fn processes_of_a_machine_take_its_gpus_in_turn() {
+    let standin = standin().display().to_string();
+    for place in 0..3 {
+        // The stand-in has one.
+        match find_gpu(&standin, place) {
+            Ok(gpu) => assert_eq!(gpu, 0),
+            Err(reason) => panic!("{reason}"),
+        }
+    }
+}
+
 /// Starts a rank that cannot open its device, and gives its last words.
 fn died(faults: &str) -> String {
+    last_words("libraries::the_device_opens_where_it_is_asked_to", faults)
+}
+
+/// Runs one of these tests in a process where the stand-in does what `faults` says, so that it fails.
+fn last_words(test: &str, faults: &str) -> String {
     use std::process::Command;
     let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "libraries::the_device_opens_where_it_is_asked_to",
-        ])
+        .args(["--exact", test])
         .env(crate::rank::LIBRARY, standin())
         .env("FRATMAE_STANDIN", faults)
         .output()

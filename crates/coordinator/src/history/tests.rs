@@ -9,6 +9,10 @@ fn row(step: u64, loss: f64) -> HistoryRow {
         figures: Figures {
             loss,
             samples: step * 4,
+            phases: vec![PhaseSeconds {
+                phase: phases::FORWARD.to_owned(),
+                seconds: 0.25,
+            }],
             ..Figures::default()
         },
     }

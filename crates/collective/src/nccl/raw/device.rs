@@ -13,6 +13,10 @@ use crate::NcclError;
 
 /// The oldest library whose communicators can be made, watched and aborted without blocking.
 const OLDEST: c_int = 21_800;
+/// The oldest one that can have several ranks on one device.
+const SHARING: c_int = 23_003;
+/// The variable by which NCCL is told to.
+const SHARING_VARIABLE: &str = "NCCL_MULTI_RANK_GPU_ENABLE";
 /// The first one that may have other functions under the same names.
 const TOO_NEW: c_int = 30_000;
 
@@ -92,6 +96,16 @@ impl NcclDevice {
     /// The device's own number, the same in every process.
     pub(crate) fn uuid(&self) -> [u8; 16] {
         self.uuid
+    }
+
+    /// Whether NCCL lets another rank have the same device, which is for trying things out: it gains no speed.
+    pub(crate) fn can_be_shared(&self) -> bool {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "NCCL's own variable, which NCCL reads in this process; what is asked is what NCCL will do"
+        )]
+        let asked = std::env::var(SHARING_VARIABLE);
+        self.version >= SHARING && asked.is_ok_and(|asked| asked == "1")
     }
 
     /// Notes that a communicator could not be ended, so that the device is of no more use to this process.
