@@ -125,7 +125,7 @@ impl Draft {
     }
 
     /// Lets the file be made in `memory`, whatever is in that; ignored if values are there already.
-    pub fn into_memory(&mut self, mut memory: Vec<u8>) {
+    pub fn use_memory(&mut self, mut memory: Vec<u8>) {
         if self.bytes.is_empty() {
             memory.clear();
             self.bytes = memory;

@@ -42,9 +42,9 @@ impl Copying {
     }
 
     /// Gives the parts, in their order, the memory to copy into.
-    fn into_memory(&mut self, buffers: impl Iterator<Item = Vec<u8>>) {
+    fn use_memory(&mut self, buffers: impl Iterator<Item = Vec<u8>>) {
         for (draft, buffer) in self.drafts.iter_mut().zip(buffers) {
-            draft.into_memory(buffer);
+            draft.use_memory(buffer);
         }
     }
 
@@ -129,7 +129,7 @@ impl Copier {
         let copy = move || {
             let mut memory = take_memory(&sizes, &incoming);
             for mut loan in memory.loan.take().into_iter().chain(&incoming) {
-                loan.copying.into_memory(memory.buffers.drain(..));
+                loan.copying.use_memory(memory.buffers.drain(..));
                 loan.copied = loan.copying.until(&stopped, &loan.lent);
                 if outgoing.send(loan).is_err() {
                     return;

@@ -39,10 +39,10 @@ fn memory_that_was_used_before_leaves_nothing_in_a_file() {
         let size = Draft::new(id, plan).unwrap().size();
         for used in [0, 1, size, 2 * size] {
             let mut draft = Draft::new(id, plan).unwrap();
-            draft.into_memory(vec![7; used]);
+            draft.use_memory(vec![7; used]);
             draft.copy(&state, 1).unwrap();
             // It has begun: what is there stays.
-            draft.into_memory(vec![8; used]);
+            draft.use_memory(vec![8; used]);
             draft.copy(&state, usize::MAX).unwrap();
             assert_eq!(draft.close(never).unwrap(), whole, "{used}");
         }
