@@ -1,6 +1,7 @@
 //! Processes that end at once stand in for workers.
 
 use super::*;
+use crate::restarts::RESPITE;
 
 fn fleet(program: &str, restarts_per_hour: u32) -> Fleet {
     let launcher = Launcher {
@@ -28,8 +29,11 @@ async fn a_process_that_died_is_started_again_until_the_limit() {
     let none: [String; 0] = [];
     assert_eq!(fleet.start_missing(&none, Instant::now()).unwrap(), none);
     let both = ["local-0", "local-1"];
+    let started = Instant::now();
     assert_eq!(all_end(&mut fleet).await, both);
-    assert_eq!(fleet.start_missing(&none, Instant::now()).unwrap(), both);
+    assert_eq!(fleet.start_missing(&none, started).unwrap(), none);
+    let later = Instant::now() + RESPITE;
+    assert_eq!(fleet.start_missing(&none, later).unwrap(), both);
     all_end(&mut fleet).await;
     assert!(!fleet.is_spent());
     assert_eq!(fleet.start_missing(&none, Instant::now()).unwrap(), none);
