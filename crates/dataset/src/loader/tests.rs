@@ -124,15 +124,24 @@ fn a_stack_in_memory_given_back_is_the_same() {
     }
 }
 
-#[test]
-fn no_more_than_the_prefetch_is_read_ahead() {
-    let runtime = Runtime::new().unwrap();
-    let data = open(&runtime, 5);
+/// The endless order, and how many of its samples were taken.
+fn counted_samples() -> (
+    impl Iterator<Item = Sample> + Send + 'static,
+    Arc<AtomicUsize>,
+) {
     let taken = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&taken);
     let samples = order().samples(0).inspect(move |_| {
         counter.fetch_add(1, Ordering::SeqCst);
     });
+    (samples, taken)
+}
+
+#[test]
+fn no_more_than_the_prefetch_is_read_ahead() {
+    let runtime = Runtime::new().unwrap();
+    let data = open(&runtime, 5);
+    let (samples, taken) = counted_samples();
     // Room for three stacks on their way.
     let footprint = options().footprint(&data);
     let mut loader = start(&runtime, &data, samples, 3 * (footprint.largest + 1024));
@@ -148,11 +157,7 @@ fn no_more_than_the_prefetch_is_read_ahead() {
 fn a_loader_that_has_begun_leaves_the_cores_to_others() {
     let runtime = Runtime::new().unwrap();
     let data = open(&runtime, 5);
-    let taken = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&taken);
-    let samples = order().samples(0).inspect(move |_| {
-        counter.fetch_add(1, Ordering::SeqCst);
-    });
+    let (samples, taken) = counted_samples();
     let mut loader = start(&runtime, &data, samples, 1 << 30);
     for handed_out in 1..40 {
         loader.next().unwrap().unwrap();
