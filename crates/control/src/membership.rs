@@ -16,6 +16,10 @@ pub(crate) struct Member {
     pub(crate) held: Option<Step>,
     /// Whether it was asked to leave.
     pub(crate) is_leaving: bool,
+    /// Whether it has applied a step, or brought a state that it had applied before.
+    pub(crate) has_applied: bool,
+    /// Whether it has found a checkpoint damaged since it last applied a step.
+    pub(crate) has_doubted: bool,
     /// Where it was in its work when it last said so.
     pub(crate) progress: Option<(Millis, Progress)>,
     /// What it has done at least once: its first time may take longer than anybody's later ones.
@@ -35,6 +39,8 @@ impl Member {
             last_heard: now,
             held,
             is_leaving: false,
+            has_applied: held.is_some(),
+            has_doubted: false,
             progress: None,
             done: BTreeSet::new(),
         }
@@ -119,6 +125,22 @@ impl Membership {
 
     pub(crate) fn member_mut(&mut self, worker: WorkerId) -> Option<&mut Member> {
         self.members.get_mut(&worker)
+    }
+
+    /// Everybody registered but one.
+    pub(crate) fn others(&self, worker: WorkerId) -> impl Iterator<Item = &Member> {
+        let members = self.members.iter();
+        members.filter_map(move |(id, member)| (*id != worker).then_some(member))
+    }
+
+    /// The group has applied a step: all its members have.
+    pub(crate) fn note_fruitful(&mut self) {
+        for id in &self.group {
+            if let Some(member) = self.members.get_mut(id) {
+                member.has_applied = true;
+                member.has_doubted = false;
+            }
+        }
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -10,6 +10,7 @@ mod clip;
 mod digest;
 mod error;
 mod exchange;
+mod fault;
 mod figures;
 mod generation;
 mod group;

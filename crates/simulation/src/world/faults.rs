@@ -1,6 +1,7 @@
 //! What goes wrong, and when it stops going wrong.
 
 use super::{Happening, World};
+use crate::observation::Observation;
 use fratmae_control::Event;
 
 /// A thing that goes wrong.
@@ -10,6 +11,10 @@ pub(crate) enum Fault {
     PauseWorker,
     /// The training of a group's member gets on no more, although its heart beats; that does not heal by itself.
     HangWorker,
+    /// A worker's own store fails for good; another process at its place is sound.
+    FailWorkerStore,
+    /// A part of the newest checkpoint is damaged, and now and then all workers are killed, who have to read it then.
+    DamageCheckpoint,
     /// A worker is asked to leave; another one comes to its place when it has.
     AskToLeave,
     BreakStream,
@@ -28,10 +33,12 @@ pub(crate) enum Fault {
     SickStore,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 15] = [
     Fault::KillWorker,
     Fault::PauseWorker,
     Fault::HangWorker,
+    Fault::FailWorkerStore,
+    Fault::DamageCheckpoint,
     Fault::AskToLeave,
     Fault::BreakStream,
     Fault::CutWorker,
@@ -71,6 +78,8 @@ impl World {
             Fault::KillWorker => self.kill_worker(place),
             Fault::PauseWorker => self.pause_worker(place, until),
             Fault::HangWorker => self.hang_worker(place),
+            Fault::FailWorkerStore => self.fall_unfit(place),
+            Fault::DamageCheckpoint => self.damage_checkpoint(),
             Fault::AskToLeave => self.ask_to_leave(place),
             Fault::BreakStream => self.break_stream(place),
             Fault::CutWorker => self.cut_worker(place, until),
@@ -107,6 +116,15 @@ impl World {
         let worker = &mut self.workers[place];
         if worker.group.is_some() {
             worker.hangs_since.get_or_insert(now);
+        }
+    }
+
+    fn damage_checkpoint(&mut self) {
+        if let Some((step, _)) = self.store.damage() {
+            self.laws.observe(&Observation::Damaged { step });
+        }
+        if self.random.chance(700) {
+            (0..self.workers.len()).for_each(|place| self.kill_worker(place));
         }
     }
 

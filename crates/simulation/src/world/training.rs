@@ -58,6 +58,15 @@ impl World {
         }
     }
 
+    /// A worker whose own store fails for good says so, and leaves its group.
+    pub(super) fn fall_unfit(&mut self, place: usize) {
+        if self.workers[place].group.is_some() && self.workers[place].gets_on() {
+            self.workers[place].is_unfit = true;
+            self.leave(place);
+            self.tell_fact(place, Fact::Unfit);
+        }
+    }
+
     fn join(&mut self, place: usize, assignment: &Assignment) {
         let (generation, rank) = (assignment.generation, assignment.rank);
         let group = *self.group_of.entry(generation).or_insert_with(|| {
@@ -69,6 +78,9 @@ impl World {
         let worker = &mut self.workers[place];
         worker.place = Some((generation, rank));
         worker.facts.clear();
+        if worker.is_unfit {
+            return self.tell_fact(place, Fact::Unfit);
+        }
         worker.group = Some(group);
         let incarnation = worker.incarnation;
         let forming = &mut self.groups[group];
@@ -92,6 +104,9 @@ impl World {
             return;
         }
         let assignment = self.groups[group].assignment.clone();
+        if self.store.is_damaged(assignment.source) {
+            return self.find_damage(group, assignment.source);
+        }
         let Some(state) = self.state_of(group, assignment.source) else {
             let trouble = Some("a group begins from a state that nobody has".to_owned());
             return self.laws.observe(&Observation::Over { trouble });
@@ -109,6 +124,25 @@ impl World {
             }
         }
         self.go_on(group);
+    }
+
+    /// The members find that the checkpoint is damaged; one or the other had read it before.
+    fn find_damage(&mut self, group: usize, source: Source) {
+        let Source::Checkpoint { step, generation } = source else {
+            return;
+        };
+        let now = self.agenda.now();
+        for (rank, place, _) in self.members(group) {
+            if rank > Rank::new(0) && self.random.chance(200) {
+                self.workers[place].held = self.state_of(group, source);
+                continue;
+            }
+            self.workers[place].group = None;
+            self.disturb(place, now);
+            self.tell_fact(place, Fact::Damaged(generation, step));
+            self.work(place);
+        }
+        self.break_group(group);
     }
 
     fn state_of(&self, group: usize, source: Source) -> Option<State> {

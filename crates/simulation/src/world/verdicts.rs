@@ -2,7 +2,11 @@
 
 use super::World;
 use crate::observation::Observation;
+use crate::worker::Worker;
 use fratmae_control::WorkerId;
+
+/// Whoever was undisturbed for so long is known to its coordinator, in milliseconds.
+const UNDISTURBED: u64 = 3_700;
 
 impl World {
     /// What the world knows of the one that is struck off, and no coordinator can.
@@ -19,7 +23,7 @@ impl World {
         let now = self.agenda.now();
         let worker = &self.workers[link.place];
         let is_there =
-            worker.is_up && worker.gets_on() && worker.stream == Some((stream, coordinator));
+            worker.is_up && worker.can_train() && worker.stream == Some((stream, coordinator));
         self.laws.observe(&Observation::StruckOff {
             place: link.place,
             reason,
@@ -29,6 +33,20 @@ impl World {
                 false => 0,
             },
         });
+    }
+
+    /// A coordinator ends the run since nobody is left who can train.
+    pub(super) fn observe_giving_up(&mut self, coordinator: usize) {
+        let now = self.agenda.now();
+        let is_well = |worker: &&Worker| {
+            let is_there = worker.stream.is_some_and(|(_, its)| its == coordinator);
+            let undisturbed = now.saturating_sub(worker.is_disturbed_until);
+            is_there && worker.can_train() && worker.held.is_some() && undisturbed > UNDISTURBED
+        };
+        if self.workers.iter().any(|worker| is_well(&worker)) {
+            let trouble = Some("the run was given up although a worker gets on".to_owned());
+            self.laws.observe(&Observation::Over { trouble });
+        }
     }
 
     /// Notes that a worker is not itself, or not heard or reached, until some time.

@@ -9,7 +9,7 @@ use super::{Happening, World};
 use crate::coordinator::{Operation, Try};
 use crate::mutation::Mutation;
 use crate::observation::Observation;
-use crate::store::{Created, Record, Writer};
+use crate::store::{Created, Record, Writer, source};
 use fratmae_control::Event;
 
 /// How long a store that fails is borne with.
@@ -139,6 +139,7 @@ impl World {
         let (writer, number) = (request.writer, request.number);
         let created = match request.operation {
             Operation::EnsureHeld => self.store.find_record(number, writer),
+            Operation::PassOver(..) => Created::New,
             Operation::Commit(step, generation) => {
                 let created = self.store.create_manifest((step, generation), writer);
                 if created == Created::New {
@@ -248,6 +249,12 @@ impl World {
         self.begin_operation(coordinator);
         match operation {
             Operation::EnsureHeld | Operation::Commit(..) => {}
+            Operation::PassOver(generation, step) => {
+                let newest = source(self.store.newest());
+                let checkpoint = (generation, step);
+                let done = Event::PassedOver { checkpoint, newest };
+                self.coordinators[coordinator].completed.push_back(done);
+            }
             Operation::Append(record) => self.recorded(coordinator, record),
         }
         self.pump(coordinator);
