@@ -145,11 +145,9 @@ impl Store {
         ids.copied().find(|id| !self.damaged.contains(id))
     }
 
-    /// Damages the newest good checkpoint; gives it.
-    pub(crate) fn damage(&mut self) -> Option<(Step, Generation)> {
-        let id = self.newest()?;
-        self.damaged.insert(id);
-        Some(id)
+    /// Damages the newest good checkpoint.
+    pub(crate) fn damage(&mut self) {
+        self.damaged.extend(self.newest());
     }
 
     /// Whether a generation that begins from there cannot.

@@ -16,9 +16,8 @@ impl Law for CommittedOnce {
 
     fn observe(&mut self, fact: &Observation) -> Result<(), String> {
         match fact {
-            Observation::Damaged { step } => {
-                // The step before it, or an earlier one, is the newest good one now.
-                self.newest = self.newest.min(Step::new(step.get().saturating_sub(1)));
+            Observation::Damaged { newest } => {
+                self.newest = *newest;
                 Ok(())
             }
             Observation::Committed { step } if *step <= self.newest => {

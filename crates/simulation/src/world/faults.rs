@@ -120,12 +120,17 @@ impl World {
     }
 
     fn damage_checkpoint(&mut self) {
-        if let Some((step, _)) = self.store.damage() {
-            self.laws.observe(&Observation::Damaged { step });
-        }
+        self.store.damage();
+        self.observe_damage();
         if self.random.chance(700) {
             (0..self.workers.len()).for_each(|place| self.kill_worker(place));
         }
+    }
+
+    /// Tells the laws which is the newest good checkpoint now.
+    pub(super) fn observe_damage(&mut self) {
+        let newest = self.store.committed_until(u64::MAX);
+        self.laws.observe(&Observation::Damaged { newest });
     }
 
     fn cut_worker(&mut self, place: usize, until: u64) {

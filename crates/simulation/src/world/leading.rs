@@ -170,7 +170,7 @@ impl World {
             // Nobody was left who could go on. Whoever cares for the run starts it again.
             Verdict::Failed { reason } if reason.contains(UNFIT) => {
                 self.observe_giving_up(coordinator);
-                return self.end_coordinator(coordinator);
+                return self.end_all(coordinator);
             }
             Verdict::Interrupted { .. } | Verdict::Failed { .. } => {
                 let trouble = Some(format!("{verdict:?}"));
@@ -178,6 +178,17 @@ impl World {
             }
         };
         self.operate(coordinator, [Operation::Append(record)]);
+    }
+
+    /// A coordinator tells its workers to end, waits for that, and ends.
+    fn end_all(&mut self, coordinator: usize) {
+        for place in 0..self.workers.len() {
+            let stream = self.workers[place].stream;
+            if stream.is_some_and(|(_, its)| its == coordinator) {
+                self.kill_worker(place);
+            }
+        }
+        self.end_coordinator(coordinator);
     }
 
     /// A coordinator's process is gone, and its streams with it.

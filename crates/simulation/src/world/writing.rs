@@ -10,7 +10,7 @@ use crate::coordinator::{Operation, Try};
 use crate::mutation::Mutation;
 use crate::observation::Observation;
 use crate::store::{Created, Record, Writer, source};
-use fratmae_control::Event;
+use fratmae_control::{Event, Source};
 
 /// How long a store that fails is borne with.
 const PATIENCE: u64 = 3_000;
@@ -173,7 +173,15 @@ impl World {
             Record::Generation { generation, .. } => {
                 self.laws.observe(&Observation::Recorded { generation });
             }
-            Record::Commit { step, .. } => self.laws.observe(&Observation::Committed { step }),
+            Record::Commit { step, generation } => {
+                self.laws.observe(&Observation::Committed { step });
+                if self
+                    .store
+                    .is_damaged(Source::Checkpoint { step, generation })
+                {
+                    self.observe_damage();
+                }
+            }
             Record::Finished => {
                 self.laws.observe(&Observation::Over { trouble: None });
                 self.is_over = true;
