@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use fratmae_tests::{
-    Job, Running, Seeded, Signal, committed_steps, is_alive, losses, scratch, send, skip, status,
+    Job, Running, Seeded, Signal, committed_steps, is_alive, losses, scratch, send, status,
     wait_until,
 };
 
@@ -241,38 +241,10 @@ fn damage_part(run: &Path, step: u64) {
     let folders = std::fs::read_dir(run.join("checkpoints"))
         .unwrap()
         .flatten();
-    let folder = folders.map(|folder| folder.path());
-    let folder = { folder }.find(|path| path.display().to_string().contains(&step));
+    let mut folders = folders.map(|folder| folder.path());
+    let folder = folders.find(|path| path.display().to_string().contains(&step));
     let part = folder.unwrap().join("part-00000.safetensors");
     let mut bytes = std::fs::read(&part).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(part, bytes).unwrap();
-}
-
-#[test]
-fn a_worker_whose_run_folder_cannot_be_written_any_more_is_given_up_alone() {
-    let folder = scratch();
-    let run = folder.path().join("run");
-    let job = Job::long(&run).set("store.patience_s=1");
-    let mut running = job.start();
-    run_until_committed(&mut running, &run, 4);
-    let starved = running.children()[0].to_string();
-    let limit = std::process::Command::new("prlimit")
-        .args(["--nofile=3:3", "--pid", &starved])
-        .status();
-    if !limit.is_ok_and(|status| status.success()) {
-        return skip(
-            "a worker that may open no file",
-            "prlimit does not work here",
-        );
-    }
-    let finished = running.wait().succeeded();
-    let (digest, undisturbed) = undisturbed();
-    assert_eq!(finished.json()["weights_digest"], digest.as_str());
-    assert_eq!(&losses(job.run_url()), undisturbed);
-    assert!(
-        finished.stderr.contains("started again"),
-        "{}",
-        finished.stderr
-    );
 }
