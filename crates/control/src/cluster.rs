@@ -197,7 +197,8 @@ impl Cluster {
                 address,
                 past,
             } => {
-                let member = Member::new(name, address, now, past.held);
+                let may_differ = self.n_unfit == 0 || past.held.is_some();
+                let member = Member::new(name, address, now, past.held, may_differ);
                 self.registered(worker, member, past)
             }
             Event::Heard { worker } => self.heard(now, worker),

@@ -16,9 +16,9 @@ pub(crate) struct Member {
     pub(crate) held: Option<Step>,
     /// Whether it was asked to leave.
     pub(crate) is_leaving: bool,
-    /// Whether it has applied a step, or brought a state that it had applied before.
-    pub(crate) has_applied: bool,
-    /// Whether it has found a checkpoint damaged since it last applied a step.
+    /// Whether it may get on where others were found unfit: it was there before the first of them, or brought a state.
+    pub(crate) may_differ: bool,
+    /// Whether it has found a checkpoint damaged since the last applied step.
     pub(crate) has_doubted: bool,
     /// Where it was in its work when it last said so.
     pub(crate) progress: Option<(Millis, Progress)>,
@@ -32,6 +32,7 @@ impl Member {
         address: String,
         now: Millis,
         held: Option<Step>,
+        may_differ: bool,
     ) -> Self {
         Self {
             name,
@@ -39,7 +40,7 @@ impl Member {
             last_heard: now,
             held,
             is_leaving: false,
-            has_applied: held.is_some(),
+            may_differ,
             has_doubted: false,
             progress: None,
             done: BTreeSet::new(),
@@ -133,13 +134,11 @@ impl Membership {
         members.filter_map(move |(id, member)| (*id != worker).then_some(member))
     }
 
-    /// The group has applied a step: all its members have.
+    /// The group has applied a step: what was wrong before is forgotten.
     pub(crate) fn note_fruitful(&mut self) {
-        for id in &self.group {
-            if let Some(member) = self.members.get_mut(id) {
-                member.has_applied = true;
-                member.has_doubted = false;
-            }
+        for member in self.members.values_mut() {
+            member.may_differ = true;
+            member.has_doubted = false;
         }
     }
 

@@ -23,13 +23,13 @@ impl Cluster {
 
     /// Whether anybody else may get on.
     ///
-    /// Where a whole group has said one after the other that it cannot train, those who have come since would say the
-    /// same: then it is not the workers.
+    /// Where as many as a group has seats have said one after the other that they cannot train, and so have all who were
+    /// there, those who have come since would say the same: then it is not the workers.
     fn others_go_on(&self, worker: WorkerId) -> bool {
         let mut others = self.membership.others(worker);
         match (self.n_unfit as usize) < self.limit() {
             true => others.next().is_some(),
-            false => others.any(|other| other.has_applied),
+            false => others.any(|other| other.may_differ),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::worker::Worker;
 use fratmae_control::WorkerId;
 
 /// Whoever was undisturbed for so long is known to its coordinator, in milliseconds.
-const UNDISTURBED: u64 = 2_000;
+const UNDISTURBED: u64 = 1_000;
 
 impl World {
     /// What the world knows of the one that is struck off, and no coordinator can.

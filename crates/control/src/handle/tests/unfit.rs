@@ -58,6 +58,18 @@ fn whoever_comes_after_all_of_a_group_were_unfit_is_not_asked_too() {
 }
 
 #[test]
+fn whoever_stood_by_before_is_asked_although_all_of_the_group_were_unfit() {
+    let mut run = Run::training();
+    run.applied(FIRST, 1);
+    run.register(THREE);
+    run.see(unfit(TWO));
+    run.register(WorkerId::new(4));
+    assert_eq!(failure(&run.see(unfit(ONE))), None);
+    let commands = run.see(unfit(THREE));
+    assert!(failure(&commands).is_some(), "{commands:?}");
+}
+
+#[test]
 fn a_member_that_gets_on_goes_on_however_many_others_are_unfit() {
     let mut run = Run::training();
     run.applied(FIRST, 1);
