@@ -91,7 +91,7 @@ pub struct Cluster {
     pub(crate) applied: Step,
     /// Whether the generation that trains has applied a step of its own.
     pub(crate) is_fruitful: bool,
-    /// Whether a group has trained under this coordinator.
+    /// Whether a group has trained under this coordinator, or members of one came to it.
     pub(crate) has_trained: bool,
     /// Generations that broke since the last applied step.
     pub(crate) fruitless: u32,

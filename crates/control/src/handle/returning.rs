@@ -33,11 +33,11 @@ impl Cluster {
 
     /// As many came as were awaited: the group goes on as it is, or its members make a new one of what they hold.
     fn settle(&mut self) -> Vec<Command> {
+        self.has_trained = true;
         if self.is_broken || !self.membership.adopt(self.awaited as usize) {
             return self.start_generation(Leaving::AtOnce);
         }
         self.phase = Phase::Training;
-        self.has_trained = true;
         let held = self.membership.group_members().filter_map(|(_, m)| m.held);
         self.applied = held.max().unwrap_or(self.applied);
         let mut commands = self.commit_complete();
@@ -56,6 +56,7 @@ impl Cluster {
     pub(crate) fn stop_waiting(&mut self, now: Millis) -> Vec<Command> {
         self.started = now;
         if self.membership.n_experienced() > 0 {
+            self.has_trained = true;
             return self.start_generation(Leaving::AtOnce);
         }
         self.phase = Phase::Gathering;

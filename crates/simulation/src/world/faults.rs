@@ -1,7 +1,6 @@
 //! What goes wrong, and when it stops going wrong.
 
 use super::{Happening, World};
-use crate::observation::Observation;
 use fratmae_control::Event;
 
 /// A thing that goes wrong.
@@ -117,20 +116,6 @@ impl World {
         if worker.group.is_some() {
             worker.hangs_since.get_or_insert(now);
         }
-    }
-
-    fn damage_checkpoint(&mut self) {
-        self.store.damage();
-        self.observe_damage();
-        if self.random.chance(700) {
-            (0..self.workers.len()).for_each(|place| self.kill_worker(place));
-        }
-    }
-
-    /// Tells the laws which is the newest good checkpoint now.
-    pub(super) fn observe_damage(&mut self) {
-        let newest = self.store.committed_until(u64::MAX);
-        self.laws.observe(&Observation::Damaged { newest });
     }
 
     fn cut_worker(&mut self, place: usize, until: u64) {

@@ -38,7 +38,7 @@ impl World {
     }
 
     /// A worker without a group follows its orders.
-    fn work(&mut self, place: usize) {
+    pub(super) fn work(&mut self, place: usize) {
         while self.workers[place].group.is_none() && self.workers[place].gets_on() {
             match self.workers[place].orders.pop_front() {
                 Some(Order::Prepare(generation)) => {
@@ -55,15 +55,6 @@ impl World {
                 Some(Order::Begin(assignment)) => self.join(place, &assignment),
                 None => return,
             }
-        }
-    }
-
-    /// A worker whose own store fails for good says so, and leaves its group.
-    pub(super) fn fall_unfit(&mut self, place: usize) {
-        if self.workers[place].group.is_some() && self.workers[place].gets_on() {
-            self.workers[place].is_unfit = true;
-            self.leave(place);
-            self.tell_fact(place, Fact::Unfit);
         }
     }
 
@@ -126,26 +117,7 @@ impl World {
         self.go_on(group);
     }
 
-    /// The members find that the checkpoint is damaged; one or the other had read it before.
-    fn find_damage(&mut self, group: usize, source: Source) {
-        let Source::Checkpoint { step, generation } = source else {
-            return;
-        };
-        let now = self.agenda.now();
-        for (rank, place, _) in self.members(group) {
-            if rank > Rank::new(0) && self.random.chance(200) {
-                self.workers[place].held = self.state_of(group, source);
-                continue;
-            }
-            self.workers[place].group = None;
-            self.disturb(place, now);
-            self.tell_fact(place, Fact::Damaged(generation, step));
-            self.work(place);
-        }
-        self.break_group(group);
-    }
-
-    fn state_of(&self, group: usize, source: Source) -> Option<State> {
+    pub(super) fn state_of(&self, group: usize, source: Source) -> Option<State> {
         match source {
             Source::Initial => Some(State::initial()),
             Source::Checkpoint { step, generation } => {
@@ -266,6 +238,7 @@ impl World {
         let (place, incarnation) = process;
         self.workers[place].held = Some(state);
         self.workers[place].n_applied += 1;
+        self.unfit_since = None;
         self.laws.observe(&Observation::Applied {
             generation,
             process: (place as u64) << 32 | incarnation,
@@ -324,7 +297,7 @@ impl World {
     }
 
     /// Says what a worker's newest group has come to, and keeps it for the next coordinator.
-    fn tell_fact(&mut self, place: usize, fact: Fact) {
+    pub(super) fn tell_fact(&mut self, place: usize, fact: Fact) {
         self.workers[place].facts.push(fact);
         if let (Some(worker), Some((generation, _))) =
             (self.identity(place), self.workers[place].place)
@@ -362,7 +335,7 @@ impl World {
         self.break_group(group);
     }
 
-    fn break_group(&mut self, group: usize) {
+    pub(super) fn break_group(&mut self, group: usize) {
         if self.groups[group].stage == Stage::Over {
             return;
         }

@@ -36,14 +36,18 @@ impl World {
     }
 
     /// A coordinator ends the run since nobody is left who can train.
+    ///
+    /// Who holds a state can, and so can who was there before the first who could not.
     pub(super) fn observe_giving_up(&mut self, coordinator: usize) {
         let now = self.agenda.now();
-        let is_well = |worker: &&Worker| {
+        let first = self.unfit_since.unwrap_or(now);
+        let is_well = |worker: &Worker| {
             let is_there = worker.stream.is_some_and(|(_, its)| its == coordinator);
-            let undisturbed = now.saturating_sub(worker.is_disturbed_until);
-            is_there && worker.can_train() && worker.held.is_some() && undisturbed > UNDISTURBED
+            let known_since = worker.is_disturbed_until + UNDISTURBED;
+            let is_hopeful = known_since < now && worker.held.is_some() || known_since < first;
+            is_there && worker.can_train() && is_hopeful
         };
-        if self.workers.iter().any(|worker| is_well(&worker)) {
+        if self.workers.iter().any(is_well) {
             let trouble = Some("the run was given up although a worker gets on".to_owned());
             self.laws.observe(&Observation::Over { trouble });
         }

@@ -112,3 +112,37 @@ fn one_that_returns_unfit_ends_no_run_whose_others_may_be_on_their_way() {
     run.register(ONE);
     assert_eq!(failure(&run.see(unfit(ONE))), None);
 }
+
+#[test]
+fn a_member_that_came_from_an_earlier_coordinator_is_given_up_alone() {
+    let now = Millis::new(0);
+    let recorded = Recorded {
+        generation: FIRST,
+        members: 2,
+    };
+    let mut run = Run {
+        cluster: Cluster::new(settings(2), now, recorded, Source::Initial),
+        now,
+    };
+    for (rank, worker) in (0..).zip([ONE, TWO]) {
+        let past = Past {
+            place: Some((FIRST, Rank::new(rank))),
+            held: Some(Step::new(5)),
+        };
+        if worker == TWO {
+            run.see(Event::GroupBroken {
+                worker: ONE,
+                generation: FIRST,
+                reason: "broken".to_owned(),
+                accusation: None,
+            });
+        }
+        run.see(Event::Registered {
+            worker,
+            name: format!("w{}", worker.get()),
+            address: format!("host:{}", worker.get()),
+            past,
+        });
+    }
+    assert_eq!(failure(&run.see(unfit(TWO))), None);
+}
