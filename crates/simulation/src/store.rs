@@ -145,6 +145,11 @@ impl Store {
         ids.copied().find(|id| !self.damaged.contains(id))
     }
 
+    /// How many checkpoints are damaged.
+    pub(crate) fn n_damaged(&self) -> usize {
+        self.damaged.len()
+    }
+
     /// Damages the newest good checkpoint.
     pub(crate) fn damage(&mut self) {
         self.damaged.extend(self.newest());

@@ -33,7 +33,6 @@ impl Cluster {
 
     /// As many came as were awaited: the group goes on as it is, or its members make a new one of what they hold.
     fn settle(&mut self) -> Vec<Command> {
-        self.has_trained = true;
         if self.is_broken || !self.membership.adopt(self.awaited as usize) {
             return self.start_generation(Leaving::AtOnce);
         }
@@ -56,7 +55,6 @@ impl Cluster {
     pub(crate) fn stop_waiting(&mut self, now: Millis) -> Vec<Command> {
         self.started = now;
         if self.membership.n_experienced() > 0 {
-            self.has_trained = true;
             return self.start_generation(Leaving::AtOnce);
         }
         self.phase = Phase::Gathering;

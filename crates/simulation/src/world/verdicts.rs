@@ -47,7 +47,9 @@ impl World {
             let is_hopeful = known_since < now && worker.held.is_some() || known_since < first;
             is_there && worker.can_train() && is_hopeful
         };
-        if self.workers.iter().any(is_well) {
+        // One damaged checkpoint ends no run; who finds a second one damaged may be taken for unfit.
+        let is_groundless = self.unfit_since.is_none() && self.store.n_damaged() < 2;
+        if is_groundless || self.workers.iter().any(is_well) {
             let trouble = Some("the run was given up although a worker gets on".to_owned());
             self.laws.observe(&Observation::Over { trouble });
         }
