@@ -210,3 +210,41 @@ fn a_second_coordinator_takes_the_run_over_and_the_first_one_stops() {
     assert_eq!(again.digest(), undisturbed().0);
     assert_eq!(status(job.run_url())["fence"], 2);
 }
+
+#[test]
+fn a_checkpoint_that_is_damaged_while_the_run_is_up_gives_way_to_the_one_before() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::long(&run);
+    let mut running = job.start();
+    run_until_committed(&mut running, &run, 8);
+    let workers = running.children();
+    workers
+        .iter()
+        .for_each(|worker| send(*worker, Signal::SIGSTOP));
+    let newest = *committed_steps(&run).last().unwrap();
+    damage_part(&run, newest);
+    workers
+        .iter()
+        .for_each(|worker| send(*worker, Signal::SIGKILL));
+    let finished = running.wait().succeeded();
+    let line = format!("checkpoint of step {newest} is passed over");
+    assert!(finished.stderr.contains(&line), "{}", finished.stderr);
+    let (digest, undisturbed) = undisturbed();
+    assert_eq!(finished.json()["weights_digest"], digest.as_str());
+    assert_eq!(&losses(job.run_url()), undisturbed);
+}
+
+/// Flips a bit in the first part of a step's checkpoint.
+fn damage_part(run: &Path, step: u64) {
+    let step = format!("step-{step:012}");
+    let folders = std::fs::read_dir(run.join("checkpoints"))
+        .unwrap()
+        .flatten();
+    let mut folders = folders.map(|folder| folder.path());
+    let folder = folders.find(|path| path.display().to_string().contains(&step));
+    let part = folder.unwrap().join("part-00000.safetensors");
+    let mut bytes = std::fs::read(&part).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(part, bytes).unwrap();
+}

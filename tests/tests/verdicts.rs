@@ -2,6 +2,7 @@
 //! and by `status`; and the run goes on to the weights of an undisturbed one.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -123,4 +124,24 @@ fn a_worker_whose_training_hangs_while_its_heart_beats_is_named() {
     let reason = verdict["reason"].as_str().unwrap_or_default();
     assert!(reason.starts_with("its training hangs in "), "{reason}");
     assert!(reason.ends_with("while its heart beats"), "{reason}");
+}
+
+#[test]
+fn a_worker_that_may_open_no_more_files_is_given_up_with_its_stores_line() {
+    let folder = scratch();
+    let verdict = disturbed(&folder.path().join("run"), |running, victim| {
+        allow_files(victim, 3);
+        until_verdict(running);
+    });
+    let reason = verdict["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("Too many open files"), "{reason}");
+}
+
+/// Limits how many files a process may have open; those that it has stay open.
+fn allow_files(process: u32, files: u32) {
+    let limited = Command::new("prlimit")
+        .args(["--pid", &process.to_string()])
+        .arg(format!("--nofile={files}:"))
+        .status();
+    assert!(limited.is_ok_and(|status| status.success()), "prlimit");
 }

@@ -53,17 +53,18 @@ pub async fn newest_good(run: &Location) -> Result<Newest, CheckpointError> {
     newest_good_but(run, &BTreeSet::new()).await
 }
 
-/// The same without those that the journal says are removed: their objects may vanish at any moment.
+/// The same without some: those that the journal says are removed, whose objects may vanish at any moment, and those
+/// that are known to be damaged.
 ///
 /// # Errors
 /// As [`newest_good`].
 pub async fn newest_good_but(
     run: &Location,
-    removed: &BTreeSet<CheckpointId>,
+    others: &BTreeSet<CheckpointId>,
 ) -> Result<Newest, CheckpointError> {
     let mut damaged = Vec::new();
     let ids = list(run).await?;
-    for id in ids.into_iter().rev().filter(|id| !removed.contains(id)) {
+    for id in ids.into_iter().rev().filter(|id| !others.contains(id)) {
         match verify(run, id).await {
             Ok(manifest) => {
                 let manifest = Some(manifest);

@@ -58,6 +58,13 @@ impl Collector {
         self.spared.insert(id);
     }
 
+    /// Those that nobody may begin from: damaged ones, and those that are given up.
+    #[must_use]
+    pub fn unusable(&self) -> BTreeSet<CheckpointId> {
+        let removed = self.removed.keys();
+        self.spared.iter().chain(removed).copied().collect()
+    }
+
     /// A checkpoint is given up, and the journal says so.
     pub fn removed(&mut self, id: CheckpointId, now: Instant) {
         self.kept.remove(&id);

@@ -113,7 +113,8 @@ impl CheckpointError {
     }
 
     /// Whether an older checkpoint may serve instead.
-    pub(crate) fn is_damage(&self) -> bool {
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::NotCommitted { .. })
     }
 }

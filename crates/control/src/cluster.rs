@@ -71,6 +71,8 @@ pub struct Cluster {
     pub(crate) leaving: Leaving,
     /// The newest committed checkpoint; a generation begins from it unless a member holds a newer state.
     pub(crate) newest: Source,
+    /// The checkpoint that is passed over while an older one is looked for; no group begins before that is found.
+    pub(crate) doubted: Option<(Generation, Step)>,
     /// Manifests asked for and not yet durable.
     pub(crate) committing: BTreeSet<(Generation, Step)>,
     /// Why the run is about to stop, if it is.
@@ -89,10 +91,12 @@ pub struct Cluster {
     pub(crate) applied: Step,
     /// Whether the generation that trains has applied a step of its own.
     pub(crate) is_fruitful: bool,
-    /// Whether a group has trained under this coordinator.
+    /// Whether a group has trained under this coordinator, or members of one came to it.
     pub(crate) has_trained: bool,
     /// Generations that broke since the last applied step.
     pub(crate) fruitless: u32,
+    /// Members that were found unfit since the last applied step.
+    pub(crate) n_unfit: u32,
     /// Since when nobody is heard, though there are several who could be.
     pub(crate) deaf_since: Option<Millis>,
     /// How long things take in this run.
@@ -123,6 +127,7 @@ impl Cluster {
             membership: Membership::default(),
             leaving: Leaving::AtOnce,
             newest,
+            doubted: None,
             applied: newest.step(),
             is_fruitful: false,
             committing: BTreeSet::new(),
@@ -134,6 +139,7 @@ impl Cluster {
             is_broken: false,
             has_trained: false,
             fruitless: 0,
+            n_unfit: 0,
             deaf_since: None,
             deadlines: Deadlines::default(),
             last_tick: now,
@@ -191,7 +197,8 @@ impl Cluster {
                 address,
                 past,
             } => {
-                let member = Member::new(name, address, now, past.held);
+                let may_differ = self.n_unfit == 0 || past.held.is_some();
+                let member = Member::new(name, address, now, past.held, may_differ);
                 self.registered(worker, member, past)
             }
             Event::Heard { worker } => self.heard(now, worker),
@@ -230,6 +237,13 @@ impl Cluster {
             } => self.group_broken(now, worker, generation, (&reason, accusation)),
             Event::Failed { worker, reason } => self.failed(worker, &reason),
             Event::Unfit { worker, reason } => self.unfit(now, worker, reason),
+            Event::Damaged {
+                worker,
+                generation,
+                checkpoint,
+                reason,
+            } => self.damaged(now, worker, generation, (checkpoint, reason)),
+            Event::PassedOver { checkpoint, newest } => self.passed_over(checkpoint, newest),
             Event::LeaveRequested { worker } => self.leave_requested(worker),
             Event::DrainRequested => self.drain_requested(),
             Event::Tick => self.tick(now),
@@ -237,7 +251,7 @@ impl Cluster {
     }
 
     /// The most members a group can have: slots to deal, and workers asked for.
-    fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.settings.slots.min(self.settings.workers) as usize
     }
 

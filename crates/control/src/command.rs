@@ -44,6 +44,13 @@ pub enum Command {
         /// The step it holds.
         step: Step,
     },
+    /// Find the newest good checkpoint without one that is damaged; answered by [`crate::Event::PassedOver`].
+    PassOver {
+        /// The damaged one: the generation that wrote it, and its step.
+        checkpoint: (Generation, Step),
+        /// Who found it, and what is wrong with it, in one line.
+        reason: String,
+    },
     /// Tell a worker to exit.
     Stop {
         /// Whom to tell.

@@ -1,6 +1,7 @@
 //! What can happen to a run, as the coordinator's runtime reports it.
 //! Every variant is a fact about the past; what to do about it is decided in `handle`.
 
+use crate::command::Source;
 use crate::deadlines::Limit;
 use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
 use crate::progress::{Progress, Work};
@@ -116,12 +117,31 @@ pub enum Event {
         /// Who.
         worker: WorkerId,
     },
-    /// A worker cannot train at all, although others may: its device, its data or its files are not what they must be.
+    /// A worker cannot train, although others may: its device, its files, its disk or its way to the store fail for
+    /// good.
     Unfit {
         /// Who.
         worker: WorkerId,
         /// Why, in one line.
         reason: String,
+    },
+    /// A worker that was to begin from a checkpoint finds a part of it damaged.
+    Damaged {
+        /// Who.
+        worker: WorkerId,
+        /// The generation that was to begin from it.
+        generation: Generation,
+        /// The checkpoint: the generation that wrote it, and its step.
+        checkpoint: (Generation, Step),
+        /// Which object is damaged and how, in one line.
+        reason: String,
+    },
+    /// The search asked for by [`crate::Command::PassOver`] is over.
+    PassedOver {
+        /// The checkpoint that was passed over.
+        checkpoint: (Generation, Step),
+        /// The newest good one apart from it.
+        newest: Source,
     },
     /// The user or the scheduler asks the run to stop at the next step.
     DrainRequested,

@@ -2,6 +2,7 @@
 
 mod accusation;
 mod checkpoint;
+mod damage;
 mod failure;
 mod finish;
 mod generation;
@@ -10,6 +11,7 @@ mod leave;
 mod returning;
 mod stall;
 mod tick;
+mod unfit;
 
 #[cfg(test)]
 mod tests;

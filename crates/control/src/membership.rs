@@ -16,6 +16,10 @@ pub(crate) struct Member {
     pub(crate) held: Option<Step>,
     /// Whether it was asked to leave.
     pub(crate) is_leaving: bool,
+    /// Whether it may get on where others were found unfit: it was there before the first of them, or brought a state.
+    pub(crate) may_differ: bool,
+    /// Whether it has found a checkpoint damaged since the last applied step.
+    pub(crate) has_doubted: bool,
     /// Where it was in its work when it last said so.
     pub(crate) progress: Option<(Millis, Progress)>,
     /// What it has done at least once: its first time may take longer than anybody's later ones.
@@ -28,6 +32,7 @@ impl Member {
         address: String,
         now: Millis,
         held: Option<Step>,
+        may_differ: bool,
     ) -> Self {
         Self {
             name,
@@ -35,6 +40,8 @@ impl Member {
             last_heard: now,
             held,
             is_leaving: false,
+            may_differ,
+            has_doubted: false,
             progress: None,
             done: BTreeSet::new(),
         }
@@ -119,6 +126,20 @@ impl Membership {
 
     pub(crate) fn member_mut(&mut self, worker: WorkerId) -> Option<&mut Member> {
         self.members.get_mut(&worker)
+    }
+
+    /// Everybody registered but one.
+    pub(crate) fn others(&self, worker: WorkerId) -> impl Iterator<Item = &Member> {
+        let members = self.members.iter();
+        members.filter_map(move |(id, member)| (*id != worker).then_some(member))
+    }
+
+    /// The group has applied a step: what was wrong before is forgotten.
+    pub(crate) fn note_fruitful(&mut self) {
+        for member in self.members.values_mut() {
+            member.may_differ = true;
+            member.has_doubted = false;
+        }
     }
 
     pub(crate) fn count(&self) -> usize {

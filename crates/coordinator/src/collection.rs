@@ -5,6 +5,7 @@ use crate::error::CoordinatorError;
 use fratmae_checkpoint::{CheckpointError, CheckpointId, Collector, Journal, Swept, sweep};
 use fratmae_control::Generation;
 use fratmae_store::Location;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
@@ -35,6 +36,16 @@ impl Collection {
     pub(crate) fn committed(&mut self, id: CheckpointId) {
         self.collector.committed(id);
         self.next = None;
+    }
+
+    /// A checkpoint is damaged: it is left as it is, and those before it stay.
+    pub(crate) fn spare(&mut self, id: CheckpointId) {
+        self.collector.spare(id);
+    }
+
+    /// Those that nobody may begin from.
+    pub(crate) fn unusable(&self) -> BTreeSet<CheckpointId> {
+        self.collector.unusable()
     }
 
     /// Gives up what is not kept, in the journal, and begins to delete what was given up; one sweep after the other.

@@ -50,6 +50,11 @@ pub enum RunEvent {
         /// Its step.
         step: u64,
     },
+    /// A checkpoint that a generation was to begin from is damaged; the run goes on from an older one.
+    PassedOver {
+        /// Which, who found it, and what is wrong with it, in one line.
+        line: String,
+    },
     /// A damaged sample was passed over, and another case trained on in its place.
     Skipped {
         /// The step that it belongs to.
@@ -160,6 +165,7 @@ impl RunEvent {
                 "step applied"
             ),
             Self::Committed { step } => info!(target: EVENTS, step, "checkpoint committed"),
+            Self::PassedOver { line } => info!(target: EVENTS, line, "checkpoint passed over"),
             Self::Skipped { step, slot, sample } => info!(
                 target: EVENTS,
                 step,

@@ -10,6 +10,7 @@ use fratmae_checkpoint::{
 use fratmae_control::{Generation, Recorded, Source, Step};
 use fratmae_store::Location;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 /// A run as this coordinator found it.
@@ -68,7 +69,7 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
     let damaged: Vec<String> = newest
         .damaged
         .iter()
-        .map(|(id, error)| format!("checkpoint of step {} is passed over: {error}", id.step))
+        .map(|(id, error)| passed_over(*id, error))
         .collect();
     let source = source(&newest);
     Ok(Opening::Open(Box::new(Opened {
@@ -175,7 +176,12 @@ async fn finished(job: &Job, newest: &Newest) -> Result<Option<Summary>, Coordin
     Ok(summary)
 }
 
-fn source(newest: &Newest) -> Source {
+/// What people are told of a checkpoint that is damaged.
+pub(crate) fn passed_over(id: CheckpointId, reason: &dyn Display) -> String {
+    format!("checkpoint of step {} is passed over: {reason}", id.step)
+}
+
+pub(crate) fn source(newest: &Newest) -> Source {
     newest
         .manifest
         .as_ref()

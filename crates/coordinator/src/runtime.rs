@@ -1,6 +1,7 @@
 //! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
 
 mod notes;
+mod pass_over;
 
 use crate::admission::Admission;
 use crate::collection::Collection;
@@ -186,6 +187,9 @@ impl Runtime {
             }
             Command::CommitCheckpoint { generation, step } => {
                 self.commit(generation, step).await.map(Some)
+            }
+            Command::PassOver { checkpoint, reason } => {
+                self.pass_over(checkpoint, &reason).await.map(Some)
             }
             Command::Stop {
                 worker,

@@ -62,11 +62,25 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             worker,
             reason: unfit.reason.clone(),
         },
+        Message::Damaged(damaged) => Event::Damaged {
+            worker,
+            generation: Generation::new(damaged.generation),
+            checkpoint: checkpoint(damaged)?,
+            reason: damaged.reason.clone(),
+        },
         Message::Leaving(_) => Event::LeaveRequested { worker },
         Message::Failed(failed) => Event::Failed {
             worker,
             reason: failed.reason.clone(),
         },
+    })
+}
+
+fn checkpoint(damaged: &pb::Damaged) -> Result<(Generation, Step), ProtocolError> {
+    let checkpoint = damaged.checkpoint.as_ref();
+    let id = checkpoint.map(|id| (Generation::new(id.generation), Step::new(id.step)));
+    id.ok_or(ProtocolError::Missing {
+        field: "the checkpoint",
     })
 }
 
@@ -145,6 +159,30 @@ mod tests {
                 accusation: Some(Accusation::Unreachable(Rank::new(1))),
             })
         );
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_named_or_the_message_is_an_error() {
+        let event = |checkpoint| {
+            let message = Some(Message::Damaged(pb::Damaged {
+                generation: 3,
+                checkpoint,
+                reason: "part".to_owned(),
+            }));
+            event_of(WorkerId::new(7), &pb::FromWorker { message })
+        };
+        let id = pb::Checkpoint {
+            step: 20,
+            generation: 2,
+        };
+        let damaged = Event::Damaged {
+            worker: WorkerId::new(7),
+            generation: Generation::new(3),
+            checkpoint: (Generation::new(2), Step::new(20)),
+            reason: "part".to_owned(),
+        };
+        assert_eq!(event(Some(id)), Ok(damaged));
+        assert!(event(None).is_err());
     }
 
     #[test]

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub(crate) enum Operation {
     /// Look whether another coordinator has taken the next number of the journal.
     EnsureHeld,
+    /// Find the newest good checkpoint without a damaged one.
+    PassOver(Generation, Step),
     /// Create a checkpoint's manifest.
     Commit(Step, Generation),
     /// Create the next record of the journal.

@@ -26,6 +26,10 @@ pub enum Mutation {
     CommitTwice,
     /// It deals the first slot to everybody.
     DealTwice,
+    /// It takes one worker's failing store for everybody's.
+    EndForOne,
+    /// It begins again from the checkpoint that was found damaged.
+    TrustDamaged,
     /// It notices neither that a worker is lost nor that one is silent.
     DeafToLoss,
     /// It takes it for later than it is when it looks who is silent.
@@ -45,7 +49,7 @@ const IMPATIENCE: Millis = Millis::new(2_900);
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::ActBeforeDurable,
         Self::ForgetGeneration,
         Self::AdoptPartly,
@@ -54,6 +58,8 @@ impl Mutation {
         Self::CommitEarly,
         Self::CommitTwice,
         Self::DealTwice,
+        Self::EndForOne,
+        Self::TrustDamaged,
         Self::DeafToLoss,
         Self::Impatient,
         Self::JudgeWaiters,
@@ -150,6 +156,14 @@ impl Subject {
                     progress.work = Work::Forward;
                 }
                 vec![Event::Beat { worker, progress }]
+            }
+            (Some(Mutation::EndForOne), Event::Unfit { worker, reason }) => {
+                vec![Event::Failed { worker, reason }]
+            }
+            (Some(Mutation::TrustDamaged), Event::PassedOver { checkpoint, .. }) => {
+                let (generation, step) = checkpoint;
+                let newest = Source::Checkpoint { step, generation };
+                vec![Event::PassedOver { checkpoint, newest }]
             }
             (_, event) => vec![event],
         }

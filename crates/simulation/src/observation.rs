@@ -42,6 +42,11 @@ pub(crate) enum Observation {
     },
     /// The record of a checkpoint is durable.
     Committed { step: Step },
+    /// A part of a checkpoint is not what was written any more.
+    Damaged {
+        /// The newest step that is recorded as committed and good.
+        newest: Step,
+    },
     /// A coordinator gave a worker up.
     StruckOff {
         place: usize,

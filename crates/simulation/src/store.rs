@@ -66,6 +66,8 @@ pub(crate) struct Store {
     /// Manifests, and who committed them.
     manifests: BTreeMap<(Step, Generation), Writer>,
     parts: BTreeMap<(Generation, Step), BTreeSet<u32>>,
+    /// Checkpoints of which a part is not what was written.
+    damaged: BTreeSet<(Step, Generation)>,
 }
 
 impl Store {
@@ -137,9 +139,28 @@ impl Store {
         world.unwrap_or_default() as usize
     }
 
-    /// The newest checkpoint there is.
+    /// The newest checkpoint that is good.
     pub(crate) fn newest(&self) -> Option<(Step, Generation)> {
-        self.manifests.last_key_value().map(|(id, _)| *id)
+        let ids = self.manifests.keys().rev();
+        ids.copied().find(|id| !self.damaged.contains(id))
+    }
+
+    /// How many checkpoints are damaged.
+    pub(crate) fn n_damaged(&self) -> usize {
+        self.damaged.len()
+    }
+
+    /// Damages the newest good checkpoint.
+    pub(crate) fn damage(&mut self) {
+        self.damaged.extend(self.newest());
+    }
+
+    /// Whether a generation that begins from there cannot.
+    pub(crate) fn is_damaged(&self, source: Source) -> bool {
+        match source {
+            Source::Checkpoint { step, generation } => self.damaged.contains(&(step, generation)),
+            Source::Initial | Source::Peers { .. } => false,
+        }
     }
 
     /// The journal as it was at a moment.
@@ -183,14 +204,16 @@ impl Store {
         self.journal.last().map(|entry| entry.writer.nonce)
     }
 
-    /// The newest step committed by the holder of `fence` or one before it: what that one can know of.
+    /// The newest good step committed by the holder of `fence` or one before it: what that one can know of.
     pub(crate) fn committed_until(&self, fence: u64) -> Step {
         let known = self
             .journal
             .iter()
             .filter(|entry| entry.writer.fence <= fence);
         let steps = known.filter_map(|entry| match entry.record {
-            Record::Commit { step, .. } => Some(step),
+            Record::Commit { step, generation } => {
+                (!self.damaged.contains(&(step, generation))).then_some(step)
+            }
             _ => None,
         });
         steps.max().unwrap_or_default()

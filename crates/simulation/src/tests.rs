@@ -27,6 +27,8 @@ fn every_mutation_is_caught_by_its_law() {
         (Mutation::CommitEarly, "whole checkpoints"),
         (Mutation::CommitTwice, "committed once"),
         (Mutation::DealTwice, "bits"),
+        (Mutation::EndForOne, "healing"),
+        (Mutation::TrustDamaged, "healing"),
         (Mutation::DeafToLoss, "healing"),
         (Mutation::Impatient, "sound verdicts"),
         (Mutation::JudgeWaiters, "sound verdicts"),

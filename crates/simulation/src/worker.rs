@@ -8,6 +8,9 @@ use fratmae_control::{
 use std::collections::VecDeque;
 use std::ops::Range;
 
+/// What a worker says whose store fails for good.
+pub(crate) const UNFIT: &str = "its store fails";
+
 /// A state of training: equal digests mean that the same slots were applied in the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
@@ -59,6 +62,10 @@ pub(crate) enum Fact {
     Finished(u64),
     /// The group broke, perhaps because a member did not answer.
     Broken(Option<Rank>),
+    /// Its own store fails for good.
+    Unfit,
+    /// The checkpoint that it was to begin from is damaged.
+    Damaged(Generation, Step),
 }
 
 impl Fact {
@@ -80,6 +87,16 @@ impl Fact {
                 generation,
                 reason: "broken".to_owned(),
                 accusation: accused.map(Accusation::Unreachable),
+            },
+            Self::Unfit => Event::Unfit {
+                worker,
+                reason: UNFIT.to_owned(),
+            },
+            Self::Damaged(writer, step) => Event::Damaged {
+                worker,
+                generation,
+                checkpoint: (writer, step),
+                reason: UNFIT.to_owned(),
             },
         }
     }
@@ -104,6 +121,8 @@ pub(crate) struct Worker {
     pub(crate) is_paused: bool,
     /// Since when its training gets on no more, although its heart beats.
     pub(crate) hangs_since: Option<u64>,
+    /// Whether its own store fails for good; it still hears and speaks.
+    pub(crate) is_unfit: bool,
     /// Steps that it has applied since its heart beat last.
     pub(crate) n_applied: u32,
     /// Whether it was asked to leave.
@@ -134,6 +153,7 @@ impl Worker {
             is_up: false,
             is_paused: false,
             hangs_since: None,
+            is_unfit: false,
             n_applied: 0,
             is_leaving: false,
             backlog: Vec::new(),
@@ -169,6 +189,11 @@ impl Worker {
     /// Whether its training gets on.
     pub(crate) const fn gets_on(&self) -> bool {
         !self.is_paused && self.hangs_since.is_none()
+    }
+
+    /// Whether it gets on and its store is sound.
+    pub(crate) const fn can_train(&self) -> bool {
+        self.gets_on() && !self.is_unfit
     }
 
     pub(crate) fn past(&self) -> Past {

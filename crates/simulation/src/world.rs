@@ -1,12 +1,14 @@
 //! The simulated world: what is in it, and what happens next.
 //!
 //! Its parts: `streams` between workers and coordinators; coordinators that are `opening` a run, `leading` it and
-//! `writing` to its store; `training` in groups, and what `hearts` tell of it; `faults`; what is truly behind `verdicts`.
+//! `writing` to its store; `training` in groups, and what `hearts` tell of it; `faults`, `sick_stores` among them;
+//! what is truly behind `verdicts`.
 
 mod faults;
 mod hearts;
 mod leading;
 mod opening;
+mod sick_stores;
 mod streams;
 mod training;
 mod verdicts;
@@ -157,6 +159,8 @@ pub(crate) struct World {
     /// Pairs of places that cannot reach each other, and until when.
     cut_peers: BTreeMap<(usize, usize), u64>,
     store_is_sick_until: u64,
+    /// Since when workers' own stores have failed, one or more, without a step between.
+    unfit_since: Option<u64>,
     next_stream: u64,
     laws: Laws,
     is_healed: bool,
@@ -197,6 +201,7 @@ impl World {
             group_of: BTreeMap::new(),
             cut_peers: BTreeMap::new(),
             store_is_sick_until: 0,
+            unfit_since: None,
             next_stream: 1,
             laws: Laws::new(slots),
             is_healed: false,

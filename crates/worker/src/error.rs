@@ -1,6 +1,6 @@
 //! What can end a worker, or only its group.
 
-use fratmae_checkpoint::CheckpointError;
+use fratmae_checkpoint::{CheckpointError, CheckpointId};
 use fratmae_collective::{Action, CollectiveError};
 use fratmae_dataset::DataSetError;
 use fratmae_model::{ModelError, WeightsError};
@@ -162,6 +162,21 @@ pub enum WorkerError {
     NoMajority {
         /// The last step applied.
         step: u64,
+    },
+    /// The checkpoint that a generation was to begin from is not what was written.
+    #[error("cannot begin from the checkpoint of step {}", .id.step)]
+    Unrestorable {
+        /// Which.
+        id: CheckpointId,
+        /// Which object, and what is wrong with it.
+        #[source]
+        source: CheckpointError,
+    },
+    /// A thread of this process is not there.
+    #[error("{reason}; start this worker again")]
+    Thread {
+        /// Which, and what became of it.
+        reason: String,
     },
     /// A peer sent figures of another shape.
     #[error(

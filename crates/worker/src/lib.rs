@@ -11,6 +11,7 @@ mod device;
 mod digest;
 mod error;
 mod exchange;
+mod fault;
 mod figures;
 mod generation;
 mod group;

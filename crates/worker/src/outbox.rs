@@ -151,6 +151,10 @@ impl Standing {
             From::GroupBroken(broken) => broken.generation,
             From::Skipped(skipped) => skipped.generation,
             From::BadBatch(batch) => batch.generation,
+            From::Unfit(pb::Unfit {
+                generation: Some(generation),
+                ..
+            }) => *generation,
             _ => return false,
         };
         self.place

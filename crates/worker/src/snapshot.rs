@@ -137,7 +137,7 @@ impl Copier {
             }
         };
         let thread = std::thread::Builder::new().name("snapshot".to_owned());
-        thread.spawn(copy).map_err(|error| WorkerError::Job {
+        thread.spawn(copy).map_err(|error| WorkerError::Thread {
             reason: format!("no thread for copying checkpoints: {error}"),
         })?;
         Ok(Self {
@@ -216,7 +216,7 @@ fn give_back(lent: Lent, state: &mut State) {
 }
 
 fn gone() -> WorkerError {
-    WorkerError::Job {
+    WorkerError::Thread {
         reason: "the thread that copies checkpoints has ended; its message says why".to_owned(),
     }
 }

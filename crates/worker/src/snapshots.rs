@@ -67,7 +67,7 @@ impl Snapshots {
     /// Makes ready to write the parts `mine` of each checkpoint to `run`.
     ///
     /// # Errors
-    /// [`WorkerError::Job`] if the system gives no thread.
+    /// [`WorkerError::Thread`] if the system gives no thread.
     pub fn new(
         run: Location,
         runtime: Handle,
@@ -101,7 +101,7 @@ impl Snapshots {
     /// Begins a checkpoint of `state`, which must not change before [`Self::secure`]; the report follows the last part.
     ///
     /// # Errors
-    /// What went wrong with the checkpoint before; [`WorkerError::Job`] if the system gives no thread.
+    /// What went wrong with the checkpoint before; [`WorkerError::Thread`] if the system gives no thread.
     pub fn begin(
         &mut self,
         id: CheckpointId,
@@ -130,7 +130,7 @@ impl Snapshots {
             Ok(())
         };
         let thread = std::thread::Builder::new().name("checkpoint".to_owned());
-        let thread = thread.spawn(write).map_err(|error| WorkerError::Job {
+        let thread = thread.spawn(write).map_err(|error| WorkerError::Thread {
             reason: format!("no thread for writing checkpoints: {error}"),
         })?;
         self.writing = Some(thread);
@@ -145,7 +145,7 @@ impl Snapshots {
     /// Lends the state to the copying thread while a step computes; `parameters` are where they lie meanwhile.
     ///
     /// # Errors
-    /// [`WorkerError::Job`] if the thread is gone; the state is then as before.
+    /// [`WorkerError::Thread`] if the thread is gone; the state is then as before.
     pub fn lend(
         &mut self,
         state: &mut State,
@@ -167,7 +167,7 @@ impl Snapshots {
     /// Takes the state back from the copying thread: nobody else holds any of it when this returns.
     ///
     /// # Errors
-    /// [`WorkerError::Job`] if the thread is gone, and what it failed with.
+    /// [`WorkerError::Thread`] if the thread is gone, and what it failed with.
     pub fn take_back(&mut self, state: &mut State) -> Result<(), WorkerError> {
         let began = Instant::now();
         if let (true, Some(copier)) = (std::mem::take(&mut self.is_lent), &self.copier) {
@@ -232,7 +232,7 @@ impl Snapshots {
         let Some(thread) = self.writing.take() else {
             return Ok(());
         };
-        let written = thread.join().map_err(|_| WorkerError::Job {
+        let written = thread.join().map_err(|_| WorkerError::Thread {
             reason: "the thread that writes checkpoints panicked".to_owned(),
         })?;
         Ok(written?)

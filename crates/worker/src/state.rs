@@ -102,7 +102,10 @@ impl Session {
             let manifest = load_manifest(&self.run, id).await?;
             restore(&self.run, &manifest, &tensors).await
         };
-        Ok(self.runtime.block_on(restored)?)
+        match self.runtime.block_on(restored) {
+            Err(source) if source.is_damage() => Err(WorkerError::Unrestorable { id, source }),
+            outcome => Ok(outcome?),
+        }
     }
 
     /// The parameters as a checkpoint names them.

@@ -2,10 +2,10 @@
 
 use crate::activity::work;
 use crate::error::WorkerError;
+use crate::fault::Fault;
 use crate::generation::Ending;
 use crate::session::{Session, Start};
 use crate::stream::Order;
-use fratmae_collective::{Action, CollectiveError};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Trainer {
         let thread = std::thread::Builder::new()
             .name("trainer".to_owned())
             .spawn(move || follow(start, &orders, sender))
-            .map_err(|error| WorkerError::Job {
+            .map_err(|error| WorkerError::Thread {
                 reason: format!("no thread for training: {error}"),
             })?;
         Ok(Self { thread, spent })
@@ -75,6 +75,7 @@ fn follow(start: Start, orders: &Receiver<Order>, spent: oneshot::Sender<WorkerE
         Err(error) => {
             return outbox.say(From::Unfit(pb::Unfit {
                 reason: one_line(&error),
+                generation: None,
             }));
         }
     };
@@ -117,29 +118,32 @@ fn report(generation: u64, ended: Result<Ending, WorkerError>) -> Option<From> {
             weights_digest,
         }),
         Ok(Ending::Drained { step }) => From::Drained(pb::Drained { generation, step }),
-        // A library that the job demands and a rank lacks: the next group would lack it as well.
-        Err(WorkerError::Group(CollectiveError::Nccl(error)))
-            if error.action() == Action::Fatal =>
-        {
-            From::Failed(pb::Failed {
-                reason: one_line(&error),
-            })
-        }
-        Err(
-            error @ (WorkerError::Group(_)
-            | WorkerError::CopyDiffers { .. }
-            | WorkerError::Corrupted { .. }
-            | WorkerError::Unlike { .. }
-            | WorkerError::NoMajority { .. }),
-        ) => From::GroupBroken(pb::GroupBroken {
+        Err(error) => from_error(generation, &error),
+    })
+}
+
+fn from_error(generation: u64, error: &WorkerError) -> From {
+    let reason = one_line(error);
+    match error.fault() {
+        Fault::Group => From::GroupBroken(pb::GroupBroken {
             generation,
-            reason: one_line(&error),
+            reason,
             accused: error.accused(),
         }),
-        Err(error) => From::Failed(pb::Failed {
-            reason: one_line(&error),
+        Fault::Checkpoint(id) => From::Damaged(pb::Damaged {
+            generation,
+            checkpoint: Some(pb::Checkpoint {
+                step: id.step.get(),
+                generation: id.generation.get(),
+            }),
+            reason,
         }),
-    })
+        Fault::Worker => From::Unfit(pb::Unfit {
+            reason,
+            generation: Some(generation),
+        }),
+        Fault::Run => From::Failed(pb::Failed { reason }),
+    }
 }
 
 /// An error and its causes in one line.
@@ -157,7 +161,7 @@ fn one_line(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fratmae_collective::NcclError;
+    use fratmae_collective::{CollectiveError, NcclError};
 
     #[test]
     fn a_drained_generation_is_reported_with_its_step() {

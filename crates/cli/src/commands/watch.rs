@@ -71,6 +71,7 @@ fn lines(event: &RunEvent) -> Vec<String> {
                 .chain([format!("going on from the checkpoint at step {step}")])
                 .collect()
         }
+        RunEvent::PassedOver { line } => vec![format!("passed over a damaged checkpoint: {line}")],
         RunEvent::Began {
             generation,
             members,

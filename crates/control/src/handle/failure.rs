@@ -79,14 +79,6 @@ impl Cluster {
         self.start_generation(Leaving::AtOnce)
     }
 
-    /// One that cannot train is given up; before there ever was a group it would be so for all.
-    pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
-        if !self.has_trained && self.phase != Phase::Returning {
-            return self.failed(worker, &reason);
-        }
-        self.evict(now, vec![(worker, Departure::Unfit { reason })])
-    }
-
     /// A failure that would come again in any generation ends the run.
     pub(crate) fn failed(&mut self, worker: WorkerId, reason: &str) -> Vec<Command> {
         let Some(who) = self.describe_registered(worker) else {

@@ -47,8 +47,14 @@ impl Cluster {
         };
         member.held = held;
         self.membership.reports.prepared.insert(worker);
+        self.begin_if_prepared()
+    }
+
+    /// Lets the group begin if all have left their old one and it is known where to begin.
+    pub(crate) fn begin_if_prepared(&mut self) -> Vec<Command> {
         let prepared = self.membership.reports.prepared.len();
-        if !self.membership.is_everybody(prepared) {
+        let is_prepared = self.phase == Phase::Preparing && self.membership.is_everybody(prepared);
+        if !is_prepared || self.doubted.is_some() {
             return Vec::new();
         }
         self.begin()
@@ -96,8 +102,12 @@ impl Cluster {
             return Vec::new();
         }
         self.applied = step;
+        if !self.is_fruitful {
+            self.membership.note_fruitful();
+        }
         self.is_fruitful = true;
         self.fruitless = 0;
+        self.n_unfit = 0;
         self.broken_links.clear();
         self.grow()
     }

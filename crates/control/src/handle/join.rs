@@ -17,6 +17,7 @@ impl Cluster {
         past: Past,
     ) -> Vec<Command> {
         self.membership.insert(worker, member);
+        self.has_trained |= past.place.is_some();
         match self.phase {
             Phase::Returning => self.returned(worker, past),
             Phase::Gathering => self.gather(),

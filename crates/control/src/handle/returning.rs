@@ -37,7 +37,6 @@ impl Cluster {
             return self.start_generation(Leaving::AtOnce);
         }
         self.phase = Phase::Training;
-        self.has_trained = true;
         let held = self.membership.group_members().filter_map(|(_, m)| m.held);
         self.applied = held.max().unwrap_or(self.applied);
         let mut commands = self.commit_complete();

@@ -3,10 +3,12 @@
 mod absence;
 mod any_order;
 mod blame;
+mod damage;
 mod leaving;
 mod memory;
 mod newcomers;
 mod returning;
+mod unfit;
 mod waiting;
 
 use crate::{

@@ -1,4 +1,4 @@
-//! No step is committed twice, and none after a later one.
+//! No step is committed twice, and none after a later one, unless those from it on are damaged.
 
 use super::Law;
 use crate::observation::Observation;
@@ -15,13 +15,19 @@ impl Law for CommittedOnce {
     }
 
     fn observe(&mut self, fact: &Observation) -> Result<(), String> {
-        let Observation::Committed { step } = fact else {
-            return Ok(());
-        };
-        if *step <= self.newest {
-            return Err(format!("step {step} is committed after {}", self.newest));
+        match fact {
+            Observation::Damaged { newest } => {
+                self.newest = *newest;
+                Ok(())
+            }
+            Observation::Committed { step } if *step <= self.newest => {
+                Err(format!("step {step} is committed after {}", self.newest))
+            }
+            Observation::Committed { step } => {
+                self.newest = *step;
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        self.newest = *step;
-        Ok(())
     }
 }

@@ -10,6 +10,10 @@ pub(crate) enum Fault {
     PauseWorker,
     /// The training of a group's member gets on no more, although its heart beats; that does not heal by itself.
     HangWorker,
+    /// A worker's own store fails for good; another process at its place is sound.
+    FailWorkerStore,
+    /// A part of the newest checkpoint is damaged, and now and then all workers are killed, who have to read it then.
+    DamageCheckpoint,
     /// A worker is asked to leave; another one comes to its place when it has.
     AskToLeave,
     BreakStream,
@@ -28,10 +32,12 @@ pub(crate) enum Fault {
     SickStore,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 15] = [
     Fault::KillWorker,
     Fault::PauseWorker,
     Fault::HangWorker,
+    Fault::FailWorkerStore,
+    Fault::DamageCheckpoint,
     Fault::AskToLeave,
     Fault::BreakStream,
     Fault::CutWorker,
@@ -71,6 +77,8 @@ impl World {
             Fault::KillWorker => self.kill_worker(place),
             Fault::PauseWorker => self.pause_worker(place, until),
             Fault::HangWorker => self.hang_worker(place),
+            Fault::FailWorkerStore => self.fall_unfit(place),
+            Fault::DamageCheckpoint => self.damage_checkpoint(),
             Fault::AskToLeave => self.ask_to_leave(place),
             Fault::BreakStream => self.break_stream(place),
             Fault::CutWorker => self.cut_worker(place, until),

@@ -4,7 +4,7 @@ use super::{Happening, World};
 use crate::coordinator::Operation;
 use crate::observation::Observation;
 use crate::store::Record;
-use crate::worker::Told;
+use crate::worker::{Told, UNFIT};
 use fratmae_control::{Assignment, Cause, Command, Event, Rank, Verdict};
 
 /// How often time alone is looked at, and how often the fence, on a coordinator's own clock.
@@ -98,6 +98,10 @@ impl World {
                 ];
                 self.operate(coordinator, operations);
             }
+            Command::PassOver {
+                checkpoint: (generation, step),
+                ..
+            } => self.operate(coordinator, [Operation::PassOver(generation, step)]),
             Command::Prepare {
                 worker,
                 generation,
@@ -163,12 +167,28 @@ impl World {
                 cause: Cause::Deserted,
                 ..
             } => Record::Interrupted,
+            // Nobody was left who could go on. Whoever cares for the run starts it again.
+            Verdict::Failed { reason } if reason.contains(UNFIT) => {
+                self.observe_giving_up(coordinator);
+                return self.end_all(coordinator);
+            }
             Verdict::Interrupted { .. } | Verdict::Failed { .. } => {
                 let trouble = Some(format!("{verdict:?}"));
                 return self.laws.observe(&Observation::Over { trouble });
             }
         };
         self.operate(coordinator, [Operation::Append(record)]);
+    }
+
+    /// A coordinator tells its workers to end, waits for that, and ends.
+    fn end_all(&mut self, coordinator: usize) {
+        for place in 0..self.workers.len() {
+            let stream = self.workers[place].stream;
+            if stream.is_some_and(|(_, its)| its == coordinator) {
+                self.kill_worker(place);
+            }
+        }
+        self.end_coordinator(coordinator);
     }
 
     /// A coordinator's process is gone, and its streams with it.

@@ -38,7 +38,7 @@ impl World {
     }
 
     /// A worker without a group follows its orders.
-    fn work(&mut self, place: usize) {
+    pub(super) fn work(&mut self, place: usize) {
         while self.workers[place].group.is_none() && self.workers[place].gets_on() {
             match self.workers[place].orders.pop_front() {
                 Some(Order::Prepare(generation)) => {
@@ -69,6 +69,9 @@ impl World {
         let worker = &mut self.workers[place];
         worker.place = Some((generation, rank));
         worker.facts.clear();
+        if worker.is_unfit {
+            return self.tell_fact(place, Fact::Unfit);
+        }
         worker.group = Some(group);
         let incarnation = worker.incarnation;
         let forming = &mut self.groups[group];
@@ -92,6 +95,9 @@ impl World {
             return;
         }
         let assignment = self.groups[group].assignment.clone();
+        if self.store.is_damaged(assignment.source) {
+            return self.find_damage(group, assignment.source);
+        }
         let Some(state) = self.state_of(group, assignment.source) else {
             let trouble = Some("a group begins from a state that nobody has".to_owned());
             return self.laws.observe(&Observation::Over { trouble });
@@ -111,7 +117,7 @@ impl World {
         self.go_on(group);
     }
 
-    fn state_of(&self, group: usize, source: Source) -> Option<State> {
+    pub(super) fn state_of(&self, group: usize, source: Source) -> Option<State> {
         match source {
             Source::Initial => Some(State::initial()),
             Source::Checkpoint { step, generation } => {
@@ -232,6 +238,7 @@ impl World {
         let (place, incarnation) = process;
         self.workers[place].held = Some(state);
         self.workers[place].n_applied += 1;
+        self.unfit_since = None;
         self.laws.observe(&Observation::Applied {
             generation,
             process: (place as u64) << 32 | incarnation,
@@ -290,7 +297,7 @@ impl World {
     }
 
     /// Says what a worker's newest group has come to, and keeps it for the next coordinator.
-    fn tell_fact(&mut self, place: usize, fact: Fact) {
+    pub(super) fn tell_fact(&mut self, place: usize, fact: Fact) {
         self.workers[place].facts.push(fact);
         if let (Some(worker), Some((generation, _))) =
             (self.identity(place), self.workers[place].place)
@@ -328,7 +335,7 @@ impl World {
         self.break_group(group);
     }
 
-    fn break_group(&mut self, group: usize) {
+    pub(super) fn break_group(&mut self, group: usize) {
         if self.groups[group].stage == Stage::Over {
             return;
         }

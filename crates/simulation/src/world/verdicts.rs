@@ -2,7 +2,11 @@
 
 use super::World;
 use crate::observation::Observation;
+use crate::worker::Worker;
 use fratmae_control::WorkerId;
+
+/// Whoever was undisturbed for so long is known to its coordinator, in milliseconds.
+const UNDISTURBED: u64 = 1_000;
 
 impl World {
     /// What the world knows of the one that is struck off, and no coordinator can.
@@ -19,7 +23,7 @@ impl World {
         let now = self.agenda.now();
         let worker = &self.workers[link.place];
         let is_there =
-            worker.is_up && worker.gets_on() && worker.stream == Some((stream, coordinator));
+            worker.is_up && worker.can_train() && worker.stream == Some((stream, coordinator));
         self.laws.observe(&Observation::StruckOff {
             place: link.place,
             reason,
@@ -29,6 +33,26 @@ impl World {
                 false => 0,
             },
         });
+    }
+
+    /// A coordinator ends the run since nobody is left who can train.
+    ///
+    /// Who holds a state can, and so can who was there before the first who could not.
+    pub(super) fn observe_giving_up(&mut self, coordinator: usize) {
+        let now = self.agenda.now();
+        let first = self.unfit_since.unwrap_or(now);
+        let is_well = |worker: &Worker| {
+            let is_there = worker.stream.is_some_and(|(_, its)| its == coordinator);
+            let known_since = worker.is_disturbed_until + UNDISTURBED;
+            let is_hopeful = known_since < now && worker.held.is_some() || known_since < first;
+            is_there && worker.can_train() && is_hopeful
+        };
+        // One damaged checkpoint ends no run; who finds a second one damaged may be taken for unfit.
+        let is_groundless = self.unfit_since.is_none() && self.store.n_damaged() < 2;
+        if is_groundless || self.workers.iter().any(is_well) {
+            let trouble = Some("the run was given up although a worker gets on".to_owned());
+            self.laws.observe(&Observation::Over { trouble });
+        }
     }
 
     /// Notes that a worker is not itself, or not heard or reached, until some time.

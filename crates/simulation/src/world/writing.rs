@@ -9,8 +9,8 @@ use super::{Happening, World};
 use crate::coordinator::{Operation, Try};
 use crate::mutation::Mutation;
 use crate::observation::Observation;
-use crate::store::{Created, Record, Writer};
-use fratmae_control::Event;
+use crate::store::{Created, Record, Writer, source};
+use fratmae_control::{Event, Source};
 
 /// How long a store that fails is borne with.
 const PATIENCE: u64 = 3_000;
@@ -139,6 +139,7 @@ impl World {
         let (writer, number) = (request.writer, request.number);
         let created = match request.operation {
             Operation::EnsureHeld => self.store.find_record(number, writer),
+            Operation::PassOver(..) => Created::New,
             Operation::Commit(step, generation) => {
                 let created = self.store.create_manifest((step, generation), writer);
                 if created == Created::New {
@@ -172,7 +173,15 @@ impl World {
             Record::Generation { generation, .. } => {
                 self.laws.observe(&Observation::Recorded { generation });
             }
-            Record::Commit { step, .. } => self.laws.observe(&Observation::Committed { step }),
+            Record::Commit { step, generation } => {
+                self.laws.observe(&Observation::Committed { step });
+                if self
+                    .store
+                    .is_damaged(Source::Checkpoint { step, generation })
+                {
+                    self.observe_damage();
+                }
+            }
             Record::Finished => {
                 self.laws.observe(&Observation::Over { trouble: None });
                 self.is_over = true;
@@ -248,6 +257,12 @@ impl World {
         self.begin_operation(coordinator);
         match operation {
             Operation::EnsureHeld | Operation::Commit(..) => {}
+            Operation::PassOver(generation, step) => {
+                let newest = source(self.store.newest());
+                let checkpoint = (generation, step);
+                let done = Event::PassedOver { checkpoint, newest };
+                self.coordinators[coordinator].completed.push_back(done);
+            }
             Operation::Append(record) => self.recorded(coordinator, record),
         }
         self.pump(coordinator);

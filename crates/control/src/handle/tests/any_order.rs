@@ -77,7 +77,17 @@ fn rare_event(random: &mut Random, worker: WorkerId, generation: Generation) -> 
     match random.below(40) {
         0 => Event::LeaveRequested { worker },
         1 => Event::Unfit { worker, reason },
-        2..=9 => Event::Beat {
+        2 => Event::Damaged {
+            worker,
+            generation,
+            checkpoint: (generation, Step::new(1)),
+            reason,
+        },
+        3 => Event::PassedOver {
+            checkpoint: (generation, Step::new(1)),
+            newest: Source::Initial,
+        },
+        4..=9 => Event::Beat {
             worker,
             progress: Progress {
                 generation,

@@ -1,0 +1,148 @@
+//! One worker's store, disk or device fails for good: it goes, unless nobody else could go on.
+
+use super::*;
+
+const THREE: WorkerId = WorkerId::new(3);
+
+fn unfit(worker: WorkerId) -> Event {
+    let reason = "no space left to write run/part".to_owned();
+    Event::Unfit { worker, reason }
+}
+
+fn failure(commands: &[Command]) -> Option<&str> {
+    match verdict(commands) {
+        Some(Verdict::Failed { reason }) => Some(reason),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_member_that_is_unfit_is_told_to_end_and_the_others_take_its_slots() {
+    let mut run = Run::training();
+    run.applied(FIRST, 1);
+    let commands = run.see(unfit(TWO));
+    let [
+        Command::Stop {
+            worker: TWO,
+            reason,
+            is_failure: true,
+        },
+        Command::Report { blame },
+        Command::RecordGeneration { members, .. },
+    ] = &commands[..]
+    else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(reason, "no space left to write run/part");
+    assert_eq!((&blame.reason, &*blame.host), (reason, "host"));
+    assert_eq!(*members, ["w1"]);
+}
+
+#[test]
+fn the_last_member_that_is_unfit_ends_the_run_with_its_line() {
+    let mut run = Run::training();
+    run.lose(TWO);
+    let commands = run.see(unfit(ONE));
+    let line = "worker w1 (rank 0 of generation 2): no space left to write run/part";
+    assert_eq!(failure(&commands), Some(line));
+}
+
+#[test]
+fn whoever_comes_after_all_of_a_group_were_unfit_is_not_asked_too() {
+    let mut run = Run::training();
+    run.applied(FIRST, 1);
+    run.see(unfit(TWO));
+    run.register(THREE);
+    let commands = run.see(unfit(ONE));
+    assert!(failure(&commands).is_some(), "{commands:?}");
+}
+
+#[test]
+fn whoever_stood_by_before_is_asked_although_all_of_the_group_were_unfit() {
+    let mut run = Run::training();
+    run.applied(FIRST, 1);
+    run.register(THREE);
+    run.see(unfit(TWO));
+    run.register(WorkerId::new(4));
+    assert_eq!(failure(&run.see(unfit(ONE))), None);
+    let commands = run.see(unfit(THREE));
+    assert!(failure(&commands).is_some(), "{commands:?}");
+}
+
+#[test]
+fn a_member_that_gets_on_goes_on_however_many_others_are_unfit() {
+    let mut run = Run::training();
+    run.applied(FIRST, 1);
+    for (number, worker) in (2..).zip([TWO, THREE, WorkerId::new(4)]) {
+        let commands = run.see(unfit(worker));
+        assert_eq!(failure(&commands), None, "{commands:?}");
+        run.register(WorkerId::new(worker.get() + 1));
+        let generation = Generation::new(number);
+        run.see(Event::GenerationRecorded { generation });
+    }
+}
+
+#[test]
+fn a_step_forgets_who_was_unfit() {
+    let mut run = Run::training();
+    run.applied(FIRST, 1);
+    run.see(unfit(TWO));
+    run.register(THREE);
+    run.see(Event::GenerationRecorded { generation: SECOND });
+    run.see(Event::Prepared {
+        worker: ONE,
+        generation: SECOND,
+        held: Some(Step::new(1)),
+    });
+    run.applied(SECOND, 2);
+    assert_eq!(failure(&run.see(unfit(ONE))), None);
+}
+
+#[test]
+fn one_that_returns_unfit_ends_no_run_whose_others_may_be_on_their_way() {
+    let now = Millis::new(0);
+    let recorded = Recorded {
+        generation: FIRST,
+        members: 2,
+    };
+    let mut run = Run {
+        cluster: Cluster::new(settings(2), now, recorded, Source::Initial),
+        now,
+    };
+    run.register(ONE);
+    assert_eq!(failure(&run.see(unfit(ONE))), None);
+}
+
+#[test]
+fn a_member_that_came_from_an_earlier_coordinator_is_given_up_alone() {
+    let now = Millis::new(0);
+    let recorded = Recorded {
+        generation: FIRST,
+        members: 2,
+    };
+    let mut run = Run {
+        cluster: Cluster::new(settings(2), now, recorded, Source::Initial),
+        now,
+    };
+    for (rank, worker) in (0..).zip([ONE, TWO]) {
+        let past = Past {
+            place: Some((FIRST, Rank::new(rank))),
+            held: Some(Step::new(5)),
+        };
+        if worker == TWO {
+            run.see(Event::GroupBroken {
+                worker: ONE,
+                generation: FIRST,
+                reason: "broken".to_owned(),
+                accusation: None,
+            });
+        }
+        run.see(Event::Registered {
+            worker,
+            name: format!("w{}", worker.get()),
+            address: format!("host:{}", worker.get()),
+            past,
+        });
+    }
+    assert_eq!(failure(&run.see(unfit(TWO))), None);
+}

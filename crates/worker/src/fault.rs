@@ -1,0 +1,119 @@
+//! Whose fault a failure of training is: the one place that decides what the coordinator is told of it.
+
+use crate::error::WorkerError;
+use fratmae_checkpoint::{CheckpointError, CheckpointId};
+use fratmae_collective::{Action, CollectiveError};
+use fratmae_dataset::DataSetError;
+
+/// Whom a failure is put down to, and so who goes on without whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The group's: a new generation may mend it.
+    Group,
+    /// A checkpoint's: everybody begins from an older one.
+    Checkpoint(CheckpointId),
+    /// This process's, its disk's or its network's: the others go on without it.
+    Worker,
+    /// The run's: its job, its data or its weights are what they are for everybody.
+    Run,
+}
+
+impl WorkerError {
+    /// Whose fault this is.
+    ///
+    /// What another host, another process or another disk might not have met is the worker's own. Where in truth all
+    /// meet it, they say so one after the other, and the coordinator ends the run.
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            // A library that the job demands and a rank lacks: the next group would lack it as well.
+            Self::Group(CollectiveError::Nccl(error)) if error.action() == Action::Fatal => {
+                Fault::Run
+            }
+            Self::Group(_)
+            | Self::CopyDiffers { .. }
+            | Self::Corrupted { .. }
+            | Self::Unlike { .. }
+            | Self::NoMajority { .. } => Fault::Group,
+            Self::Unrestorable { id, .. } => Fault::Checkpoint(*id),
+            Self::Store(_)
+            | Self::Data(DataSetError::Store(_) | DataSetError::Io { .. })
+            | Self::Checkpoint(CheckpointError::Store(_))
+            | Self::Thread { .. }
+            | Self::LoaderEnded { .. }
+            | Self::Stuck
+            | Self::Unreachable { .. }
+            | Self::CoordinatorLost { .. }
+            | Self::Stopped { .. }
+            | Self::Listen { .. } => Fault::Worker,
+            Self::Job { .. }
+            | Self::WeightsUnread { .. }
+            | Self::OtherWeights { .. }
+            | Self::Weights(_)
+            | Self::NoHalfPrecision { .. }
+            | Self::OtherData { .. }
+            | Self::NotFinite { .. }
+            | Self::Diverging { .. }
+            | Self::Exchange { .. }
+            | Self::NoState { .. }
+            | Self::Diverged { .. }
+            | Self::Data(_)
+            | Self::Checkpoint(_)
+            | Self::Model(_) => Fault::Run,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fratmae_control::{Generation, Step};
+    use fratmae_store::StoreError;
+
+    fn full() -> StoreError {
+        StoreError::Full {
+            url: "run/part".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_store_that_fails_is_the_workers_own_whatever_it_was_asked_for() {
+        let data = WorkerError::from(DataSetError::from(full()));
+        let share = WorkerError::from(CheckpointError::from(full()));
+        for error in [data, share, WorkerError::from(full())] {
+            assert_eq!(error.fault(), Fault::Worker, "{error}");
+        }
+    }
+
+    #[test]
+    fn damaged_data_and_numbers_that_are_none_are_the_runs() {
+        let sample = WorkerError::from(DataSetError::ChecksumMismatch {
+            case: "c".to_owned(),
+            shard: "s".to_owned(),
+            row_group: 0,
+            slice: 1,
+            offset: 2,
+        });
+        let batch = WorkerError::NotFinite {
+            what: "loss",
+            step: 4,
+            blame: "slot 1".to_owned(),
+        };
+        let object = "part".to_owned();
+        let parts = WorkerError::from(CheckpointError::Conflict { object });
+        for error in [sample, batch, parts] {
+            assert_eq!(error.fault(), Fault::Run, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_part_is_its_checkpoints() {
+        let id = CheckpointId {
+            step: Step::new(20),
+            generation: Generation::new(1),
+        };
+        let object = "part".to_owned();
+        let source = CheckpointError::NotCommitted { object };
+        let error = WorkerError::Unrestorable { id, source };
+        assert_eq!(error.fault(), Fault::Checkpoint(id));
+    }
+}
