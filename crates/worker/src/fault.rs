@@ -44,7 +44,8 @@ impl WorkerError {
             | Self::Unreachable { .. }
             | Self::CoordinatorLost { .. }
             | Self::Stopped { .. }
-            | Self::Listen { .. } => Fault::Worker,
+            | Self::Listen { .. }
+            | Self::NoGpu { .. } => Fault::Worker,
             Self::Job { .. }
             | Self::WeightsUnread { .. }
             | Self::OtherWeights { .. }
