@@ -114,6 +114,30 @@ fn one_that_returns_unfit_ends_no_run_whose_others_may_be_on_their_way() {
 }
 
 #[test]
+fn one_left_behind_that_comes_first_and_is_unfit_ends_no_run_of_which_others_train_on() {
+    let now = Millis::new(0);
+    let recorded = Recorded {
+        generation: SECOND,
+        members: 1,
+    };
+    let mut run = Run {
+        cluster: Cluster::new(settings(2), now, recorded, Source::Initial),
+        now,
+    };
+    run.see(Event::Registered {
+        worker: ONE,
+        name: "w1".to_owned(),
+        address: "host:1".to_owned(),
+        past: Past {
+            place: Some((FIRST, Rank::new(0))),
+            held: Some(Step::new(5)),
+        },
+    });
+    assert_eq!(failure(&run.see(unfit(ONE))), None);
+    assert_eq!(run.cluster.phase(), Phase::Returning);
+}
+
+#[test]
 fn a_member_that_came_from_an_earlier_coordinator_is_given_up_alone() {
     let now = Millis::new(0);
     let recorded = Recorded {
