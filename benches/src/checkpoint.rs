@@ -165,7 +165,7 @@ impl Bench {
     fn step(&mut self) -> Result<Laps> {
         let begin = Instant::now();
         let parameters = Arc::new(std::mem::take(&mut self.state.parameters));
-        let view = || Some(Box::new(View(Arc::clone(&parameters))) as Lendable);
+        let view = || Ok(Box::new(View(Arc::clone(&parameters))) as Lendable);
         self.snapshots.lend(&mut self.state, view)?;
         let ticks = (0..self.ticks).map(|_| self.tick()).collect();
         self.snapshots.take_back(&mut self.state)?;

@@ -111,13 +111,6 @@ impl Draft {
         values.fold(self.header.len(), usize::saturating_add)
     }
 
-    /// Whether any of its values come from the parameters.
-    #[must_use]
-    pub fn reads_parameters(&self) -> bool {
-        let mut roles = self.sources.iter().map(|(role, _)| *role);
-        roles.any(|role| role == Role::Parameters)
-    }
-
     /// Whether every value is there.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -63,18 +63,12 @@ impl Copying {
         Ok(())
     }
 
-    /// Copies what is left, or what of it reads the parameters, on all threads.
-    pub(crate) fn rest(
-        &mut self,
-        from: &State,
-        is_wanted: impl Fn(&Draft) -> bool,
-    ) -> Result<(), CheckpointError> {
-        let (mut wanted, later): (VecDeque<_>, _) = self.drafts.drain(..).partition(is_wanted);
-        self.drafts = later;
-        while !wanted.is_empty() {
+    /// Copies what is left, on all threads.
+    pub(crate) fn rest(&mut self, from: &State) -> Result<(), CheckpointError> {
+        while !self.drafts.is_empty() {
             // No more at once than there are threads: whoever takes them may have to wait for memory.
-            let n = rayon::current_num_threads().min(wanted.len());
-            let mut batch: Vec<_> = wanted.drain(..n).collect();
+            let n = rayon::current_num_threads().min(self.drafts.len());
+            let mut batch: Vec<_> = self.drafts.drain(..n).collect();
             let copy = |draft: &mut Draft| draft.copy(from, usize::MAX);
             batch.par_iter_mut().try_for_each(copy)?;
             batch.into_iter().for_each(|draft| self.hand_over(draft));

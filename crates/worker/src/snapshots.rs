@@ -10,6 +10,7 @@ use crate::throttle::{Order, Reins, Throttle};
 use crate::upload::{UPLOADS, Upload, WrittenPart};
 use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, PartPlan, State};
 use fratmae_control::{Generation, Step};
+use fratmae_model::ModelError;
 use fratmae_store::Location;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -136,7 +137,7 @@ impl Snapshots {
         self.writing = Some(thread);
         self.copying = Some(Copying::new(drafts, whole));
         if self.copier.is_none() {
-            self.copy_rest(state, |_| true)?;
+            self.copy_rest(state)?;
         }
         self.stall += began.elapsed();
         Ok(())
@@ -149,17 +150,12 @@ impl Snapshots {
     pub fn lend(
         &mut self,
         state: &mut State,
-        parameters: impl FnOnce() -> Option<Lendable>,
+        parameters: impl FnOnce() -> Result<Lendable, ModelError>,
     ) -> Result<(), WorkerError> {
         self.at_begin = self.under_way();
         if let (Some(copier), Some(copying)) = (&self.copier, self.copying.take()) {
-            match parameters() {
-                Some(parameters) => {
-                    copier.lend(copying, state, parameters)?;
-                    self.is_lent = true;
-                }
-                None => self.copying = Some(copying),
-            }
+            copier.lend(copying, state, parameters()?)?;
+            self.is_lent = true;
         }
         Ok(())
     }
@@ -190,19 +186,8 @@ impl Snapshots {
         }
         let began = Instant::now();
         self.make_room();
-        self.copy_rest(state, |_| true)?;
+        self.copy_rest(state)?;
         self.reins.order(Order::Paced);
-        self.stall += began.elapsed();
-        Ok(())
-    }
-
-    /// Copies what reads the parameters, which are about to go where no thread here can read them.
-    ///
-    /// # Errors
-    /// The copying's.
-    pub fn secure_parameters(&mut self, state: &State) -> Result<(), WorkerError> {
-        let began = Instant::now();
-        self.copy_rest(state, Draft::reads_parameters)?;
         self.stall += began.elapsed();
         Ok(())
     }
@@ -260,13 +245,9 @@ impl Snapshots {
         }
     }
 
-    fn copy_rest(
-        &mut self,
-        state: &State,
-        is_wanted: impl Fn(&Draft) -> bool,
-    ) -> Result<(), WorkerError> {
+    fn copy_rest(&mut self, state: &State) -> Result<(), WorkerError> {
         if let Some(copying) = &mut self.copying {
-            copying.rest(state, is_wanted)?;
+            copying.rest(state)?;
             if copying.is_complete() {
                 self.copying = None;
             }
