@@ -30,6 +30,7 @@ struct Bench {
     folder: tempfile::TempDir,
     tensors: Vec<TensorSpec>,
     state: State,
+    reserve: Reserve,
     written: Arc<Mutex<Option<Vec<WrittenPart>>>>,
 }
 
@@ -46,6 +47,7 @@ impl Bench {
             folder: tempfile::tempdir().unwrap(),
             tensors,
             state,
+            reserve: Reserve::new(1 << 30),
             written: Arc::default(),
         }
     }
@@ -63,7 +65,8 @@ impl Bench {
         };
         let plan = plan_parts(&self.tensors, 2 << 20);
         assert!(plan.len() > 10);
-        Snapshots::new(self.run(), self.runtime.handle().clone(), plan, settings).unwrap()
+        let (runtime, reserve) = (self.runtime.handle().clone(), self.reserve.clone());
+        Snapshots::new(self.run(), runtime, plan, settings, reserve).unwrap()
     }
 
     fn begin(&self, snapshots: &mut Snapshots) {
@@ -151,6 +154,20 @@ fn a_checkpoint_without_a_step_after_it_is_whole_when_it_is_waited_for() {
     bench.begin(&mut snapshots);
     snapshots.finish(&bench.state).unwrap();
     assert!(bench.restored() == bench.state);
+}
+
+#[test]
+fn the_next_checkpoint_is_copied_into_the_memory_of_the_one_before() {
+    let mut bench = Bench::new();
+    let mut snapshots = bench.snapshots(1, 1 << 30);
+    for _ in 0..3 {
+        bench.begin(&mut snapshots);
+        bench.step(&mut snapshots);
+        snapshots.finish(&bench.state).unwrap();
+        let one_copy = 12 * VALUES..12 * VALUES + (1 << 20);
+        assert!(one_copy.contains(&bench.reserve.bytes()));
+        std::fs::remove_dir_all(bench.folder.path().join("checkpoints")).unwrap();
+    }
 }
 
 #[test]
