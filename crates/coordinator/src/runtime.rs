@@ -215,10 +215,7 @@ impl Runtime {
                 reason,
                 is_failure,
             } => {
-                let name = self.names.get(&worker).filter(|_| is_failure);
-                self.evicted.extend(name.cloned());
-                let failed = is_failure;
-                self.send(worker, To::Stop(pb::Stop { reason, failed }));
+                self.stop(worker, reason, is_failure);
                 Ok(None)
             }
             Command::Report { blame } => {
@@ -240,6 +237,12 @@ impl Runtime {
                 Ok(None)
             }
         }
+    }
+
+    fn stop(&mut self, worker: WorkerId, reason: String, failed: bool) {
+        let name = self.names.get(&worker).filter(|_| failed);
+        self.evicted.extend(name.cloned());
+        self.send(worker, To::Stop(pb::Stop { reason, failed }));
     }
 
     async fn record(
