@@ -12,13 +12,12 @@ Signals go only to processes that this script started.
 import collections
 import json
 import pathlib
-import signal
 import statistics
 import subprocess
 import tempfile
 import time
 
-from small_run import Leader, arguments, coordinator_command, worker_command
+from small_run import Leader, arguments, coordinator_command, stop, worker_command
 
 # Seconds a turn of kills lasts.
 TURN = 60
@@ -75,8 +74,7 @@ def main():
             coordinator.log.first(0, "step applied")
             time.sleep(20)
             pairs, kills, coordinator = turns(coordinator, start, options.minutes, options.every)
-            coordinator.process.send_signal(signal.SIGTERM)
-            coordinator.process.wait(60)
+            stop(coordinator.process)
         finally:
             coordinator.process.kill()
             still_there = sum(process.poll() is None for process in workers)

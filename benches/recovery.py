@@ -25,7 +25,7 @@ import tempfile
 import time
 
 from hosts import Hosts
-from small_run import Leader, arguments, children, coordinator_command, leader_command, marks, worker_command
+from small_run import Leader, arguments, children, coordinator_command, leader_command, marks, stop, worker_command
 
 # Seconds of life after which a worker is started again at once.
 OLD_ENOUGH = 10.5
@@ -53,8 +53,7 @@ class Local:
         """Nothing is to be done here."""
 
     def end(self):
-        self.leader.process.send_signal(signal.SIGTERM)
-        self.leader.process.wait()
+        stop(self.leader.process)
 
 
 class Spread:
@@ -86,9 +85,7 @@ class Spread:
         self.workers[self.place] = self.start(self.place)
 
     def end(self):
-        self.leader.process.send_signal(signal.SIGTERM)
-        for process in [self.leader.process, *self.workers.values()]:
-            process.wait()
+        stop(self.leader.process, self.workers.values())
 
 
 def age(pid):
@@ -126,7 +123,7 @@ def summary(options, figures, log):
     applied = [fields["step"] for _, fields in log.all("step applied")]
     named = collections.Counter(fields["worker"] for _, fields in log.all("worker in trouble"))
     # How long a worker may be silent, where that was the reason.
-    silences = [re.search(r"nothing was heard of it for ([0-9.]+) s", reason) for reason in column("reason")]
+    silences = [re.match(r"nothing was heard of it for ([0-9.]+) s", reason) for reason in column("reason")]
     return {
         "fault": options.fault, "workers": options.workers, "repeats": len(figures),
         "step_s": round(statistics.median(column("step_s")), 4),

@@ -63,6 +63,16 @@ class Leader:
         return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
+def stop(leader, workers=()):
+    """Asks a run to stop, and waits for its processes; one that does not end is killed."""
+    leader.send_signal(signal.SIGTERM)
+    for process in [leader, *workers]:
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
 class Log:
     """The events of a run, collected by a thread."""
 
