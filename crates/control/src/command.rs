@@ -3,7 +3,7 @@
 
 use crate::assignment::Seat;
 use crate::blame::Blame;
-use crate::ids::{Generation, Rank, Step, WorkerId};
+use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
 use std::sync::Arc;
 
 /// One effect, to be carried out in the order given.
@@ -50,6 +50,16 @@ pub enum Command {
         checkpoint: (Generation, Step),
         /// Who found it, and what is wrong with it, in one line.
         reason: String,
+    },
+    /// Ask the host of a silent worker for a sign of life, by a connection to where its peers reach it;
+    /// [`crate::Event::Unanswered`] if none comes.
+    Knock {
+        /// Whose host.
+        worker: WorkerId,
+        /// Where.
+        address: String,
+        /// The present time, which the answer names.
+        asked: Millis,
     },
     /// Tell a worker to exit.
     Stop {

@@ -9,6 +9,7 @@ use crate::error::CoordinatorError;
 use crate::event::RunEvent;
 use crate::history::History;
 use crate::job::{Job, RunFile};
+use crate::knock::Knocks;
 use crate::opening::Opened;
 use crate::service::Outbox;
 use crate::shares::{Shares, config_digest};
@@ -27,8 +28,9 @@ use tokio::sync::{mpsc, watch};
 /// Generations in a row that may end without a step before the run is given up.
 const MAX_FRUITLESS: u32 = 5;
 
-/// What any worker may take for anything, so that a busy machine is no verdict.
-const LEAST_TIMEOUT: Millis = Millis::new(5_000);
+/// What any worker may take for anything, so that a busy machine is no verdict: five seconds, less the time between two
+/// looks.
+const LEAST_TIMEOUT: Millis = Millis::new(4_750);
 
 /// How long a new coordinator waits for the group of the one before: workers look for it twice a second.
 const RETURN_TIMEOUT: Millis = Millis::new(2_000);
@@ -41,6 +43,7 @@ pub(crate) struct Runtime {
     admission: Admission,
     journal: Journal,
     outboxes: BTreeMap<WorkerId, Outbox>,
+    pub(crate) knocks: Knocks,
     shares: Shares,
     history: History,
     collection: Collection,
@@ -90,6 +93,7 @@ impl Runtime {
             cluster,
             journal: opened.journal,
             outboxes: BTreeMap::new(),
+            knocks: Knocks::default(),
             shares: Shares::default(),
             history: History::default(),
             collection: Collection::new(opened.collector),
@@ -190,6 +194,14 @@ impl Runtime {
             }
             Command::PassOver { checkpoint, reason } => {
                 self.pass_over(checkpoint, &reason).await.map(Some)
+            }
+            Command::Knock {
+                worker,
+                address,
+                asked,
+            } => {
+                self.knocks.knock(worker, address, asked);
+                Ok(None)
             }
             Command::Stop {
                 worker,

@@ -116,6 +116,7 @@ impl World {
                 }
                 self.tell(coordinator, worker, Told::Begin(Box::new(assignment)));
             }
+            Command::Knock { worker, asked, .. } => self.knock(coordinator, worker, asked),
             Command::Stop {
                 worker,
                 reason,
