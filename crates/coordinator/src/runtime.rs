@@ -22,7 +22,7 @@ use fratmae_control::{
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// Generations in a row that may end without a step before the run is given up.
@@ -34,6 +34,9 @@ const LEAST_TIMEOUT: Millis = Millis::new(4_750);
 
 /// How long a new coordinator waits for the group of the one before: workers look for it twice a second.
 const RETURN_TIMEOUT: Millis = Millis::new(2_000);
+
+/// How old the status may be beyond the last tick, where neither phase nor generation has changed.
+const STATUS_EVERY: Duration = Duration::from_millis(50);
 
 /// The run in this process: the cluster, and everything its commands touch.
 pub(crate) struct Runtime {
@@ -50,6 +53,9 @@ pub(crate) struct Runtime {
     pub(crate) newest_figures: Option<pb::Figures>,
     events: mpsc::Sender<RunEvent>,
     status: watch::Sender<pb::StatusReply>,
+    published: Instant,
+    /// Phase and generation in the status that was published last.
+    status_of: Option<(Phase, Generation)>,
     started: Instant,
     /// Whether a group has trained under this coordinator.
     has_begun: bool,
@@ -100,6 +106,8 @@ impl Runtime {
             newest_figures: None,
             events,
             status,
+            published: started,
+            status_of: None,
             started,
             has_begun: false,
             verdict: None,
@@ -153,8 +161,19 @@ impl Runtime {
         }
         self.write_verdicts().await?;
         self.has_begun |= self.cluster.phase() == Phase::Training;
-        self.status.send_replace(self.status_reply());
+        self.publish_status();
         Ok(())
+    }
+
+    /// Puts the status where anybody may read it; with thousands of members that takes longer than an event.
+    fn publish_status(&mut self) {
+        let known = (self.cluster.phase(), self.cluster.generation());
+        let is_due = self.published.elapsed() >= STATUS_EVERY;
+        if is_due || self.status_of != Some(known) {
+            self.status.send_replace(self.status_reply());
+            self.published = Instant::now();
+            self.status_of = Some(known);
+        }
     }
 
     /// Workers that were told to end since this was asked before.

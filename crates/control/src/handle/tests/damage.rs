@@ -10,19 +10,11 @@ const OLDER: Source = Source::Checkpoint {
 
 /// Two workers that are to begin from the checkpoint of step 8, in generation 2.
 fn restoring() -> Run {
-    let now = Millis::new(0);
-    let recorded = Recorded {
-        generation: FIRST,
-        members: 0,
-    };
     let newest = Source::Checkpoint {
         step: BAD.1,
         generation: BAD.0,
     };
-    let mut run = Run {
-        cluster: Cluster::new(settings(2), now, recorded, newest),
-        now,
-    };
+    let mut run = Run::found(FIRST, 0, newest);
     run.register(ONE);
     run.register(TWO);
     run.begin(SECOND, [(ONE, None), (TWO, None)]);
