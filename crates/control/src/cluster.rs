@@ -202,11 +202,7 @@ impl Cluster {
                 name,
                 address,
                 past,
-            } => {
-                let may_differ = self.n_unfit == 0 || past.held.is_some();
-                let member = Member::new(name, address, now, past.held, may_differ);
-                self.registered(worker, member, past)
-            }
+            } => self.registered(now, worker, (name, address), past),
             Event::Heard { worker } => self.heard(now, worker),
             Event::Beat { worker, progress } => self.beat(now, worker, progress),
             Event::Departed { worker, departure } => self.departed(now, worker, &departure),

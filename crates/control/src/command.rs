@@ -53,14 +53,7 @@ pub enum Command {
     },
     /// Ask the host of a silent worker for a sign of life, by a connection to where its peers reach it;
     /// [`crate::Event::Unanswered`] if none comes.
-    Knock {
-        /// Whose host.
-        worker: WorkerId,
-        /// Where.
-        address: String,
-        /// The present time, which the answer names.
-        asked: Millis,
-    },
+    Knock(Knock),
     /// Tell a worker to exit.
     Stop {
         /// Whom to tell.
@@ -92,6 +85,17 @@ pub enum Command {
         /// What ended it.
         verdict: Verdict,
     },
+}
+
+/// A question to a host whether it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knock {
+    /// Whose host.
+    pub worker: WorkerId,
+    /// Where it takes connections.
+    pub address: String,
+    /// When it was asked, which [`crate::Event::Unanswered`] says again.
+    pub asked: Millis,
 }
 
 /// When the members of a group leave it for the next generation.

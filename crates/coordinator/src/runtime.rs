@@ -1,6 +1,7 @@
 //! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
 
 mod notes;
+mod orders;
 mod pass_over;
 
 use crate::admission::Admission;
@@ -16,8 +17,8 @@ use crate::shares::{Shares, config_digest};
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointId, Journal, Record, commit};
 use fratmae_control::{
-    Assignment, Cluster, Command, Event, Generation, Leaving, Millis, Phase, Rank, Settings, Step,
-    Verdict, WorkerId,
+    Assignment, Cluster, Command, Event, Generation, Millis, Phase, Rank, Settings, Step, Verdict,
+    WorkerId,
 };
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
@@ -193,11 +194,7 @@ impl Runtime {
                 generation,
                 leaving,
             } => {
-                let prepare = pb::Prepare {
-                    generation: generation.get(),
-                    after_the_step: leaving == Leaving::AfterTheStep,
-                };
-                self.send(worker, To::Prepare(prepare));
+                self.prepare(worker, generation, leaving);
                 Ok(None)
             }
             Command::Begin { worker, assignment } => {
@@ -214,12 +211,8 @@ impl Runtime {
             Command::PassOver { checkpoint, reason } => {
                 self.pass_over(checkpoint, &reason).await.map(Some)
             }
-            Command::Knock {
-                worker,
-                address,
-                asked,
-            } => {
-                self.knocks.knock(worker, address, asked);
+            Command::Knock(knock) => {
+                self.knocks.ask(knock);
                 Ok(None)
             }
             Command::Stop {
@@ -227,10 +220,7 @@ impl Runtime {
                 reason,
                 is_failure,
             } => {
-                let name = self.names.get(&worker).filter(|_| is_failure);
-                self.evicted.extend(name.cloned());
-                let failed = is_failure;
-                self.send(worker, To::Stop(pb::Stop { reason, failed }));
+                self.stop(worker, reason, is_failure);
                 Ok(None)
             }
             Command::Report { blame } => {
@@ -345,28 +335,6 @@ impl Runtime {
             run_id: self.run_file.run_id.clone(),
             committed: self.cluster.newest().step().get(),
             figures_until: self.figures_until(),
-        }
-    }
-
-    /// Queues an order. A worker that is gone or no longer reads is found by its stream or its silence.
-    fn send(&self, worker: WorkerId, message: To) {
-        let order = pb::ToWorker {
-            message: Some(message),
-        };
-        let is_sent = self
-            .outboxes
-            .get(&worker)
-            .is_some_and(|outbox| outbox.try_send(Ok(order)).is_ok());
-        if !is_sent {
-            tracing::debug!(worker = worker.get(), "order not delivered");
-        }
-    }
-
-    /// Tells every worker that this coordinator gives up; those that were told before do not read it.
-    pub(crate) fn stop_all(&self, reason: &str) {
-        for worker in self.outboxes.keys() {
-            let (reason, failed) = (reason.to_owned(), true);
-            self.send(*worker, To::Stop(pb::Stop { reason, failed }));
         }
     }
 

@@ -62,12 +62,7 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             worker,
             reason: unfit.reason.clone(),
         },
-        Message::Damaged(damaged) => Event::Damaged {
-            worker,
-            generation: Generation::new(damaged.generation),
-            checkpoint: checkpoint(damaged)?,
-            reason: damaged.reason.clone(),
-        },
+        Message::Damaged(report) => damaged(worker, report)?,
         Message::Leaving(_) => Event::LeaveRequested { worker },
         Message::Failed(failed) => Event::Failed {
             worker,
@@ -76,11 +71,16 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
     })
 }
 
-fn checkpoint(damaged: &pb::Damaged) -> Result<(Generation, Step), ProtocolError> {
+fn damaged(worker: WorkerId, damaged: &pb::Damaged) -> Result<Event, ProtocolError> {
     let checkpoint = damaged.checkpoint.as_ref();
     let id = checkpoint.map(|id| (Generation::new(id.generation), Step::new(id.step)));
-    id.ok_or(ProtocolError::Missing {
-        field: "the checkpoint",
+    Ok(Event::Damaged {
+        worker,
+        generation: Generation::new(damaged.generation),
+        checkpoint: id.ok_or(ProtocolError::Missing {
+            field: "the checkpoint",
+        })?,
+        reason: damaged.reason.clone(),
     })
 }
 

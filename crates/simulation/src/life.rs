@@ -63,7 +63,7 @@ impl Life {
                     completions.push(Event::CheckpointCommitted { generation, step });
                 }
                 // Every host answers.
-                Command::Knock { .. } => {}
+                Command::Knock(_) => {}
                 other => others.push(other),
             }
         }

@@ -4,7 +4,7 @@
 //! need not have the time that a process has that is there.
 
 use crate::cluster::Cluster;
-use crate::command::Command;
+use crate::command::{Command, Knock};
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
@@ -22,11 +22,11 @@ impl Cluster {
             };
             if member.knocked.is_none_or(|asked| asked < member.last_heard) {
                 member.knocked = Some(now);
-                commands.push(Command::Knock {
+                commands.push(Command::Knock(Knock {
                     worker,
                     address: member.address.clone(),
                     asked: now,
-                });
+                }));
             }
         }
         commands

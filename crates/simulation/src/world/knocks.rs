@@ -1,13 +1,14 @@
 //! Coordinators ask hosts for a sign of life. A host answers for a process that is paused, and for none.
 
 use super::{Happening, World};
-use fratmae_control::{Event, Millis, WorkerId};
+use fratmae_control::{Event, Knock, WorkerId};
 
 /// How long a coordinator waits for an answer; shorter than in truth, as all deadlines are here.
 const PATIENCE: u64 = 400;
 
 impl World {
-    pub(super) fn knock(&mut self, coordinator: usize, worker: WorkerId, asked: Millis) {
+    pub(super) fn knock(&mut self, coordinator: usize, knock: &Knock) {
+        let &Knock { worker, asked, .. } = knock;
         if self.answers(coordinator, worker) {
             return;
         }

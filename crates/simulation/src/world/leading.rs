@@ -116,7 +116,7 @@ impl World {
                 }
                 self.tell(coordinator, worker, Told::Begin(Box::new(assignment)));
             }
-            Command::Knock { worker, asked, .. } => self.knock(coordinator, worker, asked),
+            Command::Knock(knock) => self.knock(coordinator, &knock),
             Command::Stop {
                 worker,
                 reason,

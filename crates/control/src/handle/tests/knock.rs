@@ -1,6 +1,7 @@
 //! Whose host is asked for a sign of life, and what follows if none comes.
 
 use super::*;
+use crate::Knock;
 
 /// Two workers that train and beat every quarter of a second until 15 s, the first of them until 16 s.
 fn silent_second() -> Run {
@@ -16,11 +17,11 @@ fn silent_second() -> Run {
 }
 
 fn knock(asked: u64) -> Command {
-    Command::Knock {
+    Command::Knock(Knock {
         worker: TWO,
         address: "host:2".to_owned(),
         asked: Millis::new(asked),
-    }
+    })
 }
 
 fn unanswered(asked: u64) -> Event {
@@ -75,7 +76,7 @@ fn a_host_that_answers_gives_its_worker_the_time_of_a_process_that_is_held_up() 
         hear(&mut run, now);
         let commands = run.at(now, Event::Tick);
         assert!(
-            matches!(commands[..], [] | [Command::Knock { .. }]),
+            matches!(commands[..], [] | [Command::Knock(_)]),
             "{commands:?}"
         );
     }
