@@ -62,7 +62,7 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             worker,
             reason: unfit.reason.clone(),
         },
-        Message::Damaged(report) => damaged(worker, report)?,
+        Message::Damaged(damaged) => damage(worker, damaged)?,
         Message::Leaving(_) => Event::LeaveRequested { worker },
         Message::Failed(failed) => Event::Failed {
             worker,
@@ -71,15 +71,17 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
     })
 }
 
-fn damaged(worker: WorkerId, damaged: &pb::Damaged) -> Result<Event, ProtocolError> {
-    let checkpoint = damaged.checkpoint.as_ref();
-    let id = checkpoint.map(|id| (Generation::new(id.generation), Step::new(id.step)));
+fn damage(worker: WorkerId, damaged: &pb::Damaged) -> Result<Event, ProtocolError> {
+    let checkpoint = damaged.checkpoint.as_ref().ok_or(ProtocolError::Missing {
+        field: "the checkpoint",
+    })?;
     Ok(Event::Damaged {
         worker,
         generation: Generation::new(damaged.generation),
-        checkpoint: id.ok_or(ProtocolError::Missing {
-            field: "the checkpoint",
-        })?,
+        checkpoint: (
+            Generation::new(checkpoint.generation),
+            Step::new(checkpoint.step),
+        ),
         reason: damaged.reason.clone(),
     })
 }

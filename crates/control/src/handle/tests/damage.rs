@@ -38,11 +38,13 @@ fn passed_over(newest: Source) -> Event {
 }
 
 fn begins_from(commands: &[Command]) -> Vec<Source> {
-    let source = |command: &Command| match command {
-        Command::Begin { assignment, .. } => Some(assignment.source),
-        _ => None,
-    };
-    commands.iter().filter_map(source).collect()
+    let mut sources = Vec::new();
+    for command in commands {
+        if let Command::Begin { assignment, .. } = command {
+            sources.push(assignment.source);
+        }
+    }
+    sources
 }
 
 const THIRD: Generation = Generation::new(3);
