@@ -164,8 +164,9 @@ fn the_next_checkpoint_is_copied_into_the_memory_of_the_one_before() {
         bench.begin(&mut snapshots);
         bench.step(&mut snapshots);
         snapshots.finish(&bench.state).unwrap();
-        let one_copy = 12 * VALUES..12 * VALUES + (1 << 20);
-        assert!(one_copy.contains(&bench.reserve.bytes()));
+        // A part that is on the store while others are copied lends them its memory: then it is less than one copy.
+        let kept = bench.reserve.bytes();
+        assert!(kept > 0 && kept < 12 * VALUES + (1 << 20), "{kept} bytes");
         std::fs::remove_dir_all(bench.folder.path().join("checkpoints")).unwrap();
     }
 }
