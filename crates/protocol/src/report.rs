@@ -16,6 +16,8 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
         field: "a known variant",
     })?;
     Ok(match message {
+        // It asks for the job, and joins with the next one.
+        Message::Register(register) if register.device.is_none() => Event::Heard { worker },
         Message::Register(register) => Event::Registered {
             worker,
             name: register.name.clone(),
@@ -159,6 +161,25 @@ mod tests {
                 accusation: Some(Accusation::Unreachable(Rank::new(1))),
             })
         );
+    }
+
+    #[test]
+    fn a_worker_joins_once_it_names_its_device() {
+        let worker = WorkerId::new(7);
+        let event = |device: Option<&str>| {
+            let register = pb::Register {
+                name: "w".to_owned(),
+                device: device.map(str::to_owned),
+                ..Default::default()
+            };
+            let message = Some(Message::Register(register));
+            event_of(worker, &pb::FromWorker { message })
+        };
+        assert_eq!(event(None), Ok(Event::Heard { worker }));
+        for device in ["", "cpu", "cuda"] {
+            let joined = event(Some(device));
+            assert!(matches!(joined, Ok(Event::Registered { name, .. }) if name == "w"));
+        }
     }
 
     #[test]
