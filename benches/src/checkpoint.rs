@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use fratmae_checkpoint::{CheckpointId, State, TensorSpec, plan_parts};
+use fratmae_checkpoint::{CheckpointId, Reserve, State, TensorSpec, plan_parts};
 use fratmae_config::{Checkpoint, Model, Train};
 use fratmae_control::{Generation, Step};
 use fratmae_model::{FratMae, Parameter};
@@ -85,6 +85,7 @@ impl Bench {
             memory: defaults.memory_mib << 20,
             every: 1_000_000,
         };
+        let reserve = Reserve::new(usize::try_from(settings.memory)?);
         let plan = plan_parts(&tensors, defaults.part_mib << 20);
         let n: usize = layout.iter().map(Parameter::len).sum();
         let n_learning = layout.iter().map(|p| p.gradient.end).max().unwrap_or(0);
@@ -109,7 +110,7 @@ impl Bench {
             state,
             gradient,
             memory_before: memory("VmRSS")?,
-            snapshots: Snapshots::new(run, runtime, plan, settings)?,
+            snapshots: Snapshots::new(run, runtime, plan, settings, reserve)?,
         })
     }
 
@@ -165,7 +166,7 @@ impl Bench {
     fn step(&mut self) -> Result<Laps> {
         let begin = Instant::now();
         let parameters = Arc::new(std::mem::take(&mut self.state.parameters));
-        let view = || Some(Box::new(View(Arc::clone(&parameters))) as Lendable);
+        let view = || Ok(Box::new(View(Arc::clone(&parameters))) as Lendable);
         self.snapshots.lend(&mut self.state, view)?;
         let ticks = (0..self.ticks).map(|_| self.tick()).collect();
         self.snapshots.take_back(&mut self.state)?;

@@ -199,6 +199,18 @@ impl Finished {
         })
     }
 
+    /// The digest of the weights in its last line.
+    ///
+    /// # Panics
+    /// As [`Self::json`], and when there is none.
+    pub fn digest(&self) -> String {
+        let digest = &self.json()["weights_digest"];
+        digest
+            .as_str()
+            .expect("the run told its weights")
+            .to_owned()
+    }
+
     /// Checks that no process of the call panicked.
     ///
     /// # Panics

@@ -19,6 +19,7 @@ mod seeded;
 mod skipping;
 mod snapshot;
 mod told;
+mod undisturbed;
 mod waiting;
 
 pub use call::{Call, Finished, fratmae, program};
@@ -38,4 +39,5 @@ pub use seeded::Seeded;
 pub use skipping::{skip, variable};
 pub use snapshot::{copy_folder, snapshot};
 pub use told::{Told, applied, logged, told};
+pub use undisturbed::Undisturbed;
 pub use waiting::{wait_for, wait_until};

@@ -2,9 +2,11 @@
 //! of an undisturbed run.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
-use fratmae_tests::{Job, Signal, Told, applied, committed_steps, scratch, send, status, told};
+use fratmae_tests::{
+    Job, Signal, Told, Undisturbed, applied, committed_steps, scratch, send, status, told,
+};
 
 const STEPS: u64 = 30;
 
@@ -17,14 +19,7 @@ fn job(run: impl AsRef<Path>) -> Job {
         .told_as_json()
 }
 
-fn undisturbed() -> &'static str {
-    static UNDISTURBED: OnceLock<String> = OnceLock::new();
-    UNDISTURBED.get_or_init(|| {
-        let folder = scratch();
-        let job = job(folder.path().join("run")).workers(1);
-        job.finish().digest().to_owned()
-    })
-}
+static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(job));
 
 fn worlds(told: &[Told]) -> Vec<usize> {
     let world = |told: &Told| match told {
@@ -55,7 +50,7 @@ fn workers_that_are_told_to_leave_cost_no_step_and_are_not_started_again() {
         "{}",
         finished.stderr
     );
-    assert_eq!(finished.json()["weights_digest"], undisturbed());
+    assert_eq!(finished.digest(), UNDISTURBED.digest);
 }
 
 #[test]
@@ -78,8 +73,8 @@ fn when_every_worker_is_to_leave_the_run_stops_with_a_checkpoint_and_goes_on_fro
     assert_eq!(committed_steps(&run).len(), 1);
     let status = status(&run.display().to_string());
     assert_eq!(status["reason"], "its last worker was asked to leave");
-    let resumed = job(&run).workers(2).finish();
-    assert_eq!(resumed.digest(), undisturbed());
+    let job = job(&run).workers(2);
+    UNDISTURBED.assert_reached(&job, job.finish().digest(), "resumed");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //! undisturbed run over TCP, whatever happens to a worker or its communicator.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
-use fratmae_tests::{Finished, Job, Signal, Told, applied, logged, losses, scratch, send, told};
+use fratmae_tests::{
+    Finished, Job, Signal, Told, Undisturbed, applied, logged, scratch, send, told,
+};
 
 const STEPS: u64 = 30;
 
@@ -34,16 +36,8 @@ fn demanding_nccl(run: impl AsRef<Path>, faults: &str) -> Job {
         .with("FRATMAE_STANDIN", faults)
 }
 
-/// Digest and losses of the job over TCP with one worker that nothing disturbs.
-fn undisturbed() -> &'static (String, Vec<(u64, String)>) {
-    static UNDISTURBED: OnceLock<(String, Vec<(u64, String)>)> = OnceLock::new();
-    UNDISTURBED.get_or_init(|| {
-        let folder = scratch();
-        let job = job(folder.path().join("run")).workers(1);
-        let digest = job.finish().digest().to_owned();
-        (digest, losses(job.run_url()))
-    })
-}
+/// What the job comes to over TCP.
+static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(job));
 
 /// The run went over NCCL, did each step once, and came to the weights and losses of an undisturbed one.
 fn assert_undisturbed(job: &Job, finished: &Finished) {
@@ -51,9 +45,7 @@ fn assert_undisturbed(job: &Job, finished: &Finished) {
     assert!(!logged(said, "gradients go over NCCL").is_empty(), "{said}");
     let steps: Vec<u64> = (1..=STEPS).collect();
     assert_eq!(applied(&told(said)), steps, "{said}");
-    let (digest, expected) = undisturbed();
-    assert_eq!(finished.json()["weights_digest"], *digest);
-    assert_eq!(&losses(job.run_url()), expected);
+    UNDISTURBED.assert_reached(job, &finished.digest(), said);
 }
 
 /// How many members each generation had.

@@ -1,12 +1,12 @@
 //! Workers and coordinators are killed, and the run goes on from what the others hold in memory: no step is done twice,
 //! and the weights are those of an undisturbed run.
 
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Job, Running, Seeded, Signal, Told, applied, fratmae, losses, phantoms, scratch, send,
-    status, told,
+    Call, Job, Running, Seeded, Signal, Told, Undisturbed, applied, fratmae, phantoms, scratch,
+    send, status, told,
 };
 
 const STEPS: u64 = 60;
@@ -22,16 +22,7 @@ fn job(run: impl AsRef<std::path::Path>) -> Job {
         .told_as_json()
 }
 
-/// Digest and losses of the job with one worker that nothing disturbs.
-fn undisturbed() -> &'static (String, Vec<(u64, String)>) {
-    static UNDISTURBED: OnceLock<(String, Vec<(u64, String)>)> = OnceLock::new();
-    UNDISTURBED.get_or_init(|| {
-        let folder = scratch();
-        let job = job(folder.path().join("run")).workers(1);
-        let digest = job.finish().digest().to_owned();
-        (digest, losses(job.run_url()))
-    })
-}
+static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(job));
 
 /// Each generation's first step and members.
 fn generations(told: &[Told]) -> Vec<(u64, usize)> {
@@ -83,13 +74,6 @@ fn written_under(run: &str, fence: u64) -> usize {
     values.filter(|value| value["fence"] == fence).count()
 }
 
-/// The run came to the weights and losses of an undisturbed one.
-fn ended_as_undisturbed(job: &Job, digest: &str, what: &str) {
-    let (expected, expected_losses) = undisturbed();
-    assert_eq!(digest, expected, "{what}");
-    assert_eq!(&losses(job.run_url()), expected_losses, "{what}");
-}
-
 #[test]
 fn a_killed_worker_costs_no_step_and_is_started_again() {
     let folder = scratch();
@@ -117,8 +101,7 @@ fn a_killed_worker_costs_no_step_and_is_started_again() {
         lost_at >= 10 && back_at > lost_at,
         "from memory, not from a checkpoint: {generations:?}"
     );
-    let digest = finished.json()["weights_digest"].clone();
-    ended_as_undisturbed(&job, digest.as_str().unwrap_or_default(), "one killed");
+    UNDISTURBED.assert_reached(&job, &finished.digest(), "one killed");
 }
 
 #[test]
@@ -147,9 +130,8 @@ fn workers_killed_while_the_others_recover_cost_no_more_than_time() {
         (1..=STEPS).collect::<Vec<_>>(),
         "{moments:?}"
     );
-    let digest = finished.json()["weights_digest"].clone();
     let what = format!("killed again after {moments:?}");
-    ended_as_undisturbed(&job, digest.as_str().unwrap_or_default(), &what);
+    UNDISTURBED.assert_reached(&job, &finished.digest(), &what);
 }
 
 #[test]
@@ -178,8 +160,7 @@ fn a_standby_takes_over_from_a_killed_worker() {
     assert_eq!(applied(&told), (1..=STEPS).collect::<Vec<_>>());
     let worlds: Vec<usize> = generations(&told).iter().map(|(_, world)| *world).collect();
     assert_eq!(worlds, [2, 2], "{}", finished.stderr);
-    let digest = finished.json()["weights_digest"].clone();
-    ended_as_undisturbed(&job, digest.as_str().unwrap_or_default(), "a standby");
+    UNDISTURBED.assert_reached(&job, &finished.digest(), "a standby");
 }
 
 #[test]
@@ -200,12 +181,7 @@ fn workers_train_on_while_their_coordinator_is_replaced() {
     );
     assert_eq!(status(job.run_url())["generation"], 1);
     assert_eq!(workers.len(), 3);
-    let digest = second.json()["weights_digest"].clone();
-    ended_as_undisturbed(
-        &job,
-        digest.as_str().unwrap_or_default(),
-        "a second coordinator",
-    );
+    UNDISTURBED.assert_reached(&job, &second.digest(), "a second coordinator");
 }
 
 #[test]
@@ -232,7 +208,5 @@ fn a_coordinator_that_was_stopped_and_replaced_writes_nothing_more() {
     assert!(line.contains("holds this run under fence 2"), "{line}");
     assert_eq!(written_under(run, 1), before);
     let second = second.wait().succeeded();
-    let digest = second.json()["weights_digest"].clone();
-    let digest = digest.as_str().unwrap_or_default();
-    ended_as_undisturbed(&job, digest, "a stopped coordinator");
+    UNDISTURBED.assert_reached(&job, &second.digest(), "a stopped coordinator");
 }

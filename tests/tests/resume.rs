@@ -1,27 +1,18 @@
 //! A run that was stopped or killed at any moment goes on, when it is run again, to the weights it would have had.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use fratmae_tests::{
-    Job, Running, Seeded, Signal, committed_steps, is_alive, losses, scratch, send, status,
+    Job, Running, Seeded, Signal, Undisturbed, committed_steps, is_alive, scratch, send, status,
     wait_until,
 };
 
 const STEPS: u64 = 24;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Digest and losses of the long job when nothing disturbs it.
-fn undisturbed() -> &'static (String, Vec<(u64, String)>) {
-    static UNDISTURBED: OnceLock<(String, Vec<(u64, String)>)> = OnceLock::new();
-    UNDISTURBED.get_or_init(|| {
-        let folder = scratch();
-        let job = Job::long(folder.path().join("run"));
-        let digest = job.finish().digest().to_owned();
-        (digest, losses(job.run_url()))
-    })
-}
+static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(Job::long));
 
 fn run_until_committed(running: &mut Running, run: &Path, step: u64) {
     let what = format!("checkpoint {step}");
@@ -33,10 +24,8 @@ fn run_until_committed(running: &mut Running, run: &Path, step: u64) {
 /// Finishes the job; it must come to the weights and the losses of an undisturbed run.
 fn finish_as_undisturbed(job: &Job, what: &str) {
     let outcome = job.finish();
-    let (digest, undisturbed) = undisturbed();
-    assert_eq!(outcome.digest(), digest, "{what}");
     assert_eq!(outcome.figures["step"], STEPS, "{what}");
-    assert_eq!(&losses(job.run_url()), undisturbed, "{what}");
+    UNDISTURBED.assert_reached(job, outcome.digest(), what);
 }
 
 #[test]
@@ -151,14 +140,7 @@ fn the_run_goes_on_when_one_worker_of_three_is_killed() {
     assert_eq!(workers.len(), 3);
     send(workers[1], Signal::SIGKILL);
     let finished = running.wait().succeeded();
-    let (digest, undisturbed) = undisturbed();
-    assert_eq!(
-        finished.json()["weights_digest"],
-        digest.as_str(),
-        "{}",
-        finished.stderr
-    );
-    assert_eq!(&losses(job.run_url()), undisturbed);
+    UNDISTURBED.assert_reached(&job, &finished.digest(), &finished.stderr);
     assert!(status(job.run_url())["generation"].as_u64() >= Some(2));
 }
 
@@ -171,14 +153,7 @@ fn a_worker_that_hangs_is_given_up_and_the_run_goes_on() {
     run_until_committed(&mut running, &run, 4);
     send(running.children()[0], Signal::SIGSTOP);
     let finished = running.wait().succeeded();
-    let (digest, undisturbed) = undisturbed();
-    assert_eq!(
-        finished.json()["weights_digest"],
-        digest.as_str(),
-        "{}",
-        finished.stderr
-    );
-    assert_eq!(&losses(job.run_url()), undisturbed);
+    UNDISTURBED.assert_reached(&job, &finished.digest(), &finished.stderr);
     assert!(
         finished.stderr.contains("worker_timeout_s"),
         "{}",
@@ -207,7 +182,7 @@ fn a_second_coordinator_takes_the_run_over_and_the_first_one_stops() {
         first.stderr
     );
     let again = job.finish();
-    assert_eq!(again.digest(), undisturbed().0);
+    assert_eq!(again.digest(), UNDISTURBED.digest);
     assert_eq!(status(job.run_url())["fence"], 2);
 }
 
@@ -230,21 +205,19 @@ fn a_checkpoint_that_is_damaged_while_the_run_is_up_gives_way_to_the_one_before(
     let finished = running.wait().succeeded();
     let line = format!("checkpoint of step {newest} is passed over");
     assert!(finished.stderr.contains(&line), "{}", finished.stderr);
-    let (digest, undisturbed) = undisturbed();
-    assert_eq!(finished.json()["weights_digest"], digest.as_str());
-    assert_eq!(&losses(job.run_url()), undisturbed);
+    UNDISTURBED.assert_reached(&job, &finished.digest(), &finished.stderr);
 }
 
 /// Flips a bit in the first part of a step's checkpoint.
 fn damage_part(run: &Path, step: u64) {
     let step = format!("step-{step:012}");
-    let folders = std::fs::read_dir(run.join("checkpoints"))
-        .unwrap()
-        .flatten();
-    let mut folders = folders.map(|folder| folder.path());
+    let folders = std::fs::read_dir(run.join("checkpoints")).expect("there are checkpoints");
+    let mut folders = folders.flatten().map(|folder| folder.path());
     let folder = folders.find(|path| path.display().to_string().contains(&step));
-    let part = folder.unwrap().join("part-00000.safetensors");
-    let mut bytes = std::fs::read(&part).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(part, bytes).unwrap();
+    let part = folder
+        .expect("the step has one")
+        .join("part-00000.safetensors");
+    let mut bytes = std::fs::read(&part).expect("it is whole");
+    *bytes.last_mut().expect("it has values") ^= 1;
+    std::fs::write(part, bytes).expect("it is ours");
 }

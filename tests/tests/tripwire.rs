@@ -2,9 +2,9 @@
 //! decided alike on every rank, with the slots and cases to blame.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
-use fratmae_tests::{Job, flip_bit, journal, logged, scratch};
+use fratmae_tests::{Job, Undisturbed, flip_bit, journal, logged, scratch};
 use serde_json::Value;
 
 const STEPS: u64 = 30;
@@ -20,14 +20,7 @@ fn job(run: impl AsRef<Path>) -> Job {
         .told_as_json()
 }
 
-fn undisturbed() -> &'static str {
-    static UNDISTURBED: OnceLock<String> = OnceLock::new();
-    UNDISTURBED.get_or_init(|| {
-        let folder = scratch();
-        let job = job(folder.path().join("run")).workers(1);
-        job.finish().digest().to_owned()
-    })
-}
+static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(job));
 
 /// What came of a run in which a bit of one worker's memory was flipped.
 struct Flipped {
@@ -54,10 +47,7 @@ fn flipped(run: &Path, workers: u32, vector: &str) -> Flipped {
     let victim = name_of(process);
     flip_bit(u32::try_from(process).expect("small"), address + PLACE, BIT);
     let finished = running.wait().succeeded();
-    let digest = finished.json()["weights_digest"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let digest = finished.digest();
     let stderr = finished.stderr;
     Flipped {
         victim,
@@ -92,7 +82,7 @@ fn a_parameters_flipped_bit_is_named_and_healed_from_the_peers_and_leaves_no_tra
         } = flipped(&folder.path().join("run"), workers, "parameters");
         assert_eq!(named(&stderr), [victim], "{stderr}");
         assert!(stderr.contains("its parameters"), "{stderr}");
-        assert_eq!(digest, undisturbed(), "{stderr}");
+        assert_eq!(digest, UNDISTURBED.digest, "{stderr}");
     }
 }
 
@@ -109,7 +99,7 @@ fn a_moments_flipped_bit_is_found_by_the_majority_as_soon_as_it_moves_a_paramete
         stderr.contains("are not those of the 2 ranks that agree"),
         "{stderr}"
     );
-    assert_eq!(digest, undisturbed(), "{stderr}");
+    assert_eq!(digest, UNDISTURBED.digest, "{stderr}");
 }
 
 #[test]
@@ -117,7 +107,7 @@ fn two_ranks_that_differ_say_so_and_go_back_to_the_newest_checkpoint() {
     let folder = scratch();
     let Flipped { stderr, digest, .. } = flipped(&folder.path().join("run"), 2, "moment");
     assert!(stderr.contains("no majority agrees"), "{stderr}");
-    assert_eq!(digest, undisturbed(), "{stderr}");
+    assert_eq!(digest, UNDISTURBED.digest, "{stderr}");
 }
 
 /// A job whose weights soon grow beyond every bound.

@@ -3,10 +3,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use fratmae_tests::{Frozen, Job, Running, Signal, journal, logged, scratch, send, status};
+use fratmae_tests::{
+    Frozen, Job, Running, Signal, Undisturbed, journal, logged, scratch, send, status,
+};
 use serde_json::Value;
 
 const STEPS: u64 = 40;
@@ -22,14 +24,7 @@ fn job(run: impl AsRef<Path>) -> Job {
         .told_as_json()
 }
 
-fn undisturbed() -> &'static str {
-    static UNDISTURBED: OnceLock<String> = OnceLock::new();
-    UNDISTURBED.get_or_init(|| {
-        let folder = scratch();
-        let job = job(folder.path().join("run")).workers(1);
-        job.finish().digest().to_owned()
-    })
-}
+static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(job));
 
 /// The verdicts among the lines of a log.
 fn verdicts(stderr: &str) -> Vec<Value> {
@@ -50,7 +45,7 @@ fn disturbed(run: &Path, disturb: impl FnOnce(&mut Running, u32)) -> Value {
     let victim = running.children()[1];
     disturb(&mut running, victim);
     let finished = running.wait().succeeded();
-    assert_eq!(finished.json()["weights_digest"], undisturbed());
+    assert_eq!(finished.digest(), UNDISTURBED.digest);
     let verdicts = verdicts(&finished.stderr);
     let [verdict] = &verdicts[..] else {
         panic!("one verdict: {verdicts:?}\n{}", finished.stderr)

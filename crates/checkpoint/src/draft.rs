@@ -12,6 +12,7 @@ use crate::error::CheckpointError;
 use crate::layout::{CheckpointId, part_name};
 use crate::manifest::PartRecord;
 use crate::plan::PartPlan;
+use crate::reserve::{Borrowed, Reserve};
 use crate::state::{Role, State, TensorSpec};
 use crate::weights::TensorHash;
 
@@ -40,7 +41,7 @@ impl Vectors for State {
     }
 }
 
-/// A part's file that is not whole yet. It takes its memory when the first values come.
+/// A part's file that is not whole yet. It takes its memory from a reserve when the first values come.
 #[derive(Debug)]
 pub struct Draft {
     id: CheckpointId,
@@ -48,7 +49,7 @@ pub struct Draft {
     header: Vec<u8>,
     /// Where the values of each tensor come from, in the order of the file.
     sources: Vec<(Role, Range<usize>)>,
-    bytes: Vec<u8>,
+    file: Borrowed,
     /// Tensors that are whole, and values of the next one that are there.
     copied: (usize, usize),
 }
@@ -69,7 +70,11 @@ impl Draft {
     ///
     /// # Errors
     /// [`CheckpointError::Unwritable`] if the tensors' numbers overflow.
-    pub fn new(id: CheckpointId, plan: &PartPlan) -> Result<Self, CheckpointError> {
+    pub fn new(
+        id: CheckpointId,
+        plan: &PartPlan,
+        reserve: &Reserve,
+    ) -> Result<Self, CheckpointError> {
         let mut tensors: Vec<_> = plan.tensors.iter().collect();
         // The order that the format's own writer gives to tensors of one type.
         tensors.sort_by_cached_key(|(role, tensor)| role.tensor_name(&tensor.name));
@@ -96,7 +101,7 @@ impl Draft {
             plan: plan.clone(),
             header: header.map_err(|reason| unwritable(id, plan, reason))?,
             sources,
-            bytes: Vec::new(),
+            file: Borrowed::nothing(reserve),
             copied: (0, 0),
         })
     }
@@ -111,25 +116,10 @@ impl Draft {
         values.fold(self.header.len(), usize::saturating_add)
     }
 
-    /// Whether any of its values come from the parameters.
-    #[must_use]
-    pub fn reads_parameters(&self) -> bool {
-        let mut roles = self.sources.iter().map(|(role, _)| *role);
-        roles.any(|role| role == Role::Parameters)
-    }
-
     /// Whether every value is there.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.bytes.len() == self.size()
-    }
-
-    /// Lets the file be made in `memory`, whatever is in that; ignored if values are there already.
-    pub fn use_memory(&mut self, mut memory: Vec<u8>) {
-        if self.bytes.is_empty() {
-            memory.clear();
-            self.bytes = memory;
-        }
+        self.file.bytes.len() == self.size()
     }
 
     /// Copies the next values, `n_values` at most. The values must be the same from the first call to the last.
@@ -141,9 +131,9 @@ impl Draft {
         from: &(impl Vectors + ?Sized),
         n_values: usize,
     ) -> Result<(), CheckpointError> {
-        if self.bytes.is_empty() {
-            self.bytes.reserve_exact(self.size());
-            self.bytes.extend_from_slice(&self.header);
+        if self.file.bytes.is_empty() {
+            self.file.take(self.size());
+            self.file.bytes.extend_from_slice(&self.header);
         }
         let mut rest = n_values;
         while let Some((role, range)) = self.sources.get(self.copied.0).cloned() {
@@ -153,7 +143,7 @@ impl Draft {
                 let reason = "a tensor is outside of the state".to_owned();
                 return Err(unwritable(self.id, &self.plan, reason));
             };
-            append(values, &mut self.bytes);
+            append(values, &mut self.file.bytes);
             rest -= values.len();
             if end < range.end {
                 self.copied.1 += values.len();
@@ -177,7 +167,7 @@ impl Draft {
             return Err(unwritable(self.id, &self.plan, reason).into());
         }
         let mut digest = blake3::Hasher::new();
-        hash(&mut digest, &self.bytes, &mut pause)?;
+        hash(&mut digest, &self.file.bytes, &mut pause)?;
         let mut weights = Vec::new();
         for (role, tensor) in &self.plan.tensors {
             if *role == Role::Parameters {
@@ -189,13 +179,13 @@ impl Draft {
         let record = PartRecord {
             index: self.plan.index,
             name: part_name(self.plan.index),
-            bytes: self.bytes.len() as u64,
+            bytes: self.file.bytes.len() as u64,
             digest: digest.finalize().to_hex().to_string(),
         };
         Ok(Encoded {
             record,
             weights,
-            bytes: Bytes::from(self.bytes),
+            bytes: Bytes::from_owner(self.file),
         })
     }
 
@@ -206,7 +196,7 @@ impl Draft {
         for (role, range) in &self.sources {
             let end = begin + size_of::<f32>() * range.len();
             if *role == Role::Parameters && *range == wanted {
-                return self.bytes.get(begin..end).unwrap_or_default();
+                return self.file.bytes.get(begin..end).unwrap_or_default();
             }
             begin = end;
         }

@@ -79,6 +79,10 @@ pub struct Cluster {
     pub(crate) draining: Option<Cause>,
     /// Workers that left as they were asked to: the run does not wait for them.
     pub(crate) n_left: u32,
+    /// When this coordinator took over.
+    pub(crate) opened: Millis,
+    /// Members of the group that it took over.
+    pub(crate) found: u32,
     /// Since when the group is waited for, in whatever phase.
     pub(crate) started: Millis,
     /// Members of the newest generation under an earlier coordinator, while they are waited for.
@@ -133,6 +137,8 @@ impl Cluster {
             committing: BTreeSet::new(),
             draining: None,
             n_left: 0,
+            opened: now,
+            found: recorded.members,
             started: now,
             awaited: recorded.members,
             last_lost: None,
@@ -196,11 +202,7 @@ impl Cluster {
                 name,
                 address,
                 past,
-            } => {
-                let may_differ = self.n_unfit == 0 || past.held.is_some();
-                let member = Member::new(name, address, now, past.held, may_differ);
-                self.registered(worker, member, past)
-            }
+            } => self.registered(now, worker, (name, address), past),
             Event::Heard { worker } => self.heard(now, worker),
             Event::Beat { worker, progress } => self.beat(now, worker, progress),
             Event::Departed { worker, departure } => self.departed(now, worker, &departure),

@@ -173,6 +173,16 @@ impl Fleet {
         self.places.is_empty()
     }
 
+    /// Ends the processes of workers that nobody can tell that the run is over: they have not registered, or not again.
+    pub(crate) fn dismiss(&mut self, registered: &[String]) {
+        for (number, place) in self.places.iter_mut().enumerate() {
+            let is_told = place.doom.is_some() || registered.contains(&Launcher::name(number));
+            if !is_told {
+                place.kill.take().map(|kill| kill.send(()));
+            }
+        }
+    }
+
     /// Waits until every process has ended by itself.
     pub(crate) async fn wait(&mut self) {
         while self.running.join_next().await.is_some() {}

@@ -83,6 +83,9 @@ pub async fn run(
         // Workers from elsewhere go to the next coordinator; those of this machine end with this one.
         runtime.stop_all(&error.to_string());
     }
+    let mut told = runtime.cluster.registered_names();
+    told.extend(runtime.take_evicted());
+    fleet.dismiss(&told);
     drop(runtime);
     server.stop(&mut fleet).await;
     outcome

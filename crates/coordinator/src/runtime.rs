@@ -21,7 +21,7 @@ use fratmae_control::{
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// Generations in a row that may end without a step before the run is given up.
@@ -32,6 +32,9 @@ const LEAST_TIMEOUT: Millis = Millis::new(5_000);
 
 /// How long a new coordinator waits for the group of the one before: workers look for it twice a second.
 const RETURN_TIMEOUT: Millis = Millis::new(2_000);
+
+/// How old the status may be beyond the last tick, where neither phase nor generation has changed.
+const STATUS_EVERY: Duration = Duration::from_millis(50);
 
 /// The run in this process: the cluster, and everything its commands touch.
 pub(crate) struct Runtime {
@@ -47,6 +50,9 @@ pub(crate) struct Runtime {
     pub(crate) newest_figures: Option<pb::Figures>,
     events: mpsc::Sender<RunEvent>,
     status: watch::Sender<pb::StatusReply>,
+    published: Instant,
+    /// Phase and generation in the status that was published last.
+    status_of: Option<(Phase, Generation)>,
     started: Instant,
     /// Whether a group has trained under this coordinator.
     has_begun: bool,
@@ -97,6 +103,8 @@ impl Runtime {
             newest_figures: None,
             events,
             status,
+            published: started,
+            status_of: None,
             started,
             has_begun: false,
             verdict: None,
@@ -150,8 +158,19 @@ impl Runtime {
         }
         self.write_verdicts().await?;
         self.has_begun |= self.cluster.phase() == Phase::Training;
-        self.status.send_replace(self.status_reply());
+        self.publish_status();
         Ok(())
+    }
+
+    /// Puts the status where anybody may read it; with thousands of members that takes longer than an event.
+    fn publish_status(&mut self) {
+        let known = (self.cluster.phase(), self.cluster.generation());
+        let is_due = self.published.elapsed() >= STATUS_EVERY;
+        if is_due || self.status_of != Some(known) {
+            self.status.send_replace(self.status_reply());
+            self.published = Instant::now();
+            self.status_of = Some(known);
+        }
     }
 
     /// Workers that were told to end since this was asked before.
@@ -197,10 +216,7 @@ impl Runtime {
                 reason,
                 is_failure,
             } => {
-                let name = self.names.get(&worker).filter(|_| is_failure);
-                self.evicted.extend(name.cloned());
-                let failed = is_failure;
-                self.send(worker, To::Stop(pb::Stop { reason, failed }));
+                self.stop(worker, reason, is_failure);
                 Ok(None)
             }
             Command::Report { blame } => {
@@ -222,6 +238,12 @@ impl Runtime {
                 Ok(None)
             }
         }
+    }
+
+    fn stop(&mut self, worker: WorkerId, reason: String, failed: bool) {
+        let name = self.names.get(&worker).filter(|_| failed);
+        self.evicted.extend(name.cloned());
+        self.send(worker, To::Stop(pb::Stop { reason, failed }));
     }
 
     async fn record(

@@ -70,6 +70,9 @@ pub enum ModelError {
         /// Numbers in the model.
         expected: usize,
     },
+    /// The model was asked for parameters that it was never given, or gave away.
+    #[error("the model holds no parameters; hand it some first")]
+    NothingHeld,
     /// The device's name is not known.
     #[error("unknown device {found:?}; use \"cpu\", \"cuda\" or \"cuda:N\"")]
     UnknownDevice {

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::backend::flex::{FlexTensor, Layout};
-use burn::backend::{Autodiff, Flex};
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Shape, Tensor, TensorData};
+use burn::tensor::{AllocationProperty, Bytes, DType, Device, Shape, Tensor, TensorData};
 
 use crate::context_align::ContextAlign;
 use crate::error::ModelError;
@@ -58,17 +58,11 @@ impl FratMae {
     }
 
     /// Copies all parameters into one vector.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::DeviceFailed`] when the device does not give them back.
-    pub fn to_flat(&self) -> Result<Vec<f32>, ModelError> {
-        let mut values = Values {
-            flat: Vec::with_capacity(self.n_numbers()),
-            failure: None,
-        };
-        self.visit(&mut values);
-        values.failure.map_or(Ok(values.flat), Err)
+    pub fn to_flat(&self) -> Vec<f32> {
+        match &self.held {
+            Some(held) => AsRef::<[f32]>::as_ref(held).to_vec(),
+            None => vec![0.0; self.n_numbers()],
+        }
     }
 
     /// Replaces all parameters by those of one vector, each copied once.
@@ -82,8 +76,9 @@ impl FratMae {
         Ok(self)
     }
 
-    /// Replaces all parameters by those of one vector; on the CPU they lie in it, and nothing is copied.
+    /// Replaces all parameters by those of one vector.
     ///
+    /// On the CPU they lie in it, and nothing is copied; another device has a copy of its own beside it.
     /// Frozen ones must be as they were: what a frozen text encoder has read is kept.
     ///
     /// # Errors
@@ -102,65 +97,46 @@ impl FratMae {
 
     /// The same with a vector known to be as long as the model.
     pub(crate) fn set(&mut self, flat: Vec<f32>) {
+        let held = Held::new(flat);
         let layout = Arc::clone(&self.layout);
         let mut replace = Replace {
             layout: layout.iter(),
-            flat: Flat::new(flat, &self.device),
+            flat: held.on(&self.device.clone().inner()),
             device: self.device.clone(),
         };
         *self = self.clone().map(&mut replace);
+        self.held = Some(held);
     }
 
-    /// Gives the vector back that the parameters lie in, and leaves the model without any until the next [`Self::hold`].
+    /// Gives back the vector that it holds, and leaves the model without parameters until the next [`Self::hold`].
     ///
-    /// Nothing is copied on the CPU when no clone of the model and no slot on its way holds on to them.
+    /// Nothing is copied when no clone of the model and no slot on its way holds on to them.
     ///
     /// # Errors
     ///
-    /// [`ModelError::DeviceFailed`] when the device does not give them back.
+    /// [`ModelError::NothingHeld`] when it holds none.
     pub fn release(&mut self) -> Result<Vec<f32>, ModelError> {
-        let held = self.storage();
-        let copied = match held {
-            Some(_) => Vec::new(),
-            None => self.to_flat()?,
-        };
+        let held = self.held.take().ok_or(ModelError::NothingHeld)?;
         let mut clear = Clear(self.device.clone());
         *self = self.clone().map(&mut clear);
-        match held {
-            Some(storage) => storage
-                .into_data()
-                .try_into_vec()
-                .map_err(ModelError::device),
-            None => Ok(copied),
-        }
+        let data = held.0.into_data();
+        data.try_into_vec().map_err(ModelError::device)
     }
 
-    /// Whether parameters that it holds lie in memory that other threads can read.
-    pub fn lends(&self) -> bool {
-        is_shared(&self.device)
-    }
-
-    /// The vector that the parameters lie in, for another thread to read; none where the device has a copy of its own.
+    /// The vector that it holds, for another thread to read.
     ///
     /// It must be gone before [`Self::release`], which else has to copy.
-    pub fn lend(&self) -> Option<Box<dyn AsRef<[f32]> + Send>> {
-        Some(Box::new(View(self.storage()?)))
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NothingHeld`] when it holds none.
+    pub fn lend(&self) -> Result<Box<dyn AsRef<[f32]> + Send>, ModelError> {
+        let held = self.held.clone().ok_or(ModelError::NothingHeld)?;
+        Ok(Box::new(held))
     }
 
     fn n_numbers(&self) -> usize {
         self.layout.iter().map(Parameter::len).sum()
-    }
-
-    /// The vector that all parameters lie in, if they do.
-    fn storage(&self) -> Option<FlexTensor> {
-        let first = self.pet_encoder.cls_token.val();
-        let first = match first.clone().try_into_primitive::<Autodiff<Flex>>() {
-            Ok(tensor) => tensor.into_primitive(),
-            Err(_) => first.try_into_primitive::<Flex>().ok()?,
-        };
-        let whole = Layout::contiguous(Shape::new([self.n_numbers()]));
-        let is_whole = first.bytes().len() == whole.num_elements() * size_of::<f32>();
-        is_whole.then(|| first.with_layout(whole))
     }
 }
 
@@ -238,78 +214,51 @@ impl ModuleVisitor for Layouter {
     }
 }
 
-struct Values {
-    flat: Vec<f32>,
-    failure: Option<ModelError>,
-}
+/// The flat vector in this machine's memory; clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Held(FlexTensor);
 
-impl ModuleVisitor for Values {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let read = append(param.val(), &mut self.flat);
-        self.failure = self.failure.take().or(read.err());
+impl Held {
+    fn new(flat: Vec<f32>) -> Self {
+        let length = flat.len();
+        Self(FlexTensor::from_data(TensorData::new(flat, [length])))
+    }
+
+    /// The vector as a tensor of a device: itself on the CPU, else a copy, which travels in one piece.
+    fn on(&self, device: &Device) -> Tensor<1> {
+        let on_cpu = Tensor::from_primitive::<Flex>(self.0.clone());
+        if on_cpu.device() == *device {
+            return on_cpu;
+        }
+        self.copied_to(device)
+    }
+
+    fn copied_to(&self, device: &Device) -> Tensor<1> {
+        let numbers: &[f32] = self.as_ref();
+        let shape = [numbers.len()];
+        let bytes = bytes::Bytes::from_owner(self.clone());
+        let bytes = Bytes::from_shared(bytes, AllocationProperty::Native);
+        let mut data = TensorData::from_bytes(bytes, shape, DType::F32);
+        device.staging(std::iter::once(&mut data));
+        Tensor::from_data(data, device)
     }
 }
 
-fn append<const D: usize>(tensor: Tensor<D>, flat: &mut Vec<f32>) -> Result<(), ModelError> {
-    let data = tensor
-        .try_into_data_as::<f32>()
-        .map_err(ModelError::device)?;
-    flat.extend_from_slice(data.as_slice().map_err(ModelError::device)?);
-    Ok(())
-}
-
-/// The flat vector, read only.
-struct View(FlexTensor);
-
-impl AsRef<[f32]> for View {
+impl AsRef<[f32]> for Held {
     fn as_ref(&self) -> &[f32] {
         self.0.storage()
     }
 }
 
-/// Whether tensors of the device can lie in a vector of ours.
-fn is_shared(device: &Device) -> bool {
-    let probe = Tensor::<1>::zeros([1], &device.clone().inner());
-    probe.try_into_primitive::<Flex>().is_ok()
-}
-
-/// A flat vector where its device wants it.
-enum Flat {
-    /// Parameters are views of it.
-    Shared(FlexTensor),
-    /// Parameters are copied out of it.
-    Copied(Vec<f32>),
-}
-
-impl Flat {
-    fn new(flat: Vec<f32>, device: &Device) -> Self {
-        if is_shared(device) {
-            let length = flat.len();
-            return Self::Shared(FlexTensor::from_data(TensorData::new(flat, [length])));
-        }
-        Self::Copied(flat)
-    }
-
-    /// One parameter, without a place in any graph.
-    fn read<const D: usize>(&self, parameter: &Parameter, device: &Device) -> Tensor<D> {
-        let shape = Shape::from(parameter.shape.clone());
-        match self {
-            Self::Shared(flat) => {
-                let steps = Layout::contiguous(shape.clone()).strides().to_vec();
-                let layout = Layout::new(shape, steps, parameter.offset);
-                Tensor::from_primitive::<Flex>(flat.clone().with_layout(layout))
-            }
-            Self::Copied(flat) => {
-                let values = flat[parameter.offset..][..parameter.len()].to_vec();
-                Tensor::from_data(TensorData::new(values, shape), &device.clone().inner())
-            }
-        }
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
     }
 }
 
 struct Replace<'a> {
     layout: std::slice::Iter<'a, Parameter>,
-    flat: Flat,
+    flat: Tensor<1>,
     device: Device,
 }
 
@@ -318,7 +267,9 @@ impl ModuleMapper for Replace<'_> {
         let Some(parameter) = self.layout.next() else {
             return param;
         };
-        let value = self.flat.read(parameter, &self.device);
+        let value = self.flat.clone();
+        let value = value.narrow(0, parameter.offset, parameter.len());
+        let value = value.reshape(Shape::from(parameter.shape.clone()));
         let value = if self.device.is_autodiff() {
             Tensor::from_inner(value).set_require_grad(parameter.learns())
         } else {

@@ -11,7 +11,7 @@ use crate::context_align::ContextAlign;
 use crate::decoder::{Decoder, DecoderRows};
 use crate::encoder::Encoder;
 use crate::error::ModelError;
-use crate::flat::{Parameter, layout};
+use crate::flat::{Held, Parameter, layout};
 use crate::group::Group;
 use crate::init::first_values;
 use crate::kernels::threads;
@@ -34,6 +34,9 @@ pub struct FratMae {
     grid: PatchGrid,
     #[module(skip)]
     pub(crate) layout: Arc<Vec<Parameter>>,
+    /// Where the parameters came from; nothing while they are zeros or gone.
+    #[module(skip)]
+    pub(crate) held: Option<Held>,
     #[module(skip)]
     pub(crate) device: Device,
     norm_pix: bool,
@@ -85,6 +88,7 @@ impl FratMae {
                 .then(|| ContextAlign::new(config, device)),
             grid: PatchGrid::new(config),
             layout: Arc::default(),
+            held: None,
             device: device.clone(),
             norm_pix: config.norm_pix,
             embedding: config.embedding,

@@ -2,7 +2,7 @@
 
 use burn::backend::{Autodiff, Flex};
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Gradients, Tensor, Transaction};
 
 use crate::error::ModelError;
 use crate::flat::Parameter;
@@ -65,12 +65,11 @@ impl FratMae {
         let mut rest = Rest {
             layout: layout.iter(),
             gradients,
-            sink,
+            pieces: Vec::new(),
             number: 0,
-            failure: None,
         };
         self.visit(&mut rest);
-        rest.failure.map_or(Ok(rest.sink.finish()), Err)
+        Ok(rest.read(sink)?.finish())
     }
 }
 
@@ -95,23 +94,35 @@ impl ModuleVisitor for Places<'_> {
 struct Rest<'a> {
     layout: std::slice::Iter<'a, Parameter>,
     gradients: Gradients,
-    sink: Sink,
+    /// Which parameter's, and its gradient.
+    pieces: Vec<(usize, Tensor<1>)>,
     number: usize,
-    failure: Option<ModelError>,
+}
+
+impl Rest<'_> {
+    /// Reads them all at once, since every read waits for the device, and adds them to what was written.
+    fn read(self, mut sink: Sink) -> Result<Sink, ModelError> {
+        let (numbers, slopes): (Vec<_>, Vec<_>) = self.pieces.into_iter().unzip();
+        let transaction = slopes
+            .into_iter()
+            .fold(Transaction::default(), |all, slope| all.register(slope));
+        let read = transaction.try_execute().map_err(ModelError::device)?;
+        for (number, slope) in numbers.into_iter().zip(read) {
+            let slope = slope.try_cast_as::<f32>().map_err(ModelError::device)?;
+            sink.add(number, slope.as_slice().map_err(ModelError::device)?);
+        }
+        Ok(sink)
+    }
 }
 
 impl ModuleVisitor for Rest<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(_) = self.layout.next().filter(|place| place.learns()) else {
+        let Some(place) = self.layout.next().filter(|place| place.learns()) else {
             return;
         };
         if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
-            let read = gradient.try_into_data_as::<f32>();
-            match read.as_ref().map(|data| data.as_slice::<f32>()) {
-                Ok(Ok(slope)) => self.sink.add(self.number, slope),
-                Ok(Err(error)) => self.failure = Some(ModelError::device(error)),
-                Err(error) => self.failure = Some(ModelError::device(error)),
-            }
+            let gradient = gradient.reshape([place.len()]);
+            self.pieces.push((self.number, gradient));
         }
         self.number += 1;
     }

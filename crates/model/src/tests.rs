@@ -17,7 +17,7 @@ fn the_model_computes_what_the_formulas_say() {
     config.text.depth = 2;
     let mut model = model(&config);
     // Larger weights than the first ones, so that no branch is negligible and no bias is zero.
-    let flat = model.to_flat().unwrap();
+    let flat = model.to_flat();
     let stir = |(i, x): (usize, &f32)| 2.0 * x + 0.1 * (i as f32 * 0.7).sin();
     model = model
         .with_flat(&flat.iter().enumerate().map(stir).collect::<Vec<_>>())

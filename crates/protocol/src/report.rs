@@ -64,12 +64,7 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             worker,
             reason: unfit.reason.clone(),
         },
-        Message::Damaged(damaged) => Event::Damaged {
-            worker,
-            generation: Generation::new(damaged.generation),
-            checkpoint: checkpoint(damaged)?,
-            reason: damaged.reason.clone(),
-        },
+        Message::Damaged(damaged) => damage(worker, damaged)?,
         Message::Leaving(_) => Event::LeaveRequested { worker },
         Message::Failed(failed) => Event::Failed {
             worker,
@@ -78,11 +73,18 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
     })
 }
 
-fn checkpoint(damaged: &pb::Damaged) -> Result<(Generation, Step), ProtocolError> {
-    let checkpoint = damaged.checkpoint.as_ref();
-    let id = checkpoint.map(|id| (Generation::new(id.generation), Step::new(id.step)));
-    id.ok_or(ProtocolError::Missing {
+fn damage(worker: WorkerId, damaged: &pb::Damaged) -> Result<Event, ProtocolError> {
+    let checkpoint = damaged.checkpoint.as_ref().ok_or(ProtocolError::Missing {
         field: "the checkpoint",
+    })?;
+    Ok(Event::Damaged {
+        worker,
+        generation: Generation::new(damaged.generation),
+        checkpoint: (
+            Generation::new(checkpoint.generation),
+            Step::new(checkpoint.step),
+        ),
+        reason: damaged.reason.clone(),
     })
 }
 

@@ -61,11 +61,8 @@ impl Rehearsal {
     }
 
     /// The flat parameters after the last step.
-    ///
-    /// # Errors
-    /// The device's.
-    pub fn flat(&self) -> Result<Vec<f32>, WorkerError> {
-        Ok(self.model.to_flat()?)
+    pub fn flat(&self) -> Vec<f32> {
+        self.model.to_flat()
     }
 
     /// Applies the next step on one batch.

@@ -7,7 +7,7 @@ use crate::optimizer::AdamW;
 use crate::outbox::Outbox;
 use crate::plan::Plan;
 use crate::shared::Shared;
-use fratmae_checkpoint::State;
+use fratmae_checkpoint::{Reserve, State};
 use fratmae_collective::Link;
 use fratmae_config::{Config, Precision};
 use fratmae_dataset::{Cache, DataSet};
@@ -43,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) parameters: Vec<Parameter>,
     /// A gradient that was applied, for the next one's memory.
     pub(crate) spare: Vec<f32>,
+    /// Memory for the copies that checkpoints are written from.
+    pub(crate) copies: Reserve,
     pub(crate) optimizer: AdamW,
     /// The step whose parameters were summed up after its update, and their sum.
     pub(crate) bit_sum: Option<(u64, u64)>,
@@ -90,6 +92,8 @@ impl Session {
             .recomputing(recompute)
             .computing_in(precision);
         let parameters = model.parameters();
+        let copies = config.checkpoint.memory_mib << 20;
+        let copies = usize::try_from(copies).unwrap_or(usize::MAX);
         let cases = u32::try_from(data.manifest.cases.len()).unwrap_or(u32::MAX);
         Ok(Self {
             optimizer: AdamW::new(&config.train, &parameters),
@@ -103,6 +107,7 @@ impl Session {
             model,
             parameters,
             spare: Vec::new(),
+            copies: Reserve::new(copies),
             bit_sum: None,
             bad_in_a_row: 0,
             ledger,

@@ -31,9 +31,10 @@ impl ShareWriter {
         let (rank, world) = (group.rank(), group.world_size());
         let mine = plan.into_iter().skip(rank).step_by(world).collect();
         let (run, runtime) = (session.run.clone(), session.runtime.clone());
+        let reserve = session.copies.clone();
         Ok(Self {
             generation,
-            snapshots: Snapshots::new(run, runtime, mine, settings(config))?,
+            snapshots: Snapshots::new(run, runtime, mine, settings(config), reserve)?,
         })
     }
 

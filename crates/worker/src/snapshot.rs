@@ -6,11 +6,11 @@
 //! take longer, read the copy alone (`upload`).
 
 use crate::error::WorkerError;
-use fratmae_checkpoint::{CheckpointError, Draft, Role, State, Vectors};
+use fratmae_checkpoint::{CheckpointError, Draft, Reserve, Role, State, Vectors};
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 /// Values copied before the thread looks whether it must stop: a fifth of a millisecond.
@@ -18,9 +18,6 @@ const PIECE: usize = 1 << 18;
 
 /// Bytes of new memory that are written to before the thread looks whether there is a loan.
 const TAKEN_AT_ONCE: usize = 1 << 20;
-
-/// Bytes that this process has taken for copies; its allocator keeps them (`allocator`).
-static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// Numbers that another thread reads in the meantime.
 pub type Lendable = Box<dyn AsRef<[f32]> + Send>;
@@ -41,13 +38,6 @@ impl Copying {
         self.drafts.is_empty()
     }
 
-    /// Gives the parts, in their order, the memory to copy into.
-    fn use_memory(&mut self, buffers: impl Iterator<Item = Vec<u8>>) {
-        for (draft, buffer) in self.drafts.iter_mut().zip(buffers) {
-            draft.use_memory(buffer);
-        }
-    }
-
     /// Copies part after part until all are whole or it is told to stop.
     fn until(&mut self, stop: &AtomicBool, from: &Lent) -> Result<(), CheckpointError> {
         while let Some(draft) = self.drafts.front_mut() {
@@ -63,18 +53,12 @@ impl Copying {
         Ok(())
     }
 
-    /// Copies what is left, or what of it reads the parameters, on all threads.
-    pub(crate) fn rest(
-        &mut self,
-        from: &State,
-        is_wanted: impl Fn(&Draft) -> bool,
-    ) -> Result<(), CheckpointError> {
-        let (mut wanted, later): (VecDeque<_>, _) = self.drafts.drain(..).partition(is_wanted);
-        self.drafts = later;
-        while !wanted.is_empty() {
+    /// Copies what is left, on all threads.
+    pub(crate) fn rest(&mut self, from: &State) -> Result<(), CheckpointError> {
+        while !self.drafts.is_empty() {
             // No more at once than there are threads: whoever takes them may have to wait for memory.
-            let n = rayon::current_num_threads().min(wanted.len());
-            let mut batch: Vec<_> = wanted.drain(..n).collect();
+            let n = rayon::current_num_threads().min(self.drafts.len());
+            let mut batch: Vec<_> = self.drafts.drain(..n).collect();
             let copy = |draft: &mut Draft| draft.copy(from, usize::MAX);
             batch.par_iter_mut().try_for_each(copy)?;
             batch.into_iter().for_each(|draft| self.hand_over(draft));
@@ -120,16 +104,15 @@ pub(crate) struct Copier {
 }
 
 impl Copier {
-    /// Starts the thread; it ends with the copier. It first takes the memory that copies of these sizes need.
-    pub(crate) fn start(sizes: Vec<usize>) -> Result<Self, WorkerError> {
+    /// Starts the thread; it ends with the copier. It first fills the reserve with what copies of these sizes need.
+    pub(crate) fn start(sizes: Vec<usize>, reserve: Reserve) -> Result<Self, WorkerError> {
         let (loans, incoming) = sync_channel::<Loan>(1);
         let (outgoing, returned) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let copy = move || {
-            let mut memory = take_memory(&sizes, &incoming);
-            for mut loan in memory.loan.take().into_iter().chain(&incoming) {
-                loan.copying.use_memory(memory.buffers.drain(..));
+            let first = fill(&reserve, &sizes, &incoming);
+            for mut loan in first.into_iter().chain(&incoming) {
                 loan.copied = loan.copying.until(&stopped, &loan.lent);
                 if outgoing.send(loan).is_err() {
                     return;
@@ -180,34 +163,30 @@ impl Copier {
     }
 }
 
-/// Memory for the first copy, and the loan that ended the taking.
-#[derive(Default)]
-struct Taken {
-    buffers: Vec<Vec<u8>>,
-    loan: Option<Loan>,
-}
-
-/// Takes memory from the system for the first copy, until that is to begin: the first write to a page costs several
-/// times the copy of it, and most of all where a hypervisor has to find the page.
-fn take_memory(sizes: &[usize], incoming: &Receiver<Loan>) -> Taken {
-    let mut taken = Taken::default();
-    let total = sizes.iter().sum();
-    if TAKEN.fetch_max(total, Ordering::Relaxed) >= total {
-        return taken;
-    }
+/// Takes the memory that copies of these sizes need from the system, as far as it does not lie ready, until there is a
+/// loan.
+fn fill(reserve: &Reserve, sizes: &[usize], incoming: &Receiver<Loan>) -> Option<Loan> {
+    let mut ready = reserve.bytes();
     for &size in sizes {
-        let mut buffer: Vec<u8> = Vec::with_capacity(size);
-        while buffer.len() < size && taken.loan.is_none() {
-            buffer.resize(size.min(buffer.len() + TAKEN_AT_ONCE), 0);
+        if let Some(rest) = ready.checked_sub(size) {
+            ready = rest;
+            continue;
+        }
+        let mut memory: Vec<u8> = Vec::with_capacity(size);
+        while memory.len() < size {
+            memory.resize(size.min(memory.len() + TAKEN_AT_ONCE), 0);
             match incoming.try_recv() {
-                Ok(loan) => taken.loan = Some(loan),
-                Err(TryRecvError::Disconnected) => return Taken::default(),
+                Ok(loan) => {
+                    reserve.keep(memory);
+                    return Some(loan);
+                }
+                Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {}
             }
         }
-        taken.buffers.push(buffer);
+        reserve.keep(memory);
     }
-    taken
+    None
 }
 
 fn give_back(lent: Lent, state: &mut State) {

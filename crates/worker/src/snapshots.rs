@@ -8,8 +8,9 @@ use crate::pace::Pace;
 use crate::snapshot::{Copier, Copying, Lendable};
 use crate::throttle::{Order, Reins, Throttle};
 use crate::upload::{UPLOADS, Upload, WrittenPart};
-use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, PartPlan, State};
+use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, PartPlan, Reserve, State};
 use fratmae_control::{Generation, Step};
+use fratmae_model::ModelError;
 use fratmae_store::Location;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct Snapshots {
     runtime: Handle,
     mine: Vec<PartPlan>,
     settings: SnapshotSettings,
+    /// Where copies have their memory from.
+    reserve: Reserve,
     reins: Arc<Reins>,
     /// None where the whole share is copied at once within the stall that is allowed.
     copier: Option<Copier>,
@@ -64,7 +67,7 @@ enum UnderWay {
 }
 
 impl Snapshots {
-    /// Makes ready to write the parts `mine` of each checkpoint to `run`.
+    /// Makes ready to write the parts `mine` of each checkpoint to `run`, with copies in memory of the reserve.
     ///
     /// # Errors
     /// [`WorkerError::Thread`] if the system gives no thread.
@@ -73,12 +76,14 @@ impl Snapshots {
         runtime: Handle,
         mine: Vec<PartPlan>,
         settings: SnapshotSettings,
+        reserve: Reserve,
     ) -> Result<Self, WorkerError> {
         let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
         let at_once = settings.max_stall.as_millis() as u64 * COPIED_IN_A_MS;
         let size: u64 = mine.iter().map(PartPlan::bytes).sum();
         let copier = if size > at_once {
-            Some(Copier::start(sizes_within(settings.memory, &mine)?)?)
+            let sizes = sizes_within(settings.memory, &mine)?;
+            Some(Copier::start(sizes, reserve.clone())?)
         } else {
             None
         };
@@ -89,6 +94,7 @@ impl Snapshots {
             runtime,
             mine,
             settings,
+            reserve,
             copying: None,
             is_lent: false,
             writing: None,
@@ -111,7 +117,10 @@ impl Snapshots {
         let began = Instant::now();
         self.finish(state)?;
         self.stall = Duration::ZERO;
-        let drafts = self.mine.iter().map(|plan| Draft::new(id, plan));
+        let drafts = self
+            .mine
+            .iter()
+            .map(|plan| Draft::new(id, plan, &self.reserve));
         let drafts: VecDeque<_> = drafts.collect::<Result<_, _>>()?;
         let (whole, incoming) = sync_channel(self.n_waiting());
         self.reins.begin();
@@ -136,7 +145,7 @@ impl Snapshots {
         self.writing = Some(thread);
         self.copying = Some(Copying::new(drafts, whole));
         if self.copier.is_none() {
-            self.copy_rest(state, |_| true)?;
+            self.copy_rest(state)?;
         }
         self.stall += began.elapsed();
         Ok(())
@@ -149,17 +158,12 @@ impl Snapshots {
     pub fn lend(
         &mut self,
         state: &mut State,
-        parameters: impl FnOnce() -> Option<Lendable>,
+        parameters: impl FnOnce() -> Result<Lendable, ModelError>,
     ) -> Result<(), WorkerError> {
         self.at_begin = self.under_way();
         if let (Some(copier), Some(copying)) = (&self.copier, self.copying.take()) {
-            match parameters() {
-                Some(parameters) => {
-                    copier.lend(copying, state, parameters)?;
-                    self.is_lent = true;
-                }
-                None => self.copying = Some(copying),
-            }
+            copier.lend(copying, state, parameters()?)?;
+            self.is_lent = true;
         }
         Ok(())
     }
@@ -190,19 +194,8 @@ impl Snapshots {
         }
         let began = Instant::now();
         self.make_room();
-        self.copy_rest(state, |_| true)?;
+        self.copy_rest(state)?;
         self.reins.order(Order::Paced);
-        self.stall += began.elapsed();
-        Ok(())
-    }
-
-    /// Copies what reads the parameters, which are about to go where no thread here can read them.
-    ///
-    /// # Errors
-    /// The copying's.
-    pub fn secure_parameters(&mut self, state: &State) -> Result<(), WorkerError> {
-        let began = Instant::now();
-        self.copy_rest(state, Draft::reads_parameters)?;
         self.stall += began.elapsed();
         Ok(())
     }
@@ -260,13 +253,9 @@ impl Snapshots {
         }
     }
 
-    fn copy_rest(
-        &mut self,
-        state: &State,
-        is_wanted: impl Fn(&Draft) -> bool,
-    ) -> Result<(), WorkerError> {
+    fn copy_rest(&mut self, state: &State) -> Result<(), WorkerError> {
         if let Some(copying) = &mut self.copying {
-            copying.rest(state, is_wanted)?;
+            copying.rest(state)?;
             if copying.is_complete() {
                 self.copying = None;
             }
@@ -309,7 +298,9 @@ fn sizes_within(memory: u64, mine: &[PartPlan]) -> Result<Vec<usize>, Checkpoint
         step: Step::new(0),
         generation: Generation::new(0),
     };
-    let sizes = mine.iter().map(|plan| Ok(Draft::new(id, plan)?.size()));
+    let sizes = mine
+        .iter()
+        .map(|plan| Ok(Draft::new(id, plan, &Reserve::default())?.size()));
     let sizes: Vec<_> = sizes.collect::<Result<_, CheckpointError>>()?;
     let fits = sizes.iter().scan(memory, |room, &size| {
         *room = room.checked_sub(size as u64)?;

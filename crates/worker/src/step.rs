@@ -82,9 +82,6 @@ impl Session {
         activity.enter(phases::LOAD);
         let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
         let before = self.sum_before(state);
-        if !self.model.lends() {
-            snapshots.secure_parameters(state)?;
-        }
         self.model.hold(std::mem::take(&mut state.parameters))?;
         snapshots.lend(state, || self.model.lend())?;
         let computed = self.compute(step.get(), &stacks, group, before);

@@ -9,10 +9,14 @@ fn never(_: usize) -> Result<(), CheckpointError> {
     Ok(())
 }
 
+fn begun(id: CheckpointId, plan: &PartPlan) -> Draft {
+    Draft::new(id, plan, &Reserve::default()).unwrap()
+}
+
 fn encoded(n_values: usize, part_bytes: u64) -> Vec<Encoded> {
     let (id, tensors, state) = sample(12, 3);
     let encode = |plan: &PartPlan| {
-        let mut draft = Draft::new(id, plan).unwrap();
+        let mut draft = begun(id, plan);
         while !draft.is_whole() {
             draft.copy(&state, n_values).unwrap();
         }
@@ -33,19 +37,20 @@ fn bytes_do_not_depend_on_the_pieces() {
 }
 
 #[test]
-fn memory_that_was_used_before_leaves_nothing_in_a_file() {
+fn memory_that_was_used_before_leaves_nothing_in_a_file_and_comes_back() {
     let (id, tensors, state) = sample(12, 3);
     for (plan, whole) in plan_parts(&tensors, 64).iter().zip(encoded(5, 64)) {
-        let size = Draft::new(id, plan).unwrap().size();
-        for used in [0, 1, size, 2 * size] {
-            let mut draft = Draft::new(id, plan).unwrap();
-            draft.use_memory(vec![7; used]);
-            draft.copy(&state, 1).unwrap();
-            // It has begun: what is there stays.
-            draft.use_memory(vec![8; used]);
-            draft.copy(&state, usize::MAX).unwrap();
-            assert_eq!(draft.close(never).unwrap(), whole, "{used}");
-        }
+        let size = begun(id, plan).size();
+        let reserve = Reserve::new(2 * size);
+        reserve.keep(vec![7; 2 * size]);
+        let mut draft = Draft::new(id, plan, &reserve).unwrap();
+        draft.copy(&state, 1).unwrap();
+        assert_eq!(reserve.bytes(), 0);
+        draft.copy(&state, usize::MAX).unwrap();
+        let part = draft.close(never).unwrap();
+        assert_eq!(part, whole);
+        drop(part);
+        assert_eq!(reserve.bytes(), 2 * size);
     }
 }
 
@@ -114,7 +119,7 @@ fn digest_of_the_weights_does_not_depend_on_the_cut_into_parts() {
 #[test]
 fn size_is_known_before_the_first_value() {
     let (id, tensors, state) = sample(12, 3);
-    let mut draft = Draft::new(id, &plan_parts(&tensors, 64)[0]).unwrap();
+    let mut draft = begun(id, &plan_parts(&tensors, 64)[0]);
     let size = draft.size();
     assert!(!draft.is_whole());
     draft.copy(&state, usize::MAX).unwrap();
@@ -126,11 +131,11 @@ fn size_is_known_before_the_first_value() {
 fn unfinished_draft_cannot_be_closed_and_a_pause_may_end_it() {
     let (id, tensors, state) = sample(12, 3);
     let plan = &plan_parts(&tensors, 64)[0];
-    let mut draft = Draft::new(id, plan).unwrap();
+    let mut draft = begun(id, plan);
     draft.copy(&state, 1).unwrap();
     let error = draft.close(never).unwrap_err();
     assert!(error.to_string().contains("values are missing"), "{error}");
-    let mut draft = Draft::new(id, plan).unwrap();
+    let mut draft = begun(id, plan);
     draft.copy(&state, usize::MAX).unwrap();
     let stop = |_| {
         Err(CheckpointError::Contended {
@@ -148,7 +153,7 @@ fn state_that_is_too_short_is_refused() {
     let (id, tensors, mut state) = sample(12, 3);
     state.second_moment.pop();
     let plan = &plan_parts(&tensors, u64::MAX)[0];
-    let mut draft = Draft::new(id, plan).unwrap();
+    let mut draft = begun(id, plan);
     let error = draft.copy(&state, usize::MAX).unwrap_err();
     assert!(
         matches!(error, CheckpointError::Unwritable { .. }),

@@ -12,10 +12,13 @@ impl Cluster {
     /// seat after the next step if there is one, and stands by otherwise.
     pub(crate) fn registered(
         &mut self,
+        now: Millis,
         worker: WorkerId,
-        member: Member,
+        (name, address): (String, String),
         past: Past,
     ) -> Vec<Command> {
+        let may_differ = self.n_unfit == 0 || past.held.is_some();
+        let member = Member::new(name, address, now, past.held, may_differ);
         self.membership.insert(worker, member);
         self.has_trained |= past.place.is_some();
         match self.phase {

@@ -50,6 +50,19 @@ impl Run {
         }
     }
 
+    /// A coordinator of two workers that finds a generation of an earlier one, and a checkpoint.
+    fn found(generation: Generation, members: u32, newest: Source) -> Self {
+        let now = Millis::new(0);
+        let recorded = Recorded {
+            generation,
+            members,
+        };
+        Self {
+            cluster: Cluster::new(settings(2), now, recorded, newest),
+            now,
+        }
+    }
+
     /// Two workers that train in generation 1.
     fn training() -> Self {
         let mut run = Self::gathering(2);

@@ -64,6 +64,7 @@ impl Cluster {
         if pause.get() > shortest.get() / 2 {
             self.membership.forgive(now);
             self.started = self.started.plus(pause).min(now);
+            self.opened = self.opened.plus(pause).min(now);
             self.hearing = self.hearing.map(|began| began.plus(pause).min(now));
         }
     }

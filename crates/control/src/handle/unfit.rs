@@ -9,7 +9,7 @@ impl Cluster {
     /// Gives up a worker that cannot train. Before there ever was a group, and where nobody else could go on, that ends
     /// the run.
     pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
-        if self.phase == Phase::Returning {
+        if self.phase == Phase::Returning || self.is_new(now) {
             // Those who are well may be on their way.
             return self.evict(now, vec![(worker, Departure::Unfit { reason })]);
         }
@@ -19,6 +19,13 @@ impl Cluster {
             return self.failed(worker, &reason);
         }
         self.evict(now, vec![(worker, Departure::Unfit { reason })])
+    }
+
+    /// Whether this coordinator found a group to wait for, and members of it may not have found it yet.
+    ///
+    /// One that was left behind in an older generation can be the first to come, and alone for a while.
+    fn is_new(&self, now: Millis) -> bool {
+        self.found > 0 && now.since(self.opened) <= self.settings.return_timeout
     }
 
     /// Whether anybody else may get on.

@@ -63,6 +63,18 @@ async fn a_worker_of_an_earlier_coordinator_keeps_its_place_while_it_is_register
 }
 
 #[tokio::test]
+async fn a_worker_that_nobody_can_tell_that_the_run_is_over_is_ended() {
+    let mut launcher = fleet("sh", 10).launcher.unwrap();
+    launcher.arguments = vec!["-c".to_owned(), "exec sleep 600".to_owned()];
+    let mut fleet = Fleet::new(Some(launcher), "http://127.0.0.1:1");
+    fleet.start_missing(&[], Instant::now()).unwrap();
+    fleet.dismiss(&["local-0".to_owned()]);
+    assert_eq!(fleet.next_exit().await.name(), "local-1");
+    fleet.dismiss(&[]);
+    assert_eq!(fleet.next_exit().await.name(), "local-0");
+}
+
+#[tokio::test]
 async fn without_a_launcher_there_is_nothing_to_start() {
     let mut fleet = Fleet::new(None, "http://127.0.0.1:1");
     assert!(fleet.start_missing(&[], Instant::now()).unwrap().is_empty());

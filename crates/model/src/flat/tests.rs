@@ -24,7 +24,7 @@ fn the_layout_tiles_the_flat_vector() {
         assert_eq!(parameter.offset, offset, "{}", parameter.name);
         offset += parameter.len();
     }
-    assert_eq!(model.to_flat().unwrap().len(), offset);
+    assert_eq!(model.to_flat().len(), offset);
     let mut names: Vec<&str> = layout.iter().map(|p| p.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -113,16 +113,33 @@ fn the_papers_sizes_have_the_known_number_of_parameters() {
 
 #[test]
 fn a_round_trip_keeps_every_bit() {
-    let flat = model(&tiny::config(), 1).to_flat().unwrap();
+    let flat = model(&tiny::config(), 1).to_flat();
     let other = model(&tiny::config(), 2);
-    assert_ne!(other.to_flat().unwrap(), flat);
+    assert_ne!(other.to_flat(), flat);
     let same = other.with_flat(&flat).unwrap();
-    assert_eq!(same.to_flat().unwrap(), flat);
+    assert_eq!(same.to_flat(), flat);
+}
+
+#[test]
+fn a_device_with_memory_of_its_own_gets_every_bit_and_the_vector_stays() {
+    let flat: Vec<f32> = (0..1000).map(|i| (i as f32).sin()).collect();
+    let held = Held::new(flat.clone());
+    let copy = held.copied_to(&Device::flex());
+    assert_eq!(copy.try_into_vec_as::<f32>().unwrap(), flat);
+    assert_eq!(AsRef::<[f32]>::as_ref(&held), flat);
+}
+
+#[test]
+fn a_model_without_parameters_says_so() {
+    let mut model = model(&tiny::config(), 1);
+    model.release().unwrap();
+    assert_eq!(model.release(), Err(ModelError::NothingHeld));
+    assert_eq!(model.lend().err(), Some(ModelError::NothingHeld));
 }
 
 #[test]
 fn a_vector_of_another_length_is_refused() {
-    let flat = model(&tiny::config(), 1).to_flat().unwrap();
+    let flat = model(&tiny::config(), 1).to_flat();
     let refused = model(&tiny::config(), 1).with_flat(&flat[1..]).unwrap_err();
     let expected = ModelError::FlatLength {
         found: flat.len() - 1,
@@ -133,7 +150,7 @@ fn a_vector_of_another_length_is_refused() {
 
 #[test]
 fn the_first_values_follow_from_config_and_seed_alone() {
-    let flat = |seed| model(&tiny::config(), seed).to_flat().unwrap();
+    let flat = |seed| model(&tiny::config(), seed).to_flat();
     assert_eq!(flat(5), flat(5));
     assert_ne!(flat(5), flat(6));
 }
@@ -142,7 +159,7 @@ fn the_first_values_follow_from_config_and_seed_alone() {
 fn positions_are_frozen_with_a_class_row_of_zeros() {
     let model = model(&tiny::config(), 1);
     let layout = model.parameters();
-    let flat = model.to_flat().unwrap();
+    let flat = model.to_flat();
     for name in ["pet_encoder.pos_embed", "ct_decoder.pos_embed"] {
         let parameter = find(&layout, name);
         let table = &flat[parameter.offset..][..parameter.len()];

@@ -130,7 +130,7 @@ fn gradients_agree_with_differences_of_the_loss() {
     let model = model(&tiny::config());
     let batch = tiny::batch(4);
     let (_, gradient) = tiny::loss_and_gradient(&model, &batch);
-    let flat = model.to_flat().unwrap();
+    let flat = model.to_flat();
     let layout = model.parameters();
     let loss_at = |place: usize, by: f32| {
         let mut flat = flat.clone();

@@ -25,7 +25,7 @@ impl Reference {
         Self {
             config: config.clone(),
             layout: model.parameters(),
-            flat: model.to_flat().unwrap(),
+            flat: model.to_flat(),
         }
     }
 

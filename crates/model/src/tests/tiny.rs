@@ -103,7 +103,7 @@ pub(crate) fn descend(
     for _ in 0..n_steps {
         let (loss, gradient) = loss_and_gradient(&model, batch);
         losses.push(loss);
-        let mut flat = model.to_flat().unwrap();
+        let mut flat = model.to_flat();
         for parameter in model.parameters().iter().filter(|p| p.learns()) {
             let own = flat[parameter.offset..].iter_mut();
             for (value, slope) in own.zip(&gradient[parameter.gradient.clone()]) {

@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         steps.push(step);
     }
     let mut file = figures(&steps);
-    let after = rehearsal.flat()?;
+    let after = rehearsal.flat();
     for parameter in &parameters {
         let named = |kind: &str, values: &[f32]| {
             let shape = torch_shape(parameter, &config);

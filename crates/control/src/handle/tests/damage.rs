@@ -10,19 +10,11 @@ const OLDER: Source = Source::Checkpoint {
 
 /// Two workers that are to begin from the checkpoint of step 8, in generation 2.
 fn restoring() -> Run {
-    let now = Millis::new(0);
-    let recorded = Recorded {
-        generation: FIRST,
-        members: 0,
-    };
     let newest = Source::Checkpoint {
         step: BAD.1,
         generation: BAD.0,
     };
-    let mut run = Run {
-        cluster: Cluster::new(settings(2), now, recorded, newest),
-        now,
-    };
+    let mut run = Run::found(FIRST, 0, newest);
     run.register(ONE);
     run.register(TWO);
     run.begin(SECOND, [(ONE, None), (TWO, None)]);
@@ -46,11 +38,13 @@ fn passed_over(newest: Source) -> Event {
 }
 
 fn begins_from(commands: &[Command]) -> Vec<Source> {
-    let source = |command: &Command| match command {
-        Command::Begin { assignment, .. } => Some(assignment.source),
-        _ => None,
-    };
-    commands.iter().filter_map(source).collect()
+    let mut sources = Vec::new();
+    for command in commands {
+        if let Command::Begin { assignment, .. } = command {
+            sources.push(assignment.source);
+        }
+    }
+    sources
 }
 
 const THIRD: Generation = Generation::new(3);

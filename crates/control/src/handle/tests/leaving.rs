@@ -172,16 +172,7 @@ fn a_run_that_stops_anyway_lets_a_leaver_write_its_share() {
 
 #[test]
 fn a_leaver_that_nobody_waits_for_is_released_when_the_run_gathers() {
-    let (generation, members) = (FIRST, 2);
-    let recorded = Recorded {
-        generation,
-        members,
-    };
-    let now = Millis::new(0);
-    let mut run = Run {
-        cluster: Cluster::new(settings(2), now, recorded, Source::Initial),
-        now,
-    };
+    let mut run = Run::found(FIRST, 2, Source::Initial);
     run.register(ONE);
     assert_eq!(run.see(leave(ONE)), [], "it may hold what nobody else does");
     assert_eq!(run.at(501, Event::Tick), left(ONE));

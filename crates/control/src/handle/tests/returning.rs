@@ -6,13 +6,7 @@ const THIRD: Generation = Generation::new(3);
 
 /// Generation 3 had two members when its coordinator died.
 fn taken_over() -> Run {
-    let now = Millis::new(0);
-    let recorded = Recorded {
-        generation: THIRD,
-        members: 2,
-    };
-    let cluster = Cluster::new(settings(2), now, recorded, Source::Initial);
-    Run { cluster, now }
+    Run::found(THIRD, 2, Source::Initial)
 }
 
 impl Run {

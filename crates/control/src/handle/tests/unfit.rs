@@ -100,30 +100,30 @@ fn a_step_forgets_who_was_unfit() {
 
 #[test]
 fn one_that_returns_unfit_ends_no_run_whose_others_may_be_on_their_way() {
-    let now = Millis::new(0);
-    let recorded = Recorded {
-        generation: FIRST,
-        members: 2,
-    };
-    let mut run = Run {
-        cluster: Cluster::new(settings(2), now, recorded, Source::Initial),
-        now,
-    };
+    let mut run = Run::found(FIRST, 2, Source::Initial);
     run.register(ONE);
     assert_eq!(failure(&run.see(unfit(ONE))), None);
 }
 
 #[test]
+fn one_left_behind_that_comes_first_and_is_unfit_ends_no_run_of_which_others_train_on() {
+    let mut run = Run::found(SECOND, 1, Source::Initial);
+    run.see(Event::Registered {
+        worker: ONE,
+        name: "w1".to_owned(),
+        address: "host:1".to_owned(),
+        past: Past {
+            place: Some((FIRST, Rank::new(0))),
+            held: Some(Step::new(5)),
+        },
+    });
+    assert_eq!(failure(&run.see(unfit(ONE))), None);
+    assert_eq!(run.cluster.phase(), Phase::Returning);
+}
+
+#[test]
 fn a_member_that_came_from_an_earlier_coordinator_is_given_up_alone() {
-    let now = Millis::new(0);
-    let recorded = Recorded {
-        generation: FIRST,
-        members: 2,
-    };
-    let mut run = Run {
-        cluster: Cluster::new(settings(2), now, recorded, Source::Initial),
-        now,
-    };
+    let mut run = Run::found(FIRST, 2, Source::Initial);
     for (rank, worker) in (0..).zip([ONE, TWO]) {
         let past = Past {
             place: Some((FIRST, Rank::new(rank))),
