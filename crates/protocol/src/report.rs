@@ -16,14 +16,7 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
         field: "a known variant",
     })?;
     Ok(match message {
-        // It asks for the job, and joins with the next one.
-        Message::Register(register) if register.device.is_none() => Event::Heard { worker },
-        Message::Register(register) => Event::Registered {
-            worker,
-            name: register.name.clone(),
-            address: register.group_address.clone(),
-            past: past(register),
-        },
+        Message::Register(register) => registered(worker, register),
         // What is written down and shown decides nothing.
         Message::Skipped(_) | Message::BadBatch(_) => Event::Heard { worker },
         Message::Heartbeat(heartbeat) => Event::Beat {
@@ -92,6 +85,19 @@ fn accusation(accused: Accused) -> Accusation {
     match accused {
         Accused::Unreachable(rank) => Accusation::Unreachable(Rank::new(rank)),
         Accused::Diverged(rank) => Accusation::Diverged(Rank::new(rank)),
+    }
+}
+
+/// A registration without a device asks for the job alone; the worker joins with its next one.
+fn registered(worker: WorkerId, register: &pb::Register) -> Event {
+    if register.device.is_none() {
+        return Event::Heard { worker };
+    }
+    Event::Registered {
+        worker,
+        name: register.name.clone(),
+        address: register.group_address.clone(),
+        past: past(register),
     }
 }
 
