@@ -9,17 +9,15 @@ workers' processes are the same all along. Compared are steps a second, of each 
 asked to stop, and its history and journal are read: every step there once, every checkpoint committed once.
 Signals go only to processes that this script started.
 """
-import argparse
 import collections
 import json
 import pathlib
-import signal
 import statistics
 import subprocess
 import tempfile
 import time
 
-from overhead import Coordinator, coordinator_command, worker_command
+from small_run import Leader, arguments, coordinator_command, stop, worker_command
 
 # Seconds a turn of kills lasts.
 TURN = 60
@@ -27,9 +25,8 @@ TURN = 60
 
 def last_step(coordinator):
     """When the newest step was told of, and its number."""
-    with coordinator.log.grown:
-        events = list(coordinator.log.events)
-    return next((at, event["step"]) for at, event in reversed(events) if event["message"] == "step applied")
+    at, event = coordinator.log.all("step applied")[-1]
+    return at, event["step"]
 
 
 def rate(begin, end):
@@ -62,18 +59,14 @@ def wrong_counts(numbers):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program")
-    parser.add_argument("data")
-    parser.add_argument("--workers", type=int, default=4)
+    parser = arguments(__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="of kills")
     parser.add_argument("--every", type=float, default=3, help="seconds from one kill to the next")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         run = pathlib.Path(folder) / "run"
-        settings = ["train.steps=1000000", "checkpoint.every=500", *options.set]
-        start = lambda: Coordinator(coordinator_command(options, run, settings))
+        settings = ["train.steps=1000000", "checkpoint.every=500"]
+        start = lambda: Leader(coordinator_command(options, run, settings))
         coordinator = start()
         coordinator.log.first(0, "serving workers")
         workers = [subprocess.Popen(worker_command(options), stderr=subprocess.DEVNULL) for _ in range(options.workers)]
@@ -81,8 +74,7 @@ def main():
             coordinator.log.first(0, "step applied")
             time.sleep(20)
             pairs, kills, coordinator = turns(coordinator, start, options.minutes, options.every)
-            coordinator.process.send_signal(signal.SIGTERM)
-            coordinator.process.wait(60)
+            stop(coordinator.process)
         finally:
             coordinator.process.kill()
             still_there = sum(process.poll() is None for process in workers)

@@ -30,7 +30,7 @@ import sys
 import time
 from pathlib import Path
 
-from recovery import Log, children
+from small_run import Log, children
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

@@ -8,54 +8,17 @@ coordinator leads for some seconds, is killed, and the workers train on alone fo
 over and hears how long each step took. The workers' processes are the same all along. Signals go only to processes
 that this script started. The first steps after each change are left out.
 """
-import argparse
 import json
-import os
-import signal
+import pathlib
 import statistics
 import subprocess
 import tempfile
 import time
 
-from recovery import HERE, Log
+from small_run import Leader, arguments, coordinator_command, worker_command
 
-PORT = 7741
 # Steps at each end of a turn that belong to neither.
 MARGIN = 3
-
-
-class Coordinator:
-    """One coordinator's process, with what it logs."""
-
-    def __init__(self, command):
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        self.log = Log(self.process.stderr)
-
-    def steps(self):
-        """(number, seconds) of every step it has heard of."""
-        with self.log.grown:
-            events = list(self.log.events)
-        return [(event["step"], event["seconds"]) for _, event in events if event["message"] == "step applied"]
-
-    def kill(self):
-        ticks = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()[11:13]
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-
-
-def coordinator_command(options, run, settings):
-    """A coordinator of the small job, for workers that come from elsewhere."""
-    command = [options.program, "coordinator", "--log", "json", "--data", options.data,
-               "--config", os.path.join(HERE, "..", "configs", "invariance.toml"),
-               "--run", str(run), "--workers", str(options.workers), "--listen", f"127.0.0.1:{PORT}"]
-    for setting in settings:
-        command += ["--set", setting]
-    return command
-
-
-def worker_command(options):
-    return [options.program, "worker", "--quiet", "--coordinator", f"http://127.0.0.1:{PORT}", "--threads", "1"]
 
 
 def turns(start, rounds, seconds):
@@ -85,24 +48,20 @@ def turns(start, rounds, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program")
-    parser.add_argument("data")
-    parser.add_argument("--workers", type=int, default=4)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
-        settings = ["train.steps=1000000", "checkpoint.every=1000000", *options.set]
-        command = coordinator_command(options, os.path.join(folder, "run"), settings)
+        settings = ["train.steps=1000000", "checkpoint.every=1000000"]
+        command = coordinator_command(options, pathlib.Path(folder) / "run", settings)
         worker = worker_command(options)
-        first = Coordinator(command)
+        first = Leader(command)
         first.log.first(0, "serving workers")
         workers = [subprocess.Popen(worker, stderr=subprocess.DEVNULL) for _ in range(options.workers)]
         started = iter([first])
         try:
-            pairs, cpu = turns(lambda: next(started, None) or Coordinator(command), options.rounds, options.seconds)
+            pairs, cpu = turns(lambda: next(started, None) or Leader(command), options.rounds, options.seconds)
         finally:
             for process in workers:
                 process.kill()

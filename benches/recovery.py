@@ -1,143 +1,167 @@
 #!/usr/bin/env python3
-"""Time from `kill -9` of one of the workers to the next step that the survivors apply, and until the worker is back.
+"""Time from the loss of one of the workers to the verdict on it, to the survivors' next step, and until it is back.
 
-  recovery.py PROGRAM DATA [--workers 4] [--repeats 30] [--set KEY=VALUE ...]
+  recovery.py PROGRAM DATA [--fault kill|stop|cut] [--workers 4] [--repeats 30] [--set KEY=VALUE ...]
 
-PROGRAM is a built fratmae, DATA a prepared data set with the grid of configs/invariance.toml. One run is disturbed
-again and again, as long as its steps last. Times are the coordinator's, from its log in JSON; a step that was
-already on its way to the coordinator when the worker was killed does not count.
-Steps redone and steps missing are counted over the whole run. Signals go only to processes that this script started.
+PROGRAM is a built fratmae, DATA a prepared data set with the grid of configs/invariance.toml. `kill` sends SIGKILL and
+`stop` SIGSTOP to a worker of this machine, which is started again once it has ended; `cut` gives each process a host of
+its own and cuts one off, so that its packets vanish and no connection is closed; it needs root.
+
+One run is disturbed again and again, as long as its steps last. Times are the coordinator's, from its log in JSON; a
+step that was already on its way to the coordinator does not count. A verdict is right if the first after a fault names
+whom it befell, wrong if it names anybody else or anybody twice. Steps redone and missing are counted over the whole run.
+Signals go only to processes that this script started.
 """
-import argparse
-import datetime
+import collections
 import json
 import os
+import pathlib
 import random
+import re
 import signal
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
+
+from hosts import Hosts
+from small_run import Leader, arguments, children, coordinator_command, leader_command, marks, stop, worker_command
 
 # Seconds of life after which a worker is started again at once.
 OLD_ENOUGH = 10.5
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def parse(line):
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    stamp = event.get("timestamp")
-    if event.get("target") != "run" or not stamp:
-        return None
-    at = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
-    return at, event
+class Local:
+    """Workers of this machine, whose leader starts those again that have ended."""
+
+    def __init__(self, options, run, settings):
+        self.signal = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[options.fault]
+        self.leader = Leader(leader_command(options, "pretrain", run, settings))
+
+    def choose(self):
+        """The next to be struck; gives its name."""
+        self.victim = children(self.leader.process.pid)[0]
+        # One that dies soon after it was started waits before it is started again.
+        time.sleep(max(0, OLD_ENOUGH - age(self.victim)))
+        words = pathlib.Path(f"/proc/{self.victim}/cmdline").read_text().split("\0")
+        return words[words.index("--name") + 1]
+
+    def strike(self):
+        os.kill(self.victim, self.signal)
+
+    def replace(self):
+        """Nothing is to be done here."""
+
+    def end(self):
+        stop(self.leader.process)
 
 
-class Log:
-    """The events of a run, collected by a thread."""
+class Spread:
+    """A host for each worker and one for the coordinator."""
 
-    def __init__(self, stream):
-        self.events = []
-        self.grown = threading.Condition()
-        threading.Thread(target=self.collect, args=(stream,), daemon=True).start()
+    def __init__(self, options, run, settings, hosts):
+        self.options, self.hosts, self.place = options, hosts, 0
+        own = hosts.on(0)
+        self.leader = Leader(own + coordinator_command(options, run, settings, hosts.address(0)))
+        self.leader.log.first(0, "serving workers")
+        self.workers = {place: self.start(place) for place in range(1, options.workers + 1)}
 
-    def collect(self, stream):
-        for line in stream:
-            event = parse(line)
-            if event:
-                with self.grown:
-                    self.events.append(event)
-                    self.grown.notify_all()
+    def start(self, place):
+        command = worker_command(self.options, self.hosts.address(0))
+        command += ["--name", f"host-{place}", "--listen", f"{self.hosts.address(place)}:0"]
+        return subprocess.Popen(self.hosts.on(place) + command, stderr=subprocess.DEVNULL)
 
-    def first(self, after, message, is_wanted=lambda fields: True, patience=60):
-        """The first event of a kind from a place on; gives its place too."""
-        deadline = time.monotonic() + patience
-        with self.grown:
-            place = after
-            while True:
-                while place < len(self.events):
-                    at, fields = self.events[place]
-                    place += 1
-                    if fields["message"] == message and is_wanted(fields):
-                        return place, at, fields
-                if time.monotonic() > deadline:
-                    raise TimeoutError(message)
-                self.grown.wait(1)
+    def choose(self):
+        self.place = self.place % self.options.workers + 1
+        return f"host-{self.place}"
 
+    def strike(self):
+        self.hosts.cut(self.place)
 
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as text:
-        return [int(child) for child in text.read().split()]
+    def replace(self):
+        self.workers[self.place].kill()
+        self.workers[self.place].wait()
+        self.hosts.mend(self.place)
+        self.workers[self.place] = self.start(self.place)
+
+    def end(self):
+        stop(self.leader.process, self.workers.values())
 
 
 def age(pid):
     """Seconds since a process started."""
-    with open(f"/proc/{pid}/stat") as text:
-        started = int(text.read().rsplit(")", 1)[1].split()[19])
+    started = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
 
 
-def disturb(process, log, workers, rng):
-    """One kill; gives seconds to the next step, to the killed worker's new process in the group, and the step time."""
-    victim = children(process.pid)[0]
-    # One that dies soon after it was started waits before it is started again.
-    time.sleep(max(0, OLD_ENOUGH - age(victim)))
-    with log.grown:
-        place = len(log.events)
+def disturb(crew, workers, rng):
+    """One fault: seconds to the verdict, the next step and the worker's return; whom it befell, who was named and why."""
+    log, victim = crew.leader.log, crew.choose()
     # In the middle of a step, at a moment unlike the last one.
-    place, _, fields = log.first(place, "step applied")
-    time.sleep(rng.random() * fields["seconds"])
-    killed = time.time()
-    os.kill(victim, signal.SIGKILL)
+    place, _, step = log.first(log.place(), "step applied")
+    time.sleep(rng.random() * step["seconds"])
+    struck = time.time()
+    crew.strike()
+    place, judged, verdict = log.first(place, "worker in trouble")
     place, _, _ = log.first(place, "generation began", lambda f: f["members"].count('"') == 2 * (workers - 1))
-    place, next_step, _ = log.first(place, "step applied")
+    place, stepped, _ = log.first(place, "step applied")
+    crew.replace()
     place, back, _ = log.first(place, "generation began", lambda f: f["members"].count('"') == 2 * workers)
-    place, _, _ = log.first(place, "step applied")
-    log.first(place, "step applied")
-    return next_step - killed, back - killed, fields["seconds"]
+    for _ in range(2):
+        place, _, _ = log.first(place, "step applied")
+    figures = {
+        "verdict_s": judged - struck, "next_step_s": stepped - struck, "back_s": back - struck,
+        "step_s": step["seconds"], "victim": victim, "named": verdict["worker"], "reason": verdict["reason"],
+    }
+    print(json.dumps(figures), flush=True)
+    return figures
 
 
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+def summary(options, figures, log):
+    """All repeats in one row."""
+    column = lambda key: [row[key] for row in figures]
+    applied = [fields["step"] for _, fields in log.all("step applied")]
+    named = collections.Counter(fields["worker"] for _, fields in log.all("worker in trouble"))
+    # How long a worker may be silent, where that was the reason.
+    silences = [re.match(r"nothing was heard of it for ([0-9.]+) s", reason) for reason in column("reason")]
+    return {
+        "fault": options.fault, "workers": options.workers, "repeats": len(figures),
+        "step_s": round(statistics.median(column("step_s")), 4),
+        "verdict_s": marks(column("verdict_s")), "next_step_s": marks(column("next_step_s")),
+        "back_s": marks(column("back_s")),
+        "silence_allowed_s": sorted({float(silence[1]) for silence in silences if silence}),
+        "verdicts_right": sum(row["named"] == row["victim"] for row in figures),
+        "verdicts_wrong": (named - collections.Counter(column("victim"))).total(),
+        "steps_redone": len(applied) - len(set(applied)), "steps_missing": max(applied) - len(set(applied)),
+    }
+
+
+def measure(options, crew):
+    rng = random.Random(options.seed)
+    try:
+        crew.leader.log.first(0, "step applied", lambda fields: fields["step"] >= 5)
+        # From then on the run knows how often its workers are heard.
+        time.sleep(15)
+        figures = [disturb(crew, options.workers, rng) for _ in range(options.repeats)]
+    finally:
+        crew.end()
+    print(json.dumps(summary(options, figures, crew.leader.log)))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program")
-    parser.add_argument("data")
-    parser.add_argument("--workers", type=int, default=4)
+    parser = arguments(__doc__)
+    parser.add_argument("--fault", choices=["kill", "stop", "cut"], default="kill")
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     options = parser.parse_args()
-    steps = 400 * options.repeats
+    settings = [f"train.steps={600 * (options.repeats + 1)}", "checkpoint.every=100", "workers.threads=1",
+                "workers.restarts_per_hour=1000"]
     with tempfile.TemporaryDirectory(prefix="recovery-") as folder:
-        command = [options.program, "pretrain", "--json", "--log", "json", "--data", options.data,
-                   "--config", os.path.join(HERE, "..", "configs", "invariance.toml"),
-                   "--run", os.path.join(folder, "run"), "--workers", str(options.workers)]
-        for setting in [f"train.steps={steps}", "checkpoint.every=100", "workers.threads=1",
-                        "workers.restarts_per_hour=1000", *options.set]:
-            command += ["--set", setting]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        log, rng = Log(process.stderr), random.Random(options.seed)
-        log.first(0, "step applied", lambda fields: fields["step"] >= 5)
-        figures = [disturb(process, log, options.workers, rng) for _ in range(options.repeats)]
-        process.send_signal(signal.SIGTERM)
-        process.communicate()
-        applied = [fields["step"] for _, fields in log.events if fields["message"] == "step applied"]
-    next_step, back, step = zip(*figures)
-    print(json.dumps({
-        "workers": options.workers, "repeats": options.repeats, "step_s": round(statistics.median(step), 4),
-        "next_step_s": {"p50": round(statistics.median(next_step), 3), "p99": round(percentile(next_step, 0.99), 3)},
-        "back_s": {"p50": round(statistics.median(back), 3), "p99": round(percentile(back, 0.99), 3)},
-        "steps_redone": len(applied) - len(set(applied)),
-        "steps_missing": max(applied) - len(set(applied)),
-    }))
+        run = pathlib.Path(folder) / "run"
+        if options.fault != "cut":
+            return measure(options, Local(options, run, settings))
+        with Hosts(options.workers + 1) as hosts:
+            measure(options, Spread(options, run, settings, hosts))
 
 
 if __name__ == "__main__":

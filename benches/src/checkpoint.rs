@@ -20,7 +20,7 @@ use rayon::prelude::*;
 const SIDE: usize = 640;
 
 /// Steps before each checkpoint, from which the usual time is taken.
-const QUIET: usize = 5;
+const QUIET: usize = 12;
 
 /// What is measured.
 pub(crate) struct Options<'a> {

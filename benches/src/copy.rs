@@ -1,4 +1,4 @@
-//! The yardstick: as many bytes as a reduction moves, between as many sockets, with no arithmetic and no protocol.
+//! The yardstick: as many bytes as the group moves, between as many sockets, with no arithmetic and no protocol.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,28 +8,28 @@ use anyhow::{Context as _, Result, anyhow};
 /// Bytes that one call of the system hands over at most.
 const PIECE: usize = 1 << 18;
 
-/// One connection between each two of `world` peers.
-pub(crate) struct Mesh {
-    ends: Vec<TcpStream>,
+/// Connections over loopback, each with both of its ends here.
+pub(crate) struct Streams {
+    pairs: Vec<[TcpStream; 2]>,
 }
 
-impl Mesh {
-    /// Connects every pair over loopback.
+impl Streams {
+    /// Opens so many.
     ///
     /// # Errors
     /// What the system says of sockets.
-    pub(crate) fn connect(world: usize) -> Result<Self> {
+    pub(crate) fn connect(count: usize) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let mut ends = Vec::new();
-        for _ in 0..world * (world - 1) / 2 {
+        let connect = |_| {
             let dialled = TcpStream::connect(listener.local_addr()?)?;
             let (accepted, _) = listener.accept()?;
-            ends.extend([dialled, accepted]);
-        }
-        for end in &ends {
-            end.set_nodelay(true)?;
-        }
-        Ok(Self { ends })
+            for end in [&dialled, &accepted] {
+                end.set_nodelay(true)?;
+            }
+            Ok([dialled, accepted])
+        };
+        let pairs = (0..count).map(connect).collect::<Result<_>>()?;
+        Ok(Self { pairs })
     }
 
     /// Sends `bytes` from every end to its other end, all at the same time.
@@ -37,19 +37,34 @@ impl Mesh {
     /// # Errors
     /// What the system says of a socket.
     pub(crate) fn copy(&self, bytes: usize) -> Result<()> {
-        std::thread::scope(|scope| {
-            let both = |end| {
-                [
-                    scope.spawn(move || send(end, bytes)),
-                    scope.spawn(move || receive(end, bytes)),
-                ]
-            };
-            let threads: Vec<_> = self.ends.iter().flat_map(both).collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
-        })
+        let there = self.pairs.iter().map(|[one, other]| (one, other));
+        let back = self.pairs.iter().map(|[one, other]| (other, one));
+        run(there.chain(back), bytes)
     }
+
+    /// Sends `bytes` one way through every connection, all at the same time.
+    ///
+    /// # Errors
+    /// What the system says of a socket.
+    pub(crate) fn pull(&self, bytes: usize) -> Result<()> {
+        run(self.pairs.iter().map(|[one, other]| (one, other)), bytes)
+    }
+}
+
+/// A thread for each end that sends and each that receives.
+fn run<'a>(ways: impl Iterator<Item = (&'a TcpStream, &'a TcpStream)>, bytes: usize) -> Result<()> {
+    std::thread::scope(|scope| {
+        let both = |(from, to)| {
+            [
+                scope.spawn(move || send(from, bytes)),
+                scope.spawn(move || receive(to, bytes)),
+            ]
+        };
+        let threads: Vec<_> = ways.flat_map(both).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
+    })
 }
 
 fn send(mut end: &TcpStream, bytes: usize) -> Result<()> {

@@ -13,6 +13,7 @@ mod copy;
 mod loader_memory;
 mod loaders;
 mod reduce;
+mod replicate;
 mod step;
 mod timing;
 
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 
 const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS]
+       fratmae-benches replicate --preset tiny|small|base [--rounds N]
        fratmae-benches loader-memory [STACKS MIB]
        fratmae-benches loaders prepare TABLE URL R A S
        fratmae-benches loaders epoch URL DEPTH
@@ -48,6 +50,10 @@ fn run(words: &[String]) -> Result<()> {
     match words.as_slice() {
         ["reduce"] => reduce::compare(&[1 << 16, 1 << 20, 1 << 24]),
         ["reduce", elements] => reduce::compare(&[elements.parse().context(USAGE)?]),
+        ["replicate", "--preset", preset] => replicate::compare(preset, 7),
+        ["replicate", "--preset", preset, "--rounds", rounds] => {
+            replicate::compare(preset, rounds.parse().context(USAGE)?)
+        }
         ["loader-memory"] => loader_memory::watch(10_000, 128),
         ["loader-memory", stacks, mib] => {
             loader_memory::watch(stacks.parse().context(USAGE)?, mib.parse().context(USAGE)?)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, ensure};
 use fratmae_collective::{Membership, ProcessGroup as _, SlotSums, SlotTree, TcpGroup};
 
-use crate::copy::Mesh;
+use crate::copy::Streams;
 use crate::timing::{median, median_of};
 
 const WORLDS: [usize; 2] = [2, 4];
@@ -25,7 +25,7 @@ pub(crate) fn compare(lengths: &[usize]) -> Result<()> {
             let reduce = time_reduce(world, elements)?;
             // Each pair exchanges a range of partial sums and a range of results.
             let between_two = 2 * elements.div_ceil(world) * size_of::<f32>();
-            let mesh = Mesh::connect(world)?;
+            let mesh = Streams::connect(world * (world - 1) / 2)?;
             let copy = median(|| mesh.copy(between_two))?;
             println!("{}", line(world, elements, reduce, copy, between_two));
         }
@@ -81,7 +81,7 @@ fn reduce_once(group: &mut TcpGroup, elements: usize, together: &Barrier) -> Res
 }
 
 /// Joins `world` ranks on loopback, each with one slot.
-fn groups(world: usize) -> Result<Vec<TcpGroup>> {
+pub(crate) fn groups(world: usize) -> Result<Vec<TcpGroup>> {
     let listeners: Vec<TcpListener> = (0..world)
         .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .collect::<Result<_, _>>()?;

@@ -1,8 +1,12 @@
 //! Two hosts on one machine: network namespaces with addresses of their own, joined by a cable.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::disk::succeed;
+
+/// Tells the hosts of one process apart.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +40,8 @@ impl TwoHosts {
     /// # Errors
     /// Why this user or system cannot.
     pub fn start() -> Result<Self, String> {
-        let id = std::process::id();
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{}-{number}", std::process::id());
         let hosts = Self {
             names: ["a", "b"].map(|end| format!("fratmae-{id}-{end}")),
             cable: ["a", "b"].map(|end| format!("fm{id}{end}")),
@@ -62,6 +67,16 @@ impl TwoHosts {
     /// What to put before a command so that it runs on a host.
     pub fn on(&self, host: Host) -> [&str; 4] {
         ["ip", "netns", "exec", self.name(host)]
+    }
+
+    /// Cuts the cable: packets vanish, and nobody is told.
+    ///
+    /// # Panics
+    /// When the system does not.
+    pub fn cut(&self) {
+        let ([_, name], [_, end]) = (&self.names, &self.cable);
+        let cut = ip(&["-n", name, "link", "set", end, "down"]);
+        cut.unwrap_or_else(|reason| panic!("the cable cannot be cut: {reason}"));
     }
 
     fn name(&self, host: Host) -> &str {

@@ -103,7 +103,7 @@ fn a_stopped_worker_is_named_by_its_silence_and_replaced() {
     });
     let reason = verdict["reason"].as_str().unwrap_or_default();
     assert!(
-        reason.starts_with("nothing was heard of it for 5.0 s"),
+        reason.starts_with("nothing was heard of it for 4.8 s"),
         "{reason}"
     );
 }

@@ -1,7 +1,8 @@
 //! A failure as an operator sees it: one line on standard error.
 //! It decides nothing about what failed; each error's own text does.
 
-use std::io::{ErrorKind, Write as _};
+use crate::lines::write_line;
+use std::io::ErrorKind;
 
 /// Whether the reader of standard output went away (`fratmae … | head`), which is no failure.
 pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
@@ -30,7 +31,8 @@ pub(crate) fn report(error: &anyhow::Error) {
         return;
     }
     let causes = error.chain().map(ToString::to_string);
-    let _ = writeln!(std::io::stderr(), "error: {}", line(causes));
+    let text = format!("error: {}", line(causes));
+    write_line(&mut std::io::stderr(), &text);
 }
 
 /// Joins a chain of causes by `: `, leaves out what an outer text already says, and folds newlines.

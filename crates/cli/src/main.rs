@@ -4,6 +4,7 @@
 mod arguments;
 mod commands;
 mod failure;
+mod lines;
 mod logging;
 mod output;
 mod progress;

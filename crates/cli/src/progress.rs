@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::lines::write_line;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 // Plain lines end up in files: often enough to see that work goes on, seldom enough to read.
@@ -99,8 +100,7 @@ impl Progress {
                 if is_due(*shown, elapsed, report) {
                     *shown = Some(elapsed);
                     let line = report.line(self.title, elapsed);
-                    // Progress that nobody can read is no reason to stop the work.
-                    let _ = writeln!(sink, "{line}");
+                    write_line(sink, &line);
                 }
             }
             View::Nothing => {}
@@ -129,10 +129,6 @@ impl View {
     fn lines(sink: Box<dyn Write + Send>) -> Self {
         Self::Lines { sink, shown: None }
     }
-}
-
-fn write_line(sink: &mut impl Write, text: &str) {
-    let _ = writeln!(sink, "{text}");
 }
 
 fn bar(title: &'static str) -> ProgressBar {

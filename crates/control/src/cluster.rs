@@ -247,6 +247,7 @@ impl Cluster {
             } => self.damaged(now, worker, generation, (checkpoint, reason)),
             Event::PassedOver { checkpoint, newest } => self.passed_over(checkpoint, newest),
             Event::LeaveRequested { worker } => self.leave_requested(worker),
+            Event::Unanswered { worker, asked } => self.unanswered(now, worker, asked),
             Event::DrainRequested => self.drain_requested(),
             Event::Tick => self.tick(now),
         }

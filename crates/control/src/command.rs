@@ -3,7 +3,7 @@
 
 use crate::assignment::Seat;
 use crate::blame::Blame;
-use crate::ids::{Generation, Rank, Step, WorkerId};
+use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
 use std::sync::Arc;
 
 /// One effect, to be carried out in the order given.
@@ -51,6 +51,9 @@ pub enum Command {
         /// Who found it, and what is wrong with it, in one line.
         reason: String,
     },
+    /// Ask the host of a silent worker for a sign of life, by a connection to where its peers reach it;
+    /// [`crate::Event::Unanswered`] if none comes.
+    Knock(Knock),
     /// Tell a worker to exit.
     Stop {
         /// Whom to tell.
@@ -82,6 +85,17 @@ pub enum Command {
         /// What ended it.
         verdict: Verdict,
     },
+}
+
+/// A question to a host whether it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knock {
+    /// Whose host.
+    pub worker: WorkerId,
+    /// Where it takes connections.
+    pub address: String,
+    /// When it was asked, which [`crate::Event::Unanswered`] says again.
+    pub asked: Millis,
 }
 
 /// When the members of a group leave it for the next generation.

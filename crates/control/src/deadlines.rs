@@ -12,6 +12,8 @@ const ENOUGH_GAPS: u64 = 50;
 const ENOUGH_LAPS: u64 = 20;
 /// How many times longer than nearly all before it something may take.
 const FACTOR: u64 = 3;
+/// How many times longer than nearly all before it a gap makes one ask, and how long it is at least.
+const LULL: (u64, Millis) = (2, Millis::new(1_000));
 
 /// What has been seen of this run so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +45,13 @@ impl Deadlines {
     pub(crate) fn silence(&self, settings: &Settings) -> Limit {
         let usual = self.gaps.usual(ENOUGH_GAPS);
         limit(usual, settings.least_timeout, settings.worker_timeout)
+    }
+
+    /// From which silence on it is asked whether the host is there; none while too few gaps are known.
+    pub(crate) fn lull(&self) -> Option<Millis> {
+        let (factor, least) = LULL;
+        let usual = self.gaps.usual(ENOUGH_GAPS)?;
+        Some(Millis::new(usual.get().saturating_mul(factor)).max(least))
     }
 
     /// How long a piece of work may take; none where others decide that, unless they have all got further.
@@ -202,10 +211,12 @@ mod tests {
     fn silence_is_judged_by_the_gaps_before_it() {
         let mut deadlines = Deadlines::default();
         let silence = |deadlines: &Deadlines| deadlines.silence(&settings()).allowed.get();
-        assert_eq!(silence(&deadlines), 30_000);
+        assert_eq!((silence(&deadlines), deadlines.lull()), (30_000, None));
         (0..50).for_each(|_| deadlines.note_gap(Millis::new(250)));
         assert_eq!(silence(&deadlines), 5_000);
+        assert_eq!(deadlines.lull(), Some(Millis::new(1_000)));
         (0..50).for_each(|_| deadlines.note_gap(Millis::new(2_047)));
         assert_eq!(silence(&deadlines), 3 * 2_047);
+        assert_eq!(deadlines.lull(), Some(Millis::new(2 * 2_047)));
     }
 }

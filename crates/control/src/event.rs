@@ -143,6 +143,13 @@ pub enum Event {
         /// The newest good one apart from it.
         newest: Source,
     },
+    /// A worker's host did not answer a [`crate::Command::Knock`].
+    Unanswered {
+        /// Whose host.
+        worker: WorkerId,
+        /// When it was asked.
+        asked: Millis,
+    },
     /// The user or the scheduler asks the run to stop at the next step.
     DrainRequested,
     /// Time passed.
@@ -176,6 +183,11 @@ pub enum Departure {
     Silent {
         /// The limit.
         limit: Limit,
+    },
+    /// Nothing was heard of it, and its host does not answer, while others are heard.
+    HostGone {
+        /// How long nothing was heard.
+        silence: Millis,
     },
     /// Its heart beats, but it does not leave its group when asked.
     Stuck {
@@ -217,6 +229,10 @@ impl Departure {
                     limit.allowed.seconds()
                 )
             }
+            Self::HostGone { silence } => format!(
+                "its host is gone: it answers nobody, and nothing was heard of it for {:.1} s",
+                silence.seconds()
+            ),
             Self::Stuck { work, .. } => format!(
                 "its training hangs in {}, while its heart beats",
                 work.name()
@@ -259,7 +275,7 @@ impl Departure {
                 "it was asked to leave its group and did not within {:.1} s",
                 allowed.seconds()
             )],
-            Self::StreamClosed | Self::Unfit { .. } => Vec::new(),
+            Self::StreamClosed | Self::HostGone { .. } | Self::Unfit { .. } => Vec::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod failure;
 mod finish;
 mod generation;
 mod join;
+mod knock;
 mod leave;
 mod returning;
 mod stall;

@@ -12,6 +12,8 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) address: String,
     pub(crate) last_heard: Millis,
+    /// When its host was last asked for a sign of life.
+    pub(crate) knocked: Option<Millis>,
     /// The step that the state in its memory was after when it last said so.
     pub(crate) held: Option<Step>,
     /// Whether it was asked to leave.
@@ -38,6 +40,7 @@ impl Member {
             name,
             address,
             last_heard: now,
+            knocked: None,
             held,
             is_leaving: false,
             may_differ,

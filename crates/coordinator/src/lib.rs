@@ -11,6 +11,7 @@ mod event;
 mod fleet;
 mod history;
 mod job;
+mod knock;
 mod launch;
 mod opening;
 mod restarts;

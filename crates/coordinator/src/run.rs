@@ -127,6 +127,7 @@ async fn attend(
                 runtime.handle(Event::DrainRequested).await?;
             }
             Some(arrival) = inbox.recv() => receive(runtime, arrival).await?,
+            unanswered = runtime.knocks.next_unanswered() => runtime.handle(unanswered).await?,
             exit = fleet.next_exit() => exited(runtime, fleet, &exit).await?,
             _ = fence_checks.tick() => runtime.journal_mut().ensure_held().await?,
             _ = ticks.tick() => {

@@ -1,6 +1,7 @@
 //! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
 
 mod notes;
+mod orders;
 mod pass_over;
 
 use crate::admission::Admission;
@@ -9,14 +10,15 @@ use crate::error::CoordinatorError;
 use crate::event::RunEvent;
 use crate::history::History;
 use crate::job::{Job, RunFile};
+use crate::knock::Knocks;
 use crate::opening::Opened;
 use crate::service::Outbox;
 use crate::shares::{Shares, config_digest};
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointId, Journal, Record, commit};
 use fratmae_control::{
-    Assignment, Cluster, Command, Event, Generation, Leaving, Millis, Phase, Rank, Settings, Step,
-    Verdict, WorkerId,
+    Assignment, Cluster, Command, Event, Generation, Millis, Phase, Rank, Settings, Step, Verdict,
+    WorkerId,
 };
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
@@ -27,8 +29,9 @@ use tokio::sync::{mpsc, watch};
 /// Generations in a row that may end without a step before the run is given up.
 const MAX_FRUITLESS: u32 = 5;
 
-/// What any worker may take for anything, so that a busy machine is no verdict.
-const LEAST_TIMEOUT: Millis = Millis::new(5_000);
+/// What any worker may take for anything, so that a busy machine is no verdict: five seconds, less the time between two
+/// looks.
+const LEAST_TIMEOUT: Millis = Millis::new(4_750);
 
 /// How long a new coordinator waits for the group of the one before: workers look for it twice a second.
 const RETURN_TIMEOUT: Millis = Millis::new(2_000);
@@ -44,6 +47,7 @@ pub(crate) struct Runtime {
     admission: Admission,
     journal: Journal,
     outboxes: BTreeMap<WorkerId, Outbox>,
+    pub(crate) knocks: Knocks,
     shares: Shares,
     history: History,
     collection: Collection,
@@ -97,6 +101,7 @@ impl Runtime {
             cluster,
             journal: opened.journal,
             outboxes: BTreeMap::new(),
+            knocks: Knocks::default(),
             shares: Shares::default(),
             history: History::default(),
             collection: Collection::new(opened.collector),
@@ -190,11 +195,7 @@ impl Runtime {
                 generation,
                 leaving,
             } => {
-                let prepare = pb::Prepare {
-                    generation: generation.get(),
-                    after_the_step: leaving == Leaving::AfterTheStep,
-                };
-                self.send(worker, To::Prepare(prepare));
+                self.prepare(worker, generation, leaving);
                 Ok(None)
             }
             Command::Begin { worker, assignment } => {
@@ -210,6 +211,10 @@ impl Runtime {
             }
             Command::PassOver { checkpoint, reason } => {
                 self.pass_over(checkpoint, &reason).await.map(Some)
+            }
+            Command::Knock(knock) => {
+                self.knocks.ask(knock);
+                Ok(None)
             }
             Command::Stop {
                 worker,
@@ -238,12 +243,6 @@ impl Runtime {
                 Ok(None)
             }
         }
-    }
-
-    fn stop(&mut self, worker: WorkerId, reason: String, failed: bool) {
-        let name = self.names.get(&worker).filter(|_| failed);
-        self.evicted.extend(name.cloned());
-        self.send(worker, To::Stop(pb::Stop { reason, failed }));
     }
 
     async fn record(
@@ -337,28 +336,6 @@ impl Runtime {
             run_id: self.run_file.run_id.clone(),
             committed: self.cluster.newest().step().get(),
             figures_until: self.figures_until(),
-        }
-    }
-
-    /// Queues an order. A worker that is gone or no longer reads is found by its stream or its silence.
-    fn send(&self, worker: WorkerId, message: To) {
-        let order = pb::ToWorker {
-            message: Some(message),
-        };
-        let is_sent = self
-            .outboxes
-            .get(&worker)
-            .is_some_and(|outbox| outbox.try_send(Ok(order)).is_ok());
-        if !is_sent {
-            tracing::debug!(worker = worker.get(), "order not delivered");
-        }
-    }
-
-    /// Tells every worker that this coordinator gives up; those that were told before do not read it.
-    pub(crate) fn stop_all(&self, reason: &str) {
-        for worker in self.outboxes.keys() {
-            let (reason, failed) = (reason.to_owned(), true);
-            self.send(*worker, To::Stop(pb::Stop { reason, failed }));
         }
     }
 

@@ -1,11 +1,12 @@
 //! The simulated world: what is in it, and what happens next.
 //!
 //! Its parts: `streams` between workers and coordinators; coordinators that are `opening` a run, `leading` it and
-//! `writing` to its store; `training` in groups, and what `hearts` tell of it; `faults`, `sick_stores` among them;
+//! `writing` to its store; `training` in groups, what `hearts` tell of it, and `knocks` at silent hosts; `faults`, `sick_stores` among them;
 //! what is truly behind `verdicts`.
 
 mod faults;
 mod hearts;
+mod knocks;
 mod leading;
 mod opening;
 mod sick_stores;
@@ -88,6 +89,7 @@ pub(crate) enum Happening {
     LookAgain(usize),
     Tick(usize),
     CheckFence(usize),
+    Unanswered(usize, Event),
     Reached(Request),
     Answered(usize, u64, bool),
     TryAgain(usize, u64),
@@ -138,6 +140,7 @@ impl Happening {
             Self::Replay(coordinator) => (21, *coordinator),
             Self::LookAgain(coordinator) => (22, *coordinator),
             Self::TryAgain(coordinator, _) => (23, *coordinator),
+            Self::Unanswered(coordinator, _) => (24, *coordinator),
         };
         kind << 16 | subject as u64
     }
@@ -232,6 +235,7 @@ impl World {
             Happening::OpenRun(coordinator) => self.open_run(coordinator),
             Happening::Tick(coordinator) => self.tick(coordinator),
             Happening::CheckFence(coordinator) => self.check_fence(coordinator),
+            Happening::Unanswered(coordinator, event) => self.unanswered(coordinator, event),
             Happening::Replay(coordinator) => self.replay(coordinator),
             Happening::LookAgain(coordinator) => self.look_for_newest(coordinator),
             Happening::Reached(request) => self.reached(request),

@@ -47,4 +47,5 @@ pub use rehearsal::{Rehearsal, RehearsedStep};
 pub use run::{Options, run};
 pub use snapshot::Lendable;
 pub use snapshots::{Report, SnapshotSettings, Snapshots};
+pub use state::state_digest;
 pub use upload::WrittenPart;

@@ -75,12 +75,13 @@ impl Session {
 
     fn empty_state(&self, step: Step) -> State {
         let length: usize = self.parameters.iter().map(Parameter::len).sum();
-        let zeros = vec![0.0; length];
+        // Memory that is not touched before what belongs there comes.
+        let zeros = || vec![0.0; length];
         State {
             step,
-            parameters: zeros.clone(),
-            first_moment: zeros.clone(),
-            second_moment: zeros,
+            parameters: zeros(),
+            first_moment: zeros(),
+            second_moment: zeros(),
         }
     }
 
@@ -152,8 +153,9 @@ fn compare(digests: &[Vec<u8>], holders: &[usize], step: u64) -> Result<(), Work
     }
 }
 
-/// BLAKE3 over the digests of pieces, so that all threads take part.
-fn state_digest(state: &State) -> blake3::Hash {
+/// What tells two states apart: BLAKE3 over the digests of pieces, so that all threads take part.
+#[must_use]
+pub fn state_digest(state: &State) -> blake3::Hash {
     let vectors = [&state.parameters, &state.first_moment, &state.second_moment];
     let mut whole = blake3::Hasher::new();
     whole.update(&state.step.get().to_le_bytes());

@@ -2,7 +2,10 @@
 //!
 //! Owns the layout of header and floats on the wire. TCP carries the checksum; every field is verified.
 
+use std::io::IoSlice;
 use std::ops::Deref;
+
+use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::wire::{Fault, Wire};
 use crate::Operation;
@@ -10,11 +13,11 @@ use crate::Operation;
 /// The bytes of a header: magic, operation, generation, sequence number, length; little-endian.
 pub(super) const HEADER: usize = 32;
 
-/// How much is converted and handed to the system at once.
-const CHUNK: usize = 64 * 1024;
+/// How much room is made for bytes at once.
+const CHUNK: usize = 1 << 20;
 const _: () = assert!(
-    (CHUNK - HEADER).is_multiple_of(4),
-    "floats are never cut between two writes"
+    cfg!(target_endian = "little"),
+    "floats travel as they lie in memory"
 );
 
 const MAGIC: u32 = u32::from_le_bytes(*b"FMc1");
@@ -125,40 +128,15 @@ pub(super) fn send(
     stamp: &Stamp,
     message: &Outgoing<'_>,
 ) -> Result<(), Fault> {
+    let header = stamp.header(message.bytes());
+    let mut pieces = vec![IoSlice::new(&header)];
     match message {
-        Outgoing::Bytes(bytes) => send_bytes(wire, stamp, bytes),
-        Outgoing::Floats(slices) => send_floats(wire, stamp, slices),
-    }
-}
-
-fn send_bytes(wire: &mut Wire<'_>, stamp: &Stamp, bytes: &[u8]) -> Result<(), Fault> {
-    let (first, rest) = bytes.split_at(bytes.len().min(CHUNK));
-    let mut buffer = stamp.header(bytes.len() as u64).to_vec();
-    buffer.extend_from_slice(first);
-    wire.write(&buffer)?;
-    wire.write(rest)
-}
-
-fn send_floats(wire: &mut Wire<'_>, stamp: &Stamp, slices: &[&[f32]]) -> Result<(), Fault> {
-    let mut buffer = vec![0; CHUNK];
-    buffer[..HEADER].copy_from_slice(&stamp.header(float_bytes(slices)));
-    let mut filled = HEADER;
-    for slice in slices {
-        let mut rest = *slice;
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min((CHUNK - filled) / 4));
-            let room = buffer[filled..].as_chunks_mut().0;
-            room.iter_mut()
-                .zip(now)
-                .for_each(|(bytes, value)| *bytes = value.to_le_bytes());
-            (filled, rest) = (filled + now.len() * 4, later);
-            if filled == CHUNK {
-                wire.write(&buffer)?;
-                filled = 0;
-            }
+        Outgoing::Bytes(bytes) => pieces.push(IoSlice::new(bytes)),
+        Outgoing::Floats(slices) => {
+            pieces.extend(slices.iter().map(|slice| IoSlice::new(cast_slice(slice))));
         }
     }
-    wire.write(&buffer[..filled])
+    wire.write_pieces(&mut pieces)
 }
 
 /// Receives one frame of the call that the stamp names.
@@ -181,7 +159,7 @@ fn receive_bytes(wire: &mut Wire<'_>, length: u64, into: &mut Vec<u8>) -> Result
     into.clear();
     let mut rest = length;
     while rest > 0 {
-        let (start, now) = (into.len(), rest.min(16 * CHUNK as u64));
+        let (start, now) = (into.len(), rest.min(CHUNK as u64));
         into.resize(start + now as usize, 0);
         wire.read(&mut into[start..])?;
         rest -= now;
@@ -189,19 +167,11 @@ fn receive_bytes(wire: &mut Wire<'_>, length: u64, into: &mut Vec<u8>) -> Result
     Ok(())
 }
 
+/// Straight to where the values belong.
 fn receive_floats(wire: &mut Wire<'_>, length: u64, slices: Vec<&mut [f32]>) -> Result<(), Fault> {
     expect("length", float_bytes(&slices), length)?;
-    let mut buffer = vec![0; CHUNK];
-    for slice in slices {
-        for values in slice.chunks_mut(CHUNK / 4) {
-            let bytes = &mut buffer[..values.len() * 4];
-            wire.read(bytes)?;
-            for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
-                *value = f32::from_le_bytes(*bytes);
-            }
-        }
-    }
-    Ok(())
+    let mut slices = slices.into_iter();
+    slices.try_for_each(|slice| wire.read(cast_slice_mut(slice)))
 }
 
 fn float_bytes(slices: &[impl Deref<Target = [f32]>]) -> u64 {

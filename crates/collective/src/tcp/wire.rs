@@ -2,7 +2,7 @@
 //!
 //! It moves bytes and counts them; what they mean is `frame.rs`'s and `handshake.rs`'s matter.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -85,11 +85,17 @@ impl<'a> Wire<'a> {
 
     /// Sends all of `bytes`.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let mut sent = 0;
-        while sent < bytes.len() {
+        self.write_pieces(&mut [IoSlice::new(bytes)])
+    }
+
+    /// Sends all of several pieces, one after the other.
+    pub(super) fn write_pieces(&mut self, mut pieces: &mut [IoSlice<'_>]) -> Result<(), Fault> {
+        // What is empty is passed over: a write of nothing looks like the end of the connection.
+        IoSlice::advance_slices(&mut pieces, 0);
+        while !pieces.is_empty() {
             self.watch.check()?;
-            let outcome = self.stream.write(&bytes[sent..]);
-            sent += self.account(outcome)?;
+            let outcome = self.stream.write_vectored(pieces);
+            IoSlice::advance_slices(&mut pieces, self.account(outcome)?);
         }
         Ok(())
     }
@@ -157,6 +163,23 @@ mod tests {
         });
         wire.read(&mut message[4..]).unwrap();
         assert_eq!((&message, wire.moved()), (b"abcdef", 6));
+    }
+
+    #[test]
+    fn pieces_come_one_after_the_other_and_an_empty_one_is_no_end() {
+        let (near, mut far) = pair();
+        let watch = watch(Duration::MAX);
+        let long = vec![7; 8 << 20];
+        let parts: [&[u8]; 5] = [b"", b"ab", b"", &long, b"c"];
+        let whole = parts.concat();
+        let mut came = vec![0; whole.len()];
+        thread::scope(|scope| {
+            scope.spawn(|| far.read_exact(&mut came).unwrap());
+            let mut wire = Wire::new(&near, &watch);
+            wire.write_pieces(&mut parts.map(IoSlice::new)).unwrap();
+            assert_eq!(wire.moved(), whole.len() as u64);
+        });
+        assert!(came == whole);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod absence;
 mod any_order;
 mod blame;
 mod damage;
+mod knock;
 mod leaving;
 mod memory;
 mod newcomers;

@@ -18,6 +18,7 @@ impl Cluster {
         let silent = self.membership.silent(now, limit.allowed).into_iter();
         let silent = silent.map(|worker| (worker, Departure::Silent { limit }));
         let mut commands = self.evict(now, silent.collect());
+        commands.extend(self.knock(now));
         commands.extend(self.evict(now, self.hanging()));
         commands.extend(self.break_stall(now));
         commands.extend(self.end_hearing(now));

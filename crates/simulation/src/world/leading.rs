@@ -116,6 +116,7 @@ impl World {
                 }
                 self.tell(coordinator, worker, Told::Begin(Box::new(assignment)));
             }
+            Command::Knock(knock) => self.knock(coordinator, &knock),
             Command::Stop {
                 worker,
                 reason,

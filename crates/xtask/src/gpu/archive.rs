@@ -14,7 +14,7 @@ const NAME: &str = "fratmae-gpu";
 /// What travels beside the program, each with the same path as in the project.
 const FILES: [&str; 4] = [
     "benches/gpu.py",
-    "benches/recovery.py",
+    "benches/small_run.py",
     "benches/twin.py",
     "configs/invariance.toml",
 ];

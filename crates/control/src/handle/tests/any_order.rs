@@ -96,6 +96,10 @@ fn rare_event(random: &mut Random, worker: WorkerId, generation: Generation) -> 
                 ..Progress::default()
             },
         },
+        10 => Event::Unanswered {
+            worker,
+            asked: Millis::new(random.below(2_000)),
+        },
         _ => Event::Tick,
     }
 }

@@ -1,0 +1,44 @@
+//! What workers are told.
+
+use super::Runtime;
+use fratmae_control::{Generation, Leaving, WorkerId};
+use fratmae_protocol::pb;
+use fratmae_protocol::pb::to_worker::Message as To;
+
+impl Runtime {
+    pub(super) fn prepare(&self, worker: WorkerId, generation: Generation, leaving: Leaving) {
+        let prepare = pb::Prepare {
+            generation: generation.get(),
+            after_the_step: leaving == Leaving::AfterTheStep,
+        };
+        self.send(worker, To::Prepare(prepare));
+    }
+
+    pub(super) fn stop(&mut self, worker: WorkerId, reason: String, failed: bool) {
+        let name = self.names.get(&worker).filter(|_| failed);
+        self.evicted.extend(name.cloned());
+        self.send(worker, To::Stop(pb::Stop { reason, failed }));
+    }
+
+    /// Queues an order. A worker that is gone or no longer reads is found by its stream or its silence.
+    pub(super) fn send(&self, worker: WorkerId, message: To) {
+        let order = pb::ToWorker {
+            message: Some(message),
+        };
+        let is_sent = self
+            .outboxes
+            .get(&worker)
+            .is_some_and(|outbox| outbox.try_send(Ok(order)).is_ok());
+        if !is_sent {
+            tracing::debug!(worker = worker.get(), "order not delivered");
+        }
+    }
+
+    /// Tells every worker that this coordinator gives up; those that were told before do not read it.
+    pub(crate) fn stop_all(&self, reason: &str) {
+        for worker in self.outboxes.keys() {
+            let (reason, failed) = (reason.to_owned(), true);
+            self.send(*worker, To::Stop(pb::Stop { reason, failed }));
+        }
+    }
+}
