@@ -1,7 +1,8 @@
 """FratMAE in plain PyTorch, as fast as plain PyTorch is: what `benches/step.py` compares with.
 
 It has the same parts, sizes, losses and optimizer as the Rust model, and no weights in common with it. A line in is one
-training step; a line out is what it took. `benches/gpu.py` runs it on a card: the last argument names the device.
+training step; a line out is what it took. `benches/gpu.py` runs it on a card: the last two arguments name the device,
+and f32 or bf16 for the matrix products, by autocast. There f32 takes TF32 for them, as burn does on a card.
 """
 
 import json
@@ -128,7 +129,7 @@ class Decoder(nn.Module):
 
     def forward(self, visible, whole, keep, hidden):
         x = self.embed(visible)
-        full = self.mask_token.expand(len(x), TOKENS, -1)
+        full = self.mask_token.to(x.dtype).expand(len(x), TOKENS, -1)
         full = full.scatter(1, keep.unsqueeze(2).expand(-1, -1, x.shape[2]), x[:, 1:])
         x = torch.cat([x[:, :1], full], 1) + self.pos
         memory = self.memory_embed(whole) + self.pos
@@ -211,6 +212,9 @@ def main():
     preset, n_samples, compiled = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "compile"
     torch.set_num_threads(int(sys.argv[4]))
     device = torch.device(sys.argv[5] if len(sys.argv) > 5 else "cpu")
+    is_half = sys.argv[6:] == ["bf16"]
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     torch.manual_seed(1)
     model = FratMae(preset).to(device)
@@ -219,7 +223,8 @@ def main():
     inputs = moved(batch(n_samples), device)
     for _ in sys.stdin:
         begin, used = time.perf_counter(), time.process_time()
-        loss = run(*inputs)
+        with torch.autocast(device.type, torch.bfloat16, enabled=is_half):
+            loss = run(*inputs)
         loss.item()
         forward = time.perf_counter() - begin
         loss.backward()

@@ -1,7 +1,7 @@
 """Compares `fratmae model` with the twin: parity.py FRATMAE WORK_FOLDER
 
-Exports first weights, runs forward, backward and ten AdamW steps in both, and prints one table. Ends with 1 when a
-figure is over its limit.
+Exports first weights, runs forward, backward and ten AdamW steps in both, then the same steps here in bf16 beside the
+twin's in f32, and prints one table. Ends with 1 when a figure is over its limit.
 """
 
 import os
@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 import twin
 
 FORWARD, GRADIENT, STEPS = 1e-4, 1e-3, 1e-3
+# In bf16, where steps as large as these also carry the first one's rounding on.
+HALF, HALF_STEPS = 2e-2, 5e-2
 SMALL = """
 [model]
 stack = [8, 32, 48]
@@ -175,7 +177,8 @@ def compare(fratmae, work, name, changes, table):
             theirs = model(**given)
         for stage, tensor in theirs.items():
             table.row(stage, distance(ours[stage], tensor), FORWARD)
-    call(fratmae, "model", "step", "--config", job, "--weights", folder, "--inputs", given_file, "--out", steps_file)
+    step = [fratmae, "model", "step", "--config", job, "--weights", folder, "--inputs", given_file, "--out", steps_file]
+    call(*step)
     ours = load_file(steps_file)
     losses, norms, gradients, after = twin.train(model, given, TRAIN)
     table.row("loss of the first step", distance(ours["loss"][:1], torch.tensor(losses[:1])), FORWARD)
@@ -194,6 +197,12 @@ def compare(fratmae, work, name, changes, table):
         n: distance(without_key_bias(n, ours[f"parameter.{n}"]), without_key_bias(n, p.data)) for n, p in after.items()
     }
     table.row(f"{len(moved)} parameters after ten steps: the worst", max(moved.values()), STEPS)
+    call(*step, "--set", "train.precision=bf16")
+    half = load_file(steps_file)
+    if torch.equal(half["loss"], ours["loss"]):
+        raise SystemExit("the losses in bf16 are those in f32: nothing was rounded")
+    table.row("loss of the first step in bf16", distance(half["loss"][:1], torch.tensor(losses[:1])), HALF)
+    table.row("losses of ten steps in bf16", distance(half["loss"], torch.tensor(losses)), HALF_STEPS)
 
 
 def main():

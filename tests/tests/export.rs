@@ -143,12 +143,23 @@ fn every_option_of_the_network_trains() {
 }
 
 #[test]
-fn half_precision_is_refused_where_it_is_not() {
+fn half_precision_is_refused_on_cpus() {
     let work = scratch();
-    let job = Job::tiny(work.path().join("run"))
-        .set("train.precision=bf16")
-        .set("workers.device=cpu");
-    let line = job.call().run().error_line();
-    let expected = "train.precision = \"bf16\" is not computed on the CPU yet";
-    assert!(line.contains(expected), "{line}");
+    for (device, expected) in [
+        (
+            "cpu",
+            "train.precision = \"bf16\" needs a GPU and workers.device = \"cpu\"",
+        ),
+        (
+            "auto",
+            "train.precision = \"bf16\" needs a GPU, and this worker trains on the CPU",
+        ),
+    ] {
+        let job = Job::tiny(work.path().join(device))
+            .workers(1)
+            .set("train.precision=bf16")
+            .set(&format!("workers.device={device}"));
+        let line = job.call().run().error_line();
+        assert!(line.contains(expected), "{line}");
+    }
 }

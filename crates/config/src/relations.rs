@@ -1,6 +1,6 @@
 //! Values that are right alone and wrong together. Each function judges one relation and says how to mend it.
 
-use crate::{Axis, Backend, ConfigError, Reduction, job::Config};
+use crate::{Axis, Backend, ConfigError, Device, Precision, Reduction, job::Config};
 
 type Relation = fn(&Config) -> Result<(), ConfigError>;
 
@@ -18,6 +18,7 @@ const RELATIONS: &[Relation] = &[
     cache_lies_on_a_disk,
     silence_is_longer_than_a_heartbeat,
     fast_sums_have_nccl,
+    half_precision_has_a_gpu,
 ];
 
 /// Judges every relation; the first one broken is returned.
@@ -264,6 +265,16 @@ fn fast_sums_have_nccl(config: &Config) -> Result<(), ConfigError> {
     refuse(
         "collective.reduction = \"fast\" is NCCL's and collective.backend = \"tcp\"".to_owned(),
         "over TCP sums are exact: take \"exact\", or another backend".to_owned(),
+    )
+}
+
+fn half_precision_has_a_gpu(config: &Config) -> Result<(), ConfigError> {
+    if config.train.precision == Precision::F32 || config.workers.device != Device::Cpu {
+        return Ok(());
+    }
+    refuse(
+        "train.precision = \"bf16\" needs a GPU and workers.device = \"cpu\"".to_owned(),
+        "take \"f32\", or another device".to_owned(),
     )
 }
 

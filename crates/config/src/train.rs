@@ -28,7 +28,7 @@ pub struct Train {
     pub clip_norm: f64,
     /// Weight of the contrastive loss beside the reconstruction loss.
     pub contrastive_weight: f64,
-    /// Numbers in which the network computes; weights, gradients' sums and the optimizer are always f32.
+    /// Numbers in which the network's matrix products are computed; all else is always f32.
     pub precision: Precision,
     /// What becomes of a batch whose loss or gradient is not finite.
     pub bad_batch: BadBatch,
@@ -44,13 +44,13 @@ pub enum BadBatch {
     Skip,
 }
 
-/// Numbers in which the network computes.
+/// Numbers in which the network's matrix products are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits, on every device.
     F32,
-    /// 16 bits with the range of 32, where the device has them.
+    /// 16 bits with the range of 32, on GPUs; their sums are taken in f32 and rounded once.
     Bf16,
 }
 

@@ -7,7 +7,7 @@ use fratmae_protocol::pb;
 pub struct Allowed {
     /// Workers of another version than the coordinator's.
     pub version: bool,
-    /// Workers whose CPUs run other kernels than the first worker's.
+    /// Workers whose CPUs run other kernels than the first worker's, or that train on another kind of device.
     pub kernels: bool,
 }
 
@@ -20,10 +20,12 @@ pub(crate) struct Admission {
     pub(crate) data_digest: String,
     /// The first worker's: the coordinator computes nothing itself.
     pub(crate) kernels: Option<String>,
+    /// Where the first worker that has a device trains.
+    pub(crate) device: Option<String>,
 }
 
 impl Admission {
-    /// Why a worker may not take part; the first one that may decides which kernels the others need.
+    /// Why a worker may not take part; the first one that may decides which kernels and device the others need.
     pub(crate) fn refusal(&mut self, worker: &pb::Register) -> Option<String> {
         let pb::Register {
             version, kernels, ..
@@ -53,7 +55,21 @@ impl Admission {
                  use machines of one kind, or start the coordinator with --allow kernels"
             ));
         }
-        None
+        self.other_device(worker.device.as_deref().unwrap_or_default())
+    }
+
+    /// Why a worker that trains on `device` may not take part; one without any says so itself.
+    fn other_device(&mut self, device: &str) -> Option<String> {
+        if device.is_empty() {
+            return None;
+        }
+        let first = self.device.get_or_insert_with(|| device.to_owned());
+        (first != device && !self.allowed.kernels).then(|| {
+            format!(
+                "this worker trains on \"{device}\" and the first one on \"{first}\", which come to other bits; name one \
+                 of them in workers.device, or start the coordinator with --allow kernels"
+            )
+        })
     }
 }
 
@@ -68,6 +84,14 @@ mod tests {
             config_digest: "c".to_owned(),
             data_digest: "d".to_owned(),
             kernels: None,
+            device: None,
+        }
+    }
+
+    fn on(device: Option<&str>) -> pb::Register {
+        pb::Register {
+            device: device.map(str::to_owned),
+            ..worker("1", "k")
         }
     }
 
@@ -100,6 +124,30 @@ mod tests {
         });
         lenient.refusal(&worker("1", "x86_64+fma"));
         assert_eq!(refused(&mut lenient, &worker("1", "aarch64")), "");
+    }
+
+    #[test]
+    fn the_first_workers_kind_of_device_is_everybodys() {
+        for (first, other) in [("cuda", "cpu"), ("cpu", "cuda")] {
+            let mut strict = admission(Allowed::default());
+            // Who asks for the job, and who will say that it has no device, decides nothing.
+            for undecided in [None, Some("")] {
+                assert_eq!(refused(&mut strict, &on(undecided)), "");
+            }
+            assert_eq!(refused(&mut strict, &on(Some(first))), "");
+            for accepted in [Some(first), Some(""), None] {
+                assert_eq!(refused(&mut strict, &on(accepted)), "");
+            }
+            let line = refused(&mut strict, &on(Some(other)));
+            let expected = format!("trains on \"{other}\" and the first one on \"{first}\"");
+            assert!(line.contains(&expected) && !line.contains('\n'), "{line}");
+            let kernels = true;
+            strict.allowed = Allowed {
+                kernels,
+                ..Allowed::default()
+            };
+            assert_eq!(refused(&mut strict, &on(Some(other))), "");
+        }
     }
 
     #[test]

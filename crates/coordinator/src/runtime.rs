@@ -91,6 +91,7 @@ impl Runtime {
             config_digest: config_digest(&job),
             data_digest: opened.run_file.data_digest.clone(),
             kernels: None,
+            device: None,
         };
         Self {
             admission,

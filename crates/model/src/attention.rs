@@ -3,9 +3,11 @@
 use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
+use fratmae_config::Precision;
 
 use crate::fused::{CausalAttentionOp, CrossAttentionOp, SelfAttentionOp, apply, input};
 use crate::layer::{LayerNorm, Linear};
+use crate::precision::product;
 
 /// Self-attention with one fused projection, columns [q; k; v], each [heads, width of a head].
 #[derive(Module, Debug)]
@@ -59,7 +61,7 @@ impl SelfAttention {
         let width = input.dims()[2];
         let qkv = self.qkv.forward(input);
         let part = |index| split_heads(qkv.clone().narrow(2, index * width, width), self.heads);
-        let seen = attend(part(0), part(1), part(2), None);
+        let seen = attend(part(0), part(1), part(2), None, self.proj.precision);
         self.proj.forward(merge_heads(seen))
     }
 }
@@ -134,8 +136,8 @@ impl CrossAttention {
         let query = split_heads(self.projq.forward(queries), self.heads);
         let key = split_heads(self.projk.forward(memory.clone()), self.heads);
         let value = split_heads(self.projv.forward(memory), self.heads);
-        self.proj
-            .forward(merge_heads(attend(query, key, value, None)))
+        let seen = attend(query, key, value, None, self.proj.precision);
+        self.proj.forward(merge_heads(seen))
     }
 }
 
@@ -189,7 +191,7 @@ impl CausalAttention {
     pub(crate) fn composed(&self, input: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
         let part = |layer: &Linear| split_heads(layer.forward(input.clone()), self.heads);
         let (query, key, value) = (part(&self.q_proj), part(&self.k_proj), part(&self.v_proj));
-        let seen = attend(query, key, value, Some(bias));
+        let seen = attend(query, key, value, Some(bias), self.out_proj.precision);
         self.out_proj.forward(merge_heads(seen))
     }
 }
@@ -214,14 +216,15 @@ fn attend(
     key: Tensor<4>,
     value: Tensor<4>,
     bias: Option<Tensor<4>>,
+    precision: Precision,
 ) -> Tensor<4> {
     let scale = 1.0 / (query.dims()[3] as f64).sqrt();
-    let scores = query.mul_scalar(scale).matmul(key.transpose());
+    let scores = product(query.mul_scalar(scale), key.transpose(), precision);
     let scores = match bias {
         Some(bias) => scores + bias,
         None => scores,
     };
-    softmax(scores, 3).matmul(value)
+    product(softmax(scores, 3), value, precision)
 }
 
 /// `[batch, tokens, width]` -> `[batch, heads, tokens, width / heads]`
@@ -268,7 +271,7 @@ mod tests {
         let key = tensor([1, 1, 2, 4], &[1., 0., 0., 0., 0., 0., 0., 0.]);
         let value = tensor([1, 1, 2, 1], &[4.0, 8.0]);
         // Scores 2 ln 3 / sqrt(4) = ln 3 and 0: weights 3/4 and 1/4.
-        let seen = values(attend(query, key, value, None));
+        let seen = values(attend(query, key, value, None, Precision::F32));
         assert!((seen[0] - 5.0).abs() < 1e-6, "{seen:?}");
     }
 
@@ -277,7 +280,7 @@ mod tests {
         let zeros = Tensor::zeros([1, 1, 2, 1], &Device::flex());
         let value = tensor([1, 1, 2, 1], &[4.0, 8.0]);
         let bias = causal_bias(2, &Device::flex());
-        let seen = attend(zeros.clone(), zeros, value, Some(bias));
+        let seen = attend(zeros.clone(), zeros, value, Some(bias), Precision::F32);
         assert_eq!(values(seen), [4.0, 6.0]);
     }
 }

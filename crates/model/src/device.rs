@@ -18,6 +18,16 @@ pub enum DeviceKind {
     },
 }
 
+impl DeviceKind {
+    /// The kind by the name that a job file has for it, whichever of the GPUs it is.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda { .. } => "cuda",
+        }
+    }
+}
+
 impl FromStr for DeviceKind {
     type Err = ModelError;
 

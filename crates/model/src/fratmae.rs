@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use fratmae_config::Precision;
 
 use crate::ModelConfig;
 use crate::context_align::ContextAlign;
@@ -17,6 +18,7 @@ use crate::kernels::threads;
 use crate::loss::reconstruction_of;
 use crate::masking::Modality;
 use crate::patchify::PatchGrid;
+use crate::precision::Multiplies;
 use crate::slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward};
 
 /// The cross-fraternal twin masked autoencoder.
@@ -112,6 +114,15 @@ impl FratMae {
                 block.recompute = recompute;
             }
         }
+        self
+    }
+
+    /// Says in which numbers matrix products are computed; all else, parameters and their gradients first, stays f32.
+    ///
+    /// The CPU's own kernels know f32 alone, so bf16 there is burn's, and slow.
+    pub fn computing_in(mut self, precision: Precision) -> Self {
+        self.compute_in(precision);
+        self.context_align.iter_mut().for_each(ContextAlign::forget);
         self
     }
 

@@ -1,10 +1,12 @@
 //! The two layers everything is made of, with torch's parameter names. It owns their shapes, not their first values.
 
 use burn::module::{Module, Param};
-use burn::tensor::module::{layer_norm, linear};
+use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Tensor};
+use fratmae_config::Precision;
 
 use crate::fused::{AffineOp, Input, LayerNormOp, apply, input};
+use crate::precision::affine;
 
 /// LayerNorm's epsilon in MAE, SelfMedMAE and this model.
 pub(crate) const VIT_EPSILON: f64 = 1e-6;
@@ -15,6 +17,9 @@ pub(crate) struct Linear {
     /// `[in, out]`; torch keeps `[out, in]`, and export transposes.
     pub(crate) weight: Param<Tensor<2>>,
     pub(crate) bias: Option<Param<Tensor<1>>>,
+    /// The numbers that its product, or those of the attention it belongs to, are computed in.
+    #[module(skip)]
+    pub(crate) precision: Precision,
 }
 
 impl Linear {
@@ -29,6 +34,7 @@ impl Linear {
         Self {
             weight: blank([n_in, n_out], device),
             bias: None,
+            precision: Precision::F32,
         }
     }
 
@@ -45,12 +51,15 @@ impl Linear {
     /// The same in burn's own operations.
     pub(crate) fn composed<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
-        linear(rows, self.weight.val(), bias)
+        affine(rows, self.weight.val(), bias, self.precision)
     }
 
-    /// Weight and bias for a fused part, where both are there and on the CPU.
+    /// Weight and bias for a fused part, where both are there and on the CPU; such parts compute in f32 alone.
     pub(crate) fn inputs(&self) -> Option<[Input; 2]> {
         let bias = self.bias.as_ref()?;
+        if self.precision != Precision::F32 {
+            return None;
+        }
         Some([input(&self.weight.val())?, input(&bias.val())?])
     }
 }

@@ -25,6 +25,7 @@ mod loss;
 mod masking;
 mod patchify;
 mod positions;
+mod precision;
 mod slot;
 mod stages;
 #[cfg(test)]
@@ -34,7 +35,7 @@ mod tokenizer;
 mod weights;
 
 pub use burn::tensor::{Device, Tensor};
-pub use fratmae_config::Model as ModelConfig;
+pub use fratmae_config::{Model as ModelConfig, Precision};
 
 pub use cost::{PartCost, costs, multiply_rate};
 pub use device::{DeviceKind, HAS_CUDA, open};

@@ -16,12 +16,7 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
         field: "a known variant",
     })?;
     Ok(match message {
-        Message::Register(register) => Event::Registered {
-            worker,
-            name: register.name.clone(),
-            address: register.group_address.clone(),
-            past: past(register),
-        },
+        Message::Register(register) => registered(worker, register),
         // What is written down and shown decides nothing.
         Message::Skipped(_) | Message::BadBatch(_) => Event::Heard { worker },
         Message::Heartbeat(heartbeat) => Event::Beat {
@@ -93,6 +88,19 @@ fn accusation(accused: Accused) -> Accusation {
     }
 }
 
+/// A registration without a device asks for the job alone; the worker joins with its next one.
+fn registered(worker: WorkerId, register: &pb::Register) -> Event {
+    if register.device.is_none() {
+        return Event::Heard { worker };
+    }
+    Event::Registered {
+        worker,
+        name: register.name.clone(),
+        address: register.group_address.clone(),
+        past: past(register),
+    }
+}
+
 fn past(register: &pb::Register) -> Past {
     let place = |place: pb::Place| (Generation::new(place.generation), Rank::new(place.rank));
     Past {
@@ -161,6 +169,25 @@ mod tests {
                 accusation: Some(Accusation::Unreachable(Rank::new(1))),
             })
         );
+    }
+
+    #[test]
+    fn a_worker_joins_once_it_names_its_device() {
+        let worker = WorkerId::new(7);
+        let event = |device: Option<&str>| {
+            let register = pb::Register {
+                name: "w".to_owned(),
+                device: device.map(str::to_owned),
+                ..Default::default()
+            };
+            let message = Some(Message::Register(register));
+            event_of(worker, &pb::FromWorker { message })
+        };
+        assert_eq!(event(None), Ok(Event::Heard { worker }));
+        for device in ["", "cpu", "cuda"] {
+            let joined = event(Some(device));
+            assert!(matches!(joined, Ok(Event::Registered { name, .. }) if name == "w"));
+        }
     }
 
     #[test]

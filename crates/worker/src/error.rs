@@ -87,12 +87,11 @@ pub enum WorkerError {
         /// What to do.
         help: &'static str,
     },
-    /// Nothing computes in the numbers that were asked for.
-    #[error("train.precision = \"bf16\" is not computed on {device} yet; use \"f32\"")]
-    NoHalfPrecision {
-        /// The device.
-        device: &'static str,
-    },
+    /// bf16 is asked of a worker without a GPU.
+    #[error(
+        "train.precision = \"bf16\" needs a GPU, and this worker trains on the CPU; use \"f32\", or a machine with a GPU"
+    )]
+    NoHalfPrecision,
     /// The data set is not the one the run began with.
     #[error(
         "data set {url} has digest {found} here and {expected} at the coordinator; all must read the same data"

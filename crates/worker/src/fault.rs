@@ -45,12 +45,12 @@ impl WorkerError {
             | Self::CoordinatorLost { .. }
             | Self::Stopped { .. }
             | Self::Listen { .. }
-            | Self::NoGpu { .. } => Fault::Worker,
+            | Self::NoGpu { .. }
+            | Self::NoHalfPrecision => Fault::Worker,
             Self::Job { .. }
             | Self::WeightsUnread { .. }
             | Self::OtherWeights { .. }
             | Self::Weights(_)
-            | Self::NoHalfPrecision { .. }
             | Self::OtherData { .. }
             | Self::NotFinite { .. }
             | Self::Diverging { .. }

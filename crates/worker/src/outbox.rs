@@ -44,6 +44,11 @@ impl Outbox {
         }
     }
 
+    /// Registers once more, with the device, at the coordinator that gave out the job.
+    pub(crate) fn join(&self, register: &pb::Register) {
+        self.say(From::Register(self.register(register)));
+    }
+
     /// Says again what the coordinator that says `welcome` lacks.
     pub(crate) fn repeat(&self, welcome: &pb::Welcome) {
         let mut standing = self.lock();

@@ -1,5 +1,6 @@
 //! A worker's life: register, train as told, leave.
 
+use crate::device::choose_device;
 use crate::error::WorkerError;
 use crate::leaving::Leaving;
 use crate::outbox::Outbox;
@@ -63,12 +64,16 @@ pub async fn run(
     // Another coordinator must lead the same run.
     register.config_digest = config_digest(&config);
     register.data_digest.clone_from(&stream.welcome.data_digest);
+    let device = choose_device(&config, options.place);
+    let name = device.as_ref().map_or("", |kind| kind.name());
+    register.device = Some(name.to_owned());
+    outbox.join(&register);
     let shared = Arc::new(Shared::default());
     let (sender, orders) = std::sync::mpsc::sync_channel(ORDERS);
     let start = Start {
         config: config.clone(),
         welcome: stream.welcome.clone(),
-        place: options.place,
+        device,
         outbox: outbox.clone(),
         listener,
         shared: Arc::clone(&shared),

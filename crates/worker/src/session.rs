@@ -1,7 +1,6 @@
 //! What a worker keeps from one generation to the next: the job, the data and the model, opened once.
 
 use crate::allocator::keep_memory;
-use crate::device::choose_device;
 use crate::error::WorkerError;
 use crate::link::choose_link;
 use crate::optimizer::AdamW;
@@ -25,8 +24,8 @@ use std::time::Duration;
 pub(crate) struct Start {
     pub(crate) config: Config,
     pub(crate) welcome: pb::Welcome,
-    /// This worker's number among those of its machine.
-    pub(crate) place: usize,
+    /// Where it trains, or why it has no device.
+    pub(crate) device: Result<DeviceKind, WorkerError>,
     pub(crate) outbox: Outbox,
     pub(crate) listener: TcpListener,
     pub(crate) shared: Arc<Shared>,
@@ -72,7 +71,7 @@ impl Session {
         let Start {
             config,
             welcome,
-            place,
+            device,
             outbox,
             listener,
             shared,
@@ -84,12 +83,14 @@ impl Session {
         same_data(&data, &welcome)?;
         let cache = open_cache(&config, &data)?;
         let data = data.with_cache(cache);
-        let kind = choose_device(&config, place)?;
-        check_precision(&config, kind)?;
+        let kind = device?;
+        let precision = precision(&config, kind)?;
         let device = fratmae_model::open(kind)?;
         let link = choose_link(&config.collective, kind)?;
         let recompute = config.workers.activation_checkpointing;
-        let model = FratMae::blank(&config.model, &device).recomputing(recompute);
+        let model = FratMae::blank(&config.model, &device)
+            .recomputing(recompute)
+            .computing_in(precision);
         let parameters = model.parameters();
         let copies = config.checkpoint.memory_mib << 20;
         let copies = usize::try_from(copies).unwrap_or(usize::MAX);
@@ -157,14 +158,27 @@ fn same_data(data: &DataSet, welcome: &pb::Welcome) -> Result<(), WorkerError> {
     })
 }
 
-/// The network computes in f32 alone so far; a job that asks for less must not get more without being told.
-fn check_precision(config: &Config, kind: DeviceKind) -> Result<(), WorkerError> {
-    let device = match kind {
-        DeviceKind::Cpu => "the CPU",
-        DeviceKind::Cuda { .. } => "CUDA devices",
-    };
-    match config.train.precision {
-        Precision::F32 => Ok(()),
-        Precision::Bf16 => Err(WorkerError::NoHalfPrecision { device }),
+/// The precision that the job asks for. The CPU has kernels for f32 alone, and a job that asks for less must not get
+/// more without being told.
+fn precision(config: &Config, kind: DeviceKind) -> Result<Precision, WorkerError> {
+    match (config.train.precision, kind) {
+        (Precision::Bf16, DeviceKind::Cpu) => Err(WorkerError::NoHalfPrecision),
+        (precision, _) => Ok(precision),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_precision_is_for_gpus() {
+        let mut config = Config::default();
+        let gpu = DeviceKind::Cuda { index: 0 };
+        for (asked, on_cpu) in [(Precision::F32, true), (Precision::Bf16, false)] {
+            config.train.precision = asked;
+            assert_eq!(precision(&config, gpu).unwrap(), asked);
+            assert_eq!(precision(&config, DeviceKind::Cpu).is_ok(), on_cpu);
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Address at which workers reach this coordinator (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
-    /// Take in workers of another version, or whose CPUs run other kernels; the bits may then differ
+    /// Take in workers of another version, whose CPUs run other kernels, or that train on another kind of device; the bits may then differ
     #[arg(
         long,
         value_enum,

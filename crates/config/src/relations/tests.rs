@@ -172,3 +172,18 @@ fn fast_sums_over_tcp_are_refused() {
     config.collective.reduction = Reduction::Fast;
     config.check().unwrap();
 }
+
+#[test]
+fn half_precision_on_cpus_is_refused() {
+    let text = complaint(|c| {
+        c.train.precision = Precision::Bf16;
+        c.workers.device = Device::Cpu;
+    });
+    assert_eq!(
+        text,
+        "train.precision = \"bf16\" needs a GPU and workers.device = \"cpu\"; take \"f32\", or another device"
+    );
+    let mut config = Config::default();
+    config.train.precision = Precision::Bf16;
+    config.check().unwrap();
+}

@@ -93,6 +93,28 @@ pub(crate) fn loss_and_gradient(model: &FratMae, batch: &SlotBatch) -> (f64, Vec
     (loss + error / f64::from(n_samples), gradient.unwrap())
 }
 
+/// Goes down the gradient of one slot again and again; what comes of the model, and the loss before each step.
+pub(crate) fn descend(
+    mut model: FratMae,
+    batch: &SlotBatch,
+    n_steps: usize,
+) -> (FratMae, Vec<f64>) {
+    let mut losses = Vec::with_capacity(n_steps);
+    for _ in 0..n_steps {
+        let (loss, gradient) = loss_and_gradient(&model, batch);
+        losses.push(loss);
+        let mut flat = model.to_flat();
+        for parameter in model.parameters().iter().filter(|p| p.learns()) {
+            let own = flat[parameter.offset..].iter_mut();
+            for (value, slope) in own.zip(&gradient[parameter.gradient.clone()]) {
+                *value -= 0.2 * slope;
+            }
+        }
+        model = model.with_flat(&flat).unwrap();
+    }
+    (model, losses)
+}
+
 fn contrast_of(model: &FratMae, forward: &SlotForward, batch: &SlotBatch) -> crate::Contrast {
     let (pet, text) = forward.embeddings().unwrap();
     let groups: Vec<u32> = batch.tokens.iter().map(|ids| ids[1]).collect();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fratmae_config::{Backend, Collective, Config, Device};
+use fratmae_config::{Backend, Collective, Config, Device, Precision};
 use fratmae_model::{FratMae, costs};
 
 /// Bytes that a parameter has in memory while it learns: itself, two moments, its gradient and a sum of gradients.
@@ -110,7 +110,10 @@ impl JobNeed {
         let activations = (kept * share * samples as f64) as u64;
         let cache = &config.data.cache_dir;
         Self {
-            device: config.workers.device,
+            device: match config.train.precision {
+                Precision::F32 => config.workers.device,
+                Precision::Bf16 => Device::Cuda,
+            },
             backend: config.collective.backend,
             workers: config.workers.count,
             worker_bytes: count(false) * PARAMETER_BYTES
@@ -153,6 +156,7 @@ pub(crate) mod tests {
         let need = Need::nothing();
         assert!(!need.demands_gpu() && !need.demands_nccl() && !need.shuns_gpu());
         assert!(job(&["workers.device=cuda"]).demands_gpu());
+        assert!(job(&["train.precision=bf16"]).demands_gpu());
         assert!(job(&["collective.backend=nccl"]).demands_nccl());
         assert!(job(&["workers.device=cpu"]).shuns_gpu());
     }

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let (config, parameters, flat) = read_folder(&arguments.weights)?;
     let batch = StageInputs::read(&read_tensors(&arguments.inputs)?, &config)?.batch;
     let device = fratmae_model::open(DeviceKind::Cpu)?;
-    let model = FratMae::of_flat(&config, &flat, &device)?;
+    let model = FratMae::of_flat(&config, &flat, &device)?.computing_in(train.precision);
     let n_steps = arguments.steps.unwrap_or(train.steps);
     let mut rehearsal = Rehearsal::new(train, model, device)?;
     let mut steps = Vec::new();
