@@ -74,16 +74,25 @@ fn named(stderr: &str) -> Vec<String> {
 #[test]
 fn a_parameters_flipped_bit_is_named_and_healed_from_the_peers_and_leaves_no_trace() {
     for workers in [2, 3] {
-        let folder = scratch();
-        let Flipped {
-            victim,
-            stderr,
-            digest,
-        } = flipped(&folder.path().join("run"), workers, "parameters");
+        let Flipped { victim, stderr, .. } = flipped_beside_updates(workers);
         assert_eq!(named(&stderr), [victim], "{stderr}");
         assert!(stderr.contains("its parameters"), "{stderr}");
-        assert_eq!(digest, UNDISTURBED.digest, "{stderr}");
     }
+}
+
+/// A run in which the bit was not flipped just while the parameters changed, when nobody can tell whose are right; the
+/// weights are those of an undisturbed run in any case.
+fn flipped_beside_updates(workers: u32) -> Flipped {
+    let run = || {
+        let folder = scratch();
+        let flipped = flipped(&folder.path().join("run"), workers, "parameters");
+        assert_eq!(flipped.digest, UNDISTURBED.digest, "{}", flipped.stderr);
+        flipped
+    };
+    let is_told_apart = |flipped: &Flipped| !flipped.stderr.contains("no majority agrees");
+    let mut runs = std::iter::repeat_with(run).take(5);
+    runs.find(is_told_apart)
+        .expect("an update is a small part of a step")
 }
 
 #[test]
