@@ -39,11 +39,15 @@ pub async fn create_part(
 ) -> Result<(), CheckpointError> {
     let object = id.object(&part.record.name);
     match run.create(&object, part.bytes.clone()).await? {
-        Created::New | Created::Ours => Ok(()),
-        Created::Taken => Err(CheckpointError::Conflict {
-            object: run.url_of(&object),
-        }),
+        Created::New | Created::Ours => {}
+        Created::Taken => {
+            let object = run.url_of(&object);
+            return Err(CheckpointError::Conflict { object });
+        }
     }
+    // Whoever restores it may do so days from now, or never.
+    run.let_go_of(&object).await;
+    Ok(())
 }
 
 /// Commits a checkpoint whose parts are all written. Safe to repeat; durable when it returns.

@@ -12,6 +12,7 @@ mod error;
 mod location;
 mod objects;
 mod open;
+mod page_cache;
 mod patience;
 mod probe;
 mod reading;
