@@ -9,7 +9,9 @@ write to the same disk with fsync. The peer's step is arithmetic alone and leave
 updated in every step, after `--ticks` products of about the same time: so each side has real work, and only here has
 the copy to be whole before the state changes.
 
-`stall` is what the training thread waits, `lost` all time beyond what the same steps take without a checkpoint.
+`stall` is what the training thread waits, `lost` all time beyond what the same steps take without a checkpoint: here by
+the mean of steps before and after it, there by the median before. `drift` is how much longer the steps after it took
+than as many before it: no figure of `lost` is better known than that.
 """
 import argparse
 import json

@@ -19,8 +19,8 @@ use rayon::prelude::*;
 /// Rows and columns of a tick's matrices on each thread.
 const SIDE: usize = 640;
 
-/// Steps before each checkpoint, from which the usual time is taken.
-const QUIET: usize = 12;
+/// Steps before each checkpoint and after it, from which the usual time is taken.
+const QUIET: usize = 10;
 
 /// What is measured.
 pub(crate) struct Options<'a> {
@@ -114,10 +114,10 @@ impl Bench {
         })
     }
 
-    /// Some quiet steps, then a checkpoint and steps until it is on the store.
+    /// Some quiet steps, then a checkpoint and steps until it is on the store, then quiet steps again.
     fn checkpoint(&mut self, number: u64) -> Result<serde_json::Value> {
-        let quiet: Vec<_> = (0..QUIET).map(|_| self.step()).collect::<Result<_>>()?;
-        let usual = median(quiet.iter().map(|laps| laps.step));
+        let mut quiet = self.quiet()?;
+        let before = total(&quiet);
         let begin = Instant::now();
         let id = CheckpointId {
             step: self.state.step,
@@ -137,6 +137,10 @@ impl Bench {
         let stall = self.snapshots.stall().as_secs_f64();
         self.snapshots.finish(&self.state)?;
         let (end, n_parts) = written.recv()?;
+        quiet.extend(self.quiet()?);
+        // What steps take without a checkpoint is their mean, as all that hold a step up now and then is in it.
+        let usual = total(&quiet) / quiet.len() as f64;
+        let drift = total(&quiet) - 2.0 * before;
         let lost = elapsed - steps * usual;
         let ticks = |laps: &[Laps], share| {
             quantile(
@@ -154,12 +158,17 @@ impl Bench {
             "total": (end - begin).as_secs_f64(),
             "steps": steps,
             "usual_step": usual,
+            "drift": drift,
             "first_step": disturbed[0].step,
             "quiet_tick_p50": ticks(&quiet, 0.5),
             "quiet_tick_p99": ticks(&quiet, 0.99),
             "tick_p50": ticks(&disturbed, 0.5),
             "tick_p99": ticks(&disturbed, 0.99),
         }))
+    }
+
+    fn quiet(&mut self) -> Result<Vec<Laps>> {
+        (0..QUIET).map(|_| self.step()).collect()
     }
 
     /// A step as the worker takes it.
@@ -228,8 +237,8 @@ fn memory(name: &str) -> Result<i64> {
     Ok(number / 1024)
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    quantile(values, 0.5)
+fn total(laps: &[Laps]) -> f64 {
+    laps.iter().map(|laps| laps.step).sum()
 }
 
 fn quantile(values: impl Iterator<Item = f64>, share: f64) -> f64 {
