@@ -29,6 +29,10 @@ impl WorkerError {
             Self::Group(CollectiveError::Nccl(error)) if error.action() == Action::Fatal => {
                 Fault::Run
             }
+            // Another group of this process would not come about either.
+            Self::Group(CollectiveError::Listener { .. } | CollectiveError::Thread { .. }) => {
+                Fault::Worker
+            }
             Self::Group(_)
             | Self::CopyDiffers { .. }
             | Self::Corrupted { .. }
@@ -83,6 +87,18 @@ mod tests {
         for error in [data, share, WorkerError::from(full())] {
             assert_eq!(error.fault(), Fault::Worker, "{error}");
         }
+    }
+
+    #[test]
+    fn a_process_that_can_take_no_peers_in_is_at_fault_itself_and_one_that_misses_a_peer_is_not() {
+        let source = || std::io::Error::from_raw_os_error(24);
+        let deaf = CollectiveError::Listener { source: source() };
+        let single = CollectiveError::Thread { source: source() };
+        for error in [deaf, single] {
+            assert_eq!(WorkerError::from(error).fault(), Fault::Worker);
+        }
+        let missing = WorkerError::from(CollectiveError::Aborted);
+        assert_eq!(missing.fault(), Fault::Group);
     }
 
     #[test]
