@@ -1,7 +1,6 @@
 //! What the system keeps in memory of files that were written.
 
 use std::fs::File;
-use std::path::PathBuf;
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
@@ -17,7 +16,7 @@ impl Location {
         if !self.is_local() {
             return;
         }
-        let path = PathBuf::from(format!("/{}", self.path(relative).as_ref()));
+        let path = self.local_path(relative);
         let advising = tokio::task::spawn_blocking(move || {
             let file = File::open(path)?;
             posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;

@@ -20,7 +20,7 @@ impl Location {
         if !self.is_local() {
             return Ok(());
         }
-        let path = self.folder(prefix);
+        let path = self.local_path(prefix);
         let sweeping = tokio::task::spawn_blocking(move || sweep_folder(&path, age));
         let swept = sweeping
             .await
@@ -36,15 +36,16 @@ impl Location {
     /// Only on this machine's file system; elsewhere folders are but parts of names.
     pub async fn remove_empty_folder(&self, prefix: &str) {
         if self.is_local() {
-            let path = self.folder(prefix);
+            let path = self.local_path(prefix);
             let removing = tokio::task::spawn_blocking(move || fs::remove_dir(path));
             // It is not empty, or not there: both are as they should be.
             let _ = removing.await;
         }
     }
 
-    fn folder(&self, prefix: &str) -> PathBuf {
-        PathBuf::from(format!("/{}", self.path(prefix).as_ref()))
+    /// Where an object or a folder lies, on this machine's file system.
+    pub(crate) fn local_path(&self, relative: &str) -> PathBuf {
+        PathBuf::from(format!("/{}", self.path(relative).as_ref()))
     }
 }
 
