@@ -92,7 +92,7 @@ impl Bench {
         let (pet, text) = forward.embeddings()?;
         lap();
         let scale = self.model.logit_scale_value()?.unwrap_or_default();
-        let contrast = contrast(&pet, &text, scale, &self.sentences, &self.device)?;
+        let contrast = contrast(&pet, &text, scale, &self.sentences)?;
         lap();
         let slopes = Some((&contrast.pet_gradient[..], &contrast.text_gradient[..]));
         let n_samples = self.batch.n_samples() as f32;

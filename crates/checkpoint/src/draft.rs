@@ -1,6 +1,7 @@
 //! A part while it is filled: the file's header, and the tensors' values copied behind it piece by piece.
 //! Owns the order of bytes in a part's file; whose memory the values come from, and when, is the caller's.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -27,18 +28,33 @@ const HASHED: usize = 1 << 20;
 
 /// The three flat vectors of a state, wherever they lie.
 pub trait Vectors {
-    /// The vector of one role, as it is after the state's step.
-    fn vector(&self, role: Role) -> &[f32];
+    /// Some of the numbers of the vector of one role, as they are after the state's step.
+    ///
+    /// # Errors
+    /// Why they cannot be had, for the message of [`CheckpointError::Unwritable`].
+    fn numbers(&self, role: Role, range: Range<usize>) -> Result<Cow<'_, [f32]>, String>;
 }
 
 impl Vectors for State {
-    fn vector(&self, role: Role) -> &[f32] {
-        match role {
-            Role::Parameters => &self.parameters,
-            Role::FirstMoment => &self.first_moment,
-            Role::SecondMoment => &self.second_moment,
-        }
+    fn numbers(&self, role: Role, range: Range<usize>) -> Result<Cow<'_, [f32]>, String> {
+        borrowed(
+            match role {
+                Role::Parameters => &self.parameters,
+                Role::FirstMoment => &self.first_moment,
+                Role::SecondMoment => &self.second_moment,
+            },
+            range,
+        )
     }
+}
+
+/// Numbers of a vector in this machine's memory, for [`Vectors`].
+///
+/// # Errors
+/// They lie outside of it.
+pub fn borrowed(vector: &[f32], range: Range<usize>) -> Result<Cow<'_, [f32]>, String> {
+    let outside = || "a tensor is outside of the state".to_owned();
+    vector.get(range).map(Cow::Borrowed).ok_or_else(outside)
 }
 
 /// A part's file that is not whole yet. It takes its memory from a reserve when the first values come.
@@ -125,7 +141,7 @@ impl Draft {
     /// Copies the next values, `n_values` at most. The values must be the same from the first call to the last.
     ///
     /// # Errors
-    /// [`CheckpointError::Unwritable`] if a tensor lies outside of the vectors.
+    /// [`CheckpointError::Unwritable`] if the vectors do not give the numbers.
     pub fn copy(
         &mut self,
         from: &(impl Vectors + ?Sized),
@@ -139,11 +155,9 @@ impl Draft {
         while let Some((role, range)) = self.sources.get(self.copied.0).cloned() {
             let begin = range.start + self.copied.1;
             let end = range.end.min(begin.saturating_add(rest));
-            let Some(values) = from.vector(role).get(begin..end) else {
-                let reason = "a tensor is outside of the state".to_owned();
-                return Err(unwritable(self.id, &self.plan, reason));
-            };
-            append(values, &mut self.file.bytes);
+            let values = from.numbers(role, begin..end);
+            let values = values.map_err(|reason| unwritable(self.id, &self.plan, reason))?;
+            append(&values, &mut self.file.bytes);
             rest -= values.len();
             if end < range.end {
                 self.copied.1 += values.len();

@@ -37,7 +37,7 @@ mod writer;
 
 pub use catalogue::{Newest, list, load_manifest, newest_good, newest_good_but};
 pub use collector::Collector;
-pub use draft::{Draft, Encoded, Vectors};
+pub use draft::{Draft, Encoded, Vectors, borrowed};
 pub use error::{Action, CheckpointError};
 pub use journal::Journal;
 pub use journal::record::{CoordinatorMark, Entry, Record};

@@ -2,7 +2,7 @@
 //!
 //! Owns the trait only; implementations stand beside it.
 
-use crate::{AbortHandle, CollectiveError, SlotSums};
+use crate::{AbortHandle, CollectiveError, DeviceFloats, SlotSums};
 
 /// The ranks of one generation, seen from one of them.
 ///
@@ -30,6 +30,23 @@ pub trait ProcessGroup: Send {
     /// Vectors of different lengths are a `Mismatch` on every rank.
     fn all_reduce(&mut self, sums: SlotSums) -> Result<Vec<f32>, CollectiveError>;
 
+    /// Whether [`all_reduce_on_device`](Self::all_reduce_on_device) can be had: where NCCL adds, between GPUs.
+    fn sums_on_device(&self) -> bool {
+        false
+    }
+
+    /// Sums a vector of all ranks where it lies in their GPUs' memory, as NCCL does it: its bits depend on ranks and
+    /// hardware, and are the same on every rank.
+    ///
+    /// # Errors
+    /// As [`all_reduce`](Self::all_reduce); the vector is then of no use. After [`NcclError::Stuck`] its memory may
+    /// still be written, so it must not be given back.
+    ///
+    /// [`NcclError::Stuck`]: crate::NcclError::Stuck
+    fn all_reduce_on_device(&mut self, vector: DeviceFloats) -> Result<(), CollectiveError> {
+        Err(hosts_add(vector))
+    }
+
     /// Copies the holders' values to every rank that is not among them, each holder sending its share of the elements.
     ///
     /// `holders` are ranks, rising and the same on every rank; `values` have the same lengths on every rank, and only
@@ -46,4 +63,10 @@ pub trait ProcessGroup: Send {
 
     /// Gives the handle that ends this group's calls from another thread.
     fn abort_handle(&self) -> AbortHandle;
+}
+
+/// The refusal of a group that sums in the hosts' memory.
+pub(crate) fn hosts_add(vector: DeviceFloats) -> CollectiveError {
+    let reason = format!("{vector:?} is on a GPU, and this group adds in the hosts' memory");
+    CollectiveError::Sums { reason }
 }

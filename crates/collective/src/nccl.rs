@@ -1,5 +1,7 @@
 //! The process group over NCCL, for NVIDIA GPUs: vectors go over NCCL, everything else over a mesh of TCP.
 //!
+//! With [`Adding::Fast`] vectors may lie on the GPUs: NCCL then adds them where they are, and nothing is copied.
+//!
 //! The mesh is a [`TcpGroup`] that joined as ever. It carries the communicator's id to the ranks, the sizes at the
 //! start of a reduction, and the word that all are through at its end; and it is what tells that a peer is gone, since
 //! NCCL by itself may wait for ever. So a communicator belongs to one generation, and the next one makes its own.
@@ -22,13 +24,14 @@ use std::time::Duration;
 
 use self::raw::{Fault, Lane};
 use self::reduction::Reduction;
+use crate::group::hosts_add;
 use crate::tcp::{Call, Interruption};
 use crate::{AbortHandle, CollectiveError, Operation, ProcessGroup, SlotSums, TcpGroup};
 
 pub use self::error::{NcclError, Site};
 pub use self::forming::{Link, form};
 pub use self::raw::{
-    DriverSurvey, GpuSurvey, NcclDevice, NoGpu, compiler_version, find_gpu, nccl_version,
+    DeviceFloats, DriverSurvey, GpuSurvey, NcclDevice, NoGpu, compiler_version, find_gpu, nccl_version,
     survey_driver,
 };
 
@@ -131,6 +134,21 @@ impl ProcessGroup for NcclGroup {
             let membership = &group.membership;
             let parts = sums.into_parts(membership.tree(), &membership.slots[membership.rank])?;
             Reduction { group, call, lane }.run(parts, settings.adding)
+        });
+        outcome.map_err(|cause| self.fail(cause))
+    }
+
+    fn sums_on_device(&self) -> bool {
+        self.settings.adding == Adding::Fast
+    }
+
+    fn all_reduce_on_device(&mut self, vector: DeviceFloats) -> Result<(), CollectiveError> {
+        if !self.sums_on_device() {
+            return Err(hosts_add(vector));
+        }
+        let Self { control, lane, .. } = self;
+        let outcome = control.call(Operation::ReduceOffer, |group, call| {
+            Reduction { group, call, lane }.run_on_device(vector)
         });
         outcome.map_err(|cause| self.fail(cause))
     }

@@ -21,6 +21,6 @@ pub use identity::Difference;
 pub use job::Config;
 pub use model::{Decoder, Masking, ModalityDraw, Model, Text, Transformer};
 pub use operation::{
-    Backend, Checkpoint, Collective, Coordinator, Device, Reduction, Store, Workers,
+    Backend, Checkpoint, Collective, Coordinator, Device, Reduction, StatePlace, Store, Workers,
 };
 pub use train::{BadBatch, Precision, Train};

@@ -79,6 +79,8 @@ pub struct Workers {
     pub threads: usize,
     /// Where each computes.
     pub device: Device,
+    /// Where each keeps parameters and moments, and updates them.
+    pub state: StatePlace,
     /// Whether blocks keep their inputs alone and compute the rest again on the way back.
     pub activation_checkpointing: bool,
     /// How often within an hour a worker started here is started again after it died; 0 for never.
@@ -100,6 +102,7 @@ impl Default for Workers {
             count: 2,
             threads: 0,
             device: Device::Auto,
+            state: StatePlace::Auto,
             // A fifth more time for about a fifth of the activations: for slots that would not fit otherwise.
             activation_checkpointing: false,
             // A cause that comes back every few minutes will not go away by itself.
@@ -126,6 +129,18 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU.
     Cuda,
+}
+
+/// Where a worker keeps the state of training; on the CPU no bit of the result depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatePlace {
+    /// On the device where that is a GPU, else in the host's memory.
+    Auto,
+    /// In the host's memory: a GPU has the parameters and gradients alone, which cross to it and back each step.
+    Host,
+    /// Where the model computes, in vectors that nobody changes: a checkpoint is copied from them as long as it takes.
+    Device,
 }
 
 /// The exchange between workers.

@@ -11,6 +11,7 @@ use burn::tensor::{AllocationProperty, Bytes, DType, Device, Shape, Tensor, Tens
 use crate::context_align::ContextAlign;
 use crate::error::ModelError;
 use crate::fratmae::FratMae;
+use crate::vector::DeviceVector;
 
 /// One parameter's place in the flat vector.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,27 +86,46 @@ impl FratMae {
     ///
     /// [`ModelError::FlatLength`] when the vector belongs to another config.
     pub fn hold(&mut self, flat: Vec<f32>) -> Result<(), ModelError> {
-        if flat.len() != self.n_numbers() {
-            return Err(ModelError::FlatLength {
-                found: flat.len(),
-                expected: self.n_numbers(),
-            });
-        }
+        self.require_length(flat.len())?;
         self.set(flat);
         Ok(())
     }
 
-    /// The same with a vector known to be as long as the model.
+    /// Replaces all parameters by those of a vector that is on the model's device already.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::FlatLength`] when the vector belongs to another config.
+    pub fn hold_on_device(&mut self, flat: &DeviceVector) -> Result<(), ModelError> {
+        self.require_length(flat.len())?;
+        self.replace(flat.tensor());
+        self.held = None;
+        Ok(())
+    }
+
+    /// The same as [`Self::hold`] with a vector known to be as long as the model.
     pub(crate) fn set(&mut self, flat: Vec<f32>) {
         let held = Held::new(flat);
+        self.replace(held.on(&self.device.clone().inner()));
+        self.held = Some(held);
+    }
+
+    fn replace(&mut self, flat: Tensor<1>) {
         let layout = Arc::clone(&self.layout);
         let mut replace = Replace {
             layout: layout.iter(),
-            flat: held.on(&self.device.clone().inner()),
+            flat,
             device: self.device.clone(),
         };
         *self = self.clone().map(&mut replace);
-        self.held = Some(held);
+    }
+
+    fn require_length(&self, found: usize) -> Result<(), ModelError> {
+        let expected = self.n_numbers();
+        if found == expected {
+            return Ok(());
+        }
+        Err(ModelError::FlatLength { found, expected })
     }
 
     /// Gives back the vector that it holds, and leaves the model without parameters until the next [`Self::hold`].
@@ -117,10 +137,16 @@ impl FratMae {
     /// [`ModelError::NothingHeld`] when it holds none.
     pub fn release(&mut self) -> Result<Vec<f32>, ModelError> {
         let held = self.held.take().ok_or(ModelError::NothingHeld)?;
-        let mut clear = Clear(self.device.clone());
-        *self = self.clone().map(&mut clear);
+        self.let_go();
         let data = held.0.into_data();
         data.try_into_vec().map_err(ModelError::device)
+    }
+
+    /// Leaves the model without parameters, so that nobody shares a vector with it.
+    pub fn let_go(&mut self) {
+        let mut clear = Clear(self.device.clone());
+        *self = self.clone().map(&mut clear);
+        self.held = None;
     }
 
     /// The vector that it holds, for another thread to read.
@@ -219,13 +245,13 @@ impl ModuleVisitor for Layouter {
 pub(crate) struct Held(FlexTensor);
 
 impl Held {
-    fn new(flat: Vec<f32>) -> Self {
+    pub(crate) fn new(flat: Vec<f32>) -> Self {
         let length = flat.len();
         Self(FlexTensor::from_data(TensorData::new(flat, [length])))
     }
 
     /// The vector as a tensor of a device: itself on the CPU, else a copy, which travels in one piece.
-    fn on(&self, device: &Device) -> Tensor<1> {
+    pub(crate) fn on(&self, device: &Device) -> Tensor<1> {
         let on_cpu = Tensor::from_primitive::<Flex>(self.0.clone());
         if on_cpu.device() == *device {
             return on_cpu;

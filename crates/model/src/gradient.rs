@@ -2,7 +2,7 @@
 
 use burn::backend::{Autodiff, Flex};
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor, Transaction};
+use burn::tensor::{DType, Device, Gradients, Tensor, Transaction};
 
 use crate::error::ModelError;
 use crate::flat::Parameter;
@@ -10,6 +10,7 @@ use crate::fratmae::FratMae;
 use crate::fused::{Sink, catch};
 use crate::kernels::threads;
 use crate::slot::SlotForward;
+use crate::vector::DeviceVector;
 
 impl FratMae {
     /// Runs a slot back from its weighted reconstruction and, if given, from the global contrastive loss's gradients at
@@ -35,6 +36,32 @@ impl FratMae {
         spare: Vec<f32>,
     ) -> Result<Vec<f32>, ModelError> {
         threads::inside(|| self.backward_here(forward, weight, embedding_gradients, spare))
+    }
+
+    /// As [`Self::backward`], with the gradient where the model is: on a GPU nothing passes through this machine's memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::backward`].
+    pub fn backward_on_device(
+        &self,
+        forward: SlotForward,
+        weight: f32,
+        embedding_gradients: Option<(&[f32], &[f32])>,
+    ) -> Result<DeviceVector, ModelError> {
+        if self.device.clone().inner() == Device::flex() {
+            let gradient = self.backward(forward, weight, embedding_gradients, Vec::new())?;
+            return Ok(DeviceVector::new(gradient, &self.device));
+        }
+        let total = forward.total(weight, embedding_gradients)?;
+        drop(forward);
+        let mut all = All {
+            layout: self.layout.iter(),
+            gradients: total.backward(),
+            pieces: Vec::new(),
+        };
+        self.visit(&mut all);
+        Ok(DeviceVector::of_pieces(all.pieces))
     }
 
     fn backward_here(
@@ -125,5 +152,24 @@ impl ModuleVisitor for Rest<'_> {
             self.pieces.push((self.number, gradient));
         }
         self.number += 1;
+    }
+}
+
+/// Collects all gradients, in their order.
+struct All<'a> {
+    layout: std::slice::Iter<'a, Parameter>,
+    gradients: Gradients,
+    pieces: Vec<Tensor<1>>,
+}
+
+impl ModuleVisitor for All<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(place) = self.layout.next().filter(|place| place.learns()) else {
+            return;
+        };
+        let gradient = param.val().grad_remove(&mut self.gradients);
+        let gradient = gradient.unwrap_or_else(|| param.val().inner().zeros_like());
+        self.pieces
+            .push(gradient.cast(DType::F32).reshape([place.len()]));
     }
 }

@@ -32,6 +32,7 @@ mod stages;
 mod tests;
 mod text;
 mod tokenizer;
+mod vector;
 mod weights;
 
 pub use burn::tensor::{Device, Tensor};
@@ -50,6 +51,7 @@ pub use slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward};
 pub use stages::{StageInputs, stages};
 pub use text::VOCABULARY;
 pub use tokenizer::Tokenizer;
+pub use vector::{DeviceVector, GpuMemory, UpdateFactors, bit_sum};
 pub use weights::{
     FileTensor, InitReport, TensorFile, TensorValues, WeightsError, export, from_torch, import,
     init_from, text_weights, to_torch, torch_shape,

@@ -108,7 +108,10 @@ pub struct Contrast {
     pub logit_scale_gradient: f32,
 }
 
-/// Computes [`contrastive`] and its gradients on gathered embeddings.
+/// Computes [`contrastive`] and its gradients on gathered embeddings, on the CPU.
+///
+/// Every rank computes this by itself and applies the temperature's gradient as it came out, so all must have the same
+/// bits. GPUs do not promise that: each process chooses its matrix products by how fast they are just then.
 ///
 /// # Shapes
 ///
@@ -123,11 +126,10 @@ pub fn contrast(
     text: &[f32],
     logit_scale: f32,
     sentence_group: &[u32],
-    device: &Device,
 ) -> Result<Contrast, ModelError> {
     let batch = sentence_group.len();
     check_rows(pet, text, batch)?;
-    let device = device.clone().autodiff();
+    let device = Device::flex().autodiff();
     let leaf = |values: &[f32]| {
         Tensor::<1>::from_data(values, &device)
             .reshape([batch, values.len() / batch])

@@ -179,7 +179,7 @@ pub enum WorkerError {
     },
     /// A peer sent figures of another shape.
     #[error(
-        "rank {rank} sent {found} bytes of embeddings where {expected} belong; do all workers run the same version?"
+        "rank {rank} sent {found} bytes where {expected} belong; do all workers run the same version?"
     )]
     Exchange {
         /// The sender.

@@ -267,12 +267,11 @@ mod tests {
 
     #[test]
     fn four_ranks_find_the_contrastive_loss_and_gradients_of_one_to_the_bit() {
-        let device = fratmae_model::open(fratmae_model::DeviceKind::Cpu).unwrap();
         let contrast = |bounds: &[u64]| {
             let gathered = gather(bounds);
             let groups = gathered.sentence_groups();
             let contrast =
-                fratmae_model::contrast(&gathered.pet, &gathered.text, 2.5, &groups, &device);
+                fratmae_model::contrast(&gathered.pet, &gathered.text, 2.5, &groups);
             let contrast = contrast.unwrap();
             let gradients = contrast.pet_gradient.iter().chain(&contrast.text_gradient);
             let bits: Vec<u32> = gradients.map(|slope| slope.to_bits()).collect();

@@ -4,10 +4,10 @@ use crate::activity::work;
 use crate::digest::weights_digest;
 use crate::error::WorkerError;
 use crate::group::Group;
+use crate::resident::Resident;
 use crate::session::Session;
 use crate::shares::ShareWriter;
 use crate::step::StepReport;
-use fratmae_checkpoint::State;
 use fratmae_collective::{AbortHandle, Membership, TcpSettings, form};
 use fratmae_config::{Axis, BadSample as Wanted};
 use fratmae_control::{Assignment, Step};
@@ -52,11 +52,8 @@ impl Session {
         let mut group = self.join(assignment)?;
         self.share_state(assignment, group.process.as_mut())?;
         let step = assignment.source.step().get();
-        let state = self.held.take().filter(|state| state.step.get() == step);
-        let mut state = state.ok_or(WorkerError::NoState { step })?;
-        let address = state.parameters.as_ptr();
-        let moment = state.first_moment.as_ptr();
-        tracing::debug!(process = std::process::id(), parameters = ?address, ?moment, "training");
+        let state = self.held.take().filter(|state| state.step().get() == step);
+        let mut state = self.settled(state.ok_or(WorkerError::NoState { step })?);
         let ended = self.train_from(&mut state, &mut group, assignment, figures_until);
         let spoiled = ended.as_ref().err().filter(|error| error.spoils_state());
         if spoiled.is_none() {
@@ -93,7 +90,7 @@ impl Session {
 
     fn train_from(
         &mut self,
-        state: &mut State,
+        state: &mut Resident,
         group: &mut Group,
         assignment: &Assignment,
         figures_until: u64,
@@ -102,32 +99,32 @@ impl Session {
             generation: assignment.generation.get(),
             rank: assignment.rank.get(),
         };
-        self.outbox.enter(place, state.step.get());
-        self.recall_figures(assignment, state.step, figures_until);
+        self.outbox.enter(place, state.step().get());
+        self.recall_figures(assignment, state.step(), figures_until);
         let mut shares = ShareWriter::new(self, assignment.generation, group.process.as_ref())?;
         // A generation before may have died between this step and its checkpoint.
-        if self.is_checkpoint_due(state.step) && state.step > assignment.committed {
+        if self.is_checkpoint_due(state.step()) && state.step() > assignment.committed {
             shares.write(state, self)?;
         }
-        while state.step.get() < self.config.train.steps {
+        while state.step().get() < self.config.train.steps {
             let report = self.step(state, group, &mut shares.snapshots)?;
             self.say_applied(group, &report);
             if report.wishes.is_leaving {
                 return Ok(Ending::Left);
             }
             let is_stopping = report.wishes.is_draining;
-            if is_stopping || self.is_checkpoint_due(state.step) {
+            if is_stopping || self.is_checkpoint_due(state.step()) {
                 shares.write(state, self)?;
             }
             if is_stopping && report.step < self.config.train.steps {
-                shares.snapshots.finish(state)?;
+                shares.finish(state)?;
                 let step = report.step;
                 return Ok(Ending::Drained { step });
             }
         }
-        shares.snapshots.finish(state)?;
+        shares.finish(state)?;
         Ok(Ending::Finished {
-            weights_digest: weights_digest(&self.parameters, &state.parameters),
+            weights_digest: weights_digest(&self.parameters, &state.parameters()?),
         })
     }
 

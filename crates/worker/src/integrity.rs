@@ -2,39 +2,8 @@
 //! What follows from a difference is the coordinator's; the state is copied anew where generations begin.
 
 use crate::error::WorkerError;
+use crate::resident::Resident;
 use crate::session::Session;
-use fratmae_checkpoint::State;
-use rayon::prelude::*;
-
-/// Floats summed by one thread at a time.
-const PIECE: usize = 1 << 16;
-/// An odd number whose bits look random: multiplying by it loses nothing.
-const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// A sum in which every bit counts: one flipped bit always changes it. As fast as memory; no guard against malice.
-pub(crate) fn bit_sum(values: &[f32]) -> u64 {
-    let pieces: Vec<u64> = values.par_chunks(PIECE).map(piece_sum).collect();
-    pieces.into_iter().fold(values.len() as u64, mixed)
-}
-
-/// Four running sums, so that no multiplication waits for the one before it.
-fn piece_sum(piece: &[f32]) -> u64 {
-    let (eights, rest) = piece.as_chunks::<8>();
-    let mut lanes = [1, 2, 3, 4];
-    for eight in eights {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            let [low, high] =
-                [eight[2 * lane], eight[2 * lane + 1]].map(|v| u64::from(v.to_bits()));
-            *sum = mixed(*sum, low | high << 32);
-        }
-    }
-    let rest = rest.iter().map(|value| u64::from(value.to_bits()));
-    lanes.into_iter().chain(rest).fold(0, mixed)
-}
-
-const fn mixed(sum: u64, word: u64) -> u64 {
-    (sum ^ word).wrapping_mul(ODD).rotate_left(29)
-}
 
 /// What the ranks' sums say of each other.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,19 +57,25 @@ impl Session {
 
     /// The sum of the parameters after the last update, if they are compared there: taken right after that update where
     /// this worker made it.
-    pub(crate) fn sum_before(&self, state: &State) -> Option<u64> {
-        let step = state.step.get();
-        let known = self.bit_sum.filter(|(summed, _)| *summed == step);
-        let sum = || known.map_or_else(|| bit_sum(&state.parameters), |(_, sum)| sum);
-        self.is_compared(step).then(sum)
+    pub(crate) fn sum_before(&self, state: &Resident) -> Result<Option<u64>, WorkerError> {
+        let step = state.step().get();
+        if !self.is_compared(step) {
+            return Ok(None);
+        }
+        match self.bit_sum.filter(|(summed, _)| *summed == step) {
+            Some((_, sum)) => Ok(Some(sum)),
+            None => Ok(Some(state.bit_sum()?)),
+        }
     }
 
     /// Notes the sum of the parameters right after an update.
-    pub(crate) fn note_sum(&mut self, state: &State) {
-        let step = state.step.get();
-        self.bit_sum = self
-            .is_compared(step)
-            .then(|| (step, bit_sum(&state.parameters)));
+    pub(crate) fn note_sum(&mut self, state: &Resident) -> Result<(), WorkerError> {
+        let step = state.step().get();
+        self.bit_sum = match self.is_compared(step) {
+            true => Some((step, state.bit_sum()?)),
+            false => None,
+        };
+        Ok(())
     }
 
     /// The parameters that a step has computed with are those that the update before it left.
@@ -110,43 +85,22 @@ impl Session {
     pub(crate) fn require_unchanged(
         &self,
         before: Option<u64>,
-        state: &State,
+        state: &Resident,
         rank: usize,
     ) -> Result<(), WorkerError> {
-        if before.is_none_or(|before| before == bit_sum(&state.parameters)) {
-            return Ok(());
+        match before {
+            Some(before) if before != state.bit_sum()? => {
+                let step = state.step().get();
+                Err(WorkerError::Corrupted { rank, step })
+            }
+            _ => Ok(()),
         }
-        let step = state.step.get();
-        Err(WorkerError::Corrupted { rank, step })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_flipped_bit_changes_the_sum() {
-        let values: Vec<f32> = (0..70_003).map(|i| i as f32 * 0.37 - 9.0).collect();
-        let sum = bit_sum(&values);
-        for place in [0, 1, 7, 8, 65_535, 65_536, 70_000, 70_002] {
-            for bit in 0..32 {
-                let mut flipped = values.clone();
-                flipped[place] = f32::from_bits(values[place].to_bits() ^ 1 << bit);
-                assert_ne!(bit_sum(&flipped), sum, "bit {bit} of {place}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_sum_does_not_depend_on_the_number_of_threads() {
-        let values: Vec<f32> = (0..300_001).map(|i| (i as f32).sin()).collect();
-        let sums = [1, 3].map(|threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.unwrap().install(|| bit_sum(&values))
-        });
-        assert_eq!(sums[0], sums[1]);
-    }
 
     #[test]
     fn the_majority_decides_and_two_cannot() {

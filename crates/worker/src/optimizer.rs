@@ -1,11 +1,11 @@
-//! AdamW on the flat parameter vector, in place.
+//! AdamW on the flat parameter vector in host memory, in place, and the factors of its steps wherever the vector lies.
 //!
 //! Every element is updated by the same arithmetic whatever the number of threads, so the bits of the
-//! result depend on the step and the gradient alone. Decoupled weight decay as in arXiv 1711.05101.
+//! result depend on the step and the gradient alone. The formula is `fratmae_model`'s.
 
 use fratmae_checkpoint::State;
 use fratmae_config::Train;
-use fratmae_model::{Parameter, Update};
+use fratmae_model::{Parameter, Update, UpdateFactors};
 use rayon::prelude::*;
 
 /// Elements updated in one piece.
@@ -20,21 +20,6 @@ pub struct AdamW {
     weight_decay: f64,
     /// Lengths of consecutive pieces of the flat vector, and how each is updated.
     pieces: Vec<(usize, Update)>,
-}
-
-/// The factors of one step, the same for every element.
-struct Factors {
-    beta1: f32,
-    beta2: f32,
-    epsilon: f32,
-    /// Learning rate over the first moment's bias correction.
-    rate: f32,
-    /// One over the root of the second moment's bias correction.
-    scale: f32,
-    /// What weight decay leaves of a parameter.
-    keep: f32,
-    /// What clipping leaves of a gradient.
-    clip: f32,
 }
 
 /// One piece of the flat vectors.
@@ -73,11 +58,12 @@ impl AdamW {
             .for_each(|piece| piece.update(&factors));
     }
 
-    fn factors(&self, step: u64, clip: f32, learning_rate: f64) -> Factors {
+    /// The factors of update number `step`.
+    pub(crate) fn factors(&self, step: u64, clip: f32, learning_rate: f64) -> UpdateFactors {
         let step = step as f64;
         let correct1 = 1.0 - self.beta1.powf(step);
         let correct2 = 1.0 - self.beta2.powf(step);
-        Factors {
+        UpdateFactors {
             beta1: self.beta1 as f32,
             beta2: self.beta2 as f32,
             epsilon: self.epsilon,
@@ -116,22 +102,19 @@ fn take<'a>(rest: &mut &'a mut [f32], length: usize) -> &'a mut [f32] {
 }
 
 impl Piece<'_> {
-    fn update(self, factors: &Factors) {
+    fn update(self, factors: &UpdateFactors) {
         let keep = match self.update {
             Update::Frozen => return,
             Update::Decay => factors.keep,
             Update::NoDecay => 1.0,
         };
-        let moments = self.first.iter_mut().zip(self.second);
-        for ((parameter, (first, second)), gradient) in
-            self.parameters.iter_mut().zip(moments).zip(self.gradient)
-        {
-            let gradient = gradient * factors.clip;
-            *first = factors.beta1 * *first + (1.0 - factors.beta1) * gradient;
-            *second = factors.beta2 * *second + (1.0 - factors.beta2) * gradient * gradient;
-            let step = factors.rate * *first / (second.sqrt() * factors.scale + factors.epsilon);
-            *parameter = *parameter * keep - step;
-        }
+        factors.update(
+            keep,
+            self.parameters,
+            self.first,
+            self.second,
+            self.gradient,
+        );
     }
 }
 

@@ -108,7 +108,7 @@ impl Rehearsal {
         };
         let (pet, text) = forward.embeddings()?;
         let groups = groups(&batch.tokens);
-        Ok(Some(contrast(&pet, &text, scale, &groups, &self.device)?))
+        Ok(Some(contrast(&pet, &text, scale, &groups)?))
     }
 
     fn gradient(

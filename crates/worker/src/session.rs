@@ -6,10 +6,11 @@ use crate::link::choose_link;
 use crate::optimizer::AdamW;
 use crate::outbox::Outbox;
 use crate::plan::Plan;
+use crate::resident::Resident;
 use crate::shared::Shared;
-use fratmae_checkpoint::{Reserve, State};
+use fratmae_checkpoint::Reserve;
 use fratmae_collective::Link;
-use fratmae_config::{Config, Precision};
+use fratmae_config::{Config, Precision, StatePlace};
 use fratmae_dataset::{Cache, DataSet};
 use fratmae_model::{Device, DeviceKind, FratMae, Parameter, Tokenizer};
 use fratmae_protocol::pb;
@@ -37,6 +38,9 @@ pub(crate) struct Start {
 pub(crate) struct Session {
     pub(crate) config: Config,
     pub(crate) device: Device,
+    pub(crate) kind: DeviceKind,
+    /// Whether the state is kept where the model computes.
+    pub(crate) is_state_on_device: bool,
     /// How it would have its gradients travel.
     pub(crate) link: Link,
     pub(crate) model: FratMae,
@@ -54,7 +58,7 @@ pub(crate) struct Session {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) ledger: PhaseLedger,
     /// The state after the last step applied, between generations.
-    pub(crate) held: Option<State>,
+    pub(crate) held: Option<Resident>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) data: Arc<DataSet>,
     pub(crate) run: Location,
@@ -97,11 +101,13 @@ impl Session {
         let cases = u32::try_from(data.manifest.cases.len()).unwrap_or(u32::MAX);
         Ok(Self {
             optimizer: AdamW::new(&config.train, &parameters),
+            is_state_on_device: is_on_device(config.workers.state, kind),
             plan: Plan::new(&config, cases),
             tokenizer: Tokenizer::new(),
             run_id: welcome.run_id,
             data: Arc::new(data),
             config,
+            kind,
             device,
             link,
             model,
@@ -164,6 +170,14 @@ fn precision(config: &Config, kind: DeviceKind) -> Result<Precision, WorkerError
     match (config.train.precision, kind) {
         (Precision::Bf16, DeviceKind::Cpu) => Err(WorkerError::NoHalfPrecision),
         (precision, _) => Ok(precision),
+    }
+}
+
+/// Whether the state is kept where a device of this kind computes.
+fn is_on_device(asked: StatePlace, kind: DeviceKind) -> bool {
+    match (asked, kind) {
+        (StatePlace::Host, _) | (StatePlace::Auto, DeviceKind::Cpu) => false,
+        (StatePlace::Device, _) | (StatePlace::Auto, DeviceKind::Cuda { .. }) => true,
     }
 }
 

@@ -1,10 +1,11 @@
 //! A rank's share of each checkpoint: which parts are its own, and what it reports of them.
 
 use crate::error::WorkerError;
+use crate::resident::Resident;
 use crate::session::Session;
 use crate::snapshots::{SnapshotSettings, Snapshots};
 use crate::upload::WrittenPart;
-use fratmae_checkpoint::{CheckpointId, State, plan_parts};
+use fratmae_checkpoint::{CheckpointId, plan_parts};
 use fratmae_collective::ProcessGroup;
 use fratmae_config::Checkpoint;
 use fratmae_control::Generation;
@@ -42,10 +43,10 @@ impl ShareWriter {
     ///
     /// Waits for the checkpoint before it, so that at most one copy is held.
     #[tracing::instrument(name = "checkpoint", skip_all)]
-    pub(crate) fn write(&mut self, state: &State, session: &Session) -> Result<(), WorkerError> {
+    pub(crate) fn write(&mut self, state: &Resident, session: &Session) -> Result<(), WorkerError> {
         session.shared.activity.enter(phases::CHECKPOINT);
         let id = CheckpointId {
-            step: state.step,
+            step: state.step(),
             generation: self.generation,
         };
         let outbox = session.outbox.clone();
@@ -56,7 +57,22 @@ impl ShareWriter {
                 parts: written.into_iter().map(part).collect(),
             }));
         };
-        self.snapshots.begin(id, state, Box::new(report))
+        match state {
+            Resident::Host(state) => self.snapshots.begin(id, state, Box::new(report)),
+            Resident::Device(state) => {
+                let vectors = state.clone();
+                self.snapshots
+                    .begin_of_unchanging(id, vectors, Box::new(report))
+            }
+        }
+    }
+
+    /// Waits until the checkpoint that is under way is on the store.
+    pub(crate) fn finish(&mut self, state: &Resident) -> Result<(), WorkerError> {
+        match state {
+            Resident::Host(state) => self.snapshots.finish(state),
+            Resident::Device(_) => self.snapshots.wait(),
+        }
     }
 }
 

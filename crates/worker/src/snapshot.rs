@@ -6,9 +6,11 @@
 //! take longer, read the copy alone (`upload`).
 
 use crate::error::WorkerError;
-use fratmae_checkpoint::{CheckpointError, Draft, Reserve, Role, State, Vectors};
+use fratmae_checkpoint::{CheckpointError, Draft, Reserve, Role, State, Vectors, borrowed};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -53,6 +55,17 @@ impl Copying {
         Ok(())
     }
 
+    /// Copies everything, part after part, from vectors that nobody changes.
+    pub(crate) fn all(mut self, from: &impl Vectors) -> Result<(), CheckpointError> {
+        while let Some(mut draft) = self.drafts.pop_front() {
+            draft.copy(from, usize::MAX)?;
+            if self.whole.send(draft).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Copies what is left, on all threads.
     pub(crate) fn rest(&mut self, from: &State) -> Result<(), CheckpointError> {
         while !self.drafts.is_empty() {
@@ -80,12 +93,13 @@ struct Lent {
 }
 
 impl Vectors for Lent {
-    fn vector(&self, role: Role) -> &[f32] {
-        match role {
+    fn numbers(&self, role: Role, range: Range<usize>) -> Result<Cow<'_, [f32]>, String> {
+        let vector = match role {
             Role::Parameters => (*self.parameters).as_ref(),
             Role::FirstMoment => &self.first_moment,
             Role::SecondMoment => &self.second_moment,
-        }
+        };
+        borrowed(vector, range)
     }
 }
 

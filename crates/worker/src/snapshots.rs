@@ -8,7 +8,9 @@ use crate::pace::Pace;
 use crate::snapshot::{Copier, Copying, Lendable};
 use crate::throttle::{Order, Reins, Throttle};
 use crate::upload::{UPLOADS, Upload, WrittenPart};
-use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, PartPlan, Reserve, State};
+use fratmae_checkpoint::{
+    CheckpointError, CheckpointId, Draft, PartPlan, Reserve, State, Vectors,
+};
 use fratmae_control::{Generation, Step};
 use fratmae_model::ModelError;
 use fratmae_store::Location;
@@ -116,7 +118,49 @@ impl Snapshots {
     ) -> Result<(), WorkerError> {
         let began = Instant::now();
         self.finish(state)?;
+        self.copying = Some(self.open(id, report, || Ok(()))?);
         self.stall = Duration::ZERO;
+        if self.copier.is_none() {
+            self.copy_rest(state)?;
+        }
+        self.stall += began.elapsed();
+        Ok(())
+    }
+
+    /// Begins a checkpoint of vectors that nobody will change: they are copied for as long as it takes.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn begin_of_unchanging(
+        &mut self,
+        id: CheckpointId,
+        vectors: impl Vectors + Send + 'static,
+        report: Report,
+    ) -> Result<(), WorkerError> {
+        let began = Instant::now();
+        self.wait()?;
+        let (copied, outcome) = sync_channel(1);
+        let gone = move |_| CheckpointError::Unwritable {
+            object: id.to_string(),
+            reason: "the thread that copies it has ended; its message says why".to_owned(),
+        };
+        let copied_well = move || outcome.recv().map_err(gone)?;
+        let copying = self.open(id, report, copied_well)?;
+        // Nobody hears it where the checkpoint was given up.
+        let copy = move || drop(copied.send(copying.all(&vectors)));
+        thread("snapshot", copy)?;
+        self.stall = began.elapsed();
+        Ok(())
+    }
+
+    /// Starts writing a checkpoint, and gives what is to be copied for it. The report goes out once all is on the store
+    /// and the copying, whose outcome `copied` waits for, has gone well.
+    fn open(
+        &mut self,
+        id: CheckpointId,
+        report: Report,
+        copied: impl FnOnce() -> Result<(), CheckpointError> + Send + 'static,
+    ) -> Result<Copying, WorkerError> {
         let drafts = self
             .mine
             .iter()
@@ -133,22 +177,22 @@ impl Snapshots {
             runtime: self.runtime.clone(),
         };
         let write = move || {
-            if let Some(written) = upload.write(&incoming, throttle)? {
+            let written = upload.write(&incoming, throttle)?;
+            // Whoever still copies learns by this that nobody takes it.
+            drop(incoming);
+            copied()?;
+            if let Some(written) = written {
                 report(written);
             }
             Ok(())
         };
-        let thread = std::thread::Builder::new().name("checkpoint".to_owned());
-        let thread = thread.spawn(write).map_err(|error| WorkerError::Thread {
-            reason: format!("no thread for writing checkpoints: {error}"),
-        })?;
-        self.writing = Some(thread);
-        self.copying = Some(Copying::new(drafts, whole));
-        if self.copier.is_none() {
-            self.copy_rest(state)?;
-        }
-        self.stall += began.elapsed();
-        Ok(())
+        self.writing = Some(thread("checkpoint", write)?);
+        Ok(Copying::new(drafts, whole))
+    }
+
+    /// Notes what is under way as a step begins.
+    pub fn begin_step(&mut self) {
+        self.at_begin = self.under_way();
     }
 
     /// Lends the state to the copying thread while a step computes; `parameters` are where they lie meanwhile.
@@ -160,7 +204,7 @@ impl Snapshots {
         state: &mut State,
         parameters: impl FnOnce() -> Result<Lendable, ModelError>,
     ) -> Result<(), WorkerError> {
-        self.at_begin = self.under_way();
+        self.begin_step();
         if let (Some(copier), Some(copying)) = (&self.copier, self.copying.take()) {
             copier.lend(copying, state, parameters()?)?;
             self.is_lent = true;
@@ -217,14 +261,21 @@ impl Snapshots {
     /// # Errors
     /// The store's, which is then [`WorkerError::Checkpoint`].
     pub fn finish(&mut self, state: &State) -> Result<(), WorkerError> {
-        if self.writing.is_none() {
-            return Ok(());
+        if self.writing.is_some() {
+            self.secure(state)?;
         }
-        self.secure(state)?;
-        self.reins.order(Order::Hurry);
+        self.wait()
+    }
+
+    /// Waits for the checkpoint that is under way where nothing is left to be copied from a state, and hurries it.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn wait(&mut self) -> Result<(), WorkerError> {
         let Some(thread) = self.writing.take() else {
             return Ok(());
         };
+        self.reins.order(Order::Hurry);
         let written = thread.join().map_err(|_| WorkerError::Thread {
             reason: "the thread that writes checkpoints panicked".to_owned(),
         })?;
@@ -290,6 +341,16 @@ impl Snapshots {
             );
         }
     }
+}
+
+fn thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, WorkerError> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).map_err(|error| WorkerError::Thread {
+        reason: format!("no thread for checkpoints: {error}"),
+    })
 }
 
 /// The sizes of those copies of a share that fit into the memory together.

@@ -5,6 +5,7 @@
 use crate::activity::{Activity, work};
 use crate::beginning::first_weights;
 use crate::error::WorkerError;
+use crate::resident::Resident;
 use crate::session::Session;
 use fratmae_checkpoint::{CheckpointId, State, TensorSpec, load_manifest, restore};
 use fratmae_collective::ProcessGroup;
@@ -18,7 +19,7 @@ const PIECE: usize = 1 << 20;
 impl Session {
     /// The step that the state in memory is after.
     pub(crate) fn held_step(&self) -> Option<u64> {
-        self.held.as_ref().map(|state| state.step.get())
+        self.held.as_ref().map(|state| state.step().get())
     }
 
     /// Makes the state that a generation begins with, where no peer is needed for it.
@@ -27,13 +28,13 @@ impl Session {
             Source::Initial => {
                 self.bit_sum = None;
                 self.shared.activity.enter(work::RESTORE);
-                self.held = Some(self.initial_state()?);
+                self.held = Some(Resident::Host(self.initial_state()?));
             }
             Source::Checkpoint { step, generation } => {
                 self.bit_sum = None;
                 self.shared.activity.enter(work::RESTORE);
                 let id = CheckpointId { step, generation };
-                self.held = Some(self.restored_state(id)?);
+                self.held = Some(Resident::Host(self.restored_state(id)?));
             }
             Source::Peers { .. } => {}
         }
@@ -58,15 +59,18 @@ impl Session {
         let is_holder = holders.contains(&group.rank());
         let activity = &self.shared.activity;
         activity.enter(work::COPY);
-        let own = self.held.as_mut().filter(|own| own.step == step);
+        let own = self.held.as_mut().filter(|own| own.step() == step);
         match own {
             Some(_) if holders.len() == group.world_size() => Ok(()),
-            Some(own) if is_holder => replicate(own, &holders, group, activity),
+            Some(Resident::Host(own)) if is_holder => replicate(own, &holders, group, activity),
+            Some(Resident::Device(own)) if is_holder => {
+                replicate(&mut own.to_host()?, &holders, group, activity)
+            }
             None if is_holder => Err(WorkerError::NoState { step: step.get() }),
             _ => {
                 let mut copy = self.empty_state(step);
                 replicate(&mut copy, &holders, group, &self.shared.activity)?;
-                self.held = Some(copy);
+                self.held = Some(Resident::Host(copy));
                 self.bit_sum = None;
                 Ok(())
             }

@@ -5,19 +5,17 @@
 
 mod told;
 
-use crate::bad_batch;
-use crate::clip::{clip_factor, global_norm};
 use crate::error::WorkerError;
 use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
+use crate::gradient::Sums;
 use crate::group::Group;
 use crate::integrity::compare;
+use crate::resident::Resident;
 use crate::schedule::learning_rate;
 use crate::session::Session;
 use crate::snapshots::Snapshots;
-use fratmae_checkpoint::State;
-use fratmae_collective::SlotSums;
 use fratmae_dataset::Stack;
-use fratmae_model::{Contrast, Parameter, SlotBatch, SlotFigures, SlotForward, contrast};
+use fratmae_model::{Contrast, SlotBatch, SlotFigures, SlotForward, contrast};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
@@ -38,25 +36,19 @@ pub(crate) struct StepReport {
 }
 
 /// What a step has before gradients are exchanged.
-struct Computed {
+pub(crate) struct Computed {
     /// None if the loss is not finite.
-    sums: Option<SlotSums>,
-    contrast: Option<Contrast>,
+    pub(crate) sums: Option<Sums>,
+    pub(crate) contrast: Option<Contrast>,
     figures: pb::Figures,
     wishes: Wishes,
     /// This rank's slots whose gradient is not finite.
-    bad_slots: Vec<usize>,
-}
-
-/// The gradient of a global batch.
-struct Gradient {
-    values: Vec<f32>,
-    norm: f64,
+    pub(crate) bad_slots: Vec<usize>,
 }
 
 /// A slot between its forward and its backward pass.
-struct OpenSlot {
-    forward: SlotForward,
+pub(crate) struct OpenSlot {
+    pub(crate) forward: SlotForward,
     share: SlotShare,
 }
 
@@ -70,39 +62,37 @@ impl Session {
     /// A failed group leaves the state as it was before the step; so does everything else but a failing device.
     pub(crate) fn step(
         &mut self,
-        state: &mut State,
+        state: &mut Resident,
         group: &mut Group,
         snapshots: &mut Snapshots,
     ) -> Result<StepReport, WorkerError> {
         let started = Instant::now();
-        let step = state.step.next();
+        let step = state.step().next();
         let shared = Arc::clone(&self.shared);
         let activity = &shared.activity;
         activity.step(step.get());
         activity.enter(phases::LOAD);
         let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
-        let before = self.sum_before(state);
-        self.model.hold(std::mem::take(&mut state.parameters))?;
-        snapshots.lend(state, || self.model.lend())?;
+        let before = self.sum_before(state)?;
+        self.lend_weights(state, snapshots)?;
         let computed = self.compute(step.get(), &stacks, group, before);
         // Whatever came of it: a group that breaks must not take the weights along.
-        let taken = info_span!(phases::CHECKPOINT).in_scope(|| snapshots.take_back(state));
-        state.parameters = self.model.release()?;
-        taken?;
+        self.take_weights_back(state, snapshots)?;
         let mut computed = computed?;
         self.require_unchanged(before, state, group.process.rank())?;
         let gradient = self.reduce(step.get(), &mut computed, group)?;
         let rate = learning_rate(&self.config.train, step.get());
-        info_span!(phases::CHECKPOINT).in_scope(|| snapshots.secure(state))?;
-        state.step = step;
+        if let Resident::Host(state) = &*state {
+            info_span!(phases::CHECKPOINT).in_scope(|| snapshots.secure(state))?;
+        }
+        state.set_step(step);
         activity.enter(phases::OPTIMIZER);
         let norm = gradient.as_ref().map(|gradient| gradient.norm);
-        if let Some(Gradient { values, norm }) = gradient {
-            info_span!(phases::OPTIMIZER).in_scope(|| self.update(state, &values, norm, rate));
-            self.spare = values;
+        if let Some(gradient) = gradient {
+            info_span!(phases::OPTIMIZER).in_scope(|| self.update(state, gradient, rate))?;
             self.bad_in_a_row = 0;
         }
-        self.note_sum(state);
+        self.note_sum(state)?;
         let seconds = started.elapsed().as_secs_f64();
         snapshots.step_took(seconds);
         let figures = pb::Figures {
@@ -155,34 +145,6 @@ impl Session {
             wishes: gathered.wishes,
             bad_slots,
         })
-    }
-
-    /// The gradient of the global batch; none for a batch that is passed over.
-    fn reduce(
-        &mut self,
-        step: u64,
-        computed: &mut Computed,
-        group: &mut Group,
-    ) -> Result<Option<Gradient>, WorkerError> {
-        let Some(sums) = computed.sums.take() else {
-            return Ok(None);
-        };
-        let shared = Arc::clone(&self.shared);
-        shared.activity.enter(phases::REDUCE);
-        shared.activity.call("all_reduce");
-        let mut values = info_span!(phases::REDUCE).in_scope(|| group.process.all_reduce(sums))?;
-        self.add_logit_scale_gradient(&mut values, computed.contrast.as_ref());
-        let norm = global_norm(&values);
-        if norm.is_finite() {
-            return Ok(Some(Gradient { values, norm }));
-        }
-        // The same on every rank, so every rank makes this call.
-        shared.activity.call("all_gather");
-        let told = group
-            .process
-            .all_gather(&bad_batch::encode(&computed.bad_slots))?;
-        self.pass_over("gradient", step, &bad_batch::decode(&told), group)?;
-        Ok(None)
     }
 
     /// This rank's stacks of the step, slot by slot.
@@ -270,73 +232,9 @@ impl Session {
             &gathered.text,
             scale,
             &groups,
-            &self.device,
         )?))
     }
 
-    /// Runs each slot back by itself and sums the gradients in the slot tree.
-    fn backward(
-        &mut self,
-        slots: Vec<OpenSlot>,
-        contrast: Option<&Contrast>,
-        group: &Group,
-        bad_slots: &mut Vec<usize>,
-    ) -> Result<SlotSums, WorkerError> {
-        let mine = group.slots[group.process.rank()].clone();
-        let mut sums = SlotSums::new(group.tree, mine.clone());
-        let weight = 1.0 / self.config.train.batch as f32;
-        for (number, slot) in mine.zip(slots) {
-            group.require_whole()?;
-            let embeddings = contrast.map(|contrast| self.slot_gradients(contrast, number));
-            let embeddings = embeddings
-                .as_ref()
-                .map(|(pet, text)| (pet.as_slice(), text.as_slice()));
-            let spare = std::mem::take(&mut self.spare);
-            let (model, forward) = (&self.model, slot.forward);
-            let gradient = model.backward(forward, weight, embeddings, spare)?;
-            if !bad_batch::is_finite(&gradient) {
-                bad_slots.push(number);
-            }
-            sums.push(gradient);
-        }
-        Ok(sums)
-    }
-
-    /// The weighted contrastive gradients at one slot's embeddings.
-    fn slot_gradients(&self, contrast: &Contrast, slot: usize) -> (Vec<f32>, Vec<f32>) {
-        let values = self.plan.slot_size() * self.config.model.embedding;
-        let weight = self.config.train.contrastive_weight as f32;
-        let of = |gradient: &[f32]| {
-            gradient[slot * values..][..values]
-                .iter()
-                .map(|g| g * weight)
-                .collect()
-        };
-        (of(&contrast.pet_gradient), of(&contrast.text_gradient))
-    }
-
-    /// The temperature's gradient is of the whole batch and known to every rank: it is added once, after the sum.
-    fn add_logit_scale_gradient(&self, gradient: &mut [f32], contrast: Option<&Contrast>) {
-        if let (Some(scale), Some(contrast)) = (self.logit_scale(), contrast) {
-            gradient[scale.gradient.start] +=
-                contrast.logit_scale_gradient * self.config.train.contrastive_weight as f32;
-        }
-    }
-
-    fn update(&self, state: &mut State, gradient: &[f32], norm: f64, rate: f64) {
-        let clip = clip_factor(norm, self.config.train.clip_norm);
-        self.optimizer.update(state, gradient, clip, rate);
-        if let Some(scale) = self.logit_scale() {
-            let scale = &mut state.parameters[scale.offset];
-            *scale = scale.clamp(LOGIT_SCALE.start, LOGIT_SCALE.end);
-        }
-    }
-
-    /// Where the temperature is in the flat vectors; nowhere without the contrastive loss.
-    fn logit_scale(&self) -> Option<&Parameter> {
-        let mut parameters = self.parameters.iter();
-        parameters.find(|parameter| parameter.name == "logit_scale")
-    }
 }
 
 /// Equal for equal sentences, on every host.

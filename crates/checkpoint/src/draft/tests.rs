@@ -60,8 +60,8 @@ fn file_is_what_the_formats_own_writer_makes() {
     for (plan, ours) in plan_parts(&tensors, 64).iter().zip(encoded(3, 64)) {
         let values = |role, tensor: &TensorSpec| {
             let range = tensor.range().unwrap();
-            let values = state.vector(role)[range].iter();
-            values.flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>()
+            let values = state.numbers(role, range).unwrap().into_owned();
+            values.into_iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>()
         };
         let bytes: Vec<_> = plan
             .tensors

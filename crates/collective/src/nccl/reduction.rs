@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::raw::{Fault, Lane, Piece, Plan};
+use super::raw::{DeviceFloats, Fault, Lane, Piece, Plan};
 use super::{Adding, NcclError, Site, attend};
 use crate::reduce::{finish, owned, restrict};
 use crate::sums::Part;
@@ -37,6 +37,23 @@ impl Reduction<'_> {
         // A rank that left now would end its communicator under the peers' hands.
         self.call.part(last).meet(&self.group.peers)?;
         Ok(sum)
+    }
+
+    /// Has NCCL add the ranks' vectors where they lie.
+    pub(super) fn run_on_device(mut self, vector: DeviceFloats) -> Result<(), CollectiveError> {
+        let Membership { slots, rank, .. } = &self.group.membership;
+        let floats = vector.floats();
+        let mine = (!slots[*rank].is_empty()).then_some(floats);
+        let elements = agree(self.group, self.call, mine)?;
+        if elements != floats {
+            let reason = format!("the vector has {floats} floats, those of the peers {elements}");
+            return Err(CollectiveError::Sums { reason });
+        }
+        if elements > 0 {
+            let site = self.site(Operation::ReduceSum, elements);
+            self.fly(site, &Plan::SumInPlace(vector))?;
+        }
+        self.call.part(Operation::ReduceSum).meet(&self.group.peers)
     }
 
     /// Adds this rank's parts, and has NCCL add the ranks.

@@ -173,15 +173,30 @@ fn an_abort_that_hangs_says_that_the_process_must_be_replaced() {
 }
 
 #[test]
-fn fast_sums_fail_as_exact_ones_do() {
-    let mut world = ranks(&["", "hang=collective@1"]);
-    let order = Order {
-        link: "fast",
-        ..order(1, "reduce:100")
-    };
-    for outcome in order.run(&mut world) {
-        let said = ["all_reduce (sum) 1 of 400 bytes over NCCL"];
-        let within = u128::from(DEADLINE_MS) + SLACK_MS;
-        assert_told(&outcome, "Rejoin", within, &said);
+fn fast_sums_fail_as_exact_ones_do_wherever_the_vector_lies() {
+    let within = u128::from(DEADLINE_MS) + SLACK_MS;
+    let at = "all_reduce (sum) 1 of 400 bytes over NCCL";
+    for script in ["reduce:100", "reduce-there:100"] {
+        let order = |generation| Order {
+            link: "fast",
+            ..order(generation, script)
+        };
+        let mut world = ranks(&["", "hang=collective@1"]);
+        for outcome in order(1).run(&mut world) {
+            assert_told(&outcome, "Rejoin", within, &[at]);
+        }
+        let mut world = ranks(&["", "die=collective@1"]);
+        let outcomes = order(1).run(&mut world);
+        assert_told(&outcomes[0], "Rejoin", DEADLINE_MS.into(), &[at, "rank 1"]);
+        world[1] = Rank::start("error=collective@1,hang=abort");
+        let outcomes = order(2).run(&mut world);
+        assert_told(&outcomes[0], "Rejoin", DEADLINE_MS.into(), &[at, "rank 1"]);
+        let said = [at, "this process must be replaced"];
+        assert_told(&outcomes[1], "Replace", 1_000 + SLACK_MS, &said);
+        world[1] = Rank::start("");
+        for outcome in order(3).run(&mut world) {
+            assert!(outcome.error.is_none(), "{outcome:?}");
+            assert_eq!(outcome.sums.len(), 1);
+        }
     }
 }

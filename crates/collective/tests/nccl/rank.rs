@@ -1,8 +1,8 @@
 //! One rank as a process of its own: it follows the orders on its standard input, and says what came of each.
 //!
 //! The process is this test binary, asked for the one test below. A line is a generation:
-//! `GENERATION RANK LINK DEADLINE_MS ADDRESSES SLOTS SCRIPT`. A script is `reduce:ELEMENTS` or `gather:BYTES`, between
-//! commas. The answers are lines that begin with `SAID`.
+//! `GENERATION RANK LINK DEADLINE_MS ADDRESSES SLOTS SCRIPT`. A script is `reduce:ELEMENTS`, `gather:BYTES`,
+//! `replicate:ELEMENTS` or `reduce-there:ELEMENTS`, in place, between commas. The answers are lines that begin with `SAID`.
 
 use std::io::{self, BufRead};
 use std::net::TcpListener;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fratmae_collective::{
-    Adding, CollectiveError, Link, Membership, NcclDevice, NcclSettings, ProcessGroup, SlotSums,
-    TcpSettings, form,
+    Adding, CollectiveError, DeviceFloats, Link, Membership, NcclDevice, NcclError, NcclSettings,
+    ProcessGroup, SlotSums, TcpSettings, form,
 };
 
 /// Names the library, and by being there asks for a rank.
@@ -101,12 +101,26 @@ fn carry_out(
             let slots = membership.slots[membership.rank].clone();
             let mut sums = SlotSums::new(membership.tree(), slots.clone());
             slots.for_each(|slot| sums.push(gradient(slot, size)));
-            let bits = group.all_reduce(sums)?;
-            let bits: Vec<String> = bits
-                .iter()
-                .map(|value| value.to_bits().to_string())
-                .collect();
-            println!("SAID sum {}", bits.join(","));
+            say_sum(&group.all_reduce(sums)?);
+        }
+        "reduce-there" => {
+            assert_eq!(group.sums_on_device(), size > 0);
+            let mut sum = vec![0.0; size];
+            for slot in membership.slots[membership.rank].clone() {
+                let gradient = gradient(slot, size);
+                sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g);
+            }
+            let address = sum.as_mut_ptr().expose_provenance() as u64;
+            #[expect(unsafe_code, reason = "the stand-in's devices have the host's memory")]
+            // SAFETY: the vector lives and nobody touches it until the call is over.
+            let there = unsafe { DeviceFloats::new(address, size) };
+            let outcome = group.all_reduce_on_device(there);
+            if let Err(CollectiveError::Nccl(NcclError::Stuck { .. })) = &outcome {
+                std::mem::forget(sum);
+                return outcome;
+            }
+            outcome?;
+            say_sum(&sum);
         }
         "gather" => {
             let mine = vec![group.rank() as u8; size + group.rank()];
@@ -122,6 +136,11 @@ fn carry_out(
         _ => panic!("no order: {order}"),
     }
     Ok(())
+}
+
+fn say_sum(sum: &[f32]) {
+    let bits = sum.iter().map(|value| value.to_bits().to_string());
+    println!("SAID sum {}", bits.collect::<Vec<_>>().join(","));
 }
 
 fn range(word: &str) -> Range<usize> {

@@ -39,26 +39,59 @@ fn exact_sums_have_the_bits_of_tcp_for_every_world_size() {
     }
 }
 
+/// Asserts the sum of all slots' gradients within what rounding can do.
+fn assert_right(sums: &[u32], slots: &str) {
+    let gradients: Vec<_> = (0..7).map(|slot| gradient(slot, 1001)).collect();
+    let over_slots = |at: usize, of: fn(f32) -> f32| {
+        let values = gradients.iter().map(|gradient| f64::from(of(gradient[at])));
+        values.sum::<f64>()
+    };
+    assert_eq!(sums.len(), 1001);
+    for (at, bits) in sums.iter().enumerate() {
+        let off = (f64::from(f32::from_bits(*bits)) - over_slots(at, |g| g)).abs();
+        assert!(off <= 1e-6 * over_slots(at, f32::abs), "{slots} at {at}: {off}");
+    }
+}
+
 #[test]
 fn fast_sums_are_the_same_on_every_rank_and_right_within_rounding() {
-    let exact = |at: usize| {
-        (0..7)
-            .map(|slot| f64::from(gradient(slot, 1001)[at]))
-            .sum::<f64>()
-    };
-    let magnitude = |at: usize| {
-        let sizes = (0..7).map(|slot| f64::from(gradient(slot, 1001)[at].abs()));
-        sizes.sum::<f64>()
-    };
     for slots in DEALINGS {
         let outcomes = run("fast", slots);
         for outcome in &outcomes {
             assert!(outcome.sums == outcomes[0].sums, "{slots}");
         }
         let sums = outcomes[0].sums.last().expect("the last reduction");
-        for (at, bits) in sums.iter().enumerate() {
-            let off = (f64::from(f32::from_bits(*bits)) - exact(at)).abs();
-            assert!(off <= 1e-6 * magnitude(at), "{slots} at {at}: {off}");
+        assert_right(sums, slots);
+    }
+}
+
+#[test]
+fn a_vector_on_the_device_is_summed_in_place_and_right_within_rounding() {
+    for slots in DEALINGS {
+        let world = slots.split(',').count();
+        let order = Order {
+            script: "reduce-there:3,reduce-there:1001",
+            ..order("fast", slots)
+        };
+        let outcomes = order.run(&mut ranks(&vec![""; world]));
+        for outcome in &outcomes {
+            assert!(outcome.error.is_none(), "{outcome:?}");
+            assert!(outcome.sums == outcomes[0].sums, "{slots}");
+        }
+        assert_right(&outcomes[0].sums[1], slots);
+    }
+}
+
+#[test]
+fn where_the_hosts_add_a_vector_on_the_device_is_refused() {
+    for link in ["tcp", "exact"] {
+        let order = Order {
+            script: "reduce-there:0",
+            ..order(link, "0-4,4-7")
+        };
+        for outcome in order.run(&mut ranks(&["", ""])) {
+            let (_, _, line) = outcome.error();
+            assert!(line.contains("adds in the hosts' memory"), "{line}");
         }
     }
 }

@@ -71,9 +71,8 @@ fn gradients_agree_with_differences_of_the_loss() {
     let pet = [1.0, 0.0, 0.6, 0.8, 0.8, -0.6];
     let text = [0.8, 0.6, 0.0, 1.0, -0.6, 0.8];
     let groups = [0, 1, 0];
-    let device = Device::flex();
     let at = |pet: &[f32], text: &[f32], scale: f32| {
-        contrast(pet, text, scale, &groups, &device).unwrap()
+        contrast(pet, text, scale, &groups).unwrap()
     };
     let found = at(&pet, &text, 0.5);
     let h = 1e-2;
@@ -104,9 +103,8 @@ fn gradients_agree_with_differences_of_the_loss() {
 
 #[test]
 fn ragged_embeddings_are_refused() {
-    let device = Device::flex();
     let refused = |pet: &[f32], text: &[f32], groups: &[u32]| {
-        contrast(pet, text, 1.0, groups, &device).unwrap_err()
+        contrast(pet, text, 1.0, groups).unwrap_err()
     };
     assert_eq!(refused(&[], &[], &[]), ModelError::EmptySlot);
     let found = refused(&[1.0; 4], &[1.0; 2], &[0, 1]);

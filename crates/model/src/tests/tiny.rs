@@ -119,5 +119,5 @@ fn contrast_of(model: &FratMae, forward: &SlotForward, batch: &SlotBatch) -> cra
     let (pet, text) = forward.embeddings().unwrap();
     let groups: Vec<u32> = batch.tokens.iter().map(|ids| ids[1]).collect();
     let scale = model.logit_scale().into_scalar();
-    contrast(&pet, &text, scale, &groups, &device()).unwrap()
+    contrast(&pet, &text, scale, &groups).unwrap()
 }

@@ -16,7 +16,7 @@ use super::device::{NcclDevice, Shareable};
 use super::functions::{
     Config, FLOAT, IN_PROGRESS, NO_TIMING, NOT_READY, OWN_STREAM, SUCCESS, SUM, UniqueId,
 };
-use super::memory::Buffer;
+use super::memory::{Buffer, DeviceFloats};
 
 /// How long the abort of a lane that is dropped may take.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -41,6 +41,8 @@ pub(crate) struct Lane {
 pub(crate) enum Plan<'a> {
     /// Sums the first so many outgoing floats of all ranks into the incoming ones.
     Sum(usize),
+    /// Sums somebody's own floats on the device, where they are.
+    SumInPlace(DeviceFloats),
     /// Sends and receives, all at once.
     Exchange(&'a [Piece]),
 }
@@ -57,6 +59,7 @@ impl Plan<'_> {
     fn extent(&self) -> (usize, usize) {
         match self {
             Self::Sum(floats) => (*floats, *floats),
+            Self::SumInPlace(_) => (0, 0),
             Self::Exchange(pieces) => {
                 let out = pieces.iter().map(|piece| piece.outgoing.end).max();
                 let back = pieces.iter().map(|piece| piece.incoming.end).max();
@@ -165,7 +168,13 @@ impl Lane {
         self.is_busy = true;
         self.outgoing.copy_in(outgoing, self.stream.0)?;
         match plan {
-            Plan::Sum(floats) => self.sum(*floats)?,
+            Plan::Sum(floats) => {
+                let (from, to) = (self.outgoing.on_device(0), self.incoming.on_device(0));
+                self.sum(from, to, *floats)?;
+            }
+            Plan::SumInPlace(vector) => {
+                self.sum(vector.pointer(), vector.pointer(), vector.floats())?;
+            }
             Plan::Exchange(pieces) => self.exchange(pieces)?,
         }
         Ok(Flight {
@@ -175,10 +184,10 @@ impl Lane {
         })
     }
 
-    fn sum(&self, floats: usize) -> Result<(), Fault> {
-        let (from, to) = (self.outgoing.on_device(0), self.incoming.on_device(0));
+    fn sum(&self, from: *mut c_void, to: *mut c_void, floats: usize) -> Result<(), Fault> {
         let (communicator, stream) = (self.communicator.0, self.stream.0);
-        // SAFETY: `fly` has seen that both buffers are large enough, and they outlive what is in the stream.
+        // SAFETY: `fly` has seen that the lane's buffers are large enough, and they outlive what is in the stream; for
+        // other memory whoever named it promised so.
         let answer = unsafe {
             (self.device.nccl.all_reduce)(from, to, floats, FLOAT, SUM, communicator, stream)
         };

@@ -7,6 +7,34 @@ use super::Fault;
 use super::device::{NcclDevice, Shareable};
 use super::functions::{DevicePointer, Stream};
 
+/// Floats somewhere in the device's memory that somebody else owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceFloats {
+    address: DevicePointer,
+    floats: usize,
+}
+
+impl DeviceFloats {
+    /// Names `floats` numbers from `address` on.
+    ///
+    /// # Safety
+    /// They lie in the memory of the device that the group's NCCL uses, in its primary context, and what makes them has
+    /// been computed. Until the call that they are given to returns, nobody else reads or writes them and they are not
+    /// freed; nor ever after it if it returns `NcclError::Stuck`.
+    #[must_use]
+    pub unsafe fn new(address: u64, floats: usize) -> Self {
+        Self { address, floats }
+    }
+
+    pub(crate) fn floats(self) -> usize {
+        self.floats
+    }
+
+    pub(super) fn pointer(self) -> *mut c_void {
+        std::ptr::without_provenance_mut(self.address as usize)
+    }
+}
+
 /// A number of floats in pinned memory of the host and as many on the device.
 pub(super) struct Buffer {
     device: Arc<NcclDevice>,

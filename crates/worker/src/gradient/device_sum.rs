@@ -1,0 +1,48 @@
+//! The sum over ranks of a vector that stays in its GPU's memory, and the norm that all go by.
+
+use crate::error::WorkerError;
+use fratmae_collective::{CollectiveError, DeviceFloats, NcclError, ProcessGroup};
+use fratmae_model::DeviceVector;
+
+/// Adds the ranks' vectors, each in its place.
+///
+/// # Errors
+/// The device's, and the group's: the vector is then of no use.
+pub(super) fn all_reduce(
+    vector: &DeviceVector,
+    process: &mut dyn ProcessGroup,
+) -> Result<(), WorkerError> {
+    let memory = vector.in_gpu_memory()?;
+    #[expect(unsafe_code, reason = "NCCL takes an address")]
+    // SAFETY: `memory` keeps the vector in its place, computed; nobody else has it, and it is not read before the call
+    // is over. The process computes on one device in its primary context, which is NCCL's too.
+    let floats = unsafe { DeviceFloats::new(memory.address, memory.floats) };
+    match process.all_reduce_on_device(floats) {
+        Err(error @ CollectiveError::Nccl(NcclError::Stuck { .. })) => {
+            // NCCL may write to it as long as this process lives.
+            std::mem::forget(memory);
+            Err(error.into())
+        }
+        outcome => Ok(outcome?),
+    }
+}
+
+/// The norm of a vector that is the same on every rank, as rank 0 has it.
+///
+/// GPUs may add in different orders, and by the norm all ranks must shorten the vector alike.
+///
+/// # Errors
+/// The device's and the group's; `Exchange` if rank 0 said something else.
+pub(super) fn agreed_norm(
+    vector: &DeviceVector,
+    process: &mut dyn ProcessGroup,
+) -> Result<f64, WorkerError> {
+    let told = process.all_gather(&vector.norm()?.to_le_bytes())?;
+    let first = told.first().map_or(&[][..], Vec::as_slice);
+    let bytes = first.try_into().map_err(|_| WorkerError::Exchange {
+        rank: 0,
+        found: first.len(),
+        expected: size_of::<f64>(),
+    })?;
+    Ok(f64::from_le_bytes(bytes))
+}
