@@ -1,8 +1,10 @@
 //! Tests that what is written is the state at the checkpoint's step, whoever copies it and when.
 
 use super::*;
-use fratmae_checkpoint::{Manifest, TensorSpec, plan_parts, restore};
+use fratmae_checkpoint::{Manifest, Role, TensorSpec, plan_parts, restore};
 use fratmae_control::{Generation, Step};
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Mutex;
 
 const VALUES: usize = 3 << 20;
@@ -199,5 +201,55 @@ fn a_store_that_fails_is_told_at_the_next_wait() {
     bench.begin(&mut snapshots);
     let error = snapshots.finish(&bench.state).unwrap_err().to_string();
     assert!(error.contains("checkpoints"), "{error}");
+    assert!(bench.written.lock().unwrap().is_none());
+}
+
+/// Vectors of a device that gives back only so many numbers of them.
+struct Fickle(State, usize);
+
+impl Vectors for Fickle {
+    fn numbers(&self, role: Role, range: Range<usize>) -> Result<Cow<'_, [f32]>, String> {
+        if range.end > self.1 {
+            return Err("the device is gone".to_owned());
+        }
+        self.0.numbers(role, range)
+    }
+}
+
+fn begin_of_unchanging(bench: &Bench, snapshots: &mut Snapshots, readable: usize) {
+    let written = Arc::clone(&bench.written);
+    let report = move |parts| *written.lock().unwrap() = Some(parts);
+    let vectors = Fickle(bench.state.clone(), readable);
+    snapshots
+        .begin_of_unchanging(ID, vectors, Box::new(report))
+        .unwrap();
+}
+
+#[test]
+fn vectors_that_nobody_changes_are_copied_while_any_number_of_steps_goes_on() {
+    for memory in [1 << 30, 1] {
+        let mut bench = Bench::new();
+        let mut snapshots = bench.snapshots(1, memory);
+        let expected = bench.state.clone();
+        begin_of_unchanging(&bench, &mut snapshots, usize::MAX);
+        assert!(snapshots.is_under_way());
+        for _ in 0..3 {
+            snapshots.begin_step();
+            bench.change();
+            snapshots.step_took(0.01);
+        }
+        snapshots.wait().unwrap();
+        assert!(!snapshots.is_under_way());
+        assert!(bench.restored() == expected, "{memory}");
+    }
+}
+
+#[test]
+fn a_device_that_does_not_give_its_state_back_fails_the_checkpoint_and_is_heard() {
+    let bench = Bench::new();
+    let mut snapshots = bench.snapshots(1, 1 << 30);
+    begin_of_unchanging(&bench, &mut snapshots, VALUES / 2);
+    let error = snapshots.wait().unwrap_err().to_string();
+    assert!(error.contains("the device is gone"), "{error}");
     assert!(bench.written.lock().unwrap().is_none());
 }
