@@ -31,6 +31,7 @@ pub trait ProcessGroup: Send {
     fn all_reduce(&mut self, sums: SlotSums) -> Result<Vec<f32>, CollectiveError>;
 
     /// Whether [`all_reduce_on_device`](Self::all_reduce_on_device) can be had: where NCCL adds, between GPUs.
+    /// A group of one rank has nothing to add, and needs no such call.
     fn sums_on_device(&self) -> bool {
         false
     }

@@ -24,6 +24,6 @@ pub use nccl::{
     Adding, DeviceFloats, DriverSurvey, GpuSurvey, Link, NcclDevice, NcclError, NcclSettings, NoGpu, Site,
     compiler_version, find_gpu, form, nccl_version, survey_driver,
 };
-pub use sums::SlotSums;
+pub use sums::{Addend, OwnSums, SlotSums};
 pub use tcp::{TcpGroup, TcpSettings};
 pub use tree::SlotTree;

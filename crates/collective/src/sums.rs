@@ -6,21 +6,37 @@ use std::ops::Range;
 
 use crate::{CollectiveError, SlotTree};
 
+/// A vector that can be added to another of its length, wherever the two lie.
+pub trait Addend {
+    /// The sum of both, element by element.
+    #[must_use]
+    fn plus(self, other: Self) -> Self;
+}
+
+impl Addend for Vec<f32> {
+    fn plus(mut self, other: Self) -> Self {
+        for (sum, value) in self.iter_mut().zip(&other) {
+            *sum += *value;
+        }
+        self
+    }
+}
+
 /// The sum of one complete subtree, whole or one element range of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Part {
+pub(crate) struct Part<V = Vec<f32>> {
     pub(crate) slots: Range<usize>,
-    pub(crate) values: Vec<f32>,
+    pub(crate) values: V,
 }
 
 /// Parts in slot order, in which siblings are added as soon as both are there.
 #[derive(Debug)]
-pub(crate) struct Fold {
+pub(crate) struct Fold<V = Vec<f32>> {
     tree: SlotTree,
-    parts: Vec<Part>,
+    parts: Vec<Part<V>>,
 }
 
-impl Fold {
+impl<V: Addend> Fold<V> {
     pub(crate) fn new(tree: SlotTree) -> Self {
         Self {
             tree,
@@ -29,30 +45,57 @@ impl Fold {
     }
 
     /// Adds the part that follows the last one in slot order.
-    pub(crate) fn push(&mut self, part: Part) {
+    pub(crate) fn push(&mut self, part: Part<V>) {
         let mut right = part;
         while let Some(left) = self
             .parts
             .pop_if(|left| self.tree.are_siblings(&left.slots, &right.slots))
         {
-            right = add(left, &right);
+            right = Part {
+                slots: left.slots.start..right.slots.end,
+                values: left.values.plus(right.values),
+            };
         }
         self.parts.push(right);
     }
 
     /// Gives the root's sum, if every slot is there.
-    pub(crate) fn into_total(mut self) -> Option<Vec<f32>> {
+    pub(crate) fn into_total(mut self) -> Option<V> {
         let root = self.parts.pop()?;
         (root.slots == (0..self.tree.slots())).then_some(root.values)
     }
 }
 
-fn add(mut left: Part, right: &Part) -> Part {
-    for (sum, value) in left.values.iter_mut().zip(&right.values) {
-        *sum += *value;
+/// The vectors of one rank's slots where they lie, for a sum that never comes to this machine's memory: in the slot tree
+/// as far as it goes, then one part after the other.
+#[derive(Debug)]
+pub struct OwnSums<V> {
+    fold: Fold<V>,
+    next: usize,
+}
+
+impl<V: Addend> OwnSums<V> {
+    /// Makes empty sums for the slots that a rank holds; they may be none.
+    #[must_use]
+    pub fn new(tree: SlotTree, slots: &Range<usize>) -> Self {
+        Self {
+            fold: Fold::new(tree),
+            next: slots.start,
+        }
     }
-    left.slots.end = right.slots.end;
-    left
+
+    /// Adds the vector of the next slot.
+    pub fn push(&mut self, values: V) {
+        let slots = self.next..self.next + 1;
+        self.next += 1;
+        self.fold.push(Part { slots, values });
+    }
+
+    /// The sum, if there was a slot; of all slots it is the tree's.
+    pub fn into_sum(self) -> Option<V> {
+        let parts = self.fold.parts.into_iter();
+        parts.map(|part| part.values).reduce(Addend::plus)
+    }
 }
 
 /// The gradients of one rank's slots, summed as far as the tree allows.
@@ -236,6 +279,17 @@ mod tests {
                 .to_string()
                 .contains("of 4 slots, the group has 5")
         );
+    }
+
+    #[test]
+    fn a_sum_of_all_slots_where_they_lie_is_the_trees() {
+        let values: Vec<f32> = (0..13).map(|i| 10_f32.powi(i % 9 - 4) * 1.7).collect();
+        let mut own = OwnSums::new(SlotTree::new(13), &(0..13));
+        values.iter().for_each(|value| own.push(vec![*value]));
+        let sum = own.into_sum().unwrap();
+        assert_eq!(sum[0].to_bits(), direct(&values).to_bits());
+        let nothing = OwnSums::<Vec<f32>>::new(SlotTree::new(13), &(4..4));
+        assert!(nothing.into_sum().is_none());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::resident::Resident;
 use crate::session::Session;
 use crate::step::{Computed, LOGIT_SCALE, OpenSlot};
 use fratmae_checkpoint::State;
-use fratmae_collective::SlotSums;
+use fratmae_collective::{Addend, OwnSums, SlotSums};
 use fratmae_model::{Contrast, DeviceKind, DeviceVector, Parameter};
 use fratmae_telemetry::phases;
 use std::sync::Arc;
@@ -20,8 +20,17 @@ use tracing::info_span;
 pub(crate) enum Sums {
     /// In the slot tree, as far as it goes.
     Host(SlotSums),
-    /// On the GPU, one after the other; none for a rank without slots.
-    Device(Option<DeviceVector>),
+    /// Where the model computes.
+    Device(OwnSums<OnDevice>),
+}
+
+/// A slot's gradient where the model computes.
+pub(crate) struct OnDevice(DeviceVector);
+
+impl Addend for OnDevice {
+    fn plus(self, other: Self) -> Self {
+        Self(self.0.plus(other.0))
+    }
 }
 
 /// The gradient of a global batch, of the parameters that learn.
@@ -36,10 +45,10 @@ enum Values {
 }
 
 impl Session {
-    /// Whether gradients are summed on GPUs: where the state is there and NCCL adds.
+    /// Whether gradients stay where the model computes: the state is there, and NCCL adds the ranks' or there is one rank.
     fn sums_on_device(&self, group: &Group) -> bool {
-        let is_on_gpu = self.is_state_on_device && self.kind != DeviceKind::Cpu;
-        is_on_gpu && group.process.sums_on_device()
+        let between_gpus = self.kind != DeviceKind::Cpu && group.process.sums_on_device();
+        self.is_state_on_device && (between_gpus || group.process.world_size() == 1)
     }
 
     /// Runs each slot back by itself and sums the gradients.
@@ -52,7 +61,7 @@ impl Session {
     ) -> Result<Sums, WorkerError> {
         let mine = group.slots[group.process.rank()].clone();
         let mut sums = match self.sums_on_device(group) {
-            true => Sums::Device(None),
+            true => Sums::Device(OwnSums::new(group.tree, &mine)),
             false => Sums::Host(SlotSums::new(group.tree, mine.clone())),
         };
         let weight = 1.0 / self.config.train.batch as f32;
@@ -71,13 +80,10 @@ impl Session {
                     sums.push(gradient);
                     is_finite
                 }
-                Sums::Device(sum) => {
+                Sums::Device(sums) => {
                     let gradient = model.backward_on_device(forward, weight, embeddings)?;
-                    let is_finite = gradient.norm()?.is_finite();
-                    *sum = Some(match sum.take() {
-                        Some(sum) => sum.plus(gradient),
-                        None => gradient,
-                    });
+                    let is_finite = device_sum::norm(&gradient)?.is_finite();
+                    sums.push(OnDevice(gradient));
                     is_finite
                 }
             };
@@ -151,9 +157,10 @@ impl Session {
                 let values = Values::Host(values);
                 Ok(Gradient { values, norm })
             }
-            Sums::Device(sum) => {
+            Sums::Device(sums) => {
                 let n = self.parameters.iter().map(|p| p.gradient.len()).sum();
-                let mut values = sum.unwrap_or_else(|| DeviceVector::zeros(n, &self.device));
+                let nothing = || OnDevice(DeviceVector::zeros(n, &self.device));
+                let OnDevice(mut values) = sums.into_sum().unwrap_or_else(nothing);
                 device_sum::all_reduce(&values, group.process.as_mut())?;
                 if let Some((at, slope)) = of_scale {
                     values = values.with_number(at, |g| g + slope)?;

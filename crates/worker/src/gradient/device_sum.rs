@@ -1,8 +1,9 @@
 //! The sum over ranks of a vector that stays in its GPU's memory, and the norm that all go by.
 
+use crate::clip::global_norm;
 use crate::error::WorkerError;
 use fratmae_collective::{CollectiveError, DeviceFloats, NcclError, ProcessGroup};
-use fratmae_model::DeviceVector;
+use fratmae_model::{DeviceVector, ModelError};
 
 /// Adds the ranks' vectors, each in its place.
 ///
@@ -12,6 +13,9 @@ pub(super) fn all_reduce(
     vector: &DeviceVector,
     process: &mut dyn ProcessGroup,
 ) -> Result<(), WorkerError> {
+    if process.world_size() == 1 {
+        return Ok(());
+    }
     let memory = vector.in_gpu_memory()?;
     #[expect(unsafe_code, reason = "NCCL takes an address")]
     // SAFETY: `memory` keeps the vector in its place, computed; nobody else has it, and it is not read before the call
@@ -27,6 +31,17 @@ pub(super) fn all_reduce(
     }
 }
 
+/// The norm of a vector, on the CPU as of one in the host's memory.
+///
+/// # Errors
+/// The device's.
+pub(super) fn norm(vector: &DeviceVector) -> Result<f64, ModelError> {
+    match vector.on_cpu() {
+        Some(numbers) => Ok(global_norm(numbers.as_ref())),
+        None => vector.norm(),
+    }
+}
+
 /// The norm of a vector that is the same on every rank, as rank 0 has it.
 ///
 /// GPUs may add in different orders, and by the norm all ranks must shorten the vector alike.
@@ -37,7 +52,7 @@ pub(super) fn agreed_norm(
     vector: &DeviceVector,
     process: &mut dyn ProcessGroup,
 ) -> Result<f64, WorkerError> {
-    let told = process.all_gather(&vector.norm()?.to_le_bytes())?;
+    let told = process.all_gather(&norm(vector)?.to_le_bytes())?;
     let first = told.first().map_or(&[][..], Vec::as_slice);
     let bytes = first.try_into().map_err(|_| WorkerError::Exchange {
         rank: 0,
