@@ -21,8 +21,8 @@ pub use error::{Action, CollectiveError, Direction, Operation, Refusal, Transfer
 pub use group::ProcessGroup;
 pub use membership::Membership;
 pub use nccl::{
-    Adding, DeviceFloats, DriverSurvey, GpuSurvey, Link, NcclDevice, NcclError, NcclSettings, NoGpu, Site,
-    compiler_version, find_gpu, form, nccl_version, survey_driver,
+    Adding, DeviceFloats, DriverSurvey, GpuSurvey, Link, NcclDevice, NcclError, NcclSettings,
+    NoGpu, Site, compiler_version, find_gpu, form, nccl_version, survey_driver,
 };
 pub use sums::{Addend, OwnSums, SlotSums};
 pub use tcp::{TcpGroup, TcpSettings};

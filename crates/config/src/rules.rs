@@ -112,7 +112,10 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
     ("workers.count", Allowed::Whole(1, 65_536)),
     ("workers.threads", Allowed::Whole(0, 4096)),
     ("workers.device", Allowed::Choice(&["auto", "cpu", "cuda"])),
-    ("workers.state", Allowed::Choice(&["auto", "host", "device"])),
+    (
+        "workers.state",
+        Allowed::Choice(&["auto", "host", "device"]),
+    ),
     ("workers.activation_checkpointing", Allowed::Flag),
     ("workers.restarts_per_hour", Allowed::Whole(0, 1_000)),
     ("workers.coordinator_patience_s", Allowed::Whole(0, DAY_S)),

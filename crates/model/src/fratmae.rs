@@ -19,7 +19,7 @@ use crate::loss::reconstruction_of;
 use crate::masking::Modality;
 use crate::patchify::PatchGrid;
 use crate::precision::Multiplies;
-use crate::slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward};
+use crate::slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward, SlotStart};
 
 /// The cross-fraternal twin masked autoencoder.
 #[derive(Module, Debug)]
@@ -161,29 +161,41 @@ impl FratMae {
     /// Any [`ModelError`] about the slot's lengths, masks and sentences; [`ModelError::DeviceFailed`] when the device
     /// does not give the loss back.
     pub fn forward(&self, batch: &SlotBatch, device: &Device) -> Result<SlotForward, ModelError> {
-        threads::inside(|| self.forward_here(batch, device))
+        self.start(batch, device)?.finish()
     }
 
-    fn forward_here(&self, batch: &SlotBatch, device: &Device) -> Result<SlotForward, ModelError> {
+    /// As [`Self::forward`], but does not wait for the device: a GPU computes while the next slot is made ready for it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ModelError`] about the slot's lengths, masks and sentences.
+    pub fn start(&self, batch: &SlotBatch, device: &Device) -> Result<SlotStart, ModelError> {
+        threads::inside(|| self.start_here(batch, device))
+    }
+
+    fn start_here(&self, batch: &SlotBatch, device: &Device) -> Result<SlotStart, ModelError> {
         batch.check(self.grid, self.context_align.is_some())?;
         let mut figures = SlotFigures::default();
+        let mut errors = Vec::with_capacity(2);
         let mut twins = Vec::with_capacity(2);
         for masked in [Modality::Pet, Modality::Ct] {
             let group = Group::new(batch, masked, self.grid);
             if !group.samples.is_empty() {
-                let twin = self.forward_group(&group, device)?;
+                let mut twin = self.forward_group(&group, device);
                 figures += twin.figures;
+                errors.append(&mut twin.errors);
                 twins.push(twin);
             }
         }
         let (pet_embedding, text_embedding) = self.align(&twins, batch, device)?;
         let losses = twins.into_iter().map(|twin| twin.loss);
-        Ok(SlotForward {
+        let forward = SlotForward {
             reconstruction: losses.fold(Tensor::zeros([1], device), |sum, loss| sum + loss),
             pet_embedding,
             text_embedding,
             figures,
-        })
+        };
+        Ok(SlotStart { forward, errors })
     }
 
     /// The encoder of one modality.
@@ -203,7 +215,7 @@ impl FratMae {
     }
 
     /// Cross-modal reconstruction of the samples that mask one modality (paper, section 2.1), or both.
-    fn forward_group(&self, group: &Group<'_>, device: &Device) -> Result<Twin, ModelError> {
+    fn forward_group(&self, group: &Group<'_>, device: &Device) -> Twin {
         let mirror = group.mirror();
         let visible = group.encode_visible(self, device);
         let other = match &mirror {
@@ -218,21 +230,23 @@ impl FratMae {
         let pet_class = pet_tokens.clone().narrow(1, 0, 1);
         let pet_class = pet_class.reshape([n_samples, width]);
         let rows = group.rows(mirror.as_ref(), device);
-        let (loss, figures) = self.rebuild(group, visible.clone(), other.clone(), rows)?;
+        let (loss, figures) = self.rebuild(group, visible.clone(), other.clone(), rows);
         let mut twin = Twin {
             samples: group.samples.clone(),
+            errors: vec![(group.masked, loss.clone())],
             loss,
             pet_class,
             figures,
         };
         if let Some(mirror) = &mirror {
             let rows = mirror.rows(Some(group), device);
-            let (loss, figures) = self.rebuild(mirror, other, visible, rows)?;
+            let (loss, figures) = self.rebuild(mirror, other, visible, rows);
+            twin.errors.push((mirror.masked, loss.clone()));
             // A sample's error is the mean over its two modalities.
             twin.loss = (twin.loss + loss).mul_scalar(0.5);
             twin.figures += figures;
         }
-        Ok(twin)
+        twin
     }
 
     /// Rebuilds what a group hides of its masked modality, and compares.
@@ -242,21 +256,16 @@ impl FratMae {
         visible: Tensor<3>,
         memory: Tensor<3>,
         rows: DecoderRows,
-    ) -> Result<(Tensor<1>, SlotFigures), ModelError> {
+    ) -> (Tensor<1>, SlotFigures) {
         let n_samples = group.samples.len();
         let decoder = self.decoder(group.masked);
         let prediction = decoder.forward(visible, memory, rows);
         let target = group.target(self.norm_pix);
-        let mut own = ModalityFigures::new(n_samples, &target);
+        let own = ModalityFigures::new(n_samples, &target);
         let loss = reconstruction_of(prediction, target, n_samples);
-        let error = loss.clone().try_into_scalar::<f32>();
-        own.squared_error = f64::from(error.map_err(ModelError::device)?);
         let mut figures = SlotFigures::default();
-        match group.masked {
-            Modality::Pet => figures.pet = own,
-            Modality::Ct => figures.ct = own,
-        }
-        Ok((loss, figures))
+        *figures.of(group.masked) = own;
+        (loss, figures)
     }
 
     /// PET's class tokens and the sentences in one space, in the slot's order (paper, section 2.2).
@@ -286,6 +295,8 @@ impl FratMae {
 /// What one group of samples gives.
 struct Twin {
     samples: Vec<usize>,
+    /// The errors of its modalities, still on the device.
+    errors: Vec<(Modality, Tensor<1>)>,
     loss: Tensor<1>,
     pet_class: Tensor<2>,
     figures: SlotFigures,

@@ -85,6 +85,32 @@ fn check_sentences(sentences: &[Vec<u32>]) -> Result<(), ModelError> {
     }
 }
 
+/// What a slot's forward pass will come to, which the device may still be at.
+#[derive(Debug)]
+pub struct SlotStart {
+    pub(crate) forward: SlotForward,
+    pub(crate) errors: Vec<(Modality, Tensor<1>)>,
+}
+
+impl SlotStart {
+    /// Waits for the device and puts the errors into the figures.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::DeviceFailed`] when the device does not give them back.
+    pub fn finish(self) -> Result<SlotForward, ModelError> {
+        let Self {
+            mut forward,
+            errors,
+        } = self;
+        for (masked, error) in errors {
+            let error = error.try_into_scalar::<f32>().map_err(ModelError::device)?;
+            forward.figures.of(masked).squared_error += f64::from(error);
+        }
+        Ok(forward)
+    }
+}
+
 /// What the model makes of a slot; the tensors still know their way back to the parameters.
 #[derive(Debug, Clone)]
 pub struct SlotForward {
@@ -160,6 +186,14 @@ pub struct SlotFigures {
 }
 
 impl SlotFigures {
+    /// Of the samples that mask this modality.
+    pub(crate) fn of(&mut self, masked: Modality) -> &mut ModalityFigures {
+        match masked {
+            Modality::Pet => &mut self.pet,
+            Modality::Ct => &mut self.ct,
+        }
+    }
+
     /// The mean over samples, and over both of a sample's modalities where both are masked, of the squared error.
     pub fn reconstruction(&self) -> f64 {
         let n = self.pet.samples + self.ct.samples;

@@ -116,6 +116,12 @@ impl DeviceVector {
         Ok(Self(self.0.slice_assign([range], after)))
     }
 
+    /// The sum of the squares, one number that is still on the device.
+    #[must_use]
+    pub fn squares(&self) -> Self {
+        Self(self.0.clone().square().sum())
+    }
+
     /// The Euclidean norm.
     ///
     /// Its last bits may differ between GPUs of one kind: what many ranks go by must come from one of them.
@@ -124,11 +130,8 @@ impl DeviceVector {
     ///
     /// [`ModelError::DeviceFailed`] when the device does not give it back.
     pub fn norm(&self) -> Result<f64, ModelError> {
-        let squares = self.0.clone().square().sum();
-        let squares = squares
-            .try_into_scalar::<f32>()
-            .map_err(ModelError::device)?;
-        Ok(f64::from(squares).sqrt())
+        let squares = self.squares().read(0..1)?;
+        Ok(squares.into_iter().map(f64::from).sum::<f64>().sqrt())
     }
 
     /// A sum in which every bit counts: one flipped bit always changes it. Comparable between devices of one kind.

@@ -270,8 +270,7 @@ mod tests {
         let contrast = |bounds: &[u64]| {
             let gathered = gather(bounds);
             let groups = gathered.sentence_groups();
-            let contrast =
-                fratmae_model::contrast(&gathered.pet, &gathered.text, 2.5, &groups);
+            let contrast = fratmae_model::contrast(&gathered.pet, &gathered.text, 2.5, &groups);
             let contrast = contrast.unwrap();
             let gradients = contrast.pet_gradient.iter().chain(&contrast.text_gradient);
             let bits: Vec<u32> = gradients.map(|slope| slope.to_bits()).collect();

@@ -24,6 +24,13 @@ pub(crate) enum Sums {
     Device(OwnSums<OnDevice>),
 }
 
+/// Whether the gradient of a slot is finite.
+pub(crate) enum Check {
+    Known(bool),
+    /// The sum of its squares, which nobody waits for unless something is wrong.
+    Asked(Box<DeviceVector>),
+}
+
 /// A slot's gradient where the model computes.
 pub(crate) struct OnDevice(DeviceVector);
 
@@ -41,7 +48,7 @@ pub(crate) struct Gradient {
 
 enum Values {
     Host(Vec<f32>),
-    Device(DeviceVector),
+    Device(Box<DeviceVector>),
 }
 
 impl Session {
@@ -57,7 +64,7 @@ impl Session {
         slots: Vec<OpenSlot>,
         contrast: Option<&Contrast>,
         group: &Group,
-        bad_slots: &mut Vec<usize>,
+        checks: &mut Vec<(usize, Check)>,
     ) -> Result<Sums, WorkerError> {
         let mine = group.slots[group.process.rank()].clone();
         let mut sums = match self.sums_on_device(group) {
@@ -72,24 +79,22 @@ impl Session {
                 .as_ref()
                 .map(|(pet, text)| (pet.as_slice(), text.as_slice()));
             let (model, forward) = (&self.model, slot.forward);
-            let is_finite = match &mut sums {
+            let check = match &mut sums {
                 Sums::Host(sums) => {
                     let spare = std::mem::take(&mut self.spare);
                     let gradient = model.backward(forward, weight, embeddings, spare)?;
-                    let is_finite = bad_batch::is_finite(&gradient);
+                    let check = Check::Known(bad_batch::is_finite(&gradient));
                     sums.push(gradient);
-                    is_finite
+                    check
                 }
                 Sums::Device(sums) => {
                     let gradient = model.backward_on_device(forward, weight, embeddings)?;
-                    let is_finite = device_sum::norm(&gradient)?.is_finite();
+                    let check = Check::Asked(Box::new(gradient.squares()));
                     sums.push(OnDevice(gradient));
-                    is_finite
+                    check
                 }
             };
-            if !is_finite {
-                bad_slots.push(number);
-            }
+            checks.push((number, check));
         }
         Ok(sums)
     }
@@ -127,9 +132,8 @@ impl Session {
         }
         // The same on every rank, so every rank makes this call.
         shared.activity.call("all_gather");
-        let told = group
-            .process
-            .all_gather(&bad_batch::encode(&computed.bad_slots))?;
+        let bad_slots = bad_slots(&computed.checks)?;
+        let told = group.process.all_gather(&bad_batch::encode(&bad_slots))?;
         self.pass_over("gradient", step, &bad_batch::decode(&told), group)?;
         Ok(None)
     }
@@ -166,7 +170,7 @@ impl Session {
                     values = values.with_number(at, |g| g + slope)?;
                 }
                 let norm = device_sum::agreed_norm(&values, group.process.as_mut())?;
-                let values = Values::Device(values);
+                let values = Values::Device(Box::new(values));
                 Ok(Gradient { values, norm })
             }
         }
@@ -193,7 +197,7 @@ impl Session {
             Resident::Device(state) => {
                 let values = match values {
                     Values::Host(values) => DeviceVector::new(values, &self.device),
-                    Values::Device(values) => values,
+                    Values::Device(values) => *values,
                 };
                 let factors = self.optimizer.factors(state.step.get(), clip, rate);
                 state.update(&factors, values, &self.parameters);
@@ -218,4 +222,19 @@ impl Session {
         let mut parameters = self.parameters.iter();
         parameters.find(|parameter| parameter.name == "logit_scale")
     }
+}
+
+/// The slots whose gradient is not finite.
+fn bad_slots(checks: &[(usize, Check)]) -> Result<Vec<usize>, WorkerError> {
+    let mut bad = Vec::new();
+    for (slot, check) in checks {
+        let is_finite = match check {
+            Check::Known(is_finite) => *is_finite,
+            Check::Asked(squares) => squares.read(0..1)?.iter().all(|sum| sum.is_finite()),
+        };
+        if !is_finite {
+            bad.push(*slot);
+        }
+    }
+    Ok(bad)
 }

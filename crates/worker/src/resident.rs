@@ -18,7 +18,7 @@ use tracing::info_span;
 /// The state after a step.
 pub(crate) enum Resident {
     Host(State),
-    Device(DeviceState),
+    Device(Box<DeviceState>),
 }
 
 /// A state that lies where the model computes.
@@ -123,7 +123,8 @@ impl Session {
     pub(crate) fn settled(&self, state: Resident) -> Resident {
         match state {
             Resident::Host(state) if self.is_state_on_device => {
-                Resident::Device(DeviceState::new(state, &self.parameters, &self.device))
+                let state = DeviceState::new(state, &self.parameters, &self.device);
+                Resident::Device(Box::new(state))
             }
             Resident::Host(state) => {
                 let (parameters, moment) = (state.parameters.as_ptr(), state.first_moment.as_ptr());
@@ -165,8 +166,7 @@ impl Session {
     ) -> Result<(), WorkerError> {
         match state {
             Resident::Host(state) => {
-                let taken =
-                    info_span!(phases::CHECKPOINT).in_scope(|| snapshots.take_back(state));
+                let taken = info_span!(phases::CHECKPOINT).in_scope(|| snapshots.take_back(state));
                 state.parameters = self.model.release()?;
                 taken
             }

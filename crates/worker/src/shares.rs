@@ -1,7 +1,7 @@
 //! A rank's share of each checkpoint: which parts are its own, and what it reports of them.
 
 use crate::error::WorkerError;
-use crate::resident::Resident;
+use crate::resident::{DeviceState, Resident};
 use crate::session::Session;
 use crate::snapshots::{SnapshotSettings, Snapshots};
 use crate::upload::WrittenPart;
@@ -60,7 +60,7 @@ impl ShareWriter {
         match state {
             Resident::Host(state) => self.snapshots.begin(id, state, Box::new(report)),
             Resident::Device(state) => {
-                let vectors = state.clone();
+                let vectors = DeviceState::clone(state);
                 self.snapshots
                     .begin_of_unchanging(id, vectors, Box::new(report))
             }

@@ -8,9 +8,7 @@ use crate::pace::Pace;
 use crate::snapshot::{Copier, Copying, Lendable};
 use crate::throttle::{Order, Reins, Throttle};
 use crate::upload::{UPLOADS, Upload, WrittenPart};
-use fratmae_checkpoint::{
-    CheckpointError, CheckpointId, Draft, PartPlan, Reserve, State, Vectors,
-};
+use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, PartPlan, Reserve, State, Vectors};
 use fratmae_control::{Generation, Step};
 use fratmae_model::ModelError;
 use fratmae_store::Location;

@@ -7,7 +7,7 @@ mod told;
 
 use crate::error::WorkerError;
 use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
-use crate::gradient::Sums;
+use crate::gradient::{Check, Sums};
 use crate::group::Group;
 use crate::integrity::compare;
 use crate::resident::Resident;
@@ -15,7 +15,7 @@ use crate::schedule::learning_rate;
 use crate::session::Session;
 use crate::snapshots::Snapshots;
 use fratmae_dataset::Stack;
-use fratmae_model::{Contrast, SlotBatch, SlotFigures, SlotForward, contrast};
+use fratmae_model::{Contrast, SlotBatch, SlotFigures, SlotForward, SlotStart, contrast};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
@@ -42,8 +42,8 @@ pub(crate) struct Computed {
     pub(crate) contrast: Option<Contrast>,
     figures: pb::Figures,
     wishes: Wishes,
-    /// This rank's slots whose gradient is not finite.
-    pub(crate) bad_slots: Vec<usize>,
+    /// This rank's slots, and whether their gradients are finite.
+    pub(crate) checks: Vec<(usize, Check)>,
 }
 
 /// A slot between its forward and its backward pass.
@@ -130,9 +130,9 @@ impl Session {
         activity.enter(phases::BACKWARD);
         let contrast = self.contrast(&gathered)?;
         let figures = self.figures(&gathered, contrast.as_ref());
-        let mut bad_slots = Vec::new();
+        let mut checks = Vec::new();
         let sums = if figures.loss.is_finite() {
-            let backward = || self.backward(slots, contrast.as_ref(), group, &mut bad_slots);
+            let backward = || self.backward(slots, contrast.as_ref(), group, &mut checks);
             Some(info_span!(phases::BACKWARD).in_scope(backward)?)
         } else {
             self.pass_over("loss", step, &gathered.bad_slots, group)?;
@@ -143,7 +143,7 @@ impl Session {
             contrast,
             figures,
             wishes: gathered.wishes,
-            bad_slots,
+            checks,
         })
     }
 
@@ -161,14 +161,17 @@ impl Session {
     }
 
     fn forward(&self, stacks: &[Vec<Stack>], group: &Group) -> Result<Vec<OpenSlot>, WorkerError> {
-        let forward = |slot: &Vec<Stack>| {
+        let start = |slot: &Vec<Stack>| {
             group.require_whole()?;
-            self.forward_slot(slot)
+            self.start_slot(slot)
         };
-        stacks.iter().map(forward).collect()
+        let started: Vec<_> = stacks.iter().map(start).collect::<Result<_, _>>()?;
+        let finish = |(start, stacks): (SlotStart, &Vec<Stack>)| finish_slot(start, stacks);
+        started.into_iter().zip(stacks).map(finish).collect()
     }
 
-    fn forward_slot(&self, stacks: &[Stack]) -> Result<OpenSlot, WorkerError> {
+    /// Has the device begin with a slot.
+    fn start_slot(&self, stacks: &[Stack]) -> Result<SlotStart, WorkerError> {
         let samples: Vec<_> = stacks.iter().map(|stack| stack.sample).collect();
         let batch = SlotBatch {
             pet: stacks
@@ -187,18 +190,7 @@ impl Session {
                 .map(|stack| self.tokenizer.encode(&stack.sentence))
                 .collect(),
         };
-        let forward = self.model.forward(&batch, &self.device)?;
-        let (pet, text) = forward.embeddings()?;
-        let share = SlotShare {
-            figures: forward.figures,
-            pet,
-            text,
-            sentences: stacks
-                .iter()
-                .map(|stack| sentence_number(&stack.sentence))
-                .collect(),
-        };
-        Ok(OpenSlot { forward, share })
+        Ok(self.model.start(&batch, &self.device)?)
     }
 
     /// Hands this rank's embeddings and figures to all, and takes everybody's.
@@ -234,7 +226,20 @@ impl Session {
             &groups,
         )?))
     }
+}
 
+/// Waits for the device, and reads what all ranks want to know of a slot.
+fn finish_slot(start: SlotStart, stacks: &[Stack]) -> Result<OpenSlot, WorkerError> {
+    let forward = start.finish()?;
+    let (pet, text) = forward.embeddings()?;
+    let sentences = stacks.iter().map(|stack| sentence_number(&stack.sentence));
+    let share = SlotShare {
+        figures: forward.figures,
+        pet,
+        text,
+        sentences: sentences.collect(),
+    };
+    Ok(OpenSlot { forward, share })
 }
 
 /// Equal for equal sentences, on every host.

@@ -61,7 +61,10 @@ fn file_is_what_the_formats_own_writer_makes() {
         let values = |role, tensor: &TensorSpec| {
             let range = tensor.range().unwrap();
             let values = state.numbers(role, range).unwrap().into_owned();
-            values.into_iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>()
+            values
+                .into_iter()
+                .flat_map(|v| v.to_le_bytes())
+                .collect::<Vec<_>>()
         };
         let bytes: Vec<_> = plan
             .tensors

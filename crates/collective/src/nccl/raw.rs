@@ -19,8 +19,8 @@ pub use self::device::NcclDevice;
 pub(crate) use self::device::version_text;
 pub(crate) use self::functions::{ID_BYTES, UniqueId};
 pub use self::gpu::{NoGpu, find_gpu};
-pub use self::memory::DeviceFloats;
 pub(crate) use self::lane::{Hung, Lane, Piece, Plan};
+pub use self::memory::DeviceFloats;
 pub use self::survey::{DriverSurvey, GpuSurvey, compiler_version, nccl_version, survey_driver};
 
 use std::fmt;

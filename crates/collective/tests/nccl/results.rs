@@ -49,7 +49,10 @@ fn assert_right(sums: &[u32], slots: &str) {
     assert_eq!(sums.len(), 1001);
     for (at, bits) in sums.iter().enumerate() {
         let off = (f64::from(f32::from_bits(*bits)) - over_slots(at, |g| g)).abs();
-        assert!(off <= 1e-6 * over_slots(at, f32::abs), "{slots} at {at}: {off}");
+        assert!(
+            off <= 1e-6 * over_slots(at, f32::abs),
+            "{slots} at {at}: {off}"
+        );
     }
 }
 

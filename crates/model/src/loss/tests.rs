@@ -71,9 +71,7 @@ fn gradients_agree_with_differences_of_the_loss() {
     let pet = [1.0, 0.0, 0.6, 0.8, 0.8, -0.6];
     let text = [0.8, 0.6, 0.0, 1.0, -0.6, 0.8];
     let groups = [0, 1, 0];
-    let at = |pet: &[f32], text: &[f32], scale: f32| {
-        contrast(pet, text, scale, &groups).unwrap()
-    };
+    let at = |pet: &[f32], text: &[f32], scale: f32| contrast(pet, text, scale, &groups).unwrap();
     let found = at(&pet, &text, 0.5);
     let h = 1e-2;
     let slope = |plus: Contrast, minus: Contrast| (plus.loss - minus.loss) / f64::from(2.0 * h);
@@ -103,9 +101,8 @@ fn gradients_agree_with_differences_of_the_loss() {
 
 #[test]
 fn ragged_embeddings_are_refused() {
-    let refused = |pet: &[f32], text: &[f32], groups: &[u32]| {
-        contrast(pet, text, 1.0, groups).unwrap_err()
-    };
+    let refused =
+        |pet: &[f32], text: &[f32], groups: &[u32]| contrast(pet, text, 1.0, groups).unwrap_err();
     assert_eq!(refused(&[], &[], &[]), ModelError::EmptySlot);
     let found = refused(&[1.0; 4], &[1.0; 2], &[0, 1]);
     assert!(matches!(

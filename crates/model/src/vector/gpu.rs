@@ -11,13 +11,13 @@
 )]
 
 use burn::backend::{Cube, TensorMetadata as _};
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::cuda::CudaRuntime;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
-use burn_cubecl::CubeBackend;
 use cubecl_runtime::runtime::Runtime;
 
 use super::update::{UpdateFactors, VectorOps};
@@ -86,7 +86,7 @@ fn bit_sums(values: &[f32], sums: &mut [u32]) {
     while at < values.len() {
         // Times an odd number, so that nothing is lost.
         sum = (sum ^ u32::reinterpret(values[at])) * 0x85eb_ca6bu32;
-        sum = (sum << 13u32) | (sum >> 19u32);
+        sum ^= sum >> 15u32;
         at += n_sums;
     }
     if ABSOLUTE_POS < n_sums {

@@ -54,8 +54,8 @@ fn the_update_on_the_cpu_has_the_bits_of_the_one_in_memory_and_leaves_what_other
     for (other, before) in others.into_iter().zip([&parameters, &first, &second]) {
         assert_eq!(other.into_vec().unwrap(), *before);
     }
-    for i in 0..n {
-        let keep = if decays[i] > 0.0 { FACTORS.keep } else { 1.0 };
+    for (i, decays) in decays.into_iter().enumerate() {
+        let keep = if decays > 0.0 { FACTORS.keep } else { 1.0 };
         let at = i..i + 1;
         FACTORS.update(
             keep,
@@ -74,12 +74,18 @@ fn the_update_on_the_cpu_has_the_bits_of_the_one_in_memory_and_leaves_what_other
 fn a_gradient_is_spread_over_what_never_changes() {
     let model = FratMae::new(&tiny::config(), 7, &tiny::device());
     let layout = model.parameters();
-    let n: usize = layout.iter().map(|parameter| parameter.gradient.len()).sum();
+    let n: usize = layout
+        .iter()
+        .map(|parameter| parameter.gradient.len())
+        .sum();
     let gradient: Vec<f32> = (1..=n).map(|i| i as f32).collect();
     let device = Device::flex();
     let spread = DeviceVector::new(gradient.clone(), &device).spread(&layout);
     let spread = spread.into_vec().unwrap();
-    assert_eq!(spread.len(), layout.iter().map(Parameter::len).sum::<usize>());
+    assert_eq!(
+        spread.len(),
+        layout.iter().map(Parameter::len).sum::<usize>()
+    );
     for parameter in &layout {
         let found = &spread[parameter.offset..][..parameter.len()];
         match parameter.learns() {

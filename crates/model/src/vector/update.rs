@@ -90,7 +90,10 @@ impl UpdateFactors {
 
 /// The update as an operation of burn's, on each device in its own way.
 #[backend_extension(Flex, Cube: cfg(feature = "cuda"), Fusion: cfg(feature = "cuda"))]
-#[expect(unreachable_pub, reason = "the macro makes public what it writes around it")]
+#[expect(
+    unreachable_pub,
+    reason = "the macro makes public what it writes around it"
+)]
 pub trait VectorOps: Backend {
     /// Parameters, first and second moments after the update.
     #[fusion(meta = |parameters, first, second, _, _, _| (parameters.clone(), first.clone(), second.clone()))]
