@@ -7,8 +7,9 @@
 
   parity   losses of twenty steps on the card, in f32 and in bf16, beside those on the CPU in f32, of two networks
   speed    steps a second and the share of the card's peak (MFU) for `small` and `base`, in f32 and in bf16, with the
-           phases of a step
-  nccl     a run of one rank over NCCL; two ranks on one card where NCCL allows it (2.30.3), with kill -9 in a reduction
+           phases of a step; the last with the state in host memory as well
+  nccl     a run of one rank over NCCL; two ranks on one card where NCCL allows it (2.30.3): their losses where NCCL adds
+           in the card's memory, and kill -9 in a reduction, where the hosts add and where NCCL does
   torch    the same network in PyTorch, eager and compiled, in f32 and under autocast to bf16, if this Python has it
 
 A table goes to standard output as soon as a part is done, everything to DIR/gpu.json. It fails if a part does, or if a
@@ -153,29 +154,32 @@ class Bench:
         for preset, sizes in batches.items():
             flops = self.costs(preset)["total"]["step_gflop"] * 1e9
             for batch in sizes:
-                for precision in TOLERANCES:
-                    row, profile = self.timed(preset, batch, precision, flops, card)
+                runs = [(precision, "device") for precision in TOLERANCES]
+                if (preset, batch) == (list(batches)[-1], sizes[-1]):
+                    runs.append(("bf16", "host"))
+                for precision, state in runs:
+                    row, profile = self.timed(preset, batch, precision, state, flops, card)
                     rows.append(row)
                     profiles.append(profile)
-        run = ["preset", "batch", "precision"]
+        run = ["preset", "batch", "precision", "state"]
         table("Steps", [*run, "step_s", "steps_per_s", "samples_per_s", "mfu"], rows)
         phases = sorted({phase for profile in profiles for phase in profile if phase not in run})
         table("Milliseconds of a step by phase", [*run, *phases], profiles)
         return rows
 
-    def timed(self, preset, batch, precision, flops, card):
+    def timed(self, preset, batch, precision, state, flops, card):
         """One run; its first steps compile kernels and do not count."""
         warm, steps = (1, 4) if self.dry else (10, 40)
-        settings = {"model.preset": preset, "train.batch": batch, "train.slots": 1, "train.steps": steps,
+        settings = {"model.preset": preset, "train.batch": batch, "train.slots": 1, "train.steps": steps, "workers.state": state,
                     "coordinator.worker_timeout_s": 300, "collective.deadline_s": 300}
-        history = self.train("whole", f"speed-{preset}-{batch}-{precision}", settings | self.on_card(precision))[1][warm:]
+        history = self.train("whole", f"speed-{preset}-{batch}-{precision}-{state}", settings | self.on_card(precision))[1][warm:]
         seconds = statistics.median(row["seconds"] for row in history)
         rate = flops * batch / seconds / 1e12
         names = {name for row in history for name in row["phases"]}
         phases = {name: 1e3 * statistics.median(row["phases"].get(name, 0) for row in history) for name in names}
-        # The weights' way to the device and back, and their sums.
+        # The sums over the weights' bits, and their way to the device and back where they are in host memory.
         phases["rest"] = 1e3 * statistics.median(row["seconds"] - sum(row["phases"].values()) for row in history)
-        run = {"preset": preset, "batch": batch, "precision": precision}
+        run = {"preset": preset, "batch": batch, "precision": precision, "state": state}
         row = run | {"step_s": seconds, "steps_per_s": 1 / seconds, "samples_per_s": batch / seconds,
                      "mfu": rate / card[f"peak_{precision}_tflops"], "phases": phases}
         return row, run | phases
@@ -207,14 +211,23 @@ class Bench:
             outcome["two_ranks"] = f"not tried: NCCL {version[1]} lets one rank alone use a card; 2.30.3 is the first that does"
         else:
             variables |= {"NCCL_MULTI_RANK_GPU_ENABLE": "1"}
-            outcome |= {"two_ranks": "tried"} | self.killed(over_nccl, variables)
+            outcome["two_ranks"] = "tried"
+            fast = over_nccl | {"collective.reduction": "fast"}
+            losses = [row["loss"] for row in self.history("nccl-reference")]
+            added = [row["loss"] for row in self.train("tiny", "nccl-fast", fast | steps, 2, variables)[1]]
+            outcome["fast_worst_relative"] = max(abs(b - a) / abs(a) for a, b in zip(losses, added))
+            for name, settings in [("exact", over_nccl), ("fast", fast)]:
+                killed = self.killed(name, settings, variables)
+                outcome |= {f"{name}_{key}": value for key, value in killed.items()}
         table("NCCL", list(outcome), [outcome])
+        if not outcome.get("fast_worst_relative", 0) <= TOLERANCES["f32"]:
+            raise Failed("two ranks whose gradients NCCL adds have other losses than one", [outcome])
         return [outcome]
 
-    def killed(self, over_nccl, variables):
+    def killed(self, name, over_nccl, variables):
         """Kills one of two ranks again and again until it died in the reduction, and stops the run."""
         settings = {"train.steps": 100_000, "workers.restarts_per_hour": 1000, "coordinator.heartbeat_ms": 20}
-        command = self.command("tiny", "nccl-killed", over_nccl | settings, 2)
+        command = self.command("tiny", f"nccl-killed-{name}", over_nccl | settings, 2)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    env=os.environ | variables)
         log, chance, phases = Log(process.stderr), random.Random(1), []
