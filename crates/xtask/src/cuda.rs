@@ -1,4 +1,4 @@
-//! `cargo xtask cuda`: checks that the program compiles with the `cuda` feature; it links and runs nothing.
+//! `cargo xtask cuda`: lints the program with the `cuda` feature, and the rehearsal; it links and runs nothing.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::program;
 
-/// Runs `cargo check` with the `cuda` feature in a build folder of its own.
+/// Runs clippy with the `cuda` feature in a build folder of its own.
 ///
 /// `DOCS_RS=1` makes burn's build scripts go without LLVM, which a check does not need. The folder is apart
 /// because the variable and the features would otherwise build the usual dependencies again.
@@ -18,17 +18,28 @@ pub(crate) fn run() -> Result<ExitCode> {
         "checking the `cuda` feature (no GPU and no LLVM needed; its build folder is target/cuda)"
     );
     let mut check = program::cargo(&[
-        "check",
+        "clippy",
         "--release",
         "--locked",
         "-p",
         "fratmae",
+        "-p",
+        "fratmae-model",
+        "-p",
+        "fratmae-worker",
         "--features",
-        "cuda",
+        "fratmae/cuda,fratmae-worker/rehearsal",
+        "--lib",
+        "--bins",
+        "--test",
+        "rehearsal",
+        "--target-dir",
+        "target/cuda",
+        "--",
+        "-D",
+        "warnings",
     ]);
-    check
-        .env("DOCS_RS", "1")
-        .args(["--target-dir", "target/cuda"]);
+    check.env("DOCS_RS", "1");
     let status = program::watch(&mut check)?;
     Ok(if status.success() {
         ExitCode::SUCCESS

@@ -25,6 +25,8 @@ usage: cargo xtask VERB
   cuda                      check that the program compiles with the `cuda` feature
   gpu build                 build and link the program with CUDA (LLVM comes from PyPI; no GPU needed) and pack it with
                             the script that measures on a machine with a card
+  gpu rehearse              train for some steps with the kernels that a GPU would run, compiled for the CPU by the same
+                            LLVM, and compare losses and gradients with the CPU's own kernels
   gpu run [ARGUMENT ...]    that script here, with that program; `--dry-run` goes through its steps without a card";
 
 /// What the command line asks for.
@@ -44,6 +46,7 @@ enum Verb {
     Measure,
     Cuda,
     GpuBuild,
+    GpuRehearse,
     GpuRun(Vec<String>),
     Help,
 }
@@ -68,6 +71,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         Verb::Measure => crate::measure::run(),
         Verb::Cuda => crate::cuda::run(),
         Verb::GpuBuild => crate::gpu::build(),
+        Verb::GpuRehearse => crate::gpu::rehearse(),
         Verb::GpuRun(arguments) => crate::gpu::run(&arguments),
         Verb::Help => {
             println!("{USAGE}");
@@ -90,6 +94,7 @@ fn parse(words: &[String]) -> Result<Verb> {
         ["measure"] => Verb::Measure,
         ["cuda"] => Verb::Cuda,
         ["gpu", "build"] => Verb::GpuBuild,
+        ["gpu", "rehearse"] => Verb::GpuRehearse,
         ["gpu", "run", words @ ..] => Verb::GpuRun(owned(words)),
         ["help" | "-h" | "--help"] => Verb::Help,
         _ => bail!("no such command: `{}`\n\n{USAGE}", words.join(" ")),
@@ -128,6 +133,7 @@ mod tests {
         assert_eq!(parsed("services stop").unwrap(), Verb::ServicesStop);
         assert_eq!(parsed("--help").unwrap(), Verb::Help);
         assert_eq!(parsed("gpu build").unwrap(), Verb::GpuBuild);
+        assert_eq!(parsed("gpu rehearse").unwrap(), Verb::GpuRehearse);
         let arguments = vec!["--dry-run".to_owned()];
         assert_eq!(
             parsed("gpu run --dry-run").unwrap(),
