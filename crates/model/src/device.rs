@@ -74,13 +74,24 @@ fn open_cuda(_index: usize) -> Result<Device, ModelError> {
 fn open_cuda(index: usize) -> Result<Device, ModelError> {
     // The driver's bindings panic instead of answering when the driver refuses, so the first real work is fenced in.
     std::panic::catch_unwind(|| {
-        let device = Device::cuda(index);
+        let device = gpu(index);
         let one = burn::tensor::Tensor::<1>::ones([1], &device).into_scalar::<f32>();
         (one == 1.0).then(|| device.autodiff())
     })
     .ok()
     .flatten()
     .ok_or(ModelError::CudaSilent { index })
+}
+
+#[cfg(all(feature = "cuda", not(feature = "rehearsal")))]
+fn gpu(index: usize) -> Device {
+    Device::cuda(index)
+}
+
+/// The same kernels on the CPU.
+#[cfg(feature = "rehearsal")]
+fn gpu(_index: usize) -> Device {
+    Device::cpu()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         "-p",
         "fratmae-worker",
         "--features",
-        "fratmae/cuda,fratmae-worker/rehearsal",
+        "fratmae/rehearsal",
         "--lib",
         "--bins",
         "--test",

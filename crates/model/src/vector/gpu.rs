@@ -13,12 +13,16 @@
 use burn::backend::{Cube, TensorMetadata as _};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
-use burn_cubecl::cubecl::cuda::CudaRuntime;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl_runtime::runtime::Runtime;
+
+#[cfg(feature = "rehearsal")]
+use burn_cubecl::cubecl::cpu::CpuRuntime as Gpu;
+#[cfg(not(feature = "rehearsal"))]
+use burn_cubecl::cubecl::cuda::CudaRuntime as Gpu;
 
 use super::update::{UpdateFactors, VectorOps};
 use super::{DeviceVector, GpuMemory, sum};
@@ -35,14 +39,21 @@ pub(super) fn memory(vector: &DeviceVector) -> Result<GpuMemory, ModelError> {
     let tensor = resolved(vector)?;
     let floats = vector.len();
     let (client, handle) = (tensor.client.clone(), tensor.handle.clone());
-    let resource = client.get_resource::<<CudaRuntime as Runtime>::Server>(handle);
-    let resource = resource.map_err(ModelError::device)?;
+    let hold = client.get_resource::<<Gpu as Runtime>::Server>(handle);
+    let hold = hold.map_err(ModelError::device)?;
     vector.0.device().sync().map_err(ModelError::device)?;
-    let (address, bytes) = (resource.resource().ptr, resource.resource().size);
+    let place = hold.resource();
+    #[cfg(not(feature = "rehearsal"))]
+    let (address, bytes) = (place.ptr, place.size);
+    #[cfg(feature = "rehearsal")]
+    let (address, bytes) = {
+        let (address, bytes) = place.get_write_ptr_and_length();
+        (address.expose_provenance() as u64, bytes as u64)
+    };
     if !tensor.is_contiguous() || bytes < (floats * size_of::<f32>()) as u64 {
         return Err(ModelError::device("a gradient does not lie in one piece"));
     }
-    let hold = Box::new(resource);
+    let hold = Box::new(hold);
     Ok(GpuMemory {
         address,
         floats,

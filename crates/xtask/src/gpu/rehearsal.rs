@@ -19,13 +19,15 @@ pub(crate) fn run() -> Result<ExitCode> {
         "-p",
         "fratmae",
         "-p",
+        "fratmae-model",
+        "-p",
         "fratmae-worker",
         "--features",
-        "fratmae/cuda,fratmae-worker/rehearsal",
+        "fratmae/rehearsal",
         "--test",
         "rehearsal",
     ])?;
-    test.args(["--", "--nocapture"]);
+    test.args(["--", "--nocapture", "--test-threads=1"]);
     Ok(match program::watch(&mut test)?.success() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
