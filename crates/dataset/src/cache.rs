@@ -9,10 +9,11 @@
 mod blocks;
 mod folder;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -35,7 +36,6 @@ pub struct Cache {
     own: PathBuf,
     bound: u64,
     room: Mutex<Room>,
-    unfinished: AtomicU64,
     /// Nothing is taken in any more: the disk failed.
     is_off: AtomicBool,
 }
@@ -90,7 +90,6 @@ impl Cache {
             own,
             bound,
             room: Mutex::default(),
-            unfinished: AtomicU64::new(0),
             is_off: AtomicBool::new(false),
         };
         let taken = cache.sweep(cache.bound, true)?;
@@ -144,19 +143,17 @@ impl Cache {
     }
 
     /// Writes beside and renames, so that a reader never sees half a block; what a kill leaves is swept later.
+    ///
+    /// Names are random: processes in two containers may have one number and share a folder.
     fn write(&self, key: Key, bytes: &[u8]) -> io::Result<()> {
-        let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{UNFINISHED}{}-{number}", std::process::id());
-        let unfinished = self.own.join(name);
-        let write = || {
-            let mut file = fs::File::create(&unfinished)?;
-            file.write_all(bytes)?;
-            file.write_all(&digest(key, bytes))?;
-            fs::rename(&unfinished, self.path(key))
-        };
-        write().inspect_err(|_| {
-            let _ = fs::remove_file(&unfinished);
-        })
+        let mut file = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(&self.own)?;
+        file.write_all(bytes)?;
+        file.write_all(&digest(key, bytes))?;
+        file.persist(self.path(key))?;
+        Ok(())
     }
 
     /// Says whether so many bytes more stay within the bound, after making room if need be.

@@ -4,6 +4,7 @@
 
 mod dependencies;
 mod graph;
+mod images;
 mod layout;
 mod manifest;
 mod markers;
@@ -62,6 +63,7 @@ pub(crate) fn check_tree(root: &Path) -> Result<Vec<Violation>> {
     let files = tracked::files(root)?;
     let mut violations: Vec<Violation> = files.iter().flat_map(check_file).collect();
     violations.extend(layout::check_decisions(&files));
+    violations.extend(images::check_images(&files));
     violations.sort();
     Ok(violations)
 }

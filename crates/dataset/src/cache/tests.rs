@@ -121,6 +121,8 @@ fn several_workers_share_a_folder_within_its_bound() {
             });
         }
     });
+    let has_failed = |cache: &Cache| cache.is_off.load(Ordering::Relaxed);
+    assert!(!workers.iter().any(has_failed), "one was in another's way");
     let files = files(&workers[0]);
     let taken: u64 = files
         .iter()
