@@ -1,7 +1,8 @@
 //! Training on a GPU rehearsed on the CPU: the kernels of CubeCL, fused, tuned and compiled by LLVM as they are for CUDA,
 //! beside the CPU's own in the same precision. `cargo xtask gpu rehearse` builds and runs it.
 
-#![expect(clippy::print_stdout, reason = "the table is what it is run for")]
+#![expect(clippy::print_stdout, reason = "the figures are what it is run for")]
+#![expect(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use std::path::Path;
 
