@@ -74,7 +74,7 @@ fn open_cuda(_index: usize) -> Result<Device, ModelError> {
 fn open_cuda(index: usize) -> Result<Device, ModelError> {
     // The driver's bindings panic instead of answering when the driver refuses, so the first real work is fenced in.
     std::panic::catch_unwind(|| {
-        let device = gpu(index);
+        let device = stand_in().unwrap_or_else(|| Device::cuda(index));
         let one = burn::tensor::Tensor::<1>::ones([1], &device).into_scalar::<f32>();
         (one == 1.0).then(|| device.autodiff())
     })
@@ -83,15 +83,15 @@ fn open_cuda(index: usize) -> Result<Device, ModelError> {
     .ok_or(ModelError::CudaSilent { index })
 }
 
-#[cfg(all(feature = "cuda", not(feature = "rehearsal")))]
-fn gpu(index: usize) -> Device {
-    Device::cuda(index)
+/// What computes in the place of every GPU: the same kernels on the CPU.
+#[cfg(feature = "rehearsal")]
+fn stand_in() -> Option<Device> {
+    Some(Device::cpu())
 }
 
-/// The same kernels on the CPU.
-#[cfg(feature = "rehearsal")]
-fn gpu(_index: usize) -> Device {
-    Device::cpu()
+#[cfg(all(feature = "cuda", not(feature = "rehearsal")))]
+fn stand_in() -> Option<Device> {
+    None
 }
 
 #[cfg(test)]

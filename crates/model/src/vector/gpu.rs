@@ -3,26 +3,27 @@
 //! It goes through burn's fusion and the runtime beneath to the device's own addresses: the one place that does, so
 //! that a new version of burn breaks here and nowhere else.
 
-#![allow(
-    missing_docs,
+#![expect(
     unsafe_code,
-    clippy::pedantic,
-    reason = "what the kernels' macro writes; the one call of ours that is unsafe says why it is sound"
+    reason = "a kernel takes memory of a length that is said, not known"
 )]
+
+use std::any::Any;
 
 use burn::backend::{Cube, TensorMetadata as _};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::client::Client;
+#[cfg(feature = "rehearsal")]
+use burn_cubecl::cubecl::cpu::CpuRuntime;
+use burn_cubecl::cubecl::cuda::CudaRuntime;
 use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::cubecl::server::Handle;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl_runtime::runtime::Runtime;
-
-#[cfg(feature = "rehearsal")]
-use burn_cubecl::cubecl::cpu::CpuRuntime as Gpu;
-#[cfg(not(feature = "rehearsal"))]
-use burn_cubecl::cubecl::cuda::CudaRuntime as Gpu;
+use cubecl_runtime::server::ServerError;
 
 use super::update::{UpdateFactors, VectorOps};
 use super::{DeviceVector, GpuMemory, sum};
@@ -38,27 +39,33 @@ const SUMS: usize = SUM_GROUPS as usize * GROUP;
 pub(super) fn memory(vector: &DeviceVector) -> Result<GpuMemory, ModelError> {
     let tensor = resolved(vector)?;
     let floats = vector.len();
-    let (client, handle) = (tensor.client.clone(), tensor.handle.clone());
-    let hold = client.get_resource::<<Gpu as Runtime>::Server>(handle);
-    let hold = hold.map_err(ModelError::device)?;
+    let place = place(&tensor.client, tensor.handle.clone());
+    let (address, bytes, hold) = place.map_err(ModelError::device)?;
     vector.0.device().sync().map_err(ModelError::device)?;
-    let place = hold.resource();
-    #[cfg(not(feature = "rehearsal"))]
-    let (address, bytes) = (place.ptr, place.size);
-    #[cfg(feature = "rehearsal")]
-    let (address, bytes) = {
-        let (address, bytes) = place.get_write_ptr_and_length();
-        (address.expose_provenance() as u64, bytes as u64)
-    };
     if !tensor.is_contiguous() || bytes < (floats * size_of::<f32>()) as u64 {
         return Err(ModelError::device("a gradient does not lie in one piece"));
     }
-    let hold = Box::new(hold);
     Ok(GpuMemory {
         address,
         floats,
         hold,
     })
+}
+
+/// The address and size of memory, and what keeps it there.
+fn place(client: &Client, handle: Handle) -> Result<(u64, u64, Box<dyn Any + Send>), ServerError> {
+    #[cfg(feature = "rehearsal")]
+    if let Ok(hold) = client.get_resource::<<CpuRuntime as Runtime>::Server>(handle.clone()) {
+        let (address, bytes) = hold.resource().get_write_ptr_and_length();
+        return Ok((
+            address.expose_provenance() as u64,
+            bytes as u64,
+            Box::new(hold),
+        ));
+    }
+    let hold = client.get_resource::<<CudaRuntime as Runtime>::Server>(handle)?;
+    let (address, bytes) = (hold.resource().ptr, hold.resource().size);
+    Ok((address, bytes, Box::new(hold)))
 }
 
 /// The vector as the runtime knows it, once burn has handed over all that makes it.
