@@ -137,16 +137,10 @@ impl FratMae {
     /// [`ModelError::NothingHeld`] when it holds none.
     pub fn release(&mut self) -> Result<Vec<f32>, ModelError> {
         let held = self.held.take().ok_or(ModelError::NothingHeld)?;
-        self.let_go();
-        let data = held.0.into_data();
-        data.try_into_vec().map_err(ModelError::device)
-    }
-
-    /// Leaves the model without parameters, so that nobody shares a vector with it.
-    pub fn let_go(&mut self) {
         let mut clear = Clear(self.device.clone());
         *self = self.clone().map(&mut clear);
-        self.held = None;
+        let data = held.0.into_data();
+        data.try_into_vec().map_err(ModelError::device)
     }
 
     /// The vector that it holds, for another thread to read.

@@ -170,10 +170,8 @@ impl Session {
                 state.parameters = self.model.release()?;
                 taken
             }
-            Resident::Device(_) => {
-                self.model.let_go();
-                Ok(())
-            }
+            // It may keep them until it is given the next ones: they do not change.
+            Resident::Device(_) => Ok(()),
         }
     }
 }

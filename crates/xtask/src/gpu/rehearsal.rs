@@ -1,5 +1,5 @@
 //! `cargo xtask gpu rehearse`: the kernels that are meant for a GPU, on this machine's CPU; what is compared is the
-//! test's own (`crates/worker/tests/rehearsal.rs`).
+//! tests' own (`crates/{model,worker}/tests/rehearsal.rs`).
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::program;
 
 /// Builds the test with both of CubeCL's runtimes, that of CUDA and that of the CPU, and runs it.
 ///
-/// The program is named too, so that its dependencies have the features, and are the builds, of `cargo xtask gpu build`.
+/// The program is named too, so that dependencies have all the features that it asks for, and most are built already.
 ///
 /// # Errors
 /// LLVM cannot be fetched, or cargo cannot be started.
