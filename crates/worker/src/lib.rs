@@ -47,7 +47,7 @@ pub use error::WorkerError;
 pub use optimizer::AdamW;
 pub use rehearsal::{Rehearsal, RehearsedStep};
 pub use run::{Options, run};
-pub use snapshot::Lendable;
+pub use snapshot::{Lendable, Reader};
 pub use snapshots::{Report, SnapshotSettings, Snapshots};
 pub use state::state_digest;
 pub use upload::WrittenPart;

@@ -8,6 +8,7 @@ use crate::outbox::Outbox;
 use crate::plan::Plan;
 use crate::resident::Resident;
 use crate::shared::Shared;
+use crate::snapshot::Reader;
 use fratmae_checkpoint::Reserve;
 use fratmae_collective::Link;
 use fratmae_config::{Config, Precision, StatePlace};
@@ -49,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) spare: Vec<f32>,
     /// Memory for the copies that checkpoints are written from.
     pub(crate) copies: Reserve,
+    /// What reads a state on the device for checkpoints.
+    pub(crate) reader: Reader,
     pub(crate) optimizer: AdamW,
     /// The step whose parameters were summed up after its update, and their sum.
     pub(crate) bit_sum: Option<(u64, u64)>,
@@ -114,6 +117,7 @@ impl Session {
             parameters,
             spare: Vec::new(),
             copies: Reserve::new(copies),
+            reader: Reader::start()?,
             bit_sum: None,
             bad_in_a_row: 0,
             ledger,

@@ -60,9 +60,9 @@ impl ShareWriter {
         match state {
             Resident::Host(state) => self.snapshots.begin(id, state, Box::new(report)),
             Resident::Device(state) => {
-                let vectors = DeviceState::clone(state);
+                let (vectors, reader) = (DeviceState::clone(state), &session.reader);
                 self.snapshots
-                    .begin_of_unchanging(id, vectors, Box::new(report))
+                    .begin_of_unchanging(id, vectors, reader, Box::new(report))
             }
         }
     }

@@ -110,6 +110,36 @@ struct Loan {
     copied: Result<(), CheckpointError>,
 }
 
+/// A thread that copies for one checkpoint after the other, from vectors that nobody changes.
+///
+/// One for the life of a worker: a GPU's runtime keeps memory for every thread that has ever read from it.
+#[derive(Clone, Debug)]
+pub struct Reader(SyncSender<Job>);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Reader {
+    /// Starts the thread, which ends with the last clone of this.
+    ///
+    /// # Errors
+    /// [`WorkerError::Thread`] if the system gives none.
+    pub fn start() -> Result<Self, WorkerError> {
+        let (jobs, incoming) = sync_channel::<Job>(1);
+        let thread = std::thread::Builder::new().name("reader".to_owned());
+        thread
+            .spawn(move || incoming.into_iter().for_each(|job| job()))
+            .map_err(|error| WorkerError::Thread {
+                reason: format!("no thread for reading checkpoints: {error}"),
+            })?;
+        Ok(Self(jobs))
+    }
+
+    /// Has something done after all that it was given before.
+    pub(crate) fn give(&self, job: impl FnOnce() + Send + 'static) -> Result<(), WorkerError> {
+        self.0.send(Box::new(job)).map_err(|_| gone())
+    }
+}
+
 /// The copying thread, which has a state's vectors between `lend` and `take_back`.
 pub(crate) struct Copier {
     loans: SyncSender<Loan>,

@@ -5,7 +5,7 @@
 
 use crate::error::WorkerError;
 use crate::pace::Pace;
-use crate::snapshot::{Copier, Copying, Lendable};
+use crate::snapshot::{Copier, Copying, Lendable, Reader};
 use crate::throttle::{Order, Reins, Throttle};
 use crate::upload::{UPLOADS, Upload, WrittenPart};
 use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, PartPlan, Reserve, State, Vectors};
@@ -125,7 +125,7 @@ impl Snapshots {
         Ok(())
     }
 
-    /// Begins a checkpoint of vectors that nobody will change: they are copied for as long as it takes.
+    /// Begins a checkpoint of vectors that nobody will change: the reader copies them for as long as it takes.
     ///
     /// # Errors
     /// As [`Self::begin`].
@@ -133,6 +133,7 @@ impl Snapshots {
         &mut self,
         id: CheckpointId,
         vectors: impl Vectors + Send + 'static,
+        reader: &Reader,
         report: Report,
     ) -> Result<(), WorkerError> {
         let began = Instant::now();
@@ -145,8 +146,7 @@ impl Snapshots {
         let copied_well = move || outcome.recv().map_err(gone)?;
         let copying = self.open(id, report, copied_well)?;
         // Nobody hears it where the checkpoint was given up.
-        let copy = move || drop(copied.send(copying.all(&vectors)));
-        thread("snapshot", copy)?;
+        reader.give(move || drop(copied.send(copying.all(&vectors))))?;
         self.stall = began.elapsed();
         Ok(())
     }
@@ -184,7 +184,11 @@ impl Snapshots {
             }
             Ok(())
         };
-        self.writing = Some(thread("checkpoint", write)?);
+        let thread = std::thread::Builder::new().name("checkpoint".to_owned());
+        let thread = thread.spawn(write).map_err(|error| WorkerError::Thread {
+            reason: format!("no thread for writing checkpoints: {error}"),
+        })?;
+        self.writing = Some(thread);
         Ok(Copying::new(drafts, whole))
     }
 
@@ -339,16 +343,6 @@ impl Snapshots {
             );
         }
     }
-}
-
-fn thread<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, WorkerError> {
-    let thread = std::thread::Builder::new().name(name.to_owned());
-    thread.spawn(work).map_err(|error| WorkerError::Thread {
-        reason: format!("no thread for checkpoints: {error}"),
-    })
 }
 
 /// The sizes of those copies of a share that fit into the memory together.

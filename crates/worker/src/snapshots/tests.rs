@@ -33,6 +33,7 @@ struct Bench {
     tensors: Vec<TensorSpec>,
     state: State,
     reserve: Reserve,
+    reader: Reader,
     written: Arc<Mutex<Option<Vec<WrittenPart>>>>,
 }
 
@@ -50,6 +51,7 @@ impl Bench {
             tensors,
             state,
             reserve: Reserve::new(1 << 30),
+            reader: Reader::start().unwrap(),
             written: Arc::default(),
         }
     }
@@ -221,7 +223,7 @@ fn begin_of_unchanging(bench: &Bench, snapshots: &mut Snapshots, readable: usize
     let report = move |parts| *written.lock().unwrap() = Some(parts);
     let vectors = Fickle(bench.state.clone(), readable);
     snapshots
-        .begin_of_unchanging(ID, vectors, Box::new(report))
+        .begin_of_unchanging(ID, vectors, &bench.reader, Box::new(report))
         .unwrap();
 }
 
@@ -252,4 +254,27 @@ fn a_device_that_does_not_give_its_state_back_fails_the_checkpoint_and_is_heard(
     let error = snapshots.wait().unwrap_err().to_string();
     assert!(error.contains("the device is gone"), "{error}");
     assert!(bench.written.lock().unwrap().is_none());
+}
+
+#[test]
+fn a_checkpoint_that_is_given_up_leaves_the_reader_to_the_next() {
+    let bench = Bench::new();
+    for _ in 0..3 {
+        let mut given_up = bench.snapshots(1, 1);
+        begin_of_unchanging(&bench, &mut given_up, usize::MAX);
+    }
+    let _ = std::fs::remove_dir_all(bench.folder.path().join("checkpoints"));
+    let mut snapshots = bench.snapshots(1, 1);
+    let id = CheckpointId {
+        generation: Generation::new(2),
+        ..ID
+    };
+    let written = Arc::clone(&bench.written);
+    let report = move |parts| *written.lock().unwrap() = Some(parts);
+    let vectors = Fickle(bench.state.clone(), usize::MAX);
+    snapshots
+        .begin_of_unchanging(id, vectors, &bench.reader, Box::new(report))
+        .unwrap();
+    snapshots.wait().unwrap();
+    assert!(bench.written.lock().unwrap().is_some());
 }
