@@ -114,7 +114,7 @@ impl Gpu {
 
     fn devices(&self, need: &Need) -> Vec<Finding> {
         let job = need.job.as_ref().filter(|_| !need.shuns_gpu());
-        let wanted = job.map_or(0, |job| job.worker_bytes);
+        let wanted = job.map_or(0, |job| job.gpu_bytes);
         let devices = self.survey().map_or(&[][..], |survey| &survey.devices);
         let line = |(at, gpu): (usize, &fratmae_collective::GpuSurvey)| {
             let (major, minor) = gpu.capability;
@@ -127,8 +127,7 @@ impl Gpu {
                 "{found}; a worker of this job takes at least {}",
                 size(wanted)
             );
-            let advice =
-                "more workers, a smaller train.batch, or workers.activation_checkpointing = true";
+            let advice = "more workers, a smaller train.batch, or workers.state = \"host\"";
             Finding::new(format!("GPU {at}"), State::Warning, found, advice)
         };
         devices.iter().enumerate().map(line).collect()

@@ -2,11 +2,16 @@
 
 use std::path::PathBuf;
 
-use fratmae_config::{Backend, Collective, Config, Device, Precision};
+use fratmae_config::{Backend, Collective, Config, Device, Precision, StatePlace};
 use fratmae_model::{FratMae, costs};
 
 /// Bytes that a parameter has in memory while it learns: itself, two moments, its gradient and a sum of gradients.
 const PARAMETER_BYTES: u64 = 20;
+/// Bytes that a parameter has on a GPU at an update of a state that is kept there: the vector and what the model cuts out
+/// of it, two moments, the gradient as it came and as long as the vector, whether it decays, and all of the new state.
+const GPU_PARAMETER_BYTES: u64 = 40;
+/// The same with a state in the host's memory: the vector, what the model cuts out of it, and a slot's gradient.
+const GPU_PARAMETER_BYTES_OF_HOST_STATE: u64 = 12;
 /// Bytes that a parameter has in a checkpoint: itself and two moments.
 const STORED_BYTES: u64 = 12;
 /// What is left of the activations where blocks keep their inputs alone.
@@ -31,6 +36,8 @@ pub(crate) struct JobNeed {
     pub(crate) workers: usize,
     /// Bytes that one worker takes at least.
     pub(crate) worker_bytes: u64,
+    /// Bytes that one worker takes at least on a GPU of its own.
+    pub(crate) gpu_bytes: u64,
     /// Bytes of a checkpoint.
     pub(crate) checkpoint_bytes: u64,
     /// Checkpoints that lie on the store at a time.
@@ -119,6 +126,12 @@ impl JobNeed {
             worker_bytes: count(false) * PARAMETER_BYTES
                 + activations
                 + (config.data.prefetch_mib << 20),
+            gpu_bytes: count(false)
+                * match config.workers.state {
+                    StatePlace::Host => GPU_PARAMETER_BYTES_OF_HOST_STATE,
+                    StatePlace::Auto | StatePlace::Device => GPU_PARAMETER_BYTES,
+                }
+                + activations,
             checkpoint_bytes: count(false) * STORED_BYTES,
             checkpoints: config.checkpoint.keep_last + 1,
             gradient_bytes: count(true) * 4,
@@ -148,6 +161,11 @@ pub(crate) mod tests {
         let thrifty = job(&["workers.count=1", "workers.activation_checkpointing=true"]);
         assert!(thrifty.job.unwrap().worker_bytes < one.worker_bytes);
         assert!(one.worker_bytes > one.checkpoint_bytes);
+        let frugal = job(&["workers.count=1", "workers.state=host"]).job.unwrap();
+        assert_eq!(
+            one.gpu_bytes - frugal.gpu_bytes,
+            one.checkpoint_bytes / 12 * 28
+        );
         assert!(one.gradient_bytes * 3 <= one.checkpoint_bytes);
     }
 
