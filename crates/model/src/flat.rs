@@ -236,7 +236,7 @@ impl ModuleVisitor for Layouter {
 
 /// The flat vector in this machine's memory; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Held(FlexTensor);
+pub(crate) struct Held(pub(crate) FlexTensor);
 
 impl Held {
     pub(crate) fn new(flat: Vec<f32>) -> Self {

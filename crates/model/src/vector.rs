@@ -10,7 +10,6 @@ use std::any::Any;
 use std::ops::Range;
 
 use burn::backend::Flex;
-use burn::backend::flex::FlexTensor;
 use burn::tensor::{Device, Tensor};
 
 use crate::error::ModelError;
@@ -64,7 +63,7 @@ impl DeviceVector {
     /// The vector itself where the device is the CPU.
     pub fn on_cpu(&self) -> Option<impl AsRef<[f32]> + use<>> {
         let on_cpu = self.0.clone().try_into_primitive::<Flex>();
-        on_cpu.ok().map(OnCpu)
+        on_cpu.ok().map(Held)
     }
 
     /// Brings some of its numbers to this machine's memory.
@@ -191,15 +190,6 @@ pub struct GpuMemory {
     /// The runtime's own hold on the memory, whose type is a GPU's affair.
     #[expect(dead_code, reason = "it is held, not read")]
     hold: Box<dyn Any + Send>,
-}
-
-/// A vector in this machine's memory, seen as numbers.
-struct OnCpu(FlexTensor);
-
-impl AsRef<[f32]> for OnCpu {
-    fn as_ref(&self) -> &[f32] {
-        self.0.storage()
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::gpu::REHEARSAL;
 use crate::program;
 
 /// Runs clippy with the `cuda` feature in a build folder of its own.
@@ -17,29 +18,11 @@ pub(crate) fn run() -> Result<ExitCode> {
     println!(
         "checking the `cuda` feature (no GPU and no LLVM needed; its build folder is target/cuda)"
     );
-    let mut check = program::cargo(&[
-        "clippy",
-        "--release",
-        "--locked",
-        "-p",
-        "fratmae",
-        "-p",
-        "fratmae-model",
-        "-p",
-        "fratmae-worker",
-        "--features",
-        "fratmae/rehearsal",
-        "--lib",
-        "--bins",
-        "--test",
-        "rehearsal",
-        "--target-dir",
-        "target/cuda",
-        "--",
-        "-D",
-        "warnings",
-    ]);
-    check.env("DOCS_RS", "1");
+    let mut check = program::cargo(&["clippy", "--release", "--locked", "--lib", "--bins"]);
+    check
+        .args(REHEARSAL)
+        .args(["--target-dir", "target/cuda", "--", "-D", "warnings"])
+        .env("DOCS_RS", "1");
     let status = program::watch(&mut check)?;
     Ok(if status.success() {
         ExitCode::SUCCESS

@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 
 use crate::program;
 
-pub(crate) use rehearsal::run as rehearse;
+pub(crate) use rehearsal::{REHEARSAL, run as rehearse};
 
 /// Apart from the usual build folder, whose dependencies have other features.
 const BUILD_FOLDER: &str = "target/gpu";
