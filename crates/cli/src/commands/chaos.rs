@@ -50,8 +50,8 @@ const SETS: [&str; 8] = [
     "workers.threads=1",
     "checkpoint.every=20",
 ];
-/// How long a run may take to finish once nothing is done to it any more, whatever is left of it.
-const HEALING: Duration = Duration::from_secs(240);
+/// How long a run may take to its next step once nothing is done to it any more.
+const HEALING: Duration = Duration::from_secs(120);
 
 /// Disturbs a run and says whether its weights notice.
 #[derive(Debug, Args)]
@@ -139,11 +139,11 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         .iter()
         .for_each(|line| progress.note(&format!("left out: {line}")));
     let ended = Arena::new(&calls, &folder, &hosts, &mut progress).run(&plan, HEALING);
+    drop(progress);
     let (summary, moments) = ended.with_context(|| format!("again: {again}"))?;
     drop(hosts);
     let (digest, undisturbed) =
-        records::undisturbed(arguments.digest.as_deref(), &folder, &calls, &mut progress).await?;
-    drop(progress);
+        records::undisturbed(arguments.digest.as_deref(), &folder, &calls, quiet).await?;
     let ledger = records::ledger(&folder, &config, undisturbed.as_deref()).await?;
     let mut sheet = Sheet {
         seed: arguments.seed,

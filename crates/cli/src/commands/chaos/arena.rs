@@ -55,6 +55,8 @@ pub(crate) struct Arena<'a> {
     pub(super) moments: Vec<Moment>,
     /// Since the first step.
     began: Option<Instant>,
+    /// The newest step, and when it came.
+    newest: (u64, Duration),
     address: String,
     lines: Receiver<Line>,
     sender: SyncSender<Line>,
@@ -89,6 +91,7 @@ impl<'a> Arena<'a> {
             workers: (0..calls.places).map(|_| Seat::free()).collect(),
             moments: Vec::new(),
             began: None,
+            newest: (0, Duration::ZERO),
             address: String::new(),
             lines,
             sender,
@@ -101,7 +104,8 @@ impl<'a> Arena<'a> {
     /// Runs the job to its end and disturbs it as planned; gives its summary and everything that happened.
     ///
     /// # Errors
-    /// When the run does not begin, or does not heal within `healing` after the last fault.
+    /// When the run does not begin, or applies no step for `healing` after the last fault: how long all steps take is
+    /// the machine's affair.
     pub(crate) fn run(
         mut self,
         plan: &[Strike],
@@ -109,7 +113,7 @@ impl<'a> Arena<'a> {
     ) -> Result<(Value, Vec<Moment>)> {
         let started = Instant::now();
         let end = plan.iter().map(|strike| strike.at + strike.lasts).max();
-        let end = end.unwrap_or_default() + healing;
+        let end = end.unwrap_or_default();
         let mut pending = plan.iter().enumerate().peekable();
         let mut lasting: Vec<usize> = Vec::new();
         while self.summary.is_none() {
@@ -128,9 +132,10 @@ impl<'a> Arena<'a> {
             for number in lasting.extract_if(.., over) {
                 self.lift(number, &plan[number]);
             }
-            if now > end {
+            if now > end.max(self.newest.1) + healing {
                 bail!(
-                    "the run did not finish within {} s after the last fault; the logs are in {}",
+                    "no step after {} was applied for {} s, although nothing is broken any more; the logs are in {}",
+                    self.newest.0,
                     healing.as_secs(),
                     self.folder.place("logs").display()
                 );
@@ -208,8 +213,8 @@ impl<'a> Arena<'a> {
     fn has_ended(&mut self, party: Option<Party>, number: usize, is_well: bool) {
         let reason = self.errors.remove(&number);
         let reason = reason.unwrap_or_else(|| match is_well {
-            true => "ended well".to_owned(),
-            false => "ended without a word".to_owned(),
+            true => "exited normally".to_owned(),
+            false => "was killed".to_owned(),
         });
         self.note(match party {
             Some(party) => What::Ended { party, reason },
@@ -251,6 +256,9 @@ impl<'a> Arena<'a> {
             Told::Panic(line) => What::Panic { line },
         };
         if let What::Applied { step } = what {
+            if step > self.newest.0 {
+                self.newest = (step, at);
+            }
             self.progress.show(&Report::Items {
                 done: step,
                 total: self.calls.steps,

@@ -109,6 +109,16 @@ impl Kind {
 }
 
 impl Strike {
+    /// The kind, and whom it befalls.
+    pub(crate) fn what(&self) -> String {
+        let (kind, place) = (self.kind.name(), worker_name(self.place));
+        match self.kind {
+            Kind::CutPeers => format!("{kind} {place} to {}", worker_name(self.other)),
+            other if other.befalls_coordinator() || other.befalls_files() => kind,
+            _ => format!("{kind} {place}"),
+        }
+    }
+
     /// Whom it befalls.
     pub(crate) fn victims(&self) -> Vec<Party> {
         match self.kind {
@@ -122,16 +132,9 @@ impl Strike {
 
 impl std::fmt::Display for Strike {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.kind.name())?;
-        let place = worker_name(self.place);
-        match self.kind {
-            Kind::CutPeers => write!(f, " {place} to {}", worker_name(self.other))?,
-            kind if kind.befalls_coordinator() || kind.befalls_files() => {}
-            _ => write!(f, " {place}")?,
-        }
         match self.kind.is_instant() {
-            true => Ok(()),
-            false => write!(f, " for {:.1} s", self.lasts.as_secs_f64()),
+            true => write!(f, "{}", self.what()),
+            false => write!(f, "{} for {:.1} s", self.what(), self.lasts.as_secs_f64()),
         }
     }
 }

@@ -25,12 +25,12 @@ impl What {
             Self::Ended {
                 party: Party::Worker(place),
                 reason,
-            } => format!("{} ended: {reason}", worker_name(*place)),
+            } => format!("{}: {reason}", worker_name(*place)),
             Self::Ended {
                 party: Party::Coordinator,
                 reason,
-            } => format!("the coordinator ended: {reason}"),
-            Self::OldEnded { reason } => format!("the replaced coordinator ended: {reason}"),
+            } => format!("coordinator: {reason}"),
+            Self::OldEnded { reason } => format!("the replaced coordinator: {reason}"),
             Self::OldStayed => "the replaced coordinator did not end".to_owned(),
             Self::Panic { line } => format!("panic: {line}"),
             Self::Struck(_) | Self::Missed(..) | Self::Lifted(_) | Self::Applied { .. } => {

@@ -27,14 +27,15 @@ pub(super) async fn undisturbed(
     digest: Option<&str>,
     folder: &Folder,
     calls: &Calls,
-    progress: &mut Progress,
+    quiet: bool,
 ) -> Result<(String, Option<Vec<HistoryRow>>)> {
     if let Some(digest) = digest {
         return Ok((digest.to_owned(), None));
     }
     let run = folder.place("undisturbed");
-    progress.note("the same job without faults, one worker:");
-    let summary = finished(&run, folder, calls, progress)?;
+    let mut progress = Progress::start("chaos", quiet);
+    progress.note("the same job without faults, with one worker");
+    let summary = finished(&run, folder, calls, &mut progress)?;
     let rows = read_history(&open(&run)?).await?;
     Ok((text(&summary, "weights_digest"), Some(rows)))
 }

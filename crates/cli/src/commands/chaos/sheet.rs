@@ -161,7 +161,7 @@ impl Sheet {
             ("worker", &card.workers_ended),
         ] {
             for (reason, times) in endings {
-                output.line(&format!("{who} ended {times} times: {reason}"))?;
+                output.line(&format!("{who}, {times} times: {reason}"))?;
             }
         }
         for line in &card.verdicts_wrong {

@@ -52,7 +52,7 @@ impl Arena<'_> {
                 Ok(())
             }
         };
-        self.tell(&format!("end of {strike}"));
+        self.tell(&format!("end of {}", strike.what()));
         self.note(What::Lifted(number));
     }
 
