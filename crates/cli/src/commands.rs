@@ -7,6 +7,7 @@ pub(crate) mod convert;
 pub(crate) mod coordinator;
 pub(crate) mod dataset;
 pub(crate) mod doctor;
+pub(crate) mod ending;
 pub(crate) mod export;
 pub(crate) mod exported;
 pub(crate) mod job;
@@ -49,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, output)),
-        Command::Chaos(arguments) => wait_for(chaos::run(arguments, output)),
+        Command::Chaos(arguments) => wait_for(chaos::run(arguments, quiet, output)),
         Command::Export(arguments) => wait_for(export::run(arguments, output)),
         Command::Model(arguments) => model::run(arguments, output),
         Command::Completions(arguments) => {

@@ -82,15 +82,22 @@ async fn summarise(
             .map(|row| row.figures)
             .unwrap_or_default(),
     };
+    let config = &runtime.job().config;
+    let chance = || (config.train.batch as f64).ln();
     Ok(Summary {
         run: runtime.job().run.url().to_owned(),
         step: step.get(),
         loss: figures.loss,
         reconstruction: figures.reconstruction,
         mean_baseline: figures.mean_baseline,
+        pet_reconstruction: figures.pet_reconstruction,
+        baseline_pet: figures.baseline_pet,
+        ct_reconstruction: figures.ct_reconstruction,
+        baseline_ct: figures.baseline_ct,
         contrastive: figures.contrastive,
+        contrastive_chance: config.model.contrastive.then(chance),
         weights_digest,
-        samples_seen: step.get() * runtime.job().config.train.batch as u64,
+        samples_seen: step.get() * config.train.batch as u64,
         seconds: runtime.seconds(),
     })
 }

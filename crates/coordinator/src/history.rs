@@ -1,18 +1,18 @@
-//! Figures of every step as Parquet, one file from commit to commit, for plots and for pandas.
+//! Figures of every step as Parquet, for plots and for pandas.
 //!
 //! A file is written before the manifest that makes its steps part of the run, so that what a manifest
-//! covers always has its figures; until then it may be written again.
+//! covers always has its figures; until then it may be written again. It has every step that its name says: where
+//! figures are missing, a file ends.
 
+mod file;
+
+use self::file::{COLUMNS, decode, encode};
 use crate::error::CoordinatorError;
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, UInt64Array};
 use bytes::Bytes;
-use fratmae_protocol::pb::{Figures, PhaseSeconds};
+use fratmae_protocol::pb::Figures;
 use fratmae_store::Location;
-use fratmae_telemetry::phases;
 use futures::{StreamExt, TryStreamExt};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use std::sync::Arc;
+use std::ops::RangeInclusive;
 
 const FOLDER: &str = "history";
 
@@ -86,72 +86,14 @@ impl History {
     ) -> Result<(), CoordinatorError> {
         let (due, later): (Vec<_>, Vec<_>) = self.rows.drain(..).partition(|row| row.step <= step);
         self.rows = later;
-        let (Some(first), Some(last)) = (due.first(), due.last()) else {
-            return Ok(());
-        };
-        let name = format!(
-            "{FOLDER}/steps-{:012}-{:012}.parquet",
-            first.step, last.step
-        );
-        let bytes = encode(&due).map_err(CoordinatorError::encoding(name.clone()))?;
-        Ok(run.put(&name, bytes).await?)
+        for rows in due.chunk_by(|row, next| row.step + 1 == next.step) {
+            let (first, last) = (rows[0].step, rows[rows.len() - 1].step);
+            let name = format!("{FOLDER}/steps-{first:012}-{last:012}.parquet");
+            let bytes = encode(rows).map_err(CoordinatorError::encoding(name.clone()))?;
+            run.put(&name, bytes).await?;
+        }
+        Ok(())
     }
-}
-
-type Column = (&'static str, fn(&Figures) -> f64);
-
-const COLUMNS: [Column; 9] = [
-    ("loss", |f| f.loss),
-    ("reconstruction", |f| f.reconstruction),
-    ("pet_reconstruction", |f| f.pet_reconstruction),
-    ("ct_reconstruction", |f| f.ct_reconstruction),
-    ("contrastive", |f| f.contrastive),
-    ("mean_baseline", |f| f.mean_baseline),
-    ("gradient_norm", |f| f.gradient_norm),
-    ("learning_rate", |f| f.learning_rate),
-    ("seconds", |f| f.seconds),
-];
-
-fn phase_seconds(figures: &Figures, phase: &str) -> f64 {
-    figures
-        .phases
-        .iter()
-        .filter(|entry| entry.phase == phase)
-        .map(|entry| entry.seconds)
-        .sum()
-}
-
-fn encode(rows: &[HistoryRow]) -> Result<Bytes, parquet::errors::ParquetError> {
-    let numbers = |value: fn(&HistoryRow) -> u64| -> ArrayRef {
-        Arc::new(UInt64Array::from_iter_values(rows.iter().map(value)))
-    };
-    let figures = |value: &dyn Fn(&Figures) -> f64| -> ArrayRef {
-        Arc::new(Float64Array::from_iter_values(
-            rows.iter().map(|row| value(&row.figures)),
-        ))
-    };
-    let mut columns: Vec<(String, ArrayRef)> = vec![
-        ("step".to_owned(), numbers(|row| row.step)),
-        ("generation".to_owned(), numbers(|row| row.generation)),
-        ("samples".to_owned(), numbers(|row| row.figures.samples)),
-    ];
-    columns.extend(
-        COLUMNS
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), figures(value))),
-    );
-    columns.extend(phases::ALL.iter().map(|phase| {
-        (
-            format!("seconds_{phase}"),
-            figures(&|f| phase_seconds(f, phase)),
-        )
-    }));
-    let batch = RecordBatch::try_from_iter(columns)?;
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None)?;
-    writer.write(&batch)?;
-    writer.close()?;
-    Ok(Bytes::from(bytes))
 }
 
 /// Reads all figures of a run, in step order; of a step written twice, the later file counts.
@@ -179,63 +121,19 @@ pub async fn read_history(run: &Location) -> Result<Vec<HistoryRow>, Coordinator
     Ok(history.rows)
 }
 
-fn decode(bytes: Bytes) -> Result<Vec<HistoryRow>, parquet::errors::ParquetError> {
-    let mut rows = Vec::new();
-    for batch in ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()? {
-        let batch = batch?;
-        for index in 0..batch.num_rows() {
-            rows.push(decode_row(&batch, index)?);
+/// The steps from 1 to `last` of which a history, in the order of its steps, has no row.
+#[must_use]
+pub fn missing_steps(history: &[HistoryRow], last: u64) -> Vec<RangeInclusive<u64>> {
+    let mut missing = Vec::new();
+    let mut next = 1;
+    for step in history.iter().map(|row| row.step).chain([last + 1]) {
+        if step > next {
+            missing.push(next..=(step - 1).min(last));
         }
+        next = next.max(step + 1);
     }
-    Ok(rows)
-}
-
-fn decode_row(
-    batch: &RecordBatch,
-    index: usize,
-) -> Result<HistoryRow, parquet::errors::ParquetError> {
-    let number = |name: &str| column::<UInt64Array>(batch, name).map(|column| column.value(index));
-    let figure = |name: &str| column::<Float64Array>(batch, name).map(|column| column.value(index));
-    let mut spent = Vec::new();
-    for phase in phases::ALL {
-        spent.push(PhaseSeconds {
-            seconds: figure(&format!("seconds_{phase}"))?,
-            phase: phase.to_owned(),
-        });
-    }
-    spent.retain(|phase| phase.seconds > 0.0);
-    let figures = Figures {
-        loss: figure("loss")?,
-        reconstruction: figure("reconstruction")?,
-        pet_reconstruction: figure("pet_reconstruction")?,
-        ct_reconstruction: figure("ct_reconstruction")?,
-        contrastive: figure("contrastive")?,
-        mean_baseline: figure("mean_baseline")?,
-        gradient_norm: figure("gradient_norm")?,
-        learning_rate: figure("learning_rate")?,
-        samples: number("samples")?,
-        seconds: figure("seconds")?,
-        phases: spent,
-    };
-    Ok(HistoryRow {
-        step: number("step")?,
-        generation: number("generation")?,
-        figures,
-    })
-}
-
-fn column<'a, A: 'static>(
-    batch: &'a RecordBatch,
-    name: &str,
-) -> Result<&'a A, parquet::errors::ParquetError> {
-    batch
-        .column_by_name(name)
-        .and_then(|column| column.as_any().downcast_ref())
-        .ok_or_else(|| {
-            parquet::errors::ParquetError::General(format!(
-                "column {name} is missing or of another type"
-            ))
-        })
+    missing.retain(|steps| !steps.is_empty());
+    missing
 }
 
 #[cfg(test)]

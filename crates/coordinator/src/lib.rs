@@ -29,7 +29,7 @@ pub use clock::{ClockReading, compare_clocks};
 pub use conclusion::Outcome;
 pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};
-pub use history::{HistoryRow, read_history};
+pub use history::{HistoryRow, missing_steps, read_history};
 pub use job::Job;
 pub use launch::Launcher;
 pub use run::run;

@@ -1,7 +1,7 @@
 //! What a run is and does now, from its store, and from its coordinator if one answers.
 
 use crate::error::CoordinatorError;
-use crate::history::{HistoryRow, read_history};
+use crate::history::{HistoryRow, missing_steps, read_history};
 use crate::job::read_run_file;
 use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
@@ -31,6 +31,8 @@ pub struct RunStatus {
     pub step: u64,
     /// The newest committed checkpoint's step.
     pub committed_step: u64,
+    /// First and last step of each row of committed steps of which the history has no figures; usually none.
+    pub history_missing: Vec<(u64, u64)>,
     /// The newest generation.
     pub generation: u64,
     /// Its members in rank order.
@@ -67,6 +69,10 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
             .unwrap_or(0),
         step: history.last().map_or(committed, |row| row.step),
         committed_step: committed,
+        history_missing: missing_steps(&history, committed)
+            .into_iter()
+            .map(|steps| (*steps.start(), *steps.end()))
+            .collect(),
         generation: 0,
         members: Vec::new(),
         fence: 0,
@@ -153,6 +159,7 @@ mod tests {
             last_step: 10,
             step: 0,
             committed_step: 0,
+            history_missing: Vec::new(),
             generation: 0,
             members: Vec::new(),
             fence: 0,

@@ -17,15 +17,35 @@ pub struct Summary {
     pub reconstruction: f64,
     /// The error of predicting the mean of the same voxels.
     pub mean_baseline: f64,
+    /// The error on masked PET patches alone.
+    #[serde(default = "unknown", deserialize_with = "number")]
+    pub pet_reconstruction: f64,
+    /// The error of predicting the mean of these voxels.
+    #[serde(default = "unknown", deserialize_with = "number")]
+    pub baseline_pet: f64,
+    /// The error on masked CT patches alone.
+    #[serde(default = "unknown", deserialize_with = "number")]
+    pub ct_reconstruction: f64,
+    /// The error of predicting the mean of these voxels.
+    #[serde(default = "unknown", deserialize_with = "number")]
+    pub baseline_ct: f64,
     /// Its contrastive part.
     #[serde(deserialize_with = "number")]
     pub contrastive: f64,
+    /// The contrastive loss of who guesses: the log of the pairs in a batch. None without contrastive loss.
+    #[serde(default)]
+    pub contrastive_chance: Option<f64>,
     /// BLAKE3 over the parameters in their stable order.
     pub weights_digest: String,
     /// Samples in the lineage of the weights.
     pub samples_seen: u64,
     /// Wall time of the coordinator that finished it.
     pub seconds: f64,
+}
+
+/// What versions before this one did not write down.
+const fn unknown() -> f64 {
+    f64::NAN
 }
 
 /// JSON has no word for a loss that is not finite, as of a last step that was passed over.

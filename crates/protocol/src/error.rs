@@ -19,6 +19,12 @@ pub enum ProtocolError {
         /// One past its last slot.
         end: u32,
     },
+    /// Bytes that are no message.
+    #[error("a peer's message cannot be read ({reason}); do all workers run the same version?")]
+    Bytes {
+        /// What is wrong with them.
+        reason: String,
+    },
     /// The receiver's rank is not among the seats.
     #[error("rank {rank} has no seat among {seats}")]
     Rank {

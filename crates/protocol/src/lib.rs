@@ -5,6 +5,7 @@
 mod begin;
 mod error;
 mod progress;
+mod recalled;
 mod report;
 
 pub use error::ProtocolError;

@@ -32,6 +32,13 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             generation: Generation::new(applied.generation),
             step: Step::new(applied.step),
         },
+        Message::Recalled(recalled) => match recalled.steps.last() {
+            Some(newest) => Event::Applied {
+                generation: Generation::new(recalled.generation),
+                step: Step::new(newest.step),
+            },
+            None => Event::Heard { worker },
+        },
         Message::PartsWritten(written) => Event::PartsWritten {
             worker,
             generation: Generation::new(written.generation),

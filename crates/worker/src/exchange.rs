@@ -1,14 +1,17 @@
 //! What ranks tell each other between forward and backward: embeddings and figures of every slot.
 //!
 //! The message of a rank is one byte of wishes (what was asked of it), the sum of its parameters' bits (zero where they
-//! are not compared), and then, a slot after the other,
-//! its figures, PET embeddings, text embeddings and sentence numbers, all little-endian.
+//! are not compared), and then, a slot after the other, its figures, PET embeddings, text embeddings, sentence numbers,
+//! and the samples' positions and cases, all little-endian.
 
 use crate::error::WorkerError;
 use fratmae_model::{ModalityFigures, SlotFigures};
+use fratmae_protocol::pb;
 
 /// Numbers a modality's figures take.
 const FIGURES: usize = 5;
+/// Numbers a sample has: of its sentence, its position and its case.
+const NUMBERS: usize = 3;
 
 /// What one rank was asked for and all do together after the step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(crate) struct SlotShare {
     pub(crate) text: Vec<f32>,
     /// A number a sample, equal for equal sentences.
     pub(crate) sentences: Vec<u64>,
+    /// Each sample's position in the endless order, and the case that was loaded there.
+    pub(crate) samples: Vec<(u64, u32)>,
 }
 
 /// All slots of the global batch in slot order.
@@ -54,6 +59,8 @@ pub(crate) struct Gathered {
     /// Likewise.
     pub(crate) text: Vec<f32>,
     sentences: Vec<u64>,
+    /// What was trained on.
+    pub(crate) trained: pb::Trained,
     /// Each rank's sum of the parameters that it computed with.
     pub(crate) bit_sums: Vec<u64>,
     /// Slots with a figure or an embedding that is not finite.
@@ -94,12 +101,11 @@ pub(crate) fn encode(wishes: Wishes, bit_sum: u64, shares: &[SlotShare]) -> Vec<
                 .chain(&share.text)
                 .flat_map(|value| value.to_le_bytes()),
         );
-        bytes.extend(
-            share
-                .sentences
-                .iter()
-                .flat_map(|sentence| sentence.to_le_bytes()),
-        );
+        let positions = share.samples.iter().map(|(position, _)| *position);
+        let cases = share.samples.iter().map(|(_, case)| u64::from(*case));
+        let numbers = share.sentences.iter().copied();
+        let numbers = numbers.chain(positions).chain(cases);
+        bytes.extend(numbers.flat_map(u64::to_le_bytes));
     }
     bytes
 }
@@ -114,7 +120,7 @@ pub(crate) fn decode(
     slot_size: usize,
     embedding: usize,
 ) -> Result<Gathered, WorkerError> {
-    let share_bytes = 2 * FIGURES * 8 + 2 * slot_size * embedding * 4 + slot_size * 8;
+    let share_bytes = 2 * FIGURES * 8 + 2 * slot_size * embedding * 4 + NUMBERS * slot_size * 8;
     let mut gathered = Gathered::default();
     for (rank, (message, slots)) in messages.iter().zip(slots).enumerate() {
         let expected = 9 + slots * share_bytes;
@@ -132,16 +138,19 @@ pub(crate) fn decode(
         gathered.bit_sums.push(u64::from_le_bytes(*bit_sum));
         shares
             .chunks_exact(share_bytes)
-            .for_each(|share| gathered.add(share, slot_size * embedding));
+            .for_each(|share| gathered.add(share, slot_size, embedding));
     }
     Ok(gathered)
 }
 
 impl Gathered {
-    fn add(&mut self, share: &[u8], values: usize) {
+    fn add(&mut self, share: &[u8], slot_size: usize, embedding: usize) {
+        let values = slot_size * embedding;
         let (figures, rest) = share.split_at(2 * FIGURES * 8);
         let (pet, rest) = rest.split_at(values * 4);
-        let (text, sentences) = rest.split_at(values * 4);
+        let (text, rest) = rest.split_at(values * 4);
+        let (sentences, samples) = rest.split_at(slot_size * 8);
+        let (positions, cases) = samples.split_at(slot_size * 8);
         let figures = slot_figures(&words(figures));
         let (first, figures_are) = (self.pet.len(), figures.reconstruction().is_finite());
         self.figures += figures;
@@ -153,6 +162,12 @@ impl Gathered {
         }
         self.slots += 1;
         self.sentences.extend(words(sentences));
+        self.trained.positions.extend(words(positions));
+        // Cases are numbered by u32; what does not fit was never sent.
+        let case = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        self.trained
+            .cases
+            .extend(words(cases).into_iter().map(case));
     }
 }
 
@@ -221,6 +236,7 @@ mod tests {
             pet: vec![number as f32, 1.0, 2.0, 3.0],
             text: vec![-1.0, number as f32, 0.0, f32::MIN_POSITIVE],
             sentences: vec![number % 2, 9],
+            samples: vec![(2 * number, 7), (2 * number + 1, number as u32)],
         }
     }
 
@@ -252,6 +268,15 @@ mod tests {
         }
         assert_eq!(whole.pet.len(), 16);
         assert_eq!(whole.figures.pet.samples, 4);
+        assert_eq!(whole.trained.positions, (0..8).collect::<Vec<_>>());
+        assert_eq!(whole.trained.cases, [7, 0, 7, 1, 7, 2, 7, 3]);
+    }
+
+    #[test]
+    fn a_slot_that_two_ranks_trained_on_is_recorded_twice_and_one_that_nobody_did_not_at_all() {
+        let message = |slots: [u64; 2]| encode(Wishes::default(), 0, &slots.map(share));
+        let gathered = decode(&[message([0, 1]), message([1, 3])], &[2, 2], 2, 2).unwrap();
+        assert_eq!(gathered.trained.positions, [0, 1, 2, 3, 2, 3, 6, 7]);
     }
 
     #[test]

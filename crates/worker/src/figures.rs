@@ -1,37 +1,78 @@
-//! The figures of the last steps, kept for a coordinator that lacks some: every rank has them, one tells them.
+//! The figures of the last steps, kept for a coordinator or a peer that lacks some: every rank has them, one tells them.
 
 use fratmae_protocol::pb;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
-/// Steps kept; a coordinator that lacks more has a gap in its history, and nothing else.
-const KEPT: usize = 4096;
+/// Steps kept where no checkpoint makes them needless: some 40 MB. Who lacks older ones has a gap in its history.
+const KEPT: usize = 1 << 16;
 
-/// Figures by step, rising without a gap.
+/// Figures by step.
 #[derive(Debug, Default)]
 pub(crate) struct RecentFigures {
-    steps: VecDeque<(u64, pb::Figures)>,
+    steps: BTreeMap<u64, pb::Figures>,
 }
 
 impl RecentFigures {
     /// Takes a step in; a step that comes again replaces its figures and all that followed it.
     pub(crate) fn push(&mut self, step: u64, figures: pb::Figures) {
-        while self.steps.back().is_some_and(|(newest, _)| *newest >= step) {
-            self.steps.pop_back();
+        self.rewind(step - 1);
+        self.steps.insert(step, figures);
+        self.hold_to_limit();
+    }
+
+    /// Takes steps in that a peer told of, as far as they are not here.
+    pub(crate) fn fill(&mut self, told: Vec<pb::StepFigures>) {
+        for pb::StepFigures { step, figures } in told {
+            self.steps
+                .entry(step)
+                .or_insert_with(|| figures.unwrap_or_default());
         }
-        if self.steps.len() == KEPT {
-            self.steps.pop_front();
-        }
-        self.steps.push_back((step, figures));
+        self.hold_to_limit();
+    }
+
+    /// Forgets everything after `step`.
+    pub(crate) fn rewind(&mut self, step: u64) {
+        self.steps.split_off(&(step + 1));
+    }
+
+    /// Forgets everything up to `step`, which is in the history on the store.
+    pub(crate) fn forget(&mut self, step: u64) {
+        self.steps = self.steps.split_off(&(step + 1));
     }
 
     /// The steps after `after` up to `until`.
-    pub(crate) fn between(
-        &self,
-        after: u64,
-        until: u64,
-    ) -> impl Iterator<Item = (u64, pb::Figures)> + '_ {
-        let is_between = move |(step, _): &&(u64, _)| *step > after && *step <= until;
-        self.steps.iter().filter(is_between).cloned()
+    pub(crate) fn between(&self, after: u64, until: u64) -> Vec<pb::StepFigures> {
+        let step = |(step, figures): (&u64, &pb::Figures)| pb::StepFigures {
+            step: *step,
+            figures: Some(figures.clone()),
+        };
+        match after < until {
+            true => self.steps.range(after + 1..=until).map(step).collect(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Which steps after `after` up to `until` are here.
+    pub(crate) fn runs(&self, after: u64, until: u64) -> Vec<RangeInclusive<u64>> {
+        let mut runs: Vec<RangeInclusive<u64>> = Vec::new();
+        for &step in self
+            .steps
+            .keys()
+            .filter(|&&step| step > after && step <= until)
+        {
+            match runs.last_mut().filter(|run| run.end() + 1 == step) {
+                Some(run) => *run = *run.start()..=step,
+                None => runs.push(step..=step),
+            }
+        }
+        runs
+    }
+
+    fn hold_to_limit(&mut self) {
+        while self.steps.len() > KEPT {
+            self.steps.pop_first();
+        }
     }
 }
 
@@ -39,30 +80,59 @@ impl RecentFigures {
 mod tests {
     use super::*;
 
-    fn pushed(steps: impl Iterator<Item = u64>) -> RecentFigures {
+    fn pushed(steps: impl IntoIterator<Item = u64>) -> RecentFigures {
         let mut figures = RecentFigures::default();
-        steps.for_each(|step| figures.push(step, pb::Figures::default()));
+        let push = |step| figures.push(step, pb::Figures::default());
+        steps.into_iter().for_each(push);
         figures
     }
 
-    fn between(figures: &RecentFigures, after: u64, until: u64) -> Vec<u64> {
-        figures
-            .between(after, until)
-            .map(|(step, _)| step)
-            .collect()
+    fn steps(figures: &RecentFigures, after: u64, until: u64) -> Vec<u64> {
+        let between = figures.between(after, until).into_iter();
+        between.map(|told| told.step).collect()
     }
 
     #[test]
     fn a_step_that_comes_again_replaces_what_followed_it() {
-        let figures = pushed([1, 2, 3, 4, 3].into_iter());
-        assert_eq!(between(&figures, 0, 9), [1, 2, 3]);
-        assert_eq!(between(&figures, 1, 2), [2]);
+        let figures = pushed([1, 2, 3, 4, 3]);
+        assert_eq!(steps(&figures, 0, 9), [1, 2, 3]);
+        assert_eq!(steps(&figures, 1, 2), [2]);
+        assert!(steps(&figures, 3, 3).is_empty() && steps(&figures, 9, 1).is_empty());
     }
 
     #[test]
     fn the_oldest_go_first() {
         let figures = pushed(1..=KEPT as u64 + 2);
         assert_eq!(figures.steps.len(), KEPT);
-        assert_eq!(between(&figures, 0, 4), [3, 4]);
+        assert_eq!(steps(&figures, 0, 4), [3, 4]);
+    }
+
+    #[test]
+    fn what_a_checkpoint_covers_is_forgotten_and_so_is_what_a_group_does_not_begin_with() {
+        let mut figures = pushed(1..=6);
+        figures.forget(2);
+        figures.rewind(5);
+        assert_eq!(steps(&figures, 0, u64::MAX), [3, 4, 5]);
+    }
+
+    #[test]
+    fn a_peer_fills_gaps_and_overrules_nothing() {
+        let mut figures = pushed([1, 2, 6]);
+        assert_eq!(figures.runs(0, 9), [1..=2, 6..=6]);
+        assert_eq!(figures.runs(1, 5), [2..=2]);
+        let loss = |loss| pb::Figures {
+            loss,
+            ..Default::default()
+        };
+        figures.fill(
+            (2..=5)
+                .map(|step| pb::StepFigures {
+                    step,
+                    figures: Some(loss(9.0)),
+                })
+                .collect(),
+        );
+        assert_eq!(figures.runs(0, 9), [1..=6]);
+        assert_eq!((figures.steps[&2].loss, figures.steps[&3].loss), (0.0, 9.0));
     }
 }

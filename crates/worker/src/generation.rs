@@ -51,6 +51,7 @@ impl Session {
         self.shared.activity.enter(work::JOIN);
         let mut group = self.join(assignment)?;
         self.share_state(assignment, group.process.as_mut())?;
+        self.share_figures(assignment, group.process.as_mut())?;
         let step = assignment.source.step().get();
         let state = self.held.take().filter(|state| state.step().get() == step);
         let mut state = self.settled(state.ok_or(WorkerError::NoState { step })?);
@@ -100,7 +101,7 @@ impl Session {
             rank: assignment.rank.get(),
         };
         self.outbox.enter(place, state.step().get());
-        self.recall_figures(assignment, state.step(), figures_until);
+        self.recall_figures(assignment, figures_until);
         let mut shares = ShareWriter::new(self, assignment.generation, group.process.as_ref())?;
         // A generation before may have died between this step and its checkpoint.
         if self.is_checkpoint_due(state.step()) && state.step() > assignment.committed {
@@ -221,12 +222,10 @@ impl Session {
     }
 
     /// Tells the figures that the coordinator lacks, since whoever spoke for the group before is gone.
-    fn recall_figures(&self, assignment: &Assignment, begins_at: Step, figures_until: u64) {
-        let first_holder = assignment.seats.iter().position(|seat| seat.is_holder);
-        if first_holder == Some(assignment.rank.get() as usize) {
+    fn recall_figures(&self, assignment: &Assignment, figures_until: u64) {
+        if assignment.rank.get() == 0 {
             let generation = assignment.generation.get();
-            self.outbox
-                .recall(generation, figures_until, begins_at.get());
+            self.outbox.recall(generation, figures_until);
         }
     }
 }

@@ -16,6 +16,7 @@ mod figures;
 mod generation;
 mod gradient;
 mod group;
+mod handover;
 mod integrity;
 mod leaving;
 mod link;

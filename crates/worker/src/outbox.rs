@@ -5,6 +5,7 @@
 use crate::figures::RecentFigures;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
@@ -58,7 +59,7 @@ impl Outbox {
             rank: 0,
         }) = standing.place
         {
-            standing.recall(generation, welcome.figures_until, u64::MAX);
+            standing.recall(generation, welcome.figures_until);
         }
         if standing.is_leaving {
             standing.send(From::Leaving(pb::Leaving {}));
@@ -72,6 +73,7 @@ impl Outbox {
         let mut standing = self.lock();
         standing.place = Some(place);
         standing.held = Some(step);
+        standing.figures.rewind(step);
         standing.facts.clear();
     }
 
@@ -86,9 +88,24 @@ impl Outbox {
         }
     }
 
-    /// Says the figures of the steps after `after` up to `until`, as far as they are kept.
-    pub(crate) fn recall(&self, generation: u64, after: u64, until: u64) {
-        self.lock().recall(generation, after, until);
+    /// Says the figures of the steps after `after`, as far as they are kept.
+    pub(crate) fn recall(&self, generation: u64, after: u64) {
+        self.lock().recall(generation, after);
+    }
+
+    /// The figures of the steps after `after` up to `until`, as far as they are kept.
+    pub(crate) fn figures_between(&self, after: u64, until: u64) -> Vec<pb::StepFigures> {
+        self.lock().figures.between(after, until)
+    }
+
+    /// Of which steps after `after` up to `until` figures are kept.
+    pub(crate) fn runs_of_figures(&self, after: u64, until: u64) -> Vec<RangeInclusive<u64>> {
+        self.lock().figures.runs(after, until)
+    }
+
+    /// Keeps figures that a peer told of, as far as they are not kept.
+    pub(crate) fn fill_figures(&self, told: Vec<pb::StepFigures>) {
+        self.lock().figures.fill(told);
     }
 
     /// Says what the coordinator must know even if it is another one by then.
@@ -137,15 +154,12 @@ impl Standing {
         }
     }
 
-    fn recall(&mut self, generation: u64, after: u64, until: u64) {
-        let missing: Vec<_> = self.figures.between(after, until).collect();
-        for (step, figures) in missing {
-            self.send(From::Applied(pb::Applied {
-                generation,
-                step,
-                figures: Some(figures),
-            }));
-        }
+    fn recall(&mut self, generation: u64, after: u64) {
+        let missing = self.figures.between(after, u64::MAX);
+        let messages = pb::Recalled::messages(generation, missing);
+        messages
+            .into_iter()
+            .for_each(|message| self.send(From::Recalled(message)));
     }
 
     fn is_current(&self, fact: &From) -> bool {
@@ -167,6 +181,7 @@ impl Standing {
     }
 
     fn forget(&mut self, committed: u64) {
+        self.figures.forget(committed);
         let is_needed = |fact: &From| match fact {
             From::PartsWritten(written) => written.step > committed,
             From::Skipped(skipped) => skipped.step > committed,

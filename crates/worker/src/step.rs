@@ -238,6 +238,10 @@ fn finish_slot(start: SlotStart, stacks: &[Stack]) -> Result<OpenSlot, WorkerErr
         pet,
         text,
         sentences: sentences.collect(),
+        samples: stacks
+            .iter()
+            .map(|stack| (stack.sample.position, stack.sample.case))
+            .collect(),
     };
     Ok(OpenSlot { forward, share })
 }

@@ -33,7 +33,7 @@ use self::{
     scorecard::Scorecard,
     sheet::Sheet,
 };
-use crate::{commands::job::Job, output::Output};
+use crate::{commands::job::Job, output::Output, progress::Progress};
 
 /// The job where none is named: seconds of work for any processor.
 const JOB: &str = include_str!("../../../../configs/invariance.toml");
@@ -50,8 +50,8 @@ const SETS: [&str; 8] = [
     "workers.threads=1",
     "checkpoint.every=20",
 ];
-/// How long a run may take to finish once nothing is done to it any more, whatever is left of it.
-const HEALING: Duration = Duration::from_secs(240);
+/// How long a run may take to its next step once nothing is done to it any more.
+const HEALING: Duration = Duration::from_secs(120);
 
 /// Disturbs a run and says whether its weights notice.
 #[derive(Debug, Args)]
@@ -99,7 +99,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let folder = Folder::take(&arguments.run)?;
     let job = arguments.job(&folder)?;
     let config = job.resolve()?;
@@ -109,6 +109,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         job: words(&job),
         workers,
         places: workers + standbys,
+        steps: config.train.steps,
     };
     let (hosts, left_out) = arguments.hosts(calls.places);
     let kinds = arguments.kinds(&hosts);
@@ -125,11 +126,24 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         every: arguments.every,
     });
     let again = arguments.again();
-    let ended = Arena::new(&calls, &folder, &hosts).run(&plan, HEALING);
+    let mut progress = Progress::start("chaos", quiet);
+    progress.note(&format!(
+        "{} steps with {workers} workers and {standbys} standing by; {} faults in {:.0} s, seed {}; logs in {}",
+        calls.steps,
+        plan.len(),
+        arguments.length.as_secs_f64(),
+        arguments.seed,
+        folder.place("logs").display()
+    ));
+    left_out
+        .iter()
+        .for_each(|line| progress.note(&format!("left out: {line}")));
+    let ended = Arena::new(&calls, &folder, &hosts, &mut progress).run(&plan, HEALING);
+    drop(progress);
     let (summary, moments) = ended.with_context(|| format!("again: {again}"))?;
     drop(hosts);
     let (digest, undisturbed) =
-        records::undisturbed(arguments.digest.as_deref(), &folder, &calls).await?;
+        records::undisturbed(arguments.digest.as_deref(), &folder, &calls, quiet).await?;
     let ledger = records::ledger(&folder, &config, undisturbed.as_deref()).await?;
     let mut sheet = Sheet {
         seed: arguments.seed,

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use anyhow::{Context as _, Result, bail};
 use fratmae_config::Config;
-use fratmae_coordinator::{Allowed, Job, Launcher, Outcome, Summary};
+use fratmae_coordinator::{Allowed, Job, Launcher, Outcome};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    commands::{pretrain::data, watch::Watch},
+    commands::{ending, pretrain::data, watch::Watch},
     output::Output,
 };
 
@@ -70,7 +70,7 @@ pub(crate) async fn lead(
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
     let outcome = attend(job(config, run, data, allowed)?, launcher, watch).await?;
     match outcome {
-        Outcome::Finished(summary) => show(&summary, &data_url, showing.json, output),
+        Outcome::Finished(summary) => ending::show(&summary, &data_url, showing.json, output),
         Outcome::Interrupted { step, reason } => {
             if showing.json {
                 let run = run_url.as_str();
@@ -189,72 +189,9 @@ fn nonce() -> String {
     )
 }
 
-fn show(summary: &Summary, data: &str, json: bool, output: &mut Output) -> Result<()> {
-    if json {
-        return Ok(output.json(summary)?);
-    }
-    let Summary {
-        run, step, loss, ..
-    } = summary;
-    let seconds = crate::progress::clock(summary.seconds);
-    output.line(&format!(
-        "finished {step} steps ({} samples) in {seconds}",
-        summary.samples_seen
-    ))?;
-    output.line(&format!(
-        "loss {loss:.4}, of it reconstruction {:.5}; predicting the mean would give {:.5}",
-        summary.reconstruction, summary.mean_baseline
-    ))?;
-    output.line(&format!(
-        "run      {run}\ndata     {data}\nweights  {}",
-        summary.weights_digest
-    ))?;
-    Ok(output.line(&format!(
-        "next: fratmae status {run}\n      fratmae checkpoint list {run}\n      fratmae dataset inspect {data}"
-    ))?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::captured::Captured;
-
-    fn shown(json: bool) -> String {
-        let summary = Summary {
-            run: "/r".to_owned(),
-            step: 50,
-            loss: 2.5,
-            reconstruction: 0.0125,
-            mean_baseline: 0.05,
-            contrastive: 2.4875,
-            weights_digest: "abc".to_owned(),
-            samples_seen: 400,
-            seconds: 75.2,
-        };
-        let captured = Captured::default();
-        show(&summary, "/d", json, &mut captured.output()).unwrap();
-        captured.text()
-    }
-
-    #[test]
-    fn the_end_says_what_was_reached_and_what_to_try_next() {
-        let text = shown(false);
-        assert!(text.starts_with("finished 50 steps (400 samples) in 1:15\nloss 2.5000, of it reconstruction 0.01250;"), "{text}");
-        assert!(
-            text.contains("weights  abc\n") && text.ends_with("fratmae dataset inspect /d\n"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn json_is_the_summary_on_one_line() {
-        let text = shown(true);
-        assert_eq!(text.lines().count(), 1);
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        for key in ["step", "loss", "weights_digest", "samples_seen", "seconds"] {
-            assert!(!value[key].is_null(), "{key}");
-        }
-    }
 
     #[test]
     fn two_nonces_differ() {

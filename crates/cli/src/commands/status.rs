@@ -87,6 +87,10 @@ fn table(status: &RunStatus) -> Table {
     ] {
         table.row(vec![name.to_owned(), value]);
     }
+    for (first, last) in &status.history_missing {
+        let steps = format!("figures of steps {first} to {last} are missing");
+        table.row(vec!["history".to_owned(), steps]);
+    }
     for verdict in &status.verdicts {
         table.row(vec!["verdict".to_owned(), verdict.line.clone()]);
     }
@@ -107,6 +111,7 @@ mod tests {
             last_step: 50,
             step: 23,
             committed_step: 20,
+            history_missing: Vec::new(),
             generation: 2,
             members: vec!["a".to_owned(), "b".to_owned()],
             fence: 1,

@@ -1,6 +1,8 @@
 //! What is written comes back, and what was rewound does not.
 
 use super::*;
+use fratmae_protocol::pb::{PhaseSeconds, Trained};
+use fratmae_telemetry::phases;
 
 fn row(step: u64, loss: f64) -> HistoryRow {
     HistoryRow {
@@ -13,6 +15,12 @@ fn row(step: u64, loss: f64) -> HistoryRow {
                 phase: phases::FORWARD.to_owned(),
                 seconds: 0.25,
             }],
+            baseline_pet: 0.5,
+            baseline_ct: 0.25,
+            trained: Some(Trained {
+                positions: vec![2 * step, 2 * step + 1],
+                cases: vec![7, u32::try_from(step).unwrap()],
+            }),
             ..Figures::default()
         },
     }
@@ -76,6 +84,34 @@ fn rows_that_come_late_find_their_place_and_gaps_are_seen() {
     history.push(row(8, 0.5));
     assert_eq!(history.complete_until(4), 6);
     assert!(history.loss(7).is_nan());
+}
+
+#[tokio::test]
+async fn a_file_has_every_step_that_its_name_says_and_what_is_missing_is_known() {
+    let (_folder, run) = place();
+    let mut history = History::default();
+    for step in [4, 5, 9] {
+        history.push(row(step, 0.5));
+    }
+    history.flush(&run, 10).await.unwrap();
+    let files = run.list(FOLDER).await.unwrap();
+    let names: Vec<_> = files.iter().map(|file| file.relative.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "history/steps-000000000004-000000000005.parquet",
+            "history/steps-000000000009-000000000009.parquet"
+        ]
+    );
+    let rows = read_history(&run).await.unwrap();
+    assert_eq!(missing_steps(&rows, 10), [1..=3, 6..=8, 10..=10]);
+    assert_eq!(missing_steps(&rows, 8), [1..=3, 6..=8]);
+    assert_eq!(missing_steps(&rows, 4), [1..=3]);
+    assert_eq!(missing_steps(&[], 2), [1..=2]);
+    assert!(missing_steps(&[], 0).is_empty());
+    let whole: Vec<_> = (1..=3).map(|step| row(step, 0.5)).collect();
+    assert!(missing_steps(&whole, 3).is_empty());
+    assert_eq!(missing_steps(&whole, 5), [4..=5]);
 }
 
 #[tokio::test]

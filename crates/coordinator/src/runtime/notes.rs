@@ -28,7 +28,17 @@ impl Runtime {
                 self.names.insert(worker, register.name);
                 self.send(worker, To::Welcome(self.welcome(worker)));
             }
-            Some(From::Applied(applied)) => self.note_applied(applied).await,
+            Some(From::Applied(pb::Applied {
+                generation,
+                step,
+                figures: Some(figures),
+            })) => self.note_applied(generation, step, figures).await,
+            Some(From::Recalled(recalled)) => {
+                for pb::StepFigures { step, figures } in recalled.steps {
+                    let figures = figures.unwrap_or_default();
+                    self.note_applied(recalled.generation, step, figures).await;
+                }
+            }
             Some(From::PartsWritten(written)) => self.shares.add(written),
             _ => {}
         }
@@ -93,22 +103,22 @@ impl Runtime {
         Ok(())
     }
 
-    async fn note_applied(&mut self, applied: pb::Applied) {
-        let Some(figures) = applied.figures else {
-            return;
-        };
-        let is_current = applied.generation == self.cluster.generation().get();
-        let (step, generation) = (applied.step, applied.generation);
+    async fn note_applied(&mut self, generation: u64, step: u64, mut figures: pb::Figures) {
+        let is_current = generation == self.cluster.generation().get();
         if !is_current || step <= self.cluster.newest().step().get() {
             return;
         }
         self.applied = self.applied.max(step);
+        // Who watches a run is not told of each sample.
+        let trained = figures.trained.take();
+        self.newest_figures = Some(figures.clone());
+        let shown = figures.clone();
         self.history.push(HistoryRow {
             step,
             generation,
-            figures: figures.clone(),
+            figures: pb::Figures { trained, ..figures },
         });
-        self.newest_figures = Some(figures.clone());
+        let figures = shown;
         self.tell(RunEvent::Applied { step, figures }).await;
     }
 

@@ -46,12 +46,12 @@ fn repeated(outbox: &Outbox, committed: u64, figures_until: u64) -> Vec<From> {
 }
 
 fn steps(messages: &[From]) -> Vec<u64> {
-    let step = |message: &From| match message {
-        From::Applied(applied) => Some(applied.step),
-        From::PartsWritten(written) => Some(written.step),
-        _ => None,
+    let steps = |message: &From| match message {
+        From::Recalled(recalled) => recalled.steps.iter().map(|told| told.step).collect(),
+        From::PartsWritten(written) => vec![written.step],
+        _ => Vec::new(),
     };
-    messages.iter().filter_map(step).collect()
+    messages.iter().flat_map(steps).collect()
 }
 
 #[test]
@@ -71,6 +71,42 @@ fn the_first_rank_repeats_the_figures_that_are_missing() {
     let other = in_a_group(1);
     (5..9).for_each(|step| apply(&other, step));
     assert!(repeated(&other, 4, 6).is_empty());
+}
+
+#[test]
+fn a_rank_that_copied_its_state_repeats_the_figures_that_came_with_it() {
+    let outbox = in_a_group(0);
+    let told = |step| pb::StepFigures {
+        step,
+        figures: Some(pb::Figures::default()),
+    };
+    outbox.fill_figures((1..=4).map(told).collect());
+    apply(&outbox, 5);
+    assert_eq!(steps(&repeated(&outbox, 0, 0)), [1, 2, 3, 4, 5]);
+    outbox.forget(3);
+    assert_eq!(steps(&repeated(&outbox, 3, 3)), [4, 5]);
+}
+
+#[test]
+fn thousands_of_steps_that_nobody_has_heard_of_do_not_end_the_stream() {
+    let outbox = in_a_group(0);
+    (5..9005).for_each(|step| apply(&outbox, step));
+    assert_eq!(steps(&repeated(&outbox, 0, 0)).len(), 9000);
+}
+
+#[test]
+fn figures_beyond_the_step_that_a_group_begins_with_are_not_told() {
+    let outbox = in_a_group(0);
+    (5..9).for_each(|step| apply(&outbox, step));
+    let generation = GENERATION + 1;
+    outbox.enter(
+        pb::Place {
+            generation,
+            rank: 0,
+        },
+        6,
+    );
+    assert_eq!(steps(&repeated(&outbox, 4, 4)), [5, 6]);
 }
 
 #[test]

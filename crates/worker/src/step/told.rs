@@ -24,14 +24,18 @@ impl Session {
         let SlotFigures { pet, ct } = gathered.figures;
         let reconstruction = gathered.figures.reconstruction();
         let contrastive = contrast.map_or(0.0, |contrast| contrast.loss);
-        let baselines = [pet, ct].map(|f| f.baseline().unwrap_or(0.0) * f.samples as f64);
+        let [baseline_pet, baseline_ct] = [pet, ct].map(|f| f.baseline().unwrap_or(0.0));
+        let both = baseline_pet * pet.samples as f64 + baseline_ct * ct.samples as f64;
         pb::Figures {
             loss: reconstruction + self.config.train.contrastive_weight * contrastive,
             reconstruction,
             pet_reconstruction: pet.mean_squared_error().unwrap_or(0.0),
             ct_reconstruction: ct.mean_squared_error().unwrap_or(0.0),
             contrastive,
-            mean_baseline: baselines.iter().sum::<f64>() / (pet.samples + ct.samples) as f64,
+            mean_baseline: both / (pet.samples + ct.samples) as f64,
+            baseline_pet,
+            baseline_ct,
+            trained: Some(gathered.trained.clone()),
             ..pb::Figures::default()
         }
     }

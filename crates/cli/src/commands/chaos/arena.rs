@@ -17,13 +17,14 @@ use super::{
     process::{Line, Process},
     told::{Told, told},
 };
+use crate::progress::{Progress, Report};
 
 /// How long a supervisor takes to start a process again.
 const RESTART: Duration = Duration::from_millis(300);
 /// How often the arena looks around when no line comes.
 const LOOK: Duration = Duration::from_millis(5);
 /// Lines that may wait.
-const LINES: usize = 4096;
+pub(super) const LINES: usize = 4096;
 /// How long a run may take to begin.
 const BEGINNING: Duration = Duration::from_secs(180);
 
@@ -37,6 +38,8 @@ pub(crate) struct Calls {
     pub(crate) workers: usize,
     /// Worker processes: the group and those that stand by.
     pub(crate) places: usize,
+    /// Steps of the job.
+    pub(crate) steps: u64,
 }
 
 /// A disturbed run that goes on.
@@ -44,6 +47,7 @@ pub(crate) struct Arena<'a> {
     pub(super) calls: &'a Calls,
     pub(super) folder: &'a Folder,
     pub(super) hosts: &'a Hosts,
+    progress: &'a mut Progress,
     pub(super) coordinator: Seat,
     /// Coordinators that others have taken the place of.
     pub(super) olds: Vec<Process>,
@@ -51,6 +55,8 @@ pub(crate) struct Arena<'a> {
     pub(super) moments: Vec<Moment>,
     /// Since the first step.
     began: Option<Instant>,
+    /// The newest step, and when it came.
+    newest: (u64, Duration),
     address: String,
     lines: Receiver<Line>,
     sender: SyncSender<Line>,
@@ -68,17 +74,24 @@ pub(crate) struct Seat {
 
 impl<'a> Arena<'a> {
     /// An arena in which nothing runs yet.
-    pub(crate) fn new(calls: &'a Calls, folder: &'a Folder, hosts: &'a Hosts) -> Self {
+    pub(crate) fn new(
+        calls: &'a Calls,
+        folder: &'a Folder,
+        hosts: &'a Hosts,
+        progress: &'a mut Progress,
+    ) -> Self {
         let (sender, lines) = sync_channel(LINES);
         Self {
             calls,
             folder,
             hosts,
+            progress,
             coordinator: Seat::free(),
             olds: Vec::new(),
             workers: (0..calls.places).map(|_| Seat::free()).collect(),
             moments: Vec::new(),
             began: None,
+            newest: (0, Duration::ZERO),
             address: String::new(),
             lines,
             sender,
@@ -91,7 +104,8 @@ impl<'a> Arena<'a> {
     /// Runs the job to its end and disturbs it as planned; gives its summary and everything that happened.
     ///
     /// # Errors
-    /// When the run does not begin, or does not heal within `healing` after the last fault.
+    /// When the run does not begin, or applies no step for `healing` after the last fault: how long all steps take is
+    /// the machine's affair.
     pub(crate) fn run(
         mut self,
         plan: &[Strike],
@@ -99,7 +113,7 @@ impl<'a> Arena<'a> {
     ) -> Result<(Value, Vec<Moment>)> {
         let started = Instant::now();
         let end = plan.iter().map(|strike| strike.at + strike.lasts).max();
-        let end = end.unwrap_or_default() + healing;
+        let end = end.unwrap_or_default();
         let mut pending = plan.iter().enumerate().peekable();
         let mut lasting: Vec<usize> = Vec::new();
         while self.summary.is_none() {
@@ -118,9 +132,10 @@ impl<'a> Arena<'a> {
             for number in lasting.extract_if(.., over) {
                 self.lift(number, &plan[number]);
             }
-            if now > end {
+            if now > end.max(self.newest.1) + healing {
                 bail!(
-                    "the run did not finish within {} s after the last fault; the logs are in {}",
+                    "no step after {} was applied for {} s, although nothing is broken any more; the logs are in {}",
+                    self.newest.0,
                     healing.as_secs(),
                     self.folder.place("logs").display()
                 );
@@ -141,14 +156,21 @@ impl<'a> Arena<'a> {
 
     pub(super) fn note(&mut self, what: What) {
         let at = self.elapsed().unwrap_or_default();
-        self.moments.push(Moment { at, what });
+        self.keep(Moment { at, what });
     }
 
-    /// Writes what was done, and when, beside the logs of those to whom it was done.
-    pub(super) fn tell(&self, strike: &Strike, done: &str) {
-        let at = self.elapsed().unwrap_or_default();
-        self.folder
-            .log_line("chaos", &format!("{at:.3?} {done}: {strike:?}"));
+    /// Keeps a moment for the scorecard, and what the run does by itself in the log.
+    fn keep(&mut self, moment: Moment) {
+        if let Some(line) = moment.what.line() {
+            self.folder.log_at(moment.at, &line);
+        }
+        self.moments.push(moment);
+    }
+
+    /// Shows what is done to the run, and writes it beside the logs of those to whom it is done.
+    pub(super) fn tell(&mut self, what: &str) {
+        let line = self.folder.log_at(self.elapsed().unwrap_or_default(), what);
+        self.progress.note(&line);
     }
 
     /// Reads what was said, and starts what has ended.
@@ -191,8 +213,8 @@ impl<'a> Arena<'a> {
     fn has_ended(&mut self, party: Option<Party>, number: usize, is_well: bool) {
         let reason = self.errors.remove(&number);
         let reason = reason.unwrap_or_else(|| match is_well {
-            true => "ended well".to_owned(),
-            false => "ended without a word".to_owned(),
+            true => "exited normally".to_owned(),
+            false => "was killed".to_owned(),
         });
         self.note(match party {
             Some(party) => What::Ended { party, reason },
@@ -233,7 +255,17 @@ impl<'a> Arena<'a> {
             Told::Verdict(line) => What::Verdict { line },
             Told::Panic(line) => What::Panic { line },
         };
-        self.moments.push(Moment { at, what });
+        if let What::Applied { step } = what {
+            if step > self.newest.0 {
+                self.newest = (step, at);
+            }
+            self.progress.show(&Report::Items {
+                done: step,
+                total: self.calls.steps,
+                name: "steps, disturbed".to_owned(),
+            });
+        }
+        self.keep(Moment { at, what });
     }
 
     fn start_missing(&mut self) -> Result<()> {

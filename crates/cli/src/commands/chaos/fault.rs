@@ -109,6 +109,16 @@ impl Kind {
 }
 
 impl Strike {
+    /// The kind, and whom it befalls.
+    pub(crate) fn what(&self) -> String {
+        let (kind, place) = (self.kind.name(), worker_name(self.place));
+        match self.kind {
+            Kind::CutPeers => format!("{kind} {place} to {}", worker_name(self.other)),
+            other if other.befalls_coordinator() || other.befalls_files() => kind,
+            _ => format!("{kind} {place}"),
+        }
+    }
+
     /// Whom it befalls.
     pub(crate) fn victims(&self) -> Vec<Party> {
         match self.kind {
@@ -120,7 +130,41 @@ impl Strike {
     }
 }
 
+impl std::fmt::Display for Strike {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind.is_instant() {
+            true => write!(f, "{}", self.what()),
+            false => write!(f, "{} for {:.1} s", self.what(), self.lasts.as_secs_f64()),
+        }
+    }
+}
+
 /// The name under which the worker of a place registers.
 pub(crate) fn worker_name(place: usize) -> String {
     format!("chaos-{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_reads_as_who_it_befalls_and_for_how_long() {
+        let strike = |kind| Strike {
+            at: Duration::ZERO,
+            lasts: Duration::from_millis(2_340),
+            kind,
+            place: 1,
+            other: 3,
+        };
+        for (kind, line) in [
+            (Kind::KillWorker, "kill-worker chaos-1"),
+            (Kind::PauseWorker, "pause-worker chaos-1 for 2.3 s"),
+            (Kind::CutPeers, "cut-peers chaos-1 to chaos-3 for 2.3 s"),
+            (Kind::RivalCoordinator, "rival-coordinator for 2.3 s"),
+            (Kind::DeletePart, "delete-part"),
+        ] {
+            assert_eq!(strike(kind).to_string(), line);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -59,13 +60,16 @@ impl Folder {
         self.path.join("logs").join(format!("{name}.log"))
     }
 
-    /// Adds a line to the log of a name; one that cannot be written is missed by nobody but the reader of logs.
-    pub(crate) fn log_line(&self, name: &str, line: &str) {
+    /// Adds a line with its time to chaos's own log, and returns it.
+    pub(crate) fn log_at(&self, at: Duration, what: &str) -> String {
+        let line = format!("{:>7.1} s  {what}", at.as_secs_f64());
         let file = fs::OpenOptions::new()
             .create(true)
             .append(true)
-            .open(self.log(name));
+            .open(self.log("chaos"));
+        // A log that cannot be written is missed by nobody but its readers.
         let _ = file.and_then(|mut file| writeln!(file, "{line}"));
+        line
     }
 
     /// Changes a byte of a part of the newest checkpoint; says whether there was one.

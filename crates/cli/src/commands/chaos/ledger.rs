@@ -1,17 +1,23 @@
-//! Whether every sample was trained on once: from the history and the journal that a run left, and an undisturbed one's.
+//! Whether every sample was trained on once: from what a run recorded of each sample, from its journal, and from the
+//! records of the same run undisturbed.
 
 use std::collections::BTreeMap;
 
-use fratmae_coordinator::HistoryRow;
+use fratmae_coordinator::{HistoryRow, missing_steps};
 use serde::Serialize;
 
 /// What a run's records come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Ledger {
-    /// Samples of steps that have no row, and those that the weights' lineage lacks at some step.
+    /// Positions of the order that no step trained on although the steps they belong to are recorded.
     pub(crate) samples_lost: u64,
-    /// Samples that the lineage has at some step beyond a batch a step, and those of steps beyond the last.
+    /// Times that a position was trained on beyond its first, and positions that belong to no step of the job.
     pub(crate) samples_doubled: u64,
+    /// Positions at which the undisturbed run trained on another case; nothing where that run is not there to compare
+    /// with.
+    pub(crate) samples_unlike: Option<u64>,
+    /// First and last step of each row of steps that the history lacks: nothing is known of their samples.
+    pub(crate) history_missing: Vec<(u64, u64)>,
     /// Steps whose loss has other bits than the undisturbed run's; nothing where that run is not there to compare with.
     pub(crate) steps_unlike: Option<u64>,
     /// Commits of one checkpoint beyond its first.
@@ -23,7 +29,7 @@ pub(crate) struct Ledger {
 /// What a run left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Left<'a> {
-    /// The figures of every step.
+    /// The figures of every step, and what it was trained on.
     pub(crate) rows: &'a [HistoryRow],
     /// Step and generation of each commit, as the journal has them.
     pub(crate) commits: &'a [(u64, u64)],
@@ -36,18 +42,17 @@ pub(crate) struct Left<'a> {
 impl Ledger {
     /// Works it out.
     pub(crate) fn of(left: Left<'_>, undisturbed: Option<&[HistoryRow]>) -> Self {
-        let missing = (1..=left.last).filter(|step| !left.rows.iter().any(|row| row.step == *step));
-        let beyond = left.rows.iter().filter(|row| row.step > left.last);
-        let (missing, beyond) = (missing.count() as u64, beyond.count() as u64);
-        let wanted = |row: &HistoryRow| row.step * left.batch;
-        let lacking = left
-            .rows
-            .iter()
-            .map(|row| wanted(row).saturating_sub(row.figures.samples));
-        let further = left
-            .rows
-            .iter()
-            .map(|row| row.figures.samples.saturating_sub(wanted(row)));
+        let missing = missing_steps(left.rows, left.last);
+        let is_missing = |position: u64| {
+            let step = position / left.batch + 1;
+            missing.iter().any(|steps| steps.contains(&step))
+        };
+        let times = times(left.rows);
+        let all = left.last * left.batch;
+        let lost =
+            (0..all).filter(|position| !times.contains_key(position) && !is_missing(*position));
+        let again: u64 = times.range(..all).map(|(_, times)| times - 1).sum();
+        let beyond: u64 = times.range(all..).map(|(_, times)| times).sum();
         let mut commits: BTreeMap<u64, BTreeMap<u64, u64>> = BTreeMap::new();
         for (step, generation) in left.commits {
             *commits
@@ -56,32 +61,67 @@ impl Ledger {
                 .entry(*generation)
                 .or_default() += 1;
         }
-        let times = commits
+        let commits_of_one = commits
             .values()
             .flat_map(|generations| generations.values());
         Self {
-            samples_lost: missing * left.batch + lacking.max().unwrap_or(0),
-            samples_doubled: beyond * left.batch + further.max().unwrap_or(0),
-            steps_unlike: undisturbed.map(|rows| unlike(left.rows, rows)),
-            commits_doubled: times.map(|times| times - 1).sum(),
+            samples_lost: lost.count() as u64,
+            samples_doubled: again + beyond,
+            samples_unlike: undisturbed.map(|rows| unlike(&cases(left.rows), &cases(rows))),
+            history_missing: missing
+                .iter()
+                .map(|steps| (*steps.start(), *steps.end()))
+                .collect(),
+            steps_unlike: undisturbed.map(|rows| unlike(&losses(left.rows), &losses(rows))),
+            commits_doubled: commits_of_one.map(|times| times - 1).sum(),
             commits_again: commits
                 .values()
                 .map(|generations| generations.len() as u64 - 1)
                 .sum(),
         }
     }
+
+    /// How many steps the history lacks.
+    pub(crate) fn n_missing(&self) -> u64 {
+        let lengths = self.history_missing.iter();
+        lengths.map(|(first, last)| last - first + 1).sum()
+    }
 }
 
-/// Steps of which both have a row, with another loss.
-fn unlike(rows: &[HistoryRow], undisturbed: &[HistoryRow]) -> u64 {
-    let losses = |rows: &[HistoryRow]| -> BTreeMap<u64, u64> {
-        rows.iter()
-            .map(|row| (row.step, row.figures.loss.to_bits()))
-            .collect()
-    };
-    let (ours, theirs) = (losses(rows), losses(undisturbed));
+/// Position and case of every sample of some steps.
+fn samples(rows: &[HistoryRow]) -> impl Iterator<Item = (u64, u32)> + '_ {
+    let trained = rows.iter().filter_map(|row| row.figures.trained.as_ref());
+    trained.flat_map(|trained| {
+        let positions = trained.positions.iter().copied();
+        positions.zip(trained.cases.iter().copied())
+    })
+}
+
+/// How often each position was trained on.
+fn times(rows: &[HistoryRow]) -> BTreeMap<u64, u64> {
+    let mut times = BTreeMap::new();
+    for (position, _) in samples(rows) {
+        *times.entry(position).or_default() += 1;
+    }
+    times
+}
+
+fn cases(rows: &[HistoryRow]) -> BTreeMap<u64, u64> {
+    let samples = samples(rows);
+    samples
+        .map(|(position, case)| (position, u64::from(case)))
+        .collect()
+}
+
+fn losses(rows: &[HistoryRow]) -> BTreeMap<u64, u64> {
+    let bits = |row: &HistoryRow| (row.step, row.figures.loss.to_bits());
+    rows.iter().map(bits).collect()
+}
+
+/// How many keys both have, with another value.
+fn unlike(ours: &BTreeMap<u64, u64>, theirs: &BTreeMap<u64, u64>) -> u64 {
     let differs =
-        |(step, loss): &(&u64, &u64)| theirs.get(step).is_some_and(|other| other != *loss);
+        |(key, value): &(&u64, &u64)| theirs.get(key).is_some_and(|other| other != *value);
     ours.iter().filter(differs).count() as u64
 }
 
@@ -89,14 +129,22 @@ fn unlike(rows: &[HistoryRow], undisturbed: &[HistoryRow]) -> u64 {
 mod tests {
     use super::*;
 
-    /// A step's figures; samples are of the whole lineage.
+    const BATCH: u64 = 8;
+
+    /// A step as it should be recorded.
     fn row(step: u64) -> HistoryRow {
+        let positions: Vec<u64> = ((step - 1) * BATCH..step * BATCH).collect();
+        let cases = positions.iter().map(|position| (position % 5) as u32);
         let mut row = HistoryRow {
             step,
             generation: 1,
             figures: Default::default(),
         };
-        (row.figures.samples, row.figures.loss) = (8 * step, 1.0 / step as f64);
+        row.figures.loss = 1.0 / step as f64;
+        row.figures.samples = step * BATCH;
+        let trained = row.figures.trained.get_or_insert_default();
+        trained.cases = cases.collect();
+        trained.positions = positions;
         row
     }
 
@@ -105,7 +153,7 @@ mod tests {
         commits: &[(u64, u64)],
         undisturbed: Option<&[HistoryRow]>,
     ) -> Ledger {
-        let (batch, last) = (8, 3);
+        let (batch, last) = (BATCH, 3);
         Ledger::of(
             Left {
                 rows,
@@ -122,18 +170,72 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_each_step_once_and_the_same_losses_is_whole() {
+    fn a_run_with_each_sample_once_and_the_same_losses_is_whole() {
         let whole = whole();
         let expected = Ledger {
             steps_unlike: Some(0),
+            samples_unlike: Some(0),
             ..Ledger::default()
         };
         assert_eq!(ledger(&whole, &[(2, 1), (3, 2)], Some(&whole)), expected);
     }
 
     #[test]
-    fn a_missing_step_is_lost_and_a_further_one_doubled() {
-        assert_eq!(ledger(&whole()[1..], &[], None).samples_lost, 8);
+    fn a_lost_sample_is_found_although_the_count_of_samples_is_right() {
+        let mut rows = whole();
+        for list in [1, 4] {
+            rows[1]
+                .figures
+                .trained
+                .get_or_insert_default()
+                .positions
+                .remove(list);
+            rows[1]
+                .figures
+                .trained
+                .get_or_insert_default()
+                .cases
+                .remove(list);
+        }
+        let found = ledger(&rows, &[], None);
+        assert_eq!((found.samples_lost, found.samples_doubled), (2, 0));
+        assert_eq!(rows[1].figures.samples, 16);
+    }
+
+    #[test]
+    fn a_sample_in_two_steps_or_twice_in_one_is_doubled() {
+        let mut rows = whole();
+        // In the place of another one, which is lost.
+        rows[2].figures.trained.get_or_insert_default().positions[0] = 3;
+        let found = ledger(&rows, &[], None);
+        assert_eq!((found.samples_lost, found.samples_doubled), (1, 1));
+        let mut rows = whole();
+        rows[0]
+            .figures
+            .trained
+            .get_or_insert_default()
+            .positions
+            .push(2);
+        rows[0]
+            .figures
+            .trained
+            .get_or_insert_default()
+            .cases
+            .push(2);
+        let found = ledger(&rows, &[], None);
+        assert_eq!((found.samples_lost, found.samples_doubled), (0, 1));
+    }
+
+    #[test]
+    fn a_slot_that_two_ranks_trained_on_in_place_of_the_next_is_lost_and_doubled() {
+        let mut rows = whole();
+        rows[0].figures.trained.get_or_insert_default().positions = vec![0, 1, 2, 3, 0, 1, 2, 3];
+        let found = ledger(&rows, &[], None);
+        assert_eq!((found.samples_lost, found.samples_doubled), (4, 4));
+    }
+
+    #[test]
+    fn a_step_beyond_the_last_is_doubled() {
         let mut rows = whole();
         rows.push(row(4));
         let found = ledger(&rows, &[], None);
@@ -141,16 +243,34 @@ mod tests {
     }
 
     #[test]
-    fn a_lineage_with_too_few_or_too_many_samples_is_found() {
-        let mut rows = whole();
-        rows[1].figures.samples -= 3;
-        assert_eq!(ledger(&rows, &[], None).samples_lost, 3);
-        rows[2].figures.samples += 5;
-        assert_eq!(ledger(&rows, &[], None).samples_doubled, 5);
+    fn a_step_that_the_history_lacks_is_no_lost_sample() {
+        let found = ledger(&whole()[1..], &[], None);
+        assert_eq!((found.samples_lost, found.samples_doubled), (0, 0));
+        assert_eq!(
+            (found.history_missing.as_slice(), found.n_missing()),
+            (&[(1, 1)][..], 1)
+        );
+        let none = ledger(&[], &[], None);
+        assert_eq!((none.samples_lost, none.n_missing()), (0, 3));
     }
 
     #[test]
-    fn another_loss_is_another_sample() {
+    fn a_step_whose_record_is_empty_has_lost_its_samples() {
+        let mut rows = whole();
+        rows[1].figures.trained = None;
+        assert_eq!(ledger(&rows, &[], None).samples_lost, 8);
+    }
+
+    #[test]
+    fn another_case_in_a_position_is_found() {
+        let mut rows = whole();
+        rows[1].figures.trained.get_or_insert_default().cases[3] += 1;
+        assert_eq!(ledger(&rows, &[], Some(&whole())).samples_unlike, Some(1));
+        assert_eq!(ledger(&rows, &[], None).samples_unlike, None);
+    }
+
+    #[test]
+    fn another_loss_is_found() {
         let mut rows = whole();
         rows[2].figures.loss += 1e-12;
         assert_eq!(ledger(&rows, &[], Some(&whole())).steps_unlike, Some(1));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fault::Party;
+use super::fault::{Party, worker_name};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,33 @@ pub(crate) struct Moment {
     pub(crate) at: Duration,
     /// What it was.
     pub(crate) what: What,
+}
+
+impl What {
+    /// What the run did by itself, as a line of the log; faults are told by whoever does them.
+    pub(crate) fn line(&self) -> Option<String> {
+        Some(match self {
+            Self::Serving => "a coordinator serves".to_owned(),
+            Self::Began { step, members } => {
+                format!("a group of {members} continues from step {step}")
+            }
+            Self::Verdict { line } => format!("verdict: {line}"),
+            Self::Ended {
+                party: Party::Worker(place),
+                reason,
+            } => format!("{}: {reason}", worker_name(*place)),
+            Self::Ended {
+                party: Party::Coordinator,
+                reason,
+            } => format!("coordinator: {reason}"),
+            Self::OldEnded { reason } => format!("the replaced coordinator: {reason}"),
+            Self::OldStayed => "the replaced coordinator did not end".to_owned(),
+            Self::Panic { line } => format!("panic: {line}"),
+            Self::Struck(_) | Self::Missed(..) | Self::Lifted(_) | Self::Applied { .. } => {
+                return None;
+            }
+        })
+    }
 }
 
 /// What can happen.

@@ -83,6 +83,14 @@ impl Process {
         let _ = kill(Pid::from_raw(self.child.id().cast_signed()), signal);
     }
 
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+
     /// How it ended, once it has and all its lines are read.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.try_wait().ok().flatten()?;

@@ -1,11 +1,8 @@
 //! What runs leave: the disturbed one on its store, and the undisturbed one, which is done here, beside it.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{path::Path, sync::mpsc::sync_channel};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fratmae_checkpoint::{Journal, Record};
 use fratmae_config::Config;
 use fratmae_coordinator::{HistoryRow, read_history};
@@ -13,11 +10,14 @@ use fratmae_store::Location;
 use serde_json::Value;
 
 use super::{
-    arena::Calls,
+    arena::{Calls, LINES},
     folder::Folder,
     ledger::{Ledger, Left},
+    process::Process,
     text,
+    told::{Told, told},
 };
+use crate::progress::{Progress, Report};
 
 /// The digest to come to, and the figures of the run that came to it, which is done now unless the digest is known.
 ///
@@ -27,28 +27,46 @@ pub(super) async fn undisturbed(
     digest: Option<&str>,
     folder: &Folder,
     calls: &Calls,
+    quiet: bool,
 ) -> Result<(String, Option<Vec<HistoryRow>>)> {
     if let Some(digest) = digest {
         return Ok((digest.to_owned(), None));
     }
     let run = folder.place("undisturbed");
-    let output = Command::new(&calls.program)
-        .args(["pretrain", "--json", "--quiet", "--workers", "1"])
-        .args(&calls.job)
-        .arg("--run")
-        .arg(&run)
-        .stdin(Stdio::null())
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "the undisturbed run failed: {}",
-        said.trim()
-    );
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let summary: Value = serde_json::from_str(stdout.lines().last().unwrap_or_default())?;
+    let mut progress = Progress::start("chaos", quiet);
+    progress.note("the same job without faults, with one worker");
+    let summary = finished(&run, folder, calls, &mut progress)?;
     let rows = read_history(&open(&run)?).await?;
     Ok((text(&summary, "weights_digest"), Some(rows)))
+}
+
+/// Runs the job to its end with one worker, and returns its summary.
+fn finished(run: &Path, folder: &Folder, calls: &Calls, progress: &mut Progress) -> Result<Value> {
+    let mut words = vec![calls.program.clone()];
+    words.extend(["pretrain", "--json", "--log", "json", "--workers", "1"].map(str::to_owned));
+    words.extend(calls.job.iter().cloned());
+    words.extend(["--run".to_owned(), run.display().to_string()]);
+    let (sender, lines) = sync_channel(LINES);
+    let mut process = Process::start(&words, 0, &folder.log("undisturbed"), &sender)?;
+    drop(sender);
+    let (mut summary, mut last_word) = (None, String::new());
+    for line in lines {
+        match told(&line.text) {
+            _ if line.is_result => summary = serde_json::from_str(&line.text).ok(),
+            Some(Told::Applied(step)) => progress.show(&Report::Items {
+                done: step,
+                total: calls.steps,
+                name: "steps, undisturbed".to_owned(),
+            }),
+            Some(Told::Error(reason)) => last_word = reason,
+            _ => {}
+        }
+    }
+    ensure!(
+        process.wait()?.success(),
+        "the undisturbed run failed: {last_word}"
+    );
+    summary.context("the undisturbed run has no summary")
 }
 
 /// What the disturbed run left on its store.

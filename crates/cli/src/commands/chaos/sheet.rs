@@ -43,11 +43,14 @@ impl Sheet {
         let Ledger {
             samples_lost: lost,
             samples_doubled: doubled,
+            samples_unlike,
             steps_unlike,
             commits_doubled: commits,
             ..
         } = self.ledger;
+        let other_cases = samples_unlike.unwrap_or(0);
         let unlike = steps_unlike.unwrap_or(0);
+        let missing = self.ledger.n_missing();
         let panics = self.scorecard.panics.len();
         let found = [
             (
@@ -56,7 +59,15 @@ impl Sheet {
             ),
             (lost > 0, format!("{lost} samples are lost")),
             (doubled > 0, format!("{doubled} samples are doubled")),
-            (unlike > 0, format!("{unlike} steps have another loss")),
+            (
+                other_cases > 0,
+                format!("{other_cases} samples are of another case"),
+            ),
+            (
+                missing > 0,
+                format!("the history of {missing} steps is missing"),
+            ),
+            (unlike > 0, format!("the loss of {unlike} steps differs")),
             (commits > 0, format!("{commits} commits are doubled")),
             (panics > 0, format!("{panics} processes panicked")),
         ];
@@ -124,7 +135,8 @@ impl Sheet {
             ("steps done again", card.steps_lost.to_string()),
             ("samples lost", ledger.samples_lost.to_string()),
             ("samples doubled", ledger.samples_doubled.to_string()),
-            ("steps with another loss", unlike),
+            ("steps without history", ledger.n_missing().to_string()),
+            ("steps whose loss differs", unlike),
             ("commits doubled", ledger.commits_doubled.to_string()),
             (
                 "verdicts",
@@ -149,7 +161,7 @@ impl Sheet {
             ("worker", &card.workers_ended),
         ] {
             for (reason, times) in endings {
-                output.line(&format!("{who} ended {times} times: {reason}"))?;
+                output.line(&format!("{who}, {times} times: {reason}"))?;
             }
         }
         for line in &card.verdicts_wrong {
@@ -201,6 +213,14 @@ mod tests {
         bad.ledger.samples_doubled = 8;
         let expected = "the weights differ from the undisturbed run's, 16 samples are lost, 8 samples are doubled";
         assert_eq!(bad.complaint().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_history_with_a_gap_is_not_called_a_loss_of_samples() {
+        let mut gap = sheet();
+        gap.ledger.history_missing = vec![(1, 3)];
+        let expected = "the history of 3 steps is missing";
+        assert_eq!(gap.complaint().as_deref(), Some(expected));
     }
 
     #[test]

@@ -22,7 +22,10 @@ impl Arena<'_> {
     /// Does the fault of a number in the plan.
     pub(super) fn strike(&mut self, number: usize, strike: &Strike) {
         let done = self.attempt(number, strike);
-        self.tell(strike, if done.is_ok() { "done" } else { "missed" });
+        match &done {
+            Ok(()) => self.tell(&strike.to_string()),
+            Err(reason) => self.tell(&format!("{strike}: not done, {reason:#}")),
+        }
         self.note(match done {
             Ok(()) => What::Struck(number),
             Err(reason) => What::Missed(number, format!("{reason:#}")),
@@ -49,7 +52,7 @@ impl Arena<'_> {
                 Ok(())
             }
         };
-        self.tell(strike, "lifted");
+        self.tell(&format!("end of {}", strike.what()));
         self.note(What::Lifted(number));
     }
 

@@ -41,14 +41,18 @@ pub(crate) fn told(line: &str) -> Option<Told> {
         }),
         "step applied" => Some(Told::Applied(line["step"].as_u64()?)),
         "worker in trouble" => Some(Told::Verdict(line["verdict"].as_str()?.to_owned())),
+        reason if line["level"] == "ERROR" => Some(Told::Error(reason.to_owned())),
         _ => None,
     }
 }
 
-/// How many stand in a list that is logged as `["a", "b"]`.
+/// How many stand in a list, which may be logged as the text `["a", "b"]`.
 fn names(list: &Value) -> usize {
-    let list = list.as_str().unwrap_or_default();
-    serde_json::from_str::<Vec<String>>(list).map_or(0, |names| names.len())
+    let parsed = list
+        .as_str()
+        .and_then(|text| serde_json::from_str(text).ok());
+    let names: Option<&Vec<Value>> = parsed.as_ref().unwrap_or(list).as_array();
+    names.map_or(0, Vec::len)
 }
 
 #[cfg(test)]
@@ -67,7 +71,11 @@ mod tests {
         );
         let applied = r#"{"message":"step applied","step":4,"loss":0.5}"#;
         assert_eq!(told(applied), Some(Told::Applied(4)));
-        assert_eq!(told("error: no"), Some(Told::Error("no".to_owned())));
+        let error = Some(Told::Error("no".to_owned()));
+        assert_eq!(told("error: no"), error);
+        assert_eq!(told(r#"{"level":"ERROR","message":"no"}"#), error);
+        let listed = r#"{"message":"generation began","step":3,"members":["a","b"]}"#;
+        assert_eq!(told(listed), told(began));
         let panic = "thread 'main' panicked at a.rs:1";
         assert_eq!(told(panic), Some(Told::Panic(panic.to_owned())));
         for other in [

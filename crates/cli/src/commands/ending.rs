@@ -1,0 +1,139 @@
+//! The last screen of a finished run: what was learned beside what guessing gives, where everything is, what comes next.
+
+use anyhow::Result;
+use fratmae_coordinator::Summary;
+
+use crate::output::Output;
+
+/// How far below chance a contrastive loss tells pairs apart: the noise of one small batch is less.
+const CLEARLY: f64 = 0.2;
+
+/// Prints a finished run's summary, for people or as JSON.
+///
+/// # Errors
+/// What the system says of standard output.
+pub(crate) fn show(summary: &Summary, data: &str, json: bool, output: &mut Output) -> Result<()> {
+    if json {
+        return Ok(output.json(summary)?);
+    }
+    let run = &summary.run;
+    output.line(&format!(
+        "finished {} steps ({} samples) in {}",
+        summary.step,
+        summary.samples_seen,
+        crate::progress::clock(summary.seconds)
+    ))?;
+    for line in learned(summary) {
+        output.line(&line)?;
+    }
+    output.line(&format!(
+        "run      {run}\ndata     {data}\nweights  {}",
+        summary.weights_digest
+    ))?;
+    Ok(output.line(&format!(
+        "\
+next:
+  fratmae model picture {run} --out case.png   look at a reconstruction
+  fratmae export {run} --out weights           weights for PyTorch
+  fratmae status {run}                         loss, checkpoints, members
+  fratmae prepare FOLDER --out data/mine       your own PET/CT scans, then pretrain with --data data/mine"
+    ))?)
+}
+
+/// A line for each part of the loss, of the last step.
+fn learned(summary: &Summary) -> Vec<String> {
+    let part = |name: &str, error: f64, baseline: f64| {
+        let verdict = match error < baseline {
+            true => "learned",
+            false => "not learned yet",
+        };
+        // Without a sample of this modality in the batch there is nothing to compare.
+        (baseline > 0.0).then(|| {
+            format!("{name}  reconstruction error {error:.5}, predicting the mean {baseline:.5}: {verdict}")
+        })
+    };
+    let pet = part("PET     ", summary.pet_reconstruction, summary.baseline_pet);
+    let ct = part("CT      ", summary.ct_reconstruction, summary.baseline_ct);
+    let contrast = summary.contrastive_chance.map(|chance| {
+        let found = summary.contrastive;
+        let verdict = match found < chance - CLEARLY {
+            true => "learned",
+            false => "not learned yet",
+        };
+        format!("PET-text  contrastive loss {found:.4}, chance {chance:.4}: {verdict}")
+    });
+    let loss = Some(format!("loss      {:.4}", summary.loss));
+    [loss, pet, ct, contrast].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::captured::Captured;
+
+    fn summary() -> Summary {
+        Summary {
+            run: "/r".to_owned(),
+            step: 50,
+            loss: 1.5,
+            reconstruction: 0.0125,
+            mean_baseline: 0.05,
+            pet_reconstruction: 0.003,
+            baseline_pet: 0.004,
+            ct_reconstruction: 0.05,
+            baseline_ct: 0.04,
+            contrastive: 1.4875,
+            contrastive_chance: Some(8_f64.ln()),
+            weights_digest: "abc".to_owned(),
+            samples_seen: 400,
+            seconds: 75.2,
+        }
+    }
+
+    fn shown(summary: &Summary, json: bool) -> String {
+        let captured = Captured::default();
+        show(summary, "/d", json, &mut captured.output()).unwrap();
+        captured.text()
+    }
+
+    #[test]
+    fn the_end_shows_what_was_learned_beside_chance_and_what_to_try_next() {
+        let text = shown(&summary(), false);
+        for line in [
+            "finished 50 steps (400 samples) in 1:15",
+            "PET       reconstruction error 0.00300, predicting the mean 0.00400: learned",
+            "CT        reconstruction error 0.05000, predicting the mean 0.04000: not learned yet",
+            "PET-text  contrastive loss 1.4875, chance 2.0794: learned",
+            "weights  abc",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
+        }
+        for next in ["model picture /r", "export /r", "prepare FOLDER"] {
+            assert!(text.contains(next), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_loss_at_chance_is_not_learned_and_one_that_was_not_computed_is_not_shown() {
+        let mut summary = summary();
+        summary.contrastive = 2.0;
+        assert!(shown(&summary, false).contains("chance 2.0794: not learned yet"));
+        summary.contrastive_chance = None;
+        summary.baseline_pet = f64::NAN;
+        let text = shown(&summary, false);
+        assert!(
+            !text.contains("PET-text") && !text.contains("PET  "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn json_is_the_summary_on_one_line() {
+        let text = shown(&summary(), true);
+        assert_eq!(text.lines().count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for key in ["step", "loss", "weights_digest", "samples_seen", "seconds"] {
+            assert!(!value[key].is_null(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What a test does otherwise than a reader: commands that it leaves to others, and words that are another thing here.
+
+use crate::examples::Example;
+
+/// Beginnings of commands that do not run here, and why.
+const APART: &[(&str, &str)] = &[
+    (
+        "cargo xtask",
+        "builds, tests or measures the project itself",
+    ),
+    ("cargo build", "builds the project itself"),
+    ("cargo test", "tests the project itself"),
+    (
+        "cargo install",
+        "installs a tool of the project's developers",
+    ),
+    (
+        "cargo run --release -p fratmae-benches",
+        "measures for minutes",
+    ),
+    ("docker ", "needs Docker"),
+    ("tar ", "unpacks what was built for a machine with a GPU"),
+    ("python3 benches/gpu.py", "measures a GPU"),
+    ("export AWS_", "holds the reader's credentials"),
+    (
+        "LIB=",
+        "tests/tests/nccl.rs builds the library and runs with it",
+    ),
+    (
+        "FRATMAE_STANDIN=",
+        "tests/tests/nccl.rs runs with the library",
+    ),
+];
+
+/// Words that stand for something else here.
+const INSTEAD: &[(&str, &str)] = &[
+    // Loopback has room for more machines than one.
+    ("10.0.0.", "127.77.0."),
+    // Without S3 a folder; tests/tests/s3.rs has the rest.
+    ("s3://bucket", "./bucket"),
+    ("/archive/dicom", "archive/dicom"),
+    // The folder of the table's cases is taken.
+    (
+        "--layout dicom --out data/mine",
+        "--layout dicom --out data/dicom",
+    ),
+    // Minutes are seconds, thousands are two.
+    ("--for 30s", "--for 2s"),
+    ("--for 10m", "--for 2s"),
+    ("--for 5m", "--for 2s"),
+    ("--every 3s", "--every 1s"),
+    ("--cases 64", "--cases 2"),
+    ("--step 4000", "--step 2"),
+    // Placeholders.
+    (
+        "SOURCE --layout auto",
+        "cases.csv --out data/layout --layout auto",
+    ),
+    ("chaos RUN", "chaos runs/chaos --for 2s"),
+    ("SERIES", "study/4.0-PET"),
+    ("URL", "data/mine"),
+    (" CASE ", " case_1 "),
+    ("--case ID", "--case case_1"),
+    ("--out FILE", "--out case.nii.gz"),
+    ("--config FILE", "--config job.toml"),
+    ("--config JOB", "--config job.toml"),
+    (" RUN", " runs/quickstart/run"),
+    ("--weights DIR", "--weights weights"),
+    ("--out DIR", "--out weights"),
+];
+
+/// Parts of commands that end with failure on a machine such as this, and the code.
+const FAILS: &[(&str, i32)] = &[
+    // There is no GPU.
+    ("workers.device=cuda", 1),
+];
+
+/// Commands that make what others look at, in their order.
+const FIRST: [&str; 4] = [
+    "fratmae phantom",
+    "fratmae prepare",
+    "cargo run",
+    "fratmae pretrain",
+];
+
+/// Why a command does not run here, if it does not.
+pub(crate) fn apart(line: &str) -> Option<&'static str> {
+    let rule = APART
+        .iter()
+        .find(|(beginning, _)| line.starts_with(beginning));
+    rule.map(|(_, reason)| *reason)
+}
+
+/// Rules that none of the commands that do not run here falls under.
+pub(crate) fn unused(apart: &[Example]) -> impl Iterator<Item = &'static str> + '_ {
+    let is_used = |beginning: &str| {
+        apart
+            .iter()
+            .any(|example| example.line.starts_with(beginning))
+    };
+    let rules = APART.iter().map(|(beginning, _)| *beginning);
+    rules.filter(move |beginning| !is_used(beginning))
+}
+
+/// Those that make things first, else as they were.
+pub(crate) fn ordered(mut examples: Vec<Example>) -> Vec<Example> {
+    let place = |line: &str| FIRST.iter().position(|first| line.starts_with(first));
+    examples.sort_by_key(|example| place(&example.line).unwrap_or(FIRST.len()));
+    examples
+}
+
+/// A command as it is typed here.
+pub(crate) fn here(line: &str) -> String {
+    let line = synopsis(line);
+    INSTEAD
+        .iter()
+        .fold(line, |line, (from, to)| line.replace(from, to))
+}
+
+/// A synopsis without what is optional, and with the first of alternatives.
+fn synopsis(line: &str) -> String {
+    if line.contains("| ") || line.contains('\n') {
+        return line.to_owned();
+    }
+    let words = line.split(' ').scan(false, |is_optional, word| {
+        *is_optional |= word.starts_with('[');
+        let is_kept = !*is_optional;
+        *is_optional &= !word.ends_with(']');
+        Some(is_kept.then(|| word.split('|').next().unwrap_or(word)))
+    });
+    words.flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// How a command should end.
+pub(crate) fn code(line: &str) -> i32 {
+    FAILS
+        .iter()
+        .find(|(part, _)| line.contains(part))
+        .map_or(0, |(_, code)| *code)
+}
+
+#[test]
+fn a_synopsis_becomes_a_command() {
+    assert_eq!(
+        here("fratmae export RUN --out DIR [--step N]"),
+        "fratmae export runs/quickstart/run --out weights"
+    );
+    assert_eq!(
+        here("fratmae x --layout auto|table"),
+        "fratmae x --layout auto"
+    );
+    assert_eq!(here("fratmae x | sha256sum"), "fratmae x | sha256sum");
+}
