@@ -39,15 +39,25 @@ pub enum DataSetError {
         /// Index of the first of them, in the file's own axes.
         first: [usize; 3],
     },
-    /// PET and CT of one case lie apart in space.
+    /// Two images of one case lie apart in space.
     #[error(
-        "PET and CT do not overlap: PET covers {pet} and CT covers {ct} (mm, RAS): check that both are of one study"
+        "PET and {image} do not overlap: PET covers {pet} and {image} covers {other} (mm, RAS): {advice}"
     )]
     NoOverlap {
+        /// The image beside the PET: `CT` or `label`.
+        image: &'static str,
         /// Physical box of the PET.
         pet: String,
-        /// Physical box of the CT.
-        ct: String,
+        /// Physical box of the other.
+        other: String,
+        /// What to check.
+        advice: &'static str,
+    },
+    /// A case that could be used has notes, where none are accepted.
+    #[error("{}: without --strict the case is used and the note is kept", notes.join("; "))]
+    Noted {
+        /// Their texts.
+        notes: Vec<String>,
     },
     /// A table of cases or of metadata cannot be used.
     #[error("{} line {line}: {reason}", .path.display())]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::dicom::{self, Content, SuvScale};
 use crate::error::DataSetError;
 use crate::nifti::read_nifti;
+use crate::plausible::{Provenance, Slices};
 use crate::source::ImageSource;
 use crate::volume::Volume;
 
@@ -38,6 +39,8 @@ pub struct Image {
     pub units: Units,
     /// How SUV came about, of a DICOM PET.
     pub suv: Option<SuvScale>,
+    /// Slices that were found and slices that the header promises, of a DICOM series that promises any.
+    pub(crate) slices: Option<Slices>,
 }
 
 /// Reads a DICOM series (a folder, or one file) or a NIfTI image.
@@ -50,6 +53,7 @@ pub fn read_image(path: &Path) -> Result<Image, DataSetError> {
             volume: read_nifti(path)?,
             units: Units::AsStored,
             suv: None,
+            slices: None,
         });
     }
     Ok(Image::of(dicom::read_dicom(path)?))
@@ -66,6 +70,16 @@ impl Image {
             volume: read.volume,
             units,
             suv,
+            slices: read.slices,
+        }
+    }
+
+    /// Gives what the header of a DICOM image tells beside its voxels: their unit and their place, always.
+    pub(crate) fn provenance(&self) -> Provenance {
+        Provenance {
+            has_units: self.units != Units::AsStored,
+            is_placed: true,
+            slices: self.slices,
         }
     }
 }
@@ -80,13 +94,13 @@ fn is_nifti(path: &Path) -> bool {
 }
 
 /// Reads an image that is to be in these units, where it says which it is in.
-pub(crate) fn read_in(source: &ImageSource, units: Units) -> Result<Volume, DataSetError> {
+pub(crate) fn read_in(source: &ImageSource, units: Units) -> Result<Image, DataSetError> {
     let image = match source {
         ImageSource::Path(path) => read_image(path)?,
         ImageSource::Series { folder, files } => Image::of(dicom::read_series(folder, files)?),
     };
     if image.units == units || image.units == Units::AsStored {
-        return Ok(image.volume);
+        return Ok(image);
     }
     let name = |units| match units {
         Units::Suv => "PET",
@@ -96,7 +110,7 @@ pub(crate) fn read_in(source: &ImageSource, units: Units) -> Result<Volume, Data
     Err(DataSetError::Image {
         path: source.path().to_path_buf(),
         reason: format!(
-            "it is a {}, where the {} was to be",
+            "it is a {}, and the {} was expected",
             name(image.units),
             name(units)
         ),

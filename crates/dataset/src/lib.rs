@@ -19,6 +19,7 @@ mod order;
 mod orientation;
 mod pages;
 mod phantom;
+mod plausible;
 mod prepare;
 mod preview;
 mod reader;
@@ -46,6 +47,7 @@ pub use nifti::{read_nifti, write_nifti};
 pub use order::{Order, Sample, Samples};
 pub use orientation::canonical;
 pub use phantom::{PhantomSize, write_phantoms};
+pub use plausible::{Note, NoteKind};
 pub use prepare::{
     CaseOutcome, CaseReport, CaseVerdict, KeptFields, Part, PrepareOptions, PrepareProgress,
     PrepareReport, REPORT_NAME, SkippedCase, prepare,

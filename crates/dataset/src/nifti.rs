@@ -48,6 +48,7 @@ pub fn read_nifti(path: &Path) -> Result<Volume, DataSetError> {
 pub(crate) struct NiftiFile {
     path: PathBuf,
     geometry: Geometry,
+    is_placed: bool,
     stored: Stored,
     scaling: Scaling,
     input: Box<dyn Read>,
@@ -82,6 +83,7 @@ impl NiftiFile {
         Ok(Self {
             path: path.to_path_buf(),
             geometry: Geometry { shape, affine },
+            is_placed: transform::is_placed(&header, &affine),
             stored,
             scaling,
             input,
@@ -91,6 +93,11 @@ impl NiftiFile {
     /// Gives where the image lies, its axes as they are stored.
     pub(crate) fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    /// Says whether the header tells where the image lies.
+    pub(crate) fn is_placed(&self) -> bool {
+        self.is_placed
     }
 
     /// Reads all voxels.

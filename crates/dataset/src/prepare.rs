@@ -249,12 +249,7 @@ async fn kept(
         return Ok(None);
     }
     let (workshop, work) = (workshop.clone(), work.clone());
-    unblocked(move || {
-        Ok(record
-            .holds(&workshop.settings, &work.cases, workshop.skip_bad)
-            .then_some(record))
-    })
-    .await
+    unblocked(move || Ok(record.holds(&workshop, &work.cases).then_some(record))).await
 }
 
 /// Makes one shard and its record, in that order.

@@ -94,6 +94,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         grid: arguments.grid,
         cases_per_shard: arguments.cases_per_shard as usize,
         skip_bad: !arguments.strict,
+        refuse_noted: arguments.strict,
         part: arguments.part(),
         ..PrepareOptions::default()
     };

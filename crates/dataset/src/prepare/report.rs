@@ -9,6 +9,7 @@ use super::inputs::ShardRecord;
 use super::{KeptFields, PrepareReport};
 use crate::DataSetError;
 use crate::manifest::LAYOUT_VERSION;
+use crate::plausible::Note;
 
 /// Name of the report below the root of a data set.
 pub const REPORT_NAME: &str = "report.json";
@@ -31,6 +32,9 @@ pub enum CaseVerdict {
     Taken {
         /// Number of its shard.
         shard: u32,
+        /// What is unlikely about it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<Note>,
     },
     /// It could not be used.
     Skipped {
@@ -39,11 +43,22 @@ pub enum CaseVerdict {
     },
 }
 
+impl CaseVerdict {
+    /// Gives what is unlikely about a case that was taken.
+    pub fn notes(&self) -> &[Note] {
+        match self {
+            Self::Taken { notes, .. } => notes,
+            Self::Skipped { .. } => &[],
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Written<'a> {
     layout_version: u32,
     grid: [usize; 3],
     taken: usize,
+    noted: usize,
     skipped: usize,
     metadata: &'a KeptFields,
     cases: &'a [CaseReport],
@@ -55,8 +70,8 @@ pub(super) fn case_reports<'a>(
 ) -> Vec<CaseReport> {
     let of_record = |record: &'a ShardRecord| {
         let taken = record.cases.iter().map(|case| {
-            let shard = case.shard;
-            (&case.case_id, CaseVerdict::Taken { shard })
+            let (shard, notes) = (case.shard, case.notes.clone());
+            (&case.case_id, CaseVerdict::Taken { shard, notes })
         });
         let skipped = record.skipped.iter().map(|case| {
             let reason = case.reason.clone();
@@ -84,6 +99,10 @@ pub(super) fn to_json(grid: [usize; 3], report: &PrepareReport) -> Result<Vec<u8
         layout_version: LAYOUT_VERSION,
         grid,
         taken,
+        noted: cases
+            .iter()
+            .filter(|case| !case.verdict.notes().is_empty())
+            .count(),
         skipped: cases.len() - taken,
         metadata: &report.metadata,
         cases,

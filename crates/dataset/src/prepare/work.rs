@@ -28,6 +28,7 @@ pub(super) struct ShardWork {
 pub(super) struct Workshop {
     pub(super) settings: Settings,
     pub(super) skip_bad: bool,
+    pub(super) refuse_noted: bool,
     pool: Arc<rayon::ThreadPool>,
 }
 
@@ -54,6 +55,7 @@ impl Workshop {
         Ok(Self {
             settings,
             skip_bad: options.skip_bad,
+            refuse_noted: options.refuse_noted,
             pool: Arc::new(pool),
         })
     }
@@ -111,7 +113,9 @@ impl Workshop {
             let inputs = CaseInputs::of(case);
             let encoded = self.encode_case(case, encoder, shard);
             let outcome = match &encoded {
-                Ok(_) => Some(CaseOutcome::Prepared),
+                Ok(encoded) => Some(CaseOutcome::Prepared {
+                    notes: encoded.notes().to_vec(),
+                }),
                 Err(error) => self.may_skip(error).then(|| CaseOutcome::Skipped {
                     reason: error.told(),
                 }),
@@ -132,6 +136,16 @@ impl Workshop {
         shard: u32,
     ) -> Result<EncodedCase, DataSetError> {
         let prepared = prepare_case(case, self.settings.grid)?;
+        if self.refuse_noted && !prepared.notes.is_empty() {
+            let notes = prepared.notes.into_iter().map(|note| note.text);
+            return Err(DataSetError::Case {
+                case: case.case_id.clone(),
+                part: String::new(),
+                source: Box::new(DataSetError::Noted {
+                    notes: notes.collect(),
+                }),
+            });
+        }
         let encoded = encoder.encode(case, prepared);
         encoded.map_err(|source| DataSetError::Parquet {
             action: "write",

@@ -297,6 +297,7 @@ mod tests {
             label: true,
             metadata: Metadata::default(),
             sentence: "A whole-body PET scan.".to_owned(),
+            notes: vec![],
             digest: "d".to_owned(),
         };
         Inspection {

@@ -24,7 +24,10 @@ fn cases(cases: &[CaseReport]) -> Table {
     let mut table = Table::new(&["case", "verdict", "shard#", "why"]);
     for case in cases {
         let [verdict, shard, why] = match &case.verdict {
-            CaseVerdict::Taken { shard } => ["taken", &shard.to_string(), ""].map(str::to_owned),
+            CaseVerdict::Taken { shard, notes } => {
+                let notes: Vec<&str> = notes.iter().map(|note| note.text.as_str()).collect();
+                ["taken", &shard.to_string(), &notes.join("; ")].map(str::to_owned)
+            }
             CaseVerdict::Skipped { reason } => ["skipped", "", reason].map(str::to_owned),
         };
         table.row(vec![case.case_id.clone(), verdict, shard, why]);
@@ -113,7 +116,13 @@ pub(super) mod tests {
             let reason = skipped.reason.clone();
             case(&skipped.case_id, CaseVerdict::Skipped { reason })
         };
-        let mut cases = vec![case("a", CaseVerdict::Taken { shard: 12 })];
+        let mut cases = vec![case(
+            "a",
+            CaseVerdict::Taken {
+                shard: 12,
+                notes: vec![],
+            },
+        )];
         cases.extend(skipped.iter().map(verdict));
         let counts = [("age", 3), ("stage", 0)];
         let kept = counts.map(|(name, count)| (name.to_owned(), count));

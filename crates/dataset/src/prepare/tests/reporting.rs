@@ -20,7 +20,13 @@ async fn the_report_says_of_every_case_what_became_of_it() {
     let cases: Vec<CaseReport> = serde_json::from_value(report["cases"].clone()).unwrap();
     let names: Vec<&str> = cases.iter().map(|case| case.case_id.as_str()).collect();
     assert_eq!(names, ["case0", "case1", "case2", "case3"]);
-    assert_eq!(cases[3].verdict, CaseVerdict::Taken { shard: 1 });
+    assert_eq!(
+        cases[3].verdict,
+        CaseVerdict::Taken {
+            shard: 1,
+            notes: vec![]
+        }
+    );
     assert!(
         matches!(&cases[2].verdict, CaseVerdict::Skipped { reason } if reason.starts_with("the PET: truncated")),
         "{:?}",
