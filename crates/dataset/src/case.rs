@@ -65,16 +65,12 @@ pub struct PreparedCase {
 /// are honoured, and where CT does not reach, it is air (-1024). Labels take the nearest voxel.
 ///
 /// # Errors
-/// `Case`, naming the case and the image at fault, around what `read_image` refuses, `NoOverlap`, `Options` for the
+/// `Case`, naming the case and the image at fault, around what `read_image` refuses, `NoOverlap`, `Fault` for the
 /// fault of the source, and `Image` for a PET that is a CT, for a CT or labels whose header places the PET's own voxels
 /// elsewhere, or for labels that are no whole numbers from 0 to 255.
 pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetError> {
-    if let Some(reason) = case.fault.clone() {
-        return Err(failed(
-            case,
-            String::new(),
-            DataSetError::Options { reason },
-        ));
+    if let Some(fault) = case.fault.clone() {
+        return Err(failed(case, String::new(), DataSetError::Fault(fault)));
     }
     let of_pet = |error| at(case, "PET", &case.pet, error);
     let pet = Pet::read(case, grid).map_err(of_pet)?;

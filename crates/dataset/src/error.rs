@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::source::Fault;
+
 /// Says what went wrong with the input, or with a data set, in one line an operator can act on.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -76,6 +78,17 @@ pub enum DataSetError {
         path: PathBuf,
         /// What was looked for.
         reason: String,
+    },
+    /// A case cannot be used for what was found before an image was opened.
+    #[error("{}", .0.told)]
+    Fault(Fault),
+    /// Cases cannot be used, where none may be left out.
+    #[error(
+        "{} cases cannot be used: {}", .faults.len(), shortened(.faults)
+    )]
+    Faults {
+        /// Name and reason of each.
+        faults: Vec<String>,
     },
     /// One case failed.
     #[error("case {case}{}{part}", if .part.is_empty() { "" } else { ", " })]
@@ -183,8 +196,19 @@ impl DataSetError {
             Self::NonFinite { count, first, .. } => format!(
                 "it holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out"
             ),
+            Self::Fault(fault) => fault.kept.clone(),
             other => other.to_string(),
         }
+    }
+}
+
+/// Joins as many reasons as are read.
+fn shortened(faults: &[String]) -> String {
+    const NAMED: usize = 20;
+    let named = faults[..faults.len().min(NAMED)].join("; ");
+    match faults.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
     }
 }
 

@@ -27,6 +27,7 @@ mod resample;
 mod shard;
 mod source;
 mod stack;
+mod text;
 mod verify;
 mod volume;
 
@@ -54,7 +55,8 @@ pub use prepare::{
 };
 pub use preview::preview;
 pub use reader::{DataSet, Slices};
-pub use source::{CaseSource, ImageSource, Layout, Survey, find_cases, survey};
+pub use source::{CaseSource, Fault, ImageSource, Layout, Remark, Survey, find_cases, survey};
 pub use stack::{Stack, StackAxis, StackOptions};
+pub use text::printable;
 pub use verify::{Damage, VerifyReport, verify};
 pub use volume::{Affine, Volume};

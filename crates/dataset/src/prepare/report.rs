@@ -10,6 +10,7 @@ use super::{KeptFields, PrepareReport};
 use crate::DataSetError;
 use crate::manifest::LAYOUT_VERSION;
 use crate::plausible::Note;
+use crate::source::{Layout, Remark};
 
 /// Name of the report below the root of a data set.
 pub const REPORT_NAME: &str = "report.json";
@@ -60,8 +61,19 @@ struct Written<'a> {
     taken: usize,
     noted: usize,
     skipped: usize,
+    layout: Layout,
+    remarks: Vec<Remark>,
     metadata: &'a KeptFields,
     cases: &'a [CaseReport],
+}
+
+/// Leaves out the names of files, which in a tree of DICOM files may be names of patients.
+fn kept(remark: &Remark, layout: Layout) -> Remark {
+    let mut remark = remark.clone();
+    if layout == Layout::Dicom {
+        remark.names.clear();
+    }
+    remark
 }
 
 /// Lists every case of some shards, sorted by case id.
@@ -104,6 +116,12 @@ pub(super) fn to_json(grid: [usize; 3], report: &PrepareReport) -> Result<Vec<u8
             .filter(|case| !case.verdict.notes().is_empty())
             .count(),
         skipped: cases.len() - taken,
+        layout: report.layout,
+        remarks: report
+            .remarks
+            .iter()
+            .map(|remark| kept(remark, report.layout))
+            .collect(),
         metadata: &report.metadata,
         cases,
     };

@@ -79,9 +79,10 @@ impl Bench {
 
 fn survey_of(cases: &[CaseSource]) -> Survey {
     Survey {
-        layout: crate::source::Layout::Table,
+        layout: Layout::Table,
         cases: cases.to_vec(),
         dropped_columns: vec!["name".to_owned()],
+        remarks: vec![],
     }
 }
 
