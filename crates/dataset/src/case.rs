@@ -22,7 +22,7 @@ mod tests;
 const AIR: f32 = -1024.0;
 /// Hounsfield units kept; the range of 12-bit scanners. Whole HU are exact in `f16` up to 2048, even ones above.
 const HU_RANGE: [f32; 2] = [AIR, 3071.0];
-/// SUV kept: below the largest finite `f16`. Small negative values of reconstructions become 0.
+/// SUV kept: below the largest finite `f16`, and above all that `plausible` lets through. Small negative values of reconstructions become 0.
 const SUV_RANGE: [f32; 2] = [0.0, 60_000.0];
 /// Tissue starts here, seen from air and lung.
 const TISSUE_HU: f32 = -500.0;

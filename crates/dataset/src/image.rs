@@ -90,7 +90,8 @@ fn is_nifti(path: &Path) -> bool {
     let named = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("dcm"));
-    !path.is_dir() && !named && !dicom::is_dicom(path)
+    // A pipe must not be opened; the reader of NIfTI refuses it.
+    !path.is_dir() && (!path.is_file() || !named && !dicom::is_dicom(path))
 }
 
 /// Reads an image that is to be in these units, where it says which it is in.

@@ -14,6 +14,7 @@ use crate::plausible::Note;
 use crate::reader::DataSet;
 
 pub use lesions::Lesions;
+pub(crate) use lesions::plane_of_largest_lesion;
 pub use look::{CaseLook, Histogram, look};
 pub use summary::Summary;
 

@@ -4,6 +4,7 @@
 //! samples and the loader. It knows nothing of ranks, models or runs.
 
 mod cache;
+mod canvas;
 mod case;
 mod dicom;
 mod draw;
@@ -32,6 +33,9 @@ mod verify;
 mod volume;
 
 pub use cache::Cache;
+pub use canvas::{
+    BAR_WIDTH, Canvas, Colour, FAINT, Frame, GAP, INK, Letters, OUTLINE, Shades, Side,
+};
 pub use case::{PreparedCase, prepare_case};
 pub use dicom::{PetHeader, SuvScale, TagUsed, suv_scale};
 pub use draw::Draw;
@@ -53,7 +57,7 @@ pub use prepare::{
     CaseOutcome, CaseReport, CaseVerdict, KeptFields, Part, PrepareOptions, PrepareProgress,
     PrepareReport, REPORT_NAME, SkippedCase, prepare,
 };
-pub use preview::preview;
+pub use preview::{preview, telling_slice};
 pub use reader::{DataSet, Slices};
 pub use source::{CaseSource, Fault, ImageSource, Layout, Remark, Survey, find_cases, survey};
 pub use stack::{Stack, StackAxis, StackOptions};

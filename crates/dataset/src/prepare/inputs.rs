@@ -171,6 +171,8 @@ fn content(source: &ImageSource) -> Option<String> {
                 hasher.update_reader(File::open(&file).ok()?).ok()?;
             }
         }
+        // A pipe must not be opened: that waits for somebody who writes to it.
+        None if !source.path().is_file() => return None,
         None => {
             let file = File::open(source.path()).ok()?;
             hasher.update_reader(file).ok()?;
