@@ -55,7 +55,7 @@ pub use phantom::{PhantomSize, write_phantoms};
 pub use plausible::{Note, NoteKind};
 pub use prepare::{
     CaseOutcome, CaseReport, CaseVerdict, KeptFields, Part, PrepareOptions, PrepareProgress,
-    PrepareReport, REPORT_NAME, SkippedCase, prepare,
+    PrepareReport, REPORT_NAME, SkippedCase, StoredReport, prepare, stored_report,
 };
 pub use preview::{preview, telling_slice};
 pub use reader::{DataSet, Slices};

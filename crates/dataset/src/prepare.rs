@@ -27,7 +27,7 @@ use inputs::ShardRecord;
 pub use kept_fields::KeptFields;
 pub use options::PrepareOptions;
 pub use part::Part;
-pub use report::{CaseReport, CaseVerdict, REPORT_NAME};
+pub use report::{CaseReport, CaseVerdict, REPORT_NAME, StoredReport, stored_report};
 use tally::Tally;
 pub use tally::{CaseOutcome, PrepareProgress};
 use work::{ShardWork, Workshop};

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::ShardRecord;
 use super::{KeptFields, PrepareReport};
-use crate::DataSetError;
 use crate::manifest::LAYOUT_VERSION;
 use crate::plausible::Note;
 use crate::source::{Layout, Remark};
+use crate::{DataSet, DataSetError};
 
 /// Name of the report below the root of a data set.
 pub const REPORT_NAME: &str = "report.json";
@@ -65,6 +65,26 @@ struct Written<'a> {
     remarks: Vec<Remark>,
     metadata: &'a KeptFields,
     cases: &'a [CaseReport],
+}
+
+/// What a data set's own report tells of its source.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct StoredReport {
+    /// Every case, taken or left out.
+    pub cases: Vec<CaseReport>,
+    /// What lay in the source and was not used; older reports have none.
+    #[serde(default)]
+    pub remarks: Vec<Remark>,
+}
+
+/// Reads the report of a data set; an empty one where there is none, or none that can be read.
+///
+/// # Errors
+/// [`DataSetError::Store`] where the store fails.
+pub async fn stored_report(data: &DataSet) -> Result<StoredReport, DataSetError> {
+    let bytes = data.location.get_if_present(REPORT_NAME).await?;
+    let report = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok(report.unwrap_or_default())
 }
 
 /// Leaves out the names of files, which in a tree of DICOM files may be names of patients.
