@@ -22,7 +22,7 @@ mod tests;
 pub type Colour = [u8; 3];
 
 /// Behind everything: pictures are hung on black.
-pub const BACKGROUND: Colour = [16, 16, 18];
+const BACKGROUND: Colour = [16, 16, 18];
 /// Of captions.
 pub const INK: Colour = [225, 225, 225];
 /// Of marks and numbers beside a picture.

@@ -84,7 +84,7 @@ pub enum DataSetError {
     Fault(Fault),
     /// Cases cannot be used, where none may be left out.
     #[error(
-        "{} cases cannot be used: {}", .faults.len(), shortened(.faults)
+        "{}: {}", counted(.faults.len()), shortened(.faults)
     )]
     Faults {
         /// Name and reason of each.
@@ -199,6 +199,13 @@ impl DataSetError {
             Self::Fault(fault) => fault.kept.clone(),
             other => other.to_string(),
         }
+    }
+}
+
+fn counted(cases: usize) -> String {
+    match cases {
+        1 => "1 case cannot be used".to_owned(),
+        cases => format!("{cases} cases cannot be used"),
     }
 }
 

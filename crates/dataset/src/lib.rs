@@ -51,7 +51,7 @@ pub use metadata::Metadata;
 pub use nifti::{read_nifti, write_nifti};
 pub use order::{Order, Sample, Samples};
 pub use orientation::canonical;
-pub use phantom::{PhantomSize, write_phantoms};
+pub use phantom::{PhantomSize, write_phantoms, write_phantoms_telling};
 pub use plausible::{Note, NoteKind};
 pub use prepare::{
     CaseOutcome, CaseReport, CaseVerdict, KeptFields, Part, PrepareOptions, PrepareProgress,

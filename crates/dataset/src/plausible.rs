@@ -161,25 +161,23 @@ pub(crate) fn judge_ct(of: Provenance, voxels: &Spread) -> Result<Vec<Note>, Str
     let air = voxels.between(-1500.0, -500.0);
     let fat = voxels.between(-500.0, -20.0);
     let (lowest, highest) = voxels.range();
-    if air == 0 && fat == 0 && !of.has_units {
+    let narrow = voxels.between(-20.0, 20.0) == voxels.count();
+    let wide = highest > 255.0;
+    if air == 0 && fat == 0 && (narrow || wide) && !of.has_units {
         let cause = match () {
             () if highest <= 10.0 => "it seems to be scaled to a small range",
-            () if lowest == 0.0 && highest == 255.0 => "it seems to be scaled to 0..255",
-            () if (255.0..5000.0).contains(&highest) => {
-                "the intercept (usually -1024) seems to be lost"
-            }
-            () => "is it the PET?",
+            () if wide && highest < 5000.0 => "the intercept (usually -1024) seems to be lost",
+            () => "it seems to be the PET",
         };
         return Err(format!(
-            "as a CT it should hold Hounsfield units, but its values lie between {lowest} and {highest}, with neither air \
-             (about -1000) nor fat (about -100): {cause}; export it again in HU"
+            "as a CT it should hold Hounsfield units, but its values lie between {lowest} and {highest}, with neither air (about -1000) nor fat (about -100): {cause}; export it again in HU"
         ));
     }
     let mut notes = Vec::from_iter(judge_slices("CT", of));
     if air == 0 {
         notes.push(Note::new(
             NoteKind::CtWithoutAir,
-            format!("the CT holds no air: no voxel lies between -1500 and -500 HU, and its values lie between {lowest} and {highest}"),
+            format!("the CT holds no air: no voxel lies between -1500 and -500 HU, and its values lie between {lowest} and {highest}; is it in HU?"),
         ));
     }
     let soft = voxels.share_between(-200.0, 200.0);

@@ -150,15 +150,15 @@ impl About {
     }
 }
 
-/// Refuses all cases with a fault at once, where none may be left out.
+/// Refuses all cases with a fault at once, where none may be left out or none would be left.
 fn refuse_faults(cases: &[CaseSource], options: &PrepareOptions) -> Result<(), DataSetError> {
     let faults = cases.iter().filter_map(|case| {
         let fault = case.fault.as_ref()?;
         Some(format!("case {}: {}", case.case_id, fault.told))
     });
     let faults: Vec<String> = faults.collect();
-    match options.skip_bad || faults.len() < 2 {
-        // A single one is told as any other case that fails.
+    let may_skip = options.skip_bad && faults.len() < cases.len();
+    match faults.is_empty() || may_skip {
         true => Ok(()),
         false => Err(DataSetError::Faults { faults }),
     }

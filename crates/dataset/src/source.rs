@@ -135,6 +135,7 @@ pub fn survey(source: &Path, layout: Layout) -> Result<Survey, DataSetError> {
     let cases = cases.into_iter().map(CaseSource::with_a_name_that_shows);
     let mut cases: Vec<CaseSource> = cases.collect();
     cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
+    part_doubles(&mut cases);
     dropped_columns.sort();
     dropped_columns.dedup();
     Ok(Survey {
@@ -143,6 +144,21 @@ pub fn survey(source: &Path, layout: Layout) -> Result<Survey, DataSetError> {
         dropped_columns,
         remarks,
     })
+}
+
+/// Gives cases of one name a name each, and all but the first a fault.
+fn part_doubles(cases: &mut [CaseSource]) {
+    for next in 1..cases.len() {
+        let (before, rest) = cases.split_at_mut(next);
+        let name = rest[0].case_id.clone();
+        let same = before.iter().filter(|case| case.case_id == name).count();
+        if same > 0 {
+            let fault = format!("{name} is there {} times: the first is used", same + 1);
+            rest[0].fault = Some(fault.into());
+            rest[0].case_id = format!("{name} ({})", same + 1);
+        }
+    }
+    cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
 }
 
 fn found(source: &Path, asked: Layout) -> Result<(Layout, Found), DataSetError> {

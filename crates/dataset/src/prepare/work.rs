@@ -12,7 +12,7 @@ use super::inputs::{CaseInputs, Settings, ShardRecord};
 use super::{CaseOutcome, PrepareOptions, SkippedCase};
 use crate::DataSetError;
 use crate::case::prepare_case;
-use crate::manifest::{grid_fault, shard_name};
+use crate::manifest::{ManifestCase, grid_fault, shard_name};
 use crate::shard::{CaseEncoder, EncodedCase, ShardWriter};
 use crate::source::CaseSource;
 
@@ -97,6 +97,12 @@ impl Workshop {
                 record.inputs.push(inputs);
             }
         }
+        // Only now, so that a case that cannot be used is told before one that is merely doubtful.
+        if self.refuse_noted
+            && let Some(case) = record.cases.iter().find(|case| !case.notes.is_empty())
+        {
+            return Err(noted(case));
+        }
         let bytes = writer.finish().map_err(broken)?;
         record.bytes = bytes.as_ref().map(|bytes| bytes.content_length() as u64);
         Ok((record, bytes))
@@ -136,16 +142,6 @@ impl Workshop {
         shard: u32,
     ) -> Result<EncodedCase, DataSetError> {
         let prepared = prepare_case(case, self.settings.grid)?;
-        if self.refuse_noted && !prepared.notes.is_empty() {
-            let notes = prepared.notes.into_iter().map(|note| note.text);
-            return Err(DataSetError::Case {
-                case: case.case_id.clone(),
-                part: String::new(),
-                source: Box::new(DataSetError::Noted {
-                    notes: notes.collect(),
-                }),
-            });
-        }
         let encoded = encoder.encode(case, prepared);
         encoded.map_err(|source| DataSetError::Parquet {
             action: "write",
@@ -157,5 +153,18 @@ impl Workshop {
     /// Only what is wrong with a case itself lets the others go on.
     fn may_skip(&self, error: &DataSetError) -> bool {
         self.skip_bad && matches!(error, DataSetError::Case { .. })
+    }
+}
+
+/// Refuses a case that has notes.
+fn noted(case: &ManifestCase) -> DataSetError {
+    let notes = case.notes.iter().map(|note| note.text.clone());
+    let source = DataSetError::Noted {
+        notes: notes.collect(),
+    };
+    DataSetError::Case {
+        case: case.case_id.clone(),
+        part: String::new(),
+        source: Box::new(source),
     }
 }

@@ -144,7 +144,7 @@ fn case(
         label: label.map(Into::into),
         one_grid: true,
         metadata: patients.of(case_id),
-        fault: Fault::join("", &faults),
+        fault: Fault::join(&faults),
         ..CaseSource::new(case_id, or_usual(pet, PET), or_usual(ct, CT))
     }
 }

@@ -50,15 +50,23 @@ impl Fault {
     }
 
     /// Puts several faults of one case into one.
-    pub(super) fn join(prefix: &str, faults: &[Self]) -> Option<Self> {
+    pub(super) fn join(faults: &[Self]) -> Option<Self> {
         let join = |text: fn(&Self) -> &str| {
             let texts: Vec<&str> = faults.iter().map(text).collect();
-            format!("{prefix}{}", texts.join("; "))
+            texts.join("; ")
         };
         (!faults.is_empty()).then(|| Self {
             told: join(|fault| &fault.told),
             kept: join(|fault| &fault.kept),
         })
+    }
+
+    /// Says in which line of which table it is; the name of the table is for who works with the files.
+    pub(super) fn in_line(self, table: &str, line: u64) -> Self {
+        Self {
+            told: format!("{table} line {line}: {}", self.told),
+            kept: format!("line {line}: {}", self.kept),
+        }
     }
 }
 

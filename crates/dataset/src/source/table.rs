@@ -45,8 +45,8 @@ pub(super) fn find(path: &Path) -> Result<Found, DataSetError> {
     for row in sheet.rows() {
         let mut case = table.case(row);
         if let Some(line) = lines.get(&case.case_id) {
-            let reason = format!("line {}: the same case_id is on line {line}", row.line);
-            case.fault = Some(reason.into());
+            let fault = Fault::from(format!("the same case_id is on line {line}"));
+            case.fault = Some(fault.in_line(&sheet.name(), row.line));
             case.case_id = format!("{} (line {})", case.case_id, row.line);
         }
         lines.insert(case.case_id.clone(), row.line);
@@ -118,7 +118,7 @@ impl Table<'_> {
             label,
             metadata,
             fold,
-            fault: Fault::join(&format!("line {}: ", row.line), &faults),
+            fault: Fault::join(&faults).map(|fault| fault.in_line(&self.sheet.name(), row.line)),
             ..CaseSource::new(case_id, pet.unwrap_or_else(none), ct.unwrap_or_else(none))
         }
     }

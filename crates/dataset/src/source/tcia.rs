@@ -22,11 +22,18 @@ const LABEL: &str = "SEG";
 /// A study without SUV or CT is then a case with a fault: a conversion that was stopped leaves such.
 pub(super) fn find(root: &Path) -> Result<Found, DataSetError> {
     let mut roots = vec![root.to_path_buf()];
-    roots.extend(
-        entries(root)?
-            .into_iter()
-            .filter(|path| path.is_dir() && !is_subject(path)),
-    );
+    // A link may lead back to where it lies.
+    let mut seen: Vec<PathBuf> = root.canonicalize().into_iter().collect();
+    for path in entries(root)? {
+        if path.is_dir()
+            && !is_subject(&path)
+            && let Ok(real) = path.canonicalize()
+            && !seen.contains(&real)
+        {
+            seen.push(real);
+            roots.push(path);
+        }
+    }
     let (mut patients, mut dropped_columns) = (Patients::default(), Vec::new());
     let mut sheets = Vec::new();
     for root in &roots {
@@ -162,7 +169,7 @@ fn case(subject: &Path, study: &Path, patients: &Patients) -> Result<CaseSource,
         label: label.map(Into::into),
         one_grid,
         metadata: patients.of(&case_id),
-        fault: Fault::join("", &faults),
+        fault: Fault::join(&faults),
         ..CaseSource::new(case_id, or_usual(pet, PET), or_usual(ct, CTS[0]))
     })
 }

@@ -124,7 +124,7 @@ fn a_row_that_cannot_be_used_is_a_case_with_a_fault_and_the_others_stay() {
         assert_eq!(found[0], ("a".to_owned(), None), "{row}");
         let fault = found[1].1.clone().unwrap();
         assert!(
-            fault.told.starts_with(words) && fault.kept.starts_with(words),
+            fault.told.starts_with(&format!("cases.csv {words}")) && fault.kept.starts_with(words),
             "{fault:?}"
         );
         // A field or a path may name a patient.
@@ -600,4 +600,20 @@ fn a_tcia_study_without_its_suv_or_ct_is_a_case_with_a_fault() {
             "1 of the folders PETCT_* hold no folder of a study"
         ]
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_parent_and_a_study_that_is_there_twice_do_not_stop_the_others() {
+    let study = |root: &str| ["SUV", "CTres"].map(|name| format!("{root}PETCT_1/s1/{name}.nii.gz"));
+    let names = [study(""), study("again/")].concat();
+    let folder = folder_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    std::os::unix::fs::symlink(".", folder.path().join("loop")).unwrap();
+    std::os::unix::fs::symlink("..", folder.path().join("again/up")).unwrap();
+    let cases = find_cases(folder.path()).unwrap();
+    let names: Vec<&str> = cases.iter().map(|case| case.case_id.as_str()).collect();
+    assert_eq!(names, ["fdg_1_s1", "fdg_1_s1 (2)"]);
+    assert_eq!(cases[0].fault, None);
+    let fault = cases[1].fault.clone().unwrap().kept;
+    assert_eq!(fault, "fdg_1_s1 is there 2 times: the first is used");
 }

@@ -57,10 +57,7 @@ async fn notes_are_kept_with_the_case_and_stop_where_none_is_accepted() {
         data.manifest.cases[1].notes,
         report.cases[1].verdict.notes()
     );
-    assert_eq!(
-        stored_report(&data).await.unwrap().cases,
-        report.cases
-    );
+    assert_eq!(stored_report(&data).await.unwrap().cases, report.cases);
     assert_eq!(crate::Summary::of(&crate::inspect(&data).cases).noted, 1);
     // A kept shard keeps its notes, and does not hold where none is accepted.
     let again = bench.prepare("out", &OPTIONS).await.unwrap();
