@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::dicom::{self, Content, SuvScale};
 use crate::error::DataSetError;
 use crate::nifti::read_nifti;
-use crate::plausible::{Provenance, Slices};
+use crate::plausible::Provenance;
 use crate::source::ImageSource;
 use crate::volume::Volume;
 
@@ -39,8 +39,6 @@ pub struct Image {
     pub units: Units,
     /// How SUV came about, of a DICOM PET.
     pub suv: Option<SuvScale>,
-    /// Slices that were found and slices that the header promises, of a DICOM series that promises any.
-    pub(crate) slices: Option<Slices>,
 }
 
 /// Reads a DICOM series (a folder, or one file) or a NIfTI image.
@@ -53,7 +51,6 @@ pub fn read_image(path: &Path) -> Result<Image, DataSetError> {
             volume: read_nifti(path)?,
             units: Units::AsStored,
             suv: None,
-            slices: None,
         });
     }
     Ok(Image::of(dicom::read_dicom(path)?))
@@ -70,16 +67,6 @@ impl Image {
             volume: read.volume,
             units,
             suv,
-            slices: read.slices,
-        }
-    }
-
-    /// Gives what the header of a DICOM image tells beside its voxels: their unit and their place, always.
-    pub(crate) fn provenance(&self) -> Provenance {
-        Provenance {
-            has_units: self.units != Units::AsStored,
-            is_placed: true,
-            slices: self.slices,
         }
     }
 }
@@ -94,14 +81,23 @@ fn is_nifti(path: &Path) -> bool {
     !path.is_dir() && (!path.is_file() || !named && !dicom::is_dicom(path))
 }
 
-/// Reads an image that is to be in these units, where it says which it is in.
-pub(crate) fn read_in(source: &ImageSource, units: Units) -> Result<Image, DataSetError> {
-    let image = match source {
-        ImageSource::Path(path) => read_image(path)?,
-        ImageSource::Series { folder, files } => Image::of(dicom::read_series(folder, files)?),
+/// Reads a DICOM image that must be in these units, with what its header tells beside its voxels.
+pub(crate) fn read_dicom_in(
+    source: &ImageSource,
+    units: Units,
+) -> Result<(Volume, Provenance), DataSetError> {
+    let read = match source {
+        ImageSource::Path(path) => dicom::read_dicom(path)?,
+        ImageSource::Series { folder, files } => dicom::read_series(folder, files)?,
     };
-    if image.units == units || image.units == Units::AsStored {
-        return Ok(image);
+    let provenance = Provenance {
+        has_units: true,
+        is_placed: true,
+        slices: read.slices,
+    };
+    let image = Image::of(read);
+    if image.units == units {
+        return Ok((image.volume, provenance));
     }
     let name = |units| match units {
         Units::Suv => "PET",

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::{Units, is_nifti, read_in};
+use super::{Units, is_nifti, read_dicom_in};
 use crate::error::DataSetError;
 use crate::nifti::NiftiFile;
 use crate::orientation::{Orientation, canonical};
@@ -51,9 +51,8 @@ impl Opened {
         match source {
             ImageSource::Path(path) if is_nifti(path) => Self::open_nifti(path),
             other => {
-                let image = read_in(other, units)?;
-                let provenance = image.provenance();
-                Ok(Self::whole(image.volume, provenance))
+                let (volume, provenance) = read_dicom_in(other, units)?;
+                Ok(Self::whole(volume, provenance))
             }
         }
     }

@@ -68,39 +68,40 @@ fn canvas(shown: &Shown<'_>) -> Canvas {
     let of_slice = |&slice: &usize| [0, 1].map(|modality| (slice, modality));
     for (row, (slice, modality)) in shown.slices.iter().flat_map(of_slice).enumerate() {
         let view = View::of(shown, slice, modality);
-        let caption_top = top + small + GAP + row * row_height;
-        canvas.text(
-            (GAP, caption_top),
-            Side::Left,
-            Letters::Small,
-            INK,
-            &view.caption(shown),
-        );
-        for (column, kind) in Kind::ALL.into_iter().enumerate() {
-            let frame = Frame {
-                left: GAP + column * step,
-                top: caption_top + small + 4,
-                width,
-                height,
-            };
-            canvas.fill(frame, |x, y| {
-                let row = rows - 1 - x * rows / width;
-                let column = columns - 1 - y * columns / height;
-                view.colour(kind, row, column)
-            });
-            canvas.sides(frame, ["R", "L", "H", "F"]);
-            if column + 1 == Kind::ALL.len() {
-                canvas.colour_bar(frame, view.shades, if modality == 0 { "SUV" } else { "HU" });
-            }
-            if row + 1 == n_rows && column == 0 {
-                canvas.scale_bar(
-                    frame,
-                    10.0 * width as f32 / (rows as f32 * shown.spacing[0]),
-                );
-            }
+        let place = (GAP, top + small + GAP + row * row_height);
+        let caption = view.caption(shown);
+        canvas.text(place, Side::Left, Letters::Small, INK, &caption);
+        let first = Frame {
+            left: GAP,
+            top: place.1 + small + 4,
+            width,
+            height,
+        };
+        draw_row(&mut canvas, &view, first, step);
+        if row + 1 == n_rows {
+            let centimetres = rows as f32 * shown.spacing[0] / 10.0;
+            canvas.scale_bar(first, width as f32 / centimetres);
         }
     }
     canvas
+}
+
+/// Draws all kinds of images of one modality, `step` pixels from each to the next.
+fn draw_row(canvas: &mut Canvas, view: &View<'_>, first: Frame, step: usize) {
+    let [_, rows, columns] = view.config.stack;
+    let mut frame = first;
+    for kind in Kind::ALL {
+        canvas.fill(frame, |x, y| {
+            let row = rows - 1 - x * rows / frame.width;
+            let column = columns - 1 - y * columns / frame.height;
+            view.colour(kind, row, column)
+        });
+        canvas.sides(frame, ["R", "L", "H", "F"]);
+        frame.left += step;
+    }
+    frame.left -= step;
+    let unit = if view.modality == 0 { "SUV" } else { "HU" };
+    canvas.colour_bar(frame, view.shades, unit);
 }
 
 impl Shown<'_> {
