@@ -159,7 +159,7 @@ fn sources_without_usable_cases_are_refused_and_leave_no_data_set() {
         (&headers, &["headers.csv", "no cases"]),
         (&empty, &["empty", "no cases"]),
         (&gone, &["gone.csv", "line 2", "nowhere.nii"]),
-        (&letter, &["letter.csv", "line 2"]),
+        (&letter, &["letter.csv", "line 1", "case_id"]),
         (&folder.path().join("absent"), &["absent"]),
     ];
     for (source, words) in refusals {

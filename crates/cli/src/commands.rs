@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let ledger = start_log(&arguments.logging)?;
     let (logging, quiet) = (&arguments.logging, !arguments.logging.shows_progress());
     match &arguments.command {
-        Command::Phantom(arguments) => phantom::run(arguments, output),
+        Command::Phantom(arguments) => phantom::run(arguments, quiet, output),
         Command::Prepare(arguments) => wait_for(prepare::run(arguments, quiet, output)),
         Command::Convert(arguments) => convert::run(arguments, output),
         Command::Pretrain(arguments) => wait_for(pretrain::run(arguments, logging, output)),

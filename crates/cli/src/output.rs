@@ -1,11 +1,12 @@
 //! Standard output: results only, as lines, tables or one JSON object. Progress and log lines go to standard error.
 //! It owns no wording.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::table::Table;
+use crate::{lines::shown, table::Table};
 
 /// Where a command writes its result.
 pub(crate) struct Output {
@@ -25,7 +26,7 @@ impl Output {
     /// # Errors
     /// What the system says of standard output.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.sink, "{text}").map_err(unwritten)
+        writeln!(self.sink, "{}", shown(text)).map_err(unwritten)
     }
 
     /// Writes a table.
@@ -33,7 +34,7 @@ impl Output {
     /// # Errors
     /// What the system says of standard output.
     pub(crate) fn table(&mut self, table: &Table) -> io::Result<()> {
-        self.bytes(table.to_string().as_bytes())
+        self.bytes(shown(&table.to_string()).as_bytes())
     }
 
     /// Writes one JSON object on a line of its own.
@@ -42,7 +43,7 @@ impl Output {
     /// What the system says of standard output.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         let text = serde_json::to_string(value)?;
-        self.line(&text)
+        self.line(&escaped(&text))
     }
 
     /// Writes bytes as they are, with one request however many they are.
@@ -53,6 +54,19 @@ impl Output {
         let written = self.sink.write_all(bytes);
         written.and_then(|()| self.sink.flush()).map_err(unwritten)
     }
+}
+
+/// Escapes in JSON what serde leaves and a terminal would obey: only strings can hold it.
+fn escaped(json: &str) -> String {
+    let letters = json.chars().map(|letter| {
+        let mut bytes = [0; 4];
+        match fratmae_dataset::printable(letter.encode_utf8(&mut bytes)) {
+            Cow::Borrowed(shown) => shown.to_owned(),
+            // All such letters lie in the first plane, where one code unit is enough.
+            Cow::Owned(_) => format!("\\u{:04x}", u32::from(letter)),
+        }
+    });
+    letters.collect()
 }
 
 // Of the same kind, so that a closed reader is still told from a full disk.
@@ -105,6 +119,25 @@ pub(crate) mod captured {
             .json(&serde_json::json!({"step": 1, "text": "a\nb"}))
             .unwrap();
         assert_eq!(captured.text(), "{\"step\":1,\"text\":\"a\\nb\"}\n");
+    }
+
+    #[test]
+    fn nothing_steers_a_terminal_and_json_keeps_its_value() {
+        let captured = Captured::default();
+        let name = "\u{1b}[31m\u{9b}2J\u{202e}é";
+        let mut output = captured.output();
+        output.line(name).unwrap();
+        let mut table = Table::new(&["case"]);
+        table.row(vec![name.to_owned()]);
+        output.table(&table).unwrap();
+        output.json(&serde_json::json!({ "name": name })).unwrap();
+        let text = captured.text();
+        assert!(
+            !text.contains(['\u{1b}', '\u{9b}', '\u{202e}']) && text.contains('é'),
+            "{text}"
+        );
+        let json: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(json["name"], name);
     }
 
     struct Closed(io::ErrorKind);

@@ -9,6 +9,7 @@ use half::f16;
 use crate::error::DataSetError;
 use crate::image::Units;
 use crate::image::opened::Opened;
+use crate::plausible::{self, LabelFigures, Note, Provenance, Spread};
 use crate::resample::{self, AxisMap, Taps, oblique};
 use crate::source::{CaseSource, ImageSource};
 use crate::volume::Geometry;
@@ -21,12 +22,8 @@ mod tests;
 const AIR: f32 = -1024.0;
 /// Hounsfield units kept; the range of 12-bit scanners. Whole HU are exact in `f16` up to 2048, even ones above.
 const HU_RANGE: [f32; 2] = [AIR, 3071.0];
-/// SUV kept: below the largest finite `f16`. Small negative values of reconstructions become 0.
+/// SUV kept: below the largest finite `f16`, and above all that `plausible` lets through. Small negative values of reconstructions become 0.
 const SUV_RANGE: [f32; 2] = [0.0, 60_000.0];
-/// No PET reaches below this; a CT does.
-const LOWEST_PET: f32 = -100.0;
-/// An SUV above this is hardly one: most likely the image is in Bq/ml.
-const LIKELY_SUV: f32 = 1000.0;
 /// Tissue starts here, seen from air and lung.
 const TISSUE_HU: f32 = -500.0;
 /// A coronal slice belongs to the body if one in so many of its voxels is tissue.
@@ -58,6 +55,8 @@ pub struct PreparedCase {
     pub source_axes: String,
     /// First and last coronal slice (A index) that shows the body.
     pub body: [u32; 2],
+    /// What is unlikely about it.
+    pub notes: Vec<Note>,
 }
 
 /// Reads a case and brings it to `grid` (R, A, S; each at least 1), which spans exactly the physical box of the PET.
@@ -66,49 +65,47 @@ pub struct PreparedCase {
 /// are honoured, and where CT does not reach, it is air (-1024). Labels take the nearest voxel.
 ///
 /// # Errors
-/// `Case`, naming the case and the image at fault, around what `read_image` refuses, `NoOverlap`, `Options` for the
+/// `Case`, naming the case and the image at fault, around what `read_image` refuses, `NoOverlap`, `Fault` for the
 /// fault of the source, and `Image` for a PET that is a CT, for a CT or labels whose header places the PET's own voxels
 /// elsewhere, or for labels that are no whole numbers from 0 to 255.
 pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase, DataSetError> {
-    if let Some(reason) = case.fault.clone() {
-        return Err(failed(
-            case,
-            String::new(),
-            DataSetError::Options { reason },
-        ));
+    if let Some(fault) = case.fault.clone() {
+        return Err(failed(case, String::new(), DataSetError::Fault(fault)));
     }
     let of_pet = |error| at(case, "PET", &case.pet, error);
-    let pet = Opened::open(&case.pet, Units::Suv).map_err(of_pet)?;
-    let (source_axes, source) = (pet.axes.code(), pet.geometry);
-    let target = Target::spanning(source, grid);
-    let pet = pet
-        .resampled(&target.taps(&target.maps, source.shape), 0.0)
-        .map_err(of_pet)?;
-    check_pet(case, pet.range).map_err(of_pet)?;
-    let suv = pet.voxels;
-    let (ct, ct_geometry) = target
-        .read_ct(case, source)
+    let pet = Pet::read(case, grid).map_err(of_pet)?;
+    let ct = pet
+        .read_ct(case)
         .map_err(|error| at(case, "CT", &case.ct, error))?;
     let read_label = |label: &ImageSource| {
-        target
-            .label(label, source, ct_geometry)
+        pet.read_label(label, &ct)
             .map_err(|error| at(case, "label", label, error))
     };
     let label = case.label.as_ref().map(read_label).transpose()?;
+    let (label, of_label) =
+        label.map_or((None, Vec::new()), |read| (Some(read.voxels), read.notes));
+    let body = plausible::judge_body(mean_in_body(&pet.voxels, &ct.voxels));
+    let spacing = affine::spacing(&pet.source.affine);
+    let length = plausible::judge_length(spacing[2] * pet.source.shape[2] as f64);
+    let mut notes = [pet.notes, ct.notes, of_label].concat();
+    notes.extend(body.into_iter().chain(length));
+    notes.sort_by_key(|note| note.kind);
+    notes.dedup();
     Ok(PreparedCase {
         grid,
-        body: body_range(&ct, grid),
-        pet: coronal(&suv, grid, |value| {
+        body: body_range(&ct.voxels, grid),
+        pet: coronal(&pet.voxels, grid, |value| {
             f16::from_f32(value.clamp(SUV_RANGE[0], SUV_RANGE[1]))
         }),
-        ct: coronal(&ct, grid, |value| {
+        ct: coronal(&ct.voxels, grid, |value| {
             f16::from_f32(value.clamp(HU_RANGE[0], HU_RANGE[1]))
         }),
         label: label.map(|label| coronal(&label, grid, |value| value)),
-        affine: target.affine,
-        source_spacing: affine::spacing(&source.affine).map(|size| size as f32),
-        source_shape: source.shape,
-        source_axes,
+        affine: pet.target.affine,
+        source_spacing: spacing.map(|size| size as f32),
+        source_shape: pet.source.shape,
+        source_axes: pet.source_axes,
+        notes,
     })
 }
 
@@ -118,7 +115,7 @@ fn at(case: &CaseSource, role: &str, image: &ImageSource, error: DataSetError) -
         DataSetError::Io { path, .. }
         | DataSetError::Image { path, .. }
         | DataSetError::NonFinite { path, .. } => image.part(role, path),
-        // It is of both.
+        // It is about both images.
         DataSetError::NoOverlap { .. } => String::new(),
         _ => format!("the {role}"),
     };
@@ -140,21 +137,139 @@ fn refusal(image: &ImageSource, reason: String) -> DataSetError {
     }
 }
 
-fn check_pet(case: &CaseSource, (lowest, highest): (f32, f32)) -> Result<(), DataSetError> {
-    if lowest < LOWEST_PET {
-        let reason = format!(
-            "as a PET it should hold SUV, but its values go down to {lowest}: is it the CT?"
-        );
-        return Err(refusal(&case.pet, reason));
+/// Averages SUV where the CT shows the body; 0 where it shows none.
+fn mean_in_body(suv: &[f32], hu: &[f32]) -> f32 {
+    let inside = suv.iter().zip(hu).filter(|(_, hu)| **hu > TISSUE_HU);
+    let (sum, count) = inside.fold((0.0, 0_u64), |(sum, count), (suv, _)| {
+        (sum + f64::from(*suv), count + 1)
+    });
+    (sum / count.max(1) as f64) as f32
+}
+
+/// A PET on the grid, which the other images are brought to.
+struct Pet {
+    voxels: Vec<f32>,
+    source: Geometry,
+    source_axes: String,
+    provenance: Provenance,
+    target: Target,
+    notes: Vec<Note>,
+}
+
+/// A CT or a label on the grid of the PET.
+struct Beside<T> {
+    voxels: Vec<T>,
+    source: Geometry,
+    notes: Vec<Note>,
+}
+
+impl Pet {
+    fn read(case: &CaseSource, grid: [usize; 3]) -> Result<Self, DataSetError> {
+        let opened = Opened::open(&case.pet, Units::Suv)?;
+        let (source_axes, source) = (opened.axes.code(), opened.geometry);
+        let provenance = opened.provenance;
+        let target = Target::spanning(source, grid);
+        let resampled = opened.resampled(&target.taps(&target.maps, source.shape), 0.0)?;
+        let notes = plausible::judge_pet(provenance, &resampled.spread)
+            .map_err(|reason| refusal(&case.pet, reason))?;
+        Ok(Self {
+            voxels: resampled.voxels,
+            source,
+            source_axes,
+            provenance,
+            target,
+            notes,
+        })
     }
-    if highest > LIKELY_SUV {
-        tracing::warn!(
-            case = case.case_id,
-            highest,
-            "PET values are too high for SUV: is the image in Bq/ml?"
-        );
+
+    /// Reads the CT, which may have any grid unless it is said to have the PET's.
+    fn read_ct(&self, case: &CaseSource) -> Result<Beside<f32>, DataSetError> {
+        let ct = Opened::open(&case.ct, Units::Hounsfield)?;
+        let (source, provenance) = (ct.geometry, ct.provenance);
+        let refuse = |reason| refusal(&case.ct, reason);
+        if case.one_grid
+            && let Some(reason) = grids::at_odds(source, &[(self.source, "PET")])
+        {
+            return Err(refuse(reason));
+        }
+        let sampled = self.target.ct(ct)?;
+        if sampled.inside == 0 {
+            return Err(self.apart("CT", source, "check that both are of one study"));
+        }
+        let place = plausible::judge_place(self.provenance, provenance).map_err(refuse)?;
+        let mut notes = plausible::judge_ct(provenance, &sampled.spread).map_err(refuse)?;
+        notes.extend(place);
+        notes.extend(sampled.reach.and_then(plausible::judge_reach));
+        Ok(Beside {
+            voxels: sampled.voxels,
+            source,
+            notes,
+        })
     }
-    Ok(())
+
+    fn read_label(
+        &self,
+        label: &ImageSource,
+        ct: &Beside<f32>,
+    ) -> Result<Beside<u8>, DataSetError> {
+        // In canonical axes, so that a centre between two voxels falls to the same one however the file lies.
+        let opened = Opened::open(label, Units::Mask)?;
+        let (source, provenance) = (opened.geometry, opened.provenance);
+        let refuse = |reason| refusal(label, reason);
+        if let Some(reason) = grids::at_odds(source, &[(self.source, "PET"), (ct.source, "CT")]) {
+            return Err(refuse(reason));
+        }
+        if !grids::overlap(self.source, source) {
+            let advice = "check that both are of one study, and that the label kept its geometry";
+            return Err(self.apart("label", source, advice));
+        }
+        let place = plausible::judge_place(self.provenance, provenance).map_err(refuse)?;
+        let inverse = affine::invert(&source.affine)
+            .ok_or_else(|| refuse("its affine has no inverse".to_owned()))?;
+        let map = affine::compose(&inverse, &self.target.affine);
+        let labels = opened.labels(self.target.grid, &map)?.map_err(|value| {
+            refuse(format!(
+                "it holds {value}: labels are whole numbers from 0 to 255"
+            ))
+        })?;
+        let after = labels.voxels.iter().filter(|&&voxel| voxel != 0).count();
+        let voxel = millilitres(&self.target.affine);
+        let kept = plausible::judge_label(LabelFigures {
+            before: labels.labelled as f64 * millilitres(&source.affine),
+            after: after as f64 * voxel,
+            voxel,
+        });
+        Ok(Beside {
+            voxels: labels.voxels,
+            source,
+            notes: place.into_iter().chain(kept).collect(),
+        })
+    }
+
+    fn apart(&self, image: &'static str, other: Geometry, advice: &'static str) -> DataSetError {
+        DataSetError::NoOverlap {
+            image,
+            pet: self.source.describe_box(),
+            other: other.describe_box(),
+            advice,
+        }
+    }
+}
+
+/// Gives the volume of a voxel.
+fn millilitres(affine: &Affine) -> f64 {
+    affine::spacing(affine).iter().product::<f64>() / 1000.0
+}
+
+/// A CT on the grid.
+struct SampledCt {
+    voxels: Vec<f32>,
+    /// How its values were spread before.
+    spread: Spread,
+    /// Voxels of the grid that it reaches.
+    inside: usize,
+    /// The part of the grid's length that it reaches along, where its axes are the grid's.
+    reach: Option<f64>,
 }
 
 /// The grid that a case is brought to.
@@ -179,39 +294,29 @@ impl Target {
         [0, 1, 2].map(|axis| maps[axis].taps(shape[axis], self.grid[axis]))
     }
 
-    /// Reads the CT, which may have any grid unless it is said to have the PET's.
-    fn read_ct(
-        &self,
-        case: &CaseSource,
-        pet: Geometry,
-    ) -> Result<(Vec<f32>, Geometry), DataSetError> {
-        let ct = Opened::open(&case.ct, Units::Hounsfield)?;
+    fn ct(&self, ct: Opened) -> Result<SampledCt, DataSetError> {
         let geometry = ct.geometry;
-        if case.one_grid
-            && let Some(reason) = grids::at_odds(geometry, &[(pet, "PET")])
-        {
-            return Err(refusal(&case.ct, reason));
-        }
-        Ok((self.ct(ct, &pet.describe_box())?, geometry))
-    }
-
-    fn ct(&self, ct: Opened, pet_box: &str) -> Result<Vec<f32>, DataSetError> {
-        let geometry = ct.geometry;
-        let (voxels, inside) = match self.axis_maps_to(geometry) {
-            Some(maps) => {
-                let taps = self.taps(&maps, geometry.shape);
-                let inside = taps.iter().map(|taps| resample::inside(taps)).product();
-                (ct.resampled(&taps, AIR)?.voxels, inside)
-            }
-            None => oblique::sample(&ct.into_volume()?, self.grid, &self.affine, AIR),
-        };
-        if inside == 0 {
-            return Err(DataSetError::NoOverlap {
-                pet: pet_box.to_owned(),
-                ct: geometry.describe_box(),
+        let Some(maps) = self.axis_maps_to(geometry) else {
+            let volume = ct.into_volume()?;
+            let spread = Spread::of(&volume.voxels);
+            let (voxels, inside) = oblique::sample(&volume, self.grid, &self.affine, AIR);
+            return Ok(SampledCt {
+                voxels,
+                spread,
+                inside,
+                reach: None,
             });
-        }
-        Ok(voxels)
+        };
+        let taps = self.taps(&maps, geometry.shape);
+        let along = resample::inside(&taps[2]);
+        let inside = taps.iter().map(|taps| resample::inside(taps)).product();
+        let sampled = ct.resampled(&taps, AIR)?;
+        Ok(SampledCt {
+            voxels: sampled.voxels,
+            spread: sampled.spread,
+            inside,
+            reach: Some(along as f64 / self.grid[2] as f64),
+        })
     }
 
     /// Gives the axis maps onto an image whose axes are parallel to the grid's, else nothing.
@@ -226,28 +331,6 @@ impl Target {
                 step: map[axis][axis],
                 offset: map[axis][3],
             })
-        })
-    }
-
-    fn label(
-        &self,
-        source: &ImageSource,
-        pet: Geometry,
-        ct: Geometry,
-    ) -> Result<Vec<u8>, DataSetError> {
-        // In canonical axes, so that a centre between two voxels falls to the same one however the file lies.
-        let label = Opened::open(source, Units::Mask)?;
-        let refuse = |reason| refusal(source, reason);
-        if let Some(reason) = grids::at_odds(label.geometry, &[(pet, "PET"), (ct, "CT")]) {
-            return Err(refuse(reason));
-        }
-        let inverse = affine::invert(&label.geometry.affine)
-            .ok_or_else(|| refuse("its affine has no inverse".to_owned()))?;
-        let map = affine::compose(&inverse, &self.affine);
-        label.labels(self.grid, &map)?.map_err(|value| {
-            refuse(format!(
-                "it holds {value}: labels are whole numbers from 0 to 255"
-            ))
         })
     }
 }

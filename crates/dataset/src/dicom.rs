@@ -22,6 +22,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::error::DataSetError;
+use crate::plausible::Slices;
 use crate::volume::Volume;
 use geometry::{Arrangement, Plane};
 use part10::DicomFile;
@@ -48,6 +49,8 @@ pub(crate) struct DicomImage {
     pub(crate) volume: Volume,
     /// What the voxels count.
     pub(crate) content: Content,
+    /// Slices that were found and slices that the header promises, where it promises any.
+    pub(crate) slices: Option<Slices>,
 }
 
 /// What the voxels of a series count.
@@ -86,6 +89,7 @@ pub(crate) fn read_series(path: &Path, files: &[PathBuf]) -> Result<DicomImage, 
         return Ok(DicomImage {
             volume: segmentation::read(file)?,
             content: Content::Mask,
+            slices: None,
         });
     }
     let series = Series::open(path, files)?;
@@ -100,6 +104,7 @@ pub(crate) fn read_series(path: &Path, files: &[PathBuf]) -> Result<DicomImage, 
     Ok(DicomImage {
         volume: series.image(&arrangement, factor)?,
         content: suv.map_or(Content::Ct, Content::Pet),
+        slices: None,
     })
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::source::Fault;
+
 /// Says what went wrong with the input, or with a data set, in one line an operator can act on.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -39,15 +41,25 @@ pub enum DataSetError {
         /// Index of the first of them, in the file's own axes.
         first: [usize; 3],
     },
-    /// PET and CT of one case lie apart in space.
+    /// Two images of one case lie apart in space.
     #[error(
-        "PET and CT do not overlap: PET covers {pet} and CT covers {ct} (mm, RAS): check that both are of one study"
+        "PET and {image} do not overlap: PET covers {pet} and {image} covers {other} (mm, RAS): {advice}"
     )]
     NoOverlap {
+        /// The image beside the PET: `CT` or `label`.
+        image: &'static str,
         /// Physical box of the PET.
         pet: String,
-        /// Physical box of the CT.
-        ct: String,
+        /// Physical box of the other.
+        other: String,
+        /// What to check.
+        advice: &'static str,
+    },
+    /// A case that could be used has notes, where none are accepted.
+    #[error("{}: without --strict the case is used and the note is kept", notes.join("; "))]
+    Noted {
+        /// Their texts.
+        notes: Vec<String>,
     },
     /// A table of cases or of metadata cannot be used.
     #[error("{} line {line}: {reason}", .path.display())]
@@ -66,6 +78,17 @@ pub enum DataSetError {
         path: PathBuf,
         /// What was looked for.
         reason: String,
+    },
+    /// A case cannot be used for what was found before an image was opened.
+    #[error("{}", .0.told)]
+    Fault(Fault),
+    /// Cases cannot be used, where none may be left out.
+    #[error(
+        "{}: {}", counted(.faults.len()), shortened(.faults)
+    )]
+    Faults {
+        /// Name and reason of each.
+        faults: Vec<String>,
     },
     /// One case failed.
     #[error("case {case}{}{part}", if .part.is_empty() { "" } else { ", " })]
@@ -173,8 +196,26 @@ impl DataSetError {
             Self::NonFinite { count, first, .. } => format!(
                 "it holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out"
             ),
+            Self::Fault(fault) => fault.kept.clone(),
             other => other.to_string(),
         }
+    }
+}
+
+fn counted(cases: usize) -> String {
+    match cases {
+        1 => "1 case cannot be used".to_owned(),
+        cases => format!("{cases} cases cannot be used"),
+    }
+}
+
+/// Joins as many reasons as are read.
+fn shortened(faults: &[String]) -> String {
+    const NAMED: usize = 20;
+    let named = faults[..faults.len().min(NAMED)].join("; ");
+    match faults.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::dicom::{self, Content, SuvScale};
 use crate::error::DataSetError;
 use crate::nifti::read_nifti;
+use crate::plausible::Provenance;
 use crate::source::ImageSource;
 use crate::volume::Volume;
 
@@ -76,17 +77,27 @@ fn is_nifti(path: &Path) -> bool {
     let named = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("dcm"));
-    !path.is_dir() && !named && !dicom::is_dicom(path)
+    // A pipe must not be opened; the reader of NIfTI refuses it.
+    !path.is_dir() && (!path.is_file() || !named && !dicom::is_dicom(path))
 }
 
-/// Reads an image that is to be in these units, where it says which it is in.
-pub(crate) fn read_in(source: &ImageSource, units: Units) -> Result<Volume, DataSetError> {
-    let image = match source {
-        ImageSource::Path(path) => read_image(path)?,
-        ImageSource::Series { folder, files } => Image::of(dicom::read_series(folder, files)?),
+/// Reads a DICOM image that must be in these units, with what its header tells beside its voxels.
+pub(crate) fn read_dicom_in(
+    source: &ImageSource,
+    units: Units,
+) -> Result<(Volume, Provenance), DataSetError> {
+    let read = match source {
+        ImageSource::Path(path) => dicom::read_dicom(path)?,
+        ImageSource::Series { folder, files } => dicom::read_series(folder, files)?,
     };
-    if image.units == units || image.units == Units::AsStored {
-        return Ok(image.volume);
+    let provenance = Provenance {
+        has_units: true,
+        is_placed: true,
+        slices: read.slices,
+    };
+    let image = Image::of(read);
+    if image.units == units {
+        return Ok((image.volume, provenance));
     }
     let name = |units| match units {
         Units::Suv => "PET",
@@ -96,7 +107,7 @@ pub(crate) fn read_in(source: &ImageSource, units: Units) -> Result<Volume, Data
     Err(DataSetError::Image {
         path: source.path().to_path_buf(),
         reason: format!(
-            "it is a {}, where the {} was to be",
+            "it is a {}, and the {} was expected",
             name(image.units),
             name(units)
         ),

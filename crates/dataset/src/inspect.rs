@@ -10,9 +10,11 @@ use serde::Serialize;
 
 use crate::manifest::ValueRange;
 use crate::metadata::Metadata;
+use crate::plausible::Note;
 use crate::reader::DataSet;
 
 pub use lesions::Lesions;
+pub(crate) use lesions::plane_of_largest_lesion;
 pub use look::{CaseLook, Histogram, look};
 pub use summary::Summary;
 
@@ -58,6 +60,8 @@ pub struct CaseInspection {
     pub metadata: Metadata,
     /// The same as the sentence that training reads.
     pub sentence: String,
+    /// What is unlikely about it.
+    pub notes: Vec<Note>,
     /// Digest of the case.
     pub digest: String,
 }
@@ -77,6 +81,7 @@ pub fn inspect(data: &DataSet) -> Inspection {
         label: case.label,
         metadata: case.metadata.clone(),
         sentence: case.metadata.sentence(false),
+        notes: case.notes.clone(),
         digest: case.digest.clone(),
     });
     let shards: std::collections::BTreeSet<u32> =

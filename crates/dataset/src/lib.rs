@@ -4,6 +4,7 @@
 //! samples and the loader. It knows nothing of ranks, models or runs.
 
 mod cache;
+mod canvas;
 mod case;
 mod dicom;
 mod draw;
@@ -19,6 +20,7 @@ mod order;
 mod orientation;
 mod pages;
 mod phantom;
+mod plausible;
 mod prepare;
 mod preview;
 mod reader;
@@ -26,10 +28,14 @@ mod resample;
 mod shard;
 mod source;
 mod stack;
+mod text;
 mod verify;
 mod volume;
 
 pub use cache::Cache;
+pub use canvas::{
+    BAR_WIDTH, Canvas, Colour, FAINT, Frame, GAP, INK, Letters, OUTLINE, Shades, Side,
+};
 pub use case::{PreparedCase, prepare_case};
 pub use dicom::{PetHeader, SuvScale, TagUsed, suv_scale};
 pub use draw::Draw;
@@ -45,14 +51,16 @@ pub use metadata::Metadata;
 pub use nifti::{read_nifti, write_nifti};
 pub use order::{Order, Sample, Samples};
 pub use orientation::canonical;
-pub use phantom::{PhantomSize, write_phantoms};
+pub use phantom::{PhantomSize, write_phantoms, write_phantoms_telling};
+pub use plausible::{Note, NoteKind};
 pub use prepare::{
     CaseOutcome, CaseReport, CaseVerdict, KeptFields, Part, PrepareOptions, PrepareProgress,
-    PrepareReport, REPORT_NAME, SkippedCase, prepare,
+    PrepareReport, REPORT_NAME, SkippedCase, StoredReport, prepare, stored_report,
 };
-pub use preview::preview;
+pub use preview::{preview, telling_slice};
 pub use reader::{DataSet, Slices};
-pub use source::{CaseSource, ImageSource, Layout, Survey, find_cases, survey};
+pub use source::{CaseSource, Fault, ImageSource, Layout, Remark, Survey, find_cases, survey};
 pub use stack::{Stack, StackAxis, StackOptions};
+pub use text::printable;
 pub use verify::{Damage, VerifyReport, verify};
 pub use volume::{Affine, Volume};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DataSetError;
 use crate::metadata::Metadata;
+use crate::plausible::Note;
 use crate::volume::Affine;
 
 /// Version of the layout this program reads and writes: manifest, shards and the meaning of both.
@@ -64,6 +65,9 @@ pub struct ManifestCase {
     pub pet: ValueRange,
     /// Hounsfield units in the grid.
     pub ct: ValueRange,
+    /// What is unlikely about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
 }
 
 /// Sums up the voxels of one volume.

@@ -1,6 +1,14 @@
 //! Owns what may be known of a patient, and the sentence it is told in. Names, dates and identifiers have no field here.
+//!
+//! A word for a missing value (`nan`, `unknown`) is none in every field.
+
+mod missing;
+
+pub(crate) use missing::known;
 
 use serde::{Deserialize, Serialize};
+
+use crate::text;
 
 /// The allow-list of what a data set says about a study.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,6 +84,7 @@ fn article(age: u32) -> &'static str {
 ///
 /// A nuclide alone, or nothing, is completed by the prefix that AutoPET gives its case ids.
 pub(crate) fn tracer_of(word: Option<&str>, case_id: &str) -> Option<String> {
+    let word = word.and_then(known);
     let plain: String = word
         .unwrap_or_default()
         .to_uppercase()
@@ -109,39 +118,73 @@ pub(crate) fn tracer_of(word: Option<&str>, case_id: &str) -> Option<String> {
     }
 }
 
-/// Reads an age in years (`60`, `60.5`) or in DICOM's form (`060Y`, `018M`, `010W`, `003D`); nothing else is an age.
-pub(crate) fn age_of(text: &str) -> Option<f32> {
-    let text = text.trim();
-    let (number, per_year) = match text.char_indices().next_back()? {
-        (end, 'Y' | 'y') => (&text[..end], 1.0),
-        (end, 'M' | 'm') => (&text[..end], 12.0),
-        (end, 'W' | 'w') => (&text[..end], 365.25 / 7.0),
-        (end, 'D' | 'd') => (&text[..end], 365.25),
-        _ => (text, 1.0),
+/// A text that is no age.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoAge;
+
+/// Numbers that stand for a missing age.
+const NO_AGES: [f32; 7] = [-1.0, -9.0, -99.0, -999.0, 999.0, 9999.0, -9999.0];
+
+/// Reads an age in years (`60`, `60.5`, `60 years`) or in DICOM's form (`060Y`, `018M`, `010W`, `003D`).
+///
+/// One that is missing, or only known to be above a bound (`>89`, `90+`, as HIPAA asks), is none.
+pub(crate) fn read_age(text: &str) -> Result<Option<f32>, NoAge> {
+    let Some(text) = known(text) else {
+        return Ok(None);
     };
-    let years = number.trim().parse::<f32>().ok()? / per_year;
-    (0.0..=130.0).contains(&years).then_some(years)
+    let text = text.to_lowercase();
+    let bare = text
+        .trim_start_matches(['>', '<', '≥', '≤', '=', '+'])
+        .trim_start_matches("over ")
+        .trim();
+    let unit = bare
+        .trim_start_matches(|letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '-'));
+    let number = bare[..bare.len() - unit.len()].parse::<f32>();
+    let number = number.map_err(|_| NoAge)?;
+    let (unit, is_open) = match unit.trim().strip_suffix(['+', '>']) {
+        Some(unit) => (unit.trim_end(), true),
+        None => match unit.trim().strip_prefix('+') {
+            Some(unit) => (unit.trim_start(), true),
+            None => (unit.trim(), bare.len() < text.len()),
+        },
+    };
+    let per_year = match unit {
+        "" | "y" | "yr" | "yrs" | "yo" | "y.o." | "year" | "years" => 1.0,
+        "m" | "mo" | "month" | "months" => 12.0,
+        "w" | "week" | "weeks" => 365.25 / 7.0,
+        "d" | "day" | "days" => 365.25,
+        _ => return Err(NoAge),
+    };
+    let years = number / per_year;
+    match (0.0..=130.0).contains(&years) {
+        _ if NO_AGES.contains(&number) => Ok(None),
+        true => Ok(Some(years).filter(|_| !is_open)),
+        false => Err(NoAge),
+    }
+}
+
+/// Reads an age where nobody can mend what is none.
+pub(crate) fn age_of(text: &str) -> Option<f32> {
+    read_age(text).ok().flatten()
 }
 
 /// Reads a sex; `O`, `unknown` and the like are none that is known.
 pub(crate) fn sex_of(text: &str) -> Option<String> {
-    match text.trim().to_lowercase().as_str() {
-        "m" | "male" => Some("male".to_owned()),
-        "f" | "female" => Some("female".to_owned()),
+    match known(text)?.to_lowercase().as_str() {
+        "m" | "male" | "man" => Some("male".to_owned()),
+        "f" | "female" | "woman" => Some("female".to_owned()),
         _ => None,
     }
 }
 
-/// Puts a diagnosis in words: `LUNG_CANCER` is `lung cancer`; `NEGATIVE`, `none` and `healthy` are `negative`.
+/// Puts a diagnosis in words: `LUNG_CANCER` is `lung cancer`; `NEGATIVE` and `healthy` are `negative`.
 pub(crate) fn diagnosis_of(text: &str) -> Option<String> {
-    let words = plain_words(&text.replace('_', " "))?;
+    let words = plain_words(&known(text)?.replace('_', " "))?;
+    known(&words)?;
     let shouted = !words.chars().any(char::is_lowercase) && words.chars().count() > 5;
     let words = if shouted { words.to_lowercase() } else { words };
     Some(
-        if matches!(
-            words.to_lowercase().as_str(),
-            "negative" | "none" | "healthy"
-        ) {
+        if matches!(words.to_lowercase().as_str(), "negative" | "healthy") {
             "negative".to_owned()
         } else {
             words
@@ -173,7 +216,7 @@ pub(crate) fn stage_of(text: &str) -> Option<String> {
 
 /// Keeps one line of words without a full stop.
 fn plain_words(text: &str) -> Option<String> {
-    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    let words = text.split(|letter: char| letter.is_whitespace() || text::is_hidden(letter));
     let words = words
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
@@ -278,9 +321,67 @@ mod tests {
         assert_eq!(age_of("60"), Some(60.0));
         assert_eq!(age_of("060Y"), Some(60.0));
         assert_eq!(age_of("018M"), Some(1.5));
-        for nonsense in ["", "Y", "old", "-3", "NaN", "1e9", "60Ü"] {
-            assert_eq!(age_of(nonsense), None, "{nonsense}");
+        assert_eq!(age_of("89.0"), Some(89.0));
+        assert_eq!(age_of("60 years"), Some(60.0));
+        for nonsense in [
+            "Y", "old", "fifty", "-3", "1e9", "60Ü", "60-70", "131", "60,5",
+        ] {
+            assert_eq!(read_age(nonsense), Err(NoAge), "{nonsense}");
         }
+        for missing in ["", "NaN", "unknown", "N/A", "999", "-9"] {
+            assert_eq!(read_age(missing), Ok(None), "{missing}");
+        }
+    }
+
+    #[test]
+    fn an_age_above_a_bound_is_not_known() {
+        for open in [
+            ">89",
+            "> 89",
+            ">=90",
+            "≥90",
+            "90+",
+            "89+ years",
+            "90Y+",
+            "over 89",
+            "<1",
+        ] {
+            assert_eq!(read_age(open), Ok(None), "{open}");
+        }
+    }
+
+    #[test]
+    fn words_for_missing_values_reach_no_field_and_no_sentence() {
+        for word in [
+            "nan",
+            "unknown",
+            "N/A",
+            "NULL",
+            "-",
+            "?",
+            "<NA>",
+            "#N/A",
+            "not available",
+            " ",
+        ] {
+            let metadata = Metadata {
+                tracer: tracer_of(Some(word), "x"),
+                age: age_of(word),
+                sex: sex_of(word),
+                diagnosis: diagnosis_of(word),
+                stage: stage_of(word),
+            };
+            assert_eq!(
+                metadata.sentence(true),
+                "A whole-body PET scan of a patient.",
+                "{word}"
+            );
+        }
+        assert_eq!(diagnosis_of("not_available"), None);
+        assert_eq!(
+            tracer_of(Some("unknown"), "fdg_a_b").as_deref(),
+            Some("18F-FDG")
+        );
     }
 
     #[test]

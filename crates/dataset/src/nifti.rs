@@ -4,6 +4,8 @@
 //! Axes are left as they are stored (`orientation` turns them).
 
 pub(crate) mod encode;
+mod foreign;
+mod packed;
 mod transform;
 mod voxels;
 mod write;
@@ -15,11 +17,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
 use nifti::NiftiHeader;
 
 use crate::error::DataSetError;
 use crate::volume::{Geometry, Volume};
+use packed::Members;
 use voxels::{NotFinite, Scaling, Stored};
 
 pub use write::write_nifti;
@@ -48,6 +50,7 @@ pub fn read_nifti(path: &Path) -> Result<Volume, DataSetError> {
 pub(crate) struct NiftiFile {
     path: PathBuf,
     geometry: Geometry,
+    is_placed: bool,
     stored: Stored,
     scaling: Scaling,
     input: Box<dyn Read>,
@@ -82,6 +85,7 @@ impl NiftiFile {
         Ok(Self {
             path: path.to_path_buf(),
             geometry: Geometry { shape, affine },
+            is_placed: transform::is_placed(&header, &affine),
             stored,
             scaling,
             input,
@@ -91,6 +95,11 @@ impl NiftiFile {
     /// Gives where the image lies, its axes as they are stored.
     pub(crate) fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    /// Says whether the header tells where the image lies.
+    pub(crate) fn is_placed(&self) -> bool {
+        self.is_placed
     }
 
     /// Reads all voxels.
@@ -149,45 +158,71 @@ fn open(path: &Path) -> Result<(Box<dyn Read>, u64), DataSetError> {
         path: path.to_path_buf(),
         source,
     };
-    let file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    let mut input = BufReader::with_capacity(1 << 18, file);
-    let packed = input.fill_buf().map_err(io)?.starts_with(&[0x1f, 0x8b]);
-    if packed {
-        return Ok((
-            Box::new(MultiGzDecoder::new(input)),
-            length.saturating_mul(LARGEST_INFLATION),
-        ));
+    let refuse = |reason: String| DataSetError::Image {
+        path: path.to_path_buf(),
+        reason,
+    };
+    // Asked before it is opened: to open a pipe waits for somebody who writes to it.
+    let found = path.metadata().map_err(io)?;
+    if !found.is_file() {
+        return Err(refuse("it is not a regular file".to_owned()));
     }
-    if path
+    let mut input = BufReader::with_capacity(1 << 18, File::open(path).map_err(io)?);
+    let first = input.fill_buf().map_err(io)?;
+    if first.starts_with(&[0x1f, 0x8b]) {
+        let most = found.len().saturating_mul(LARGEST_INFLATION);
+        return Ok((Box::new(Members::new(input)), most));
+    }
+    if let Some(kind) = foreign::kind_of(&first[..first.len().min(HEADER_BYTES)]) {
+        return Err(refuse(kind));
+    }
+    let is_named_packed = path
         .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
-    {
-        let reason = "its name ends in .gz but it is not gzip".to_owned();
-        return Err(DataSetError::Image {
-            path: path.to_path_buf(),
-            reason,
-        });
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    if is_named_packed && !is_header(first) {
+        return Err(refuse("its name ends in .gz but it is not gzip".to_owned()));
     }
-    Ok((Box::new(input), length))
+    Ok((Box::new(input), found.len()))
+}
+
+/// Whether bytes begin as a NIfTI header does, in either byte order.
+fn is_header(first: &[u8]) -> bool {
+    let size = first
+        .first_chunk()
+        .map(|size| (i32::from_le_bytes(*size), i32::from_be_bytes(*size)));
+    size.is_some_and(|(little, big)| [little, big].contains(&(HEADER_BYTES as i32)))
 }
 
 fn read_header(input: &mut dyn Read) -> Result<NiftiHeader, String> {
-    let mut bytes = [0; HEADER_BYTES];
-    input
-        .read_exact(&mut bytes)
-        .map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => {
-                format!("shorter than the {HEADER_BYTES} bytes of a header")
-            }
-            _ => format!("damaged: {error}"),
-        })?;
+    let mut bytes = Vec::new();
+    let read = input.take(HEADER_BYTES as u64).read_to_end(&mut bytes);
+    read.map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => "truncated: it ends within its header".to_owned(),
+        _ => format!("damaged: {error}"),
+    })?;
+    let Ok(bytes) = <[u8; HEADER_BYTES]>::try_from(&bytes[..]) else {
+        let short = || format!("shorter than the {HEADER_BYTES} bytes of a header");
+        return Err(foreign::kind_of(&bytes).unwrap_or_else(short));
+    };
     let size = [bytes[0], bytes[1], bytes[2], bytes[3]];
     if i32::from_le_bytes(size) == 540 || i32::from_be_bytes(size) == 540 {
         return Err("NIfTI-2: convert it to NIfTI-1".to_owned());
     }
-    let header =
-        NiftiHeader::from_reader(&bytes[..]).map_err(|_| "it has no NIfTI-1 header".to_owned())?;
+    // What was packed may be anything as well.
+    if let Some(kind) = foreign::kind_of(&bytes) {
+        return Err(kind);
+    }
+    let header = NiftiHeader::from_reader(&bytes[..]).map_err(|_| {
+        match is_header(&bytes) && bytes[344..].iter().all(|&byte| byte == 0) {
+            true => {
+                "it is Analyze 7.5, which does not say which side is which: convert it to .nii.gz"
+            }
+            false => {
+                "it has no NIfTI-1 header: convert it to .nii.gz, or copy it again if it is one"
+            }
+        }
+        .to_owned()
+    })?;
     if header.sizeof_hdr != HEADER_BYTES as i32 {
         return Err(format!(
             "its header says to be {} bytes long, not {HEADER_BYTES}",

@@ -85,16 +85,31 @@ pub fn write_phantoms(
     seed: u64,
     size: PhantomSize,
 ) -> Result<(), DataSetError> {
+    write_phantoms_telling(out, cases, seed, size, &|_| {})
+}
+
+/// As [`write_phantoms`], and tells the name of each study that is there, from whichever thread it is.
+///
+/// # Errors
+/// As [`write_phantoms`].
+pub fn write_phantoms_telling(
+    out: &Path,
+    cases: usize,
+    seed: u64,
+    size: PhantomSize,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<(), DataSetError> {
     let folder = Folder::open(out, cases, seed, size)?;
     let people: Vec<Person> = (0..cases as u64)
         .map(|index| Person::draw(seed, index))
         .collect();
     folder.write_tables(&people)?;
-    people
-        .par_iter()
-        .filter(|person| !folder.is_complete(person))
-        .try_for_each(|person| {
+    people.par_iter().try_for_each(|person| {
+        if !folder.is_complete(person) {
             let study = render::render(person, size.on_scanner_of(person));
-            folder.write_study(person, &study)
-        })
+            folder.write_study(person, &study)?;
+        }
+        tell(&person.case_id());
+        Ok(())
+    })
 }

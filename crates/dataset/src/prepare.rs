@@ -22,12 +22,12 @@ use serde::Serialize;
 use crate::DataSetError;
 use crate::manifest::{MANIFEST_NAME, Manifest, shard_name};
 use crate::reader::unblocked;
-use crate::source::{CaseSource, Survey};
+use crate::source::{CaseSource, Layout, Remark, Survey};
 use inputs::ShardRecord;
 pub use kept_fields::KeptFields;
 pub use options::PrepareOptions;
 pub use part::Part;
-pub use report::{CaseReport, CaseVerdict, REPORT_NAME};
+pub use report::{CaseReport, CaseVerdict, REPORT_NAME, StoredReport, stored_report};
 use tally::Tally;
 pub use tally::{CaseOutcome, PrepareProgress};
 use work::{ShardWork, Workshop};
@@ -45,6 +45,10 @@ pub struct PrepareReport {
     pub skipped: Vec<SkippedCase>,
     /// Every case, taken or left out.
     pub cases: Vec<CaseReport>,
+    /// The layout that the source was read in.
+    pub layout: Layout,
+    /// What lies in the source and was not taken.
+    pub remarks: Vec<Remark>,
     /// What of headers and tables enters the data set, and what does not.
     pub metadata: KeptFields,
     /// Shards that hold cases.
@@ -86,8 +90,9 @@ pub async fn prepare(
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<PrepareReport, DataSetError> {
     options.part.check()?;
-    let fields = KeptFields::of(&survey);
+    let about = About::of(&survey);
     let cases = sorted(survey.cases, out)?;
+    refuse_faults(&cases, options)?;
     let workshop = Workshop::new(options, cases.iter().any(|case| case.label.is_some()))?;
     let works = cut(&cases, options.cases_per_shard);
     let existing = match out.get_if_present(MANIFEST_NAME).await? {
@@ -117,7 +122,7 @@ pub async fn prepare(
     if !missing.is_empty() && options.part == Part::Merge {
         return Err(commit::unfinished(out, &missing, works.len()));
     }
-    let mut report = PrepareReport::of(records.values(), missing, fields);
+    let mut report = PrepareReport::of(records.values(), missing, about);
     (report.prepared, report.kept, report.unchanged) = (prepared, kept, existing.is_some());
     if report.missing.is_empty() {
         let rows = records.into_values().flat_map(|record| record.cases);
@@ -128,11 +133,42 @@ pub async fn prepare(
     Ok(report)
 }
 
+/// What of a survey goes to the report.
+struct About {
+    layout: Layout,
+    remarks: Vec<Remark>,
+    fields: KeptFields,
+}
+
+impl About {
+    fn of(survey: &Survey) -> Self {
+        Self {
+            layout: survey.layout,
+            remarks: survey.remarks.clone(),
+            fields: KeptFields::of(survey),
+        }
+    }
+}
+
+/// Refuses all cases with a fault at once, where none may be left out or none would be left.
+fn refuse_faults(cases: &[CaseSource], options: &PrepareOptions) -> Result<(), DataSetError> {
+    let faults = cases.iter().filter_map(|case| {
+        let fault = case.fault.as_ref()?;
+        Some(format!("case {}: {}", case.case_id, fault.told))
+    });
+    let faults: Vec<String> = faults.collect();
+    let may_skip = options.skip_bad && faults.len() < cases.len();
+    match faults.is_empty() || may_skip {
+        true => Ok(()),
+        false => Err(DataSetError::Faults { faults }),
+    }
+}
+
 impl PrepareReport {
     fn of<'a>(
         records: impl Iterator<Item = &'a ShardRecord> + Clone,
         missing: Vec<String>,
-        metadata: KeptFields,
+        about: About,
     ) -> Self {
         let skipped = records.clone().flat_map(|record| record.skipped.clone());
         Self {
@@ -140,7 +176,9 @@ impl PrepareReport {
             kept: 0,
             skipped: skipped.collect(),
             cases: report::case_reports(records.clone()),
-            metadata,
+            layout: about.layout,
+            remarks: about.remarks,
+            metadata: about.fields,
             shards: records.filter(|record| record.bytes.is_some()).count(),
             missing,
             digest: None,
@@ -249,12 +287,7 @@ async fn kept(
         return Ok(None);
     }
     let (workshop, work) = (workshop.clone(), work.clone());
-    unblocked(move || {
-        Ok(record
-            .holds(&workshop.settings, &work.cases, workshop.skip_bad)
-            .then_some(record))
-    })
-    .await
+    unblocked(move || Ok(record.holds(&workshop, &work.cases).then_some(record))).await
 }
 
 /// Makes one shard and its record, in that order.

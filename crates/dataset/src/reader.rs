@@ -155,8 +155,11 @@ impl DataSet {
         })
     }
 
-    /// Reads the whole label of a case that has one.
-    pub(crate) async fn fetch_label(&self, case: u32) -> Result<Vec<u8>, DataSetError> {
+    /// Reads the whole label of a case that has one, in the order (A, R, S).
+    ///
+    /// # Errors
+    /// As [`Self::read_slices`].
+    pub async fn fetch_label(&self, case: u32) -> Result<Vec<u8>, DataSetError> {
         let entry = self.entry(case)?;
         let [side_r, rows, side_s] = self.manifest.grid;
         let rows: Vec<u32> = (0..rows as u32).collect();

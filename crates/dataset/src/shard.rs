@@ -27,6 +27,7 @@ use twox_hash::XxHash3_64;
 
 use crate::case::PreparedCase;
 use crate::manifest::{CaseDigest, ManifestCase, ValueRange};
+use crate::plausible::Note;
 use crate::source::CaseSource;
 use crate::volume::affine;
 
@@ -85,6 +86,13 @@ pub(crate) struct CaseEncoder {
 pub(crate) struct EncodedCase {
     columns: Vec<ArrowColumnChunk>,
     entry: ManifestCase,
+}
+
+impl EncodedCase {
+    /// Gives what is unlikely about the case.
+    pub(crate) fn notes(&self) -> &[Note] {
+        &self.entry.notes
+    }
 }
 
 impl ShardWriter {
@@ -223,6 +231,7 @@ fn manifest_entry(
         source_axes: case.source_axes.clone(),
         pet: value_range(pet.values()),
         ct: value_range(ct.values()),
+        notes: case.notes.clone(),
     }
 }
 

@@ -3,8 +3,11 @@
 
 mod autopet;
 mod dicom_tree;
+mod fault;
 mod image_source;
 mod layout;
+mod leftover;
+mod patients;
 mod sheet;
 mod table;
 mod tcia;
@@ -16,7 +19,9 @@ use std::path::Path;
 
 use crate::error::DataSetError;
 use crate::metadata::Metadata;
+use crate::text;
 
+pub use fault::{Fault, Remark};
 pub use image_source::ImageSource;
 pub use layout::Layout;
 
@@ -38,7 +43,7 @@ pub struct CaseSource {
     /// The part of a cross-validation that the case is tested in, where the source says so.
     pub fold: Option<u32>,
     /// Why the case cannot be used, where that is known before an image is opened.
-    pub fault: Option<String>,
+    pub fault: Option<Fault>,
 }
 
 impl CaseSource {
@@ -59,6 +64,23 @@ impl CaseSource {
             fault: None,
         }
     }
+
+    /// Lists the files that its images are known to be made of.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let images = [&self.pet, &self.ct].into_iter().chain(&self.label);
+        images.flat_map(ImageSource::files)
+    }
+
+    /// Gives a case whose name could change a terminal, or hide in one, a name that shows and a fault.
+    fn with_a_name_that_shows(mut self) -> Self {
+        let shown = text::printable(&self.case_id).into_owned();
+        if shown != self.case_id {
+            let reason = "its case id holds control characters: rename it".to_owned();
+            self.fault.get_or_insert(reason.into());
+            self.case_id = shown;
+        }
+        self
+    }
 }
 
 /// What a source holds.
@@ -70,10 +92,17 @@ pub struct Survey {
     pub cases: Vec<CaseSource>,
     /// Columns of its tables of which nothing enters a data set, sorted.
     pub dropped_columns: Vec<String>,
+    /// What else lies there and was not taken.
+    pub remarks: Vec<Remark>,
 }
 
-/// Cases as a layout finds them, and the columns of tables that it does not take.
-type Found = (Vec<CaseSource>, Vec<String>);
+/// What a layout finds: cases, the columns of tables that it does not take, and whatever else was not taken.
+#[derive(Default)]
+struct Found {
+    cases: Vec<CaseSource>,
+    dropped_columns: Vec<String>,
+    remarks: Vec<Remark>,
+}
 
 /// Finds the cases of a source, in whichever layout it is.
 ///
@@ -94,22 +123,42 @@ pub fn find_cases(source: &Path) -> Result<Vec<CaseSource>, DataSetError> {
 /// `Source` where it is not in that layout, or in none; `Table` for what a CSV file holds; `Empty` where there are no
 /// cases. A single case that lacks something is no error here: it has a `fault`.
 pub fn survey(source: &Path, layout: Layout) -> Result<Survey, DataSetError> {
-    let (layout, (mut cases, mut dropped_columns)) = found(source, layout)?;
+    let (layout, found) = found(source, layout)?;
+    let Found {
+        cases,
+        mut dropped_columns,
+        remarks,
+    } = found;
     if cases.is_empty() {
-        let hint = "give at least one case with a PET and a CT".to_owned();
-        return Err(DataSetError::Empty {
-            place: source.display().to_string(),
-            hint,
-        });
+        return Err(layout.empty(source, &remarks));
     }
+    let cases = cases.into_iter().map(CaseSource::with_a_name_that_shows);
+    let mut cases: Vec<CaseSource> = cases.collect();
     cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
+    part_doubles(&mut cases);
     dropped_columns.sort();
     dropped_columns.dedup();
     Ok(Survey {
         layout,
         cases,
         dropped_columns,
+        remarks,
     })
+}
+
+/// Gives cases of one name a name each, and all but the first a fault.
+fn part_doubles(cases: &mut [CaseSource]) {
+    for next in 1..cases.len() {
+        let (before, rest) = cases.split_at_mut(next);
+        let name = rest[0].case_id.clone();
+        let same = before.iter().filter(|case| case.case_id == name).count();
+        if same > 0 {
+            let fault = format!("{name} is there {} times: the first is used", same + 1);
+            rest[0].fault = Some(fault.into());
+            rest[0].case_id = format!("{name} ({})", same + 1);
+        }
+    }
+    cases.sort_by(|a, b| a.case_id.cmp(&b.case_id));
 }
 
 fn found(source: &Path, asked: Layout) -> Result<(Layout, Found), DataSetError> {
@@ -122,7 +171,7 @@ fn found(source: &Path, asked: Layout) -> Result<(Layout, Found), DataSetError> 
     }
     if may_be(Layout::Tcia) && source.is_dir() {
         let found = tcia::find(source)?;
-        if !found.0.is_empty() {
+        if !found.cases.is_empty() {
             return Ok((Layout::Tcia, found));
         }
     }
@@ -130,7 +179,13 @@ fn found(source: &Path, asked: Layout) -> Result<(Layout, Found), DataSetError> 
         && source.is_dir()
         && let Some(cases) = dicom_tree::find(source)?
     {
-        return Ok((Layout::Dicom, (cases, Vec::new())));
+        let remarks = leftover::leftovers(source, &cases, &|_| false);
+        let found = Found {
+            cases,
+            remarks,
+            ..Found::default()
+        };
+        return Ok((Layout::Dicom, found));
     }
     Err(asked.absent(source))
 }

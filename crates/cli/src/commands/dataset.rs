@@ -31,7 +31,7 @@ enum Question {
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     match &arguments.question {
-        Question::Inspect(arguments) => inspect::run(arguments, output).await,
+        Question::Inspect(arguments) => inspect::run(arguments, quiet, output).await,
         Question::Extract(arguments) => extract::run(arguments, output).await,
         Question::Verify(arguments) => verify::run(arguments, quiet, output).await,
         Question::Order(arguments) => order::run(arguments, output).await,

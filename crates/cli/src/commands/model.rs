@@ -34,7 +34,7 @@ enum Question {
     Step(step::Arguments),
     /// Write the weights that a job begins with, and tell what was taken from which file
     Init(init::Arguments),
-    /// Draw what a run makes of a case: input, mask and reconstruction of both modalities
+    /// Draw what a run makes of a case: input, visible part, reconstruction and error of both modalities
     Picture(picture::Arguments),
 }
 

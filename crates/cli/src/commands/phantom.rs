@@ -1,13 +1,18 @@
 //! `fratmae phantom`: synthetic cases, so that everything can be tried without patients.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_dataset::{PhantomSize, write_phantoms};
+use fratmae_dataset::{PhantomSize, write_phantoms_telling};
 use serde::Serialize;
 
-use crate::{commands::sizes, output::Output};
+use crate::{
+    commands::sizes,
+    output::Output,
+    progress::{Progress, Report},
+};
 
 /// Writes synthetic PET/CT cases in the AutoPET layout.
 #[derive(Debug, Args)]
@@ -16,7 +21,7 @@ Examples:
   fratmae phantom --cases 64 --out data/phantoms
   fratmae phantom --cases 12 --out data/tiny --seed 7 --shape 32x40x48 --spacing 20x16x20
 
-The same seed gives the same cases. A stopped phantom goes on where it was when it is run again.")]
+The same seed gives the same cases. Rerun the command to resume a stopped one.")]
 pub(crate) struct Arguments {
     /// Number of cases
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -45,11 +50,11 @@ struct Written<'a> {
     seed: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let Arguments {
         cases, out, seed, ..
     } = arguments;
-    write_phantoms(out, *cases as usize, *seed, arguments.size())?;
+    write(out, *cases as usize, *seed, arguments.size(), quiet)?;
     if arguments.json {
         return Ok(output.json(&Written {
             out,
@@ -60,6 +65,32 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let out = out.display();
     output.line(&format!("{out}: phantom cases {cases}, seed {seed}"))?;
     Ok(output.line(&format!("prepare them: fratmae prepare {out} --out URL"))?)
+}
+
+/// Writes phantoms while it shows how far it is.
+///
+/// # Errors
+/// As [`write_phantoms_telling`].
+pub(crate) fn write(
+    out: &Path,
+    cases: usize,
+    seed: u64,
+    size: PhantomSize,
+    quiet: bool,
+) -> Result<()> {
+    let progress = Mutex::new((Progress::start("phantoms", quiet), 0));
+    let tell = |name: &str| {
+        // A thread that panicked while it drew leaves nothing worse than a wrong bar.
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let (progress, done) = &mut *progress;
+        *done += 1;
+        progress.show(&Report::Items {
+            done: *done,
+            total: cases as u64,
+            name: name.to_owned(),
+        });
+    };
+    Ok(write_phantoms_telling(out, cases, seed, size, &tell)?)
 }
 
 impl Arguments {

@@ -28,15 +28,15 @@ Examples:
   fratmae prepare /archive/dicom --layout dicom --out data/mine --strict --json
   fratmae prepare cases.csv --out s3://bucket/mine --shard $SLURM_ARRAY_TASK_ID/16
 
-A table has the columns case_id, pet, ct and, where known, label, tracer, age, sex, diagnosis, stage, fold; paths in
-it may be relative to it, and may name folders with one DICOM series. PET in NIfTI is in SUV. A stopped prepare goes
-on where it was when it is run again.
-A case that cannot be used is skipped with its reason, unless --strict is given. report.json in the data set says of
-every case whether it was taken or skipped, and why, and which fields of metadata were kept: no name, date or number
-of a patient, and no path, enters a data set.
+A table has the columns case_id, pet, ct and, where known, label, tracer, age, sex, diagnosis, stage, fold. Paths are
+relative to the table and may name folders with one DICOM series. PET in NIfTI must be in SUV, CT in Hounsfield units.
+Rerun the command to resume a stopped prepare.
+Unusable cases are skipped and listed with the reason; doubtful ones are used and get a note. With --strict the first
+of either is an error. report.json in the data set lists every case, what else lies in the source and was not used,
+and which fields of metadata were kept. No name, date or number of a patient and no path enters a data set.
 
-With --shard, several machines make one data set: each makes every n-th shard, and the one that ends last finishes the
-data set. Give all of them the same source, address and options. --merge finishes it by hand.")]
+With --shard, several machines make one data set: each makes every n-th shard, and the last to finish writes the
+manifest. Give all of them the same source, address and options. --merge writes the manifest by hand.")]
 pub(crate) struct Arguments {
     /// A CSV table of cases, or a folder: AutoPET, TCIA FDG-PET-CT-Lesions, or any tree of DICOM files
     source: PathBuf,
@@ -53,13 +53,13 @@ pub(crate) struct Arguments {
     /// How the source is laid out: auto, autopet, tcia, dicom or table
     #[arg(long, value_name = "LAYOUT", default_value_t)]
     layout: Layout,
-    /// Stop with a failure at the first case that cannot be used, instead of skipping it
+    /// Fail at the first case that cannot be used or has a note, instead of skipping or using it
     #[arg(long)]
     strict: bool,
     /// Make only share i of n, from 0/n to n-1/n, for an array of jobs
     #[arg(long, value_name = "I/N")]
     shard: Option<Part>,
-    /// Make no shard, and finish the data set from those that all shares have made
+    /// Only write the manifest and the report, once all shards are done
     #[arg(long, conflicts_with = "shard")]
     merge: bool,
     /// One JSON object at the end instead of text
@@ -94,6 +94,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         grid: arguments.grid,
         cases_per_shard: arguments.cases_per_shard as usize,
         skip_bad: !arguments.strict,
+        refuse_noted: arguments.strict,
         part: arguments.part(),
         ..PrepareOptions::default()
     };
@@ -118,8 +119,16 @@ pub(crate) async fn prepare_with_progress(
 }
 
 fn tell(progress: &mut Progress, done: PrepareProgress) {
-    if let CaseOutcome::Skipped { reason } = &done.outcome {
-        progress.note(&format!("skipped case {}: {reason}", done.case_id));
+    match &done.outcome {
+        CaseOutcome::Skipped { reason } => {
+            progress.note(&format!("skipped case {}: {reason}", done.case_id));
+        }
+        CaseOutcome::Prepared { notes } => {
+            for note in notes {
+                progress.note(&format!("note on case {}: {}", done.case_id, note.text));
+            }
+        }
+        CaseOutcome::Kept => {}
     }
     progress.show(&Report::Items {
         done: done.done as u64,
@@ -142,11 +151,11 @@ fn show(report: &PrepareReport, url: &str, json: bool, output: &mut Output) -> R
     account::show(report, output)?;
     let skipped = report.skipped.len();
     output.line(&format!(
-        "{url}: cases prepared {prepared}, kept {kept}, skipped {skipped}; shards {shards}"
+        "{url}: {prepared} cases prepared, {kept} reused, {skipped} skipped; {shards} shards"
     ))?;
     let Some(digest) = &report.digest else {
         return Ok(output.line(&format!(
-            "not a data set yet, shards that other shares have still to make: {}; the last share to end finishes it, or --merge does",
+            "not complete yet: {} shards of other shares are missing; the last share to finish writes the manifest, or --merge does",
             missing.len()
         ))?);
     };
@@ -172,7 +181,7 @@ mod tests {
         let text = shown(&report(), false);
         assert!(
             text.ends_with(
-                "/d: cases prepared 5, kept 2, skipped 3; shards 1\ndigest abc\n\
+                "/d: 5 cases prepared, 2 reused, 3 skipped; 1 shards\ndigest abc\n\
                  look at it: fratmae dataset inspect /d\n"
             ),
             "{text}"
@@ -188,7 +197,7 @@ mod tests {
         };
         let text = shown(&share, false);
         assert!(
-            text.contains("shards that other shares have still to make: 1;"),
+            text.contains("not complete yet: 1 shards of other shares are missing;"),
             "{text}"
         );
         assert!(!text.contains("digest"), "{text}");
@@ -203,6 +212,9 @@ mod tests {
         );
         assert_eq!(value["skipped"][0]["case_id"], "bad-1");
         assert_eq!(value["cases"][0]["verdict"], "taken");
+        assert_eq!(value["cases"][1]["notes"][0]["kind"], "not_whole_body");
+        assert_eq!(value["remarks"][0]["names"][0], "one");
+        assert_eq!(value["layout"], "autopet");
         assert_eq!(value["metadata"]["dropped_columns"][0], "name");
     }
 }

@@ -27,6 +27,13 @@ pub(super) fn at_odds(image: Geometry, others: &[(Geometry, &str)]) -> Option<St
     first
 }
 
+/// Says whether the boxes of two images share space.
+pub(super) fn overlap(one: Geometry, other: Geometry) -> bool {
+    let [low, high] = affine::world_box(&one.affine, one.shape);
+    let [other_low, other_high] = affine::world_box(&other.affine, other.shape);
+    (0..3).all(|axis| low[axis] < other_high[axis] && other_low[axis] < high[axis])
+}
+
 /// Gives the farthest that a corner of `other` lies from the same corner of `image`, in voxels.
 fn apart(image: Geometry, other: Geometry) -> f64 {
     let Some(inverse) = affine::invert(&image.affine) else {

@@ -268,7 +268,7 @@ fn values_are_kept_within_what_is_stored() {
         "pet.nii",
         SHAPE,
         LAS,
-        |[x, ..]| if x > 0.0 { 90_000.0 } else { -1.0 },
+        |[x, ..]| if x > 0.0 { 900.0 } else { -1.0 },
     );
     study.write("ct.nii", SHAPE, LAS, |[x, ..]| {
         if x > 0.0 { 30_000.0 } else { -8000.0 }
@@ -276,7 +276,7 @@ fn values_are_kept_within_what_is_stored() {
     let case = prepare_case(&study.case, SHAPE).unwrap();
     assert_eq!(
         [case.pet[0], case.pet[29 * 24]].map(f32::from),
-        [0.0, 60_000.0]
+        [0.0, 900.0]
     );
     assert_eq!(
         [case.ct[0], case.ct[29 * 24]].map(f32::from),
@@ -376,4 +376,107 @@ fn real_study_keeps_its_mean_and_overlaps_in_space() {
             / (160.0 * 160.0 * 192.0);
         assert!((0.004..0.012).contains(&share), "{share}");
     }
+}
+
+/// A study whose PET and CT have usual values, 96 cm long.
+fn usual() -> Study {
+    let study = Study::new();
+    study.write(
+        "pet.nii",
+        SHAPE,
+        LAS,
+        |[x, _, _]| if x > 0.0 { 1.5 } else { 0.0 },
+    );
+    study.write("ct.nii", SHAPE, LAS, usual_ct);
+    study
+}
+
+fn usual_ct([x, _, _]: [f64; 3]) -> f64 {
+    if x > 0.0 { 40.0 } else { -1000.0 }
+}
+
+fn kinds_of(study: &Study) -> Vec<crate::NoteKind> {
+    let case = prepare_case(&study.case, [15, 10, 12]).unwrap();
+    case.notes.into_iter().map(|note| note.kind).collect()
+}
+
+#[test]
+fn a_case_carries_its_notes_and_a_usual_one_has_none() {
+    use crate::NoteKind::{CtTooShort, LabelLost, NotWholeBody};
+    // 24 slices of 6 mm are 14 cm, of 40 mm 96 cm.
+    let long = |mut affine: Affine| {
+        affine[2][2] = 40.0;
+        affine
+    };
+    assert_eq!(kinds_of(&usual()), [NotWholeBody]);
+    let mut study = usual();
+    study.write(
+        "pet.nii",
+        SHAPE,
+        long(LAS),
+        |[x, _, _]| if x > 0.0 { 1.5 } else { 0.0 },
+    );
+    assert_eq!(kinds_of(&study), [CtTooShort], "14 of 96 cm");
+    study.write("ct.nii", SHAPE, long(LAS), usual_ct);
+    assert_eq!(kinds_of(&study), []);
+    // One voxel of 60: the grid, half as fine, may pass it over.
+    let label = study.write("label.nii", SHAPE, long(LAS), |[x, y, z]| {
+        f64::from(u8::from(
+            (x - 2.0).abs() < 1.0 && (y - 2.5).abs() < 1.0 && (z - 11.0).abs() < 1.0,
+        ))
+    });
+    study.case.label = Some(label.into());
+    assert_eq!(kinds_of(&study), [LabelLost]);
+}
+
+#[test]
+fn values_that_cannot_be_suv_or_hu_are_refused() {
+    let study = usual();
+    study.write("pet.nii", SHAPE, LAS, |[x, _, _]| 6200.0 + x);
+    assert!(study.refusal().contains("Bq/ml"));
+    study.write("pet.nii", SHAPE, LAS, |_| 0.0);
+    assert!(study.refusal().contains("all but zero"));
+    let study = usual();
+    study.write("ct.nii", SHAPE, LAS, |at| usual_ct(at) + 1024.0);
+    assert!(study.refusal().contains("intercept"));
+    // Turned by a right angle and some more, so that it is read on the other way.
+    study.write("ct.nii", SHAPE, LAS, |at| (usual_ct(at) + 1000.0) / 2000.0);
+    assert!(study.refusal().contains("scaled to a small range"));
+}
+
+#[test]
+fn a_label_apart_or_without_a_place_is_refused() {
+    let mut study = usual();
+    let identity = [
+        [-1.0, 0.0, 0.0, 0.0],
+        [0.0, -1.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0],
+    ];
+    study.case.label = Some(
+        study
+            .write("label.nii", [6, 6, 6], identity, |_| 1.0)
+            .into(),
+    );
+    assert!(study.refusal().contains("has no position"));
+    let mut far = LAS;
+    far[0][3] += 500.0;
+    study.write("label.nii", [6, 6, 6], far, |_| 1.0);
+    assert!(study.refusal().contains("PET and label do not overlap"));
+}
+
+#[test]
+fn labels_that_scaling_made_nearly_whole_are_whole() {
+    let mut study = usual();
+    study.case.label = Some(
+        study
+            .write("label.nii", SHAPE, LAS, |[x, _, _]| {
+                if x > 0.0 { 0.999_999_9 } else { 0.0 }
+            })
+            .into(),
+    );
+    let label = prepare_case(&study.case, [15, 10, 12])
+        .unwrap()
+        .label
+        .unwrap();
+    assert!(label.contains(&1) && label.iter().all(|&value| value < 2));
 }

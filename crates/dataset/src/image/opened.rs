@@ -4,10 +4,11 @@
 
 use std::path::Path;
 
-use super::{Units, is_nifti, read_in};
+use super::{Units, is_nifti, read_dicom_in};
 use crate::error::DataSetError;
 use crate::nifti::NiftiFile;
 use crate::orientation::{Orientation, canonical};
+use crate::plausible::{Provenance, Spread};
 use crate::resample::slices::SliceResampler;
 use crate::resample::{Taps, nearest, resample};
 use crate::source::ImageSource;
@@ -20,6 +21,8 @@ pub(crate) struct Opened {
     pub(crate) axes: Orientation,
     /// Where it lies, in canonical axes.
     pub(crate) geometry: Geometry,
+    /// What its header tells beside that.
+    pub(crate) provenance: Provenance,
     voxels: Voxels,
 }
 
@@ -31,8 +34,15 @@ enum Voxels {
 /// What came of an image on another grid.
 pub(crate) struct Resampled {
     pub(crate) voxels: Vec<f32>,
-    /// Smallest and largest value before; NaN for an image without voxels.
-    pub(crate) range: (f32, f32),
+    /// How its values were spread before.
+    pub(crate) spread: Spread,
+}
+
+/// Labels on another grid.
+pub(crate) struct Labels {
+    pub(crate) voxels: Vec<u8>,
+    /// Labelled voxels before.
+    pub(crate) labelled: u64,
 }
 
 impl Opened {
@@ -40,29 +50,39 @@ impl Opened {
     pub(crate) fn open(source: &ImageSource, units: Units) -> Result<Self, DataSetError> {
         match source {
             ImageSource::Path(path) if is_nifti(path) => Self::open_nifti(path),
-            other => Ok(Self::whole(read_in(other, units)?)),
+            other => {
+                let (volume, provenance) = read_dicom_in(other, units)?;
+                Ok(Self::whole(volume, provenance))
+            }
         }
     }
 
     fn open_nifti(path: &Path) -> Result<Self, DataSetError> {
         let file = NiftiFile::open(path)?;
         let axes = Orientation::of(&file.geometry().affine);
+        let provenance = Provenance {
+            has_units: false,
+            is_placed: file.is_placed(),
+            slices: None,
+        };
         if !axes.is_in_order() {
-            return Ok(Self::whole(file.read()?));
+            return Ok(Self::whole(file.read()?, provenance));
         }
         Ok(Self {
             axes,
             geometry: axes.turn(file.geometry()),
+            provenance,
             voxels: Voxels::Slices(file),
         })
     }
 
-    fn whole(volume: Volume) -> Self {
+    fn whole(volume: Volume, provenance: Provenance) -> Self {
         let axes = Orientation::of(&volume.affine);
         let volume = canonical(volume);
         Self {
             axes,
             geometry: volume.geometry(),
+            provenance,
             voxels: Voxels::Whole(volume.voxels),
         }
     }
@@ -76,19 +96,19 @@ impl Opened {
         let shape = self.geometry.shape;
         match self.voxels {
             Voxels::Whole(voxels) => Ok(Resampled {
-                range: widened((f32::NAN, f32::NAN), &voxels),
+                spread: Spread::of(&voxels),
                 voxels: resample(&voxels, shape, taps, outside),
             }),
             Voxels::Slices(file) => {
-                let mut range = (f32::NAN, f32::NAN);
+                let mut spread = Spread::default();
                 let mut resampler = SliceResampler::new(shape, self.axes.reversed(), taps, outside);
                 file.each_slice(&mut |number, slice| {
-                    range = widened(range, slice);
+                    spread.add(slice);
                     resampler.push(slice, number);
                 })?;
                 Ok(Resampled {
                     voxels: resampler.finish(),
-                    range,
+                    spread,
                 })
             }
         }
@@ -116,51 +136,64 @@ impl Opened {
         self,
         target: [usize; 3],
         map: &Affine,
-    ) -> Result<Result<Vec<u8>, f32>, DataSetError> {
+    ) -> Result<Result<Labels, f32>, DataSetError> {
         let (shape, reversed) = (self.geometry.shape, self.axes.reversed());
         let lookups = nearest::lookups(shape, target, map);
         let (file, lookups) = match (self.voxels, lookups) {
             (Voxels::Slices(file), Some(lookups)) => (file, lookups),
             (voxels, _) => {
-                let volume = Self { voxels, ..self }.into_volume()?;
-                let sampled = || nearest::sample(&volume.voxels, shape, target, map);
-                return Ok(not_a_label(&volume.voxels).map_or_else(|| Ok(sampled()), Err));
+                let mut volume = Self { voxels, ..self }.into_volume()?;
+                let labelled = whole_labels(&mut volume.voxels);
+                let sampled = |labelled| Labels {
+                    voxels: nearest::sample(&volume.voxels, shape, target, map),
+                    labelled,
+                };
+                return Ok(labelled.map(sampled));
             }
         };
         let mut sampler = nearest::SliceSampler::new(shape, reversed, lookups);
-        let mut wrong = None;
+        let mut labelled = Ok(0);
+        let mut whole = Vec::new();
         file.each_slice(&mut |number, slice| {
-            wrong = wrong.or_else(|| not_a_label(slice));
-            sampler.push(slice, number);
+            whole.clear();
+            whole.extend_from_slice(slice);
+            let found = whole_labels(&mut whole);
+            labelled = labelled.and_then(|before| Ok(before + found?));
+            sampler.push(&whole, number);
         })?;
-        Ok(wrong.map_or_else(|| Ok(sampler.finish()), Err))
+        Ok(labelled.map(|labelled| Labels {
+            voxels: sampler.finish(),
+            labelled,
+        }))
     }
 }
 
-fn widened(range: (f32, f32), voxels: &[f32]) -> (f32, f32) {
-    // Sixteen at a time, as one after the other the comparisons would wait for each other.
-    let (blocks, rest) = voxels.as_chunks::<16>();
-    let mut low = [range.0; 16];
-    let mut high = [range.1; 16];
-    for block in blocks {
-        for ((low, high), &voxel) in low.iter_mut().zip(&mut high).zip(block) {
-            *low = low.min(voxel);
-            *high = high.max(voxel);
-        }
-    }
-    let low = low.into_iter().chain(rest.iter().copied());
-    let high = high.into_iter().chain(rest.iter().copied());
-    (low.fold(f32::NAN, f32::min), high.fold(f32::NAN, f32::max))
-}
+/// How far a label may be from a whole number: slope and intercept of NIfTI make 0.9999999 of a 1.
+const ROUNDING: f32 = 1e-3;
 
-fn not_a_label(voxels: &[f32]) -> Option<f32> {
-    let is_label = |voxel: f32| voxel == f32::from(voxel as u8);
+/// Makes labels whole numbers and counts those that are not 0; gives one that is no label, where there is one.
+fn whole_labels(voxels: &mut [f32]) -> Result<u64, f32> {
+    let is_label = |voxel: f32| {
+        let whole = voxel.round();
+        (voxel - whole).abs() <= ROUNDING && (0.0..=255.0).contains(&whole)
+    };
     // Looking for the place of one only where there is one leaves the first look to vector instructions.
     let all = voxels
         .iter()
         .fold(true, |all, &voxel| all & is_label(voxel));
-    let wrong = || voxels.iter().copied().find(|&voxel| !is_label(voxel));
-    if all { None } else { wrong() }
+    if !all {
+        return Err(voxels
+            .iter()
+            .copied()
+            .find(|&voxel| !is_label(voxel))
+            .unwrap_or(f32::NAN));
+    }
+    let mut labelled = 0;
+    for voxel in voxels {
+        *voxel = voxel.round();
+        labelled += u64::from(*voxel != 0.0);
+    }
+    Ok(labelled)
 }
 
 #[cfg(test)]
@@ -168,17 +201,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn range_and_labels_are_looked_at_to_the_last_voxel() {
+    fn labels_are_looked_at_to_the_last_voxel_and_made_whole() {
         for place in [0, 15, 16, 34] {
             let mut voxels = vec![3.0; 35];
-            assert_eq!(not_a_label(&voxels), None);
-            for wrong in [-1.0, 0.5, 256.0] {
+            assert_eq!(whole_labels(&mut voxels), Ok(35));
+            for wrong in [-1.0, 0.5, 255.9, 256.0, f32::INFINITY] {
                 voxels[place] = wrong;
-                assert_eq!(not_a_label(&voxels), Some(wrong));
-                let range = widened((f32::NAN, f32::NAN), &voxels);
-                assert_eq!(range, (3.0_f32.min(wrong), 3.0_f32.max(wrong)));
+                assert_eq!(whole_labels(&mut voxels), Err(wrong));
+            }
+            // What a slope of 0.003921569, or an intercept, leaves of whole numbers.
+            for (near, whole) in [
+                (0.999_999_9, 1.0),
+                (1.000_000_1, 1.0),
+                (254.999_98, 255.0),
+                (-1e-7, 0.0),
+            ] {
+                voxels[place] = near;
+                assert_eq!(whole_labels(&mut voxels), Ok(34 + u64::from(whole != 0.0)));
+                assert_eq!(voxels[place], whole);
             }
         }
-        assert_eq!(widened((-7.0, 9.0), &[1.0]), (-7.0, 9.0));
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn measure(
     for start in 0..left.len() {
         if left[start] {
             count += 1;
-            take_group(&mut left, shape, start);
+            take_group(&mut left, shape, start, &mut |_| {});
         }
     }
     let voxel: f64 = spacing.iter().map(|&size| f64::from(size)).product();
@@ -41,11 +41,43 @@ pub(super) fn measure(
     }
 }
 
-/// Clears all voxels that hang together with one.
-fn take_group(left: &mut [bool], shape: [usize; 3], start: usize) {
+/// Finds the plane of (A, R, S) that holds most of the largest lesion; none where nothing is labelled.
+pub(crate) fn plane_of_largest_lesion(
+    label: &[u8],
+    [right, superior]: [usize; 2],
+) -> Option<usize> {
+    let plane = right * superior;
+    let shape = [label.len() / plane.max(1), right, superior];
+    let mut left: Vec<bool> = label.iter().map(|&voxel| voxel != 0).collect();
+    let mut largest: Option<(usize, Vec<usize>)> = None;
+    for start in 0..left.len() {
+        if left[start] {
+            let (mut size, mut of_planes) = (0, vec![0; shape[0]]);
+            take_group(&mut left, shape, start, &mut |voxel| {
+                size += 1;
+                of_planes[voxel / plane] += 1;
+            });
+            if largest.as_ref().is_none_or(|(most, _)| size > *most) {
+                largest = Some((size, of_planes));
+            }
+        }
+    }
+    let (_, of_planes) = largest?;
+    // The first of equals.
+    let best = of_planes
+        .iter()
+        .enumerate()
+        .rev()
+        .max_by_key(|(_, count)| **count);
+    best.map(|(plane, _)| plane)
+}
+
+/// Clears all voxels that hang together with one, and tells each.
+fn take_group(left: &mut [bool], shape: [usize; 3], start: usize, tell: &mut dyn FnMut(usize)) {
     let mut waiting = vec![start];
     left[start] = false;
     while let Some(voxel) = waiting.pop() {
+        tell(voxel);
         let at = [
             voxel / (shape[1] * shape[2]),
             voxel / shape[2] % shape[1],

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::lesions::{Lesions, measure};
 use crate::DataSetError;
-use crate::preview::{picture, read};
+use crate::preview::{read, thumbnail};
 use crate::reader::{DataSet, unblocked};
 
 /// Cases read at once: one is looked at while the next is on its way.
@@ -117,7 +117,7 @@ async fn look_at(data: &DataSet, case: u32, pictures: bool) -> Result<CaseLook, 
         suv.count(&slices.pet);
         hu.count(&slices.ct);
         let label = label.as_deref();
-        let drawn = || picture(&entry, grid, &slices, label, SHEET_HEIGHT);
+        let drawn = || thumbnail(&entry, grid, &slices, label, SHEET_HEIGHT);
         Ok(CaseLook {
             case,
             case_id: entry.case_id.clone(),

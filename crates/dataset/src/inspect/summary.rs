@@ -16,6 +16,8 @@ pub struct Summary {
     pub cases: usize,
     /// Cases with a label.
     pub labelled: usize,
+    /// Cases with a note.
+    pub noted: usize,
     /// Cases of each tracer.
     pub tracers: BTreeMap<String, usize>,
     /// Cases of each sex.
@@ -47,6 +49,7 @@ impl Summary {
         Self {
             cases: cases.len(),
             labelled: cases.iter().filter(|case| case.label).count(),
+            noted: cases.iter().filter(|case| !case.notes.is_empty()).count(),
             tracers: count(|case| &case.metadata.tracer),
             sexes: count(|case| &case.metadata.sex),
             diagnoses: count(|case| &case.metadata.diagnosis),

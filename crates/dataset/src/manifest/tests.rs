@@ -42,6 +42,7 @@ fn case_of(case_id: &str, body: [u32; 2]) -> ManifestCase {
         source_axes: "LAS".to_owned(),
         pet: range,
         ct: range,
+        notes: vec![],
     }
 }
 

@@ -289,3 +289,74 @@ proptest! {
         let _ = read_as("image.nii", &bytes);
     }
 }
+
+#[test]
+fn zeros_behind_gzip_are_padding_and_members_are_joined() {
+    let whole = read(&sample()).unwrap();
+    let bytes = sample();
+    let padded = [packed(&bytes), vec![0; 300]].concat();
+    assert_eq!(read_as("image.nii.gz", &padded).unwrap(), whole);
+    let members = [packed(&bytes[..400]), packed(&bytes[400..])].concat();
+    assert_eq!(read_as("image.nii.gz", &members).unwrap(), whole);
+    let followed = [packed(&bytes), b"rest".to_vec()].concat();
+    let message = read_as("image.nii.gz", &followed).unwrap_err().to_string();
+    assert!(message.contains("damaged"), "{message}");
+}
+
+#[test]
+fn what_is_no_nifti_is_named() {
+    let twice = packed(&packed(&sample()));
+    let mut analyze = sample();
+    analyze[344..348].fill(0);
+    for (name, bytes, words) in [
+        ("image.mha", &b"ObjectType = Image\n"[..], "MetaImage"),
+        (
+            "image.nii.gz",
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "Git LFS pointer",
+        ),
+        ("image.nii.gz", &twice, "gzip within gzip"),
+        ("image.nii.gz", &packed(b"NRRD0004\nencoding"), "NRRD"),
+        ("image.nii", &analyze, "Analyze 7.5"),
+        ("image.nii", b"", "empty"),
+        ("image.nii", &[0; 400], "zeros only"),
+        ("image.nii.gz", b"garbage", "not gzip"),
+    ] {
+        let message = read_as(name, bytes).unwrap_err().to_string();
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_refused_before_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.nii");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let socket = folder.path().join("socket.nii.gz");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in [pipe, socket, PathBuf::from("/dev/zero")] {
+        let message = crate::read_image(&path).unwrap_err().to_string();
+        assert!(message.contains("not a regular file"), "{message}");
+    }
+}
+
+#[test]
+fn an_image_says_whether_its_header_places_it() {
+    let placed = |bytes: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image.nii");
+        std::fs::write(&path, bytes).unwrap();
+        NiftiFile::open(&path).unwrap().is_placed()
+    };
+    assert!(placed(&sample()));
+    let mut without = sample();
+    without[252..256].fill(0);
+    assert!(!placed(&without));
+    let identity = [
+        [-1.0, 0.0, 0.0, 0.0],
+        [0.0, -1.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0],
+    ];
+    assert!(!placed(&encode([2, 2, 2], &identity, &Voxels::U8(&[1; 8]))));
+}

@@ -25,6 +25,17 @@ pub(super) fn affine_of(header: &NiftiHeader, shape: [usize; 3]) -> Result<Affin
     }
 }
 
+/// Says whether a header places its image: not where both codes are 0, nor where voxels of 1 mm begin at the origin, as
+/// tools write it that have lost the geometry.
+pub(super) fn is_placed(header: &NiftiHeader, affine: &Affine) -> bool {
+    let is_unit = |row: usize, column: usize| match row == column {
+        true => affine[row][column].abs() == 1.0,
+        false => affine[row][column] == 0.0,
+    };
+    let is_identity = (0..3).all(|row| (0..4).all(|column| is_unit(row, column)));
+    (header.sform_code != 0 || header.qform_code != 0) && !is_identity
+}
+
 fn from_quaternion(header: &NiftiHeader) -> Result<Affine, String> {
     let [b, c, d] = [header.quatern_b, header.quatern_c, header.quatern_d].map(f64::from);
     let rest = 1.0 - (b * b + c * c + d * d);

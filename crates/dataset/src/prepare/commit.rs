@@ -24,7 +24,10 @@ pub(super) async fn commit(
         out.put(REPORT_NAME, bytes).await?;
     }
     if rows.is_empty() {
-        let hint = format!("none of the cases could be used, see {REPORT_NAME}");
+        let first = report.skipped.first().map_or_else(String::new, |case| {
+            format!("; the first, {}: {}", case.case_id, case.reason)
+        });
+        let hint = format!("none of the cases could be used, see {REPORT_NAME}{first}");
         return Err(DataSetError::Empty {
             place: out.url().to_owned(),
             hint,

@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::SkippedCase;
+use super::work::Workshop;
 use crate::DataSetError;
 use crate::manifest::{LAYOUT_VERSION, ManifestCase};
 use crate::metadata::Metadata;
@@ -65,9 +66,11 @@ impl Settings {
 
 impl ShardRecord {
     /// Says whether the shard is what these cases would give. Reads files where their times differ.
-    pub(super) fn holds(&self, settings: &Settings, cases: &[CaseSource], skip_bad: bool) -> bool {
-        self.settings == *settings
-            && (skip_bad || self.skipped.is_empty())
+    pub(super) fn holds(&self, workshop: &Workshop, cases: &[CaseSource]) -> bool {
+        let is_noted = |case: &ManifestCase| !case.notes.is_empty();
+        self.settings == workshop.settings
+            && (workshop.skip_bad || self.skipped.is_empty())
+            && !(workshop.refuse_noted && self.cases.iter().any(is_noted))
             && self.inputs.len() == cases.len()
             && self
                 .inputs
@@ -168,6 +171,8 @@ fn content(source: &ImageSource) -> Option<String> {
                 hasher.update_reader(File::open(&file).ok()?).ok()?;
             }
         }
+        // A pipe must not be opened: that waits for somebody who writes to it.
+        None if !source.path().is_file() => return None,
         None => {
             let file = File::open(source.path()).ok()?;
             hasher.update_reader(file).ok()?;

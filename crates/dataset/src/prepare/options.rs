@@ -13,6 +13,8 @@ pub struct PrepareOptions {
     pub threads: usize,
     /// Leaves out cases that cannot be read, instead of stopping at the first.
     pub skip_bad: bool,
+    /// Stops at a case that could be used and has notes.
+    pub refuse_noted: bool,
     /// Which shards this call makes.
     pub part: Part,
 }
@@ -28,6 +30,8 @@ impl Default for PrepareOptions {
             threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
             // A data set that silently lacks cases is worse than one that is not there.
             skip_bad: false,
+            // A note is a doubt, and whoever prepares reads it.
+            refuse_noted: false,
             // One machine is what most have.
             part: Part::Whole,
         }

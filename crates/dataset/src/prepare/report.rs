@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::ShardRecord;
 use super::{KeptFields, PrepareReport};
-use crate::DataSetError;
 use crate::manifest::LAYOUT_VERSION;
+use crate::plausible::Note;
+use crate::source::{Layout, Remark};
+use crate::{DataSet, DataSetError};
 
 /// Name of the report below the root of a data set.
 pub const REPORT_NAME: &str = "report.json";
@@ -31,6 +33,9 @@ pub enum CaseVerdict {
     Taken {
         /// Number of its shard.
         shard: u32,
+        /// What is unlikely about it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<Note>,
     },
     /// It could not be used.
     Skipped {
@@ -39,14 +44,56 @@ pub enum CaseVerdict {
     },
 }
 
+impl CaseVerdict {
+    /// Gives what is unlikely about a case that was taken.
+    pub fn notes(&self) -> &[Note] {
+        match self {
+            Self::Taken { notes, .. } => notes,
+            Self::Skipped { .. } => &[],
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Written<'a> {
     layout_version: u32,
     grid: [usize; 3],
     taken: usize,
+    noted: usize,
     skipped: usize,
+    layout: Layout,
+    remarks: Vec<Remark>,
     metadata: &'a KeptFields,
     cases: &'a [CaseReport],
+}
+
+/// What a data set's own report tells of its source.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct StoredReport {
+    /// Every case, taken or left out.
+    pub cases: Vec<CaseReport>,
+    /// What lay in the source and was not used; older reports have none.
+    #[serde(default)]
+    pub remarks: Vec<Remark>,
+}
+
+/// Reads the report of a data set; an empty one where there is none, or none that can be read.
+///
+/// # Errors
+/// [`DataSetError::Store`] where the store fails.
+pub async fn stored_report(data: &DataSet) -> Result<StoredReport, DataSetError> {
+    let bytes = data.location.get_if_present(REPORT_NAME).await?;
+    let report = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok(report.unwrap_or_default())
+}
+
+/// Leaves out the names of files, which in a tree of DICOM files may be names of patients.
+fn kept(remark: &Remark, layout: Layout) -> Remark {
+    let mut remark = remark.clone();
+    if layout == Layout::Dicom {
+        remark.names.clear();
+    }
+    remark
 }
 
 /// Lists every case of some shards, sorted by case id.
@@ -55,8 +102,8 @@ pub(super) fn case_reports<'a>(
 ) -> Vec<CaseReport> {
     let of_record = |record: &'a ShardRecord| {
         let taken = record.cases.iter().map(|case| {
-            let shard = case.shard;
-            (&case.case_id, CaseVerdict::Taken { shard })
+            let (shard, notes) = (case.shard, case.notes.clone());
+            (&case.case_id, CaseVerdict::Taken { shard, notes })
         });
         let skipped = record.skipped.iter().map(|case| {
             let reason = case.reason.clone();
@@ -84,7 +131,17 @@ pub(super) fn to_json(grid: [usize; 3], report: &PrepareReport) -> Result<Vec<u8
         layout_version: LAYOUT_VERSION,
         grid,
         taken,
+        noted: cases
+            .iter()
+            .filter(|case| !case.verdict.notes().is_empty())
+            .count(),
         skipped: cases.len() - taken,
+        layout: report.layout,
+        remarks: report
+            .remarks
+            .iter()
+            .map(|remark| kept(remark, report.layout))
+            .collect(),
         metadata: &report.metadata,
         cases,
     };

@@ -1,6 +1,7 @@
 //! Owns the counting of cases done and the telling of it.
 
 use super::inputs::ShardRecord;
+use crate::plausible::Note;
 
 /// Tells of one case that is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,10 @@ pub struct PrepareProgress {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaseOutcome {
     /// It was read and encoded.
-    Prepared,
+    Prepared {
+        /// What is unlikely about it.
+        notes: Vec<Note>,
+    },
     /// Its shard was there already.
     Kept,
     /// It could not be used.
@@ -43,7 +47,7 @@ impl Tally<'_> {
         self.done += 1;
         match outcome {
             CaseOutcome::Kept => self.kept += 1,
-            CaseOutcome::Prepared => self.prepared += 1,
+            CaseOutcome::Prepared { .. } => self.prepared += 1,
             CaseOutcome::Skipped { .. } => {}
         }
         let done = self.done;

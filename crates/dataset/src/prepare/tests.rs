@@ -22,6 +22,7 @@ const OPTIONS: PrepareOptions = PrepareOptions {
     cases_per_shard: 2,
     threads: 2,
     skip_bad: false,
+    refuse_noted: false,
     part: Part::Whole,
 };
 
@@ -78,9 +79,10 @@ impl Bench {
 
 fn survey_of(cases: &[CaseSource]) -> Survey {
     Survey {
-        layout: crate::source::Layout::Table,
+        layout: Layout::Table,
         cases: cases.to_vec(),
         dropped_columns: vec!["name".to_owned()],
+        remarks: vec![],
     }
 }
 
@@ -239,7 +241,7 @@ async fn a_stopped_prepare_goes_on_and_ends_in_the_same_bytes() {
     );
     assert_eq!(
         [&told[1].outcome, &told[2].outcome],
-        [&CaseOutcome::Kept, &CaseOutcome::Prepared]
+        [&CaseOutcome::Kept, &CaseOutcome::Prepared { notes: vec![] }]
     );
     let without_times = |files: BTreeMap<String, Bytes>| {
         files

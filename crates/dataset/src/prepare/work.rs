@@ -12,7 +12,7 @@ use super::inputs::{CaseInputs, Settings, ShardRecord};
 use super::{CaseOutcome, PrepareOptions, SkippedCase};
 use crate::DataSetError;
 use crate::case::prepare_case;
-use crate::manifest::{grid_fault, shard_name};
+use crate::manifest::{ManifestCase, grid_fault, shard_name};
 use crate::shard::{CaseEncoder, EncodedCase, ShardWriter};
 use crate::source::CaseSource;
 
@@ -28,6 +28,7 @@ pub(super) struct ShardWork {
 pub(super) struct Workshop {
     pub(super) settings: Settings,
     pub(super) skip_bad: bool,
+    pub(super) refuse_noted: bool,
     pool: Arc<rayon::ThreadPool>,
 }
 
@@ -54,6 +55,7 @@ impl Workshop {
         Ok(Self {
             settings,
             skip_bad: options.skip_bad,
+            refuse_noted: options.refuse_noted,
             pool: Arc::new(pool),
         })
     }
@@ -95,6 +97,12 @@ impl Workshop {
                 record.inputs.push(inputs);
             }
         }
+        // Only now, so that a case that cannot be used is told before one that is merely doubtful.
+        if self.refuse_noted
+            && let Some(case) = record.cases.iter().find(|case| !case.notes.is_empty())
+        {
+            return Err(noted(case));
+        }
         let bytes = writer.finish().map_err(broken)?;
         record.bytes = bytes.as_ref().map(|bytes| bytes.content_length() as u64);
         Ok((record, bytes))
@@ -111,7 +119,9 @@ impl Workshop {
             let inputs = CaseInputs::of(case);
             let encoded = self.encode_case(case, encoder, shard);
             let outcome = match &encoded {
-                Ok(_) => Some(CaseOutcome::Prepared),
+                Ok(encoded) => Some(CaseOutcome::Prepared {
+                    notes: encoded.notes().to_vec(),
+                }),
                 Err(error) => self.may_skip(error).then(|| CaseOutcome::Skipped {
                     reason: error.told(),
                 }),
@@ -143,5 +153,18 @@ impl Workshop {
     /// Only what is wrong with a case itself lets the others go on.
     fn may_skip(&self, error: &DataSetError) -> bool {
         self.skip_bad && matches!(error, DataSetError::Case { .. })
+    }
+}
+
+/// Refuses a case that has notes.
+fn noted(case: &ManifestCase) -> DataSetError {
+    let notes = case.notes.iter().map(|note| note.text.clone());
+    let source = DataSetError::Noted {
+        notes: notes.collect(),
+    };
+    DataSetError::Case {
+        case: case.case_id.clone(),
+        part: String::new(),
+        source: Box::new(source),
     }
 }

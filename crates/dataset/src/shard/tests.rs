@@ -56,6 +56,7 @@ pub(crate) fn prepared(number: u64) -> PreparedCase {
         source_shape: [13, 24, 7],
         source_axes: "LPS".to_owned(),
         body: [2, 9],
+        notes: vec![],
     }
 }
 

@@ -170,7 +170,7 @@ fn faulty(root: &Path, case_id: String, fault: String) -> CaseSource {
         files: Vec::new(),
     };
     CaseSource {
-        fault: Some(fault),
+        fault: Some(fault.into()),
         ..CaseSource::new(case_id, none.clone(), none)
     }
 }

@@ -25,6 +25,15 @@ impl ImageSource {
         }
     }
 
+    /// Lists the files that it is known to be made of; of a folder in a table, the folder.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let (one, many) = match self {
+            Self::Path(path) => (Some(path), &[][..]),
+            Self::Series { files, .. } => (None, &files[..]),
+        };
+        one.into_iter().chain(many).map(PathBuf::as_path)
+    }
+
     /// Says in words which part of an image a path is, without the path: `the PET`, `file 12 of the PET series`.
     pub(crate) fn part(&self, role: &str, path: &Path) -> String {
         let number = match self {

@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use super::fault::Remark;
 use crate::error::DataSetError;
 
 /// How raw data is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// Whichever is found.
     #[default]
@@ -39,10 +41,32 @@ impl Layout {
                 "a CSV file of cases, or a folder with imagesTr/*_0000.nii.gz (CT) and imagesTr/*_0001.nii.gz (PET), \
                  with PETCT_*/*/SUV.nii.gz, or with DICOM files of PET and CT"
             }
-            Self::AutoPet => "imagesTr/*_0000.nii.gz (CT) and imagesTr/*_0001.nii.gz (PET)",
+            Self::AutoPet => {
+                "imagesTr/*_0000.nii.gz (CT) and imagesTr/*_0001.nii.gz (PET), also .nii"
+            }
             Self::Tcia => "PETCT_*/*/SUV.nii.gz, here or one folder further in",
             Self::Dicom => "DICOM files, at any depth",
-            Self::Table => "a file that ends in .csv",
+            Self::Table => "a file that ends in .csv, with a row for each case",
+        }
+    }
+
+    /// Refuses a source of this layout without a single case, and says what is there in their place.
+    pub(super) fn empty(self, source: &Path, remarks: &[Remark]) -> DataSetError {
+        let found = remarks.iter().map(|remark| match &remark.names[..] {
+            [] => remark.text.clone(),
+            [first, ..] => format!("{} (such as {first})", remark.text),
+        });
+        let found: Vec<String> = found.collect();
+        let found = match found.is_empty() {
+            true => String::new(),
+            false => format!("; found {}", found.join("; ")),
+        };
+        DataSetError::Empty {
+            place: source.display().to_string(),
+            hint: format!(
+                "give at least one case with a PET and a CT, here {}{found}",
+                self.looked_for()
+            ),
         }
     }
 
@@ -70,8 +94,13 @@ fn found(source: &Path) -> String {
     if source.is_file() {
         return "a file".to_owned();
     }
-    let Ok(entries) = std::fs::read_dir(source) else {
-        return "nothing".to_owned();
+    let entries = match std::fs::read_dir(source) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return "nothing".to_owned(),
+        Err(_) if source.exists() && !source.is_dir() => {
+            return "neither a file nor a folder (a pipe, socket or device)".to_owned();
+        }
+        Err(error) => return format!("a folder that cannot be listed ({error})"),
     };
     let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     let mut names: Vec<String> = entries.flatten().map(name).collect();

@@ -1,47 +1,80 @@
 //! Owns the reading of TCIA's FDG-PET-CT-Lesions as NIfTI: `PETCT_{subject}/{study}/{SUV,CTres,SEG}.nii.gz`.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::autopet::{FDG_COLUMNS, read_fdg};
-use super::sheet::Sheet;
+use super::fault::{Fault, Remark};
+use super::leftover::{is_hidden, leftovers};
+use super::patients::Patients;
 use super::{CaseSource, Found};
 use crate::error::DataSetError;
-use crate::metadata::{self, Metadata};
 
 /// How the folder of a subject is named.
 const SUBJECT: &str = "PETCT_";
+/// The PET, and the one in Bq/ml that lies beside it.
+const PET: &str = "SUV";
+const ACTIVITY: &str = "PET";
 /// The CT on the grid of the PET, which every edition has, before the one on its own.
-const CTS: [&str; 2] = ["CTres.nii.gz", "CT.nii.gz"];
+const CTS: [&str; 2] = ["CTres", "CT"];
+const LABEL: &str = "SEG";
 
-/// Finds the cases of a folder; none where it has no such subjects. The subjects may lie one folder further in.
+/// Finds the cases of a folder; none where no study of it has an SUV. The subjects may lie one folder further in.
+///
+/// A study without SUV or CT is then a case with a fault: a conversion that was stopped leaves such.
 pub(super) fn find(root: &Path) -> Result<Found, DataSetError> {
     let mut roots = vec![root.to_path_buf()];
-    roots.extend(
-        entries(root)?
-            .into_iter()
-            .filter(|path| path.is_dir() && !is_subject(path)),
-    );
-    let (mut known, mut dropped_columns) = (HashMap::new(), Vec::new());
-    for table in roots
-        .iter()
-        .map(|root| tables(root))
-        .collect::<Result<Vec<_>, _>>()?
-        .concat()
-    {
-        let sheet = Sheet::read(&table)?;
-        read_fdg(&sheet, &mut known)?;
-        dropped_columns.extend(sheet.others(&FDG_COLUMNS));
+    // A link may lead back to where it lies.
+    let mut seen: Vec<PathBuf> = root.canonicalize().into_iter().collect();
+    for path in entries(root)? {
+        if path.is_dir()
+            && !is_subject(&path)
+            && let Ok(real) = path.canonicalize()
+            && !seen.contains(&real)
+        {
+            seen.push(real);
+            roots.push(path);
+        }
+    }
+    let (mut patients, mut dropped_columns) = (Patients::default(), Vec::new());
+    let mut sheets = Vec::new();
+    for root in &roots {
+        sheets.extend(tables(root)?);
+    }
+    for table in &sheets {
+        dropped_columns.extend(patients.add_fdg(table)?);
     }
     let mut cases = Vec::new();
+    let mut without_study = Vec::new();
     for root in &roots {
         for subject in entries(root)?.into_iter().filter(|path| is_subject(path)) {
-            for study in entries(&subject)? {
-                cases.extend(case(&subject, &study, &known));
+            let studies = entries(&subject)?.into_iter().filter(|path| path.is_dir());
+            let before = cases.len();
+            for study in studies {
+                cases.push(case(&subject, &study, &patients)?);
+            }
+            if cases.len() == before {
+                without_study.push(name_of(&subject));
             }
         }
     }
-    Ok((cases, dropped_columns))
+    let has_suv = |case: &CaseSource| case.pet.path().is_file();
+    if !cases.iter().any(has_suv) {
+        return Ok(Found::default());
+    }
+    let is_other = |file: &Path| {
+        let stem = stem_of(file);
+        sheets.iter().any(|sheet| sheet == file)
+            || stem.is_some_and(|stem| stem == ACTIVITY || stem == CTS[1])
+    };
+    let mut remarks = leftovers(root, &cases, &is_other);
+    remarks.extend(patients.remarks(&cases));
+    remarks.extend(Remark::about(without_study, |count| {
+        format!("{count} of the folders {SUBJECT}* hold no folder of a study")
+    }));
+    Ok(Found {
+        cases,
+        dropped_columns,
+        remarks,
+    })
 }
 
 fn is_subject(path: &Path) -> bool {
@@ -55,6 +88,7 @@ fn name_of(path: &Path) -> String {
         .into_owned()
 }
 
+/// Lists a folder by name, but for hidden entries.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataSetError> {
     let io = |source| DataSetError::Io {
         action: "list",
@@ -63,7 +97,10 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataSetError> {
     };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
-        paths.push(entry.map_err(io)?.path());
+        let path = entry.map_err(io)?.path();
+        if !is_hidden(&name_of(&path)) {
+            paths.push(path);
+        }
     }
     paths.sort();
     Ok(paths)
@@ -78,24 +115,61 @@ fn tables(root: &Path) -> Result<Vec<PathBuf>, DataSetError> {
     Ok(entries(root)?.into_iter().filter(is_table).collect())
 }
 
-/// Reads the folder of a study; nothing where it holds no SUV.
-fn case(subject: &Path, study: &Path, known: &HashMap<String, Metadata>) -> Option<CaseSource> {
-    let file = |name: &str| Some(study.join(name)).filter(|path| path.is_file());
-    let pet = file("SUV.nii.gz")?;
-    let ct = CTS.into_iter().find_map(file);
+/// Gives the name of a NIfTI file without its ending, in whatever case that is written.
+fn stem_of(file: &Path) -> Option<String> {
+    let name = name_of(file);
+    let lower = name.to_ascii_lowercase();
+    let stem = lower
+        .strip_suffix(".nii.gz")
+        .or_else(|| lower.strip_suffix(".nii"))?;
+    Some(name[..stem.len()].to_owned())
+}
+
+/// Reads the folder of a study.
+fn case(subject: &Path, study: &Path, patients: &Patients) -> Result<CaseSource, DataSetError> {
+    let files: Vec<PathBuf> = entries(study)?
+        .into_iter()
+        .filter(|path| path.is_file())
+        .collect();
+    let mut faults = Vec::new();
+    let mut file = |stem: &str| {
+        let is_it = |path: &&PathBuf| stem_of(path).as_deref() == Some(stem);
+        let mut fitting = files.iter().filter(is_it);
+        let found = fitting.next().cloned();
+        if fitting.next().is_some() {
+            let reason = format!("it has several files of {stem}: leave one of them");
+            faults.push(Fault::from(reason));
+        }
+        found
+    };
+    let (pet, label) = (file(PET), file(LABEL));
+    let on_grid = file(CTS[0]);
+    let one_grid = on_grid.is_some();
+    let ct = on_grid.or_else(|| file(CTS[1]));
+    let has_activity = file(ACTIVITY).is_some();
+    if pet.is_none() {
+        let hint = match has_activity {
+            true => ", only the PET.nii.gz in Bq/ml: was its conversion stopped?",
+            false => "",
+        };
+        faults.push(Fault::from(format!("it has no SUV.nii.gz{hint}")));
+    }
+    if ct.is_none() {
+        faults.push(Fault::from(
+            "it has neither CTres.nii.gz nor CT.nii.gz".to_owned(),
+        ));
+    }
     let subject = name_of(subject);
     let subject = subject.strip_prefix(SUBJECT).unwrap_or(&subject);
     let case_id = format!("fdg_{subject}_{}", name_of(study));
-    let mut metadata = known.get(&case_id).cloned().unwrap_or_default();
-    metadata.tracer = metadata
-        .tracer
-        .or_else(|| metadata::tracer_of(None, &case_id));
-    let lacking = "it has an SUV.nii.gz but neither CTres.nii.gz nor CT.nii.gz";
-    Some(CaseSource {
-        label: file("SEG.nii.gz").map(Into::into),
-        one_grid: ct.as_ref().is_some_and(|path| path.ends_with(CTS[0])),
-        metadata,
-        fault: ct.is_none().then(|| lacking.to_owned()),
-        ..CaseSource::new(case_id, pet, ct.unwrap_or_else(|| study.join(CTS[0])))
+    let or_usual = |file: Option<PathBuf>, stem: &str| {
+        file.unwrap_or_else(|| study.join(format!("{stem}.nii.gz")))
+    };
+    Ok(CaseSource {
+        label: label.map(Into::into),
+        one_grid,
+        metadata: patients.of(&case_id),
+        fault: Fault::join(&faults),
+        ..CaseSource::new(case_id, or_usual(pet, PET), or_usual(ct, CTS[0]))
     })
 }

@@ -67,33 +67,159 @@ fn table_gives_cases_in_order_with_paths_beside_it() {
 
 #[test]
 fn wrong_tables_are_refused_with_their_line() {
-    assert!(refusal("case_id,pet\na,p.nii\n").contains("line 1: there is no column ct"));
-    assert!(refusal("case_id;pet;ct\na;p.nii;c.nii\n").contains("parted by commas"));
+    assert!(refusal("case_id,pet\na,p.nii\n").contains("line 1: column ct is missing"));
+    assert!(refusal("case_id;pet;ct\na;p.nii;c.nii\n").contains("separated by commas"));
     assert!(
-        refusal("case_id,pet,ct\na,p.nii,c.nii\nb,gone.nii,c.nii\n")
-            .contains("line 3: there is no file")
+        refusal("case_id,pet,ct,age,Age\na,p.nii,c.nii,1,2\n")
+            .contains("column age is there twice")
     );
-    assert!(
-        refusal("case_id,pet,ct\na,p.nii,c.nii\na,p.nii,c.nii\n")
-            .contains("line 3: case a is already on line 2")
-    );
-    assert!(refusal("case_id,pet,ct\n,p.nii,c.nii\n").contains("line 2: case_id is empty"));
-    assert!(refusal("case_id,pet,ct\na,,c.nii\n").contains("line 2: case a has no pet"));
-    assert!(refusal("case_id,pet,ct\na,p.nii,p.nii\n").contains("same file"));
-    assert!(refusal("case_id,pet,ct,age\na,p.nii,c.nii,old\n").contains("age \"old\""));
-    assert!(refusal("case_id,pet,ct,stage\na,p.nii,c.nii,late\n").contains("stage \"late\""));
-    assert!(refusal("case_id,pet,ct,fold\na,p.nii,c.nii,-1\n").contains("fold \"-1\""));
-    assert!(refusal("case_id,pet,ct\na,p.nii\n").contains("line 2"));
     assert!(refusal("case_id,pet,ct\n").contains("holds no cases"));
+    assert!(refusal("case_id,pet,ct\n,,\n").contains("holds no cases"));
+}
+
+/// The faults of the cases of a table in a folder that holds p.nii and c.nii: what is told of each.
+fn faults(text: &str) -> Vec<(String, Option<Fault>)> {
+    let folder = folder_of(&["p.nii", "c.nii", "pipe"]);
+    let pipe = folder.path().join("fifo");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let cases = table_in(folder.path(), text).unwrap();
+    cases
+        .into_iter()
+        .map(|case| (case.case_id, case.fault))
+        .collect()
 }
 
 #[test]
-fn a_table_that_is_no_text_is_refused_with_its_line() {
+fn a_row_that_cannot_be_used_is_a_case_with_a_fault_and_the_others_stay() {
+    for (row, words) in [
+        ("b,gone.nii,c.nii,,,", "line 3: pet does not exist"),
+        ("b,p.nii,gone.nii,,,", "line 3: ct does not exist"),
+        (
+            "b,fifo,c.nii,,,",
+            "line 3: pet is neither a file nor a folder",
+        ),
+        (
+            "b,p.nii,/dev/null,,,",
+            "line 3: ct is neither a file nor a folder",
+        ),
+        ("b,,c.nii,,,", "line 3: pet is missing"),
+        ("b,nan,c.nii,,,", "line 3: pet is missing"),
+        ("b,p.nii,p.nii,,,", "line 3: pet and ct are the same file"),
+        (
+            "b,p.nii,c.nii,old,,",
+            "line 3: age is not a number of years",
+        ),
+        (
+            "b,p.nii,c.nii,,late,",
+            "line 3: stage is not one from 0 to IV",
+        ),
+        ("b,p.nii,c.nii,,,-1", "line 3: fold is not a whole number"),
+        ("b,p.nii,c.nii,,,1.5", "line 3: fold is not a whole number"),
+        ("b,p.nii", "line 3: it has 2 fields and the header has 6"),
+        ("b,p.nii,c.nii,,,,x", "line 3: it has 7 fields"),
+    ] {
+        let found = faults(&format!(
+            "case_id,pet,ct,age,stage,fold\na,p.nii,c.nii,,,\n{row}\n"
+        ));
+        assert_eq!(found[0], ("a".to_owned(), None), "{row}");
+        let fault = found[1].1.clone().unwrap();
+        assert!(
+            fault.told.starts_with(&format!("cases.csv {words}")) && fault.kept.starts_with(words),
+            "{fault:?}"
+        );
+        // A field or a path may name a patient.
+        for secret in ["gone", "\"old\"", "late", "fifo"] {
+            assert!(!fault.kept.contains(secret), "{fault:?}");
+        }
+    }
+    let found = faults("case_id,pet,ct,age\n,gone.nii,c.nii,old\na,p.nii,c.nii,\na,p.nii,c.nii,\n");
+    assert_eq!(found[0].0, "a");
+    assert_eq!(found[1].0, "a (line 4)");
+    assert_eq!(
+        found[1].1.clone().unwrap().kept,
+        "line 4: the same case_id is on line 3"
+    );
+    assert_eq!(found[2].0, "line 2");
+    let all = found[2].1.clone().unwrap().told;
+    for words in ["case_id is missing", "gone.nii", "\"old\""] {
+        assert!(all.contains(words), "{all}");
+    }
+}
+
+#[test]
+fn what_tables_write_for_missing_values_is_read_and_empty_rows_are_none() {
+    let text = "case_id,pet,ct,label,age,stage,fold,sex,tracer,diagnosis\n\
+                a,p.nii,c.nii,nan,nan,NA,0.0,nan,nan,nan\n,,,,,,,,,\n , ,,,,,,,,\n\
+                b,p.nii,c.nii,N/A,>89,unknown,NaN,unknown,N/A,unknown\n\
+                c,p.nii,c.nii,-,90+,-,2,?,<NA>,NULL,,\n";
+    let folder = folder_of(&["p.nii", "c.nii"]);
+    let cases = table_in(folder.path(), text).unwrap();
+    let folds: Vec<_> = cases.iter().map(|case| case.fold).collect();
+    assert_eq!(folds, [Some(0), None, Some(2)]);
+    for case in cases {
+        assert_eq!((case.fault, case.label), (None, None));
+        let sentence = case.metadata.sentence(true);
+        assert_eq!(sentence, "A whole-body PET scan of a patient.");
+    }
+}
+
+#[test]
+fn paths_of_windows_and_slips_in_the_names_of_columns_are_understood() {
+    let folder = folder_of(&["a/p.nii", "a/c.nii"]);
+    let sheet = folder.path().join("cases.csv");
+    fs::write(
+        &sheet,
+        "case_id,pet,ct,agee,weight,sex\na,a\\p.nii,a\\c.nii,3,4,divers\n",
+    )
+    .unwrap();
+    let found = survey(&sheet, Layout::Auto).unwrap();
+    assert_eq!(found.cases[0].fault, None);
+    assert_eq!(found.dropped_columns, ["agee", "weight"]);
+    let texts: Vec<&str> = found
+        .remarks
+        .iter()
+        .map(|remark| remark.text.as_str())
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "column \"agee\" is not read: if it is age, rename it",
+            "sex is not known in 1 row: only male, female, m and f are read"
+        ]
+    );
+}
+
+#[test]
+fn a_case_id_that_steers_a_terminal_is_spelled_out_and_refused() {
+    let text =
+        "case_id,pet,ct\n\u{1b}[31ma,p.nii,c.nii\nb\u{202e},p.nii,c.nii\n\"c\nd\",p.nii,c.nii\n";
+    let found = faults(text);
+    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["\\u{1b}[31ma", "b\\u{202e}", "c\\u{a}d"]);
+    for (name, fault) in &found {
+        assert!(
+            fault.as_ref().unwrap().kept.contains("control characters"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_row_that_is_no_text_is_a_fault_where_it_is_read_and_a_table_in_utf_16_is_refused() {
     let folder = folder_of(&["p.nii", "c.nii"]);
     let path = folder.path().join("cases.csv");
-    fs::write(&path, b"case_id,pet,ct\na,p.nii,c.nii\n\xff,p.nii,c.nii\n").unwrap();
+    let text = b"case_id,pet,ct,town\na,p.nii,c.nii,K\xf6ln\n\xff,p.nii,c.nii,\n";
+    fs::write(&path, text).unwrap();
+    let cases = find_cases(&path).unwrap();
+    assert_eq!(cases[0].fault, None);
+    let fault = cases[1].fault.clone().unwrap();
+    assert!(
+        fault.kept.contains("line 3: its case_id is not UTF-8"),
+        "{fault:?}"
+    );
+    fs::write(&path, b"\xff\xfec\0").unwrap();
     let message = find_cases(&path).unwrap_err().to_string();
-    assert!(message.contains("line 3"), "{message}");
+    assert!(message.contains("UTF-16"), "{message}");
 }
 
 #[test]
@@ -111,10 +237,13 @@ fn what_is_no_source_says_what_was_looked_for() {
         );
     }
     let empty = folder_of(&["imagesTr/notes.txt"]);
-    assert!(matches!(
-        find_cases(empty.path()),
-        Err(DataSetError::Empty { .. })
-    ));
+    let error = find_cases(empty.path()).unwrap_err();
+    assert!(matches!(error, DataSetError::Empty { .. }));
+    let message = error.to_string();
+    assert!(
+        message.contains("imagesTr/*_0000.nii.gz (CT)") && message.contains("imagesTr/notes.txt"),
+        "{message}"
+    );
 }
 
 const FDG: &str = "fdg_3b1c9155f5_01-31-2003-NA-PET-CT Ganzkoerper  primaer mit KM-94971";
@@ -184,7 +313,7 @@ fn half_a_pair_is_a_case_that_says_what_it_lacks() {
     for (kept, lacking) in [(0, "_0001.nii.gz"), (1, "_0000.nii.gz")] {
         let folder = folder_of(&[&pair(FDG)[kept]]);
         let cases = find_cases(folder.path()).unwrap();
-        let fault = cases[0].fault.clone().unwrap();
+        let fault = cases[0].fault.clone().unwrap().kept;
         assert!(fault.contains(FDG) && fault.contains(lacking), "{fault}");
     }
 }
@@ -320,7 +449,11 @@ fn tcia_folders_are_cases_with_labels_and_clinical_data() {
     let inner = find_cases(&folder.path().join("FDG-PET-CT-Lesions")).unwrap();
     assert_eq!(inner[0].ct.path(), study.join("CT.nii.gz"));
     fs::remove_file(study.join("CT.nii.gz")).unwrap();
-    let fault = find_cases(folder.path()).unwrap()[0].fault.clone().unwrap();
+    let fault = find_cases(folder.path()).unwrap()[0]
+        .fault
+        .clone()
+        .unwrap()
+        .kept;
     assert!(
         fault.contains("neither CTres.nii.gz nor CT.nii.gz"),
         "{fault}"
@@ -332,4 +465,155 @@ fn a_table_may_name_folders_of_dicom() {
     let folder = folder_of(&["pt/1.dcm", "ct/1.dcm"]);
     let cases = table_in(folder.path(), "case_id,pet,ct\na,pt,ct\n").unwrap();
     assert_eq!(cases[0].pet.path(), folder.path().join("pt"));
+}
+
+/// What is remarked of a folder.
+fn remarks(folder: &Path) -> Vec<String> {
+    let found = survey(folder, Layout::Auto).unwrap();
+    found
+        .remarks
+        .into_iter()
+        .map(|remark| remark.text)
+        .collect()
+}
+
+#[test]
+fn other_endings_of_nifti_are_read_and_other_formats_are_faults() {
+    let folder = folder_of(&[
+        "imagesTr/a_0000.nii.gz",
+        "imagesTr/a_0001.nii",
+        "imagesTr/b_0000.NII.GZ",
+        "imagesTr/b_0001.Nii",
+        "imagesTr/c_0000.nii.gz",
+        "imagesTr/c_0001.mha",
+        "imagesTr/d_0000.nii",
+        "imagesTr/d_0000.nii.gz",
+        "imagesTr/d_0001.nii",
+        "imagesTr/._a_0000.nii.gz",
+        "imagesTr/.DS_Store",
+        "imagesTr/e_0002.nii.gz",
+        "labelsTr/b.nii",
+        "labelsTr/z.nii.gz",
+        "labelsTr/._z.nii.gz",
+    ]);
+    let cases = find_cases(folder.path()).unwrap();
+    let names: Vec<&str> = cases.iter().map(|case| case.case_id.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c", "d"]);
+    assert_eq!((&cases[0].fault, &cases[1].fault), (&None, &None));
+    assert_eq!(
+        cases[1].ct.path(),
+        folder.path().join("imagesTr/b_0000.NII.GZ")
+    );
+    assert_eq!(
+        cases[1].label,
+        Some(folder.path().join("labelsTr/b.nii").into())
+    );
+    let fault = |case: usize| cases[case].fault.clone().unwrap().kept;
+    assert!(fault(2).contains("its PET is c_0001.mha"), "{}", fault(2));
+    assert!(
+        fault(3).contains("several CT files, d_0000.nii and d_0000.nii.gz"),
+        "{}",
+        fault(3)
+    );
+    // The label of no case, the channel that is none, and the second CT.
+    assert_eq!(
+        remarks(folder.path()),
+        ["3 files ending in .nii.gz of no case"]
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_no_utf_8_is_a_case_with_a_fault() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = folder_of(&["imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz"]);
+    for suffix in ["_0000.nii.gz", "_0001.nii.gz"] {
+        let name = [b"b\xff", suffix.as_bytes()].concat();
+        let name = std::ffi::OsStr::from_bytes(&name);
+        fs::write(folder.path().join("imagesTr").join(name), b"").unwrap();
+    }
+    let cases = find_cases(folder.path()).unwrap();
+    assert_eq!(cases.len(), 2);
+    let fault = cases[1].fault.clone().unwrap().kept;
+    assert!(fault.contains("not UTF-8"), "{fault}");
+}
+
+#[test]
+fn rows_and_splits_that_fit_no_case_are_counted() {
+    let names = pair(FDG);
+    let folder = folder_of(&[&names[0], &names[1]]);
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let study = FDG.strip_prefix("fdg_3b1c9155f5_").unwrap();
+    let table = format!(
+        "Series UID,File Location,diagnosis,age,sex\n\
+         1,.\\FDG-PET-CT-Lesions\\PETCT_3b1c9155f5\\{study}\\PET,LYMPHOMA,062Y,F\n\
+         2,./FDG-PET-CT-Lesions/PETCT_ffff/1/PET,LYMPHOMA,062Y,F\n3,elsewhere,MELANOMA,,\n"
+    );
+    write("fdg_metadata.csv", &table);
+    write("dataset.json", r#"{"numTraining": 5}"#);
+    write("splits_final.json", r#"[{"train": [], "val": ["other"]}]"#);
+    let found = survey(folder.path(), Layout::Auto).unwrap();
+    let sentence = "A whole-body 18F-FDG PET scan of a 62-year-old female patient with lymphoma.";
+    assert_eq!(found.cases[0].metadata.sentence(true), sentence);
+    assert_eq!(
+        remarks(folder.path()),
+        [
+            "fdg_metadata.csv: 2 of 3 rows belong to no case here",
+            "splits_final.json names 1 case that is not here",
+            "1 case is in no split of splits_final.json",
+            "dataset.json promises 5 cases and 1 are here: was the copy cut short?"
+        ]
+    );
+}
+
+#[test]
+fn a_tcia_study_without_its_suv_or_ct_is_a_case_with_a_fault() {
+    let folder = folder_of(&[
+        "PETCT_1/s1/SUV.nii.gz",
+        "PETCT_1/s1/CTres.nii.gz",
+        "PETCT_1/s1/PET.nii.gz",
+        "PETCT_1/s1/._SUV.nii.gz",
+        "PETCT_2/s1/PET.nii.gz",
+        "PETCT_2/s1/CTres.nii.gz",
+        "PETCT_3/s1/SUV.NII",
+        "PETCT_3/s1/ct.txt",
+        "PETCT_4/notes.txt",
+    ]);
+    let cases = find_cases(folder.path()).unwrap();
+    let faults: Vec<Option<String>> = cases
+        .iter()
+        .map(|case| case.fault.clone().map(|fault| fault.kept))
+        .collect();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        faults,
+        [
+            None,
+            text("it has no SUV.nii.gz, only the PET.nii.gz in Bq/ml: was its conversion stopped?"),
+            text("it has neither CTres.nii.gz nor CT.nii.gz")
+        ]
+    );
+    assert_eq!(
+        remarks(folder.path()),
+        [
+            "2 files ending in .txt of no case",
+            "1 of the folders PETCT_* hold no folder of a study"
+        ]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_parent_and_a_study_that_is_there_twice_do_not_stop_the_others() {
+    let study = |root: &str| ["SUV", "CTres"].map(|name| format!("{root}PETCT_1/s1/{name}.nii.gz"));
+    let names = [study(""), study("again/")].concat();
+    let folder = folder_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    std::os::unix::fs::symlink(".", folder.path().join("loop")).unwrap();
+    std::os::unix::fs::symlink("..", folder.path().join("again/up")).unwrap();
+    let cases = find_cases(folder.path()).unwrap();
+    let names: Vec<&str> = cases.iter().map(|case| case.case_id.as_str()).collect();
+    assert_eq!(names, ["fdg_1_s1", "fdg_1_s1 (2)"]);
+    assert_eq!(cases[0].fault, None);
+    let fault = cases[1].fault.clone().unwrap().kept;
+    assert_eq!(fault, "fdg_1_s1 is there 2 times: the first is used");
 }

@@ -1,4 +1,5 @@
-//! `fratmae dataset inspect`: what a data set holds, as tables, histograms, JSON, one picture or a contact sheet.
+//! `fratmae dataset inspect`: what a data set holds, as a summary, tables, histograms, JSON, one picture or a contact
+//! sheet.
 
 mod sheet;
 mod summary;
@@ -9,34 +10,43 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_dataset::{
     CaseInspection, CaseLook, DataSet, Histogram, Inspection, Summary, ValueRange, inspect, look,
-    preview,
+    preview, stored_report,
 };
 use fratmae_store::Location;
 use serde::Serialize;
 
-use crate::{output::Output, table::Table};
-use sheet::Sheet;
+use crate::{
+    output::Output,
+    progress::{Progress, Report},
+    table::Table,
+};
+use sheet::{About, Sheet};
 
 /// Shows what a data set holds.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fratmae dataset inspect runs/quickstart/data
+  fratmae dataset inspect runs/quickstart/data --cases
   fratmae dataset inspect s3://bucket/autopet --json
   fratmae dataset inspect runs/quickstart/data --histograms
   fratmae dataset inspect runs/quickstart/data --html sheet.html
-  fratmae dataset inspect runs/quickstart/data --case phantom_0001 --preview case.png
+  fratmae dataset inspect runs/quickstart/data --preview case.png
 
-The tables come from the manifest alone; --histograms and --html read every case, a few at a time. A picture shows the
-PET's coronal maximum projection beside a coronal CT slice: head up, the patient's right at the left, labels in red. The
-contact sheet is one file with all pictures and needs no network.")]
+Summary and tables come from the manifest alone; --histograms and --html read every case, a few at a time. A picture
+shows the PET's coronal maximum projection beside the coronal slice of CT and PET through the largest lesion, or the
+highest SUV where there is none: head up, the patient's right on the left, labels outlined in red. The contact sheet is
+one file with all pictures and needs no network.")]
 pub(crate) struct Arguments {
     /// The prepared data set
     #[arg(value_name = "URL")]
     data: String,
-    /// Only this case
+    /// Show only this case
     #[arg(long, value_name = "ID")]
     case: Option<String>,
+    /// List every case
+    #[arg(long)]
+    cases: bool,
     /// Draw the case (the first one without --case) to this PNG file
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
@@ -71,7 +81,7 @@ struct Voxels {
     lesion_millilitres: f64,
 }
 
-pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let location = Location::open(&arguments.data)?;
     let data = DataSet::open(&location).await?;
     let case = arguments.case.as_deref();
@@ -83,7 +93,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     }
     let inspection = inspect(&data);
     let voxels = match arguments.html.is_some() || arguments.histograms {
-        true => Some(look_through(&data, &inspection, number, arguments).await?),
+        true => Some(look_through(&data, &inspection, number, arguments, quiet).await?),
         false => None,
     };
     show(only(inspection, case), voxels, arguments, output)
@@ -102,20 +112,34 @@ async fn look_through(
     inspection: &Inspection,
     only: Option<u32>,
     arguments: &Arguments,
+    quiet: bool,
 ) -> Result<Voxels> {
     let numbers: Vec<u32> = match only {
         Some(number) => vec![number],
         None => (0..inspection.cases.len() as u32).collect(),
     };
+    let report = stored_report(data).await?;
     let start = |path: &PathBuf| {
-        let about = summary::summary(&Summary::of(&inspection.cases)).to_string();
-        Sheet::start(path, &inspection.url, &about)
+        let about = About {
+            url: &inspection.url,
+            summary: summary::rows(&Summary::of(&inspection.cases)),
+            report: &report,
+        };
+        Sheet::start(path, &about)
     };
     let mut sheet = arguments.html.as_ref().map(start).transpose()?;
     let mut voxels = Voxels::none();
     let with_pictures = sheet.is_some();
+    let mut progress = Progress::start("inspect", quiet);
+    let mut done = 0;
     look(data, &numbers, with_pictures, &mut |seen| -> Result<()> {
         voxels.add(&seen);
+        done += 1;
+        progress.show(&Report::Items {
+            done,
+            total: numbers.len() as u64,
+            name: seen.case_id.clone(),
+        });
         match (&mut sheet, inspection.cases.get(seen.case as usize)) {
             (Some(sheet), Some(case)) => sheet.case(case, &seen),
             _ => Ok(()),
@@ -123,7 +147,7 @@ async fn look_through(
     })
     .await?;
     if let Some(sheet) = sheet {
-        sheet.finish(&voxels.tell())?;
+        sheet.finish(&voxels)?;
     }
     Ok(voxels)
 }
@@ -151,12 +175,17 @@ impl Voxels {
 
     fn tell(&self) -> String {
         format!(
-            "{}{}lesions {} of {:.0} ml in {} cases with a label\n",
+            "{}{}{}\n",
             summary::histogram("SUV", &self.suv),
             summary::histogram("HU ", &self.hu),
-            self.lesions,
-            self.lesion_millilitres,
-            self.labelled_cases
+            self.told_lesions()
+        )
+    }
+
+    fn told_lesions(&self) -> String {
+        format!(
+            "{} lesions, {:.0} ml in total, in {} labelled cases",
+            self.lesions, self.lesion_millilitres, self.labelled_cases
         )
     }
 }
@@ -188,9 +217,17 @@ fn show(
         })?);
     }
     output.line(&headline(&inspection))?;
-    output.table(&table(&inspection.cases))?;
-    output.line("")?;
     output.table(&summary::summary(&summary))?;
+    if summary.noted > 0 {
+        output.line("")?;
+        output.table(&noted(&inspection.cases))?;
+    }
+    if arguments.cases || arguments.case.is_some() {
+        output.line("")?;
+        output.table(&table(&inspection.cases))?;
+    } else {
+        output.line("every case: --cases, --json, or with pictures --html FILE.html")?;
+    }
     if let Some(voxels) = voxels {
         output.line("")?;
         output.bytes(voxels.tell().as_bytes())?;
@@ -214,10 +251,29 @@ fn headline(inspection: &Inspection) -> String {
         ..
     } = inspection;
     format!(
-        "{url}: cases shown {}, grid {} (R A S), shards {shards}, layout {layout_version}, digest {digest}",
+        "{url}: {} cases, grid {} (R A S), {shards} shards, layout {layout_version}, digest {digest}",
         cases.len(),
         sizes(inspection.grid)
     )
+}
+
+/// Lists the first cases with notes.
+fn noted(cases: &[CaseInspection]) -> Table {
+    /// More would not be read.
+    const ROWS: usize = 40;
+    let mut table = Table::new(&["case", "note"]);
+    let mut notes = cases
+        .iter()
+        .flat_map(|case| case.notes.iter().map(move |note| (case, note)));
+    for (case, note) in notes.by_ref().take(ROWS) {
+        table.row(vec![case.case_id.clone(), note.text.clone()]);
+    }
+    let more = notes.count();
+    if more > 0 {
+        let rest = format!("and {more} more notes; --json lists all");
+        table.row(vec!["…".to_owned(), rest]);
+    }
+    table
 }
 
 fn table(cases: &[CaseInspection]) -> Table {
@@ -235,6 +291,7 @@ fn table(cases: &[CaseInspection]) -> Table {
         "mean#",
         "body#",
         "label",
+        "notes#",
         "sentence",
     ]);
     for case in cases {
@@ -250,6 +307,7 @@ fn table(cases: &[CaseInspection]) -> Table {
         cells.extend([
             format!("{}-{}", case.body[0], case.body[1]),
             if case.label { "yes" } else { "no" }.to_owned(),
+            case.notes.len().to_string(),
             case.sentence.clone(),
         ]);
         table.row(cells);
@@ -271,7 +329,7 @@ fn lengths([r, a, s]: [f32; 3]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use fratmae_dataset::Metadata;
+    use fratmae_dataset::{Metadata, Note, NoteKind};
 
     use super::*;
     use crate::output::captured::Captured;
@@ -297,6 +355,10 @@ mod tests {
             label: true,
             metadata: Metadata::default(),
             sentence: "A whole-body PET scan.".to_owned(),
+            notes: vec![Note {
+                kind: NoteKind::NotWholeBody,
+                text: "the field of view is 14 cm long".to_owned(),
+            }],
             digest: "d".to_owned(),
         };
         Inspection {
@@ -309,11 +371,12 @@ mod tests {
         }
     }
 
-    fn shown(json: bool) -> String {
+    fn shown(json: bool, cases: bool) -> String {
         let captured = Captured::default();
         let arguments = Arguments {
             data: "/d".to_owned(),
             case: None,
+            cases,
             preview: Some("p.png".into()),
             html: None,
             histograms: false,
@@ -325,7 +388,7 @@ mod tests {
 
     #[test]
     fn the_table_shows_geometry_ranges_and_the_sentence() {
-        let text = shown(false);
+        let text = shown(false, true);
         for part in [
             "400x400x326",
             "2.04x2.04x3.00",
@@ -340,15 +403,29 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(
-            text.starts_with("/d: cases shown 1, grid 160x160x192 (R A S)"),
+            text.starts_with("/d: 1 cases, grid 160x160x192 (R A S)"),
             "{text}"
         );
         assert!(text.ends_with("picture written to p.png\n"), "{text}");
     }
 
     #[test]
+    fn the_summary_and_the_notes_come_first_and_rows_only_where_they_are_asked_for() {
+        let text = shown(false, false);
+        assert!(
+            text.contains("a     the field of view is 14 cm long"),
+            "{text}"
+        );
+        assert!(
+            text.contains("with notes") && text.contains("--cases"),
+            "{text}"
+        );
+        assert!(!text.contains("A whole-body PET scan."), "{text}");
+    }
+
+    #[test]
     fn json_holds_the_inspection_and_the_picture() {
-        let value: serde_json::Value = serde_json::from_str(&shown(true)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&shown(true, false)).unwrap();
         assert_eq!(value["cases"][0]["source_axes"], "LAS");
         assert_eq!(value["preview"], "p.png");
         assert_eq!(value["summary"]["labelled"], 1);

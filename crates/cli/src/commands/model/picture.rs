@@ -1,4 +1,4 @@
-//! `fratmae model picture`: what a run makes of one case, as a PNG.
+//! `fratmae model picture`: what a run makes of one case, as a PNG with all that explains it.
 
 mod draw;
 
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_config::{Axis, Config};
-use fratmae_dataset::{DataSet, Draw, Sample, StackAxis, StackOptions};
+use fratmae_dataset::{DataSet, Draw, Sample, StackAxis, StackOptions, telling_slice};
 use fratmae_model::{
     DeviceKind, FratMae, Masks, Modality, PatchGrid, SlotBatch, StageInputs, n_kept, stages,
 };
@@ -17,33 +17,42 @@ use crate::{
     commands::{exported::write, stored::Stored},
     output::Output,
 };
+use draw::Shown;
 
-/// Draws what a run makes of a case: input, mask and reconstruction of both modalities.
+/// Draws what a run makes of a case: input, visible part, reconstruction and error of both modalities.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fratmae model picture runs/quickstart/run --out case.png
-  fratmae model picture runs/quickstart/run --case phantom_0003 --step 40 --slice 12 --out case.png
+  fratmae model picture runs/quickstart/run --step 40 --slice 12 --out case.png
+  fratmae model picture runs/quickstart/run --all-slices --everywhere --out case.png
 
-Above PET, below CT; from the left the input, what is visible of it, and the reconstruction with the visible patches
-put back. Each modality is masked while the other one is seen whole.")]
+Above PET, below CT; from the left the input, its visible patches, the reconstruction with the visible patches put back,
+and the error, enlarged four times. Each modality is masked while the other one is seen whole. Shades are SUV 0 to 10
+and HU -500 to 500, whatever windows the job trains with; the patient's right is on the left.")]
 pub(crate) struct Arguments {
     /// The run
     #[arg(value_name = "RUN")]
     run: String,
-    /// The case; the first one of the data set without it
+    /// The case [default: the first of the data set]
     #[arg(long, value_name = "ID")]
     case: Option<String>,
     /// PNG file to write
     #[arg(long, value_name = "FILE.png")]
     out: PathBuf,
-    /// The checkpoint at this step; the newest good one without it
+    /// The checkpoint at this step [default: the newest good one]
     #[arg(long, value_name = "N")]
     step: Option<u64>,
-    /// Slice of the stack to draw; the middle one without it
-    #[arg(long, value_name = "N")]
+    /// Slice of the stack to draw [default: through the largest lesion, else the highest SUV]
+    #[arg(long, value_name = "N", conflicts_with = "all_slices")]
     slice: Option<usize>,
-    /// Where the data set is; where the run says without it
+    /// Draw all slices of the stack
+    #[arg(long)]
+    all_slices: bool,
+    /// Show the network's guess everywhere instead of putting the visible patches back
+    #[arg(long)]
+    everywhere: bool,
+    /// Where the data set is [default: as in the run's job]
     #[arg(long, value_name = "URL")]
     data: Option<String>,
 }
@@ -60,22 +69,38 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let found = stages(&network, model, &inputs, &device)?;
     let prediction = found.floats("prediction")?.1;
     let depth = model.stack[0];
-    let slice = arguments.slice.unwrap_or(depth / 2);
-    anyhow::ensure!(
-        slice < depth,
-        "--slice {slice} is not one of the {depth} slices of a stack"
-    );
-    let picture = draw::picture(model, &inputs.batch, prediction, slice)?;
-    write(&arguments.out, &picture)?;
+    let slice = arguments.slice.unwrap_or(cut.telling);
+    anyhow::ensure!(slice < depth, "--slice must be 0 to {}", depth - 1);
+    let slices = match arguments.all_slices {
+        true => (0..depth).collect(),
+        false => vec![slice],
+    };
+    let shown = match arguments.all_slices {
+        true => format!("all {depth} slices"),
+        false => format!("slice {slice} of 0 to {}", depth - 1),
+    };
     let errors = found.floats("mse")?.1;
-    Ok(output.line(&format!(
-        "{}: {} at step {}, slice {slice} of {depth}, error PET {:.6}, CT {:.6}",
-        arguments.out.display(),
-        cut.case_id,
-        stored.manifest.step,
-        errors[0],
-        errors[1]
-    ))?)
+    let errors = [errors[0], errors[1]];
+    let title = format!("{}, step {}, {shown}", cut.case_id, stored.manifest.step);
+    let [pet, ct] = errors;
+    let line = format!(
+        "{}: {title}, error PET {pet:.6}, CT {ct:.6}",
+        arguments.out.display()
+    );
+    let options = stack_options(&stored.config);
+    let picture = draw::picture(&Shown {
+        config: model,
+        batch: &inputs.batch,
+        prediction,
+        windows: [options.suv_window, options.hu_window],
+        slices,
+        everywhere: arguments.everywhere,
+        title,
+        errors,
+        spacing: cut.spacing,
+    })?;
+    write(&arguments.out, &picture)?;
+    Ok(output.line(&line)?)
 }
 
 /// What is drawn of a case.
@@ -84,6 +109,10 @@ struct Cut {
     case_id: String,
     pet: Vec<f32>,
     ct: Vec<f32>,
+    /// The slice of the stack that tells most.
+    telling: usize,
+    /// Millimetres of a voxel along R and S.
+    spacing: [f32; 2],
 }
 
 /// The stack of a case in the first epoch.
@@ -115,12 +144,26 @@ async fn cut(config: &Config, data: &DataSet, case: Option<&str>) -> Result<Cut>
     };
     let rows = options.rows(&data.manifest, sample).unwrap_or_default();
     let slices = data.read_slices(case, &rows).await?;
+    let [right, _, superior] = data.manifest.grid;
+    let label = match cases[number].label {
+        true => Some(data.fetch_label(case).await?),
+        false => None,
+    };
+    let of_stack = label.map(|label| {
+        let row = |&row: &u32| &label[row as usize * right * superior..][..right * superior];
+        rows.iter().map(row).collect::<Vec<_>>().concat()
+    });
+    let is_labelled = |label: &&Vec<u8>| label.iter().any(|&voxel| voxel != 0);
+    let of_stack = of_stack.as_ref().filter(is_labelled);
+    let telling = telling_slice(&slices.pet, of_stack.map(Vec::as_slice), [right, superior]);
     let window =
         |[low, high]: [f32; 2]| move |value: f32| ((value - low) / (high - low)).clamp(0.0, 1.0);
     let (pet, ct) = (slices.pet.iter(), slices.ct.iter());
     Ok(Cut {
         case,
         case_id: cases[number].case_id.clone(),
+        telling,
+        spacing: [0, 2].map(|axis| cases[number].spacing[axis]),
         pet: pet
             .map(|v| v.to_f32())
             .map(window(options.suv_window))

@@ -1,56 +1,90 @@
-//! Owns the account of a prepare on the terminal: every case, skips by their reasons, and what is told of patients.
+//! Owns the account of a prepare on the terminal: sums first, then only what was skipped, noted or not taken.
 
 use std::collections::BTreeMap;
 use std::io::Result;
 
-use fratmae_dataset::{CaseReport, CaseVerdict, PrepareReport};
+use fratmae_dataset::{CaseReport, CaseVerdict, PrepareReport, Remark};
 
 use crate::{output::Output, table::Table};
+
+/// More rows of a kind than these would not be read; `report.json` has all.
+const ROWS: usize = 40;
+/// More names than these in a line would not be read.
+const NAMES: usize = 4;
 
 /// Shows what became of the cases, then what of headers and tables is kept.
 ///
 /// # Errors
 /// When the output cannot be written.
 pub(super) fn show(report: &PrepareReport, output: &mut Output) -> Result<()> {
-    output.table(&cases(&report.cases))?;
-    let reasons = reasons(&report.cases);
-    if !reasons.is_empty() {
-        output.table(&by_reason(&reasons))?;
+    output.line(&sums(report))?;
+    let skipped = report.cases.iter().filter_map(|case| match &case.verdict {
+        CaseVerdict::Skipped { reason } => Some((case, reason.clone())),
+        CaseVerdict::Taken { .. } => None,
+    });
+    let noted = report.cases.iter().flat_map(notes);
+    listed(["skipped", "reason"], &skipped.collect::<Vec<_>>(), output)?;
+    listed(["used, but", "note"], &noted.collect::<Vec<_>>(), output)?;
+    for remark in &report.remarks {
+        output.line(&format!("not used: {}", told(remark)))?;
     }
     output.line(&fields(report))
 }
 
-fn cases(cases: &[CaseReport]) -> Table {
-    let mut table = Table::new(&["case", "verdict", "shard#", "why"]);
-    for case in cases {
-        let [verdict, shard, why] = match &case.verdict {
-            CaseVerdict::Taken { shard } => ["taken", &shard.to_string(), ""].map(str::to_owned),
-            CaseVerdict::Skipped { reason } => ["skipped", "", reason].map(str::to_owned),
-        };
-        table.row(vec![case.case_id.clone(), verdict, shard, why]);
-    }
-    table
+/// Gives each note of a case beside it.
+fn notes(case: &CaseReport) -> impl Iterator<Item = (&CaseReport, String)> {
+    case.verdict
+        .notes()
+        .iter()
+        .map(move |note| (case, note.text.clone()))
 }
 
-/// Counts cases by what is alike in their reasons: numbers are not.
-fn reasons(cases: &[CaseReport]) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for case in cases {
-        if let CaseVerdict::Skipped { reason } = &case.verdict {
-            *counts.entry(without_numbers(reason)).or_default() += 1;
+fn sums(report: &PrepareReport) -> String {
+    let cases = &report.cases;
+    let noted = cases
+        .iter()
+        .filter(|case| !case.verdict.notes().is_empty())
+        .count();
+    let skipped = report.skipped.len();
+    format!(
+        "layout {}: {} cases, {} used ({noted} with notes), {skipped} skipped",
+        report.layout,
+        cases.len(),
+        cases.len() - skipped
+    )
+}
+
+/// Lists cases with a text each, after the counts of what is alike in the texts where there are many.
+fn listed(
+    [title, why]: [&str; 2],
+    rows: &[(&CaseReport, String)],
+    output: &mut Output,
+) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, text) in rows {
+        *counts.entry(without_numbers(text)).or_default() += 1;
+    }
+    if counts.values().any(|count| *count > 1) {
+        let mut table = Table::new(&[&format!("{title}#"), why]);
+        let mut sorted: Vec<_> = counts.into_iter().collect();
+        sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        for (text, count) in sorted {
+            table.row(vec![count.to_string(), text]);
         }
+        output.table(&table)?;
     }
-    counts
-}
-
-fn by_reason(counts: &BTreeMap<String, usize>) -> Table {
-    let mut table = Table::new(&["skipped#", "because"]);
-    let mut sorted: Vec<_> = counts.iter().collect();
-    sorted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    for (reason, count) in sorted {
-        table.row(vec![count.to_string(), reason.clone()]);
+    let mut table = Table::new(&[title, why]);
+    for (case, text) in rows.iter().take(ROWS) {
+        table.row(vec![case.case_id.clone(), text.clone()]);
     }
-    table
+    output.table(&table)?;
+    match rows.len().saturating_sub(ROWS) {
+        0 => Ok(()),
+        more => output.line(&format!("and {more} more, listed in report.json")),
+    }
 }
 
 /// Puts an ellipsis for each number, so that reasons of one kind are one.
@@ -65,35 +99,46 @@ fn without_numbers(reason: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// Tells a remark with its first names.
+fn told(remark: &Remark) -> String {
+    let names = &remark.names[..remark.names.len().min(NAMES)];
+    let more = if remark.names.len() > NAMES {
+        ", …"
+    } else {
+        ""
+    };
+    match names {
+        [] => remark.text.clone(),
+        _ => format!("{} ({}{more})", remark.text, names.join(", ")),
+    }
+}
+
 /// Says what of the patients is in the data set.
 fn fields(report: &PrepareReport) -> String {
     let kept = report.metadata.kept.iter().filter(|(_, count)| **count > 0);
+    let cases = report.cases.len();
     let kept: Vec<String> = kept
-        .map(|(name, count)| format!("{name} of {count}"))
+        .map(|(name, count)| format!("{name} ({count} of {cases} cases)"))
         .collect();
-    let kept = if kept.is_empty() {
-        "nothing".to_owned()
-    } else {
-        kept.join(", ")
+    let kept = match kept[..] {
+        [] => "no metadata found".to_owned(),
+        _ => format!("metadata kept: {}", kept.join(", ")),
     };
     let dropped = &report.metadata.dropped_columns;
-    let columns = match dropped[..] {
-        [] => String::new(),
-        _ => format!("; of the tables not kept: {}", dropped.join(", ")),
-    };
-    format!(
-        "known of the cases: {kept}; no other field of a header or table enters the data set{columns}"
-    )
+    match dropped[..] {
+        [] => kept,
+        _ => format!("{kept}; ignored columns: {}", dropped.join(", ")),
+    }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use fratmae_dataset::{KeptFields, SkippedCase};
+    use fratmae_dataset::{KeptFields, Layout, Note, NoteKind, SkippedCase};
 
     use super::*;
     use crate::output::captured::Captured;
 
-    /// Two cases taken, two skipped for one kind of reason and one for another.
+    /// Three cases taken, one of them with a note, two skipped for one kind of reason and one for another.
     pub(in super::super) fn report() -> PrepareReport {
         let case = |case_id: &str, verdict| CaseReport {
             case_id: case_id.to_owned(),
@@ -113,15 +158,26 @@ pub(super) mod tests {
             let reason = skipped.reason.clone();
             case(&skipped.case_id, CaseVerdict::Skipped { reason })
         };
-        let mut cases = vec![case("a", CaseVerdict::Taken { shard: 12 })];
+        let taken = |notes| CaseVerdict::Taken { shard: 12, notes };
+        let note = Note {
+            kind: NoteKind::NotWholeBody,
+            text: "the field of view is 14 cm long".to_owned(),
+        };
+        let mut cases = vec![case("a", taken(vec![])), case("b", taken(vec![note]))];
         cases.extend(skipped.iter().map(verdict));
         let counts = [("age", 3), ("stage", 0)];
         let kept = counts.map(|(name, count)| (name.to_owned(), count));
+        let names = ["one", "two", "three", "four", "five"];
         PrepareReport {
             prepared: 5,
             kept: 2,
             skipped,
             cases,
+            layout: Layout::AutoPet,
+            remarks: vec![Remark {
+                text: "5 files ending in .mha of no case".to_owned(),
+                names: names.map(str::to_owned).to_vec(),
+            }],
             metadata: KeptFields {
                 kept: kept.into_iter().collect(),
                 dropped_columns: vec!["name".to_owned()],
@@ -134,21 +190,37 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_case_is_named_and_skips_are_summed_up_by_reason() {
+    fn sums_come_first_and_only_what_was_skipped_noted_or_not_used_is_listed() {
         let captured = Captured::default();
         show(&report(), &mut captured.output()).unwrap();
         assert_eq!(
             captured.text(),
-            "case   verdict  shard  why\n\
-             a      taken       12\n\
-             bad-1  skipped         the PET: file 12 of 30 is cut\n\
-             bad-2  skipped         the PET: file 7 of 9 is cut\n\
-             bad-3  skipped         it has no CT\n\
-             skipped  because\n\
+            "layout autopet: 5 cases, 2 used (1 with notes), 3 skipped\n\
+             skipped  reason\n\
              \u{20}     2  the PET: file … of … is cut\n\
              \u{20}     1  it has no CT\n\
-             known of the cases: age of 3; no other field of a header or table enters the data set; \
-             of the tables not kept: name\n"
+             skipped  reason\n\
+             bad-1    the PET: file 12 of 30 is cut\n\
+             bad-2    the PET: file 7 of 9 is cut\n\
+             bad-3    it has no CT\n\
+             used, but  note\n\
+             b          the field of view is 14 cm long\n\
+             not used: 5 files ending in .mha of no case (one, two, three, four, …)\n\
+             metadata kept: age (3 of 5 cases); ignored columns: name\n"
+        );
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_says_where_the_rest_is() {
+        let mut report = report();
+        let bad = report.cases.pop().unwrap();
+        report.cases.extend(vec![bad; 50]);
+        let captured = Captured::default();
+        show(&report, &mut captured.output()).unwrap();
+        assert!(
+            captured
+                .text()
+                .contains("and 12 more, listed in report.json\n")
         );
     }
 }

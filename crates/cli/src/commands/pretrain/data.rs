@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fratmae_config::Config;
-use fratmae_dataset::{
-    DataSet, Layout, MANIFEST_NAME, PhantomSize, PrepareOptions, survey, write_phantoms,
-};
+use fratmae_dataset::{DataSet, Layout, MANIFEST_NAME, PhantomSize, PrepareOptions, survey};
 use fratmae_store::Location;
 
-use crate::{commands::prepare::prepare_with_progress, progress::Progress};
+use crate::{
+    commands::{phantom, prepare::prepare_with_progress},
+    progress::Progress,
+};
 
 /// Opens the job's data set, and makes it first when there is none.
 ///
@@ -84,7 +85,8 @@ async fn make_phantoms(config: &Config, source: &Path, quiet: bool) -> Result<()
     ));
     let (unfinished, size) = (unfinished(source), phantom_size(config.data.grid));
     let folder = unfinished.clone();
-    tokio::task::spawn_blocking(move || write_phantoms(&folder, cases, seed, size)).await??;
+    tokio::task::spawn_blocking(move || phantom::write(&folder, cases, seed, size, quiet))
+        .await??;
     // Only now under the name that is read, so that a stopped run does not train on half of them.
     std::fs::rename(&unfinished, source).with_context(|| {
         format!(

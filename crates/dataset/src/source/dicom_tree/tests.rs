@@ -347,7 +347,7 @@ fn a_real_study_prepares_to_the_same_case_as_its_nifti() {
     let error = crate::prepare_case(&swapped, [4, 4, 4]).unwrap_err();
     let reason = std::error::Error::source(&error).unwrap().to_string();
     assert!(
-        reason.contains("it is a CT, where the PET was to be"),
+        reason.contains("it is a CT, and the PET was expected"),
         "{reason}"
     );
 }

@@ -13,10 +13,20 @@ const BAR: f64 = 40.0;
 
 /// Tells a summary, one line a property.
 pub(super) fn summary(summary: &Summary) -> Table {
-    let mut table = Table::new(&["of all cases", ""]);
-    let mut row = |name: &str, value: String| table.row(vec![name.to_owned(), value]);
+    let mut table = Table::new(&["summary", ""]);
+    for row in rows(summary) {
+        table.row(row.to_vec());
+    }
+    table
+}
+
+/// Gives the properties of a summary and their values.
+pub(super) fn rows(summary: &Summary) -> Vec<[String; 2]> {
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     row("cases", summary.cases.to_string());
-    row("with a label", summary.labelled.to_string());
+    row("with labels", summary.labelled.to_string());
+    row("with notes", summary.noted.to_string());
     row("tracers", counts(&summary.tracers));
     row("sexes", counts(&summary.sexes));
     row("diagnoses", counts(&summary.diagnoses));
@@ -33,7 +43,7 @@ pub(super) fn summary(summary: &Summary) -> Table {
             format!("{} to {}", lengths(finest), lengths(coarsest)),
         );
     }
-    table
+    rows
 }
 
 fn counts(counts: &BTreeMap<String, usize>) -> String {
@@ -46,22 +56,10 @@ fn counts(counts: &BTreeMap<String, usize>) -> String {
 
 /// Tells a histogram: a line a bin with its share of all voxels and a bar.
 pub(super) fn histogram(name: &str, histogram: &Histogram) -> String {
-    let all = histogram.counts.iter().sum::<u64>().max(1) as f64;
     let most = histogram.counts.iter().max().copied().unwrap_or(0).max(1) as f64;
-    let ends = &histogram.ends;
     let mut text = String::new();
-    for (bin, &count) in histogram.counts.iter().enumerate() {
-        let range = match (
-            bin.checked_sub(1).and_then(|low| ends.get(low)),
-            ends.get(bin),
-        ) {
-            (Some(low), Some(high)) => format!("{low} to {high}"),
-            (None, Some(high)) => format!("below {high}"),
-            (Some(low), None) => format!("from {low}"),
-            (None, None) => "all".to_owned(),
-        };
-        let share = 100.0 * count as f64 / all;
-        let bar = "#".repeat((BAR * count as f64 / most).ceil() as usize);
+    for (bin, (range, share)) in bins(histogram).into_iter().enumerate() {
+        let bar = "#".repeat((BAR * histogram.counts[bin] as f64 / most).ceil() as usize);
         // Writing to a string cannot fail.
         writeln!(
             text,
@@ -71,6 +69,25 @@ pub(super) fn histogram(name: &str, histogram: &Histogram) -> String {
         .ok();
     }
     text
+}
+
+/// Gives the range of each bin of a histogram in words, and its share of all voxels in percent.
+pub(super) fn bins(histogram: &Histogram) -> Vec<(String, f64)> {
+    let all = histogram.counts.iter().sum::<u64>().max(1) as f64;
+    let ends = &histogram.ends;
+    let bin = |(bin, &count): (usize, &u64)| {
+        let range = match (
+            bin.checked_sub(1).and_then(|low| ends.get(low)),
+            ends.get(bin),
+        ) {
+            (Some(low), Some(high)) => format!("{low} to {high}"),
+            (None, Some(high)) => format!("below {high}"),
+            (Some(low), None) => format!("from {low}"),
+            (None, None) => "all".to_owned(),
+        };
+        (range, 100.0 * count as f64 / all)
+    };
+    histogram.counts.iter().enumerate().map(bin).collect()
 }
 
 #[cfg(test)]
