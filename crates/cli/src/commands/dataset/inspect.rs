@@ -14,7 +14,7 @@ use fratmae_dataset::{
 use fratmae_store::Location;
 use serde::Serialize;
 
-use crate::{output::Output, table::Table};
+use crate::{commands::target::Target, output::Output, table::Table};
 use sheet::Sheet;
 
 /// Shows what a data set holds.
@@ -78,8 +78,10 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let number = case.map(|case| number_of(&data, case)).transpose()?;
     if let Some(file) = &arguments.preview {
         let picture = preview(&data, number.unwrap_or(0)).await?;
-        std::fs::write(file, picture)
+        let target = Target::of(file)?;
+        std::fs::write(target.path(), picture)
             .with_context(|| format!("cannot write {}", file.display()))?;
+        target.finish().await?;
     }
     let inspection = inspect(&data);
     let voxels = match arguments.html.is_some() || arguments.histograms {
@@ -107,11 +109,12 @@ async fn look_through(
         Some(number) => vec![number],
         None => (0..inspection.cases.len() as u32).collect(),
     };
-    let start = |path: &PathBuf| {
+    let target = arguments.html.as_deref().map(Target::of).transpose()?;
+    let start = |target: &Target| {
         let about = summary::summary(&Summary::of(&inspection.cases)).to_string();
-        Sheet::start(path, &inspection.url, &about)
+        Sheet::start(target.path(), &inspection.url, &about)
     };
-    let mut sheet = arguments.html.as_ref().map(start).transpose()?;
+    let mut sheet = target.as_ref().map(start).transpose()?;
     let mut voxels = Voxels::none();
     let with_pictures = sheet.is_some();
     look(data, &numbers, with_pictures, &mut |seen| -> Result<()> {
@@ -124,6 +127,9 @@ async fn look_through(
     .await?;
     if let Some(sheet) = sheet {
         sheet.finish(&voxels.tell())?;
+    }
+    if let Some(target) = target {
+        target.finish().await?;
     }
     Ok(voxels)
 }

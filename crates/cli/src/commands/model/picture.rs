@@ -14,7 +14,7 @@ use fratmae_model::{
 use fratmae_store::Location;
 
 use crate::{
-    commands::{exported::write, stored::Stored},
+    commands::{exported::write, stored::Stored, target::Target},
     output::Output,
 };
 
@@ -49,6 +49,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let target = Target::of(&arguments.out)?;
     let stored = Stored::open(&arguments.run, arguments.step).await?;
     let url = arguments.data.as_ref().unwrap_or(&stored.config.data.url);
     let data = DataSet::open(&Location::open(url)?).await?;
@@ -66,7 +67,8 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         "--slice {slice} is not one of the {depth} slices of a stack"
     );
     let picture = draw::picture(model, &inputs.batch, prediction, slice)?;
-    write(&arguments.out, &picture)?;
+    write(target.path(), &picture)?;
+    target.finish().await?;
     let errors = found.floats("mse")?.1;
     Ok(output.line(&format!(
         "{}: {} at step {}, slice {slice} of {depth}, error PET {:.6}, CT {:.6}",
