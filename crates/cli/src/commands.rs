@@ -19,6 +19,7 @@ pub(crate) mod pretrain;
 pub(crate) mod sizes;
 pub(crate) mod status;
 pub(crate) mod stored;
+pub(crate) mod target;
 pub(crate) mod watch;
 pub(crate) mod worker;
 
@@ -42,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     match &arguments.command {
         Command::Phantom(arguments) => phantom::run(arguments, quiet, output),
         Command::Prepare(arguments) => wait_for(prepare::run(arguments, quiet, output)),
-        Command::Convert(arguments) => convert::run(arguments, output),
+        Command::Convert(arguments) => wait_for(convert::run(arguments, output)),
         Command::Pretrain(arguments) => wait_for(pretrain::run(arguments, logging, output)),
         Command::Worker(arguments) => wait_for(worker::run(arguments, ledger)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
@@ -68,6 +69,22 @@ fn start_log(logging: &Logging) -> Result<PhaseLedger> {
         format,
         logging.filter().as_deref(),
     )?)
+}
+
+/// Runs work that may wait for long, such as reading a whole file from a store, on a thread of its own; a command that
+/// is stopped does not wait for it.
+///
+/// # Errors
+/// The system gives no thread, or the work panicked.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("apart".to_owned());
+    thread
+        .spawn(move || tell.send(work()))
+        .context("cannot start a thread")?;
+    told.await.context("a thread ended without a result")
 }
 
 /// Runs `future` to its end on a runtime of its own.

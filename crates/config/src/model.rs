@@ -34,7 +34,7 @@ pub struct Model {
     pub norm_pix: bool,
     /// Whether the contrastive loss (ContextAlign) is computed.
     pub contrastive: bool,
-    /// A safetensors file to take first values from: a ViT by timm's or MAE's names, or an earlier export; empty for none.
+    /// A safetensors file, by path or URL, to take first values from: a ViT by timm's or MAE's names, or an earlier export; empty for none.
     pub init_from: String,
     /// BLAKE3 of that file; filled in when the job starts, and compared when it is given.
     pub init_digest: String,

@@ -1,11 +1,18 @@
-//! What the user typed as a place, taken apart: which kind of store, and the path on it.
-//! Owns the reading of addresses; opens nothing and reads no environment.
+//! What the user typed as a place, taken apart: which kind of store, its bucket, and the path on it.
+//! Owns the reading of addresses, for options, `--set` and job files alike; opens nothing.
+//!
+//! An address is used as it is written or refused. The letters of a key are those after the bucket, as the tools of
+//! the clouds take them: `#`, `?` and `%20` stand for themselves.
 
-use std::path::{Component, Path, PathBuf};
+mod local;
+mod shown;
 
-use url::Url;
+use std::path::PathBuf;
 
 use crate::StoreError;
+use crate::environment::Environment;
+
+pub(crate) use shown::{has_signature, without_secrets};
 
 /// Kinds of store an address can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,164 +31,133 @@ pub(crate) struct Address {
     pub(crate) kind: Kind,
     /// As the user would type it again: absolute, no trailing slash.
     pub(crate) url: String,
+    /// The bucket or container; empty for a local path.
+    pub(crate) bucket: String,
+    /// The host of the account, which addresses of Azure may name.
+    pub(crate) account: Option<String>,
     /// The path below the root of the store.
     pub(crate) path: object_store::path::Path,
 }
 
 impl Address {
-    /// Reads a path or URL; a relative path is taken from the working directory.
-    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
-        match text.split_once("://") {
-            None => Self::local(text, Path::new(text)),
-            Some(("file", _)) => Self::local(text, &file_path(text)?),
-            Some(("s3" | "s3a", _)) => Self::remote(Kind::S3, text),
-            Some(("gs", _)) => Self::remote(Kind::Gcs, text),
-            Some(("az" | "azure" | "abfs" | "abfss", _)) => Self::remote(Kind::Azure, text),
-            Some((scheme, _)) => Err(StoreError::Unsupported {
-                url: text.to_owned(),
-                scheme: scheme.to_owned(),
+    /// Reads a path or URL; a relative path is taken from the working directory, `~` from `environment`.
+    pub(crate) fn parse(text: &str, environment: &Environment) -> Result<Self, StoreError> {
+        check_ends(text)?;
+        let Some((scheme, rest)) = scheme_of(text) else {
+            return Self::local(text, local::typed(text, environment)?);
+        };
+        match scheme.as_str() {
+            "file" => Self::local(text, local::of_file_url(text, rest)?),
+            "s3" | "s3a" => Self::remote(Kind::S3, text, &scheme, rest),
+            "gs" => Self::remote(Kind::Gcs, text, &scheme, rest),
+            "az" | "azure" | "abfs" | "abfss" => Self::remote(Kind::Azure, text, &scheme, rest),
+            _ => Err(StoreError::Unsupported {
+                url: without_secrets(text),
+                scheme,
             }),
         }
     }
 
-    fn local(text: &str, path: &Path) -> Result<Self, StoreError> {
-        refuse_half_typed_scheme(text)?;
-        let absolute = std::path::absolute(path).map_err(|error| bad(text, &error.to_string()))?;
-        let absolute = without_parent_steps(&absolute);
+    fn local(text: &str, typed: PathBuf) -> Result<Self, StoreError> {
+        let absolute = std::path::absolute(typed).map_err(|error| bad(text, &error.to_string()))?;
+        let absolute = local::without_parent_steps(&absolute);
         let path = object_store::path::Path::from_absolute_path(&absolute)
             .map_err(|error| bad(text, &error.to_string()))?;
         Ok(Self {
             kind: Kind::Local,
             url: absolute.to_string_lossy().into_owned(),
+            bucket: String::new(),
+            account: None,
             path,
         })
     }
 
-    fn remote(kind: Kind, text: &str) -> Result<Self, StoreError> {
-        let parsed = Url::parse(text).map_err(|error| bad(text, &error.to_string()))?;
-        if parsed.host_str().is_none_or(str::is_empty) {
-            return Err(bad(text, "it names no bucket (scheme://BUCKET/PATH)"));
-        }
-        let path = object_store::path::Path::from_url_path(parsed.path())
-            .map_err(|error| bad(text, &error.to_string()))?;
+    fn remote(kind: Kind, text: &str, scheme: &str, rest: &str) -> Result<Self, StoreError> {
+        let (place, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let key = key.strip_suffix('/').unwrap_or(key);
+        let (bucket, account) = match place.split_once('@') {
+            Some((bucket, account)) if scheme.starts_with("abfs") => (bucket, Some(account)),
+            Some(_) => {
+                return Err(bad(
+                    text,
+                    "an address holds no credentials; docs/store.md names the variables for them",
+                ));
+            }
+            None => (place, None),
+        };
+        check_bucket(bucket).map_err(|reason| bad(text, &reason))?;
+        check_key(key).map_err(|reason| bad(text, reason))?;
+        let path =
+            object_store::path::Path::parse(key).map_err(|error| bad(text, &error.to_string()))?;
         Ok(Self {
             kind,
-            url: text.trim_end_matches('/').to_owned(),
+            url: format!("{scheme}://{place}/{key}")
+                .trim_end_matches('/')
+                .to_owned(),
+            bucket: bucket.to_owned(),
+            account: account.map(str::to_owned),
             path,
         })
     }
 }
 
-/// `s3:/bucket` would otherwise quietly become a folder called `s3:`.
-fn refuse_half_typed_scheme(text: &str) -> Result<(), StoreError> {
-    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+/// The scheme in small letters and what follows its `://`.
+fn scheme_of(text: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = text.split_once("://")?;
+    local::is_scheme(scheme).then(|| (scheme.to_ascii_lowercase(), rest))
+}
+
+/// A blank or a line break at an end comes from a file or a script, and would become part of a name.
+fn check_ends(text: &str) -> Result<(), StoreError> {
     if text.trim().is_empty() {
         return Err(bad(text, "it is empty"));
     }
-    if !text.contains("://") && ["file", "s3", "gs", "az", "http", "https"].contains(&scheme) {
-        return Err(bad(text, &format!("write {scheme}://, with two slashes")));
+    if text.trim() != text {
+        return Err(bad(text, "it begins or ends with a blank; remove that"));
+    }
+    if text.contains(char::is_control) {
+        return Err(bad(text, "it has a control character in it"));
     }
     Ok(())
 }
 
-fn file_path(text: &str) -> Result<PathBuf, StoreError> {
-    Url::parse(text)
-        .map_err(|error| bad(text, &error.to_string()))?
-        .to_file_path()
-        .map_err(|()| bad(text, "a file address is file:///ABSOLUTE/PATH"))
+fn check_bucket(bucket: &str) -> Result<(), String> {
+    if bucket.is_empty() {
+        return Err("it names no bucket (scheme://BUCKET/PATH)".to_owned());
+    }
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || "._-$".contains(c);
+    match bucket.chars().find(|&c| !is_letter(c)) {
+        Some(c) => Err(format!(
+            "a bucket's name has letters, digits, `.`, `-` and `_`, and no `{c}` (scheme://BUCKET/PATH)"
+        )),
+        None => Ok(()),
+    }
 }
 
-/// Resolves `..`; through symbolic links where the folder exists, by name where it does not yet.
-fn without_parent_steps(path: &Path) -> PathBuf {
-    path.components().fold(PathBuf::new(), |mut so_far, step| {
-        match step {
-            Component::ParentDir => {
-                so_far = so_far.canonicalize().unwrap_or(so_far);
-                so_far.pop();
+fn check_key(key: &str) -> Result<(), &'static str> {
+    if has_signature(key) {
+        return Err("a signed link is no address; give scheme://BUCKET/PATH without the signature");
+    }
+    for part in key.split('/').filter(|_| !key.is_empty()) {
+        match part {
+            "" => return Err("it has an empty part in it (`//`); write one slash"),
+            "." | ".." => {
+                return Err(
+                    "a store has no folder above or of its own; write the path without `.` and `..`",
+                );
             }
-            Component::CurDir => {}
-            step => so_far.push(step),
+            _ => {}
         }
-        so_far
-    })
+    }
+    Ok(())
 }
 
 fn bad(url: &str, reason: &str) -> StoreError {
     StoreError::BadAddress {
-        url: url.to_owned(),
+        url: shown::printable(&without_secrets(url)),
         reason: reason.to_owned(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(text: &str) -> Address {
-        Address::parse(text).unwrap()
-    }
-
-    #[test]
-    fn relative_path_becomes_absolute() {
-        let here = std::env::current_dir().unwrap();
-        let address = parsed("runs/./first");
-        assert_eq!(address.url, here.join("runs/first").to_string_lossy());
-        assert_eq!(address.kind, Kind::Local);
-    }
-
-    #[test]
-    fn parent_steps_are_resolved() {
-        assert_eq!(parsed("/no-such/a/../b/").url, "/no-such/b");
-        assert_eq!(parsed("/no-such/a/../b").path.as_ref(), "no-such/b");
-    }
-
-    #[test]
-    fn parent_step_follows_a_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let real = folder.path().canonicalize().unwrap().join("deep/real");
-        std::fs::create_dir_all(&real).unwrap();
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink(&real, &link).unwrap();
-        let address = parsed(&format!("{}/../x", link.display()));
-        assert_eq!(address.url, real.with_file_name("x").to_string_lossy());
-    }
-
-    #[test]
-    fn file_address_and_plain_path_are_the_same() {
-        assert_eq!(parsed("file:///a/b%20c"), parsed("/a/b c"));
-    }
-
-    #[test]
-    fn remote_address_keeps_its_path() {
-        let address = parsed("s3://bucket/runs/one/");
-        assert_eq!(address.url, "s3://bucket/runs/one");
-        assert_eq!(address.path.as_ref(), "runs/one");
-        assert_eq!(parsed("gs://bucket").path.as_ref(), "");
-        assert_eq!(parsed("az://container/x").kind, Kind::Azure);
-    }
-
-    #[test]
-    fn unknown_scheme_is_named() {
-        let error = Address::parse("ftp://host/x").unwrap_err();
-        assert!(matches!(error, StoreError::Unsupported { scheme, .. } if scheme == "ftp"));
-    }
-
-    #[test]
-    fn half_typed_addresses_are_refused() {
-        for text in [
-            "",
-            "  ",
-            "s3:/bucket/x",
-            "s3:bucket",
-            "file:/x",
-            "s3://",
-            "file://host/x",
-        ] {
-            let error = Address::parse(text).unwrap_err();
-            assert!(
-                matches!(error, StoreError::BadAddress { .. }),
-                "{text}: {error}"
-            );
-        }
-    }
-}
+mod tests;

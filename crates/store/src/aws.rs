@@ -1,11 +1,25 @@
-//! The settings of an S3 client, read from the environment as the AWS tools read it.
-//! Owns the checks that turn a bad setting into a sentence; builds no client.
+//! The settings of an S3 client, from the environment and the profile, as the AWS tools read them.
+//! Owns the checks that turn a bad setting into a sentence; sends nothing.
 
+mod credentials;
+mod profile;
+mod transport;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use url::Url;
 
 use crate::StoreError;
+use crate::address::without_secrets;
+use crate::environment::Environment;
 
-/// What the environment says, checked.
+pub(crate) use credentials::{Credentials, NoCredentials};
+use profile::Profile;
+
+const KEY: &str = "AWS_ACCESS_KEY_ID";
+const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+const TOKEN: &str = "AWS_SESSION_TOKEN";
+
+/// What environment and profile say, checked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct AwsSettings {
     /// Where requests go instead of Amazon.
@@ -13,133 +27,128 @@ pub(crate) struct AwsSettings {
     pub(crate) region: String,
     /// A file of certificates to trust besides the system's.
     pub(crate) certificates: Option<String>,
+    /// Whether requests are sent without a signature, as to a public bucket.
+    pub(crate) is_anonymous: bool,
+    /// Whether the environment holds the keys, so that none are fetched.
+    pub(crate) has_keys: bool,
 }
 
 impl AwsSettings {
-    /// Reads the settings for `url` through `lookup`, where empty counts as not set.
-    pub(crate) fn read(
-        url: &str,
-        lookup: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, StoreError> {
-        let first = |names: &[&str]| {
-            let mut set = names.iter().filter_map(|&name| lookup(name));
-            set.find(|value| !value.is_empty())
+    /// Reads the settings for `url`.
+    pub(crate) fn read(url: &str, environment: &Environment) -> Result<Self, StoreError> {
+        let bad = |reason| StoreError::BadAddress {
+            url: url.to_owned(),
+            reason,
         };
-        check_keys(&first).map_err(|reason| bad(url, reason))?;
-        let endpoint = first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
-        if let Some(endpoint) = &endpoint {
-            check_endpoint(endpoint).map_err(|reason| bad(url, reason))?;
-        }
+        check_keys(environment).map_err(bad)?;
+        let profile = Profile::read(environment).map_err(bad)?;
+        let is_anonymous = environment.get("AWS_SKIP_SIGNATURE");
+        let region = environment.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
+        let region = region.map(|(_, region)| region.trim().to_owned());
         Ok(Self {
-            endpoint,
-            region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"])
+            endpoint: endpoint(environment, &profile).map_err(bad)?,
+            region: region
+                .or(profile.region)
                 .unwrap_or_else(|| "us-east-1".to_owned()),
-            certificates: first(&["AWS_CA_BUNDLE"]),
+            certificates: environment.get("AWS_CA_BUNDLE").map(str::to_owned),
+            has_keys: environment.get(KEY).is_some(),
+            is_anonymous: is_anonymous.is_some_and(|value| value.eq_ignore_ascii_case("true")),
         })
     }
 
     /// Whether requests go unencrypted, as to a store on the same machine.
     pub(crate) fn is_plain_http(&self) -> bool {
         let endpoint = self.endpoint.as_deref().unwrap_or_default();
-        endpoint.starts_with("http://")
+        endpoint.starts_with("http:")
+    }
+
+    /// Where requests go.
+    pub(crate) fn target(&self) -> Option<Url> {
+        let amazon = || format!("https://s3.{}.amazonaws.com", self.region);
+        Url::parse(&self.endpoint.clone().unwrap_or_else(amazon)).ok()
     }
 }
 
+/// Hands the variables that are none of ours to the client: encryption, checksums, who pays, and the like.
+pub(crate) fn with_options(builder: AmazonS3Builder, environment: &Environment) -> AmazonS3Builder {
+    use AmazonS3ConfigKey as Key;
+    let variables = environment.beginning_with("AWS_");
+    variables.fold(builder, |builder, (name, value)| {
+        match name.to_ascii_lowercase().parse() {
+            Ok(
+                key @ (Key::VirtualHostedStyleRequest
+                | Key::S3Express
+                | Key::UnsignedPayload
+                | Key::Checksum
+                | Key::SkipSignature
+                | Key::CopyIfNotExists
+                | Key::DisableTagging
+                | Key::DisableBulkDelete
+                | Key::RequestPayer
+                | Key::Encryption(_)),
+            ) => builder.with_config(key, value.trim()),
+            _ => builder,
+        }
+    })
+}
+
 /// A key that came out of a file often ends in a line break, and then fails deep inside the signing of a request.
-fn check_keys(first: &impl Fn(&[&str]) -> Option<String>) -> Result<(), String> {
-    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-    for name in names.iter().chain(&["AWS_SESSION_TOKEN"]) {
+fn check_keys(environment: &Environment) -> Result<(), String> {
+    for name in [KEY, SECRET, TOKEN] {
         let is_odd = |c: char| c.is_whitespace() || c.is_control() || !c.is_ascii();
-        if first(&[name]).is_some_and(|value| value.contains(is_odd)) {
+        if environment
+            .get(name)
+            .is_some_and(|value| value.contains(is_odd))
+        {
             return Err(format!(
-                "{name} has a space, a line break or an odd character in it"
+                "{name} has a space, a line break or another character in it that no key has"
             ));
         }
     }
-    match names.map(|name| first(&[name]).is_some()) {
-        [true, false] => Err(format!("{} is set but {} is not", names[0], names[1])),
-        [false, true] => Err(format!("{} is set but {} is not", names[1], names[0])),
+    match [KEY, SECRET].map(|name| environment.get(name).is_some()) {
+        [true, false] => Err(format!("{KEY} is set but {SECRET} is not")),
+        [false, true] => Err(format!("{SECRET} is set but {KEY} is not")),
         _ => Ok(()),
     }
 }
 
-fn check_endpoint(endpoint: &str) -> Result<(), String> {
-    let parsed = Url::parse(endpoint).ok();
-    match parsed.as_ref().map(Url::scheme) {
-        Some("http" | "https") => Ok(()),
-        _ => Err(format!(
-            "the endpoint in AWS_ENDPOINT_URL, `{endpoint}`, is no http:// or https:// address"
-        )),
+fn endpoint(environment: &Environment, profile: &Profile) -> Result<Option<String>, String> {
+    let ignored = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    if ignored.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return Ok(None);
     }
+    // The last is the name that object_store gives it, known from other tools that are built on it.
+    let names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+    let (source, endpoint) = match (environment.first(&names), &profile.endpoint) {
+        (Some((name, value)), _) => (name.to_owned(), value),
+        (None, Some(value)) => (
+            format!("endpoint_url of the profile {}", profile.name),
+            value.as_str(),
+        ),
+        (None, None) => return Ok(None),
+    };
+    check_endpoint(endpoint.trim())
+        .map(|()| Some(endpoint.trim().to_owned()))
+        .map_err(|wrong| format!("{source} = {} {wrong}", without_secrets(endpoint.trim())))
 }
 
-fn bad(url: &str, reason: String) -> StoreError {
-    let url = url.to_owned();
-    StoreError::BadAddress { url, reason }
+fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
+    let parsed = Url::parse(endpoint).ok();
+    let Some(parsed) =
+        parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    else {
+        return Err("is no http:// or https:// address");
+    };
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(
+            "has a user in it; credentials are set with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        );
+    }
+    match parsed.query().is_some() || parsed.fragment().is_some() {
+        true => Err("has a `?` or `#` in it; give the address of the store alone"),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(set: &[(&str, &str)]) -> Result<AwsSettings, StoreError> {
-        AwsSettings::read("s3://b", |name| {
-            let found = set.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn nothing_set_is_amazon_in_us_east_1() {
-        let settings = read(&[("AWS_REGION", ""), ("AWS_ENDPOINT_URL", "")]).unwrap();
-        assert_eq!(settings.endpoint, None);
-        assert_eq!(settings.region, "us-east-1");
-        assert!(!settings.is_plain_http());
-    }
-
-    #[test]
-    fn more_special_variable_wins() {
-        let settings = read(&[
-            ("AWS_ENDPOINT_URL", "https://all"),
-            ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:8333"),
-            ("AWS_DEFAULT_REGION", "eu-west-1"),
-            ("AWS_REGION", "eu-north-1"),
-        ]);
-        let settings = settings.unwrap();
-        assert_eq!(settings.endpoint.as_deref(), Some("http://127.0.0.1:8333"));
-        assert_eq!(settings.region, "eu-north-1");
-        assert!(settings.is_plain_http());
-    }
-
-    #[test]
-    fn endpoint_without_scheme_is_named() {
-        for endpoint in ["127.0.0.1:8333", "localhost:8333", "ftp://x", "http://"] {
-            let message = read(&[("AWS_ENDPOINT_URL", endpoint)])
-                .unwrap_err()
-                .to_string();
-            assert!(message.contains(endpoint), "{message}");
-        }
-    }
-
-    #[test]
-    fn half_a_key_pair_is_refused() {
-        let message = read(&[("AWS_ACCESS_KEY_ID", "key")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("AWS_SECRET_ACCESS_KEY is not"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn line_break_in_a_key_is_named_and_not_shown() {
-        let keys = [
-            ("AWS_ACCESS_KEY_ID", "a"),
-            ("AWS_SECRET_ACCESS_KEY", "hidden\n"),
-        ];
-        let message = read(&keys).unwrap_err().to_string();
-        assert!(message.contains("AWS_SECRET_ACCESS_KEY has"), "{message}");
-        assert!(!message.contains("hidden"), "{message}");
-    }
-}
+mod tests;

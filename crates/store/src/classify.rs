@@ -1,66 +1,194 @@
 //! Which failure is which: from what a store's client reports to a [`StoreError`].
-//! Owns the reading of error chains and of S3's XML answers; words the messages nowhere.
+//! Owns the reading of error chains; what an HTTP answer says is read in `answer`, and no message is worded here twice.
 
-use std::error::Error;
+mod answer;
+mod chain;
+
 use std::io::ErrorKind;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::address::Kind;
+use crate::aws::NoCredentials;
 use crate::{Location, StoreError};
 
-/// Longest cause that is shown; an HTML error page is no help to anyone.
-const LONGEST_CAUSE: usize = 240;
+use answer::{Answer, Meaning};
+use chain::{chain, find};
+pub(crate) use chain::{chained, one_line};
 
 /// The addresses cloud machines fetch their credentials from; nobody answers there elsewhere.
-const METADATA_SERVICES: [&str; 2] = ["http://169.254.", "metadata.google.internal"];
+const METADATA_SERVICES: [&str; 3] = [
+    "http://169.254.",
+    "metadata.google.internal",
+    "computeMetadata",
+];
+
+const CHECK_STORE: &str = "check that the store is up and the endpoint right";
+const CHECK_PROXY: &str = "check the proxy, or name the store's host in NO_PROXY to go past it";
+
+/// Stores bear with clocks that are up to 15 minutes apart; a smaller distance is not the reason.
+const CLOCK_TOLERANCE_S: i64 = 880;
 
 impl Location {
     /// Says what a failed operation on `relative` means.
     pub(crate) fn explain(&self, relative: &str, error: &object_store::Error) -> StoreError {
         let url = self.url_of(relative);
-        let reason = one_line(error);
-        if let Some(explained) =
-            io_kind(error).and_then(|kind| self.explain_io(&url, &reason, kind))
-        {
+        if let Some(explained) = self.explain_io(&url, error) {
             return explained;
         }
+        if let Some(none) = find::<NoCredentials>(error) {
+            return self.denied(url, none.to_string());
+        }
+        if let Some(answer) = Answer::of(error) {
+            return self.explain_answer(url, &answer, error);
+        }
         match error {
-            error if is_no_bucket(error) => StoreError::NoBucket { url },
             error if is_without_credentials(error) => {
                 self.denied(url, "no credentials are set".to_owned())
             }
-            object_store::Error::NotFound { .. } => StoreError::NotFound { url },
-            error if is_refusal(error) => self.denied(url, reason),
-            object_store::Error::NotImplemented { .. }
-            | object_store::Error::NotSupported { .. } => {
-                StoreError::IgnoresCondition { url, reason }
+            object_store::Error::NotFound { .. } if self.is_folder(relative) => {
+                StoreError::OtherKind {
+                    url,
+                    reason: "it is a folder, where a file is needed",
+                }
             }
-            error if is_out_of_reach(error) => self.unreachable(url, reason),
+            object_store::Error::NotFound { .. } => StoreError::NotFound { url },
+            object_store::Error::PermissionDenied { .. }
+            | object_store::Error::Unauthenticated { .. } => self.denied(url, one_line(error)),
+            object_store::Error::NotImplemented { .. } if self.kind == Kind::Local => {
+                StoreError::NoHardLinks { url }
+            }
+            object_store::Error::NotImplemented { .. }
+            | object_store::Error::NotSupported { .. } => StoreError::IgnoresCondition {
+                url,
+                reason: one_line(error),
+            },
+            error if is_bare_redirect(error) => self.other_region(url),
+            error if is_out_of_reach(error) => self.out_of_reach(url, error),
             _ => StoreError::Other {
                 url,
-                reason: self.at_endpoint(reason),
+                reason: self.on_the_way(one_line(error)),
             },
         }
     }
 
-    pub(crate) fn unreachable(&self, url: String, reason: String) -> StoreError {
-        let reason = self.at_endpoint(reason);
-        StoreError::Unreachable { url, reason }
+    /// The client beneath does not tell a folder from nothing.
+    fn is_folder(&self, relative: &str) -> bool {
+        self.is_local() && self.local_path(relative).is_dir()
     }
 
-    /// Names the endpoint as well, because that is what a person has to look at.
-    fn at_endpoint(&self, reason: String) -> String {
-        match &self.endpoint {
-            Some(endpoint) => format!("{reason} (endpoint {endpoint})"),
-            None => reason,
+    /// A failure that may pass, with what is on the way to the store.
+    pub(crate) fn unreachable(&self, url: String, reason: String) -> StoreError {
+        StoreError::Unreachable {
+            url,
+            reason: self.on_the_way(reason),
+            advice: match self.way.proxy {
+                Some(_) => CHECK_PROXY,
+                None => CHECK_STORE,
+            },
         }
     }
 
-    fn denied(&self, url: String, reason: String) -> StoreError {
+    /// Names the endpoint and the proxy as well, because those are what a person has to look at.
+    fn on_the_way(&self, reason: String) -> String {
+        match (&self.way.endpoint, &self.way.proxy) {
+            (Some(endpoint), Some(proxy)) => {
+                format!("{reason} (endpoint {endpoint}, through the proxy {proxy})")
+            }
+            (Some(endpoint), None) => format!("{reason} (endpoint {endpoint})"),
+            (None, Some(proxy)) => format!("{reason} (through the proxy {proxy})"),
+            (None, None) => reason,
+        }
+    }
+
+    fn explain_answer(
+        &self,
+        url: String,
+        answer: &Answer,
+        error: &object_store::Error,
+    ) -> StoreError {
+        let reason = answer.line();
+        match answer.meaning() {
+            Meaning::NoBucket => StoreError::NoBucket { url },
+            Meaning::NotFound => StoreError::NotFound { url },
+            Meaning::OtherRegion => self.other_region(url),
+            Meaning::Full => StoreError::Full {
+                url,
+                reason: "the store or its quota is full",
+            },
+            Meaning::Expired => StoreError::Denied {
+                url,
+                reason: format!("the credentials have expired ({reason})"),
+                advice: "renew them (`aws sso login`, or a new AWS_SESSION_TOKEN) and run the command again",
+            },
+            Meaning::ClockSkew => self.wrong_clock(url, &reason),
+            Meaning::Signature if self.way.seen.clock_ahead().abs() > CLOCK_TOLERANCE_S => {
+                self.wrong_clock(url, &reason)
+            }
+            Meaning::Proxy => StoreError::Denied {
+                url,
+                reason: self.on_the_way(reason),
+                advice: "the proxy wants a user and a password: http://USER:PASSWORD@HOST:PORT",
+            },
+            Meaning::Refused if self.way.proxy.is_some() && !answer.is_of_a_store() => {
+                StoreError::Denied {
+                    url,
+                    reason: self.on_the_way(reason),
+                    advice: CHECK_PROXY,
+                }
+            }
+            Meaning::Refused if is_without_credentials(error) => {
+                self.denied(url, "no credentials are set".to_owned())
+            }
+            Meaning::Signature | Meaning::Refused => self.denied(url, reason),
+            Meaning::Down => self.unreachable(url, reason),
+            Meaning::PlainHttp => StoreError::Other {
+                url,
+                reason: self
+                    .on_the_way(format!("{reason}; the endpoint speaks TLS, write https://")),
+            },
+            Meaning::Other => StoreError::Other {
+                url,
+                reason: self.on_the_way(reason),
+            },
+        }
+    }
+
+    fn other_region(&self, url: String) -> StoreError {
+        let ours = self.way.region.as_deref().unwrap_or("another region");
+        let reason = match self.way.seen.region() {
+            Some(theirs) => format!("it is in {theirs}, and requests are signed for {ours}"),
+            None => format!("requests are signed for {ours}"),
+        };
+        StoreError::OtherRegion { url, reason }
+    }
+
+    fn wrong_clock(&self, url: String, said: &str) -> StoreError {
+        let ahead = self.way.seen.clock_ahead();
+        let reason = match ahead.abs() > CLOCK_TOLERANCE_S {
+            true => format!(
+                "the clock of this machine is {} {} the store's ({said})",
+                span(ahead.unsigned_abs()),
+                if ahead > 0 { "ahead of" } else { "behind" }
+            ),
+            false => format!("the clocks of this machine and the store differ ({said})"),
+        };
+        StoreError::Denied {
+            url,
+            reason,
+            advice: "set the clock (timedatectl set-ntp true)",
+        }
+    }
+
+    pub(crate) fn denied(&self, url: String, reason: String) -> StoreError {
         let advice = match self.kind {
             Kind::Local => "check who may write and read there",
-            Kind::S3 => "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy",
+            Kind::S3 if reason.starts_with("SignatureDoesNotMatch") => {
+                "check AWS_SECRET_ACCESS_KEY, or the profile that it comes from"
+            }
+            Kind::S3 => {
+                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and the bucket's policy"
+            }
             Kind::Gcs => "check GOOGLE_APPLICATION_CREDENTIALS and the bucket's policy",
             Kind::Azure => "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
             Kind::Given => "check the credentials",
@@ -72,39 +200,83 @@ impl Location {
         }
     }
 
-    fn explain_io(&self, url: &str, reason: &str, kind: ErrorKind) -> Option<StoreError> {
+    /// The failures of a file system; those of a network are no reason of their own.
+    fn explain_io(&self, url: &str, error: &object_store::Error) -> Option<StoreError> {
+        let kind = find::<std::io::Error>(error)?.kind();
         let url = url.to_owned();
         match kind {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(StoreError::Full { url }),
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                Some(self.denied(url, reason.to_owned()))
+            ErrorKind::StorageFull => Some(StoreError::Full {
+                url,
+                reason: "no space is left on the device",
+            }),
+            ErrorKind::QuotaExceeded => Some(StoreError::Full {
+                url,
+                reason: "the disk quota is used up",
+            }),
+            ErrorKind::ReadOnlyFilesystem => Some(StoreError::Denied {
+                url,
+                reason: "its file system is mounted read-only".to_owned(),
+                advice: "mount it for writing, or choose another folder",
+            }),
+            ErrorKind::PermissionDenied if self.kind == Kind::Local => {
+                Some(self.denied(url, one_line(error)))
             }
+            ErrorKind::NotADirectory | ErrorKind::AlreadyExists if self.kind == Kind::Local => {
+                Some(StoreError::OtherKind {
+                    url,
+                    reason: "a part of its path is a file, where a folder is needed",
+                })
+            }
+            ErrorKind::IsADirectory | ErrorKind::DirectoryNotEmpty => Some(StoreError::OtherKind {
+                url,
+                reason: "it is a folder, where a file is needed",
+            }),
             _ => None,
+        }
+    }
+
+    fn out_of_reach(&self, url: String, error: &object_store::Error) -> StoreError {
+        let reason = one_line(error);
+        if let Some(advice) = tls_advice(&reason) {
+            return StoreError::Denied {
+                url,
+                reason: self.on_the_way(reason),
+                advice,
+            };
+        }
+        let is_cut_off = reason.contains("handshake eof");
+        match self.unreachable(url, reason) {
+            // A server that is starting does this as well, so it is tried again.
+            StoreError::Unreachable { url, reason, .. } if is_cut_off => StoreError::Unreachable {
+                url,
+                reason,
+                advice: "the endpoint ended the handshake of TLS: write http:// if that is meant",
+            },
+            other => other,
         }
     }
 }
 
-/// The innermost cause of a chain, on one line; an S3 error document becomes its code and message.
-pub(crate) fn one_line(error: &(dyn Error + 'static)) -> String {
-    let cause = chain(error)
-        .last()
-        .map_or_else(String::new, ToString::to_string);
-    let cause = match (element(&cause, "Code"), element(&cause, "Message")) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
-        _ => cause,
-    };
-    let cause = cause.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cause = cause.trim_end_matches([':', '.', ' ']);
-    match cause.char_indices().nth(LONGEST_CAUSE) {
-        Some((end, _)) => format!("{}...", &cause[..end]),
-        None => cause.to_owned(),
+/// What to do about a connection that fails before anything is said on it.
+fn tls_advice(reason: &str) -> Option<&'static str> {
+    let has = |part| reason.contains(part);
+    if has("InvalidContentType") || has("corrupt message") || has("wrong version number") {
+        return Some("the endpoint does not speak TLS: write http:// if that is meant");
     }
+    if has("invalid HTTP version") || has("invalid HTTP status-line") || has("Invalid HTTP") {
+        return Some("the endpoint does not speak HTTP: write https:// if that is meant");
+    }
+    if has("certificate") {
+        return Some(
+            "name the authority's certificate in AWS_CA_BUNDLE, or correct the host's name",
+        );
+    }
+    None
 }
 
-fn is_no_bucket(error: &object_store::Error) -> bool {
-    let text = error.to_string();
-    text.contains("NoSuchBucket") || text.contains("ContainerNotFound")
+/// The number that the system gave a failure.
+pub(crate) fn os_error(error: &object_store::Error) -> Option<i32> {
+    find::<std::io::Error>(error)?.raw_os_error()
 }
 
 /// Without credentials a client asks the machine's metadata service for some.
@@ -113,122 +285,26 @@ fn is_without_credentials(error: &object_store::Error) -> bool {
     METADATA_SERVICES.iter().any(|host| text.contains(host))
 }
 
-/// Listings report a refusal as a plain failure with the status in its text.
-fn is_refusal(error: &object_store::Error) -> bool {
-    let text = error.to_string();
-    matches!(
-        error,
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
-    ) || text.contains("status code: 403")
-        || text.contains("status code: 401")
+/// A redirect that names no place: S3's way to say that the bucket is in another region.
+fn is_bare_redirect(error: &object_store::Error) -> bool {
+    error.to_string().contains("redirect without LOCATION")
 }
 
-/// Whether the network or the server failed, rather than the store refusing.
+/// Whether the network failed, rather than the store refusing.
 fn is_out_of_reach(error: &object_store::Error) -> bool {
-    error.to_string().contains("status code: 5")
-        || chain(error)
-            .filter_map(|cause| cause.downcast_ref::<HttpError>())
-            .any(|http| http.kind() != HttpErrorKind::Decode)
-}
-
-fn io_kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     chain(error)
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .map(std::io::Error::kind)
-        .last()
+        .filter_map(|cause| cause.downcast_ref::<HttpError>())
+        .any(|http| http.kind() != HttpErrorKind::Decode)
 }
 
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-fn element<'a>(document: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = document.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    Some(text.trim()).filter(|text| !text.is_empty())
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use object_store::memory::InMemory;
-
-    fn generic(source: impl Into<Box<dyn Error + Send + Sync>>) -> object_store::Error {
-        object_store::Error::Generic {
-            store: "S3",
-            source: source.into(),
-        }
-    }
-
-    fn explain(error: &object_store::Error) -> StoreError {
-        Location::over(Arc::new(InMemory::new()), "", "s3://b/run").explain("x", error)
-    }
-
-    #[test]
-    fn full_device_is_told_apart() {
-        let error = generic(std::io::Error::from_raw_os_error(28));
-        let url = "s3://b/run/x".to_owned();
-        assert_eq!(explain(&error), StoreError::Full { url });
-    }
-
-    #[test]
-    fn error_document_becomes_one_line() {
-        let error = object_store::Error::PermissionDenied {
-            path: "x".into(),
-            source: "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>\
-                     SignatureDoesNotMatch</Code>\n<Message>The signature\ndoes not match.</Message></Error>"
-                .into(),
-        };
-        let StoreError::Denied { reason, .. } = explain(&error) else {
-            panic!("not denied: {error}");
-        };
-        assert_eq!(
-            reason,
-            "SignatureDoesNotMatch: The signature does not match"
-        );
-    }
-
-    #[test]
-    fn refusal_of_a_listing_is_a_refusal() {
-        let error = generic("Server returned non-2xx status code: 403 Forbidden: ");
-        assert!(matches!(explain(&error), StoreError::Denied { .. }));
-    }
-
-    #[test]
-    fn missing_bucket_is_not_a_missing_object() {
-        let error = object_store::Error::NotFound {
-            path: "x".into(),
-            source: "status code: 404 <Code>NoSuchBucket</Code>".into(),
-        };
-        assert!(matches!(explain(&error), StoreError::NoBucket { .. }));
-    }
-
-    #[test]
-    fn refused_connection_is_out_of_reach() {
-        let cause = std::io::Error::from(ErrorKind::ConnectionRefused);
-        let error = generic(HttpError::new(HttpErrorKind::Connect, cause));
-        let explained = explain(&error);
-        assert!(explained.is_transient(), "{explained}");
-        assert!(explained.to_string().contains("connection refused"));
-    }
-
-    #[test]
-    fn server_that_is_down_behind_a_balancer_is_out_of_reach() {
-        let error = generic("Server returned non-2xx status code: 503 Service Unavailable: ");
-        assert!(explain(&error).is_transient());
-    }
-
-    #[test]
-    fn missing_credentials_are_called_that() {
-        let error = generic("Error performing PUT http://169.254.169.254/latest/api/token");
-        assert!(explain(&error).to_string().contains("no credentials"));
-    }
-
-    #[test]
-    fn long_causes_are_cut() {
-        let error = generic("é".repeat(10_000));
-        assert!(explain(&error).to_string().chars().count() < 400);
-    }
-}
+mod tests;

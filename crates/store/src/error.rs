@@ -18,12 +18,14 @@ pub enum StoreError {
         url: String,
     },
     /// The store did not answer, or answered that it is down.
-    #[error("cannot reach {url}: {reason}; check that the store is up and the endpoint right")]
+    #[error("cannot reach {url}: {reason}; {advice}")]
     Unreachable {
         /// The object or root asked for.
         url: String,
-        /// What the network said, with the endpoint where one is set.
+        /// What the network said, with the endpoint and the proxy where one is set.
         reason: String,
+        /// What to check.
+        advice: &'static str,
     },
     /// Credentials or permissions are missing or wrong.
     #[error("no access to {url}: {reason}; {advice}")]
@@ -41,16 +43,44 @@ pub enum StoreError {
         /// The object or root asked for.
         url: String,
     },
+    /// The bucket is in another region than requests are signed for.
+    #[error(
+        "the bucket of {url} is in another region: {reason}; set AWS_REGION to the bucket's region"
+    )]
+    OtherRegion {
+        /// The object or root asked for.
+        url: String,
+        /// The region that was asked, and the bucket's where the store named it.
+        reason: String,
+    },
     /// The device or the quota is used up.
-    #[error("no space left to write {url}; free some and run again")]
+    #[error("cannot write {url}: {reason}; free some space and run the command again")]
     Full {
         /// The object that was being written.
+        url: String,
+        /// Whether it is the device or a quota.
+        reason: &'static str,
+    },
+    /// A folder is where a file is needed, or the reverse.
+    #[error("cannot use {url}: {reason}; check the address")]
+    OtherKind {
+        /// The object or root asked for.
+        url: String,
+        /// What is there and what is needed.
+        reason: &'static str,
+    },
+    /// The file system has no hard links.
+    #[error(
+        "the file system of {url} has no hard links, as FAT, exFAT and some network drives have none; a file that two processes write is created with them, so use a folder on another file system"
+    )]
+    NoHardLinks {
+        /// The object that was to be created.
         url: String,
     },
     /// The address has a scheme this build does not open.
     #[error("cannot open {url}: `{scheme}` is none of: a path, file://, s3://, gs://, az://")]
     Unsupported {
-        /// The address as given.
+        /// The address as given, without credentials.
         url: String,
         /// Its scheme.
         scheme: String,
@@ -58,7 +88,7 @@ pub enum StoreError {
     /// The address or the settings that go with it cannot be used.
     #[error("cannot open {url}: {reason}")]
     BadAddress {
-        /// The address as given.
+        /// The address as given, without credentials.
         url: String,
         /// What is wrong with it.
         reason: String,
@@ -96,16 +126,15 @@ impl StoreError {
     }
 
     /// Says how often and how long it was tried, when that was more than once.
-    pub(crate) fn after(self, tries: u32, time: Duration) -> Self {
-        match self {
-            Self::Unreachable { url, reason } if tries > 1 => Self::Unreachable {
-                url,
-                reason: format!(
-                    "{reason}, the last of {tries} tries in {} s",
-                    time.as_secs()
-                ),
-            },
-            other => other,
+    pub(crate) fn after(mut self, tries: u32, time: Duration) -> Self {
+        if let Self::Unreachable { reason, .. } = &mut self
+            && tries > 1
+        {
+            *reason = format!(
+                "{reason}, the last of {tries} tries in {} s",
+                time.as_secs()
+            );
         }
+        self
     }
 }

@@ -8,6 +8,7 @@
 mod address;
 mod aws;
 mod classify;
+mod environment;
 mod error;
 mod location;
 mod objects;
@@ -15,12 +16,18 @@ mod open;
 mod page_cache;
 mod patience;
 mod probe;
+mod proxy;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod throughput;
 mod unfinished;
+mod whole;
+mod wire;
 
 pub use error::StoreError;
 pub use location::Location;
 pub use objects::{Created, Entry};
 pub use patience::Patience;
 pub use throughput::Throughput;
+pub use whole::{local_path, read_whole};

@@ -8,7 +8,8 @@ use object_store::path::Path;
 
 use crate::StoreError;
 use crate::address::{Address, Kind};
-use crate::open::{Opened, open};
+use crate::environment::Environment;
+use crate::open::{Opened, Way, open};
 use crate::patience::{Health, Patience};
 
 /// A root on an object store. Cheap to clone; clones share one client.
@@ -16,8 +17,7 @@ use crate::patience::{Health, Patience};
 pub struct Location {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) kind: Kind,
-    /// Where requests go, if the user chose.
-    pub(crate) endpoint: Option<Arc<str>>,
+    pub(crate) way: Way,
     pub(crate) patience: Patience,
     pub(crate) health: Arc<Health>,
     prefix: Path,
@@ -28,18 +28,24 @@ impl Location {
     /// Opens a plain path, `file://`, `s3://`, `gs://` or `az://` address; sends nothing and creates nothing yet.
     ///
     /// Credentials, region and endpoint come from the environment as the store's own tools read them. A relative
-    /// path is taken from the working directory of this moment; folders are made by the first write.
+    /// path is taken from the working directory of this moment, `~` is the home folder; folders are made by the
+    /// first write.
     ///
     /// # Errors
     /// [`StoreError::Unsupported`] for another scheme, [`StoreError::BadAddress`] for an address or a setting that
     /// cannot be used.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let address = Address::parse(url)?;
-        let Opened { store, endpoint } = open(&address)?;
+        Self::open_in(url, &Environment::of_process())
+    }
+
+    /// Opens an address with the settings of `environment`.
+    pub(crate) fn open_in(url: &str, environment: &Environment) -> Result<Self, StoreError> {
+        let address = Address::parse(url, environment)?;
+        let Opened { store, way } = open(&address, environment)?;
         Ok(Self {
             store,
             kind: address.kind,
-            endpoint: endpoint.map(Arc::from),
+            way,
             patience: Patience::default(),
             health: Arc::default(),
             prefix: address.path,
@@ -53,7 +59,7 @@ impl Location {
         Self {
             store,
             kind: Kind::Given,
-            endpoint: None,
+            way: Way::default(),
             patience: Patience::default(),
             health: Arc::default(),
             prefix: Path::from(prefix),
@@ -99,6 +105,12 @@ impl Location {
     #[must_use]
     pub fn object_store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// The proxy that its requests go through and the variable that names it, without a password.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        self.way.proxy.as_deref()
     }
 
     /// Whether it lies on this machine's file system.

@@ -3,12 +3,14 @@
 
 use bytes::Bytes;
 use futures::StreamExt;
+use nix::errno::Errno;
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
 
 use crate::address::Kind;
+use crate::classify::os_error;
 use crate::error::{SILENCE, STALL};
 use crate::patience::Tries;
 use crate::{Location, StoreError};
@@ -89,6 +91,7 @@ impl Location {
                 .await
             {
                 Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+                Err(error) if self.kind == Kind::Local => Err(without_links(error)),
                 result => result.map(|_| true),
             }
         };
@@ -167,6 +170,7 @@ impl Location {
 
     /// Takes a listing in page by page, each with its own time.
     async fn list_once(&self, prefix: &str, path: &Path) -> Result<Vec<ObjectMeta>, StoreError> {
+        self.credentialed(prefix).await?;
         let mut pages = self.store.list(Some(path)).ready_chunks(1000);
         let mut found = Vec::new();
         while let Some(page) = self
@@ -189,6 +193,24 @@ impl Location {
     /// It began to answer and then fell silent.
     pub(crate) fn stalled(&self, relative: &str) -> StoreError {
         self.unreachable(self.url_of(relative), STALL.to_owned())
+    }
+}
+
+/// Marks a failure to give a finished file its name that comes of a file system without hard links.
+///
+/// The file beside it could be written, so this is no question of permissions: linking is not permitted, not
+/// supported, or not implemented.
+fn without_links(error: object_store::Error) -> object_store::Error {
+    let is_linking = error.to_string().contains("Unable to rename file");
+    let number = Errno::from_raw(os_error(&error).unwrap_or(0));
+    match number {
+        Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EMLINK if is_linking => {
+            object_store::Error::NotImplemented {
+                operation: "hard links".to_owned(),
+                implementer: "the file system".to_owned(),
+            }
+        }
+        _ => error,
     }
 }
 

@@ -78,6 +78,8 @@ pub(crate) struct Tries<'location> {
     location: &'location Location,
     started: Instant,
     tries: u32,
+    /// Whether the credentials were fetched again since the store refused them.
+    is_renewed: bool,
 }
 
 impl<'location> Tries<'location> {
@@ -86,6 +88,7 @@ impl<'location> Tries<'location> {
             location,
             started: Instant::now(),
             tries: 0,
+            is_renewed: false,
         }
     }
 
@@ -93,13 +96,13 @@ impl<'location> Tries<'location> {
     ///
     /// # Errors
     /// `error`: it is not transient, or patience is at an end, or the store has never answered anything and this was
-    /// no mere silence, so that its address is probably wrong.
+    /// no mere silence, so that its address is probably wrong. A refusal is tried once more if there are new credentials.
     pub(crate) async fn again(&mut self, error: StoreError, bytes: u64) -> Result<(), StoreError> {
         self.tries += 1;
         let health = &self.location.health;
         if !error.is_transient() {
             health.answered();
-            return Err(error);
+            return self.renewed(error).await;
         }
         let never_answered = !health.has_answered.load(Ordering::Relaxed);
         let wait = wait_before(self.tries);
@@ -111,6 +114,19 @@ impl<'location> Tries<'location> {
         health.failed(&error);
         pause(wait).await;
         Ok(())
+    }
+
+    /// Credentials that were replaced under a long run are fetched again.
+    async fn renewed(&mut self, error: StoreError) -> Result<(), StoreError> {
+        let credentials = match (&error, &self.location.way.credentials) {
+            (StoreError::Denied { .. }, Some(credentials)) if !self.is_renewed => credentials,
+            _ => return Err(error),
+        };
+        self.is_renewed = credentials.renew().await;
+        match self.is_renewed {
+            true => Ok(()),
+            false => Err(error),
+        }
     }
 }
 
@@ -148,6 +164,7 @@ impl Location {
         let mut tries = Tries::new(self);
         loop {
             let limit = self.patience.stall + allowance(bytes);
+            self.credentialed(relative).await?;
             let error = match self.unless_silent(limit, operation()).await {
                 Some(Ok(done)) => {
                     self.health.answered();
@@ -158,6 +175,20 @@ impl Location {
             };
             tries.again(error, bytes).await?;
         }
+    }
+
+    /// Sees to it that credentials are at hand, so that fetching them is not taken for silence of the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Denied`] with the reason why there are none.
+    pub(crate) async fn credentialed(&self, relative: &str) -> Result<(), StoreError> {
+        let Some(credentials) = &self.way.credentials else {
+            return Ok(());
+        };
+        let current = credentials.current().await;
+        current
+            .map(drop)
+            .map_err(|error| self.denied(self.url_of(relative), error.to_string()))
     }
 
     /// A local disk may be slow but is not silent: only what goes over a network has a deadline.

@@ -78,6 +78,7 @@ impl Location {
     async fn read_on(&self, relative: &str, body: &mut Body) -> Result<(), StoreError> {
         let stall = self.patience.stall;
         let path = self.path(relative);
+        self.credentialed(relative).await?;
         let answer = self.store.get_opts(&path, body.rest());
         let answer = self
             .unless_silent(stall, answer)

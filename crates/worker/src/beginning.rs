@@ -2,6 +2,7 @@
 //! It owns reading those files and their digests; what fits where is the `model` crate's.
 
 use crate::error::WorkerError;
+use bytes::Bytes;
 use fratmae_config::Config;
 use fratmae_model::{FratMae, Parameter, TensorFile, init_from, text_weights};
 
@@ -74,9 +75,9 @@ fn open(key: &'static str, path: &str, digest: &str) -> Result<Option<TensorFile
 }
 
 /// The bytes of a file and their digest, which is what the job says if it says anything.
-fn read(key: &'static str, path: &str, expected: &str) -> Result<(Vec<u8>, String), WorkerError> {
+fn read(key: &'static str, path: &str, expected: &str) -> Result<(Bytes, String), WorkerError> {
     let path = path.to_owned();
-    let bytes = match std::fs::read(&path) {
+    let bytes = match fratmae_store::read_whole(&path) {
         Ok(bytes) => bytes,
         Err(error) => {
             let reason = error.to_string();

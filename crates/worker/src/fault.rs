@@ -77,6 +77,7 @@ mod tests {
     fn full() -> StoreError {
         StoreError::Full {
             url: "run/part".to_owned(),
+            reason: "no space is left on the device",
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::outbox::Outbox;
 use fratmae_config::Workers;
+use fratmae_store::local_path;
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,7 +23,8 @@ impl Leaving {
     pub(crate) fn new(workers: &Workers, outbox: Outbox) -> Self {
         let file = &workers.preemption_file;
         Self {
-            file: (!file.is_empty()).then(|| PathBuf::from(file)),
+            // The command that leads the run has refused what is no path.
+            file: (!file.is_empty()).then(|| local_path(file).unwrap_or_else(|_| file.into())),
             grace: Duration::from_secs(workers.grace_s),
             outbox,
         }

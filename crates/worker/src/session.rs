@@ -15,10 +15,9 @@ use fratmae_config::{Config, Precision, StatePlace};
 use fratmae_dataset::{Cache, DataSet};
 use fratmae_model::{Device, DeviceKind, FratMae, Parameter, Tokenizer};
 use fratmae_protocol::pb;
-use fratmae_store::{Location, Patience, StoreError};
+use fratmae_store::{Location, Patience, StoreError, local_path};
 use fratmae_telemetry::PhaseLedger;
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,9 +150,9 @@ fn open_cache(config: &Config, data: &DataSet) -> Result<Option<Cache>, WorkerEr
     if wanted.cache_dir.is_empty() || data.location.is_local() {
         return Ok(None);
     }
-    let folder = Path::new(&wanted.cache_dir);
+    let folder = local_path(&wanted.cache_dir)?;
     let digest = data.manifest.digest();
-    Ok(Cache::open(folder, wanted.cache_mib, &digest)?)
+    Ok(Cache::open(&folder, wanted.cache_mib, &digest)?)
 }
 
 fn same_data(data: &DataSet, welcome: &pb::Welcome) -> Result<(), WorkerError> {

@@ -26,6 +26,7 @@ pub(crate) const FOREIGN_VARIABLES: &[&str] = &[
     "AWS_ENDPOINT_URL_S3",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT",
+    "AWS_SKIP_SIGNATURE",
 ];
 
 /// Starts a store that lives on and prints the lines to export.

@@ -82,6 +82,7 @@ pub(crate) fn write_cases(folder: &Path) -> Survey {
         layout: Layout::Table,
         cases: vec![case(0), case(1)],
         dropped_columns: Vec::new(),
+        remarks: Vec::new(),
     }
 }
 

@@ -65,7 +65,7 @@ RUN is a folder of its own: the run, the same run undisturbed, logs, scorecard.j
 or a sample is lost or doubled. Faults of the network need root, for a network namespace for each process.")]
 pub(crate) struct Arguments {
     /// A folder that is not there, empty, or of an earlier chaos
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", value_parser = here())]
     run: PathBuf,
     /// For how long faults are done; then the run is left alone until it is finished
     #[arg(long = "for", value_name = "TIME", value_parser = time, default_value = "30s")]

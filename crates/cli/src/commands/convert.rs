@@ -7,7 +7,10 @@ use clap::Args;
 use fratmae_dataset::{Image, SuvScale, Units, read_image, write_nifti};
 use serde::Serialize;
 
-use crate::output::Output;
+use crate::{
+    commands::target::{Target, here},
+    output::Output,
+};
 
 /// Turns one DICOM series, or one NIfTI image, into NIfTI.
 #[derive(Debug, Args)]
@@ -21,6 +24,7 @@ PET becomes SUV by body weight, CT Hounsfield units, a segmentation 0 and 1, as 
 A folder holds one series; what does not make one image is refused with the reason. NIfTI keeps its values.")]
 pub(crate) struct Arguments {
     /// A folder with one DICOM series, one DICOM file, or a NIfTI image
+    #[arg(value_parser = here())]
     series: PathBuf,
     /// The file to write, .nii.gz or .nii; one that is there is replaced
     #[arg(long, value_name = "FILE")]
@@ -43,9 +47,11 @@ struct Converted<'a> {
     suv: Option<&'a SuvScale>,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let target = Target::of(&arguments.out)?;
     let image = read_image(&arguments.series)?;
-    write_nifti(&arguments.out, &image.volume)?;
+    write_nifti(target.path(), &image.volume)?;
+    target.finish().await?;
     show(arguments, &image, output)
 }
 
@@ -150,8 +156,8 @@ mod tests {
         assert_eq!(value["suv"]["tags"][0]["value"], "71");
     }
 
-    #[test]
-    fn an_image_is_written_where_it_was_asked_for() {
+    #[tokio::test]
+    async fn an_image_is_written_where_it_was_asked_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let volume = Volume {
@@ -170,11 +176,13 @@ mod tests {
             json: false,
         };
         let captured = Captured::default();
-        run(&arguments("in.nii"), &mut captured.output()).unwrap();
+        run(&arguments("in.nii"), &mut captured.output())
+            .await
+            .unwrap();
         let text = captured.text();
         assert!(text.contains("values as stored from -5 to 7"), "{text}");
         assert_eq!(read_image(&path("out.nii.gz")).unwrap().volume, volume);
-        let refused = run(&arguments("absent"), &mut captured.output());
+        let refused = run(&arguments("absent"), &mut captured.output()).await;
         assert!(refused.is_err());
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     commands::{
         exported::{CONFIG, WEIGHTS, write, write_folder},
         stored::Stored,
+        target::Target,
     },
     output::Output,
 };
@@ -27,8 +28,8 @@ pub(crate) struct Arguments {
     /// The run
     #[arg(value_name = "RUN")]
     run: String,
-    /// Folder to write to
-    #[arg(long, value_name = "DIR")]
+    /// Folder to write to, here or on a store
+    #[arg(long, value_name = "URL")]
     out: PathBuf,
     /// The checkpoint at this step; the newest good one without it
     #[arg(long, value_name = "N")]
@@ -48,10 +49,18 @@ struct Written<'a> {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let stored = Stored::open(&arguments.run, arguments.step).await?;
     let out = &arguments.out;
-    write_folder(out, &stored.config.model, &stored.parameters, &stored.flat)?;
-    write(&out.join("README.md"), card(&stored)?.as_bytes())?;
+    let target = Target::of(out)?;
+    let stored = Stored::open(&arguments.run, arguments.step).await?;
+    let folder = target.path();
+    write_folder(
+        folder,
+        &stored.config.model,
+        &stored.parameters,
+        &stored.flat,
+    )?;
+    write(&folder.join("README.md"), card(&stored)?.as_bytes())?;
+    target.finish().await?;
     let written = Written {
         run: &stored.url,
         out,

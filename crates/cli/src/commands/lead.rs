@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    commands::{ending, pretrain::data, watch::Watch},
+    commands::{apart, ending, pretrain::data, target, watch::Watch},
     output::Output,
 };
 
@@ -61,14 +61,16 @@ pub(crate) async fn lead(
         Workers::Here(launcher) => (Some(launcher), Allowed::default()),
         Workers::Elsewhere(allowed) => (None, allowed),
     };
+    target::check_paths(&config)?;
     let run = Location::open(&config.run.url)?;
-    fratmae_worker::fill_digests(&mut config)?;
+    config = apart(move || fratmae_worker::fill_digests(&mut config).map(|()| config)).await??;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
     run.probe_read().await?;
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
-    let outcome = attend(job(config, run, data, allowed)?, launcher, watch).await?;
+    let job = apart(move || job(config, run, data, allowed)).await??;
+    let outcome = attend(job, launcher, watch).await?;
     match outcome {
         Outcome::Finished(summary) => ending::show(&summary, &data_url, showing.json, output),
         Outcome::Interrupted { step, reason } => {

@@ -9,7 +9,7 @@ use fratmae_dataset::{PhantomSize, write_phantoms_telling};
 use serde::Serialize;
 
 use crate::{
-    commands::sizes,
+    commands::{sizes, target::here},
     output::Output,
     progress::{Progress, Report},
 };
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     cases: u32,
     /// Folder to write them to
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = here())]
     out: PathBuf,
     /// Seed from which they are drawn
     #[arg(long, value_name = "N", default_value_t = 0)]

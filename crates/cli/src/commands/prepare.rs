@@ -14,7 +14,7 @@ use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
-    commands::sizes,
+    commands::{sizes, target::here},
     output::Output,
     progress::{Progress, Report},
 };
@@ -39,6 +39,7 @@ With --shard, several machines make one data set: each makes every n-th shard, a
 manifest. Give all of them the same source, address and options. --merge writes the manifest by hand.")]
 pub(crate) struct Arguments {
     /// A CSV table of cases, or a folder: AutoPET, TCIA FDG-PET-CT-Lesions, or any tree of DICOM files
+    #[arg(value_parser = here())]
     source: PathBuf,
     /// Where the data set goes: a path, file://, s3://, gs://, az://
     #[arg(long, value_name = "URL")]

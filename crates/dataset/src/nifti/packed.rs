@@ -7,18 +7,14 @@ use flate2::bufread::GzDecoder;
 
 /// Reads what was packed, of all members of a gzip file.
 pub(super) struct Members<R: BufRead> {
-    member: State<R>,
-}
-
-enum State<R: BufRead> {
-    Within(GzDecoder<R>),
-    Ended,
+    /// None after the last one.
+    member: Option<GzDecoder<R>>,
 }
 
 impl<R: BufRead> Members<R> {
     pub(super) fn new(input: R) -> Self {
         Self {
-            member: State::Within(GzDecoder::new(input)),
+            member: Some(GzDecoder::new(input)),
         }
     }
 }
@@ -26,19 +22,19 @@ impl<R: BufRead> Members<R> {
 impl<R: BufRead> Read for Members<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let State::Within(member) = &mut self.member else {
+            let Some(member) = &mut self.member else {
                 return Ok(0);
             };
             let read = member.read(buffer)?;
             if read > 0 || buffer.is_empty() {
                 return Ok(read);
             }
-            let State::Within(member) = std::mem::replace(&mut self.member, State::Ended) else {
+            let Some(member) = self.member.take() else {
                 return Ok(0);
             };
             let mut input = member.into_inner();
             if !is_padding(&mut input)? {
-                self.member = State::Within(GzDecoder::new(input));
+                self.member = Some(GzDecoder::new(input));
             }
         }
     }

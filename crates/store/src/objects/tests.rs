@@ -15,6 +15,7 @@ use object_store::{
 };
 
 use super::*;
+use crate::environment::tests::with;
 
 /// How a store misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,18 +203,13 @@ async fn store_that_is_down_is_one_line_soon() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = closed.local_addr().unwrap().port();
     drop(closed);
-    let store = object_store::aws::AmazonS3Builder::new()
-        .with_bucket_name("bucket")
-        .with_endpoint(format!("http://127.0.0.1:{port}"))
-        .with_access_key_id("key")
-        .with_secret_access_key("secret")
-        .with_client_options(crate::open::client(true))
-        .with_retry(object_store::RetryConfig {
-            max_retries: 0,
-            ..Default::default()
-        });
-    crate::open::install_tls_provider();
-    let root = Location::over(Arc::new(store.build().unwrap()), "run", "s3://bucket/run");
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let environment = with(&[
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ]);
+    let root = Location::open_in("s3://bucket/run", &environment).unwrap();
     let error = root.get("x").await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert!(!error.to_string().contains('\n'), "{error}");

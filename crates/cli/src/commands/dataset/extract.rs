@@ -9,7 +9,7 @@ use fratmae_store::Location;
 use serde::Serialize;
 
 use super::inspect::number_of;
-use crate::output::Output;
+use crate::{commands::target::Target, output::Output};
 
 /// Writes one image of a prepared case to a NIfTI file.
 #[derive(Debug, Args)]
@@ -53,6 +53,7 @@ struct Extracted<'a> {
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let Arguments { case, out, .. } = arguments;
+    let target = Target::of(out)?;
     let data = DataSet::open(&Location::open(&arguments.data)?).await?;
     let image = match arguments.image {
         Image::Pet => CaseImage::Pet,
@@ -61,7 +62,8 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     };
     let volume = extract(&data, number_of(&data, case)?, image).await?;
     let volume = volume.with_context(|| format!("case {case} has no label"))?;
-    write_nifti(out, &volume)?;
+    write_nifti(target.path(), &volume)?;
+    target.finish().await?;
     let (shape, affine) = (volume.shape, volume.affine);
     if arguments.json {
         let extracted = Extracted { out, shape, affine };

@@ -16,6 +16,7 @@ use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
+    commands::target::Target,
     output::Output,
     progress::{Progress, Report},
     table::Table,
@@ -88,8 +89,10 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
     let number = case.map(|case| number_of(&data, case)).transpose()?;
     if let Some(file) = &arguments.preview {
         let picture = preview(&data, number.unwrap_or(0)).await?;
-        std::fs::write(file, picture)
+        let target = Target::of(file)?;
+        std::fs::write(target.path(), picture)
             .with_context(|| format!("cannot write {}", file.display()))?;
+        target.finish().await?;
     }
     let inspection = inspect(&data);
     let voxels = match arguments.html.is_some() || arguments.histograms {
@@ -119,15 +122,16 @@ async fn look_through(
         None => (0..inspection.cases.len() as u32).collect(),
     };
     let report = stored_report(data).await?;
-    let start = |path: &PathBuf| {
+    let target = arguments.html.as_deref().map(Target::of).transpose()?;
+    let start = |target: &Target| {
         let about = About {
             url: &inspection.url,
             summary: summary::rows(&Summary::of(&inspection.cases)),
             report: &report,
         };
-        Sheet::start(path, &about)
+        Sheet::start(target.path(), &about)
     };
-    let mut sheet = arguments.html.as_ref().map(start).transpose()?;
+    let mut sheet = target.as_ref().map(start).transpose()?;
     let mut voxels = Voxels::none();
     let with_pictures = sheet.is_some();
     let mut progress = Progress::start("inspect", quiet);
@@ -148,6 +152,9 @@ async fn look_through(
     .await?;
     if let Some(sheet) = sheet {
         sheet.finish(&voxels)?;
+    }
+    if let Some(target) = target {
+        target.finish().await?;
     }
     Ok(voxels)
 }

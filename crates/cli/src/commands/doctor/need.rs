@@ -138,9 +138,14 @@ impl JobNeed {
             run_url: config.run.url.clone(),
             data_url: config.data.url.clone(),
             has_source: !config.data.source.is_empty(),
-            cache: (!cache.is_empty()).then(|| (cache.into(), config.data.cache_mib << 20)),
+            cache: (!cache.is_empty()).then(|| (folder(cache), config.data.cache_mib << 20)),
         }
     }
+}
+
+/// The folder that a job names; one that is no path is named as it is.
+fn folder(name: &str) -> PathBuf {
+    fratmae_store::local_path(name).unwrap_or_else(|_| name.into())
 }
 
 #[cfg(test)]

@@ -77,13 +77,21 @@ pub(crate) fn judge(check: &str, url: &str, measured: &Measured) -> Finding {
                 throughput.bytes as f64 / 1e6 / time.as_secs_f64().max(1e-6)
             };
             let (write, read) = (rate(throughput.write), rate(throughput.read));
+            let way = through_proxy(url);
             let found = format!(
-                "{url} takes {write:.0} MB/s and gives {read:.0} MB/s over one connection, create-if-absent holds"
+                "{url} takes {write:.0} MB/s and gives {read:.0} MB/s over one connection{way}, create-if-absent holds"
             );
             Finding::ok(check, found)
         }
         Err(error) => Finding::failed(check, &error.to_string(), HELP),
     }
+}
+
+/// Names the proxy on the way to a place.
+fn through_proxy(url: &str) -> String {
+    let location = Location::open(url).ok();
+    let proxy = location.as_ref().and_then(Location::proxy);
+    proxy.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"))
 }
 
 /// Judges what is where the data set of a job is to be.

@@ -7,7 +7,10 @@ use clap::Args;
 use fratmae_model::{DeviceKind, FratMae, StageInputs, stages};
 
 use crate::{
-    commands::exported::{read_folder, read_tensors, write_tensors},
+    commands::{
+        exported::{read_folder, read_tensors, write_tensors},
+        target::here,
+    },
     output::Output,
 };
 
@@ -20,13 +23,13 @@ Examples:
 docs/weights.md names inputs and outputs.")]
 pub(crate) struct Arguments {
     /// Folder with model.safetensors and config.json
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = here())]
     weights: PathBuf,
     /// Stacks, masks and sentences
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = here())]
     inputs: PathBuf,
     /// File to write the stages to
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = here())]
     out: PathBuf,
 }
 

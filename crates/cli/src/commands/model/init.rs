@@ -7,7 +7,7 @@ use clap::Args;
 use fratmae_model::FratMae;
 
 use crate::{
-    commands::{exported::write_folder, job::Job},
+    commands::{exported::write_folder, job::Job, target::Target, wait_for},
     output::Output,
 };
 
@@ -18,8 +18,8 @@ Examples:
   fratmae model init --config configs/quickstart.toml --out first
   fratmae model init --set model.init_from=mae_vit_base.safetensors --out first")]
 pub(crate) struct Arguments {
-    /// Folder to write to
-    #[arg(long, value_name = "DIR")]
+    /// Folder to write to, here or on a store
+    #[arg(long, value_name = "URL")]
     out: PathBuf,
     #[command(flatten)]
     job: Job,
@@ -27,9 +27,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let config = arguments.job.resolve()?;
+    let target = Target::of(&arguments.out)?;
     let parameters = FratMae::layout(&config.model);
     let (flat, told) = fratmae_worker::first_weights(&config, &parameters)?;
-    write_folder(&arguments.out, &config.model, &parameters, &flat)?;
+    write_folder(target.path(), &config.model, &parameters, &flat)?;
+    wait_for(target.finish())?;
     for line in told {
         output.line(&line)?;
     }

@@ -14,7 +14,7 @@ use fratmae_model::{
 use fratmae_store::Location;
 
 use crate::{
-    commands::{exported::write, stored::Stored},
+    commands::{exported::write, stored::Stored, target::Target},
     output::Output,
 };
 use draw::Shown;
@@ -58,6 +58,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    let target = Target::of(&arguments.out)?;
     let stored = Stored::open(&arguments.run, arguments.step).await?;
     let url = arguments.data.as_ref().unwrap_or(&stored.config.data.url);
     let data = DataSet::open(&Location::open(url)?).await?;
@@ -99,7 +100,8 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         errors,
         spacing: cut.spacing,
     })?;
-    write(&arguments.out, &picture)?;
+    write(target.path(), &picture)?;
+    target.finish().await?;
     Ok(output.line(&line)?)
 }
 

@@ -13,6 +13,7 @@ use crate::{
     commands::{
         exported::{read_folder, read_tensors, write_tensors},
         job::Job,
+        target::here,
     },
     output::Output,
 };
@@ -29,13 +30,13 @@ Writes `loss` and `norm` of each step, `gradient.NAME` of the first step before 
 the last, in torch's layouts.")]
 pub(crate) struct Arguments {
     /// Folder with model.safetensors and config.json
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = here())]
     weights: PathBuf,
     /// Stacks, masks and sentences
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = here())]
     inputs: PathBuf,
     /// File to write to
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = here())]
     out: PathBuf,
     /// Steps to take; train.steps of the job without it
     #[arg(long, value_name = "N")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use fratmae_config::Config;
 use fratmae_dataset::{DataSet, Layout, MANIFEST_NAME, PhantomSize, PrepareOptions, survey};
-use fratmae_store::Location;
+use fratmae_store::{Location, local_path};
 
 use crate::{
     commands::{phantom, prepare::prepare_with_progress},
@@ -54,13 +54,13 @@ pub(crate) fn warnings(config: &Config, cases: usize) -> Vec<String> {
 }
 
 async fn make(config: &Config, location: &Location, quiet: bool) -> Result<()> {
-    let source = Path::new(&config.data.source);
     if config.data.source.is_empty() {
         bail!(
             "{} holds no data set; prepare one with `fratmae prepare SOURCE --out {0}`, or name the raw cases in data.source",
             location.url()
         );
     }
+    let source = &local_path(&config.data.source).context("data.source cannot be used")?;
     if !source.exists() {
         make_phantoms(config, source, quiet).await?;
     }
