@@ -33,7 +33,11 @@ use self::{
     scorecard::Scorecard,
     sheet::Sheet,
 };
-use crate::{commands::job::Job, output::Output, progress::Progress};
+use crate::{
+    commands::{job::Job, target::here},
+    output::Output,
+    progress::Progress,
+};
 
 /// The job where none is named: seconds of work for any processor.
 const JOB: &str = include_str!("../../../../configs/invariance.toml");
