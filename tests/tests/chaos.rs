@@ -36,11 +36,22 @@ fn a_run_that_is_disturbed_in_many_ways_comes_to_the_weights_of_an_undisturbed_o
     for key in [
         "samples_lost",
         "samples_doubled",
+        "samples_unlike",
         "steps_unlike",
         "commits_doubled",
     ] {
         assert_eq!(card[key], 0, "{key} in {card}");
     }
+    assert_eq!(card["history_missing"], serde_json::json!([]));
+    for told in ["8 s, seed 1", " s  kill-", "steps, undisturbed"] {
+        assert!(finished.stderr.contains(told), "{}", finished.stderr);
+    }
+    let log = std::fs::read_to_string(place.join("logs/chaos.log")).unwrap();
+    let shown = finished
+        .stderr
+        .lines()
+        .filter(|line| log.lines().any(|logged| logged == *line));
+    assert!(shown.count() >= 3, "{log}");
     let done = card["faults"].as_array().unwrap().iter();
     let done = done.filter_map(|row| row["done"].as_u64()).sum::<u64>();
     assert!(done >= 3, "{card}");

@@ -6,7 +6,7 @@ use fratmae_tests::{
     Call, Running, Signal, Told, applied, fratmae, phantoms, scratch, status, told,
 };
 
-const STEPS: u64 = 300;
+const STEPS: u64 = 150;
 const PATIENCE: Duration = Duration::from_secs(120);
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
 

@@ -1,9 +1,10 @@
 //! From a verdict to the caller's outcome, made durable on the way.
 
 use crate::error::CoordinatorError;
-use crate::history::read_history;
+use crate::event::RunEvent;
+use crate::history::read_history_after;
 use crate::runtime::Runtime;
-use crate::summary::Summary;
+use crate::summary::{Recent, Summary};
 use fratmae_checkpoint::Record;
 use fratmae_control::{Step, Verdict};
 
@@ -68,20 +69,28 @@ pub(crate) async fn conclude(runtime: &mut Runtime) -> Result<Outcome, Coordinat
     }
 }
 
+/// Steps whose means a summary has.
+const RECENT: u64 = 20;
+
 /// The last step's figures come from the store where an earlier coordinator saw that step.
 async fn summarise(
     runtime: &Runtime,
     step: Step,
     weights_digest: String,
 ) -> Result<Summary, CoordinatorError> {
-    let figures = match &runtime.newest_figures {
-        Some(figures) => figures.clone(),
-        None => read_history(&runtime.job().run)
-            .await?
-            .pop()
-            .map(|row| row.figures)
-            .unwrap_or_default(),
+    let after = step.get().saturating_sub(RECENT);
+    let recent = match read_history_after(&runtime.job().run, after).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            // The weights are none the worse for it.
+            let line = format!("the last steps of the history cannot be read: {error}");
+            runtime.tell(RunEvent::Warned { line }).await;
+            Vec::new()
+        }
     };
+    let last = recent.last().map(|row| &row.figures);
+    let figures = runtime.newest_figures.as_ref().or(last);
+    let figures = figures.cloned().unwrap_or_default();
     let config = &runtime.job().config;
     let chance = || (config.train.batch as f64).ln();
     Ok(Summary {
@@ -96,6 +105,7 @@ async fn summarise(
         baseline_ct: figures.baseline_ct,
         contrastive: figures.contrastive,
         contrastive_chance: config.model.contrastive.then(chance),
+        recent: Recent::of(&recent),
         weights_digest,
         samples_seen: step.get() * config.train.batch as u64,
         seconds: runtime.seconds(),

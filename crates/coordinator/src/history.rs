@@ -101,7 +101,19 @@ impl History {
 /// # Errors
 /// The store's, or `Damaged` for a file that is not the Parquet written here.
 pub async fn read_history(run: &Location) -> Result<Vec<HistoryRow>, CoordinatorError> {
-    let files = run.list(FOLDER).await?;
+    read_history_after(run, 0).await
+}
+
+/// Reads the figures of the steps after `step`, from the files that have some of them.
+///
+/// # Errors
+/// As [`read_history`].
+pub(crate) async fn read_history_after(
+    run: &Location,
+    step: u64,
+) -> Result<Vec<HistoryRow>, CoordinatorError> {
+    let mut files = run.list(FOLDER).await?;
+    files.retain(|file| last_step(&file.relative).is_none_or(|last| last > step));
     let texts: Vec<(String, Bytes)> = futures::stream::iter(files)
         .map(|entry| async move {
             Ok::<_, CoordinatorError>((entry.relative.clone(), run.get(&entry.relative).await?))
@@ -116,9 +128,16 @@ pub async fn read_history(run: &Location) -> Result<Vec<HistoryRow>, Coordinator
             object,
             reason: error.to_string(),
         })?;
-        rows.into_iter().for_each(|row| history.push(row));
+        let later = rows.into_iter().filter(|row| row.step > step);
+        later.for_each(|row| history.push(row));
     }
     Ok(history.rows)
+}
+
+/// The last step of a file, by its name.
+fn last_step(name: &str) -> Option<u64> {
+    let (_, last) = name.strip_suffix(".parquet")?.rsplit_once('-')?;
+    last.parse().ok()
 }
 
 /// The steps from 1 to `last` of which a history, in the order of its steps, has no row.

@@ -34,5 +34,5 @@ pub use job::Job;
 pub use launch::Launcher;
 pub use run::run;
 pub use status::{RunStatus, status};
-pub use summary::Summary;
+pub use summary::{Recent, Summary};
 pub use verdict::WorkerVerdict;

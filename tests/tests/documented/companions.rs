@@ -1,57 +1,59 @@
 //! Some commands wait for others, as people start them on several machines: those are started beside them here.
 
+/// A command beside another.
+pub(crate) struct Companion {
+    /// The command.
+    pub(crate) line: String,
+    /// Whether it ends by itself, and well.
+    pub(crate) ends: bool,
+}
+
 /// Commands that a command needs beside it, begun at the same time.
-pub(crate) fn companions(line: &str) -> Vec<String> {
-    let words: Vec<&str> = line.split_whitespace().collect();
+pub(crate) fn companions(line: &str) -> Vec<Companion> {
+    let words = line
+        .split_whitespace()
+        .skip_while(|word| *word != "fratmae");
+    let words: Vec<&str> = words.collect();
     let value = |name: &str| {
         let place = words.iter().position(|word| *word == name)?;
         words.get(place + 1).copied()
     };
-    match (
-        words.get(1).copied(),
-        value("--coordinator"),
-        value("--listen"),
-        value("--peer"),
-    ) {
-        (Some("coordinator"), _, Some(address), _) => {
-            let count = value("--workers")
-                .unwrap_or("2")
-                .rsplit(':')
-                .next()
-                .and_then(|count| count.parse().ok());
-            let address = value("--advertise").unwrap_or(address);
-            vec![worker(address); count.unwrap_or(2)]
+    let ending = |line| Companion { line, ends: true };
+    let served = |address: &str, run: &str| {
+        let address = address.trim_start_matches("http://");
+        let run = format!("runs/{run}-{}", place(line));
+        format!("fratmae coordinator --config job.toml --listen {address} --workers 2 --run {run}")
+    };
+    match words.get(1).copied() {
+        Some("coordinator") => {
+            let address = value("--advertise")
+                .or(value("--listen"))
+                .unwrap_or_default();
+            let count = value("--workers").and_then(|count| count.rsplit(':').next()?.parse().ok());
+            let workers = (0..count.unwrap_or(2)).map(|_| ending(worker(address)));
+            workers.collect()
         }
-        (Some("worker"), Some(address), ..) => {
-            let address = address.trim_start_matches("http://");
-            vec![
-                format!(
-                    "fratmae coordinator --config job.toml --listen {address} --workers 2 --run runs/beside-{}",
-                    place(line)
-                ),
-                worker(address),
-            ]
+        Some("worker") => {
+            let address = value("--coordinator").unwrap_or_default();
+            vec![ending(served(address, "beside")), ending(worker(address))]
         }
-        (Some("doctor"), Some(address), ..) => {
-            let address = address.trim_start_matches("http://");
-            vec![format!(
-                "timeout 20 fratmae coordinator --config job.toml --listen {address} --workers 2 --run runs/asked-{}; true",
-                place(line)
-            )]
-        }
-        (Some("doctor"), _, Some(address), _) => {
-            vec![format!("sleep 1; fratmae doctor --peer {address}")]
-        }
-        (Some("doctor"), .., Some(address)) => vec![format!("fratmae doctor --listen {address}")],
+        Some("doctor") => match (value("--coordinator"), value("--listen"), value("--peer")) {
+            (Some(address), ..) => {
+                let line = served(address, "asked");
+                vec![Companion { line, ends: false }]
+            }
+            (_, Some(address), _) => vec![ending(format!("fratmae doctor --peer {address}"))],
+            (.., Some(address)) => vec![ending(format!("fratmae doctor --listen {address}"))],
+            _ => Vec::new(),
+        },
         _ => Vec::new(),
     }
 }
 
 /// A worker that bears with a coordinator that takes its time to start.
 fn worker(address: &str) -> String {
-    format!(
-        "for i in 1 2 3 4 5; do fratmae worker --coordinator http://{address} && exit 0; done; exit 1"
-    )
+    let address = format!("http://{}", address.trim_start_matches("http://"));
+    format!("for i in 1 2 3 4 5; do fratmae worker --coordinator {address} && exit 0; done; exit 1")
 }
 
 /// A folder's name of a command's own.

@@ -6,8 +6,8 @@ use fratmae_tests::fratmae;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Programs whose lines are commands.
-const PROGRAMS: [&str; 8] = [
-    "fratmae ", "cargo ", "docker ", "export ", "python3 ", "tar ", "for ", "LIB=",
+const PROGRAMS: [&str; 9] = [
+    "srun ", "fratmae ", "cargo ", "docker ", "export ", "python3 ", "tar ", "for ", "LIB=",
 ];
 
 /// A command that somebody may type.
@@ -112,12 +112,9 @@ fn from_help(help: &str) -> Vec<String> {
     let block = block.take_while(|line| !line.is_empty());
     let mut lines: Vec<String> = Vec::new();
     for line in block {
-        match (
-            line.strip_prefix("  ")
-                .filter(|line| !line.starts_with(' ')),
-            lines.last_mut(),
-        ) {
-            (Some(line), _) => lines.push(line.to_owned()),
+        let own = line.strip_prefix("  ");
+        match (own.filter(|line| !line.starts_with(' ')), lines.last_mut()) {
+            (Some(line), _) => lines.push(inside_brackets(line).to_owned()),
             // A narrow help breaks long lines.
             (None, Some(before)) => *before = format!("{before} {}", line.trim()),
             (None, None) => {}
@@ -127,6 +124,18 @@ fn from_help(help: &str) -> Vec<String> {
         .iter()
         .map(|line| described(line).to_owned())
         .collect()
+}
+
+/// A command that stands in brackets, behind words of when to type it.
+fn inside_brackets(line: &str) -> &str {
+    let inner = line
+        .strip_prefix('(')
+        .and_then(|line| line.strip_suffix(')'));
+    let begin = inner.and_then(|inner| inner.find("fratmae "));
+    match (inner, begin) {
+        (Some(inner), Some(begin)) => &inner[begin..],
+        _ => line,
+    }
 }
 
 /// A command without what is said of it behind two blanks.
@@ -155,7 +164,8 @@ fn from_markdown(text: &str) -> Vec<String> {
         .lines()
         .filter(|line| !line.starts_with("    "))
         .flat_map(|line| line.split('`').skip(1).step_by(2));
-    let with_words = spans.filter(|span| span.starts_with("fratmae ") && names_something(span));
+    let is_ours = |span: &&str| span.starts_with("fratmae ") || span.starts_with("cargo ");
+    let with_words = spans.filter(|span| is_ours(span) && names_something(span));
     lines.extend(with_words.map(str::to_owned));
     lines
 }
@@ -178,6 +188,10 @@ fn whole(lines: impl Iterator<Item = String>) -> Vec<String> {
             None => (text.trim(), false),
         };
         let is_part = is_open || loops > 0;
+        // Lines of a drawing are none.
+        if text.contains('─') {
+            continue;
+        }
         if !is_part && !PROGRAMS.iter().any(|program| text.starts_with(program)) && !is_set(text) {
             continue;
         }

@@ -36,6 +36,11 @@ const APART: &[(&str, &str)] = &[
 const INSTEAD: &[(&str, &str)] = &[
     // Loopback has room for more machines than one.
     ("10.0.0.", "127.77.0."),
+    // The quickstart's example has that run already.
+    (
+        "--run s3://bucket/run --workers 8",
+        "--run s3://bucket/run-8 --workers 8",
+    ),
     // Without S3 a folder; tests/tests/s3.rs has the rest.
     ("s3://bucket", "./bucket"),
     ("/archive/dicom", "archive/dicom"),
@@ -105,6 +110,8 @@ pub(crate) fn unused(apart: &[Example]) -> impl Iterator<Item = &'static str> + 
 /// Those that make things first, else as they were.
 pub(crate) fn ordered(mut examples: Vec<Example>) -> Vec<Example> {
     let place = |line: &str| FIRST.iter().position(|first| line.starts_with(first));
+    // What begins from weights comes after their export.
+    let place = |line: &str| place(line).filter(|_| !line.contains("init_from"));
     examples.sort_by_key(|example| place(&example.line).unwrap_or(FIRST.len()));
     examples
 }

@@ -1,7 +1,7 @@
 //! The last screen of a finished run: what was learned beside what guessing gives, where everything is, what comes next.
 
 use anyhow::Result;
-use fratmae_coordinator::Summary;
+use fratmae_coordinator::{Recent, Summary};
 
 use crate::output::Output;
 
@@ -23,25 +23,32 @@ pub(crate) fn show(summary: &Summary, data: &str, json: bool, output: &mut Outpu
         summary.samples_seen,
         crate::progress::clock(summary.seconds)
     ))?;
-    for line in learned(summary) {
-        output.line(&line)?;
+    output.line(&format!("loss      {:.4} in the last step", summary.loss))?;
+    if let Some(recent) = &summary.recent {
+        for line in learned(recent, summary.contrastive_chance) {
+            output.line(&line)?;
+        }
     }
     output.line(&format!(
-        "run      {run}\ndata     {data}\nweights  {}",
+        "run       {run}\ndata      {data}\nweights   {}",
         summary.weights_digest
     ))?;
     Ok(output.line(&format!(
         "\
 next:
-  fratmae model picture {run} --out case.png   look at a reconstruction
-  fratmae export {run} --out weights           weights for PyTorch
-  fratmae status {run}                         loss, checkpoints, members
-  fratmae prepare FOLDER --out data/mine       your own PET/CT scans, then pretrain with --data data/mine"
+  fratmae status {run}
+  fratmae model picture {run} --out case.png
+      the input, what the network saw of it, and what it rebuilt
+  fratmae export {run} --out weights
+      weights for PyTorch, with a model card
+  fratmae prepare FOLDER --out data/mine
+      your own PET/CT scans as a data set, for pretrain --data data/mine --run runs/mine"
     ))?)
 }
 
-/// A line for each part of the loss, of the last step.
-fn learned(summary: &Summary) -> Vec<String> {
+/// A line for each part of the loss: what the last steps came to, and what guessing gives.
+fn learned(recent: &Recent, chance: Option<f64>) -> Vec<String> {
+    let steps = recent.steps;
     let part = |name: &str, error: f64, baseline: f64| {
         let verdict = match error < baseline {
             true => "learned",
@@ -52,18 +59,18 @@ fn learned(summary: &Summary) -> Vec<String> {
             format!("{name}  reconstruction error {error:.5}, predicting the mean {baseline:.5}: {verdict}")
         })
     };
-    let pet = part("PET     ", summary.pet_reconstruction, summary.baseline_pet);
-    let ct = part("CT      ", summary.ct_reconstruction, summary.baseline_ct);
-    let contrast = summary.contrastive_chance.map(|chance| {
-        let found = summary.contrastive;
+    let pet = part("PET     ", recent.pet_reconstruction, recent.baseline_pet);
+    let ct = part("CT      ", recent.ct_reconstruction, recent.baseline_ct);
+    let contrast = chance.map(|chance| {
+        let found = recent.contrastive;
         let verdict = match found < chance - CLEARLY {
             true => "learned",
             false => "not learned yet",
         };
         format!("PET-text  contrastive loss {found:.4}, chance {chance:.4}: {verdict}")
     });
-    let loss = Some(format!("loss      {:.4}", summary.loss));
-    [loss, pet, ct, contrast].into_iter().flatten().collect()
+    let head = Some(format!("means of the last {steps} steps:"));
+    [head, pet, ct, contrast].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -78,11 +85,19 @@ mod tests {
             loss: 1.5,
             reconstruction: 0.0125,
             mean_baseline: 0.05,
-            pet_reconstruction: 0.003,
-            baseline_pet: 0.004,
-            ct_reconstruction: 0.05,
-            baseline_ct: 0.04,
-            contrastive: 1.4875,
+            pet_reconstruction: 0.1,
+            baseline_pet: 0.1,
+            ct_reconstruction: 0.1,
+            baseline_ct: 0.1,
+            contrastive: 3.0,
+            recent: Some(Recent {
+                steps: 20,
+                pet_reconstruction: 0.003,
+                baseline_pet: 0.004,
+                ct_reconstruction: 0.05,
+                baseline_ct: 0.04,
+                contrastive: 1.4875,
+            }),
             contrastive_chance: Some(8_f64.ln()),
             weights_digest: "abc".to_owned(),
             samples_seen: 400,
@@ -104,7 +119,7 @@ mod tests {
             "PET       reconstruction error 0.00300, predicting the mean 0.00400: learned",
             "CT        reconstruction error 0.05000, predicting the mean 0.04000: not learned yet",
             "PET-text  contrastive loss 1.4875, chance 2.0794: learned",
-            "weights  abc",
+            "weights   abc",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
         }
@@ -116,10 +131,11 @@ mod tests {
     #[test]
     fn a_loss_at_chance_is_not_learned_and_one_that_was_not_computed_is_not_shown() {
         let mut summary = summary();
-        summary.contrastive = 2.0;
+        let mut recent = summary.recent.take().unwrap();
+        (recent.contrastive, recent.baseline_pet) = (2.0, f64::NAN);
+        summary.recent = Some(recent);
         assert!(shown(&summary, false).contains("chance 2.0794: not learned yet"));
         summary.contrastive_chance = None;
-        summary.baseline_pet = f64::NAN;
         let text = shown(&summary, false);
         assert!(
             !text.contains("PET-text") && !text.contains("PET  "),

@@ -115,6 +115,27 @@ async fn a_file_has_every_step_that_its_name_says_and_what_is_missing_is_known()
 }
 
 #[tokio::test]
+async fn the_last_steps_are_read_from_the_files_that_have_them() {
+    let (_folder, run) = place();
+    let mut history = History::default();
+    (1..=9).for_each(|step| history.push(row(step, 0.5)));
+    for last in [3, 6, 9] {
+        history.flush(&run, last).await.unwrap();
+    }
+    run.put(
+        "history/steps-000000000001-000000000003.parquet",
+        Bytes::from_static(b"not read"),
+    )
+    .await
+    .unwrap();
+    let rows = read_history_after(&run, 4).await.unwrap();
+    let steps: Vec<_> = rows.iter().map(|row| row.step).collect();
+    assert_eq!(steps, [5, 6, 7, 8, 9]);
+    assert!(read_history_after(&run, 9).await.unwrap().is_empty());
+    assert!(read_history(&run).await.is_err());
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_named() {
     let (_folder, run) = place();
     run.put(

@@ -15,8 +15,8 @@ use crate::{commands::target::Target, output::Output};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae dataset extract runs/quickstart/data case_1 --out pet.nii.gz
-  fratmae dataset extract s3://bucket/autopet case_1 --image ct --out ct.nii.gz
+  fratmae dataset extract data/mine case_1 --out pet.nii.gz
+  fratmae dataset extract s3://bucket/mine case_1 --image ct --out ct.nii.gz
 
 The file holds the whole volume in SUV or Hounsfield units on the grid of the data set, with its affine.")]
 pub(crate) struct Arguments {
