@@ -1,8 +1,8 @@
 //! Seeds of the wire: a short run as two workers tell it, and an order to begin.
 
 use fratmae_protocol::pb::{
-    self, Applied, Begin, Finished, FromWorker, PartsWritten, Prepared, Register, Seat, ToWorker,
-    from_worker::Message,
+    self, Applied, Begin, Finished, FromWorker, PartsWritten, Prepared, Recalled, Register, Seat,
+    StepFigures, ToWorker, from_worker::Message,
 };
 use prost::Message as _;
 
@@ -35,6 +35,13 @@ fn talk() -> Vec<u8> {
             generation,
             step,
             figures: None,
+        }),
+        Message::Recalled(Recalled {
+            generation,
+            steps: vec![StepFigures {
+                step,
+                figures: None,
+            }],
         }),
         Message::PartsWritten(PartsWritten {
             generation,
