@@ -179,7 +179,7 @@ fn open(path: &Path) -> Result<(Box<dyn Read>, u64), DataSetError> {
     let is_named_packed = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    if is_named_packed && !is_header(first) {
+    if is_named_packed {
         return Err(refuse("its name ends in .gz but it is not gzip".to_owned()));
     }
     Ok((Box::new(input), found.len()))

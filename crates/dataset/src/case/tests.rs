@@ -271,7 +271,7 @@ fn values_are_kept_within_what_is_stored() {
         |[x, ..]| if x > 0.0 { 900.0 } else { -1.0 },
     );
     study.write("ct.nii", SHAPE, LAS, |[x, ..]| {
-        if x > 0.0 { 30_000.0 } else { -8000.0 }
+        if x > 0.0 { 30_000.0 } else { -1400.0 }
     });
     let case = prepare_case(&study.case, SHAPE).unwrap();
     assert_eq!(
