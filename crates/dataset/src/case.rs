@@ -114,6 +114,7 @@ fn at(case: &CaseSource, role: &str, image: &ImageSource, error: DataSetError) -
     let part = match &error {
         DataSetError::Io { path, .. }
         | DataSetError::Image { path, .. }
+        | DataSetError::Twice { path, .. }
         | DataSetError::NonFinite { path, .. } => image.part(role, path),
         // It is about both images.
         DataSetError::NoOverlap { .. } => String::new(),

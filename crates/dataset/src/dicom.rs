@@ -5,14 +5,20 @@
 
 mod clock;
 mod codes;
+mod copies;
+mod enhanced;
+mod extent;
 mod geometry;
 mod part10;
 mod pixels;
 mod segmentation;
+mod series;
 mod slice;
+mod strays;
 mod stream;
 mod study;
 mod suv;
+mod walk;
 
 #[cfg(test)]
 pub(crate) mod made;
@@ -24,24 +30,16 @@ use std::path::{Path, PathBuf};
 use crate::error::DataSetError;
 use crate::plausible::Slices;
 use crate::volume::Volume;
-use geometry::{Arrangement, Plane};
-use part10::DicomFile;
-use slice::{Frame, SliceHeader};
-use stream::Extent;
+use series::Series;
 
 pub(crate) use part10::is_dicom;
-pub(crate) use study::{FoundSeries, find_series};
-pub use suv::{PetHeader, SuvScale, TagUsed, suv_scale};
+pub(crate) use study::{FoundSeries, FoundTree, find_series};
+pub use suv::{EnhancedPet, HeaderNumber, PetHeader, SuvScale, TagUsed, suv_scale};
 
 /// Most voxels accepted, as for NIfTI.
 const MOST_VOXELS: usize = 1 << 30;
 /// No codec packs an image tighter than this; a series of small files that promises more is not believed.
 const TIGHTEST: u64 = 8192;
-/// Slices decoded before they are laid into the image together: a cache line of voxels.
-const BLOCK: usize = 16;
-/// Columns of a slice that are laid into the image together.
-const BAND: usize = 32;
-
 /// An image read from DICOM.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct DicomImage {
@@ -49,7 +47,7 @@ pub(crate) struct DicomImage {
     pub(crate) volume: Volume,
     /// What the voxels count.
     pub(crate) content: Content,
-    /// Slices that were found and slices that the header promises, where it promises any.
+    /// Slices that were found and slices that the headers promise, where they promise any.
     pub(crate) slices: Option<Slices>,
 }
 
@@ -83,29 +81,39 @@ pub(crate) fn read_dicom(path: &Path) -> Result<DicomImage, DataSetError> {
 /// # Errors
 /// As [`read_dicom`].
 pub(crate) fn read_series(path: &Path, files: &[PathBuf]) -> Result<DicomImage, DataSetError> {
-    if let [file] = files
-        && segmentation::is_segmentation(file)
+    if files
+        .first()
+        .is_some_and(|file| segmentation::is_segmentation(file))
     {
-        return Ok(DicomImage {
-            volume: segmentation::read(file)?,
-            content: Content::Mask,
-            slices: None,
-        });
+        return read_segmentation(path, files);
     }
     let series = Series::open(path, files)?;
     let suv = series.suv()?;
-    let planes: Vec<Plane> = series
-        .frames
-        .iter()
-        .map(|frame| frame.frame.plane)
-        .collect();
-    let arrangement = geometry::arrange(&planes).map_err(|reason| refusal(path, reason))?;
-    let factor = suv.as_ref().map_or(1.0, |suv| suv.factor);
+    let arrangement =
+        geometry::arrange(&series.planes()).map_err(|reason| refusal(path, reason))?;
+    let factor = suv.as_ref().map(|suv| suv.factor);
     Ok(DicomImage {
         volume: series.image(&arrangement, factor)?,
+        slices: series.extent(),
         content: suv.map_or(Content::Ct, Content::Pet),
-        slices: None,
     })
+}
+
+fn read_segmentation(path: &Path, files: &[PathBuf]) -> Result<DicomImage, DataSetError> {
+    match &copies::without_equal_bytes(files)?[..] {
+        [file] => Ok(DicomImage {
+            volume: segmentation::read(file)?,
+            content: Content::Mask,
+            slices: None,
+        }),
+        several => Err(refusal(
+            path,
+            format!(
+                "it holds {} files and one of them is a segmentation: give one file",
+                several.len()
+            ),
+        )),
+    }
 }
 
 /// Lists the DICOM files of a folder by name; a file stands for itself.
@@ -124,7 +132,8 @@ pub(crate) fn dicom_files(path: &Path) -> Result<Vec<PathBuf>, DataSetError> {
         let named = file
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("dcm"));
-        if file.is_file() && (named || is_dicom(&file)) && !is_directory_file(&file) {
+        let is_beside = is_directory_file(&file) || is_apple_double(&file);
+        if file.is_file() && (named || is_dicom(&file)) && !is_beside {
             files.push(file);
         }
     }
@@ -138,170 +147,39 @@ fn is_directory_file(path: &Path) -> bool {
     name.eq_ignore_ascii_case("DICOMDIR")
 }
 
+/// Says whether a file is what macOS leaves beside another one of this name on foreign disks.
+fn is_apple_double(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b"._")
+}
+
+/// Counts the folders below one that hold DICOM files themselves.
+fn folders_with_dicom(folder: &Path) -> usize {
+    let walked = walk::walk(folder).unwrap_or_default();
+    let is_below = |file: &&PathBuf| file.parent() != Some(folder);
+    let found = walked.files.iter().filter(is_below);
+    let mut folders: Vec<&Path> = found
+        .filter(|file| is_dicom(file) && !is_directory_file(file))
+        .filter_map(|file| file.parent())
+        .collect();
+    folders.dedup();
+    folders.len()
+}
+
+/// Says that a folder holds no DICOM files, and where there are some.
+fn no_files(folder: &Path) -> String {
+    match folders_with_dicom(folder) {
+        0 => "it holds no DICOM files".to_owned(),
+        1 => "it holds no DICOM files itself, a folder below it does: name that folder".to_owned(),
+        many => format!(
+            "it holds no DICOM files itself, {many} folders below it do: name the one with the series, or prepare the folder as a DICOM tree"
+        ),
+    }
+}
+
 fn refusal(path: &Path, reason: String) -> DataSetError {
     DataSetError::Image {
         path: path.to_path_buf(),
         reason,
-    }
-}
-
-/// The headers of a series.
-struct Series {
-    path: PathBuf,
-    files: Vec<(PathBuf, SliceHeader)>,
-    frames: Vec<FrameOf>,
-    bytes: u64,
-}
-
-/// A frame, and where it is stored.
-struct FrameOf {
-    file: usize,
-    index: usize,
-    frame: Frame,
-}
-
-impl Series {
-    fn open(path: &Path, files: &[PathBuf]) -> Result<Self, DataSetError> {
-        let mut series = Self {
-            path: path.to_path_buf(),
-            files: Vec::new(),
-            frames: Vec::new(),
-            bytes: 0,
-        };
-        for file in files {
-            let header = part10::interpret_header(file, SliceHeader::of)?;
-            series.bytes += file.metadata().map_or(0, |found| found.len());
-            let index = series.files.len();
-            series.frames.extend(
-                header
-                    .frames
-                    .iter()
-                    .enumerate()
-                    .map(|(frame, &found)| FrameOf {
-                        file: index,
-                        index: frame,
-                        frame: found,
-                    }),
-            );
-            series.files.push((file.clone(), header));
-        }
-        series.check().map_err(|reason| refusal(path, reason))?;
-        Ok(series)
-    }
-
-    /// Checks that the files are of one series and their frames of one size.
-    fn check(&self) -> Result<(), String> {
-        let Some((_, first)) = self.files.first() else {
-            return Err("it holds no DICOM files".to_owned());
-        };
-        let mut names: Vec<&str> = self
-            .files
-            .iter()
-            .map(|(_, header)| header.series.as_str())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.len() > 1 {
-            return Err(format!(
-                "it holds {} DICOM series: give each a folder of its own, or prepare the folder as a DICOM tree",
-                names.len()
-            ));
-        }
-        let other = self.files.iter().find(|(_, header)| {
-            [header.form.rows, header.form.columns] != [first.form.rows, first.form.columns]
-                || header.modality != first.modality
-        });
-        if let Some((_, other)) = other {
-            return Err(format!(
-                "its slices are of {} x {} and of {} x {} pixels: give one stack of one modality",
-                first.form.rows, first.form.columns, other.form.rows, other.form.columns
-            ));
-        }
-        let voxels = first.form.count().saturating_mul(self.frames.len());
-        if voxels > MOST_VOXELS || voxels as u64 / TIGHTEST > self.bytes {
-            return Err(format!(
-                "its {} bytes promise {voxels} voxels, more than they or {MOST_VOXELS} can hold",
-                self.bytes
-            ));
-        }
-        Ok(())
-    }
-
-    fn suv(&self) -> Result<Option<SuvScale>, DataSetError> {
-        if self.files.iter().all(|(_, header)| header.modality != "PT") {
-            return Ok(None);
-        }
-        let headers: Vec<PetHeader> = self
-            .files
-            .iter()
-            .map(|(_, header)| header.pet.clone())
-            .collect();
-        suv_scale(&headers)
-            .map(Some)
-            .map_err(|reason| refusal(&self.path, format!("no SUV: {reason}")))
-    }
-
-    /// Decodes the frames in the order of their places.
-    fn image(&self, arrangement: &Arrangement, factor: f64) -> Result<Volume, DataSetError> {
-        let form = self.files[0].1.form;
-        let shape = [form.columns, form.rows, arrangement.order.len()];
-        let mut voxels = vec![0.0; shape.iter().product()];
-        // A multi-frame file is read once, though its frames come one by one.
-        let mut open: Option<(usize, DicomFile)> = None;
-        for (block, order) in arrangement.order.chunks(BLOCK).enumerate() {
-            let mut slices = Vec::with_capacity(BLOCK);
-            for &frame in order {
-                let frame = &self.frames[frame];
-                let (path, _) = &self.files[frame.file];
-                let file = match open.take() {
-                    Some((index, file)) if index == frame.file => file,
-                    _ => DicomFile::open(path)?,
-                };
-                slices.push(
-                    self.frame(frame, &file, factor)
-                        .map_err(|reason| refusal(path, reason))?,
-                );
-                open = Some((frame.file, file));
-            }
-            lay(&mut voxels, shape, block * BLOCK, &slices);
-        }
-        Ok(Volume {
-            shape,
-            voxels,
-            affine: arrangement.affine,
-        })
-    }
-
-    fn frame(&self, frame: &FrameOf, file: &DicomFile, factor: f64) -> Result<Vec<f32>, String> {
-        let (_, header) = &self.files[frame.file];
-        let Frame {
-            slope, intercept, ..
-        } = frame.frame;
-        let stored = file.interpret(Extent::Whole, |data, _| {
-            header.form.read(data, frame.index, header.frames.len())
-        })?;
-        let value = |stored| ((f64::from(stored) * slope + intercept) * factor) as f32;
-        let values: Vec<f32> = stored.into_iter().map(value).collect();
-        if values.iter().all(|value| value.is_finite()) {
-            return Ok(values);
-        }
-        Err(format!(
-            "its slope {slope} and intercept {intercept} lead out of all numbers"
-        ))
-    }
-}
-
-/// Lays slices into an image whose fastest axis runs from slice to slice; a band of columns at a time, so that what is
-/// written stays near.
-fn lay(voxels: &mut [f32], [columns, rows, depth]: [usize; 3], first: usize, slices: &[Vec<f32>]) {
-    for band in (0..columns).step_by(BAND) {
-        for row in 0..rows {
-            for column in band..columns.min(band + BAND) {
-                let start = (column * rows + row) * depth + first;
-                for (voxel, slice) in voxels[start..].iter_mut().zip(slices) {
-                    *voxel = slice[row * columns + column];
-                }
-            }
-        }
     }
 }

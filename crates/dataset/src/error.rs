@@ -28,6 +28,18 @@ pub enum DataSetError {
         /// What is wrong, and with which numbers.
         reason: String,
     },
+    /// Two files bear the name of one image and hold two.
+    #[error(
+        "{} and {} have the same SOPInstanceUID (0008,0018) and differ: remove the wrong one",
+        .other.display(),
+        .path.display()
+    )]
+    Twice {
+        /// The later of the files.
+        path: PathBuf,
+        /// The earlier one.
+        other: PathBuf,
+    },
     /// An image holds voxels that are not numbers.
     #[error(
         "{} holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out",
@@ -197,6 +209,9 @@ impl DataSetError {
                 "it holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out"
             ),
             Self::Fault(fault) => fault.kept.clone(),
+            Self::Twice { .. } => {
+                "an earlier file has the same SOPInstanceUID (0008,0018) and differs: remove the wrong one".to_owned()
+            }
             other => other.to_string(),
         }
     }

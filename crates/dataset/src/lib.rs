@@ -37,7 +37,7 @@ pub use canvas::{
     BAR_WIDTH, Canvas, Colour, FAINT, Frame, GAP, INK, Letters, OUTLINE, Shades, Side,
 };
 pub use case::{PreparedCase, prepare_case};
-pub use dicom::{PetHeader, SuvScale, TagUsed, suv_scale};
+pub use dicom::{EnhancedPet, HeaderNumber, PetHeader, SuvScale, TagUsed, suv_scale};
 pub use draw::Draw;
 pub use error::DataSetError;
 pub use extract::{CaseImage, extract};

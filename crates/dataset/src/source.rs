@@ -177,14 +177,8 @@ fn found(source: &Path, asked: Layout) -> Result<(Layout, Found), DataSetError> 
     }
     if may_be(Layout::Dicom)
         && source.is_dir()
-        && let Some(cases) = dicom_tree::find(source)?
+        && let Some(found) = dicom_tree::find(source)?
     {
-        let remarks = leftover::leftovers(source, &cases, &|_| false);
-        let found = Found {
-            cases,
-            remarks,
-            ..Found::default()
-        };
         return Ok((Layout::Dicom, found));
     }
     Err(asked.absent(source))

@@ -61,6 +61,12 @@ impl Space {
 }
 
 impl Plane {
+    /// Says whether a slice lies as another, whichever way it is turned within its plane.
+    pub(super) fn is_parallel(&self, other: &Self) -> bool {
+        let normal = |plane: &Self| cross(plane.directions[0], plane.directions[1]);
+        dot(normal(self), normal(other)).abs() > 1.0 - PARALLEL
+    }
+
     /// Gives the box around a slice of so many rows and columns.
     pub(super) fn space(&self, [rows, columns]: [f64; 2]) -> Space {
         let [across, down] = self.directions;

@@ -99,8 +99,12 @@ pub(super) fn interpret_header<T>(
         })
 }
 
-/// Says whether a file bears the mark of DICOM; one that cannot be read does not.
+/// Says whether a file bears the mark of DICOM; one that cannot be read does not. A pipe or a device is not opened: that
+/// may never end.
 pub(crate) fn is_dicom(path: &Path) -> bool {
+    if !path.is_file() {
+        return false;
+    }
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(132).read_to_end(&mut start));
     read.is_ok() && has_mark(&start)

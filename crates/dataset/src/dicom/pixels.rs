@@ -1,6 +1,7 @@
 //! Owns stored pixel values: which forms are read, and every check before memory is taken for them.
 
 mod codecs;
+pub(super) mod padding;
 mod rle;
 
 use super::codes::{

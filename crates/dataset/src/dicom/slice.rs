@@ -3,10 +3,12 @@
 //! Nothing else of a header is kept, so that no name, number or date of a patient can leave it.
 
 use super::codes::*;
+use super::enhanced;
 use super::geometry::{Plane, Space};
 use super::pixels::PixelForm;
+use super::pixels::padding::Padding;
 use super::stream::DataSet;
-use super::suv::PetHeader;
+use super::suv::{HeaderNumber, PetHeader};
 use crate::metadata::{self, Metadata};
 
 /// The header of a file of slices.
@@ -14,8 +16,15 @@ use crate::metadata::{self, Metadata};
 pub(super) struct SliceHeader {
     pub(super) modality: String,
     pub(super) series: String,
+    /// SOPInstanceUID: equal in copies of one image.
+    pub(super) image: Option<String>,
     pub(super) frames: Vec<Frame>,
     pub(super) form: PixelForm,
+    pub(super) padding: Option<Padding>,
+    /// InstanceNumber, where it is one.
+    pub(super) number: Option<i64>,
+    /// How many slices the header says that there are in all.
+    pub(super) promised: Option<usize>,
     pub(super) pet: PetHeader,
 }
 
@@ -33,6 +42,8 @@ pub(crate) struct SeriesHeader {
     pub(crate) modality: String,
     pub(crate) study: String,
     pub(crate) series: String,
+    /// SOPInstanceUID: equal in copies of one image.
+    pub(crate) image: Option<String>,
     pub(crate) frame_of_reference: Option<String>,
     pub(crate) attenuation_corrected: bool,
     pub(crate) localizer: bool,
@@ -47,8 +58,8 @@ pub(crate) struct SeriesHeader {
 }
 
 impl SliceHeader {
-    /// Reads the header of a CT or a PET.
-    pub(super) fn of(data: &DataSet<'_>, syntax: Syntax) -> Result<Self, String> {
+    /// Reads the header of a CT or a PET; nothing of a localizer, which is no slice of any.
+    pub(super) fn of(data: &DataSet<'_>, syntax: Syntax) -> Result<Option<Self>, String> {
         let modality = data.text(MODALITY).unwrap_or_default();
         if !matches!(modality.as_str(), "CT" | "PT") {
             return Err(format!(
@@ -57,13 +68,32 @@ impl SliceHeader {
                     .map_or("missing".to_owned(), |code| printable(&code))
             ));
         }
-        Ok(Self {
+        if is_localizer(data) {
+            return Ok(None);
+        }
+        let is_enhanced_pet = enhanced::is_pet(data)?;
+        let promised = match modality.as_str() {
+            "PT" => data.short(NUMBER_OF_SLICES).map(usize::from),
+            _ => data
+                .text(IMAGES_IN_ACQUISITION)
+                .and_then(|text| text.parse().ok()),
+        };
+        Ok(Some(Self {
             modality,
             series: data.text(SERIES).unwrap_or_default(),
+            image: data.text(IMAGE),
             form: PixelForm::of(data, syntax)?,
+            padding: Padding::of(data),
+            number: data
+                .text(INSTANCE_NUMBER)
+                .and_then(|text| text.parse().ok()),
+            promised,
             frames: frames(data)?,
-            pet: pet_header(data)?,
-        })
+            pet: match is_enhanced_pet {
+                true => enhanced::pet_header(data, pet_header(data)?)?,
+                false => pet_header(data)?,
+            },
+        }))
     }
 }
 
@@ -74,17 +104,20 @@ impl SeriesHeader {
                 .ok_or_else(|| format!("its header has no {tag}"))
         };
         let kinds = data.texts(IMAGE_TYPE);
+        let of_enhanced = data.text(ATTENUATION_CORRECTED);
         let refers_to = data.items(REFERENCED_SERIES)?;
         Ok(Self {
             modality: required(MODALITY)?,
             study: required(STUDY)?,
             series: required(SERIES)?,
+            image: data.text(IMAGE),
             frame_of_reference: data.text(FRAME_OF_REFERENCE),
             attenuation_corrected: data
                 .texts(CORRECTED_IMAGE)
                 .iter()
-                .any(|word| word == "ATTN"),
-            localizer: kinds.iter().any(|word| word == "LOCALIZER"),
+                .any(|word| word == "ATTN")
+                || of_enhanced.as_deref() == Some("YES"),
+            localizer: is_localizer(data),
             original: kinds.first().is_some_and(|word| word == "ORIGINAL"),
             frames: frame_count(data)?,
             space: space(data),
@@ -101,6 +134,13 @@ impl SeriesHeader {
             },
         })
     }
+}
+
+/// Says whether an image shows where a scan was planned, across its slices.
+fn is_localizer(data: &DataSet<'_>) -> bool {
+    data.texts(IMAGE_TYPE)
+        .iter()
+        .any(|word| word == "LOCALIZER")
 }
 
 /// Names the tracer where it is one that is known: free text of a header never enters a data set.
@@ -200,9 +240,10 @@ pub(super) fn each_frame<'d, T>(
             PLANE_ORIENTATION,
             PLANE_POSITION,
             PIXEL_TRANSFORM,
+            REAL_WORLD_VALUES,
         ] {
             for place in [Some(own), shared.as_ref()].into_iter().flatten() {
-                sources.extend(place.first_item(group)?);
+                sources.extend(place.items(group)?);
             }
         }
         let sources: Vec<&DataSet<'_>> = sources.iter().chain([data]).collect();
@@ -215,18 +256,31 @@ fn find<const N: usize>(sources: Sources<'_, '_>, tag: Tag) -> Option<[f64; N]> 
     sources.iter().find_map(|source| source.numbers(tag))
 }
 
-fn missing(name: &str, tag: Tag) -> String {
-    format!("it has no usable {name} {tag}")
+/// Says why a value cannot be used: it is not there, or is not what it should be.
+fn unusable(sources: Sources<'_, '_>, name: &str, tag: Tag) -> String {
+    match sources.iter().find_map(|source| source.text(tag)) {
+        None => format!("it has no {name} {tag}"),
+        Some(text) => format!(
+            "its {name} {tag} reads {}, which cannot be used",
+            shown_list(&text)
+        ),
+    }
+}
+
+fn shown_list(text: &str) -> String {
+    let parts: Vec<String> = text.split('\\').map(shown).collect();
+    parts.join(" ")
 }
 
 /// Reads the place of a frame from the first of `sources` that has each value.
 pub(super) fn plane(sources: Sources<'_, '_>) -> Result<Plane, String> {
+    let unusable = |name, tag| unusable(sources, name, tag);
     let spacing =
-        find(sources, PIXEL_SPACING).ok_or_else(|| missing("PixelSpacing", PIXEL_SPACING))?;
+        find(sources, PIXEL_SPACING).ok_or_else(|| unusable("PixelSpacing", PIXEL_SPACING))?;
     let position =
-        find(sources, POSITION).ok_or_else(|| missing("ImagePositionPatient", POSITION))?;
+        find(sources, POSITION).ok_or_else(|| unusable("ImagePositionPatient", POSITION))?;
     let [a, b, c, d, e, f] = find(sources, ORIENTATION)
-        .ok_or_else(|| missing("ImageOrientationPatient", ORIENTATION))?;
+        .ok_or_else(|| unusable("ImageOrientationPatient", ORIENTATION))?;
     if spacing.iter().any(|&size| size <= 0.0) {
         return Err(format!("its PixelSpacing {spacing:?} is not above 0"));
     }
@@ -242,9 +296,19 @@ pub(super) fn plane(sources: Sources<'_, '_>) -> Result<Plane, String> {
 
 fn frame(sources: Sources<'_, '_>) -> Result<Frame, String> {
     let plane = plane(sources)?;
-    let [slope] = find(sources, SLOPE).ok_or_else(|| missing("RescaleSlope", SLOPE))?;
-    let [intercept] =
-        find(sources, INTERCEPT).ok_or_else(|| missing("RescaleIntercept", INTERCEPT))?;
+    let [slope, intercept] = match enhanced::real_world_scale(sources) {
+        Some(scale) => scale,
+        None => {
+            let number = |name, tag| match find(sources, tag) {
+                Some([number]) => Ok(number),
+                None => Err(unusable(sources, name, tag)),
+            };
+            [
+                number("RescaleSlope", SLOPE)?,
+                number("RescaleIntercept", INTERCEPT)?,
+            ]
+        }
+    };
     if slope == 0.0 {
         return Err(format!("its RescaleSlope {slope} is not above 0"));
     }
@@ -256,17 +320,17 @@ fn frame(sources: Sources<'_, '_>) -> Result<Frame, String> {
 }
 
 fn pet_header(data: &DataSet<'_>) -> Result<PetHeader, String> {
-    let drug = data.first_item(RADIOPHARMACEUTICAL_SEQUENCE)?;
-    let drug = drug.as_ref();
-    let joined = data.text(ACQUISITION_DATE_TIME);
-    let split = joined.as_deref().and_then(|joined| {
-        let local = joined.split(['+', '-']).next()?;
-        local.split_at_checked(8)
-    });
+    let drugs = data.items(RADIOPHARMACEUTICAL_SEQUENCE)?;
+    let drug = drugs.first();
+    let injection = |drug: &DataSet<'_>| {
+        [TOTAL_DOSE, HALF_LIFE, INJECTION_DATE_TIME, INJECTION_TIME].map(|tag| drug.text(tag))
+    };
+    let is_other = |other: &&DataSet<'_>| drug.map(injection) != Some(injection(other));
     let private = |group, creator: &str, element| {
         let tag = data.private(group, creator, element)?;
         data.text(tag)
     };
+    let of_drug = |tag| drug.map_or(HeaderNumber::Missing, |drug| drug.header_number(tag));
     let factor = |element| private(0x7053, PHILIPS_PET, element)?.parse().ok();
     Ok(PetHeader {
         corrected_image: data.texts(CORRECTED_IMAGE),
@@ -275,20 +339,22 @@ fn pet_header(data: &DataSet<'_>) -> Result<PetHeader, String> {
         decay_correction: data.text(DECAY_CORRECTION),
         series_date: data.text(SERIES_DATE),
         series_time: data.text(SERIES_TIME),
-        acquisition_date: data
-            .text(ACQUISITION_DATE)
-            .or(split.map(|(date, _)| date.to_owned())),
-        acquisition_time: data
-            .text(ACQUISITION_TIME)
-            .or(split.map(|(_, time)| time.to_owned())),
+        time_zone: data.text(TIME_ZONE),
+        acquisition_date: data.text(ACQUISITION_DATE),
+        acquisition_time: data.text(ACQUISITION_TIME),
+        acquisition_date_time: data.text(ACQUISITION_DATE_TIME),
         ge_scan_start: private(0x0009, GE_PET, 0x0D),
         injection_date_time: drug.and_then(|drug| drug.text(INJECTION_DATE_TIME)),
         injection_time: drug.and_then(|drug| drug.text(INJECTION_TIME)),
-        total_dose: drug.and_then(|drug| drug.number(TOTAL_DOSE)),
-        half_life: drug.and_then(|drug| drug.number(HALF_LIFE)),
-        weight: data.number(PATIENT_WEIGHT),
+        total_dose: of_drug(TOTAL_DOSE),
+        half_life: of_drug(HALF_LIFE),
+        weight: data.header_number(PATIENT_WEIGHT),
         frame_duration: data.number(FRAME_DURATION),
+        frame_reference: data.number(FRAME_REFERENCE),
+        decay_factor: data.number(DECAY_FACTOR),
+        other_injections: drugs.iter().filter(is_other).count(),
         philips_suv: factor(0x00),
         philips_activity: factor(0x09),
+        enhanced: None,
     })
 }

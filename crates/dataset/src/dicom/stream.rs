@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::HeaderNumber;
 use super::codes::{IMPLICIT, ITEM, ITEM_END, PIXEL_DATA, SEQUENCE_END, Syntax, Tag};
 
 /// How deep sequences may lie in sequences.
@@ -98,6 +99,26 @@ impl<'a> DataSet<'a> {
         } else {
             u16::from_le_bytes(pair)
         })
+    }
+
+    /// Gives a binary double.
+    pub(super) fn double(&self, tag: Tag) -> Option<f64> {
+        let bytes = *self.bytes(tag)?.first_chunk()?;
+        let value = if self.syntax.big_endian {
+            f64::from_be_bytes(bytes)
+        } else {
+            f64::from_le_bytes(bytes)
+        };
+        value.is_finite().then_some(value)
+    }
+
+    /// Gives a number written as text, or what stands in its place.
+    pub(super) fn header_number(&self, tag: Tag) -> HeaderNumber {
+        match (self.number(tag), self.text(tag)) {
+            (Some(number), _) => HeaderNumber::Number(number),
+            (None, Some(text)) => HeaderNumber::NoNumber(text),
+            (None, None) => HeaderNumber::Missing,
+        }
     }
 
     /// Finds an element of a private block by who made the block, wherever the block lies.

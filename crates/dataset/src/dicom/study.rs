@@ -1,57 +1,129 @@
-//! Owns the walk through a tree of DICOM files: which files make a series, and of which study it is.
+//! Owns the grouping of a tree of DICOM files: which files make a series, and of which study it is.
 //!
 //! Folders and names of files say nothing: a series may lie anywhere, among others, at any depth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::codes::printable;
 use super::geometry::Space;
 use super::slice::SeriesHeader;
-use super::{is_dicom, is_directory_file, part10};
+use super::walk::walk;
+use super::{is_apple_double, is_dicom, is_directory_file, part10};
 use crate::error::DataSetError;
 
-/// How deep folders are looked into: patient, study, series and as many more around them.
-const DEEPEST: usize = 12;
+/// The modalities of which images are taken.
+const TAKEN: [&str; 3] = ["PT", "CT", "SEG"];
+
+/// The series of a tree, and what else lies there.
+#[derive(Debug, Default)]
+pub(crate) struct FoundTree {
+    /// Series of PET, CT and segmentations, in the order of their first files. Localizers are series of their own.
+    pub(crate) series: Vec<FoundSeries>,
+    /// Whether a file named its study and series, of whichever modality.
+    pub(crate) holds_dicom: bool,
+    /// What else lies there.
+    pub(crate) passed_over: PassedOver,
+}
+
+/// Files and folders that were passed over, by what they are.
+pub(crate) type PassedOver = BTreeMap<String, Vec<PathBuf>>;
 
 /// The files of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FoundSeries {
     /// Sorted by path.
     pub(crate) files: Vec<PathBuf>,
-    /// Slices of all files.
+    /// Slices of all files; those of copies count once.
     pub(crate) slices: usize,
     /// The space that all slices take, where each says so.
     pub(crate) space: Option<Space>,
     /// What its first file says.
     pub(crate) header: SeriesHeader,
+    /// SOPInstanceUIDs of its images.
+    images: HashSet<String>,
 }
 
-/// Finds the series of a tree, in the order of their first files; it opens every file.
+/// What one file of a tree is.
+enum FileKind {
+    Dicom(Box<SeriesHeader>),
+    /// It bears the mark of DICOM and its header cannot be used.
+    Unreadable,
+    Other,
+    /// What macOS and media leave beside files.
+    Nothing,
+}
+
+/// Finds the series of a tree; it opens every regular file.
 ///
 /// # Errors
-/// `Io` where a folder cannot be listed. A DICOM file that names no series is passed over with a warning, other files
-/// and a DICOMDIR in silence.
-pub(crate) fn find_series(root: &Path) -> Result<Vec<FoundSeries>, DataSetError> {
-    let mut files = Vec::new();
-    walk(root, DEEPEST, &mut files)?;
-    files.sort();
-    let headers: Vec<Option<SeriesHeader>> = files.par_iter().map(|file| header(file)).collect();
-    let mut found: BTreeMap<(String, String), FoundSeries> = BTreeMap::new();
-    for (file, header) in files.into_iter().zip(headers) {
-        let Some(header) = header else { continue };
-        match found.get_mut(&(header.study.clone(), header.series.clone())) {
+/// `Io` where a folder cannot be listed. A DICOM file that names no series is passed over with a warning.
+pub(crate) fn find_series(root: &Path) -> Result<FoundTree, DataSetError> {
+    let walked = walk(root)?;
+    let kinds: Vec<FileKind> = walked.files.par_iter().map(|file| kind_of(file)).collect();
+    let mut tree = FoundTree::default();
+    for other in walked.others {
+        tree.pass("pipes, devices and broken links", other);
+    }
+    let mut found: BTreeMap<(String, String, bool), FoundSeries> = BTreeMap::new();
+    for (file, kind) in walked.files.into_iter().zip(kinds) {
+        match kind {
+            FileKind::Nothing => {}
+            FileKind::Other => tree.pass("files that are not DICOM", file),
+            FileKind::Unreadable => tree.pass("DICOM files whose header cannot be used", file),
+            FileKind::Dicom(header) => {
+                tree.holds_dicom = true;
+                tree.take(file, *header, &mut found);
+            }
+        }
+    }
+    tree.series = found.into_values().collect();
+    tree.series
+        .sort_by(|one, other| one.files[0].cmp(&other.files[0]));
+    Ok(tree)
+}
+
+impl FoundTree {
+    fn pass(&mut self, kind: &'static str, file: PathBuf) {
+        self.passed_over
+            .entry(kind.to_owned())
+            .or_default()
+            .push(file);
+    }
+
+    /// Puts a DICOM file into its series.
+    fn take(
+        &mut self,
+        file: PathBuf,
+        header: SeriesHeader,
+        found: &mut BTreeMap<(String, String, bool), FoundSeries>,
+    ) {
+        if !TAKEN.contains(&header.modality.as_str()) {
+            let kind = format!("files of modality {}", printable(&header.modality));
+            self.passed_over.entry(kind).or_default().push(file);
+            return;
+        }
+        if header.localizer {
+            self.pass("localizers", file.clone());
+        }
+        let name = (
+            header.study.clone(),
+            header.series.clone(),
+            header.localizer,
+        );
+        match found.get_mut(&name) {
+            Some(series) if series.holds(&header) => {
+                self.pass("copies of images", file.clone());
+                series.files.push(file);
+            }
             Some(series) => series.add(file, &header),
             None => {
-                let name = (header.study.clone(), header.series.clone());
                 found.insert(name, FoundSeries::of(file, header));
             }
         }
     }
-    let mut found: Vec<FoundSeries> = found.into_values().collect();
-    found.sort_by(|one, other| one.files[0].cmp(&other.files[0]));
-    Ok(found)
 }
 
 impl FoundSeries {
@@ -60,14 +132,27 @@ impl FoundSeries {
             files: vec![file],
             slices: header.frames,
             space: header.space,
+            images: header.image.iter().cloned().collect(),
             header,
         }
+    }
+
+    /// Says whether an image of this name is there. Whether it is the same image is seen when it is read.
+    fn holds(&self, header: &SeriesHeader) -> bool {
+        let image = header.image.as_ref();
+        image.is_some_and(|image| self.images.contains(image))
     }
 
     fn add(&mut self, file: PathBuf, header: &SeriesHeader) {
         self.files.push(file);
         self.slices += header.frames;
         self.space = self.space.zip(header.space).map(|(a, b)| a.with(b));
+        self.images.extend(header.image.clone());
+    }
+
+    /// Counts its images; copies count once.
+    pub(crate) fn images(&self) -> usize {
+        self.images.len().max(1)
     }
 
     /// Gives the folder of its first file.
@@ -76,28 +161,18 @@ impl FoundSeries {
     }
 }
 
-fn header(file: &Path) -> Option<SeriesHeader> {
-    if is_directory_file(file) || !is_dicom(file) {
-        return None;
+fn kind_of(file: &Path) -> FileKind {
+    if is_directory_file(file) || is_apple_double(file) {
+        return FileKind::Nothing;
     }
-    let found = part10::interpret_header(file, |data, _| SeriesHeader::of(data));
-    let warn = |error: &DataSetError| tracing::warn!("passed over: {error}");
-    found.inspect_err(warn).ok()
-}
-
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), DataSetError> {
-    let io = |source| DataSetError::Io {
-        action: "list",
-        path: folder.to_path_buf(),
-        source,
-    };
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if !path.is_dir() {
-            files.push(path);
-        } else if let Some(depth) = depth.checked_sub(1) {
-            walk(&path, depth, files)?;
+    if !is_dicom(file) {
+        return FileKind::Other;
+    }
+    match part10::interpret_header(file, |data, _| SeriesHeader::of(data)) {
+        Ok(header) => FileKind::Dicom(Box::new(header)),
+        Err(error) => {
+            tracing::warn!("passed over: {error}");
+            FileKind::Unreadable
         }
     }
-    Ok(())
 }

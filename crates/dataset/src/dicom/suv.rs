@@ -3,25 +3,30 @@
 //! The rules are those of QIBA's profile and its pseudo-code. Where a value is missing or cannot be right, there is no
 //! factor: a wrong SUV looks like any other.
 
+mod frames;
 mod header;
+mod injection;
+mod start;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod zone;
 
 use serde::Serialize;
 
 use super::codes::{
-    CORRECTED_IMAGE, DECAY_CORRECTION, HALF_LIFE, PATIENT_WEIGHT, SUV_TYPE, TOTAL_DOSE, Tag, UNITS,
-    printable,
+    ATTENUATION_CORRECTED, CORRECTED_IMAGE, DECAY_CORRECTED, DECAY_CORRECTION, HALF_LIFE,
+    PATIENT_WEIGHT, RADIOPHARMACEUTICAL_SEQUENCE, REAL_WORLD_UNITS, SUV_TYPE, TOTAL_DOSE, Tag,
+    UNITS, printable, shown,
 };
 
-pub use header::PetHeader;
+pub use header::{EnhancedPet, HeaderNumber, PetHeader};
 
 /// Doses in Bq that a person may be given: one below is likely in MBq or kBq.
 const DOSES: [f64; 2] = [1e6, 1e11];
 /// Weights in kg that a person may have.
 const WEIGHTS: [f64; 2] = [1.0, 500.0];
-/// Half-lives in seconds: from rubidium-82 to zirconium-89.
+/// Half-lives in seconds: from rubidium-82 to iodine-124.
 const HALF_LIVES: [f64; 2] = [60.0, 400_000.0];
 
 /// One header value that went into a factor.
@@ -74,6 +79,8 @@ pub fn suv_scale(slices: &[PetHeader]) -> Result<SuvScale, String> {
 enum Decay {
     ToScanStart,
     ToInjection,
+    /// To the moment that an Enhanced PET names.
+    ToNamedMoment,
     Not,
 }
 
@@ -97,7 +104,10 @@ impl Scaling<'_> {
         let what = |slice: &PetHeader| PetHeader {
             acquisition_date: None,
             acquisition_time: None,
+            acquisition_date_time: None,
             frame_duration: None,
+            frame_reference: None,
+            decay_factor: None,
             ge_scan_start: None,
             ..slice.clone()
         };
@@ -113,6 +123,9 @@ impl Scaling<'_> {
 
     /// Asks for the corrections without which values say nothing of activity.
     fn corrections(&mut self) -> Result<Decay, String> {
+        if let Some(enhanced) = &self.header.enhanced {
+            return self.corrections_of_enhanced(enhanced);
+        }
         let corrected = &self.header.corrected_image;
         let has = |word: &str| corrected.iter().any(|found| found == word);
         let joined = corrected
@@ -147,15 +160,38 @@ impl Scaling<'_> {
         Ok(decay)
     }
 
+    fn corrections_of_enhanced(&mut self, enhanced: &EnhancedPet) -> Result<Decay, String> {
+        let asked = [
+            (
+                ATTENUATION_CORRECTED,
+                "AttenuationCorrected",
+                &enhanced.attenuation_corrected,
+            ),
+            (DECAY_CORRECTED, "DecayCorrected", &enhanced.decay_corrected),
+        ];
+        for (tag, name, word) in asked {
+            if word.as_deref() != Some("YES") {
+                let word = word.as_deref().map_or("missing".to_owned(), printable);
+                return Err(format!("{name} {tag} is {word}, not YES"));
+            }
+            self.note(tag, name, "YES");
+        }
+        Ok(Decay::ToNamedMoment)
+    }
+
     fn factor(&mut self, decay: Decay) -> Result<(f64, &'static str), String> {
         let header = self.header;
-        let Some(units) = header.units.as_deref() else {
-            return Err(format!("Units {UNITS} are missing"));
+        let (tag, name) = match header.enhanced {
+            None => (UNITS, "Units"),
+            Some(_) => (REAL_WORLD_UNITS, "MeasurementUnitsCodeSequence"),
         };
-        self.note(UNITS, "Units", units);
+        let Some(units) = header.units.as_deref() else {
+            return Err(format!("{name} {tag} are missing"));
+        };
+        self.note(tag, name, units);
         match units {
-            "GML" => self.already_suv(),
-            "BQML" => self.of_activity(decay),
+            "GML" | "g/ml{SUVbw}" | "{SUVbw}g/ml" => self.already_suv(),
+            "BQML" | "Bq/ml" => self.of_activity(decay),
             "CNTS" => {
                 if let Some(factor) = header.philips_suv.filter(|&factor| factor != 0.0) {
                     self.note(Tag(0x7053, 0x1000), "SUVScaleFactor (Philips)", factor);
@@ -176,7 +212,7 @@ impl Scaling<'_> {
                 ))
             }
             other => Err(format!(
-                "Units {UNITS} are {}: only BQML, GML and CNTS lead to SUV",
+                "{name} {tag} are {}: only BQML, GML and CNTS lead to SUV",
                 printable(other)
             )),
         }
@@ -199,61 +235,67 @@ impl Scaling<'_> {
     /// From Bq/ml: times the weight in grams, by the dose that was left when activity is told for.
     fn of_activity(&mut self, decay: Decay) -> Result<(f64, &'static str), String> {
         let header = self.header;
-        let weight = self.plausible(
-            header.weight,
-            WEIGHTS,
-            PATIENT_WEIGHT,
-            "PatientWeight",
-            "kg",
-        )?;
+        if header.other_injections > 0 {
+            return Err(format!(
+                "RadiopharmaceuticalInformationSequence {RADIOPHARMACEUTICAL_SEQUENCE} lists {} injections of different doses or times",
+                1 + header.other_injections
+            ));
+        }
+        let weight = self.plausible(&header.weight, WEIGHTS, PATIENT_WEIGHT, "PatientWeight kg")?;
         let dose = self.plausible(
-            header.total_dose,
+            &header.total_dose,
             DOSES,
             TOTAL_DOSE,
-            "RadionuclideTotalDose",
-            "Bq",
+            "RadionuclideTotalDose Bq",
         )?;
         let grams_per_dose = 1000.0 * weight / dose;
         if decay == Decay::ToInjection {
             return Ok((grams_per_dose, "activity at injection, by weight and dose"));
         }
         let half_life = self.plausible(
-            header.half_life,
+            &header.half_life,
             HALF_LIVES,
             HALF_LIFE,
-            "RadionuclideHalfLife",
-            "s",
+            "RadionuclideHalfLife s",
         )?;
-        let (seen, rule) = if decay == Decay::Not {
-            (
-                self.middle_of_frame()?,
+        let (seen, rule) = match (decay, &header.enhanced) {
+            (Decay::Not, _) => (
+                self.middle_of_frame(half_life)?,
                 "activity in the middle of the frame, by weight and the dose left then",
-            )
-        } else {
-            (
-                self.scan_start()?,
+            ),
+            (_, Some(enhanced)) => (
+                self.decay_reference(enhanced.decay_reference.as_ref())?,
+                "activity at the moment it was corrected to, by weight and the dose left then",
+            ),
+            (_, None) => (
+                self.scan_start(half_life)?,
                 "activity at the start of the scan, by weight and the dose left then",
-            )
+            ),
         };
-        let waited = self.wait(seen.0, half_life)? + seen.1;
+        let waited = self.wait(seen, half_life)?;
         Ok((grams_per_dose * (waited / half_life).exp2(), rule))
     }
 
+    /// Gives a number that can be what its name says; the unit stands behind the name.
     fn plausible(
         &mut self,
-        value: Option<f64>,
+        value: &HeaderNumber,
         [low, high]: [f64; 2],
         tag: Tag,
-        name: &'static str,
-        unit: &str,
+        name_and_unit: &'static str,
     ) -> Result<f64, String> {
-        match value {
-            None => Err(format!("{name} {tag} is missing")),
-            Some(value) if (low..=high).contains(&value) => {
+        let (name, unit) = name_and_unit.split_once(' ').unwrap_or((name_and_unit, ""));
+        match *value {
+            HeaderNumber::Missing => Err(format!("{name} {tag} is missing")),
+            HeaderNumber::NoNumber(ref text) => Err(format!(
+                "{name} {tag} reads {}, which is not a number",
+                shown(text)
+            )),
+            HeaderNumber::Number(value) if (low..=high).contains(&value) => {
                 self.note(tag, name, value);
                 Ok(value)
             }
-            Some(value) => Err(format!(
+            HeaderNumber::Number(value) => Err(format!(
                 "{name} {tag} is {value} {unit}, outside {low} to {high}: it cannot be right"
             )),
         }

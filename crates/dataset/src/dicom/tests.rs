@@ -4,9 +4,12 @@ mod hostile;
 mod made;
 mod real;
 mod segmentations;
+mod unusual;
 
 use std::path::Path;
 
+use super::part10::DicomFile;
+use super::stream::Extent;
 use super::*;
 
 /// The reason why a series is refused, which is one line.

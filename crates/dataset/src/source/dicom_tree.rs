@@ -3,10 +3,11 @@
 //! A case is one frame of reference of one study. Its name is a digest of the study's UID, which itself stays inside.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{CaseSource, ImageSource};
-use crate::dicom::{FoundSeries, find_series};
+use super::fault::Remark;
+use super::{CaseSource, Found, ImageSource};
+use crate::dicom::{FoundSeries, FoundTree, find_series};
 use crate::error::DataSetError;
 
 #[cfg(test)]
@@ -16,11 +17,15 @@ mod tests;
 const STUDY_DIGITS: usize = 12;
 const FRAME_DIGITS: usize = 4;
 
-/// Finds the cases of a tree; nothing where it holds no DICOM. A study with a PET or a CT that lacks the other, or of
-/// which several fit equally well, is a case with a fault.
-pub(super) fn find(root: &Path) -> Result<Option<Vec<CaseSource>>, DataSetError> {
-    let series = find_series(root)?;
-    if series.is_empty() {
+/// Finds the cases of a tree, and what of it makes none; nothing where it holds no DICOM. A study with a PET or a CT
+/// that lacks the other, or of which several fit equally well, is a case with a fault.
+pub(super) fn find(root: &Path) -> Result<Option<Found>, DataSetError> {
+    let FoundTree {
+        series,
+        holds_dicom,
+        mut passed_over,
+    } = find_series(root)?;
+    if !holds_dicom {
         return Ok(None);
     }
     let mut studies: BTreeMap<String, Vec<FoundSeries>> = BTreeMap::new();
@@ -28,14 +33,59 @@ pub(super) fn find(root: &Path) -> Result<Option<Vec<CaseSource>>, DataSetError>
         let study = series.header.study.clone();
         studies.entry(study).or_default().push(series);
     }
-    let cases = studies
-        .iter()
-        .flat_map(|(study, series)| cases_of(root, &digits(study, STUDY_DIGITS), series));
-    Ok(Some(cases.collect()))
+    let mut cases = Vec::new();
+    for (study, series) in &studies {
+        let found = cases_of(&digits(study, STUDY_DIGITS), series);
+        let (what, folders) = match found.is_empty() {
+            true => ("studies without PET and CT", vec![folder_of(series)]),
+            false => ("series that were not chosen", not_chosen(&found, series)),
+        };
+        passed_over
+            .entry(what.to_owned())
+            .or_default()
+            .extend(folders);
+        cases.extend(found);
+    }
+    let remark = |(what, paths): (String, Vec<PathBuf>)| {
+        let within = |path: &PathBuf| {
+            let within = path.strip_prefix(root).unwrap_or(path);
+            within.display().to_string()
+        };
+        let names: Vec<String> = paths.iter().map(within).collect();
+        Remark::about(names, |count| format!("{what}: {count}"))
+    };
+    Ok(Some(Found {
+        cases,
+        remarks: passed_over.into_iter().filter_map(remark).collect(),
+        ..Found::default()
+    }))
+}
+
+/// Gives the folder of a study's first file.
+fn folder_of(study: &[FoundSeries]) -> PathBuf {
+    let folder = study.first().map(FoundSeries::folder);
+    folder.unwrap_or(Path::new("")).to_path_buf()
+}
+
+/// Gives the folders of the series that no case of a study took, where one is good.
+fn not_chosen(cases: &[CaseSource], study: &[FoundSeries]) -> Vec<PathBuf> {
+    if cases.iter().all(|case| case.fault.is_some()) {
+        return Vec::new();
+    }
+    let is_taken = |series: &FoundSeries| {
+        let image = source(series);
+        let of_case = |case: &CaseSource| {
+            [Some(&case.pet), Some(&case.ct), case.label.as_ref()].contains(&Some(&image))
+        };
+        cases.iter().any(of_case)
+    };
+    let slices = study.iter().filter(|series| !series.header.localizer);
+    let left = slices.filter(|series| !is_taken(series));
+    left.map(|series| series.folder().to_path_buf()).collect()
 }
 
 /// Makes a case of each frame of reference that has a PET and a CT; one with a fault where none has.
-fn cases_of(root: &Path, name: &str, study: &[FoundSeries]) -> Vec<CaseSource> {
+fn cases_of(name: &str, study: &[FoundSeries]) -> Vec<CaseSource> {
     let mut frames: BTreeMap<&Option<String>, Vec<&FoundSeries>> = BTreeMap::new();
     for series in study.iter().filter(|series| !series.header.localizer) {
         let frame = &series.header.frame_of_reference;
@@ -56,14 +106,14 @@ fn cases_of(root: &Path, name: &str, study: &[FoundSeries]) -> Vec<CaseSource> {
     let is_pair = |series: &Vec<&FoundSeries>| has(series, "PT") && has(series, "CT");
     let pairs: Vec<_> = frames.iter().filter(|(_, found)| is_pair(found)).collect();
     if pairs.is_empty() {
-        return vec![faulty(root, name.to_owned(), lacking.to_owned())];
+        return vec![faulty(study, name.to_owned(), lacking.to_owned())];
     }
     let case_of = |(frame, series): &(&&Option<String>, &Vec<&FoundSeries>)| {
         let case_id = match frame {
             Some(frame) if pairs.len() > 1 => format!("{name}-{}", digits(frame, FRAME_DIGITS)),
             _ => name.to_owned(),
         };
-        case(case_id.clone(), series, study).unwrap_or_else(|fault| faulty(root, case_id, fault))
+        case(case_id.clone(), series, study).unwrap_or_else(|fault| faulty(study, case_id, fault))
     };
     pairs.iter().map(case_of).collect()
 }
@@ -74,10 +124,12 @@ fn case(
     series: &[&FoundSeries],
     study: &[FoundSeries],
 ) -> Result<CaseSource, String> {
-    // Corrected for attenuation, from the scanner itself, of most slices: in this order.
+    // With a place, corrected for attenuation, from the scanner itself, of most slices: in this order.
     let pet = choose("PT", series, |series| {
         let header = &series.header;
-        (header.attenuation_corrected, header.original, series.slices)
+        let is_placed = series.space.is_some();
+        let rank = (header.attenuation_corrected, header.original);
+        (is_placed, rank, series.slices)
     })?;
     // Covering most of the PET, from the scanner itself, of most slices.
     let ct = choose("CT", series, |series| {
@@ -148,10 +200,10 @@ fn segmentation<'a>(
         return Ok(None);
     };
     let equal = ranked.iter().filter(|(rank, _)| *rank == best);
-    let files: usize = equal.map(|(_, series)| series.files.len()).sum();
-    if files > 1 {
+    let images: usize = equal.map(|(_, series)| series.images()).sum();
+    if images > 1 {
         return Err(format!(
-            "{files} DICOM segmentations fit equally well: leave one of them, or name it in a table"
+            "{images} DICOM segmentations fit equally well: leave one of them, or name it in a table"
         ));
     }
     Ok(Some(taken))
@@ -164,9 +216,10 @@ fn source(series: &FoundSeries) -> ImageSource {
     }
 }
 
-fn faulty(root: &Path, case_id: String, fault: String) -> CaseSource {
+/// A case that cannot be used, named by the folder of its study.
+fn faulty(study: &[FoundSeries], case_id: String, fault: String) -> CaseSource {
     let none = ImageSource::Series {
-        folder: root.to_path_buf(),
+        folder: folder_of(study),
         files: Vec::new(),
     };
     CaseSource {

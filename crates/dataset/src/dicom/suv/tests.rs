@@ -3,6 +3,8 @@
 //! Reference factors were computed in Python from the same header values, as
 //! `weight * 1000 / (dose * 2 ** (-(scan_start - injection) / half_life))` in double precision.
 
+mod clocks;
+
 use super::*;
 
 /// A usual header: 70 kg, 370 MBq of 18F injected an hour before the scan.
@@ -17,9 +19,9 @@ fn header() -> PetHeader {
         acquisition_date: text("20200301"),
         acquisition_time: text("100000.00"),
         injection_time: text("090000"),
-        total_dose: Some(3.7e8),
-        half_life: Some(6586.2),
-        weight: Some(70.0),
+        total_dose: 3.7e8.into(),
+        half_life: 6586.2.into(),
+        weight: 70.0.into(),
         ..PetHeader::default()
     }
 }
@@ -58,7 +60,9 @@ fn dose_decays_to_the_moment_that_activity_is_told_for() {
     uncorrected.corrected_image = vec!["ATTN".to_owned()];
     uncorrected.acquisition_time = Some("095900".to_owned());
     uncorrected.frame_duration = Some(120_000.0);
-    assert_close(factor(uncorrected), AN_HOUR_LATER);
+    // A frame's mean is reached 59.936 854 66 s after it began, a little before its middle.
+    let before_middle = (-0.063_145_336_f64 / 6586.2).exp2();
+    assert_close(factor(uncorrected), AN_HOUR_LATER * before_middle);
 }
 
 #[test]
@@ -165,7 +169,7 @@ fn counts_and_grams_have_their_own_rules() {
     };
     assert_close(factor(activity), 2.0 * AN_HOUR_LATER);
     let grams = PetHeader {
-        total_dose: None,
+        total_dose: HeaderNumber::Missing,
         ..units("GML")
     };
     assert_close(factor(grams), 1.0);
@@ -198,20 +202,20 @@ fn what_would_be_a_guess_is_refused() {
             "is missing, not START",
         ),
         (
-            |header| header.weight = None,
+            |header| header.weight = HeaderNumber::Missing,
             "PatientWeight (0010,1030) is missing",
         ),
-        (|header| header.weight = Some(0.0), "is 0 kg, outside"),
-        (|header| header.weight = Some(70_000.0), "outside 1 to 500"),
+        (|header| header.weight = 0.0.into(), "is 0 kg, outside"),
+        (|header| header.weight = 70_000.0.into(), "outside 1 to 500"),
         (
-            |header| header.total_dose = Some(370.0),
+            |header| header.total_dose = 370.0.into(),
             "is 370 Bq, outside",
         ),
         (
-            |header| header.half_life = Some(0.0),
+            |header| header.half_life = 0.0.into(),
             "RadionuclideHalfLife",
         ),
-        (|header| header.half_life = Some(109.8), "later than"),
+        (|header| header.half_life = 109.8.into(), "later than"),
         (
             |header| header.injection_time = None,
             "the time of injection",
@@ -221,7 +225,10 @@ fn what_would_be_a_guess_is_refused() {
             "28800 s after the injection",
         ),
         (
-            |header| header.injection_date_time = Some("20200301101000".to_owned()),
+            |header| {
+                header.injection_date_time = Some("20200301101000".to_owned());
+                header.injection_time = None;
+            },
             "600 s before the injection",
         ),
         (
@@ -230,10 +237,10 @@ fn what_would_be_a_guess_is_refused() {
         ),
         (
             |header| {
-                header.half_life = Some(282_240.0);
-                header.injection_date_time = Some("20200225090000".to_owned());
+                header.half_life = 282_240.0.into();
+                header.injection_date_time = Some("20200215090000".to_owned());
             },
-            "5 days apart",
+            "1299600 s after the injection, later than 846720 s",
         ),
     ];
     for (change, words) in cases {
@@ -242,7 +249,7 @@ fn what_would_be_a_guess_is_refused() {
     }
     assert!(suv_scale(&[]).is_err());
     let other = PetHeader {
-        weight: Some(80.0),
+        weight: 80.0.into(),
         ..header()
     };
     assert!(
@@ -263,6 +270,7 @@ fn from_json(name: &str) -> Option<Vec<PetHeader>> {
     let header = |slice: &serde_json::Value| {
         let text = |name: &str| Some(slice[name].as_str()?.to_owned());
         let number = |name: &str| slice[name].as_f64();
+        let header_number = |name: &str| number(name).map_or(HeaderNumber::Missing, Into::into);
         let philips = |name: &str| {
             slice["PhilipsPETPrivateGroup"][name]
                 .as_str()?
@@ -276,21 +284,21 @@ fn from_json(name: &str) -> Option<Vec<PetHeader>> {
                 .map(|word| word.as_str().unwrap().to_owned())
                 .collect(),
             units: text("Units"),
-            suv_type: None,
             decay_correction: text("DecayCorrection"),
             series_date: text("SeriesDate"),
             series_time: text("SeriesTime"),
             acquisition_date: text("AcquisitionDate"),
             acquisition_time: text("AcquisitionTime"),
-            ge_scan_start: None,
             injection_date_time: text("RadiopharmaceuticalStartDateTime"),
             injection_time: text("RadiopharmaceuticalStartTime"),
-            total_dose: number("RadionuclideTotalDose"),
-            half_life: number("RadionuclideHalfLife"),
-            weight: number("PatientWeight"),
+            total_dose: header_number("RadionuclideTotalDose"),
+            half_life: header_number("RadionuclideHalfLife"),
+            weight: header_number("PatientWeight"),
             frame_duration: number("ActualFrameDuration"),
+            frame_reference: number("FrameReferenceTime"),
             philips_suv: philips("SUVScaleFactor"),
             philips_activity: philips("ActivityConcentrationScaleFactor"),
+            ..PetHeader::default()
         }
     };
     Some(slices.iter().map(header).collect())

@@ -1,156 +1,102 @@
-//! Owns the times of an injection and a scan: which of several is meant, and how long the dose decayed between them.
+//! Owns how long the dose decayed between its injection and the moment that activity is given for.
 
-use super::{PetHeader, Scaling};
-use crate::dicom::clock::Moment;
+use super::frames::{Acquisitions, average_count_time};
+use super::start::Seen;
+use super::{PetHeader, Scaling, shown};
+use crate::dicom::clock::{DAY, Moment};
 use crate::dicom::codes::*;
+use crate::dicom::suv::zone::by_scanner;
 
 /// Nobody waits longer than this for a scan, in seconds, or than three half-lives if those are longer.
 const LONGEST_WAIT: f64 = 6.0 * 3600.0;
 /// After so many half-lives nothing is left to see.
 const MOST_HALF_LIVES: f64 = 12.0;
-/// With a half-life below this, a scan days after the injection cannot be: the dates were changed, the times not.
-const SHORT_LIVED: f64 = 43_200.0;
-/// Stands for a date that is not known.
-const ANY_DATE: &str = "19700101";
+
+/// How long after an injection a scan may be, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Waits {
+    pub(super) half_life: f64,
+    pub(super) longest: f64,
+}
+
+impl Waits {
+    pub(super) fn of(half_life: f64) -> Self {
+        let most = MOST_HALF_LIVES * half_life;
+        Self {
+            half_life,
+            longest: LONGEST_WAIT.max(3.0 * half_life).min(most),
+        }
+    }
+
+    /// Says whether times of day tell the wait: no scan can be a day later.
+    pub(super) fn tell_days(self) -> bool {
+        self.longest < DAY
+    }
+
+    /// Says whether a scan can come so long after the injection.
+    pub(super) fn hold(self, wait: f64) -> bool {
+        (0.0..=self.longest).contains(&wait)
+    }
+
+    /// Gives the wait, if it can be one.
+    pub(super) fn check(self, wait: f64) -> Result<f64, String> {
+        if wait < 0.0 {
+            return Err(format!(
+                "it was scanned {:.0} s before the injection",
+                -wait
+            ));
+        }
+        if wait > self.longest {
+            return Err(format!(
+                "it was scanned {wait:.0} s after the injection, later than {:.0} s: dose, times or half-life cannot be right",
+                self.longest
+            ));
+        }
+        Ok(wait)
+    }
+}
 
 impl Scaling<'_> {
-    /// The earliest acquisition of all slices.
-    fn first_acquisition(&self) -> Option<(Moment, &PetHeader)> {
-        let moments = self
-            .slices
-            .iter()
-            .filter_map(|slice| Some((slice.acquired()?, slice)));
-        moments.min_by(|(a, _), (b, _)| a.since(*b).total_cmp(&0.0))
-    }
-
-    /// The series' time, unless the series was made after the first acquisition; then GE's, then the acquisition's.
-    pub(super) fn scan_start(&mut self) -> Result<(Moment, f64), String> {
+    /// Finds the moment of a single bed at which activity is what its counts average to. Without decay correction
+    /// each bed would need a factor of its own: only one is taken.
+    pub(super) fn middle_of_frame(&mut self, half_life: f64) -> Result<Seen, String> {
         let header = self.header;
-        let acquisition = self
-            .first_acquisition()
-            .map(|(moment, slice)| (moment, slice.clone()));
-        let series = joined(
-            [&header.series_date, &header.acquisition_date],
-            &header.series_time,
-        );
-        if let (Some(series), Some((first, _))) = (series, &acquisition)
-            && first.since(series) >= 0.0
-        {
-            self.note(
-                SERIES_DATE,
-                "SeriesDate",
-                header.series_date.clone().unwrap_or_default(),
-            );
-            self.note(
-                SERIES_TIME,
-                "SeriesTime",
-                header.series_time.clone().unwrap_or_default(),
-            );
-            return Ok((series, 0.0));
-        }
-        let starts = self.slices.iter().filter_map(|slice| {
-            let text = slice.ge_scan_start.as_ref()?;
-            Some((Moment::of_joined(text)?, text))
-        });
-        if let Some((start, text)) = starts.min_by(|(a, _), (b, _)| a.since(*b).total_cmp(&0.0)) {
-            self.note(Tag(0x0009, 0x100D), "PETScanDateTime (GE)", text);
-            return Ok((start, 0.0));
-        }
-        let (first, slice) = acquisition.ok_or_else(|| {
-            format!("AcquisitionDate {ACQUISITION_DATE} and AcquisitionTime {ACQUISITION_TIME} do not say when the scan began")
-        })?;
-        self.note_acquisition(&slice);
-        Ok((first, 0.0))
-    }
-
-    fn note_acquisition(&mut self, slice: &PetHeader) {
-        self.note(
-            ACQUISITION_DATE,
-            "AcquisitionDate",
-            slice.acquisition_date.clone().unwrap_or_default(),
-        );
-        self.note(
-            ACQUISITION_TIME,
-            "AcquisitionTime",
-            slice.acquisition_time.clone().unwrap_or_default(),
-        );
-    }
-
-    /// Without decay correction each bed would need a factor of its own: only one bed is taken.
-    pub(super) fn middle_of_frame(&mut self) -> Result<(Moment, f64), String> {
-        let header = self.header;
-        let start = header
-            .acquired()
+        let acquired = Acquisitions::of(self.slices)?
             .ok_or("it is not corrected for decay and has no time of acquisition")?;
-        let bed = |slice: &PetHeader| (slice.acquired(), slice.frame_duration);
-        let one_bed = self.slices.iter().all(|slice| bed(slice) == bed(header));
-        let Some(frame) = header
-            .frame_duration
-            .filter(|&frame| frame >= 0.0 && one_bed)
-        else {
+        let same = |slice: &PetHeader| slice.frame_duration == header.frame_duration;
+        let one_bed = acquired.is_of(self.slices.len())
+            && acquired.span() == 0.0
+            && self.slices.iter().all(same);
+        let middle = header.frame_duration.filter(|_| one_bed);
+        let Some((frame, middle)) = middle.and_then(|frame| {
+            let middle = average_count_time(frame / 1000.0, half_life)?;
+            Some((frame, middle))
+        }) else {
             return Err(format!(
                 "it is not corrected for decay, and its slices have several times of acquisition or none, or no one ActualFrameDuration {FRAME_DURATION}"
             ));
         };
         self.note_acquisition(header);
         self.note(FRAME_DURATION, "ActualFrameDuration", frame);
-        Ok((start, frame / 2000.0))
+        Ok(Seen {
+            moment: acquired.first().moment.later(middle),
+            dated: acquired.dated,
+        })
     }
 
-    /// Gives the seconds from injection to `seen`.
-    pub(super) fn wait(&mut self, seen: Moment, half_life: f64) -> Result<f64, String> {
-        let injected = self.injection(seen, half_life)?;
-        let waited = seen.since(injected);
-        if waited < 0.0 {
-            return Err(format!(
-                "it was scanned {:.0} s before the injection",
-                -waited
-            ));
-        }
-        let longest = LONGEST_WAIT
-            .max(3.0 * half_life)
-            .min(MOST_HALF_LIVES * half_life);
-        if waited > longest {
-            return Err(format!(
-                "it was scanned {waited:.0} s after the injection, later than {longest:.0} s: dose, times or half-life cannot be right"
-            ));
-        }
-        Ok(waited)
-    }
-
-    fn injection(&mut self, seen: Moment, half_life: f64) -> Result<Moment, String> {
-        let header = self.header;
-        if let Some(text) = &header.injection_date_time
-            && let Some(injected) = Moment::of_joined(text)
-        {
-            self.note(
-                INJECTION_DATE_TIME,
-                "RadiopharmaceuticalStartDateTime",
-                text,
-            );
-            let days = seen.day - injected.day;
-            if days.abs() <= 1 {
-                return Ok(injected);
-            }
-            if half_life > SHORT_LIVED {
-                return Err(format!(
-                    "injection and scan are {days} days apart with a half-life of {half_life} s: were the dates changed?"
-                ));
-            }
-            return Ok(seen.last_at(injected));
-        }
-        let text = header.injection_time.as_deref().unwrap_or("missing");
-        // Only the time of day is known; the date is the scan's.
-        let injected = Moment::of(ANY_DATE, text).ok_or_else(|| {
-            format!("the time of injection, {INJECTION_DATE_TIME} or {INJECTION_TIME}, is missing")
+    /// Reads the moment that an Enhanced PET names for its activity.
+    pub(super) fn decay_reference(&mut self, text: Option<&String>) -> Result<Seen, String> {
+        let text = text.ok_or_else(|| {
+            format!("DecayCorrectionDateTime {DECAY_REFERENCE} is missing, so that it is not known for when its activity is given")
         })?;
-        self.note(INJECTION_TIME, "RadiopharmaceuticalStartTime", text);
-        Ok(seen.last_at(injected))
+        let moment: Moment = by_scanner(self.header, text).ok_or_else(|| {
+            format!(
+                "DecayCorrectionDateTime {DECAY_REFERENCE} reads {}, which is no date and time",
+                shown(text)
+            )
+        })?;
+        self.note(DECAY_REFERENCE, "DecayCorrectionDateTime", text);
+        let dated = true;
+        Ok(Seen { moment, dated })
     }
-}
-
-/// Joins a time with the first date there is; where dates were taken out, all times are of one day.
-pub(super) fn joined(dates: [&Option<String>; 2], time: &Option<String>) -> Option<Moment> {
-    let date = dates.into_iter().flatten().next();
-    Moment::of(date.map_or(ANY_DATE, String::as_str), time.as_deref()?)
 }

@@ -129,13 +129,13 @@ fn refusals_never_tell_who_the_patient_is() {
     let cases = [
         (
             without(b"\x28\0\x30\0"),
-            "no usable PixelSpacing (0028,0030)",
+            "it has no PixelSpacing (0028,0030)",
         ),
         (
             without(b"\x20\0\x37\0"),
-            "no usable ImageOrientationPatient",
+            "it has no ImageOrientationPatient",
         ),
-        (without(b"\x28\0\x53\x10"), "no usable RescaleSlope"),
+        (without(b"\x28\0\x53\x10"), "it has no RescaleSlope"),
         (without(b"\x28\0\x10\0"), "no Rows"),
         (
             slice(16, &[0; 5]).file(PLAIN),

@@ -223,6 +223,18 @@ fn a_missing_or_repeated_slice_is_named() {
     );
     std::fs::write(&inner, &kept).unwrap();
     std::fs::write(folder.path().join("again.dcm"), &kept).unwrap();
+    let whole = read_dicom(&series).unwrap();
+    assert!(
+        read_dicom(folder.path()).unwrap() == whole,
+        "a copy counts once"
+    );
+    let mut moved = kept.clone();
+    // Another name of the same length for the image, so that it is a second one at the same place.
+    let name = b"\x08\0\x18\0";
+    let at = moved.windows(4).position(|four| four == name).unwrap();
+    let last = at + 8 + usize::from(moved[at + 4]) - 2;
+    moved[last] = if moved[last] == b'1' { b'2' } else { b'1' };
+    std::fs::write(folder.path().join("again.dcm"), &moved).unwrap();
     let reason = refusal(folder.path());
     assert!(
         reason.contains("two of its slices lie at one place"),

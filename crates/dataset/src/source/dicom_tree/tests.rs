@@ -1,5 +1,7 @@
 //! Owns the proofs about trees of DICOM: which series make a case, what it is called and what is told of the patient.
 
+mod leftovers;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -53,6 +55,7 @@ fn write(root: &Path, series: &Series<'_>) {
 fn bytes(series: &Series<'_>, index: usize) -> Made {
     let mut made = Made::default()
         .text(0x08, 0x08, series.kind)
+        .text(0x08, 0x18, &format!("{}/{index}", series.folder))
         .text(0x08, 0x60, series.modality);
     if !series.refers_to.is_empty() {
         let drawn_on = Made::default().text(0x20, 0x0E, series.refers_to);
