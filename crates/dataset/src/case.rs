@@ -10,7 +10,7 @@ use crate::error::DataSetError;
 use crate::image::Units;
 use crate::image::opened::Opened;
 use crate::plausible::{self, LabelFigures, Note, Provenance, Spread};
-use crate::resample::{self, AxisMap, Taps, oblique};
+use crate::resample::{self, AxisMap, Taps, Unmeasured, oblique};
 use crate::source::{CaseSource, ImageSource};
 use crate::volume::Geometry;
 use crate::volume::affine::{self, Affine};
@@ -20,6 +20,17 @@ mod tests;
 
 /// What CT shows outside its field of view: air.
 const AIR: f32 = -1024.0;
+/// What CT shows where it measured nothing. No X-ray is weakened less than by air: -2000 and -3024, which are usual outside
+/// of the reconstructed circle, are padding.
+const NO_TISSUE: Unmeasured = Unmeasured {
+    value: AIR,
+    below: -1500.0,
+};
+/// What PET shows where it measured nothing. Its negative values are noise.
+const NO_UPTAKE: Unmeasured = Unmeasured {
+    value: 0.0,
+    below: f32::NEG_INFINITY,
+};
 /// Hounsfield units kept; the range of 12-bit scanners. Whole HU are exact in `f16` up to 2048, even ones above.
 const HU_RANGE: [f32; 2] = [AIR, 3071.0];
 /// SUV kept: below the largest finite `f16`, and above all that `plausible` lets through. Small negative values of reconstructions become 0.
@@ -170,7 +181,7 @@ impl Pet {
         let (source_axes, source) = (opened.axes.code(), opened.geometry);
         let provenance = opened.provenance;
         let target = Target::spanning(source, grid);
-        let resampled = opened.resampled(&target.taps(&target.maps, source.shape), 0.0)?;
+        let resampled = opened.resampled(&target.taps(&target.maps, source.shape), NO_UPTAKE)?;
         let notes = plausible::judge_pet(provenance, &resampled.spread)
             .map_err(|reason| refusal(&case.pet, reason))?;
         Ok(Self {
@@ -298,8 +309,9 @@ impl Target {
     fn ct(&self, ct: Opened) -> Result<SampledCt, DataSetError> {
         let geometry = ct.geometry;
         let Some(maps) = self.axis_maps_to(geometry) else {
-            let volume = ct.into_volume()?;
+            let mut volume = ct.into_volume()?;
             let spread = Spread::of(&volume.voxels);
+            NO_TISSUE.fill(&mut volume.voxels);
             let (voxels, inside) = oblique::sample(&volume, self.grid, &self.affine, AIR);
             return Ok(SampledCt {
                 voxels,
@@ -311,7 +323,7 @@ impl Target {
         let taps = self.taps(&maps, geometry.shape);
         let along = resample::inside(&taps[2]);
         let inside = taps.iter().map(|taps| resample::inside(taps)).product();
-        let sampled = ct.resampled(&taps, AIR)?;
+        let sampled = ct.resampled(&taps, NO_TISSUE)?;
         Ok(SampledCt {
             voxels: sampled.voxels,
             spread: sampled.spread,

@@ -18,6 +18,27 @@ pub(crate) struct Taps {
     weights: Vec<f32>,
 }
 
+/// What stands where an image measured nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Unmeasured {
+    pub(crate) value: f32,
+    /// Values below this were never measured and count as `value`: they must not enter an average.
+    pub(crate) below: f32,
+}
+
+impl Unmeasured {
+    /// Puts the value where others stand for it.
+    pub(crate) fn fill(self, voxels: &mut [f32]) {
+        for voxel in voxels {
+            *voxel = if *voxel < self.below {
+                self.value
+            } else {
+                *voxel
+            };
+        }
+    }
+}
+
 /// How the output voxels of one axis lie on the input's: voxel `j` has its centre at input index `offset + step * j`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct AxisMap {

@@ -480,3 +480,38 @@ fn labels_that_scaling_made_nearly_whole_are_whole() {
         .unwrap();
     assert!(label.contains(&1) && label.iter().all(|&value| value < 2));
 }
+
+#[test]
+fn padding_of_a_ct_is_air_before_it_is_averaged() {
+    let (sine, cosine) = 0.1_f64.sin_cos();
+    let turned = [
+        [0.0, 0.0, -4.0, 58.0],
+        [0.0, 5.0, 0.0, -47.5],
+        [6.0, 0.0, 0.0, -69.0],
+    ];
+    let oblique = [
+        [-4.0 * cosine, -5.0 * sine, 0.0, 62.0],
+        [-4.0 * sine, 5.0 * cosine, 0.0, -42.0],
+        [0.0, 0.0, 6.0, -69.0],
+    ];
+    for (shape, affine) in [(SHAPE, LAS), ([24, 20, 30], turned), (SHAPE, oblique)] {
+        let prepared = |outside: f64| {
+            let study = Study::whole();
+            // A circle that is half tissue and half lung.
+            let tissue = |[x, y, _]: [f64; 3]| match x * x + y * y < 1600.0 {
+                true if y < 0.0 => 40.0,
+                true => -800.0,
+                false => outside,
+            };
+            study.write("ct.nii", shape, affine, tissue);
+            prepare_case(&study.case, [15, 10, 12]).unwrap().ct
+        };
+        let air = prepared(-1024.0);
+        assert!(prepared(-3024.0) == air && prepared(-2000.0) == air);
+        // The rim of the circle is an average of both.
+        assert!(
+            air.iter()
+                .any(|value| (-900.0..-100.0).contains(&value.to_f32()))
+        );
+    }
+}

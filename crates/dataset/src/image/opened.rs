@@ -10,7 +10,7 @@ use crate::nifti::NiftiFile;
 use crate::orientation::{Orientation, canonical};
 use crate::plausible::{Provenance, Spread};
 use crate::resample::slices::SliceResampler;
-use crate::resample::{Taps, nearest, resample};
+use crate::resample::{Taps, Unmeasured, nearest, resample};
 use crate::source::ImageSource;
 use crate::volume::affine::Affine;
 use crate::volume::{Geometry, Volume};
@@ -91,20 +91,28 @@ impl Opened {
     pub(crate) fn resampled(
         self,
         taps: &[Vec<Taps>; 3],
-        outside: f32,
+        unmeasured: Unmeasured,
     ) -> Result<Resampled, DataSetError> {
         let shape = self.geometry.shape;
+        let outside = unmeasured.value;
         match self.voxels {
-            Voxels::Whole(voxels) => Ok(Resampled {
+            Voxels::Whole(mut voxels) => Ok(Resampled {
                 spread: Spread::of(&voxels),
-                voxels: resample(&voxels, shape, taps, outside),
+                voxels: {
+                    unmeasured.fill(&mut voxels);
+                    resample(&voxels, shape, taps, outside)
+                },
             }),
             Voxels::Slices(file) => {
                 let mut spread = Spread::default();
                 let mut resampler = SliceResampler::new(shape, self.axes.reversed(), taps, outside);
+                let mut filled = Vec::new();
                 file.each_slice(&mut |number, slice| {
                     spread.add(slice);
-                    resampler.push(slice, number);
+                    filled.clear();
+                    filled.extend_from_slice(slice);
+                    unmeasured.fill(&mut filled);
+                    resampler.push(&filled, number);
                 })?;
                 Ok(Resampled {
                     voxels: resampler.finish(),
