@@ -7,6 +7,7 @@ mod fault;
 mod image_source;
 mod layout;
 mod leftover;
+mod names;
 mod patients;
 mod sheet;
 mod table;

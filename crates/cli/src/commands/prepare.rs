@@ -1,6 +1,8 @@
 //! `fratmae prepare`: raw cases to a data set. The work is the `dataset` crate's; here are options, progress and report.
 
 mod account;
+mod folders;
+mod names;
 
 use std::path::PathBuf;
 
@@ -13,6 +15,7 @@ use fratmae_dataset::{
 use fratmae_store::Location;
 use serde::Serialize;
 
+use self::folders::Folders;
 use crate::{
     commands::{sizes, target::here},
     output::Output,
@@ -57,6 +60,9 @@ pub(crate) struct Arguments {
     /// Fail at the first case that cannot be used or has a note, instead of skipping or using it
     #[arg(long)]
     strict: bool,
+    /// Write the folders of every case to this CSV file, for you alone; it must lie outside of the data set
+    #[arg(long, value_name = "FILE")]
+    names: Option<PathBuf>,
     /// Make only share i of n, from 0/n to n-1/n, for an array of jobs
     #[arg(long, value_name = "I/N")]
     shard: Option<Part>,
@@ -91,6 +97,10 @@ fn default_cases_per_shard() -> u32 {
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let survey = survey(&arguments.source, arguments.layout)?;
     let out = Location::open(&arguments.out)?;
+    if let Some(path) = &arguments.names {
+        names::write(&survey, path, &out)?;
+    }
+    let folders = Folders::of(&survey);
     let options = PrepareOptions {
         grid: arguments.grid,
         cases_per_shard: arguments.cases_per_shard as usize,
@@ -100,7 +110,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         ..PrepareOptions::default()
     };
     let report = prepare_with_progress(survey, &out, &options, quiet).await?;
-    show(&report, out.url(), arguments.json, output)
+    show(&report, out.url(), &folders, arguments.json, output)
 }
 
 /// Prepares the cases of `survey` into `out` while it shows how far it is; a store that cannot be written is told before any work.
@@ -115,18 +125,21 @@ pub(crate) async fn prepare_with_progress(
 ) -> Result<PrepareReport> {
     out.probe().await?;
     let mut progress = Progress::start("prepare", quiet);
-    let report = prepare(survey, out, options, &mut |done| tell(&mut progress, done)).await?;
+    let folders = Folders::of(&survey);
+    let mut tell = |done| tell(&mut progress, &folders, done);
+    let report = prepare(survey, out, options, &mut tell).await?;
     Ok(report)
 }
 
-fn tell(progress: &mut Progress, done: PrepareProgress) {
+fn tell(progress: &mut Progress, folders: &Folders, done: PrepareProgress) {
+    let case = folders.beside(&done.case_id);
     match &done.outcome {
         CaseOutcome::Skipped { reason } => {
-            progress.note(&format!("skipped case {}: {reason}", done.case_id));
+            progress.note(&format!("skipped case {case}: {reason}"));
         }
         CaseOutcome::Prepared { notes } => {
             for note in notes {
-                progress.note(&format!("note on case {}: {}", done.case_id, note.text));
+                progress.note(&format!("note on case {case}: {}", note.text));
             }
         }
         CaseOutcome::Kept => {}
@@ -138,7 +151,13 @@ fn tell(progress: &mut Progress, done: PrepareProgress) {
     });
 }
 
-fn show(report: &PrepareReport, url: &str, json: bool, output: &mut Output) -> Result<()> {
+fn show(
+    report: &PrepareReport,
+    url: &str,
+    folders: &Folders,
+    json: bool,
+    output: &mut Output,
+) -> Result<()> {
     if json {
         return Ok(output.json(&Prepared { url, report })?);
     }
@@ -149,7 +168,7 @@ fn show(report: &PrepareReport, url: &str, json: bool, output: &mut Output) -> R
         missing,
         ..
     } = report;
-    account::show(report, output)?;
+    account::show(report, folders, output)?;
     let skipped = report.skipped.len();
     output.line(&format!(
         "{url}: {prepared} cases prepared, {kept} reused, {skipped} skipped; {shards} shards"
@@ -173,7 +192,14 @@ mod tests {
 
     fn shown(report: &PrepareReport, json: bool) -> String {
         let captured = Captured::default();
-        show(report, "/d", json, &mut captured.output()).unwrap();
+        show(
+            report,
+            "/d",
+            &Folders::default(),
+            json,
+            &mut captured.output(),
+        )
+        .unwrap();
         captured.text()
     }
 

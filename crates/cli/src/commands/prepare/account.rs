@@ -5,6 +5,7 @@ use std::io::Result;
 
 use fratmae_dataset::{CaseReport, CaseVerdict, PrepareReport, Remark};
 
+use super::folders::Folders;
 use crate::{output::Output, table::Table};
 
 /// More rows of a kind than these would not be read; `report.json` has all.
@@ -16,13 +17,13 @@ const NAMES: usize = 4;
 ///
 /// # Errors
 /// When the output cannot be written.
-pub(super) fn show(report: &PrepareReport, output: &mut Output) -> Result<()> {
+pub(super) fn show(report: &PrepareReport, folders: &Folders, output: &mut Output) -> Result<()> {
     output.line(&sums(report))?;
     let skipped = report.cases.iter().filter_map(|case| match &case.verdict {
-        CaseVerdict::Skipped { reason } => Some((case, reason.clone())),
+        CaseVerdict::Skipped { reason } => Some((folders.beside(&case.case_id), reason.clone())),
         CaseVerdict::Taken { .. } => None,
     });
-    let noted = report.cases.iter().flat_map(notes);
+    let noted = report.cases.iter().flat_map(|case| notes(case, folders));
     listed(["skipped", "reason"], &skipped.collect::<Vec<_>>(), output)?;
     listed(["used, but", "note"], &noted.collect::<Vec<_>>(), output)?;
     for remark in &report.remarks {
@@ -31,12 +32,11 @@ pub(super) fn show(report: &PrepareReport, output: &mut Output) -> Result<()> {
     output.line(&fields(report))
 }
 
-/// Gives each note of a case beside it.
-fn notes(case: &CaseReport) -> impl Iterator<Item = (&CaseReport, String)> {
-    case.verdict
-        .notes()
-        .iter()
-        .map(move |note| (case, note.text.clone()))
+/// Gives each note of a case beside its name.
+fn notes(case: &CaseReport, folders: &Folders) -> impl Iterator<Item = (String, String)> {
+    let name = folders.beside(&case.case_id);
+    let notes = case.verdict.notes().iter();
+    notes.map(move |note| (name.clone(), note.text.clone()))
 }
 
 fn sums(report: &PrepareReport) -> String {
@@ -55,11 +55,7 @@ fn sums(report: &PrepareReport) -> String {
 }
 
 /// Lists cases with a text each, after the counts of what is alike in the texts where there are many.
-fn listed(
-    [title, why]: [&str; 2],
-    rows: &[(&CaseReport, String)],
-    output: &mut Output,
-) -> Result<()> {
+fn listed([title, why]: [&str; 2], rows: &[(String, String)], output: &mut Output) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -78,7 +74,7 @@ fn listed(
     }
     let mut table = Table::new(&[title, why]);
     for (case, text) in rows.iter().take(ROWS) {
-        table.row(vec![case.case_id.clone(), text.clone()]);
+        table.row(vec![case.clone(), text.clone()]);
     }
     output.table(&table)?;
     match rows.len().saturating_sub(ROWS) {
@@ -192,7 +188,7 @@ pub(super) mod tests {
     #[test]
     fn sums_come_first_and_only_what_was_skipped_noted_or_not_used_is_listed() {
         let captured = Captured::default();
-        show(&report(), &mut captured.output()).unwrap();
+        show(&report(), &Folders::default(), &mut captured.output()).unwrap();
         assert_eq!(
             captured.text(),
             "layout autopet: 5 cases, 2 used (1 with notes), 3 skipped\n\
@@ -216,7 +212,7 @@ pub(super) mod tests {
         let bad = report.cases.pop().unwrap();
         report.cases.extend(vec![bad; 50]);
         let captured = Captured::default();
-        show(&report, &mut captured.output()).unwrap();
+        show(&report, &Folders::default(), &mut captured.output()).unwrap();
         assert!(
             captured
                 .text()
