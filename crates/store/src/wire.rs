@@ -72,15 +72,11 @@ impl Seen {
     }
 
     /// Takes the headers of an answer in that is no success.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the two clocks are compared for a message"
-    )]
     fn note(&self, answer: &HttpResponse) {
         let header = |name| answer.headers().get(name)?.to_str().ok();
         let date = header("date").and_then(|date| httpdate::parse_http_date(date).ok());
         if let Some(theirs) = date {
-            let ahead = match SystemTime::now().duration_since(theirs) {
+            let ahead = match now().duration_since(theirs) {
                 Ok(ahead) => ahead.as_secs() as i64,
                 Err(behind) => -(behind.duration().as_secs() as i64),
             };
@@ -115,6 +111,15 @@ impl HttpService for Wire {
         }
         Ok(answer)
     }
+}
+
+/// The time of day, which nothing that is kept depends on.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "credentials expire at a time of day, and clocks are compared for a message"
+)]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Another part of the process may have chosen a provider first; then that one serves.

@@ -22,6 +22,7 @@ use super::profile::env;
 use super::transport::Transport;
 use crate::classify::chained;
 use crate::environment::Environment;
+use crate::wire::now;
 
 /// How long all sources together may take; a machine outside of the cloud has nobody who answers at the last of them.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -170,12 +171,4 @@ impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials")
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "credentials expire at a time of day"
-)]
-fn now() -> SystemTime {
-    SystemTime::now()
 }

@@ -1,9 +1,10 @@
 //! Tests of the reasons that are given, with real servers, proxies and files in the place of sick ones.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::environment::tests::with;
 use crate::tests::served::{Answered, Asked, CERTIFICATE, Served};
+use crate::wire::now;
 use crate::{Location, StoreError};
 
 fn place(set: &[(&str, &str)]) -> Location {
@@ -41,8 +42,8 @@ async fn clock_is_compared_with_the_stores_date() {
     for (seconds, words) in [(16 * 60, "16 min ahead of"), (-3 * 3600, "3 h behind")] {
         let distance = Duration::from_secs(i64::unsigned_abs(seconds) + 20);
         let theirs = match seconds > 0 {
-            true => SystemTime::now() - distance,
-            false => SystemTime::now() + distance,
+            true => now() - distance,
+            false => now() + distance,
         };
         let date = format!("date: {}\r\n", httpdate::fmt_http_date(theirs));
         for code in ["RequestTimeTooSkewed", "SignatureDoesNotMatch"] {
@@ -53,7 +54,7 @@ async fn clock_is_compared_with_the_stores_date() {
             );
         }
     }
-    let date = format!("date: {}\r\n", httpdate::fmt_http_date(SystemTime::now()));
+    let date = format!("date: {}\r\n", httpdate::fmt_http_date(now()));
     let line = answered(403, date, "SignatureDoesNotMatch").await;
     assert!(
         line.contains("AWS_SECRET_ACCESS_KEY") && !line.contains("clock"),
