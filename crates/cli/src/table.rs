@@ -8,6 +8,14 @@ enum Side {
     Right,
 }
 
+/// Gives a number with its word, as English writes it: `1 case`, `2 cases`.
+pub(crate) fn counted(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        count => format!("{count} {word}s"),
+    }
+}
+
 /// A table with a header: texts to the left, numbers to the right, two spaces between columns.
 #[derive(Debug, Default)]
 pub(crate) struct Table {

@@ -9,7 +9,7 @@ use std::io;
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{OriginDimensions, Point, Size};
 use embedded_graphics::mono_font::MonoTextStyle;
-use embedded_graphics::mono_font::iso_8859_1::{FONT_6X12, FONT_10X20};
+use embedded_graphics::mono_font::iso_8859_1::{FONT_8X13, FONT_10X20};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::RgbColor as _;
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
@@ -49,7 +49,7 @@ impl Letters {
     pub fn height(self) -> usize {
         match self {
             Self::Large => 20,
-            Self::Small => 12,
+            Self::Small => 13,
         }
     }
 
@@ -57,7 +57,7 @@ impl Letters {
     pub fn width(self) -> usize {
         match self {
             Self::Large => 10,
-            Self::Small => 6,
+            Self::Small => 8,
         }
     }
 }
@@ -187,7 +187,7 @@ impl Canvas {
     ) {
         let font = match letters {
             Letters::Large => &FONT_10X20,
-            Letters::Small => &FONT_6X12,
+            Letters::Small => &FONT_8X13,
         };
         let alignment = match side {
             Side::Left => Alignment::Left,
@@ -291,6 +291,16 @@ impl Canvas {
             (bottom, format!("{low:.0}")),
         ] {
             self.text((x, top), Side::Left, small, FAINT, &text);
+        }
+    }
+
+    /// Rounds greys down to multiples of `step`: noise is most of what a picture weighs.
+    pub(crate) fn coarsen(&mut self, step: u8) {
+        for [red, green, blue] in &mut self.pixels {
+            if red == green && green == blue {
+                *red -= *red % step;
+                (*green, *blue) = (*red, *red);
+            }
         }
     }
 

@@ -84,7 +84,7 @@ pub enum DataSetError {
         reason: String,
     },
     /// A source is in none of the layouts, or not in the one that was named.
-    #[error("{} is no source of cases: {reason}", .path.display())]
+    #[error("{}: {reason}", .path.display())]
     Source {
         /// What was given.
         path: PathBuf,

@@ -16,6 +16,9 @@ const HEIGHT: f32 = 640.0;
 /// Widest image that is drawn, whatever the manifest says of spacing.
 const WIDEST: f32 = 4096.0;
 
+/// Greys of small pictures are multiples of this: it saves two fifths of a page of thousands.
+const SHEET_STEP: u8 = 8;
+
 /// Draws one case of a data set as a PNG, and returns its bytes.
 ///
 /// # Errors
@@ -49,6 +52,7 @@ pub(crate) fn thumbnail(
     };
     planes.draw_projection(&mut canvas, frame(0));
     planes.draw_slice(&mut canvas, frame(width + GAP), &planes.ct, Shades::HU);
+    canvas.coarsen(SHEET_STEP);
     png(case, &canvas)
 }
 

@@ -20,6 +20,7 @@ use crate::{
     commands::{sizes, target::here},
     output::Output,
     progress::{Progress, Report},
+    table::counted,
 };
 
 /// Turns PET/CT cases into a data set.
@@ -171,12 +172,14 @@ fn show(
     account::show(report, folders, output)?;
     let skipped = report.skipped.len();
     output.line(&format!(
-        "{url}: {prepared} cases prepared, {kept} reused, {skipped} skipped; {shards} shards"
+        "{url}: {} prepared, {kept} reused, {skipped} skipped; {}",
+        counted(*prepared, "case"),
+        counted(*shards, "shard")
     ))?;
     let Some(digest) = &report.digest else {
         return Ok(output.line(&format!(
-            "not complete yet: {} shards of other shares are missing; the last share to finish writes the manifest, or --merge does",
-            missing.len()
+            "not complete yet: {} of other shares missing; the last share to finish writes the manifest, or --merge does",
+            counted(missing.len(), "shard")
         ))?);
     };
     output.line(&format!("digest {digest}"))?;
@@ -208,7 +211,7 @@ mod tests {
         let text = shown(&report(), false);
         assert!(
             text.ends_with(
-                "/d: 5 cases prepared, 2 reused, 3 skipped; 1 shards\ndigest abc\n\
+                "/d: 5 cases prepared, 2 reused, 3 skipped; 1 shard\ndigest abc\n\
                  look at it: fratmae dataset inspect /d\n"
             ),
             "{text}"
@@ -224,7 +227,7 @@ mod tests {
         };
         let text = shown(&share, false);
         assert!(
-            text.contains("not complete yet: 1 shards of other shares are missing;"),
+            text.contains("not complete yet: 1 shard of other shares missing;"),
             "{text}"
         );
         assert!(!text.contains("digest"), "{text}");

@@ -32,6 +32,24 @@ fn a_png_holds_every_pixel_with_a_palette_where_that_is_enough() {
 }
 
 #[test]
+fn coarse_greys_weigh_less_and_colours_stay() {
+    let mut canvas = Canvas::new(64, 64);
+    let frame = Frame {
+        left: 0,
+        top: 0,
+        width: 64,
+        height: 64,
+    };
+    canvas.fill(frame, |x, y| [(x * 37 + y * 91) as u8; 3]);
+    canvas.fill(Frame { width: 1, ..frame }, |_, _| OUTLINE);
+    let fine = canvas.png().unwrap().len();
+    canvas.coarsen(8);
+    assert!(canvas.png().unwrap().len() < fine);
+    assert_eq!(canvas.at(0, 0), OUTLINE);
+    assert_eq!(canvas.at(1, 0), [32; 3], "37");
+}
+
+#[test]
 fn an_outline_is_the_rim_and_leaves_the_inside() {
     let mut canvas = Canvas::new(128, 128);
     let is_inside = |x: usize, y: usize| (20..40).contains(&x) && (20..40).contains(&y);

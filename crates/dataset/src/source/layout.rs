@@ -73,9 +73,20 @@ impl Layout {
     /// Refuses a source that is not in this layout.
     pub(super) fn absent(self, source: &Path) -> DataSetError {
         let layout = match self {
-            Self::Auto => String::new(),
+            Self::Auto => "it has none of the known layouts; ".to_owned(),
             named => format!("it is not in the layout {named}; "),
         };
+        if std::fs::symlink_metadata(source)
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        {
+            return DataSetError::Source {
+                path: source.to_path_buf(),
+                reason: format!(
+                    "it does not exist; looked for {}, found nothing",
+                    self.looked_for()
+                ),
+            };
+        }
         DataSetError::Source {
             path: source.to_path_buf(),
             reason: format!(

@@ -19,7 +19,7 @@ use crate::{
     commands::target::Target,
     output::Output,
     progress::{Progress, Report},
-    table::Table,
+    table::{Table, counted},
 };
 use sheet::{About, Sheet};
 
@@ -258,9 +258,10 @@ fn headline(inspection: &Inspection) -> String {
         ..
     } = inspection;
     format!(
-        "{url}: {} cases, grid {} (R A S), {shards} shards, layout {layout_version}, digest {digest}",
-        cases.len(),
-        sizes(inspection.grid)
+        "{url}: {}, grid {} (R A S), {}, layout {layout_version}, digest {digest}",
+        counted(cases.len(), "case"),
+        sizes(inspection.grid),
+        counted(*shards, "shard")
     )
 }
 
@@ -410,7 +411,7 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(
-            text.starts_with("/d: 1 cases, grid 160x160x192 (R A S)"),
+            text.starts_with("/d: 1 case, grid 160x160x192 (R A S)"),
             "{text}"
         );
         assert!(text.ends_with("picture written to p.png\n"), "{text}");

@@ -6,7 +6,10 @@ use std::io::Result;
 use fratmae_dataset::{CaseReport, CaseVerdict, PrepareReport, Remark};
 
 use super::folders::Folders;
-use crate::{output::Output, table::Table};
+use crate::{
+    output::Output,
+    table::{Table, counted},
+};
 
 /// More rows of a kind than these would not be read; `report.json` has all.
 const ROWS: usize = 40;
@@ -47,9 +50,9 @@ fn sums(report: &PrepareReport) -> String {
         .count();
     let skipped = report.skipped.len();
     format!(
-        "layout {}: {} cases, {} used ({noted} with notes), {skipped} skipped",
+        "layout {}: {}, {} used ({noted} with notes), {skipped} skipped",
         report.layout,
-        cases.len(),
+        counted(cases.len(), "case"),
         cases.len() - skipped
     )
 }
