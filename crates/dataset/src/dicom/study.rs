@@ -42,7 +42,7 @@ pub(crate) struct FoundSeries {
     pub(crate) space: Option<Space>,
     /// What its first file says.
     pub(crate) header: SeriesHeader,
-    /// SOPInstanceUIDs of its images.
+    /// Names of its images: SOPInstanceUIDs, or where one is missing the path of the file.
     images: HashSet<String>,
 }
 
@@ -129,10 +129,10 @@ impl FoundTree {
 impl FoundSeries {
     fn of(file: PathBuf, header: SeriesHeader) -> Self {
         Self {
+            images: HashSet::from([name_of(&file, &header)]),
             files: vec![file],
             slices: header.frames,
             space: header.space,
-            images: header.image.iter().cloned().collect(),
             header,
         }
     }
@@ -144,21 +144,26 @@ impl FoundSeries {
     }
 
     fn add(&mut self, file: PathBuf, header: &SeriesHeader) {
+        self.images.insert(name_of(&file, header));
         self.files.push(file);
         self.slices += header.frames;
         self.space = self.space.zip(header.space).map(|(a, b)| a.with(b));
-        self.images.extend(header.image.clone());
     }
 
     /// Counts its images; copies count once.
     pub(crate) fn images(&self) -> usize {
-        self.images.len().max(1)
+        self.images.len()
     }
 
     /// Gives the folder of its first file.
     pub(crate) fn folder(&self) -> &Path {
         self.files[0].parent().unwrap_or(Path::new(""))
     }
+}
+
+fn name_of(file: &Path, header: &SeriesHeader) -> String {
+    let image = header.image.clone();
+    image.unwrap_or_else(|| file.display().to_string())
 }
 
 fn kind_of(file: &Path) -> FileKind {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::fault::Remark;
+use super::fault::{Fault, Remark};
 use super::{CaseSource, Found, ImageSource};
 use crate::dicom::{FoundSeries, FoundTree, find_series};
 use crate::error::DataSetError;
@@ -100,7 +100,7 @@ fn cases_of(name: &str, study: &[FoundSeries]) -> Vec<CaseSource> {
     let lacking = match (has(&all, "PT"), has(&all, "CT")) {
         (false, false) => return Vec::new(),
         (false, true) => "it has no PET series",
-        (true, false) => "it has no CT series, but for localizers",
+        (true, false) => "it has no CT series other than localizers",
         (true, true) => "its PET and its CT have different frames of reference",
     };
     let is_pair = |series: &Vec<&FoundSeries>| has(series, "PT") && has(series, "CT");
@@ -222,8 +222,9 @@ fn faulty(study: &[FoundSeries], case_id: String, fault: String) -> CaseSource {
         folder: folder_of(study),
         files: Vec::new(),
     };
+    let folder = none.path().display().to_string();
     CaseSource {
-        fault: Some(fault.into()),
+        fault: Some(Fault::of(fault, &folder)),
         ..CaseSource::new(case_id, none.clone(), none)
     }
 }

@@ -7,7 +7,7 @@ use super::start::Seen;
 use super::timing::Waits;
 use super::zone::{ROUNDED, injection_by_scanner};
 use super::{PetHeader, Scaling, shown};
-use crate::dicom::clock::{DAY, Moment, date_alone, seconds_of};
+use crate::dicom::clock::{DAY, DateTime, Moment, date_alone, seconds_of};
 use crate::dicom::codes::*;
 
 /// What one element says of the injection.
@@ -61,6 +61,10 @@ impl Scaling<'_> {
         if let Some(text) = joined.filter(|_| of_joined || injection.lends_day(told)) {
             let name = "RadiopharmaceuticalStartDateTime";
             self.note(INJECTION_DATE_TIME, name, text);
+            let is_zoned = DateTime::of(text).is_some_and(|joined| joined.offset.is_some());
+            if let Some(zone) = header.time_zone.as_ref().filter(|_| is_zoned) {
+                self.note(TIME_ZONE, "TimezoneOffsetFromUTC", zone);
+            }
         }
         if let Some(text) = header.injection_time.as_deref().filter(|_| !of_joined) {
             self.note(INJECTION_TIME, "RadiopharmaceuticalStartTime", text);

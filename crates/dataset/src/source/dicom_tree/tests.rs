@@ -161,7 +161,7 @@ fn frames_of_reference_and_studies_are_never_mixed() {
         .partition(|case| case.case_id.starts_with(name));
     assert_eq!(
         other[0].fault.as_deref(),
-        Some("it has no CT series, but for localizers")
+        Some("it has no CT series other than localizers")
     );
     cases.retain(|case| case.case_id.contains('-'));
     assert_eq!(cases.len(), 2);
@@ -183,7 +183,7 @@ fn a_study_without_a_pair_is_a_case_that_says_what_it_lacks() {
         ..CT
     };
     for (all, fault) in [
-        (&[PET][..], "it has no CT series, but for localizers"),
+        (&[PET][..], "it has no CT series other than localizers"),
         (&[CT], "it has no PET series"),
         (
             &[PET, apart],

@@ -41,7 +41,10 @@ fn an_injection_with_an_offset_is_brought_to_the_zone_of_the_scanner() {
             time_zone: text(zone),
             ..dated(injection)
         };
-        assert_close(factor(zoned), AN_HOUR_LATER);
+        let found = suv_scale(&[zoned]).unwrap();
+        assert_close(found.factor, AN_HOUR_LATER);
+        let names_zone = found.tags.iter().any(|tag| tag.tag == "(0008,0201)");
+        assert_eq!(names_zone, injection.contains(['+', '-']));
     }
 }
 
