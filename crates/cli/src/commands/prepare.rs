@@ -133,14 +133,15 @@ pub(crate) async fn prepare_with_progress(
 }
 
 fn tell(progress: &mut Progress, folders: &Folders, done: PrepareProgress) {
-    let case = folders.beside(&done.case_id);
+    let case = |text: &str| folders.beside(&done.case_id, text);
     match &done.outcome {
         CaseOutcome::Skipped { reason } => {
-            progress.note(&format!("skipped case {case}: {reason}"));
+            progress.note(&format!("skipped case {}: {reason}", case(reason)));
         }
         CaseOutcome::Prepared { notes } => {
             for note in notes {
-                progress.note(&format!("note on case {case}: {}", note.text));
+                let text = &note.text;
+                progress.note(&format!("note on case {}: {text}", case(text)));
             }
         }
         CaseOutcome::Kept => {}

@@ -23,7 +23,9 @@ const NAMES: usize = 4;
 pub(super) fn show(report: &PrepareReport, folders: &Folders, output: &mut Output) -> Result<()> {
     output.line(&sums(report))?;
     let skipped = report.cases.iter().filter_map(|case| match &case.verdict {
-        CaseVerdict::Skipped { reason } => Some((folders.beside(&case.case_id), reason.clone())),
+        CaseVerdict::Skipped { reason } => {
+            Some((folders.beside(&case.case_id, reason), reason.clone()))
+        }
         CaseVerdict::Taken { .. } => None,
     });
     let noted = report.cases.iter().flat_map(|case| notes(case, folders));
@@ -36,10 +38,15 @@ pub(super) fn show(report: &PrepareReport, folders: &Folders, output: &mut Outpu
 }
 
 /// Gives each note of a case beside its name.
-fn notes(case: &CaseReport, folders: &Folders) -> impl Iterator<Item = (String, String)> {
-    let name = folders.beside(&case.case_id);
+fn notes<'a>(
+    case: &'a CaseReport,
+    folders: &'a Folders,
+) -> impl Iterator<Item = (String, String)> + 'a {
     let notes = case.verdict.notes().iter();
-    notes.map(move |note| (name.clone(), note.text.clone()))
+    notes.map(|note| {
+        let name = folders.beside(&case.case_id, &note.text);
+        (name, note.text.clone())
+    })
 }
 
 fn sums(report: &PrepareReport) -> String {

@@ -20,16 +20,11 @@ impl Folders {
         Self(named.collect())
     }
 
-    /// Gives the folder of a case, where its name does not say it.
-    fn get(&self, case_id: &str) -> Option<&str> {
-        self.0.get(case_id).map(String::as_str)
-    }
-
-    /// Gives the name of a case with its folder, where there is one.
-    pub(super) fn beside(&self, case_id: &str) -> String {
-        match self.get(case_id) {
-            Some(folder) => format!("{case_id} ({folder})"),
-            None => case_id.to_owned(),
+    /// Gives the name of a case with its folder, where there is one and `text` about the case does not name it.
+    pub(super) fn beside(&self, case_id: &str, text: &str) -> String {
+        match self.0.get(case_id) {
+            Some(folder) if !text.contains(folder) => format!("{case_id} ({folder})"),
+            _ => case_id.to_owned(),
         }
     }
 }
@@ -57,14 +52,14 @@ mod tests {
 
     #[test]
     fn a_digest_stands_beside_the_folder_of_its_images() {
-        let named = |pet, ct| folders(Layout::Dicom, pet, ct).beside("5a56");
+        let named = |pet, ct| folders(Layout::Dicom, pet, ct).beside("5a56", "it is cut");
         assert_eq!(named("tree/a/pet", "tree/a/ct"), "5a56 (tree/a)");
         assert_eq!(named("tree/a", "tree/a"), "5a56 (tree/a)");
         assert_eq!(named("pet", "ct"), "5a56 (pet)");
-        let other = folders(Layout::Table, "a/pet", "a/ct");
-        assert_eq!(
-            (other.beside("5a56").as_str(), other.get("5a56")),
-            ("5a56", None)
-        );
+        let found = folders(Layout::Dicom, "tree/a/pet", "tree/a/ct");
+        assert_eq!(found.beside("5a56", "tree/a/pet is cut"), "5a56");
+        assert_eq!(found.beside("other", "it is cut"), "other");
+        let table = folders(Layout::Table, "a/pet", "a/ct");
+        assert_eq!(table.beside("5a56", "it is cut"), "5a56");
     }
 }
