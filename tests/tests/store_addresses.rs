@@ -8,6 +8,7 @@ use std::path::Path;
 use fratmae_tests::{Call, Job, fratmae, phantoms, scratch, skip, variable};
 
 const URL: &str = "FRATMAE_TEST_S3_URL";
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
 
 /// A place in the bucket that no other test uses, when there is a store.
 fn place(test: &str, folder: &tempfile::TempDir) -> Option<String> {
@@ -59,17 +60,25 @@ fn tilde_is_the_home_folder_wherever_it_is_given() {
     let folder = scratch();
     let home = folder.path().join("home");
     std::fs::create_dir(&home).unwrap();
-    let config = folder.path().join("job.toml");
     let data = phantoms().data.display().to_string();
-    std::fs::write(&config, "[run]\nurl = \"~/in-file\"\n").unwrap();
     let at_home = |call: Call| call.with("HOME", home.to_str().unwrap());
     let job = Job::on(&data, "~/typed").set("train.steps=1");
     at_home(job.call()).run().succeeded();
-    assert!(home.join("typed/config.json").exists());
-    let job = Job::on(&data, "").set("run.url=~/set").set("train.steps=1");
-    let _ = at_home(job.call()).run();
-    let set = at_home(fratmae(["status", "~/typed"]));
+    let shipped = std::fs::read_to_string(CONFIG).unwrap();
+    let in_file = shipped.replace("runs/invariance/run", "~/in-file");
+    let file = folder.path().join("job.toml");
+    std::fs::write(&file, in_file).unwrap();
+    let pretrain = |config: &str| {
+        let call = fratmae(["pretrain", "--json", "--config", config, "--data", &data]);
+        at_home(call).and("--set").and("train.steps=1")
+    };
+    pretrain(file.to_str().unwrap()).run().succeeded();
+    let set = pretrain(CONFIG).and("--set").and("run.url=~/set");
     set.run().succeeded();
+    for run in ["typed", "in-file", "set"] {
+        assert!(home.join(run).join("config.json").exists(), "{run}");
+    }
+    at_home(fratmae(["status", "~/typed"])).run().succeeded();
     assert!(!Path::new("~").exists());
     let line = refused(fratmae(["status", "~no-such-user/x"]));
     assert!(line.contains("no user `no-such-user`"), "{line}");
