@@ -14,6 +14,7 @@ mod process;
 mod records;
 mod scorecard;
 mod sheet;
+mod stillness;
 mod strikes;
 mod told;
 

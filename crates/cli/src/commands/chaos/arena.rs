@@ -15,6 +15,7 @@ use super::{
     hosts::Hosts,
     moment::{Moment, What},
     process::{Line, Process},
+    stillness::Stillness,
     told::{Told, told},
 };
 use crate::progress::{Progress, Report};
@@ -55,8 +56,8 @@ pub(crate) struct Arena<'a> {
     pub(super) moments: Vec<Moment>,
     /// Since the first step.
     began: Option<Instant>,
-    /// The newest step, and when it came.
-    newest: (u64, Duration),
+    /// The newest step.
+    newest: u64,
     address: String,
     lines: Receiver<Line>,
     sender: SyncSender<Line>,
@@ -91,7 +92,7 @@ impl<'a> Arena<'a> {
             workers: (0..calls.places).map(|_| Seat::free()).collect(),
             moments: Vec::new(),
             began: None,
-            newest: (0, Duration::ZERO),
+            newest: 0,
             address: String::new(),
             lines,
             sender,
@@ -116,6 +117,7 @@ impl<'a> Arena<'a> {
         let end = end.unwrap_or_default();
         let mut pending = plan.iter().enumerate().peekable();
         let mut lasting: Vec<usize> = Vec::new();
+        let (mut stillness, mut looked) = (Stillness::default(), Instant::now());
         while self.summary.is_none() {
             self.tend()?;
             let Some(now) = self.elapsed() else {
@@ -132,10 +134,11 @@ impl<'a> Arena<'a> {
             for number in lasting.extract_if(.., over) {
                 self.lift(number, &plan[number]);
             }
-            if now > end.max(self.newest.1) + healing {
+            let gap = std::mem::replace(&mut looked, Instant::now()).elapsed();
+            if stillness.look(gap, self.newest, now <= end) > healing {
                 bail!(
                     "no step after {} was applied for {} s, although nothing is broken any more; the logs are in {}",
-                    self.newest.0,
+                    self.newest,
                     healing.as_secs(),
                     self.folder.place("logs").display()
                 );
@@ -256,9 +259,7 @@ impl<'a> Arena<'a> {
             Told::Panic(line) => What::Panic { line },
         };
         if let What::Applied { step } = what {
-            if step > self.newest.0 {
-                self.newest = (step, at);
-            }
+            self.newest = self.newest.max(step);
             self.progress.show(&Report::Items {
                 done: step,
                 total: self.calls.steps,
