@@ -56,16 +56,11 @@ fn event(line: &str) -> Option<Told> {
         }),
         "generation began" => Some(Told::Began {
             step: step?,
-            members: names(line["members"].as_str()?),
+            members: serde_json::from_value(line["members"].clone()).ok()?,
         }),
         "step applied" => Some(Told::Applied { step: step? }),
         _ => None,
     }
-}
-
-/// A list as it is logged: `["a", "b"]`.
-fn names(list: &str) -> Vec<String> {
-    serde_json::from_str(list).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -75,7 +70,7 @@ mod tests {
     #[test]
     fn events_are_found_among_other_lines() {
         let stderr = "a line for people\n\
-            {\"message\":\"generation began\",\"step\":3,\"members\":\"[\\\"a\\\", \\\"b\\\"]\"}\n\
+            {\"message\":\"generation began\",\"step\":3,\"members\":[\"a\",\"b\"]}\n\
             {\"message\":\"step applied\",\"step\":4}\n";
         let began = Told::Began {
             step: 3,

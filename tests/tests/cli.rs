@@ -4,12 +4,13 @@
 use fratmae_tests::{Job, fratmae, phantoms, scratch};
 use serde_json::Value;
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &["phantom"],
     &["prepare"],
     &["pretrain"],
     &["worker"],
     &["coordinator"],
+    &["config"],
     &["status"],
     &["doctor"],
     &["dataset", "inspect"],
@@ -47,9 +48,17 @@ fn the_help_of_every_command_has_an_example_that_parses() {
 #[test]
 fn the_program_names_its_version() {
     let version = fratmae(["--version"]).run().succeeded().stdout;
+    let start = format!("fratmae {} (", env!("CARGO_PKG_VERSION"));
+    assert!(version.starts_with(&start), "{version}");
+    assert!(
+        version.contains("CPU only)") || version.contains("features: "),
+        "{version}"
+    );
+    let of_a_command = fratmae(["pretrain", "--version"]).run();
     assert_eq!(
-        version.trim(),
-        format!("fratmae {}", env!("CARGO_PKG_VERSION"))
+        of_a_command.code,
+        Some(2),
+        "a command has no version of its own"
     );
 }
 
@@ -102,7 +111,9 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn json_is_one_object_on_the_last_line_and_text_is_something_else() {
     let folder = scratch();
-    let [run, source, data] = ["run", "source", "data"].map(|name| folder.path().join(name));
+    let place = |name: &str| folder.path().join(name);
+    let [run, source, data, weights, first, picture] =
+        ["run", "source", "data", "weights", "first", "case.png"].map(place);
     Job::tiny(&run).set("train.steps=1").finish();
     let tiny = ["--shape=8x8x8", "--spacing=50x50x50"];
     let calls = [
@@ -127,6 +138,24 @@ fn json_is_one_object_on_the_last_line_and_text_is_something_else() {
         (fratmae(["checkpoint", "list"]).and(&run), "checkpoints"),
         (fratmae(["checkpoint", "show"]).and(&run), "parts"),
         (fratmae(["checkpoint", "verify"]).and(&run), "checkpoints"),
+        (fratmae(["dataset", "order"]).and(&data), "samples"),
+        (
+            fratmae(["export"]).and(&run).and("--out").and(&weights),
+            "parameters",
+        ),
+        (
+            fratmae(["model", "picture"])
+                .and(&run)
+                .and("--out")
+                .and(&picture),
+            "ct_reconstruction",
+        ),
+        (
+            fratmae(["model", "init", "--config", "invariance", "--out"]).and(&first),
+            "parameters",
+        ),
+        (fratmae(["config", "invariance"]), "keys"),
+        (fratmae(["doctor"]), "checks"),
     ];
     for (call, key) in calls {
         let json = call.clone().and("--json").run().succeeded();
@@ -151,6 +180,7 @@ fn nothing_there_is_told_in_one_line() {
     let nothing = folder.path().join("nothing");
     let calls = [
         fratmae(["status"]).and(&nothing),
+        fratmae(["checkpoint", "list"]).and(&nothing),
         fratmae(["checkpoint", "verify"]).and(&nothing),
         fratmae(["checkpoint", "show"]).and(&nothing),
         fratmae(["dataset", "inspect"]).and(&nothing),
@@ -182,10 +212,54 @@ fn log_lines_become_json() {
     let said = call.run().succeeded().stderr;
     let logged: Vec<Value> = said
         .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
         .collect();
+    let of_a_worker = |line: &&Value| line["worker"] == "local-0" && line["run"].is_string();
+    let of_a_worker = logged.iter().find(of_a_worker);
     assert!(
-        logged.iter().any(|line| line.get("level").is_some()),
+        of_a_worker.is_some_and(|line| line["host"].is_string()),
         "{said}"
     );
+    let find = |message: &str| logged.iter().find(|line| line["message"] == message);
+    assert_eq!(
+        find("generation began").unwrap()["members"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let step = find("step applied").unwrap();
+    for field in [
+        "steps",
+        "learning_rate",
+        "gradient_norm",
+        "samples_per_second",
+    ] {
+        assert!(step[field].is_number(), "{field} in {step}");
+    }
+    assert!(find("run finished").unwrap()["weights_digest"].is_string());
+}
+
+#[test]
+fn an_error_is_json_as_well_where_lines_are() {
+    let folder = scratch();
+    let nothing = folder.path().join("nothing");
+    for (call, code) in [
+        (fratmae(["status", "--log", "json"]).and(&nothing), 1),
+        (
+            fratmae(["pretrain", "--log=json", "--set", "train.lr=x"]),
+            1,
+        ),
+        (fratmae(["status", "--log=json"]), 2),
+    ] {
+        let finished = call.run();
+        assert_eq!(finished.code, Some(code), "{}", finished.call);
+        assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+        let line: Value = serde_json::from_str(&finished.stderr).unwrap();
+        assert_eq!(
+            (&line["level"], &line["target"]),
+            (&"ERROR".into(), &"fratmae".into())
+        );
+        assert!(!line["message"].as_str().unwrap().is_empty());
+    }
 }

@@ -75,7 +75,9 @@ fn a_plain_machine_lacks_nothing_and_is_told_so_calmly() {
     assert_eq!(report.missing(), [""; 0]);
     assert_eq!(finished.stderr, "");
     let table = fratmae(["doctor"]).run().succeeded().stdout;
-    assert!(table.starts_with("check "), "{table}");
+    assert!(table.contains(" checks ok; --all shows them"), "{table}");
+    let all = fratmae(["doctor", "--all"]).run().succeeded().stdout;
+    assert!(all.lines().any(|line| line.starts_with("cores ")), "{all}");
 }
 
 #[test]
@@ -87,7 +89,7 @@ fn a_job_on_the_cpu_is_served_and_leaves_no_trace() {
             .succeeded(),
     );
     assert_eq!((report.state("run"), report.state("data")), ("ok", "ok"));
-    assert!(report.found("run").contains("create-if-absent holds"));
+    assert!(report.found("run").contains("conditional create works"));
     assert!(
         report
             .found("memory")
@@ -105,10 +107,7 @@ fn a_gpu_that_is_demanded_and_not_there_fails_in_one_line() {
     ];
     let finished = for_job(folder.path(), &sets).run();
     let line = finished.only_line();
-    assert!(
-        line.contains("this host lacks what is needed: driver, "),
-        "{line}"
-    );
+    assert!(line.contains("checks failed: driver, build"), "{line}");
     let report = Report::of(&finished);
     assert!(report.found("driver").contains("/nowhere/libcuda.so.1"));
     assert!(
@@ -249,7 +248,7 @@ fn a_peer_that_does_not_come_or_is_not_there_is_missing() {
     assert!(
         Report::of(&finished)
             .found("peer")
-            .contains("nobody called within 200ms")
+            .contains("no peer connected within 200ms")
     );
     let finished = doctor().and("--peer").and("127.0.0.1:1").run();
     assert!(Report::of(&finished).found("peer").contains("refused"));

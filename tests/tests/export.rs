@@ -58,7 +58,7 @@ fn a_run_can_begin_from_an_export_and_its_digest_tells_it_apart() {
         .finish();
     assert_ne!(begun.digest(), plain.digest());
     let said = &begun.finished.stderr;
-    assert!(said.contains("parameters taken as they are"), "{said}");
+    assert!(said.contains("parameters loaded: "), "{said}");
     // The same run with another file under the same path is another job.
     let mut bytes = std::fs::read(&file).unwrap();
     *bytes.last_mut().unwrap() ^= 1;

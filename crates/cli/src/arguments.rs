@@ -1,32 +1,50 @@
 //! What can be typed after `fratmae`: the global options and the list of commands.
 //! Each command's own options stand with the command.
 
+use std::{ffi::OsString, process::ExitCode};
+
 use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        chaos, checkpoint, completions, convert, coordinator, dataset, doctor, export, model,
-        phantom, prepare, pretrain, status, worker,
+        chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor, export,
+        model, phantom, prepare, pretrain, status, worker,
     },
-    logging::Logging,
+    logging::{LogForm, Logging},
+    terminal,
 };
 
 /// Pre-trains FratMAE, a masked autoencoder for PET/CT, on one machine or many.
 #[derive(Debug, Parser)]
 #[command(
     name = "fratmae",
-    version,
+    version = env!("FRATMAE_BUILD"),
     about,
-    propagate_version = true,
-    max_term_width = 110
+    max_term_width = 100
 )]
 #[command(after_help = "\
 Examples:
-  fratmae pretrain --config configs/quickstart.toml      a first run on phantoms, under two minutes
-  fratmae prepare cases.csv --out data/mine               your own PET/CT cases
-  fratmae status runs/quickstart/run                      what a run has done
+  fratmae pretrain quickstart                a first run: phantoms, two minutes
+  fratmae status runs/quickstart/run         the state of a run
+  fratmae prepare cases.csv --out data/mine  your own PET/CT cases
+  fratmae config > mine.toml                 a job file with every key, to edit
+  fratmae pretrain job.toml --data data/mine --run runs/mine
 
-RUST_LOG sets what is logged, such as RUST_LOG=debug or RUST_LOG=warn,fratmae_worker=debug.")]
+Environment:
+  RUST_LOG                        what is logged: RUST_LOG=warn,fratmae=debug
+  NO_COLOR, CLICOLOR, TERM        colours; TERM=dumb gives lines without escapes
+  CUDA_VISIBLE_DEVICES            the GPUs that workers may use
+  AWS_*, GOOGLE_*, AZURE_*        credentials and endpoints of object stores
+  HTTPS_PROXY, HTTP_PROXY, NO_PROXY  proxies on the way to object stores
+
+Exit codes:
+  0    success
+  1    failure; the last line of standard error says why
+  2    wrong command line
+  75   stopped with a checkpoint (Ctrl-C, SIGTERM, SIGUSR1); rerun to resume
+  130  ended at once by a second Ctrl-C
+
+docs/logs.md describes log lines and history files.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) logging: Logging,
@@ -34,33 +52,68 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
+impl Arguments {
+    /// What was typed; else the exit code, after help, version or the error was printed.
+    ///
+    /// # Errors
+    /// 0 for help and version, 2 for a wrong line.
+    pub(crate) fn typed() -> Result<Self, ExitCode> {
+        let error = match Self::try_parse() {
+            Ok(arguments) => return Ok(arguments),
+            Err(error) => error,
+        };
+        if error.use_stderr() && wants_json(std::env::args_os()) {
+            terminal::start(LogForm::Json);
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            terminal::error(first.trim_start_matches("error: "));
+            return Err(ExitCode::from(2));
+        }
+        // A reader that is gone (`fratmae --help | head`) is no failure.
+        let _ = error.print();
+        Err(match error.use_stderr() {
+            true => ExitCode::from(2),
+            false => ExitCode::SUCCESS,
+        })
+    }
+}
+
+/// Whether a line that cannot be parsed asks for JSON all the same.
+fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
+    let words: Vec<OsString> = words.collect();
+    let pair = |pair: &[OsString]| pair[0] == "--log" && pair[1] == "json";
+    words.iter().any(|word| word == "--log=json") || words.windows(2).any(pair)
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write synthetic PET/CT cases in the AutoPET layout
     Phantom(phantom::Arguments),
-    /// Turn PET/CT cases, NIfTI or DICOM, into a data set on any object store
+    /// Convert PET/CT cases (NIfTI or DICOM) to a data set, on disk or on an object store
     Prepare(prepare::Arguments),
-    /// Turn one DICOM series or NIfTI image into NIfTI in SUV or HU
+    /// Convert one DICOM series or NIfTI image to NIfTI in SUV or HU
     Convert(convert::Arguments),
-    /// Train on this machine: a coordinator and its workers, from one command
+    /// Train on this machine: a coordinator and its workers
     Pretrain(pretrain::Arguments),
+    /// Print a job file with every key, its value and what it is for
+    Config(config::Arguments),
     /// Join a run as a worker
     Worker(worker::Arguments),
-    /// Lead a run whose workers come from elsewhere
+    /// Start a coordinator for workers on other machines
     Coordinator(coordinator::Arguments),
-    /// Say what a run has done, from what it stored
+    /// Show the status of a run
     Status(status::Arguments),
-    /// Say what this host lacks for a job, and what to do about it
+    /// Check whether this host can run a job
     Doctor(doctor::Arguments),
-    /// Look at a prepared data set
+    /// Inspect a prepared data set
     Dataset(dataset::Arguments),
-    /// Look at the checkpoints of a run
+    /// Inspect the checkpoints of a run
     Checkpoint(checkpoint::Arguments),
-    /// Disturb a run with every kind of fault, and see whether its weights notice
+    /// Inject faults into a test run and check that the weights do not change
     Chaos(chaos::Arguments),
-    /// Write a run's weights as files that PyTorch loads
+    /// Write a run's weights as safetensors for PyTorch
     Export(export::Arguments),
-    /// Show what a network is made of and costs; run it by itself
+    /// Show the network's parts and cost; run it standalone
     Model(model::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
@@ -71,7 +124,6 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::logging::LogForm;
 
     fn parse(line: &str) -> Result<Arguments, clap::Error> {
         Arguments::try_parse_from(line.split_whitespace())
@@ -101,6 +153,53 @@ mod tests {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
         assert_eq!(parse("fratmae --help").unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_parsed_is_asked_for_its_form() {
+        let asks = |line: &str| wants_json(line.split_whitespace().map(OsString::from));
+        assert!(asks("fratmae train --log json") && asks("fratmae --log=json"));
+        assert!(!asks("fratmae --log human") && !asks("fratmae --log"));
+    }
+
+    #[test]
+    fn every_help_fits_80_columns_and_no_command_has_a_version_of_its_own() {
+        fn check(command: &mut clap::Command) {
+            let help = command
+                .clone()
+                .term_width(80)
+                .render_long_help()
+                .to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+            let examples = command.get_after_help().map(ToString::to_string);
+            for line in examples.iter().flat_map(|text| text.lines()) {
+                let is_wrapped = line.starts_with("  ") && !help.contains(line.trim_end());
+                assert!(!is_wrapped, "wrapped: {line}");
+            }
+            command.get_subcommands_mut().for_each(|command| {
+                assert!(command.get_version().is_none(), "{}", command.get_name());
+                check(command);
+            });
+        }
+        let mut command = Arguments::command();
+        command.build();
+        check(&mut command);
+    }
+
+    #[test]
+    fn global_options_stand_apart() {
+        let mut command = Arguments::command();
+        command.build();
+        let status = command.find_subcommand_mut("status").unwrap();
+        let help = status.render_long_help().to_string();
+        let (own, global) = help.split_once("Global options:").unwrap();
+        assert!(
+            global.contains("--log") && global.contains("--quiet"),
+            "{help}"
+        );
+        assert!(own.contains("--json") && !own.contains("--log"), "{help}");
     }
 
     #[test]

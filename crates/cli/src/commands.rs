@@ -3,6 +3,7 @@
 pub(crate) mod chaos;
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod convert;
 pub(crate) mod coordinator;
 pub(crate) mod dataset;
@@ -25,12 +26,13 @@ pub(crate) mod worker;
 
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
-use fratmae_telemetry::{LogFormat, PhaseLedger};
+use fratmae_telemetry::PhaseLedger;
 
 use crate::{
     arguments::{Arguments, Command},
-    logging::{LogForm, Logging},
+    logging::Logging,
     output::Output,
+    terminal,
 };
 
 /// Runs the command that was typed.
@@ -45,14 +47,15 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Prepare(arguments) => wait_for(prepare::run(arguments, quiet, output)),
         Command::Convert(arguments) => wait_for(convert::run(arguments, output)),
         Command::Pretrain(arguments) => wait_for(pretrain::run(arguments, logging, output)),
-        Command::Worker(arguments) => wait_for(worker::run(arguments, ledger)),
+        Command::Config(arguments) => config::run(arguments, output),
+        Command::Worker(arguments) => wait_for(worker::run(arguments, ledger, output)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
-        Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, output)),
+        Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, quiet, output)),
         Command::Chaos(arguments) => wait_for(chaos::run(arguments, quiet, output)),
-        Command::Export(arguments) => wait_for(export::run(arguments, output)),
+        Command::Export(arguments) => wait_for(export::run(arguments, quiet, output)),
         Command::Model(arguments) => model::run(arguments, output),
         Command::Completions(arguments) => {
             completions::run(arguments, Arguments::command(), output)
@@ -61,13 +64,14 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 }
 
 fn start_log(logging: &Logging) -> Result<PhaseLedger> {
-    let format = match logging.log {
-        LogForm::Human => LogFormat::Human,
-        LogForm::Json => LogFormat::Json,
-    };
+    terminal::start(logging.log);
+    terminal::report_panics();
+    let filter = logging.filter();
+    let hidden = logging.hidden();
     Ok(fratmae_telemetry::init(
-        format,
-        logging.filter().as_deref(),
+        filter.as_deref(),
+        hidden,
+        terminal::log,
     )?)
 }
 

@@ -1,8 +1,9 @@
 //! A failure as an operator sees it: one line on standard error.
 //! It decides nothing about what failed; each error's own text does.
 
-use crate::lines::write_line;
 use std::io::ErrorKind;
+
+use crate::terminal;
 
 /// Whether the reader of standard output went away (`fratmae … | head`), which is no failure.
 pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
@@ -13,26 +14,25 @@ pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
     })
 }
 
-/// A failure that another process of the same command tells.
+/// A failure that another process of the same command reports.
 #[derive(Debug)]
 pub(crate) struct ToldElsewhere;
 
 impl std::fmt::Display for ToldElsewhere {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the coordinator tells why")
+        f.write_str("see the coordinator's error")
     }
 }
 
 impl std::error::Error for ToldElsewhere {}
 
-/// Writes `error: …` to standard error, unless another process does; if that is closed too, nobody can be told.
+/// Writes the error to standard error, unless another process does.
 pub(crate) fn report(error: &anyhow::Error) {
     if error.is::<ToldElsewhere>() {
         return;
     }
     let causes = error.chain().map(ToString::to_string);
-    let text = format!("error: {}", line(causes));
-    write_line(&mut std::io::stderr(), &text);
+    terminal::error(&line(causes));
 }
 
 /// Joins a chain of causes by `: `, leaves out what an outer text already says, and folds newlines.

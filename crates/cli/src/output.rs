@@ -6,11 +6,12 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::{lines::shown, table::Table};
+use crate::{lines::shown, table::Table, terminal::Look};
 
 /// Where a command writes its result.
 pub(crate) struct Output {
     sink: Box<dyn Write>,
+    look: Look,
 }
 
 impl Output {
@@ -18,6 +19,7 @@ impl Output {
     pub(crate) fn stdout() -> Self {
         Self {
             sink: Box::new(io::stdout()),
+            look: Look::of_stdout(),
         }
     }
 
@@ -29,12 +31,29 @@ impl Output {
         writeln!(self.sink, "{}", shown(text)).map_err(unwritten)
     }
 
-    /// Writes a table.
+    /// Writes a table; on a terminal its rows fit the width.
     ///
     /// # Errors
     /// What the system says of standard output.
     pub(crate) fn table(&mut self, table: &Table) -> io::Result<()> {
-        self.bytes(shown(&table.to_string()).as_bytes())
+        let text = match self.look.columns {
+            Some(columns) => table.fitted(columns),
+            None => table.to_string(),
+        };
+        self.bytes(shown(&text).as_bytes())
+    }
+
+    /// What standard output can show.
+    pub(crate) fn look(&self) -> Look {
+        self.look
+    }
+
+    /// A digest: on a terminal its first twelve digits, elsewhere all of them.
+    pub(crate) fn digest<'a>(&self, digest: &'a str) -> &'a str {
+        match self.look.columns {
+            Some(_) => digest.get(..12).unwrap_or(digest),
+            None => digest,
+        }
     }
 
     /// Writes one JSON object on a line of its own.
@@ -92,6 +111,7 @@ pub(crate) mod captured {
         pub(crate) fn output(&self) -> Output {
             Output {
                 sink: Box::new(self.clone()),
+                look: Look::default(),
             }
         }
 
@@ -157,6 +177,7 @@ pub(crate) mod captured {
         for kind in [io::ErrorKind::BrokenPipe, io::ErrorKind::StorageFull] {
             let mut output = Output {
                 sink: Box::new(Closed(kind)),
+                look: Look::default(),
             };
             for error in [output.line("a"), output.bytes(b"a")] {
                 let error = error.unwrap_err();

@@ -22,7 +22,7 @@ pub use group::ProcessGroup;
 pub use membership::Membership;
 pub use nccl::{
     Adding, DeviceFloats, DriverSurvey, GpuSurvey, Link, NcclDevice, NcclError, NcclSettings,
-    NoGpu, Site, compiler_version, find_gpu, form, nccl_version, survey_driver,
+    NoGpu, Site, find_gpu, form, nccl_version, survey_driver,
 };
 pub use sums::{Addend, OwnSums, SlotSums};
 pub use tcp::{TcpGroup, TcpSettings};

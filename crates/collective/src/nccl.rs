@@ -31,8 +31,7 @@ use crate::{AbortHandle, CollectiveError, Operation, ProcessGroup, SlotSums, Tcp
 pub use self::error::{NcclError, Site};
 pub use self::forming::{Link, form};
 pub use self::raw::{
-    DeviceFloats, DriverSurvey, GpuSurvey, NcclDevice, NoGpu, compiler_version, find_gpu,
-    nccl_version, survey_driver,
+    DeviceFloats, DriverSurvey, GpuSurvey, NcclDevice, NoGpu, find_gpu, nccl_version, survey_driver,
 };
 
 /// What a group over NCCL is made with.

@@ -30,7 +30,7 @@ impl fmt::Display for Origin {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The job file cannot be read.
-    #[error("cannot read the config file {}", path.display())]
+    #[error("cannot read the job file {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

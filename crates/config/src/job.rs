@@ -9,7 +9,7 @@ use crate::{
     Checkpoint, Collective, ConfigError, Coordinator, Data, Model, Origin, Run, Store, Train,
     Workers,
     layers::{overlay, read_assignment, read_file},
-    preset::lay_under,
+    preset::{expand, lay_under},
     relations,
 };
 
@@ -40,7 +40,8 @@ pub struct Config {
 impl Config {
     /// Lays the job file at `path` and then each `section.key=value` of `sets` over the defaults, and checks the result.
     ///
-    /// `model.preset`, which either may name, goes between the defaults and both.
+    /// `model.preset`, which either may name, stands for its sizes: a file's under the file's own sizes, one of `sets` over
+    /// all that comes before it.
     ///
     /// # Errors
     /// `Read` and `Syntax` for the file, `Assignment` for an override without `=`, `UnknownKey` and `Value` for what either says,
@@ -55,8 +56,9 @@ impl Config {
             let (key, value) = read_assignment(text)?;
             layers.push((key, value, Origin::Set));
         }
+        let layers = expand(layers)?;
         let mut tree = Self::default().to_tree();
-        lay_under(&mut tree, &mut layers)?;
+        lay_under(&mut tree, &layers)?;
         for (key, value, origin) in layers {
             overlay(&mut tree, &key, value, &origin)?;
         }

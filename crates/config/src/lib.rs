@@ -2,6 +2,7 @@
 //!
 //! It knows no clock, no store and no environment. Whoever uses it hands it a path and the `--set` texts.
 
+mod about;
 mod data;
 mod error;
 mod identity;
@@ -11,6 +12,7 @@ mod model;
 mod nearest;
 mod operation;
 mod preset;
+mod printed;
 mod relations;
 mod rules;
 mod train;
@@ -23,4 +25,6 @@ pub use model::{Decoder, Masking, ModalityDraw, Model, Text, Transformer};
 pub use operation::{
     Backend, Checkpoint, Collective, Coordinator, Device, Reduction, StatePlace, Store, Workers,
 };
+pub use preset::NAMES as PRESETS;
+pub use printed::Key;
 pub use train::{BadBatch, Precision, Train};

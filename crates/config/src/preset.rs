@@ -1,5 +1,7 @@
-//! What lies between the defaults and what the user wrote: a network by name, and values that follow from others.
-//! It judges no value but the name.
+//! A network by name, and values that follow from others. It judges no value but the name.
+//!
+//! A preset stands for its sizes at the place where it is written: the file's preset goes under the file's own sizes, and
+//! `--set model.preset=…` over all that comes before it. So the last one wins, as everywhere.
 
 use serde_json::{Value, json};
 
@@ -12,27 +14,38 @@ type Layer = (String, Value, Origin);
 
 const KEY: &str = "model.preset";
 
-/// Lays the preset that `layers` name, which is taken out of them, and what follows from `layers` over `tree`.
+/// The presets there are.
+pub const NAMES: [&str; 3] = ["tiny", "small", "base"];
+
+/// Puts the sizes of each preset in `layers` in the place of its name.
 ///
 /// # Errors
 /// `Value` for a name that is none.
-pub(crate) fn lay_under(tree: &mut Value, layers: &mut Vec<Layer>) -> Result<(), ConfigError> {
-    let mut chosen = None;
-    for (key, value, origin) in layers.iter_mut() {
-        if let Some(name) = take(key, value) {
-            chosen = Some((name, origin.clone()));
+pub(crate) fn expand(layers: Vec<Layer>) -> Result<Vec<Layer>, ConfigError> {
+    let mut expanded = Vec::new();
+    for (key, mut value, origin) in layers {
+        if let Some(name) = take(&key, &mut value) {
+            let sizes = name.as_str().and_then(preset);
+            let sizes = sizes.ok_or_else(|| ConfigError::Value {
+                key: KEY.to_owned(),
+                value: name.to_string(),
+                allowed: format!("one of {}", NAMES.join(", ")),
+                origin: origin.clone(),
+            })?;
+            expanded.push(("model".to_owned(), sizes, origin.clone()));
+        }
+        if key != KEY {
+            expanded.push((key, value, origin));
         }
     }
-    layers.retain(|(key, ..)| key != KEY);
-    if let Some((name, origin)) = chosen {
-        let values = preset(&name).ok_or_else(|| ConfigError::Value {
-            key: KEY.to_owned(),
-            value: name.to_string(),
-            allowed: "one of tiny, small, base".to_owned(),
-            origin: origin.clone(),
-        })?;
-        overlay(tree, "model", values, &origin)?;
-    }
+    Ok(expanded)
+}
+
+/// Lays what follows from `layers` over `tree`.
+///
+/// # Errors
+/// None that a user could cause.
+pub(crate) fn lay_under(tree: &mut Value, layers: &[Layer]) -> Result<(), ConfigError> {
     if is_given(layers, "/model/text/weights") && !is_given(layers, "/model/text/trainable") {
         // CLIP's own weights are kept as they are: so few cases cannot train them.
         overlay(tree, "model.text.trainable", json!(false), &Origin::Memory)?;
@@ -64,8 +77,8 @@ fn is_given(layers: &[Layer], pointer: &str) -> bool {
 }
 
 /// The sizes of a network by name, as a layer: nothing but sizes.
-fn preset(name: &Value) -> Option<Value> {
-    let model = Model::preset(name.as_str()?)?;
+pub(crate) fn preset(name: &str) -> Option<Value> {
+    let model = Model::preset(name)?;
     let sizes = |width, depth, heads| json!({"width": width, "depth": depth, "heads": heads});
     let (encoder, decoder, text) = (model.encoder, model.decoder, model.text);
     Some(json!({
@@ -74,6 +87,23 @@ fn preset(name: &Value) -> Option<Value> {
         "text": sizes(text.width, text.depth, text.heads),
         "embedding": model.embedding,
     }))
+}
+
+/// The keys that a preset sets.
+pub(crate) fn preset_keys() -> impl Iterator<Item = &'static str> {
+    [
+        "model.embedding",
+        "model.encoder.width",
+        "model.encoder.depth",
+        "model.encoder.heads",
+        "model.decoder.width",
+        "model.decoder.depth",
+        "model.decoder.heads",
+        "model.text.width",
+        "model.text.depth",
+        "model.text.heads",
+    ]
+    .into_iter()
 }
 
 #[cfg(test)]
@@ -97,13 +127,47 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_writes_goes_over_the_preset() {
+    fn a_files_own_sizes_go_over_its_preset_wherever_both_stand() {
         let file = "[model]\npreset = \"small\"\n[model.encoder]\ndepth = 3\n";
         let model = load(file, &[]).unwrap().model;
         assert_eq!((model.encoder.width, model.encoder.depth), (192, 3));
         assert_eq!((model.decoder.width, model.text.depth), (144, 4));
-        let model = load(file, &["model.preset=tiny"]).unwrap().model;
-        assert_eq!((model.encoder.width, model.encoder.depth), (96, 3));
+    }
+
+    #[test]
+    fn the_last_one_wins_on_the_command_line() {
+        let spelt =
+            "[model]\nembedding = 512\n[model.encoder]\nwidth = 768\ndepth = 12\nheads = 12\n";
+        for file in [spelt, "[model]\npreset = \"small\"\n"] {
+            let model = load(file, &["model.preset=tiny"]).unwrap().model;
+            assert_eq!(Some(model), Model::preset("tiny"));
+            let model = load(file, &["model.preset=tiny", "model.encoder.depth=3"]);
+            assert_eq!(model.unwrap().model.encoder.depth, 3);
+            let model = load(file, &["model.encoder.depth=3", "model.preset=tiny"]);
+            assert_eq!(model.unwrap().model.encoder.depth, 4);
+            let model = load(file, &["model.preset=small", "model.preset=tiny"]);
+            assert_eq!(Some(model.unwrap().model), Model::preset("tiny"));
+            let section = "model={preset=\"tiny\", encoder={depth=5}}";
+            let encoder = load(file, &[section]).unwrap().model.encoder;
+            assert_eq!((encoder.width, encoder.depth), (96, 5));
+        }
+    }
+
+    #[test]
+    fn a_preset_is_its_sizes_and_nothing_else() {
+        for name in NAMES {
+            let mut sizes: Vec<String> = Vec::new();
+            for (section, value) in preset(name).unwrap().as_object().unwrap() {
+                match value.as_object() {
+                    Some(of) => sizes.extend(of.keys().map(|key| format!("model.{section}.{key}"))),
+                    None => sizes.push(format!("model.{section}")),
+                }
+            }
+            let mut known: Vec<&str> = preset_keys().collect();
+            known.sort_unstable();
+            sizes.sort_unstable();
+            assert_eq!(sizes, known);
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) fn warnings(config: &Config) -> Vec<String> {
     let few = config.model.contrastive && batch < 8;
     few.then(|| {
         format!(
-            "train.batch = {batch} gives the contrastive loss few pairs to tell apart; 8 or more work better"
+            "train.batch = {batch} gives the contrastive loss too few negatives; use at least 8"
         )
     })
     .into_iter()
@@ -153,7 +153,7 @@ fn stack_spans_the_grid(config: &Config) -> Result<(), ConfigError> {
     }
     refuse(
         format!(
-            "model.stack = {:?} does not span the {} slices of data.grid = {:?}",
+            "model.stack = {:?} does not span the {} slices of data.grid = {:?} (data.axis)",
             config.model.stack,
             name(axis),
             config.data.grid
@@ -171,7 +171,7 @@ fn stack_depth_fits_the_grid(config: &Config) -> Result<(), ConfigError> {
     }
     refuse(
         format!(
-            "a stack of {depth} slices with data.stride = {stride} spans {spanned} {} slices and data.grid = {:?} has {slices}",
+            "a stack of {depth} slices with data.stride = {stride} spans {spanned} {} slices (data.axis) and data.grid = {:?} has {slices}",
             name(axis),
             config.data.grid
         ),

@@ -2,7 +2,7 @@
 
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
-use crate::history::read_history_after;
+use crate::history::{HistoryRow, read_history, read_history_after};
 use crate::runtime::Runtime;
 use crate::summary::{Recent, Summary};
 use fratmae_checkpoint::Record;
@@ -88,6 +88,8 @@ async fn summarise(
             Vec::new()
         }
     };
+    let all = read_history(&runtime.job().run).await.ok();
+    let seconds = |rows: Vec<HistoryRow>| rows.iter().map(|row| row.figures.seconds).sum::<f64>();
     let last = recent.last().map(|row| &row.figures);
     let figures = runtime.newest_figures.as_ref().or(last);
     let figures = figures.cloned().unwrap_or_default();
@@ -109,5 +111,6 @@ async fn summarise(
         weights_digest,
         samples_seen: step.get() * config.train.batch as u64,
         seconds: runtime.seconds(),
+        training_seconds: all.map(seconds),
     })
 }

@@ -4,7 +4,7 @@ use crate::bad_batch::BadBatch;
 use crate::verdict::WorkerVerdict;
 use fratmae_protocol::pb::Figures;
 use serde::Serialize;
-use tracing::info;
+use tracing::{info, warn};
 
 /// The log target of events. People see them as progress; a log in JSON asks for this target instead.
 pub const EVENTS: &str = "run";
@@ -142,31 +142,30 @@ impl std::fmt::Display for SkippedSample {
 }
 
 impl RunEvent {
-    /// Writes the event to the log, with its parts as fields.
-    pub(crate) fn log(&self) {
+    /// Writes the event to the log, with its parts as fields. `steps` are those of the whole job.
+    pub(crate) fn log(&self, steps: u64) {
         match self {
             Self::Serving { address } => info!(target: EVENTS, address, "serving workers"),
-            Self::Warned { line } => info!(target: EVENTS, warning = line, "odd job"),
+            Self::Warned { line } => warn!(target: EVENTS, warning = line, "job warning"),
             Self::Resuming { step, damaged } => {
-                info!(target: EVENTS, step, ?damaged, "going on from a checkpoint");
+                info!(target: EVENTS, step, steps, damaged.json = json(damaged), "resuming from a checkpoint");
             }
             Self::Began {
                 generation,
                 members,
                 step,
-            } => info!(target: EVENTS, generation, step, ?members, "generation began"),
-            Self::Applied { step, figures } => info!(
+            } => info!(
                 target: EVENTS,
+                generation,
                 step,
-                loss = figures.loss,
-                reconstruction = figures.reconstruction,
-                contrastive = figures.contrastive,
-                seconds = figures.seconds,
-                "step applied"
+                steps,
+                members.json = json(members),
+                "generation began"
             ),
+            Self::Applied { step, figures } => log_step(*step, steps, figures),
             Self::Committed { step } => info!(target: EVENTS, step, "checkpoint committed"),
-            Self::PassedOver { line } => info!(target: EVENTS, line, "checkpoint passed over"),
-            Self::Skipped { step, slot, sample } => info!(
+            Self::PassedOver { line } => warn!(target: EVENTS, line, "checkpoint passed over"),
+            Self::Skipped { step, slot, sample } => warn!(
                 target: EVENTS,
                 step,
                 slot,
@@ -179,18 +178,46 @@ impl RunEvent {
                 "damaged sample skipped"
             ),
             Self::BadBatch { step, batch } => {
-                info!(target: EVENTS, step, %batch, "bad batch passed over");
+                warn!(target: EVENTS, step, %batch, "bad batch passed over");
             }
-            Self::Restarted { names } => info!(target: EVENTS, ?names, "workers started again"),
+            Self::Restarted { names } => {
+                let count = names.len();
+                info!(target: EVENTS, count, names.json = json(names), "workers started again");
+            }
             Self::Refused { name, reason } => {
-                info!(target: EVENTS, name, reason, "worker refused");
+                warn!(target: EVENTS, name, reason, "worker refused");
             }
             Self::Left { name } => info!(target: EVENTS, name, "worker left as asked"),
             Self::Verdict { verdict } => verdict.log(),
             Self::Broken { worker, reason } => {
-                info!(target: EVENTS, worker, reason, "group broken");
+                warn!(target: EVENTS, worker, reason, "group broken");
             }
-            Self::Exited { line } => info!(target: EVENTS, line, "worker process ended"),
+            Self::Exited { line } => warn!(target: EVENTS, line, "worker process ended"),
         }
     }
+}
+
+fn log_step(step: u64, steps: u64, figures: &Figures) {
+    info!(
+        target: EVENTS,
+        step,
+        steps,
+        loss = figures.loss,
+        reconstruction = figures.reconstruction,
+        pet_reconstruction = figures.pet_reconstruction,
+        ct_reconstruction = figures.ct_reconstruction,
+        mean_baseline = figures.mean_baseline,
+        contrastive = figures.contrastive,
+        gradient_norm = figures.gradient_norm,
+        learning_rate = figures.learning_rate,
+        samples = figures.samples,
+        seconds = figures.seconds,
+        samples_per_second = figures.samples as f64 / figures.seconds,
+        "step applied"
+    );
+}
+
+/// A list for a field whose name ends in `.json`, which the log shows as a list.
+pub(crate) fn json(list: &[String]) -> String {
+    serde_json::Value::from(list).to_string()
 }

@@ -123,6 +123,19 @@ pub(crate) async fn read_run_file(run: &Location) -> Result<RunFile, Coordinator
     serde_json::from_slice(&text).map_err(|error| damaged(run, &error))
 }
 
+/// Refuses a place that holds no run, whatever state the run is in.
+///
+/// # Errors
+/// `NoRun`, or the store's.
+pub async fn ensure_run(run: &Location) -> Result<(), CoordinatorError> {
+    match run.get_if_present(RUN_FILE).await? {
+        Some(_) => Ok(()),
+        None => Err(CoordinatorError::NoRun {
+            run: run.url().to_owned(),
+        }),
+    }
+}
+
 fn damaged(run: &Location, error: &dyn std::fmt::Display) -> CoordinatorError {
     CoordinatorError::Damaged {
         run: run.url().to_owned(),

@@ -341,7 +341,7 @@ impl Runtime {
 
     /// Tells the watcher; one that has left is no reason to stop.
     pub(crate) async fn tell(&self, event: RunEvent) {
-        event.log();
+        event.log(self.job.config.train.steps);
         let _ = self.events.send(event).await;
     }
 

@@ -10,10 +10,14 @@ use fratmae_protocol::pb;
 use fratmae_protocol::pb::coordination_client::CoordinationClient;
 use fratmae_store::Location;
 use serde::Serialize;
-use std::time::Duration;
+use serde_json::Value;
+use std::time::{Duration, SystemTime};
 
 /// How long a coordinator may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Steps over which the speed is taken.
+const RECENT: usize = 10;
 
 /// Verdicts that are shown at most.
 const VERDICTS: usize = 10;
@@ -25,12 +29,26 @@ pub struct RunStatus {
     pub run: String,
     /// `running`, `finished`, `interrupted` or `stopped` (no coordinator answers).
     pub state: &'static str,
+    /// When the run began and when it last wrote something, by its store's clock; as `2026-11-30T02:50:18Z`.
+    pub started: Option<String>,
+    /// See `started`.
+    pub updated: Option<String>,
+    /// The version of the newest coordinator.
+    pub version: String,
+    /// Where the data set is.
+    pub data: String,
     /// Steps the job has.
     pub last_step: u64,
+    /// Samples of a step.
+    pub batch: u64,
+    /// Samples a second over the newest steps known.
+    pub samples_per_second: Option<f64>,
+    /// Seconds that the rest will take at that speed, while the run is running.
+    pub eta_seconds: Option<f64>,
     /// The newest step known: applied if a coordinator answers, else with figures on the store.
     pub step: u64,
-    /// The newest committed checkpoint's step.
-    pub committed_step: u64,
+    /// The newest committed checkpoint's step; none before the first.
+    pub committed_step: Option<u64>,
     /// First and last step of each row of committed steps of which the history has no figures; usually none.
     pub history_missing: Vec<(u64, u64)>,
     /// The newest generation.
@@ -58,18 +76,26 @@ pub struct RunStatus {
 pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
     let run_file = read_run_file(run).await?;
     let history = read_history(run).await?;
-    let committed = list(run).await?.last().map_or(0, |id| id.step.get());
+    let committed = list(run).await?.last().map(|id| id.step.get());
+    let number = |key: &str| run_file.config.pointer(key).and_then(Value::as_u64);
+    let data = run_file.config.pointer("/data/url").and_then(Value::as_str);
+    let (started, updated) = times(run).await?;
     let mut status = RunStatus {
         run: run.url().to_owned(),
         state: "stopped",
-        last_step: run_file
-            .config
-            .pointer("/train/steps")
-            .and_then(serde_json::Value::as_u64)
-            .unwrap_or(0),
-        step: history.last().map_or(committed, |row| row.step),
+        started: started.map(shown),
+        updated: updated.map(shown),
+        version: String::new(),
+        data: data.unwrap_or_default().to_owned(),
+        last_step: number("/train/steps").unwrap_or(0),
+        batch: number("/train/batch").unwrap_or(0),
+        samples_per_second: speed(&history),
+        eta_seconds: None,
+        step: history
+            .last()
+            .map_or(committed.unwrap_or(0), |row| row.step),
         committed_step: committed,
-        history_missing: missing_steps(&history, committed)
+        history_missing: missing_steps(&history, committed.unwrap_or(0))
             .into_iter()
             .map(|steps| (*steps.start(), *steps.end()))
             .collect(),
@@ -91,6 +117,32 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
     Ok(status)
 }
 
+/// When the run's first record and its newest object were written.
+async fn times(
+    run: &Location,
+) -> Result<(Option<SystemTime>, Option<SystemTime>), CoordinatorError> {
+    let mut written = Vec::new();
+    for folder in ["journal", "history"] {
+        let entries = run.list(folder).await?;
+        written.extend(entries.into_iter().map(|entry| entry.written));
+    }
+    Ok((written.iter().min().copied(), written.iter().max().copied()))
+}
+
+fn shown(time: SystemTime) -> String {
+    chrono::DateTime::<chrono::Utc>::from(time).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// Samples a second over the newest steps.
+fn speed(history: &[HistoryRow]) -> Option<f64> {
+    let newest = history.iter().rev().take(RECENT);
+    let (samples, seconds) = newest.fold((0, 0.0), |(samples, seconds), row| {
+        (samples + row.figures.samples, seconds + row.figures.seconds)
+    });
+    let speed = samples as f64 / seconds;
+    (speed.is_finite() && speed > 0.0).then_some(speed)
+}
+
 impl RunStatus {
     /// Takes a journal record in; later ones overrule earlier ones.
     fn follow(&mut self, record: Record) {
@@ -98,6 +150,7 @@ impl RunStatus {
             Record::Fence { fence, mark } => {
                 self.fence = fence;
                 self.coordinator = mark.address;
+                self.version = mark.version;
                 (self.state, self.reason) = ("stopped", None);
             }
             Record::Generation {
@@ -137,7 +190,14 @@ impl RunStatus {
         self.step = self.step.max(reply.step);
         self.generation = reply.generation;
         self.members = reply.members;
-        self.loss = reply.figures.map(|figures| figures.loss).or(self.loss);
+        if let Some(figures) = reply.figures {
+            self.loss = Some(figures.loss);
+            let speed = figures.samples as f64 / figures.seconds;
+            let is_known = speed.is_finite() && speed > 0.0;
+            self.samples_per_second = is_known.then_some(speed).or(self.samples_per_second);
+        }
+        let left = (self.last_step.saturating_sub(self.step) * self.batch) as f64;
+        self.eta_seconds = self.samples_per_second.map(|speed| left / speed);
     }
 }
 
@@ -156,9 +216,16 @@ mod tests {
         RunStatus {
             run: "r".to_owned(),
             state: "stopped",
+            started: None,
+            updated: None,
+            version: String::new(),
+            data: String::new(),
             last_step: 10,
+            batch: 8,
+            samples_per_second: None,
+            eta_seconds: None,
             step: 0,
-            committed_step: 0,
+            committed_step: None,
             history_missing: Vec::new(),
             generation: 0,
             members: Vec::new(),
@@ -195,6 +262,24 @@ mod tests {
         status.follow(fence(2));
         assert_eq!((status.state, status.fence), ("stopped", 2));
         assert_eq!(status.coordinator, "http://host:2");
+    }
+
+    #[test]
+    fn the_speed_is_that_of_the_newest_steps() {
+        let row = |step, seconds| HistoryRow {
+            step,
+            generation: 1,
+            figures: pb::Figures {
+                samples: 8,
+                seconds,
+                ..pb::Figures::default()
+            },
+        };
+        let seconds = |step| if step <= 20 { 4.0 } else { 2.0 };
+        let slow_then_fast: Vec<_> = (1..=30).map(|step| row(step, seconds(step))).collect();
+        assert_eq!(speed(&slow_then_fast), Some(4.0));
+        assert_eq!(speed(&[]), None);
+        assert_eq!(speed(&[row(1, 0.0)]), None);
     }
 
     #[tokio::test]

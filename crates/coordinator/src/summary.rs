@@ -46,6 +46,9 @@ pub struct Summary {
     pub samples_seen: u64,
     /// Wall time of the coordinator that finished it.
     pub seconds: f64,
+    /// Time of all steps in the lineage of the weights, over all sessions; none in runs of earlier versions.
+    #[serde(default)]
+    pub training_seconds: Option<f64>,
 }
 
 /// Means over some steps; of each modality over those that had samples of it.

@@ -1,6 +1,6 @@
 //! A verdict on a worker as the journal and `status` keep it. Who is to blame is `control`'s to say.
 
-use crate::event::EVENTS;
+use crate::event::{EVENTS, json};
 use fratmae_control::Blame;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ pub struct WorkerVerdict {
 impl WorkerVerdict {
     /// Writes the verdict to the log, with its parts as fields.
     pub(crate) fn log(&self) {
-        tracing::info!(
+        tracing::warn!(
             target: EVENTS,
             verdict = self.line,
             worker = self.worker,
@@ -46,7 +46,7 @@ impl WorkerVerdict {
             collective = self.collective,
             sequence = self.sequence,
             reason = self.reason,
-            evidence = ?self.evidence,
+            evidence.json = json(&self.evidence),
             "worker in trouble"
         );
     }

@@ -1,6 +1,8 @@
 //! The operations on objects below a [`Location`]: read, replace, create if absent, list, delete.
 //! Owns what a create that finds something means; how long each is tried is `patience`, how a body is read `reading`.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use nix::errno::Errno;
@@ -33,6 +35,8 @@ pub struct Entry {
     pub relative: String,
     /// The size in bytes.
     pub size: u64,
+    /// When it was written, by the store's clock.
+    pub written: SystemTime,
 }
 
 impl Location {
@@ -118,8 +122,11 @@ impl Location {
         let mut entries: Vec<Entry> = found
             .into_iter()
             .filter_map(|object| {
-                let (relative, size) = (self.relative(&object.location)?, object.size);
-                Some(Entry { relative, size })
+                Some(Entry {
+                    relative: self.relative(&object.location)?,
+                    size: object.size,
+                    written: object.last_modified.into(),
+                })
             })
             .collect();
         entries.sort_by(|a, b| a.relative.cmp(&b.relative));

@@ -1,14 +1,16 @@
-//! What a process tells about itself: log lines on standard error, and where the time of a step goes.
+//! What a process tells about itself: log lines, and where the time of a step goes.
 //!
 //! Owns the set-up of tracing and the ledger of phases. It emits no event and opens no span of its own,
 //! and it sends nothing anywhere: whoever takes the figures decides where they go.
 
 mod error;
 mod ledger;
+mod line;
 mod log;
 pub mod phases;
 
 pub use error::TelemetryError;
 pub use ledger::PhaseLedger;
-pub use log::{LogFormat, init};
+pub use line::{Line, describe};
+pub use log::init;
 pub use phases::Phases;

@@ -1,46 +1,36 @@
-//! Log lines on standard error, for people or for machines.
-//!
-//! Owns format, filter and the one installation per process; what is logged is everybody else's matter.
+//! The log of a process: which events become lines, and the one installation. How lines look is the caller's matter.
 
 use std::env::{self, VarError};
-use std::io::{self, IsTerminal};
 
-use tracing::Subscriber;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
-use tracing_subscriber::fmt::{self, MakeWriter};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::{Registry, registry};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry;
 
-use crate::{PhaseLedger, TelemetryError};
+use crate::{Line, PhaseLedger, TelemetryError};
 
 /// What is logged when neither a filter nor `RUST_LOG` says otherwise: our own progress, others' worries.
 const DEFAULT_FILTER: &str = "warn,fratmae=info";
 
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// Time, level, target, message and fields, for people; coloured on a terminal.
-    #[default]
-    Human,
-    /// One JSON object a line, with the fields beside `timestamp`, `level`, `target` and `message`.
-    Json,
-}
-
-/// Sends this process's events to standard error and gives the ledger that sees its phases.
+/// Gives this process's events to `show`, a line each, and returns the ledger that sees its phases.
 ///
-/// `filter` comes before `RUST_LOG`, and both before a default. The ledger sees every phase whatever the filter hides.
+/// `filter` comes before `RUST_LOG`, and both before a default; events of the targets in `hidden` are never shown. The
+/// ledger sees every phase whatever the filter hides.
 ///
 /// # Errors
 /// `Filter` or `Environment` for a filter that is not understood; `AlreadySet` for a second call in a process.
 #[expect(
     clippy::disallowed_methods,
-    reason = "RUST_LOG and NO_COLOR are every program's conventions; no setting of a run comes this way"
+    reason = "RUST_LOG is every program's convention; no setting of a run comes this way"
 )]
-pub fn init(format: LogFormat, filter: Option<&str>) -> Result<PhaseLedger, TelemetryError> {
+pub fn init(
+    filter: Option<&str>,
+    hidden: &'static [&'static str],
+    show: impl Fn(&Line) + Send + Sync + 'static,
+) -> Result<PhaseLedger, TelemetryError> {
     let filter = parse(filter, env::var("RUST_LOG"))?;
     let ledger = PhaseLedger::new();
-    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
-    let subscriber = subscriber(format, filter, &ledger, io::stderr, colour);
+    let subscriber = subscriber(filter, hidden, &ledger, show);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)?;
     Ok(ledger)
 }
@@ -59,30 +49,30 @@ fn parse(
     EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })
 }
 
-fn subscriber<W>(
-    format: LogFormat,
+fn subscriber(
     filter: EnvFilter,
+    hidden: &'static [&'static str],
     ledger: &PhaseLedger,
-    writer: W,
-    colour: bool,
-) -> impl Subscriber + Send + Sync
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let lines = fmt::layer().with_writer(writer).with_ansi(colour);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        LogFormat::Human => lines.with_filter(filter).boxed(),
-        LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .with_filter(filter)
-            .boxed(),
-    };
+    show: impl Fn(&Line) + Send + Sync + 'static,
+) -> impl Subscriber + Send + Sync {
+    let lines = Lines { hidden, show }.with_filter(filter);
     let phases = ledger
         .clone()
         .with_filter(FilterFn::new(PhaseLedger::wants));
     registry().with(lines).with(phases)
+}
+
+struct Lines<F> {
+    hidden: &'static [&'static str],
+    show: F,
+}
+
+impl<S: Subscriber, F: Fn(&Line) + 'static> Layer<S> for Lines<F> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if !self.hidden.contains(&event.metadata().target()) {
+            (self.show)(&Line::of(event));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ mod tests {
         config.model.init_from = file.path().display().to_string();
         let (flat, told) = first_weights(&config, &parameters(&config)).unwrap();
         assert_eq!(flat, theirs);
-        assert!(told[0].contains("parameters taken as they are"), "{told:?}");
+        assert!(told[0].contains("parameters loaded: "), "{told:?}");
         config.model.init_from = String::new();
         let (file, _) = written(&config, true);
         config.model.text.weights = file.path().display().to_string();

@@ -44,6 +44,7 @@ impl Session {
         assignment: &Assignment,
         figures_until: u64,
     ) -> Result<Ending, WorkerError> {
+        fratmae_telemetry::describe("rank", assignment.rank.get());
         let begins_at = assignment.source.step().get();
         let activity = &self.shared.activity;
         activity.begin(assignment.generation.get(), begins_at);

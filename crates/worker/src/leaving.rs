@@ -35,11 +35,11 @@ impl Leaving {
     pub(crate) async fn leave(self, asked: impl Future<Output = ()>) {
         tokio::select! {
             () = asked => tracing::info!("asked to leave"),
-            () = appears(self.file) => tracing::info!("the file of preemption is there"),
+            () = appears(self.file) => tracing::info!("preemption file found"),
         }
         self.outbox.leave();
         let _ = tokio::time::timeout(self.grace, std::future::pending::<()>()).await;
-        tracing::warn!("not released within workers.grace_s; leaving the group as it is");
+        tracing::warn!("not released within workers.grace_s; exiting");
     }
 }
 

@@ -13,7 +13,7 @@ use fratmae_config::Config;
 use fratmae_model::kernel_set;
 use fratmae_protocol::pb;
 use fratmae_store::Location;
-use fratmae_telemetry::PhaseLedger;
+use fratmae_telemetry::{PhaseLedger, describe};
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
@@ -58,6 +58,7 @@ pub async fn run(
     };
     let outbox = Outbox::default();
     let stream = Stream::open(&options.coordinator, &register, &outbox).await?;
+    describe("run", stream.welcome.run_url.as_str());
     let config = Config::from_json(&stream.welcome.config).map_err(|error| WorkerError::Job {
         reason: error.to_string(),
     })?;

@@ -338,8 +338,9 @@ impl Snapshots {
         if self.copying.is_none() && self.stall > self.settings.max_stall && !self.is_warned {
             self.is_warned = true;
             tracing::warn!(
-                milliseconds = self.stall.as_millis() as u64,
-                "a step waited for its checkpoint longer than checkpoint.max_stall_ms; said once"
+                "checkpoint stalled a step for {} ms (limit checkpoint.max_stall_ms = {}); further stalls are not reported",
+                self.stall.as_millis(),
+                self.settings.max_stall.as_millis()
             );
         }
     }

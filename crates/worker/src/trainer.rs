@@ -59,7 +59,7 @@ impl Trainer {
             looks.tick().await;
         }
         if !self.thread.is_finished() {
-            return tracing::warn!("the training thread does not end; it is left behind");
+            return tracing::warn!("the training thread did not stop; abandoning it");
         }
         if self.thread.join().is_err() {
             tracing::error!("the training thread panicked");

@@ -35,7 +35,10 @@ use self::{
     sheet::Sheet,
 };
 use crate::{
-    commands::{job::Job, target::here},
+    commands::{
+        job::{Job, Values},
+        target::here,
+    },
     output::Output,
     progress::Progress,
 };
@@ -58,45 +61,44 @@ const SETS: [&str; 8] = [
 /// How long a run may take to its next step once nothing is done to it any more.
 const HEALING: Duration = Duration::from_secs(120);
 
-/// Disturbs a run and says whether its weights notice.
+/// Injects faults into a test run and checks that the weights do not change.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fratmae chaos runs/chaos --for 30s --seed 1
-  fratmae chaos runs/chaos --for 10m --seed 1 --workers 4 --only kill-coordinator --every 3s
+  fratmae chaos runs/chaos --for 10m --only kill-worker,cut-peers --every 3s
   fratmae chaos runs/chaos --for 5m --seed 2 --config job.toml --data data/mine
 
-RUN is a folder of its own: the run, the same run undisturbed, logs, scorecard.json. Chaos fails when the weights differ
-or a sample is lost or doubled. Faults of the network need root, for a network namespace for each process.")]
+RUN receives the run, the same run undisturbed, logs and scorecard.json. The command fails if the weights differ or a sample is lost or doubled. Network faults need root, for a network namespace per process.")]
 pub(crate) struct Arguments {
-    /// A folder that is not there, empty, or of an earlier chaos
+    /// An empty or new folder, or one of an earlier chaos run
     #[arg(value_name = "RUN", value_parser = here())]
     run: PathBuf,
-    /// For how long faults are done; then the run is left alone until it is finished
+    /// How long to inject faults, e.g. 30s, 10m or 2h; then the run may finish undisturbed
     #[arg(long = "for", value_name = "TIME", value_parser = time, default_value = "30s")]
     length: Duration,
-    /// From which the faults follow
+    /// Seed of the fault plan
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Workers in the group; without it two to six, by the seed
+    /// Workers in the group [default: two to six, by the seed]
     #[arg(long, value_name = "W")]
     workers: Option<usize>,
-    /// Only these kinds of faults
+    /// Only these kinds of faults, comma-separated
     #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',')]
     only: Vec<Kind>,
-    /// One fault so often, instead of some at moments that the seed chooses
+    /// Inject one fault every TIME (e.g. 3s) instead of at random moments
     #[arg(long, value_name = "TIME", value_parser = time)]
     every: Option<Duration>,
-    /// Job file (TOML); without it a tiny job with as many steps as the time needs
+    /// Job file (TOML) [default: a tiny job that lasts as long as the faults]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Change one value of the job; may be given many times
-    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    /// Change one value of the job, such as train.lr=2e-4; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Where the prepared data set is; without it the tiny job's phantoms are made in RUN
+    /// Where the prepared data set is [default: phantoms, made in RUN]
     #[arg(long, value_name = "URL")]
     data: Option<String>,
-    /// The digest of the undisturbed run, which is then not run
+    /// Expected weights digest; the undisturbed run is then skipped
     #[arg(long, value_name = "DIGEST")]
     digest: Option<String>,
     /// The scorecard as one JSON object instead of tables
@@ -203,11 +205,12 @@ impl Arguments {
         };
         set.extend(self.set.iter().cloned());
         Ok(Job {
-            config: Some(config),
-            set,
-            workers: None,
-            run: None,
+            values: Values {
+                config: Some(config),
+                set,
+            },
             data: self.data.clone(),
+            ..Job::default()
         })
     }
 
@@ -274,11 +277,12 @@ fn program() -> Result<String> {
 /// A job as it is typed after `pretrain` or `coordinator`.
 fn words(job: &Job) -> Vec<String> {
     let mut words = Vec::new();
-    if let Some(config) = &job.config {
+    if let Some(config) = &job.values.config {
         words.extend(["--config".to_owned(), config.display().to_string()]);
     }
     words.extend(
-        job.set
+        job.values
+            .set
             .iter()
             .flat_map(|set| ["--set".to_owned(), set.clone()]),
     );

@@ -11,7 +11,7 @@ use fratmae_store::Location;
 
 use crate::output::Output;
 
-/// Looks at the checkpoints of a run.
+/// Inspects the checkpoints of a run.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -22,23 +22,23 @@ pub(crate) struct Arguments {
 enum Question {
     /// List the committed checkpoints, oldest first
     List(list::Arguments),
-    /// Show what one checkpoint says of itself
+    /// Show the manifest of one checkpoint
     Show(show::Arguments),
-    /// Read every part and compare it with its digest
+    /// Read every part and check it against its digest
     Verify(verify::Arguments),
 }
 
-pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     match &arguments.question {
         Question::List(arguments) => list::run(arguments, output).await,
         Question::Show(arguments) => show::run(arguments, output).await,
-        Question::Verify(arguments) => verify::run(arguments, output).await,
+        Question::Verify(arguments) => verify::run(arguments, quiet, output).await,
     }
 }
 
 /// The checkpoint at `step`, or the newest one.
 async fn choose(run: &Location, step: Option<u64>) -> Result<CheckpointId> {
-    let committed = fratmae_checkpoint::list(run).await?;
+    let committed = listed(run).await?;
     let wanted = |id: &&CheckpointId| step.is_none_or(|step| id.step.get() == step);
     let chosen = committed.iter().rfind(wanted).copied();
     chosen.with_context(|| match step {
@@ -51,7 +51,16 @@ async fn choose(run: &Location, step: Option<u64>) -> Result<CheckpointId> {
 }
 
 fn none_yet(run: &str) -> String {
-    format!("{run} has no committed checkpoint; check the address with `fratmae status {run}`")
+    format!("{run} has no checkpoint yet")
+}
+
+/// The committed checkpoints; refuses a folder or an address that holds neither a run nor a checkpoint.
+async fn listed(run: &Location) -> Result<Vec<CheckpointId>> {
+    let committed = fratmae_checkpoint::list(run).await?;
+    if committed.is_empty() {
+        fratmae_coordinator::ensure_run(run).await?;
+    }
+    Ok(committed)
 }
 
 fn mebibytes(bytes: u64) -> String {

@@ -12,7 +12,7 @@ use crate::{
     output::Output,
 };
 
-/// Turns one DICOM series, or one NIfTI image, into NIfTI.
+/// Converts one DICOM series, or one NIfTI image, to NIfTI.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -20,16 +20,15 @@ Examples:
   fratmae convert study/3.0-CT --out ct.nii.gz
   fratmae convert study/4.0-PET --out suv.nii.gz --json
 
-PET becomes SUV by body weight, CT Hounsfield units, a segmentation 0 and 1, as 32-bit floats on the series' own grid.
-A folder holds one series; what does not make one image is refused with the reason. NIfTI keeps its values.")]
+PET becomes SUV by body weight, CT Hounsfield units, a segmentation 0 and 1, as 32-bit floats on the series' own grid. A folder must hold one series. The values of NIfTI images are kept.")]
 pub(crate) struct Arguments {
     /// A folder with one DICOM series, one DICOM file, or a NIfTI image
     #[arg(value_parser = here())]
     series: PathBuf,
-    /// The file to write, .nii.gz or .nii; one that is there is replaced
+    /// File to write, .nii.gz or .nii; an existing file is replaced
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// One JSON object with the factor, its rule and every header value that went into it
+    /// One JSON object with the SUV factor, its rule and the header values used
     #[arg(long)]
     json: bool,
 }

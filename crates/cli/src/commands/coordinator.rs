@@ -6,33 +6,31 @@ use fratmae_coordinator::Allowed;
 
 use crate::{
     commands::{
-        job::Job,
+        job::{Job, Named},
         lead::{Showing, Workers, lead},
     },
     output::Output,
 };
 
-/// Leads a run whose workers come from elsewhere.
+/// Starts a coordinator for workers on other machines.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae coordinator --config configs/base.toml --run s3://bucket/run --workers 8 --listen 10.0.0.1:7000
-  (then, on each machine: fratmae worker --coordinator http://10.0.0.1:7000 --listen 10.0.0.2:0)")]
+  fratmae coordinator job.toml --run runs/big --workers 4 --listen 10.0.0.1:5600
+
+Then, on each machine: fratmae worker --coordinator http://10.0.0.1:5600")]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    named: Named,
     #[command(flatten)]
     pub(crate) job: Job,
     /// Address at which workers reach this coordinator (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
-    /// Take in workers of another version, whose CPUs run other kernels, or that train on another kind of device; the bits may then differ
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        value_name = "version,kernels"
-    )]
+    /// Admit workers that differ, comma-separated; results may then not be bit-identical
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "DIFFERENCE")]
     pub(crate) allow: Vec<Difference>,
-    /// Report the end of the run as one JSON object, the last line of standard output
+    /// Print the result as one JSON object, the last line of standard output
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -40,14 +38,16 @@ pub(crate) struct Arguments {
 /// What workers may differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Difference {
-    /// The version of the program.
+    /// Another version of the program
     Version,
-    /// The kernel set of the CPU.
+    /// Another CPU type, or another kind of device (CPU or GPU)
     Kernels,
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
-    let config = arguments.job.resolve_with(arguments.listen.as_ref())?;
+    let config = arguments
+        .job
+        .resolve_with(&arguments.named, arguments.listen.as_ref())?;
     let json = arguments.json;
     let allowed = Allowed {
         version: arguments.allow.contains(&Difference::Version),

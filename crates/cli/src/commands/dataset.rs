@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 
 use crate::output::Output;
 
-/// Looks at a prepared data set.
+/// Inspects a prepared data set.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -21,9 +21,9 @@ pub(crate) struct Arguments {
 enum Question {
     /// Show shapes, spacings, orientations, value ranges and sentences; draw one case or all of them
     Inspect(inspect::Arguments),
-    /// Write one image of a case to NIfTI
+    /// Write one image of a case as NIfTI
     Extract(extract::Arguments),
-    /// Read everything and compare it with its digests
+    /// Read everything and check it against its digests
     Verify(verify::Arguments),
     /// Print the order in which an epoch's samples are read
     Order(order::Arguments),

@@ -7,7 +7,9 @@ mod host;
 mod infiniband;
 mod link;
 mod need;
+mod pace;
 mod place;
+mod proxies;
 
 use std::io;
 use std::time::Duration;
@@ -19,49 +21,62 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::{
-    commands::{chaos::time, job::Job, lead::stop_requested},
+    commands::{
+        chaos::time,
+        job::{Job, Values},
+        lead::stop_requested,
+    },
+    lines::shown as printable,
     output::Output,
     progress::Progress,
-    table::Table,
 };
 use finding::{Finding, State};
 use gpu::Gpu;
 use host::{Host, Roots};
 use need::Need;
 
-/// Says what this host lacks for a job, and what to do about it.
+/// Checks whether this host can run a job, and what to do if not.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae doctor                                                    this host
-  fratmae doctor --config job.toml --set workers.device=cuda        and what a job needs of it
+  fratmae doctor                         this host
+  fratmae doctor --config job.toml       what is missing for this job
   fratmae doctor --store s3://bucket/runs --coordinator http://10.0.0.1:5600
-  fratmae doctor --listen 10.0.0.1:5601                             then, on another host:
+  fratmae doctor --listen 10.0.0.1:5601  and on another host:
   fratmae doctor --peer 10.0.0.1:5601
 
-It exits with 1 if something is missing that the job or one of these options needs; without a job nothing is needed.
-What it writes to a store is deleted again.")]
+The exit code is 1 if something is missing that the job or an option needs. Test objects in a store are deleted again.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     job: Job,
-    /// Check and measure this store too; may be given many times
+    /// Check and measure this store too; repeatable
     #[arg(long, value_name = "URL")]
     store: Vec<String>,
-    /// Compare clocks with this coordinator
+    /// Measure latency and clock difference to this coordinator
     #[arg(long, value_name = "http://HOST:PORT")]
     coordinator: Option<String>,
-    /// Wait here for one --peer and measure the line to it
+    /// Wait here for one --peer and measure the connection to it
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "peer")]
     listen: Option<String>,
-    /// Wait so long for a peer; without it until one comes or Ctrl-C
+    /// How long to wait for a peer, e.g. 30s [default: until one connects]
     #[arg(long = "for", value_name = "TIME", value_parser = time, requires = "listen")]
     within: Option<Duration>,
-    /// Measure the line to a host where `fratmae doctor --listen` runs
+    /// Measure the connection to a host where `fratmae doctor --listen` runs
     #[arg(long, value_name = "HOST:PORT")]
     peer: Option<String>,
-    /// One JSON object instead of a table
+    /// Show checks that are ok too
+    #[arg(long)]
+    all: bool,
+    /// One JSON object instead of text
     #[arg(long)]
     json: bool,
+}
+
+/// How the report is shown.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Json,
+    Text { all: bool },
 }
 
 /// The object that `--json` prints.
@@ -84,14 +99,17 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
     if let Some(address) = &arguments.listen {
         findings.extend(listen(address, arguments.within, quiet, &need).await?);
     }
-    report(&findings, arguments.json, output)
+    let form = match arguments.json {
+        true => Form::Json,
+        false => Form::Text { all: arguments.all },
+    };
+    report(&findings, form, output)
 }
 
 impl Arguments {
     fn need(&self) -> Result<Need> {
         let Job {
-            config,
-            set,
+            values: Values { config, set },
             workers,
             run,
             data,
@@ -116,6 +134,8 @@ fn check_host(need: &Need) -> Vec<Finding> {
     let mut findings = Host::read(&roots, need).judge(need, gpu.count(), ports.len());
     findings.extend(gpu.judge(need));
     findings.extend(infiniband::judge(&ports));
+    findings.extend(proxies::judge(&proxies::read()));
+    findings.extend(pace::estimate(need, gpu.count()));
     findings
 }
 
@@ -156,7 +176,7 @@ async fn listen(
         () = stop => Ok(None),
         found = tokio::time::timeout(within, attend(&listener, need)) => {
             Ok(Some(found.unwrap_or_else(|_| {
-                let silent = io::Error::other(format!("nobody called within {within:?}"));
+                let silent = io::Error::other(format!("no peer connected within {within:?}"));
                 link::judge(address, &Err(silent), need)
             })))
         }
@@ -178,34 +198,47 @@ async fn attend(listener: &TcpListener, need: &Need) -> Finding {
 }
 
 /// Shows what was found; what is missing is the failure.
-fn report(findings: &[Finding], json: bool, output: &mut Output) -> Result<()> {
+fn report(findings: &[Finding], form: Form, output: &mut Output) -> Result<()> {
     let lacking = findings.iter().filter(|one| one.state == State::Missing);
     let missing: Vec<&str> = lacking.map(|one| one.check.as_str()).collect();
-    if json {
-        output.json(&Report {
+    match form {
+        Form::Json => output.json(&Report {
             checks: findings,
             missing: missing.clone(),
-        })?;
-    } else {
-        let mut table = Table::new(&["check", "state", "found", "what to do"]);
-        for one in findings {
-            let state = one.state.name().to_owned();
-            table.row(vec![
-                one.check.clone(),
-                state,
-                one.found.clone(),
-                one.advice.clone(),
-            ]);
+        })?,
+        Form::Text { all } => show(findings, all, output)?,
+    }
+    match missing.as_slice() {
+        [] => Ok(()),
+        [one] => bail!("1 check failed: {one}"),
+        several => bail!("{} checks failed: {}", several.len(), several.join(", ")),
+    }
+}
+
+/// A line for each check that is not ok, its advice below it, and one line for all the others.
+fn show(findings: &[Finding], all: bool, output: &mut Output) -> Result<()> {
+    let is_shown = |one: &&Finding| all || one.state != State::Ok;
+    let shown: Vec<&Finding> = findings.iter().filter(is_shown).collect();
+    let width = |text: fn(&Finding) -> usize| shown.iter().map(|one| text(one)).max().unwrap_or(0);
+    let check = width(|one| one.check.chars().count());
+    let state = width(|one| one.state.name().len());
+    let (look, indent) = (output.look(), " ".repeat(check + state + 4));
+    for one in &shown {
+        let name = format!("{:<state$}", one.state.name());
+        let name = look.paint(one.state.style(), &name);
+        // The colour is ours, the rest may be anybody's text.
+        let (checked, found) = (printable(&one.check), printable(&one.found));
+        output.bytes(format!("{checked:<check$}  {name}  {found}\n").as_bytes())?;
+        if !one.advice.is_empty() {
+            output.line(&format!("{indent}-> {}", one.advice))?;
         }
-        output.table(&table)?;
     }
-    if missing.is_empty() {
-        return Ok(());
+    let hidden = findings.len() - shown.len();
+    match (all, hidden) {
+        (true, _) | (false, 0) => Ok(()),
+        (false, 1) => Ok(output.line("1 check ok; --all shows it")?),
+        (false, hidden) => Ok(output.line(&format!("{hidden} checks ok; --all shows them"))?),
     }
-    bail!(
-        "this host lacks what is needed: {}; the report says what to do about each",
-        missing.join(", ")
-    )
 }
 
 #[cfg(test)]
@@ -221,27 +254,41 @@ mod tests {
         ]
     }
 
+    fn text(findings: &[Finding], all: bool) -> (Result<()>, String) {
+        let captured = Captured::default();
+        let told = report(findings, Form::Text { all }, &mut captured.output());
+        (told, captured.text())
+    }
+
     #[test]
     fn what_is_missing_fails_and_is_named_in_one_line() {
-        let captured = Captured::default();
-        let error = report(&findings(), false, &mut captured.output()).unwrap_err();
-        assert!(
-            error.to_string().contains("needed: driver, NCCL;"),
-            "{error}"
+        let (told, shown) = text(&findings(), false);
+        assert_eq!(
+            told.unwrap_err().to_string(),
+            "2 checks failed: driver, NCCL"
         );
-        let text = captured.text();
-        assert!(
-            text.lines()
-                .any(|line| line == "driver  MISSING  none   install it"),
-            "{text}"
+        assert_eq!(
+            shown,
+            "driver  MISSING  none\n                 -> install it\n\
+             NCCL    MISSING  old\n                 -> install a newer one\n\
+             1 check ok; --all shows it\n"
         );
-        report(&findings()[..1], false, &mut captured.output()).unwrap();
+        let (told, shown) = text(&findings()[..1], false);
+        told.unwrap();
+        assert_eq!(shown, "1 check ok; --all shows it\n");
+    }
+
+    #[test]
+    fn all_shows_what_is_ok_too() {
+        let (_, shown) = text(&findings(), true);
+        assert!(shown.starts_with("cores   ok       8\n"), "{shown}");
+        assert!(!shown.contains("--all"), "{shown}");
     }
 
     #[test]
     fn json_has_every_check_and_what_is_missing() {
         let captured = Captured::default();
-        report(&findings(), true, &mut captured.output()).unwrap_err();
+        report(&findings(), Form::Json, &mut captured.output()).unwrap_err();
         let told: serde_json::Value = serde_json::from_str(&captured.text()).unwrap();
         assert_eq!(told["missing"], serde_json::json!(["driver", "NCCL"]));
         assert_eq!(told["checks"][0]["state"], "ok");

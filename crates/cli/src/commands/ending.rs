@@ -1,7 +1,7 @@
 //! The last screen of a finished run: what was learned beside what guessing gives, where everything is, what comes next.
 
 use anyhow::Result;
-use fratmae_coordinator::{Recent, Summary};
+use fratmae_coordinator::{EVENTS, Recent, Summary};
 
 use crate::output::Output;
 
@@ -13,15 +13,18 @@ const CLEARLY: f64 = 0.2;
 /// # Errors
 /// What the system says of standard output.
 pub(crate) fn show(summary: &Summary, data: &str, json: bool, output: &mut Output) -> Result<()> {
+    log(summary);
     if json {
         return Ok(output.json(summary)?);
     }
     let run = &summary.run;
+    let seconds = summary.training_seconds.unwrap_or(summary.seconds);
+    let digest = output.digest(&summary.weights_digest).to_owned();
     output.line(&format!(
-        "finished {} steps ({} samples) in {}",
+        "finished {} steps ({} samples) in {} of training",
         summary.step,
         summary.samples_seen,
-        crate::progress::clock(summary.seconds)
+        crate::progress::clock(seconds)
     ))?;
     output.line(&format!("loss      {:.4} in the last step", summary.loss))?;
     if let Some(recent) = &summary.recent {
@@ -30,8 +33,7 @@ pub(crate) fn show(summary: &Summary, data: &str, json: bool, output: &mut Outpu
         }
     }
     output.line(&format!(
-        "run       {run}\ndata      {data}\nweights   {}",
-        summary.weights_digest
+        "run       {run}\ndata      {data}\nweights   {digest}"
     ))?;
     Ok(output.line(&format!(
         "\
@@ -44,6 +46,21 @@ next:
   fratmae prepare FOLDER --out data/mine
       your own PET/CT scans as a data set, for pretrain --data data/mine --run runs/mine"
     ))?)
+}
+
+/// For machines, the end is an event like those before it.
+fn log(summary: &Summary) {
+    tracing::info!(
+        target: EVENTS,
+        step = summary.step,
+        loss = summary.loss,
+        reconstruction = summary.reconstruction,
+        contrastive = summary.contrastive,
+        samples = summary.samples_seen,
+        seconds = summary.training_seconds,
+        weights_digest = summary.weights_digest,
+        "run finished"
+    );
 }
 
 /// A line for each part of the loss: what the last steps came to, and what guessing gives.
@@ -101,7 +118,8 @@ mod tests {
             contrastive_chance: Some(8_f64.ln()),
             weights_digest: "abc".to_owned(),
             samples_seen: 400,
-            seconds: 75.2,
+            seconds: 5.0,
+            training_seconds: Some(75.2),
         }
     }
 
@@ -115,7 +133,7 @@ mod tests {
     fn the_end_shows_what_was_learned_beside_chance_and_what_to_try_next() {
         let text = shown(&summary(), false);
         for line in [
-            "finished 50 steps (400 samples) in 1:15",
+            "finished 50 steps (400 samples) in 1:15 of training",
             "PET       reconstruction error 0.00300, predicting the mean 0.00400: learned",
             "CT        reconstruction error 0.05000, predicting the mean 0.04000: not learned yet",
             "PET-text  contrastive loss 1.4875, chance 2.0794: learned",

@@ -14,6 +14,7 @@ use crate::{
         target::Target,
     },
     output::Output,
+    progress::Busy,
 };
 
 /// Writes a run's weights as safetensors in torch's layouts, under timm's names inside the encoders.
@@ -23,15 +24,15 @@ Examples:
   fratmae export runs/quickstart/run --out weights
   fratmae export s3://bucket/run-1 --out weights --step 4000
 
-docs/weights.md says what is in the files, docs/load_encoders.py loads them into PyTorch.")]
+docs/weights.md describes the files; docs/load_encoders.py loads them into PyTorch.")]
 pub(crate) struct Arguments {
-    /// The run
+    /// The run: a folder or a URL
     #[arg(value_name = "RUN")]
     run: String,
     /// Folder to write to, here or on a store
     #[arg(long, value_name = "URL")]
     out: PathBuf,
-    /// The checkpoint at this step; the newest good one without it
+    /// Checkpoint to use, by its step [default: the newest good one]
     #[arg(long, value_name = "N")]
     step: Option<u64>,
     /// One JSON object instead of text
@@ -48,7 +49,8 @@ struct Written<'a> {
     weights_digest: &'a str,
 }
 
-pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
+    let busy = Busy::start("export", "reading and writing weights", quiet);
     let out = &arguments.out;
     let target = Target::of(out)?;
     let stored = Stored::open(&arguments.run, arguments.step).await?;
@@ -61,6 +63,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     )?;
     write(&folder.join("README.md"), card(&stored)?.as_bytes())?;
     target.finish().await?;
+    drop(busy);
     let written = Written {
         run: &stored.url,
         out,

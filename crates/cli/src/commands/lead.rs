@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use anyhow::{Context as _, Result, bail};
 use fratmae_config::Config;
-use fratmae_coordinator::{Allowed, Job, Launcher, Outcome};
+use fratmae_coordinator::{Allowed, EVENTS, Job, Launcher, Outcome};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
@@ -63,14 +63,19 @@ pub(crate) async fn lead(
     };
     target::check_paths(&config)?;
     let run = Location::open(&config.run.url)?;
+    fratmae_telemetry::describe("run", run.url());
     config = apart(move || fratmae_worker::fill_digests(&mut config).map(|()| config)).await??;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
     run.probe_read().await?;
     let data = data::open_or_prepare(&config, showing.quiet).await?;
-    let watch = Watch::start(&config, showing.quiet);
+    let mut watch = Watch::start(&config, showing.quiet);
+    let named = config.clone();
+    for line in apart(move || weights_told(&named)).await?? {
+        tracing::info!(target: EVENTS, line, "initial weights");
+        watch.note(&line);
+    }
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
-    let job = apart(move || job(config, run, data, allowed)).await??;
-    let outcome = attend(job, launcher, watch).await?;
+    let outcome = attend(job(config, run, data, allowed), launcher, watch).await?;
     match outcome {
         Outcome::Finished(summary) => ending::show(&summary, &data_url, showing.json, output),
         Outcome::Interrupted { step, reason } => {
@@ -90,18 +95,16 @@ pub(crate) async fn lead(
     }
 }
 
-fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Result<Job> {
-    let mut warnings = data::warnings(&config, data.manifest.cases.len());
-    warnings.extend(weights_told(&config)?);
-    Ok(Job {
-        warnings,
+fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Job {
+    Job {
+        warnings: data::warnings(&config, data.manifest.cases.len()),
         config,
         run,
         data,
         nonce: nonce(),
         allowed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-    })
+    }
 }
 
 /// What became of the files of weights that the job names, a line each; workers do the same again.

@@ -11,14 +11,14 @@ use clap::{Args, Subcommand};
 
 use crate::{commands::wait_for, output::Output};
 
-/// Shows what a network is made of and what it costs.
+/// Shows the network's parts and cost.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Examples:
-  fratmae model --config configs/base.toml
+  fratmae model --config base
   fratmae model --set model.preset=small --json
-  fratmae model forward --weights weights --inputs in.safetensors --out out.safetensors")]
+  fratmae model picture runs/quickstart/run --out case.png")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     cost: cost::Arguments,
@@ -28,11 +28,11 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Question {
-    /// Run one forward pass on given inputs and keep every stage, to compare with other implementations
+    /// Run one forward pass on given inputs and write every stage, to compare with other implementations
     Forward(forward::Arguments),
-    /// Take optimizer steps on given inputs and keep losses, gradients and weights, likewise
+    /// Take optimizer steps on given inputs and write losses, gradients and weights, likewise
     Step(step::Arguments),
-    /// Write the weights that a job begins with, and tell what was taken from which file
+    /// Write the initial weights of a job, and list what was taken from which file
     Init(init::Arguments),
     /// Draw what a run makes of a case: input, visible part, reconstruction and error of both modalities
     Picture(picture::Arguments),

@@ -19,7 +19,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   fratmae phantom --cases 64 --out data/phantoms
-  fratmae phantom --cases 12 --out data/tiny --seed 7 --shape 32x40x48 --spacing 20x16x20
+  fratmae phantom --cases 12 --out data/tiny --shape 32x40x48 --spacing 20x16x20
 
 The same seed gives the same cases. Rerun the command to resume a stopped one.")]
 pub(crate) struct Arguments {
@@ -29,13 +29,13 @@ pub(crate) struct Arguments {
     /// Folder to write them to
     #[arg(long, value_name = "DIR", value_parser = here())]
     out: PathBuf,
-    /// Seed from which they are drawn
+    /// Seed of the cases
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Voxels along the three axes; without this and --spacing they differ between cases
+    /// Voxels along the three axes [default: varies between cases]
     #[arg(long, value_name = "RxAxS", value_parser = sizes::voxels)]
     shape: Option<[usize; 3]>,
-    /// Millimetres of a voxel along the three axes
+    /// Voxel size in mm along the three axes [default: varies between cases]
     #[arg(long, value_name = "RxAxS", value_parser = sizes::millimetres)]
     spacing: Option<[f32; 3]>,
     /// One JSON object at the end instead of text

@@ -23,48 +23,42 @@ use crate::{
     table::counted,
 };
 
-/// Turns PET/CT cases into a data set.
+/// Converts PET/CT cases to a data set.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fratmae prepare cases.csv --out data/mine
   fratmae prepare Dataset221_AutoPETIII_2024 --out s3://bucket/autopet
   fratmae prepare /archive/dicom --layout dicom --out data/mine --strict --json
-  fratmae prepare cases.csv --out s3://bucket/mine --shard $SLURM_ARRAY_TASK_ID/16
+  fratmae prepare cases.csv --out data/mine --shard $SLURM_ARRAY_TASK_ID/16
 
-A table has the columns case_id, pet, ct and, where known, label, tracer, age, sex, diagnosis, stage, fold. Paths are
-relative to the table and may name folders with one DICOM series. PET in NIfTI must be in SUV, CT in Hounsfield units.
-Rerun the command to resume a stopped prepare.
-Unusable cases are skipped and listed with the reason; doubtful ones are used and get a note. With --strict the first
-of either is an error. report.json in the data set lists every case, what else lies in the source and was not used,
-and which fields of metadata were kept. No name, date or number of a patient and no path enters a data set.
+A table has the columns case_id, pet, ct and, where known, label, tracer, age, sex, diagnosis, stage, fold. Paths are relative to the table and may name folders with one DICOM series. PET in NIfTI must be in SUV, CT in Hounsfield units. Rerun the command to resume a stopped prepare. Unusable cases are skipped and listed with the reason; doubtful ones are used and get a note. With --strict the first of either is an error. report.json in the data set lists every case, what else lies in the source and was not used, and which fields of metadata were kept. No name, date or number of a patient and no path enters a data set.
 
-With --shard, several machines make one data set: each makes every n-th shard, and the last to finish writes the
-manifest. Give all of them the same source, address and options. --merge writes the manifest by hand.")]
+With --shard, several machines make one data set: each makes every n-th shard, and the last to finish writes the manifest. Give all of them the same source, address and options. --merge writes the manifest by hand.")]
 pub(crate) struct Arguments {
     /// A CSV table of cases, or a folder: AutoPET, TCIA FDG-PET-CT-Lesions, or any tree of DICOM files
     #[arg(value_parser = here())]
     source: PathBuf,
-    /// Where the data set goes: a path, file://, s3://, gs://, az://
+    /// Where to store the data set: a path, file://, s3://, gs:// or az://
     #[arg(long, value_name = "URL")]
     out: String,
     /// Voxels of a prepared case along R, A and S
     #[arg(long, value_name = "RxAxS", value_parser = sizes::voxels, default_value = "160x160x192")]
     grid: [usize; 3],
-    /// Cases in one shard
+    /// Cases per shard
     #[arg(long, value_name = "N", default_value_t = default_cases_per_shard(),
         value_parser = clap::value_parser!(u32).range(1..))]
     cases_per_shard: u32,
-    /// How the source is laid out: auto, autopet, tcia, dicom or table
+    /// Layout of the source: auto, autopet, tcia, dicom or table
     #[arg(long, value_name = "LAYOUT", default_value_t)]
     layout: Layout,
     /// Fail at the first case that cannot be used or has a note, instead of skipping or using it
     #[arg(long)]
     strict: bool,
-    /// Write the folders of every case to this CSV file, for you alone; it must lie outside of the data set
+    /// Write each case's folders to this CSV file, which must lie outside the data set
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
-    /// Make only share i of n, from 0/n to n-1/n, for an array of jobs
+    /// Make only share I of N (from 0), for a job array
     #[arg(long, value_name = "I/N")]
     shard: Option<Part>,
     /// Only write the manifest and the report, once all shards are done

@@ -5,30 +5,37 @@ pub(crate) mod data;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_config::Config;
-use fratmae_coordinator::Launcher;
+use fratmae_coordinator::{Launcher, Listener};
 
 use crate::{
     commands::{
-        job::Job,
+        job::{Job, Named},
         lead::{Showing, Workers, lead},
     },
     logging::Logging,
     output::Output,
+    terminal,
+    worker_lines::WorkerLines,
 };
 
-/// Trains on this machine: prepares the data if need be, starts a coordinator and its workers, and reports the end.
+/// Trains on this machine: prepares the data if necessary, starts a coordinator and its workers, and prints the result.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae pretrain --config configs/quickstart.toml
-  fratmae pretrain --config configs/quickstart.toml --workers 4 --run runs/four --set train.steps=100
-  fratmae pretrain --config configs/base.toml --data s3://bucket/autopet --run s3://bucket/run-1 --json
+  fratmae pretrain quickstart                 built in: phantoms, two minutes
+  fratmae pretrain job.toml --set train.lr=2e-4
+  fratmae pretrain quickstart --workers 4 --run runs/four
+  fratmae pretrain base --data s3://bucket/autopet --run s3://bucket/run-1
 
-Running a stopped run again resumes it; a finished one prints its result again.")]
+`fratmae config > mine.toml` writes a job file to begin with.
+
+Run a stopped run's command again to resume it; a finished run prints its result again.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
+    named: Named,
+    #[command(flatten)]
     pub(crate) job: Job,
-    /// Report the end of the run as one JSON object, the last line of standard output
+    /// Print the result as one JSON object, the last line of standard output
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -38,9 +45,11 @@ pub(crate) async fn run(
     logging: &Logging,
     output: &mut Output,
 ) -> Result<()> {
-    let config = arguments.job.resolve()?;
+    let config = arguments.job.resolve_with(&arguments.named, None)?;
     let (quiet, json) = (!logging.shows_progress(), arguments.json);
-    let launcher = launcher(&config, logging)?;
+    // Before the launcher and after all else: the last lines of workers are written when it ends.
+    let lines = terminal::draws().then(WorkerLines::start);
+    let launcher = launcher(&config, logging, lines.as_ref())?;
     lead(
         config,
         Workers::Here(launcher),
@@ -50,16 +59,23 @@ pub(crate) async fn run(
     .await
 }
 
-/// How the workers are started: this same program, logging as this one does.
-fn launcher(config: &Config, logging: &Logging) -> Result<Launcher> {
+/// How the workers are started: this same program, with its options for logging.
+///
+/// With a bar on the terminal this process writes their lines for them. Elsewhere they write where it does, so that
+/// nothing they log is lost where they outlive it.
+fn launcher(config: &Config, logging: &Logging, lines: Option<&WorkerLines>) -> Result<Launcher> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Launcher {
         program,
         workers: config.workers.count,
         threads: threads(config, cores),
-        arguments: logging.as_typed(),
+        arguments: match lines {
+            Some(_) => logging.as_json().as_typed(),
+            None => logging.as_typed(),
+        },
         restarts_per_hour: config.workers.restarts_per_hour,
+        listener: lines.map(|lines| Listener::new(lines.sink())),
     })
 }
 

@@ -1,4 +1,6 @@
-//! `fratmae status`: what a run has done and does now. It shows what the `coordinator` crate finds out.
+//! `fratmae status`: the state of a run. It shows what the `coordinator` crate finds out.
+
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -7,24 +9,36 @@ use fratmae_store::Location;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{output::Output, table::Table};
+use crate::{output::Output, progress::clock, table::Table};
 
-/// Says what a run has done.
+/// How often a run that is watched is looked at.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// Shows the status of a run.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fratmae status runs/quickstart/run
-  fratmae status s3://bucket/run-1 --json")]
+  fratmae status runs/quickstart/run --watch
+  fratmae status s3://bucket/run-1 --json --since 4000
+
+The state is running, finished, interrupted (stopped by request or by a failure) or stopped (no coordinator answers).")]
 pub(crate) struct Arguments {
-    /// The run
+    /// The run: a folder or a URL
     #[arg(value_name = "RUN")]
     run: String,
+    /// Show it again every two seconds until the run ends or Ctrl-C
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
     /// With --json: the figures of every committed step as `history`
     #[arg(long, requires = "json")]
     history: bool,
+    /// With --json: the figures of committed steps after this one as `history`
+    #[arg(long, value_name = "STEP", requires = "json")]
+    since: Option<u64>,
 }
 
 /// The object that `--json` prints.
@@ -38,15 +52,41 @@ struct Report {
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let run = Location::open(&arguments.run)?;
+    if arguments.watch {
+        return watch(&run, output).await;
+    }
     let status = status(&run).await?;
-    if arguments.json {
-        let history = match arguments.history {
-            true => Some(read_history(&run).await?.iter().map(row).collect()),
-            false => None,
-        };
-        Ok(output.json(&Report { status, history })?)
-    } else {
-        Ok(output.table(&table(&status))?)
+    if !arguments.json {
+        return Ok(output.table(&table(&status, output))?);
+    }
+    let since = arguments.since.or(arguments.history.then_some(0));
+    let history = match since {
+        Some(since) => {
+            let rows = read_history(&run).await?;
+            let later = rows.iter().filter(|row| row.step > since);
+            Some(later.map(row).collect())
+        }
+        None => None,
+    };
+    Ok(output.json(&Report { status, history })?)
+}
+
+/// Shows the status again and again: in its place on a terminal, one after the other elsewhere.
+async fn watch(run: &Location, output: &mut Output) -> Result<()> {
+    let mut looks = tokio::time::interval(EVERY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let status = status(run).await?;
+        let text = table(&status, output);
+        if output.look().draws {
+            // Home, and everything from there on erased.
+            output.bytes(b"\x1b[H\x1b[2J")?;
+        }
+        output.table(&text)?;
+        if status.state != "running" {
+            return Ok(());
+        }
     }
 }
 
@@ -66,7 +106,7 @@ fn row(row: &HistoryRow) -> Map<String, Value> {
     all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn table(status: &RunStatus) -> Table {
+fn table(status: &RunStatus, output: &Output) -> Table {
     let mut table = Table::new(&["run", &status.run]);
     let state = match &status.reason {
         Some(reason) => format!("{}: {reason}", status.state),
@@ -75,17 +115,43 @@ fn table(status: &RunStatus) -> Table {
     let loss = status
         .loss
         .map_or_else(|| "-".to_owned(), |loss| format!("{loss:.6}"));
+    let checkpoint = status.committed_step.map_or_else(
+        || "no checkpoint yet".to_owned(),
+        |step| format!("step {step}"),
+    );
+    let percent = 100.0 * status.step as f64 / status.last_step.max(1) as f64;
+    let steps = format!("{} of {} ({percent:.0} %)", status.step, status.last_step);
+    let speed = status.samples_per_second.map(|speed| {
+        let step = status.batch as f64 / speed;
+        format!(
+            "{speed:.2} samples/s, {step:.2} s per step of {} samples",
+            status.batch
+        )
+    });
+    let left = status.eta_seconds.map(clock);
     for (name, value) in [
-        ("state", state),
-        ("step", format!("{} of {}", status.step, status.last_step)),
-        ("checkpoint", format!("step {}", status.committed_step)),
-        ("loss", loss),
-        ("generation", status.generation.to_string()),
-        ("members", status.members.join(", ")),
-        ("fence", status.fence.to_string()),
-        ("coordinator", status.coordinator.clone()),
+        ("state", Some(state)),
+        ("step", Some(steps)),
+        ("checkpoint", Some(checkpoint)),
+        ("loss", Some(loss)),
+        ("speed", speed),
+        ("ETA", left),
+        ("started", status.started.as_deref().map(local)),
+        ("updated", status.updated.as_deref().map(local)),
+        ("data", Some(status.data.clone())),
+        ("workers", Some(status.members.join(", "))),
+        ("generation", Some(status.generation.to_string())),
+        (
+            "coordinator",
+            Some(format!("{} (fence {})", status.coordinator, status.fence)),
+        ),
+        ("version", Some(status.version.clone())),
     ] {
-        table.row(vec![name.to_owned(), value]);
+        let known = value.filter(|value| !value.is_empty());
+        table.row(vec![
+            name.to_owned(),
+            known.unwrap_or_else(|| "-".to_owned()),
+        ]);
     }
     for (first, last) in &status.history_missing {
         let steps = format!("figures of steps {first} to {last} are missing");
@@ -95,22 +161,43 @@ fn table(status: &RunStatus) -> Table {
         table.row(vec!["verdict".to_owned(), verdict.line.clone()]);
     }
     if let Some(summary) = &status.summary {
-        table.row(vec!["weights".to_owned(), summary.weights_digest.clone()]);
+        let digest = output.digest(&summary.weights_digest).to_owned();
+        table.row(vec!["weights".to_owned(), digest]);
     }
     table
+}
+
+/// A time as the user's clock shows it.
+fn local(time: &str) -> String {
+    let parsed = chrono::DateTime::parse_from_rfc3339(time);
+    parsed.map_or_else(
+        |_| time.to_owned(),
+        |time| {
+            let local = time.with_timezone(&chrono::Local);
+            local.format("%Y-%m-%d %H:%M:%S").to_string()
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::captured::Captured;
 
     fn blank() -> RunStatus {
         RunStatus {
             run: "/r".to_owned(),
             state: "stopped",
+            started: Some("2026-11-30T02:50:18Z".to_owned()),
+            updated: None,
+            version: "0.1.0".to_owned(),
+            data: "/d".to_owned(),
             last_step: 50,
+            batch: 8,
+            samples_per_second: Some(16.0),
+            eta_seconds: None,
             step: 23,
-            committed_step: 20,
+            committed_step: Some(20),
             history_missing: Vec::new(),
             generation: 2,
             members: vec!["a".to_owned(), "b".to_owned()],
@@ -123,19 +210,35 @@ mod tests {
         }
     }
 
+    fn text(status: &RunStatus) -> String {
+        table(status, &Captured::default().output()).to_string()
+    }
+
     #[test]
     fn the_text_says_how_far_the_run_is() {
-        let text = table(&blank()).to_string();
+        let text = text(&blank());
         for line in [
             "run          /r",
             "state        stopped",
-            "step         23 of 50",
+            "step         23 of 50 (46 %)",
             "checkpoint   step 20",
             "loss         -",
-            "members      a, b",
+            "speed        16.00 samples/s, 0.50 s per step of 8 samples",
+            "ETA          -",
+            "data         /d",
+            "workers      a, b",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_run_without_a_checkpoint_says_so() {
+        let status = RunStatus {
+            committed_step: None,
+            ..blank()
+        };
+        assert!(text(&status).contains("checkpoint   no checkpoint yet\n"));
     }
 
     #[test]
@@ -159,10 +262,6 @@ mod tests {
             reason: Some("asked to stop".to_owned()),
             ..blank()
         };
-        assert!(
-            table(&status)
-                .to_string()
-                .contains("interrupted: asked to stop")
-        );
+        assert!(text(&status).contains("interrupted: asked to stop"));
     }
 }

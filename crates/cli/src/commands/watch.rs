@@ -1,4 +1,4 @@
-//! Shows a run that goes on: its events become progress and notes. What happens is the `coordinator` crate's.
+//! Shows a run: its events become progress and notes. What happens is the `coordinator` crate's.
 
 use std::{
     collections::VecDeque,
@@ -20,6 +20,7 @@ pub(crate) struct Watch {
     pace: Pace,
     steps: u64,
     batch: u64,
+    is_contrastive: bool,
 }
 
 impl Watch {
@@ -31,11 +32,12 @@ impl Watch {
             pace: Pace::default(),
             steps: config.train.steps,
             batch: config.train.batch as u64,
+            is_contrastive: config.model.contrastive,
         }
     }
 
     /// Writes one line that stays.
-    fn note(&mut self, text: &str) {
+    pub(crate) fn note(&mut self, text: &str) {
         self.progress.note(text);
     }
 
@@ -43,13 +45,19 @@ impl Watch {
     pub(crate) fn show(&mut self, event: &RunEvent) {
         if let RunEvent::Applied { step, figures } = event {
             let elapsed = self.started.elapsed();
-            let samples_per_second = self.pace.steps_per_second(elapsed, *step) * self.batch as f64;
+            let pace = self.pace.steps_per_second(elapsed, *step) * self.batch as f64;
+            // Of the first step only its own time is known.
+            let samples_per_second = match pace > 0.0 {
+                true => pace,
+                false => figures.samples as f64 / figures.seconds,
+            };
             self.progress.show(&Report::Step(StepReport {
                 step: *step,
                 steps: self.steps,
                 batch: self.batch,
                 loss: figures.loss,
-                mse: figures.reconstruction,
+                reconstruction: figures.reconstruction,
+                contrastive: self.is_contrastive.then_some(figures.contrastive),
                 samples_per_second,
             }));
         } else {
@@ -66,12 +74,12 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::Resuming { step, damaged } => {
             let passed = damaged
                 .iter()
-                .map(|line| format!("passed over a damaged checkpoint: {line}"));
+                .map(|line| format!("skipped a damaged checkpoint: {line}"));
             passed
-                .chain([format!("going on from the checkpoint at step {step}")])
+                .chain([format!("resuming from the checkpoint at step {step}")])
                 .collect()
         }
-        RunEvent::PassedOver { line } => vec![format!("passed over a damaged checkpoint: {line}")],
+        RunEvent::PassedOver { line } => vec![format!("skipped a damaged checkpoint: {line}")],
         RunEvent::Began {
             generation,
             members,
@@ -85,10 +93,10 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::Committed { step } => vec![format!("checkpoint at step {step}")],
         RunEvent::Skipped { step, sample, .. } => vec![format!("step {step}: {sample}")],
         RunEvent::BadBatch { step, batch } => vec![format!("step {step}: {batch}")],
-        RunEvent::Restarted { names } => vec![format!("started again: {}", names.join(", "))],
-        RunEvent::Refused { name, reason } => vec![format!("{name} is refused: {reason}")],
+        RunEvent::Restarted { names } => vec![format!("restarted: {}", names.join(", "))],
+        RunEvent::Refused { name, reason } => vec![format!("{name} was rejected: {reason}")],
         RunEvent::Broken { worker, reason } => vec![format!("{worker} reports: {reason}")],
-        RunEvent::Left { name } => vec![format!("{name} left as it was asked to")],
+        RunEvent::Left { name } => vec![format!("{name} left (requested)")],
         RunEvent::Verdict { verdict } => vec![verdict.line.clone()],
         RunEvent::Exited { line } => vec![line.clone()],
     }
@@ -165,8 +173,8 @@ mod tests {
         assert_eq!(
             lines(&resuming),
             [
-                "passed over a damaged checkpoint: step 40: part-00000 differs",
-                "going on from the checkpoint at step 20"
+                "skipped a damaged checkpoint: step 40: part-00000 differs",
+                "resuming from the checkpoint at step 20"
             ]
         );
         let began = RunEvent::Began {

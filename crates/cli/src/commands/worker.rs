@@ -1,27 +1,31 @@
 //! `fratmae worker`: joins a run by the coordinator's address.
 
+use std::time::Instant;
+
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use fratmae_telemetry::PhaseLedger;
+use fratmae_telemetry::{PhaseLedger, describe};
 use fratmae_worker::{Options, WorkerError};
+use serde::Serialize;
 
 use crate::{
     commands::lead::{leave_requested, stop_requested},
     failure::ToldElsewhere,
+    output::Output,
 };
 
 /// Joins a run as a worker.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae worker --coordinator http://10.0.0.1:7000
-  fratmae worker --coordinator http://10.0.0.1:7000 --listen 10.0.0.2:0 --name node-2
-  srun fratmae worker --coordinator http://10.0.0.1:7000 --place $SLURM_LOCALID")]
+  fratmae worker --coordinator http://10.0.0.1:5600
+  fratmae worker --coordinator http://10.0.0.1:5600 --name node-2
+  srun fratmae worker --coordinator http://10.0.0.1:5600 --place $SLURM_LOCALID")]
 pub(crate) struct Arguments {
-    /// Where the coordinator is reached, as it printed it
+    /// Address of the coordinator, as it printed it
     #[arg(long, value_name = "http://HOST:PORT")]
     pub(crate) coordinator: String,
-    /// Address at which the other workers reach this one; without it the one this host shows to the coordinator
+    /// Address other workers connect to [default: detected]
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -29,49 +33,78 @@ pub(crate) struct Arguments {
         hide_default_value = true
     )]
     pub(crate) listen: String,
-    /// Name shown in messages; without it the host and the process
+    /// Name shown in messages [default: HOST-PID]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Number among the workers of this machine, which take its GPUs in turn
+    /// Index of this worker on its machine; selects the GPU
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) place: usize,
-    /// Compute threads; 0 takes every core
+    /// Compute threads; 0: all cores
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
-    /// Started by `pretrain`, which tells for all its workers why they were stopped
+    /// Started by `pretrain`, which reports for all its workers why they were stopped
     #[arg(long, hide = true)]
     pub(crate) launched: bool,
+    /// Print one JSON object when the worker has left the run
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
-pub(crate) async fn run(arguments: &Arguments, ledger: PhaseLedger) -> Result<()> {
+#[derive(Serialize)]
+struct Ended<'a> {
+    worker: &'a str,
+    host: &'a str,
+    coordinator: &'a str,
+    seconds: f64,
+}
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    ledger: PhaseLedger,
+    output: &mut Output,
+) -> Result<()> {
+    let started = Instant::now();
     if arguments.threads > 0 {
         // Matrix products, optimizer and loader share this one pool.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads);
         pool.build_global()
             .context("cannot start the compute threads")?;
     }
+    let host = host();
+    let name = arguments.name.clone();
+    let name = name.unwrap_or_else(|| format!("{host}-{}", std::process::id()));
+    describe("worker", name.as_str());
+    describe("host", host.as_str());
     let options = Options {
         coordinator: arguments.coordinator.clone(),
         listen: arguments.listen.clone(),
-        name: arguments.name.clone().unwrap_or_else(default_name),
+        name: name.clone(),
         place: arguments.place,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger,
     };
-    if !arguments.launched {
-        return Ok(fratmae_worker::run(options, stop_requested()?).await?);
+    match arguments.launched {
+        false => fratmae_worker::run(options, stop_requested()?).await?,
+        true => match fratmae_worker::run(options, leave_requested()?).await {
+            Err(WorkerError::Stopped { .. }) => bail!(ToldElsewhere),
+            ended => ended?,
+        },
     }
-    match fratmae_worker::run(options, leave_requested()?).await {
-        Err(WorkerError::Stopped { .. }) => bail!(ToldElsewhere),
-        ended => Ok(ended?),
+    if arguments.json {
+        output.json(&Ended {
+            worker: &name,
+            host: &host,
+            coordinator: &arguments.coordinator,
+            seconds: started.elapsed().as_secs_f64(),
+        })?;
     }
+    Ok(())
 }
 
-fn default_name() -> String {
+fn host() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "worker",
-        host => host,
-    };
-    format!("{host}-{}", std::process::id())
+    match host.trim() {
+        "" => "worker".to_owned(),
+        host => host.to_owned(),
+    }
 }

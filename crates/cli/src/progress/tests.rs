@@ -5,38 +5,17 @@ use std::sync::{Arc, Mutex};
 use super::*;
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Lines {
     fn progress(&self) -> Progress {
-        Progress::with_view("train", View::lines(Box::new(self.clone())))
+        let lines = self.0.clone();
+        let write = move |text: &str| lines.lock().unwrap().push(text.to_owned());
+        Progress::with_view("train", View::lines(Box::new(write)))
     }
 
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-struct Full;
-
-impl Write for Full {
-    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-        Err(std::io::ErrorKind::StorageFull.into())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+    fn text(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
     }
 }
 
@@ -45,9 +24,18 @@ fn step(step: u64) -> StepReport {
         step,
         steps: 50,
         batch: 8,
-        loss: 1.23456,
-        mse: 0.012345,
+        loss: 2.1023,
+        reconstruction: 0.02285,
+        contrastive: Some(2.0794),
         samples_per_second: 12.0,
+    }
+}
+
+fn item(done: u64, total: u64, name: &str) -> Report {
+    Report::Items {
+        done,
+        total,
+        name: name.to_owned(),
     }
 }
 
@@ -56,12 +44,17 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
-fn a_step_shows_loss_speed_and_time_left() {
-    let line = Report::Step(step(5)).line("train", seconds(9));
+fn a_step_shows_both_losses_speed_and_time_left() {
     assert_eq!(
-        line,
-        "train  5/50  loss 1.2346  mse 0.01235  ETA 0:30  12.0 samples/s"
+        Report::Step(step(5)).line("train", seconds(9)),
+        "train  5/50  loss 2.1023  reconstruction 0.0229  contrastive 2.079 (chance 2.079)  ETA 0:30  12 samples/s"
     );
+    let without = StepReport {
+        contrastive: None,
+        ..step(5)
+    };
+    let line = Report::Step(without).line("train", seconds(9));
+    assert!(line.contains("0.0229  ETA"), "{line}");
 }
 
 #[test]
@@ -77,19 +70,70 @@ fn an_unknown_speed_is_not_guessed() {
 }
 
 #[test]
-fn items_go_on_at_the_pace_so_far() {
-    let report = |done| Report::Items {
-        done,
-        total: 24,
-        name: "case-7".to_owned(),
-    };
+fn items_are_expected_at_the_pace_so_far() {
+    let line = |done| item(done, 24, "case-7").line("prepare", seconds(10));
+    assert_eq!(line(8), "prepare  8/24  case-7  ETA 0:20");
+    assert_eq!(line(0), "prepare  0/24  case-7  ETA unknown");
+}
+
+#[test]
+fn nothing_to_count_is_not_counted() {
     assert_eq!(
-        report(8).line("prepare", seconds(10)),
-        "prepare  8/24  ETA 0:20  case-7"
+        item(0, 0, "").line("prepare", seconds(1)).trim_end(),
+        "prepare"
+    );
+    assert!(
+        !item(0, 0, "")
+            .drawn("prepare", seconds(1), 80)
+            .contains('[')
+    );
+    let waiting = Report::Waiting("waiting for workers: 1 of 4".to_owned());
+    assert_eq!(
+        waiting.drawn("train", seconds(1), 80),
+        "train waiting for workers: 1 of 4"
     );
     assert_eq!(
-        report(0).line("prepare", seconds(10)),
-        "prepare  0/24  ETA unknown  case-7"
+        waiting.line("train", seconds(1)),
+        "train waiting for workers: 1 of 4"
+    );
+}
+
+#[test]
+fn every_width_has_room_for_the_time_left_and_the_speed() {
+    for columns in 44..200 {
+        let row = Report::Step(step(41)).drawn("train", seconds(9), columns);
+        assert!(row.chars().count() < columns, "{columns}: {row}");
+        assert!(row.ends_with("ETA 0:06  12 samples/s"), "{columns}: {row}");
+        assert!(row.contains("41/50"), "{columns}: {row}");
+    }
+    let row = |columns| Report::Step(step(41)).drawn("train", seconds(9), columns);
+    assert_eq!(
+        row(80),
+        "train [====>] 41/50  loss 2.1023  reconstruction 0.0229  ETA 0:06  12 samples/s"
+    );
+    assert_eq!(
+        row(60),
+        "train [======> ] 41/50  loss 2.1023  ETA 0:06  12 samples/s"
+    );
+    assert!(
+        row(140).contains("[") && row(140).contains("chance 2.079"),
+        "{}",
+        row(140)
+    );
+}
+
+#[test]
+fn a_long_name_is_cut_and_not_the_count() {
+    let name = "fdg_0407bb3338_06-28-2006-NA-PET-CT_phantom-52319-of-a-long-series";
+    for columns in [20, 40, 60, 80] {
+        let row = item(3, 24, name).drawn("prepare", seconds(9), columns);
+        assert!(row.chars().count() < columns, "{columns}: {row}");
+        assert!(row.contains("3/24"), "{columns}: {row}");
+    }
+    let wide = item(3, 24, "患者患者患者患者患者患者患者患者患者").drawn("prepare", seconds(9), 40);
+    assert!(
+        unicode_width::UnicodeWidthStr::width(wide.as_str()) < 40,
+        "{wide}"
     );
 }
 
@@ -97,50 +141,51 @@ fn items_go_on_at_the_pace_so_far() {
 fn plain_lines_are_spaced_but_first_and_last_always_come() {
     let lines = Lines::default();
     let mut progress = lines.progress();
-    for (at, n) in [(0, 1), (1, 2), (1, 3), (2, 4), (3, 5), (3, 50)] {
+    let at = [(0, 1), (1, 2), (1, 3), (2, 4), (3, 5), (3, 50)];
+    for (at, n) in at {
         progress.show_at(seconds(at), &Report::Step(step(n)));
     }
     let text = lines.text();
     let shown: Vec<&str> = text
-        .lines()
+        .iter()
         .map(|line| line.split("  loss").next().unwrap())
         .collect();
     assert_eq!(shown, ["train  1/50", "train  4/50", "train 50/50"]);
 }
 
 #[test]
-fn notes_are_written_as_they_come() {
+fn long_work_writes_more_seldom() {
+    let lines = Lines::default();
+    let mut progress = lines.progress();
+    for at in 0..7200 {
+        progress.show_at(seconds(at), &Report::Step(step(1)));
+    }
+    assert!(
+        (100..300).contains(&lines.text().len()),
+        "{}",
+        lines.text().len()
+    );
+}
+
+#[test]
+fn notes_are_written_as_they_come_and_quiet_writes_none() {
     let lines = Lines::default();
     lines.progress().note("checkpoint at step 20");
-    assert_eq!(lines.text(), "checkpoint at step 20\n");
+    assert_eq!(lines.text(), ["checkpoint at step 20"]);
+    let mut quiet = Progress::with_view("train", View::Nothing);
+    quiet.show_at(seconds(0), &Report::Step(step(50)));
+    quiet.note("shown to nobody");
 }
 
 #[test]
-fn quiet_and_a_full_disk_stop_nothing() {
-    for view in [View::Nothing, View::lines(Box::new(Full))] {
-        let mut progress = Progress::with_view("train", view);
-        progress.show_at(seconds(0), &Report::Step(step(50)));
-        progress.note("said to nobody");
-    }
-}
-
-#[test]
-fn clocks_show_hours_only_when_there_are_some() {
+fn clocks_show_hours_and_days_only_when_there_are_some() {
     for (seconds, text) in [
         (0.4, "0:00"),
         (59.6, "1:00"),
         (3599.0, "59:59"),
         (3600.0, "1:00:00"),
-        (90_061.0, "25:01:01"),
+        (90_061.0, "1d 01:01:01"),
     ] {
         assert_eq!(clock(seconds), text);
     }
-}
-
-#[test]
-fn the_time_left_is_seen_on_a_terminal_of_80_columns() {
-    let bar = "train [============] 50/50  ".len();
-    let figures = Report::Step(step(50)).figures(seconds(9));
-    let end_of_eta = figures.find("ETA 0:00").unwrap() + "ETA 0:00".len();
-    assert!(bar + end_of_eta <= 80, "{figures}");
 }

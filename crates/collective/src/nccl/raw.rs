@@ -21,7 +21,7 @@ pub(crate) use self::functions::{ID_BYTES, UniqueId};
 pub use self::gpu::{NoGpu, find_gpu};
 pub(crate) use self::lane::{Hung, Lane, Piece, Plan};
 pub use self::memory::DeviceFloats;
-pub use self::survey::{DriverSurvey, GpuSurvey, compiler_version, nccl_version, survey_driver};
+pub use self::survey::{DriverSurvey, GpuSurvey, nccl_version, survey_driver};
 
 use std::fmt;
 

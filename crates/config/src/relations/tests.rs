@@ -108,7 +108,7 @@ fn a_stack_along_another_axis_spans_that_axis() {
     with(Axis::Sagittal, [80, 128, 192]).unwrap();
     assert_eq!(
         with(Axis::Axial, [32, 160, 192]).unwrap_err(),
-        "model.stack = [32, 160, 192] does not span the axial slices of data.grid = [160, 128, 192]; \
+        "model.stack = [32, 160, 192] does not span the axial slices of data.grid = [160, 128, 192] (data.axis); \
          the stack must be [depth, 160, 128], as in [32, 160, 128]"
     );
     let deep = with(Axis::Sagittal, [96, 128, 192]).unwrap_err();

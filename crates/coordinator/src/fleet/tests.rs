@@ -10,6 +10,7 @@ fn fleet(program: &str, restarts_per_hour: u32) -> Fleet {
         threads: 1,
         arguments: Vec::new(),
         restarts_per_hour,
+        listener: None,
     };
     Fleet::new(Some(launcher), "http://127.0.0.1:1")
 }

@@ -102,7 +102,7 @@ impl Person {
     pub(super) fn study(&self) -> String {
         let [year, month, day] = self.date;
         format!(
-            "{month:02}-{day:02}-{year}-NA-PET-CT  phantom-{:05}",
+            "{month:02}-{day:02}-{year}-NA-PET-CT phantom-{:05}",
             self.number
         )
     }
@@ -162,7 +162,7 @@ mod tests {
             match person.tracer {
                 Tracer::Fdg => {
                     assert_eq!((parts[0], parts[1].len()), ("fdg", 10));
-                    assert_eq!(parts[2].len(), "01-31-2003-NA-PET-CT  phantom-94971".len());
+                    assert_eq!(parts[2].len(), "01-31-2003-NA-PET-CT phantom-94971".len());
                 }
                 Tracer::Psma { .. } => {
                     assert_eq!((parts[0], parts[1].len(), parts[2].len()), ("psma", 16, 10));

@@ -31,14 +31,11 @@ impl InitReport {
     /// Tells what became of what, a line each, for whoever named the file.
     pub fn lines(&self) -> Vec<String> {
         let told = [
-            ("taken as they are", &self.taken),
-            ("made to fit", &self.adapted),
+            ("loaded", &self.taken),
+            ("loaded and resized", &self.adapted),
+            ("not in the file, initial values kept", &self.absent),
             (
-                "kept at their first values, as the file has none",
-                &self.absent,
-            ),
-            (
-                "kept at their first values, as the file's have another shape",
+                "of another shape in the file, initial values kept",
                 &self.misshapen,
             ),
         ];

@@ -1,82 +1,91 @@
-//! Lines as they are written, and the one installation.
+//! Lines as they are shown, and the one installation.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
-use tracing::{debug, info, info_span};
+use serde_json::{Value, json};
+use tracing::{debug, info};
 
 use super::*;
 use crate::phases;
 
-/// A writer whose text can be read afterwards.
-#[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Runs `body` under the set-up and gives what it wrote, and its ledger.
-fn logged(format: LogFormat, filter: &str, body: impl FnOnce()) -> (String, PhaseLedger) {
-    let (page, ledger) = (Page::default(), PhaseLedger::new());
-    let writer = page.clone();
+/// Runs `body` under the set-up and gives the lines it made, and its ledger.
+fn logged(filter: &str, body: impl FnOnce()) -> (Vec<Line>, PhaseLedger) {
+    let (lines, ledger) = (Arc::new(Mutex::new(Vec::new())), PhaseLedger::new());
+    let page = lines.clone();
     let filter = parse(Some(filter), Err(VarError::NotPresent)).unwrap();
-    let subscriber = subscriber(format, filter, &ledger, move || writer.clone(), false);
+    let show = move |line: &Line| page.lock().unwrap().push(line.clone());
+    let subscriber = subscriber(filter, &["people"], &ledger, show);
     tracing::subscriber::with_default(subscriber, body);
-    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-    (text, ledger)
+    let lines = lines.lock().unwrap().clone();
+    (lines, ledger)
 }
 
 #[test]
-fn a_human_line_has_time_level_target_and_fields() {
-    let (text, _) = logged(LogFormat::Human, "info", || {
-        info!(rank = 3, "joined the group")
+fn a_line_has_level_target_message_and_fields_of_their_own_types() {
+    let (lines, _) = logged("info", || {
+        info!(rank = 3, lr = 0.5, ok = true, name = "a", at = ?Some(1), "joined the group");
     });
-    let (time, rest) = text.split_once(' ').unwrap();
-    assert!(time.starts_with("20") && time.ends_with('Z'), "{text}");
+    assert_eq!(lines[0].message, "joined the group");
+    assert_eq!(lines[0].target, "fratmae_telemetry::log::tests");
+    let value: Value = serde_json::from_str(&lines[0].to_json()).unwrap();
+    assert_eq!(value["level"], "INFO");
+    assert_eq!(value["rank"], 3);
+    assert_eq!(value["lr"], 0.5);
+    assert_eq!(value["ok"], true);
+    assert_eq!(value["name"], "a");
+    assert_eq!(value["at"], "Some(1)");
+    assert!(value["timestamp"].as_str().unwrap().ends_with('Z'));
+}
+
+#[test]
+fn lists_are_lists_and_what_is_no_number_in_json_is_text() {
+    let (lines, _) = logged("info", || {
+        let members = json!(["a \"b\"", "c"]).to_string();
+        info!(
+            members.json = members,
+            loss = f64::NAN,
+            broken.json = "[",
+            "began"
+        );
+    });
+    let value: Value = serde_json::from_str(&lines[0].to_json()).unwrap();
+    assert_eq!(value["members"], json!(["a \"b\"", "c"]));
+    assert_eq!(value["loss"], "NaN");
+    assert_eq!(value["broken.json"], "[");
+}
+
+#[test]
+fn a_process_says_whose_its_lines_are() {
+    crate::describe("worker", "node-1");
+    crate::describe("rank", 0);
+    crate::describe("rank", 1);
+    let (lines, _) = logged("info", || info!("applied"));
+    let value: Value = serde_json::from_str(&lines[0].to_json()).unwrap();
     assert_eq!(
-        rest.trim(),
-        "INFO fratmae_telemetry::log::tests: joined the group rank=3"
+        (&value["worker"], &value["rank"]),
+        (&json!("node-1"), &json!(1))
     );
 }
 
 #[test]
-fn a_json_line_is_one_object_with_the_fields_beside_the_message() {
-    let (text, _) = logged(LogFormat::Json, "info", || {
-        let _worker = info_span!("worker", rank = 3).entered();
-        info!(step = 7, "applied");
-        info!("again");
-    });
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(lines.len(), 2);
-    assert_eq!(lines[0]["level"], "INFO");
-    assert_eq!(lines[0]["target"], "fratmae_telemetry::log::tests");
-    assert_eq!(lines[0]["message"], "applied");
-    assert_eq!(lines[0]["step"], 7);
-    assert_eq!(lines[0]["span"]["rank"], 3);
-    assert!(lines[0]["timestamp"].is_string());
-}
-
-#[test]
 fn the_filter_hides_lines_but_no_phase_from_the_ledger() {
-    let (text, ledger) = logged(LogFormat::Human, "off", || {
+    let (lines, ledger) = logged("off", || {
         let _reduce = tracing::trace_span!(phases::REDUCE).entered();
         info!("hidden");
         let started = std::time::Instant::now();
         while started.elapsed().is_zero() {}
     });
-    assert_eq!(text, "");
+    assert!(lines.is_empty());
     assert!(ledger.take().reduce > 0.0);
+}
+
+#[test]
+fn a_hidden_target_is_hidden_at_every_level() {
+    let (lines, _) = logged("trace", || {
+        tracing::error!(target: "people", "they see it otherwise");
+        info!(target: "machines", "x");
+    });
+    assert_eq!(lines.len(), 1);
 }
 
 #[test]
@@ -111,25 +120,22 @@ fn a_filter_that_is_not_understood_is_named() {
 
 #[test]
 fn the_default_filter_shows_our_progress_and_only_others_worries() {
-    let (text, _) = logged(LogFormat::Human, DEFAULT_FILTER, || {
+    let (lines, _) = logged(DEFAULT_FILTER, || {
         info!("ours");
         debug!("detail");
         info!(target: "hyper::client", "chatter");
         tracing::warn!(target: "hyper::client", "worry");
     });
-    assert!(text.contains("ours") && text.contains("worry"), "{text}");
-    assert!(
-        !text.contains("detail") && !text.contains("chatter"),
-        "{text}"
-    );
+    let messages: Vec<&str> = lines.iter().map(|line| line.message.as_str()).collect();
+    assert_eq!(messages, ["ours", "worry"]);
 }
 
 #[test]
 fn a_second_call_is_an_error_value() {
-    let first = init(LogFormat::Json, Some("off"));
+    let first = init(Some("off"), &[], |_| {});
     assert!(first.is_ok());
     assert!(matches!(
-        init(LogFormat::Human, Some("off")),
+        init(Some("off"), &[], |_| {}),
         Err(TelemetryError::AlreadySet)
     ));
 }

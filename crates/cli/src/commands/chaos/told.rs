@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::terminal::LAST_WORD;
+
 /// One thing that happened in the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -26,33 +28,23 @@ pub(crate) enum Told {
 
 /// Reads a line; most lines are none of these.
 pub(crate) fn told(line: &str) -> Option<Told> {
-    if let Some(reason) = line.strip_prefix("error: ") {
-        return Some(Told::Error(reason.to_owned()));
-    }
     if line.contains("panicked at") {
         return Some(Told::Panic(line.to_owned()));
     }
     let line: Value = serde_json::from_str(line).ok()?;
+    if (line["level"].as_str(), line["target"].as_str()) == (Some("ERROR"), Some(LAST_WORD)) {
+        return Some(Told::Error(line["message"].as_str()?.to_owned()));
+    }
     match line["message"].as_str()? {
         "serving workers" => Some(Told::Serving(line["address"].as_str()?.to_owned())),
         "generation began" => Some(Told::Began {
             step: line["step"].as_u64()?,
-            members: names(&line["members"]),
+            members: line["members"].as_array()?.len(),
         }),
         "step applied" => Some(Told::Applied(line["step"].as_u64()?)),
         "worker in trouble" => Some(Told::Verdict(line["verdict"].as_str()?.to_owned())),
-        reason if line["level"] == "ERROR" => Some(Told::Error(reason.to_owned())),
         _ => None,
     }
-}
-
-/// How many stand in a list, which may be logged as the text `["a", "b"]`.
-fn names(list: &Value) -> usize {
-    let parsed = list
-        .as_str()
-        .and_then(|text| serde_json::from_str(text).ok());
-    let names: Option<&Vec<Value>> = parsed.as_ref().unwrap_or(list).as_array();
-    names.map_or(0, Vec::len)
 }
 
 #[cfg(test)]
@@ -61,7 +53,7 @@ mod tests {
 
     #[test]
     fn events_are_read_and_other_lines_are_not() {
-        let began = r#"{"message":"generation began","step":3,"members":"[\"a\", \"b\"]"}"#;
+        let began = r#"{"message":"generation began","step":3,"members":["a","b"]}"#;
         assert_eq!(
             told(began),
             Some(Told::Began {
@@ -71,11 +63,8 @@ mod tests {
         );
         let applied = r#"{"message":"step applied","step":4,"loss":0.5}"#;
         assert_eq!(told(applied), Some(Told::Applied(4)));
-        let error = Some(Told::Error("no".to_owned()));
-        assert_eq!(told("error: no"), error);
-        assert_eq!(told(r#"{"level":"ERROR","message":"no"}"#), error);
-        let listed = r#"{"message":"generation began","step":3,"members":["a","b"]}"#;
-        assert_eq!(told(listed), told(began));
+        let error = r#"{"level":"ERROR","target":"fratmae","message":"no"}"#;
+        assert_eq!(told(error), Some(Told::Error("no".to_owned())));
         let panic = "thread 'main' panicked at a.rs:1";
         assert_eq!(told(panic), Some(Told::Panic(panic.to_owned())));
         for other in [

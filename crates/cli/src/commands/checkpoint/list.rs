@@ -7,7 +7,7 @@ use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
-    commands::checkpoint::{mebibytes, none_yet},
+    commands::checkpoint::{listed, mebibytes, none_yet},
     output::Output,
     table::Table,
 };
@@ -47,7 +47,7 @@ struct Line {
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let run = Location::open(&arguments.run)?;
     let mut checkpoints = Vec::new();
-    for id in fratmae_checkpoint::list(&run).await? {
+    for id in listed(&run).await? {
         match fratmae_checkpoint::load_manifest(&run, id).await {
             Ok(manifest) => checkpoints.push(Line::of(&manifest)),
             // The run has given it up since it was listed.
@@ -56,12 +56,15 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         }
     }
     let run = run.url().to_owned();
-    let listing = Listing { run, checkpoints };
+    let mut listing = Listing { run, checkpoints };
     if arguments.json {
         Ok(output.json(&listing)?)
     } else if listing.checkpoints.is_empty() {
         Ok(output.line(&none_yet(&listing.run))?)
     } else {
+        for line in &mut listing.checkpoints {
+            line.weights_digest = output.digest(&line.weights_digest).to_owned();
+        }
         Ok(output.table(&table(&listing.checkpoints))?)
     }
 }

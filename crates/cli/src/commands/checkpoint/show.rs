@@ -11,7 +11,7 @@ use crate::{
     table::Table,
 };
 
-/// Shows what one checkpoint says of itself.
+/// Shows the manifest of one checkpoint.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     /// The run
     #[arg(value_name = "RUN")]
     run: String,
-    /// The checkpoint at this step; the newest without it
+    /// Checkpoint to show, by its step [default: the newest]
     #[arg(long, value_name = "N")]
     step: Option<u64>,
     /// One JSON object instead of text

@@ -7,12 +7,13 @@ use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
-    commands::checkpoint::{choose, mebibytes},
+    commands::checkpoint::{choose, listed, mebibytes},
     failure,
     output::Output,
+    progress::Busy,
 };
 
-/// Reads every part and compares it with its digest.
+/// Reads every part and checks it against its digest.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,10 +25,10 @@ pub(crate) struct Arguments {
     /// The run
     #[arg(value_name = "RUN")]
     run: String,
-    /// The checkpoint at this step; the newest without it
+    /// Checkpoint to verify, by its step [default: the newest]
     #[arg(long, value_name = "N", conflicts_with = "all")]
     step: Option<u64>,
-    /// Every committed checkpoint
+    /// Verify every committed checkpoint
     #[arg(long)]
     all: bool,
     /// One JSON object instead of text
@@ -51,15 +52,16 @@ struct Verdict {
     damage: Option<String>,
 }
 
-pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let run = Location::open(&arguments.run)?;
     let chosen = if arguments.all {
-        fratmae_checkpoint::list(&run).await?
+        listed(&run).await?
     } else {
         vec![choose(&run, arguments.step).await?]
     };
     let mut checkpoints = Vec::new();
     for id in chosen {
+        let _busy = Busy::start("verify", format!("reading {id}"), quiet);
         checkpoints.push(judge(&run, id).await);
     }
     let run = run.url().to_owned();

@@ -23,13 +23,13 @@ pub(crate) struct Arguments {
     /// The prepared data set
     #[arg(value_name = "URL")]
     data: String,
-    /// The case
+    /// The case, by its id: `fratmae dataset inspect URL` lists them
     #[arg(value_name = "ID")]
     case: String,
-    /// Which of its images
+    /// Which image
     #[arg(long, value_enum, default_value = "pet")]
     image: Image,
-    /// The file to write, .nii.gz or .nii; one that is there is replaced
+    /// File to write, .nii.gz or .nii; an existing file is replaced
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// One JSON object instead of a line

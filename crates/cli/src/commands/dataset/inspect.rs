@@ -34,10 +34,7 @@ Examples:
   fratmae dataset inspect runs/quickstart/data --html sheet.html
   fratmae dataset inspect runs/quickstart/data --preview case.png
 
-Summary and tables come from the manifest alone; --histograms and --html read every case, a few at a time. A picture
-shows the PET's coronal maximum projection beside the coronal slice of CT and PET through the largest lesion, or the
-highest SUV where there is none: head up, the patient's right on the left, labels outlined in red. The contact sheet is
-one file with all pictures and needs no network.")]
+Summary and tables come from the manifest alone; --histograms and --html read every case, a few at a time. A picture shows the PET's coronal maximum projection beside the coronal slice of CT and PET through the largest lesion, or the highest SUV where there is none: head up, the patient's right on the left, labels outlined in red. The contact sheet is one file with all pictures and needs no network.")]
 pub(crate) struct Arguments {
     /// The prepared data set
     #[arg(value_name = "URL")]
@@ -48,13 +45,13 @@ pub(crate) struct Arguments {
     /// List every case
     #[arg(long)]
     cases: bool,
-    /// Draw the case (the first one without --case) to this PNG file
+    /// Draw the case (default: the first one) to this PNG file
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
-    /// Draw every case, with what is known of it, to this HTML file
+    /// Draw every case, with its metadata, to this HTML file
     #[arg(long, value_name = "FILE.html")]
     html: Option<PathBuf>,
-    /// Count voxels by SUV and by Hounsfield units, and measure lesions
+    /// Histograms of SUV and Hounsfield units, and lesion volumes
     #[arg(long)]
     histograms: bool,
     /// One JSON object instead of tables

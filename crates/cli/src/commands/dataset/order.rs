@@ -9,28 +9,32 @@ use fratmae_config::Config;
 use fratmae_control::deal_slots;
 use fratmae_dataset::{DataSet, Order, Sample};
 use fratmae_store::Location;
+use serde::Serialize;
 
 use crate::output::Output;
 
-/// Prints `position<TAB>case_id`, one line a sample.
+/// Prints `position<TAB>case_id`, one line per sample.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae dataset order --data runs/quickstart/data --seed 0 --epoch 0
-  fratmae dataset order --data s3://bucket/autopet --seed 7 --epoch 3 --workers 5 | sha256sum
+  fratmae dataset order runs/quickstart/data
+  fratmae dataset order runs/quickstart/data --epoch 3 --workers 4 | sha256sum
 
 The lines are the same for every number of workers.")]
 pub(crate) struct Arguments {
     /// The prepared data set
-    #[arg(long, value_name = "URL")]
-    data: String,
+    #[arg(value_name = "URL", required_unless_present = "data")]
+    url: Option<String>,
+    /// The prepared data set, as URL
+    #[arg(long, value_name = "URL", conflicts_with = "url", hide = true)]
+    data: Option<String>,
     /// Seed of the run (run.seed)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// The pass over the data, from 0
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     epoch: u64,
-    /// Deal the slots to so many ranks and merge what each would read
+    /// Deal the slots to N workers and merge what each would read
     #[arg(long, value_name = "N")]
     workers: Option<u32>,
     /// Samples of a step (train.batch), used with --workers
@@ -39,10 +43,28 @@ pub(crate) struct Arguments {
     /// Micro-batches of a step (train.slots), used with --workers
     #[arg(long, value_name = "N", default_value_t = 8)]
     slots: u32,
+    /// One JSON object instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    position: u64,
+    case_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    seed: u64,
+    epoch: u64,
+    samples: Vec<Line<'a>>,
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let data = DataSet::open(&Location::open(&arguments.data)?).await?;
+    let url = arguments.url.as_ref().or(arguments.data.as_ref());
+    let url = url.context("name the data set: fratmae dataset order URL")?;
+    let data = DataSet::open(&Location::open(url)?).await?;
     let cases = &data.manifest.cases;
     let order = Order {
         seed: arguments.seed,
@@ -52,10 +74,20 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         None => whole_epoch(order, arguments.epoch)?,
         Some(workers) => dealt_epoch(order, arguments.epoch, &arguments.deal(workers)?)?,
     };
+    let lines = samples.iter().map(|sample| Line {
+        position: sample.position,
+        case_id: &cases[sample.case as usize].case_id,
+    });
+    if arguments.json {
+        return Ok(output.json(&Listing {
+            seed: arguments.seed,
+            epoch: arguments.epoch,
+            samples: lines.collect(),
+        })?);
+    }
     let mut text = String::new();
-    for sample in samples {
-        let case = &cases[sample.case as usize].case_id;
-        writeln!(text, "{}\t{case}", sample.position)?;
+    for Line { position, case_id } in lines {
+        writeln!(text, "{position}\t{case_id}")?;
     }
     Ok(output.bytes(text.as_bytes())?)
 }

@@ -1,5 +1,6 @@
 //! What a check found: a state, the facts, and what to do. It knows no check.
 
+use clap::builder::styling::{AnsiColor, Effects, Style};
 use serde::Serialize;
 
 /// How a check went.
@@ -17,6 +18,15 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// Its colour.
+    pub(crate) fn style(self) -> Style {
+        match self {
+            Self::Ok | Self::Note => Style::new(),
+            Self::Warning => AnsiColor::Yellow.on_default(),
+            Self::Missing => AnsiColor::Red.on_default().effects(Effects::BOLD),
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",

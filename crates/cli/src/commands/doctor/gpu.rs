@@ -1,4 +1,5 @@
-//! GPUs and the libraries that reach them: driver, devices, CUDA's compiler, NCCL, and this program's own build.
+//! GPUs and the libraries that reach them: driver, devices, NCCL, and this program's own build. No CUDA toolkit is
+//! needed: kernels are compiled by what the build has linked in.
 
 mod reading;
 
@@ -8,8 +9,6 @@ use super::finding::{Finding, State, size};
 use super::need::Need;
 
 const DRIVER_HELP: &str = "install NVIDIA's driver; in a container, start it with the NVIDIA runtime (--gpus all); or take workers.device = \"cpu\"";
-const TOOLKIT_HELP: &str =
-    "install the CUDA toolkit with NVRTC and headers, or point CUDA_PATH and LD_LIBRARY_PATH at it";
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +18,6 @@ pub(crate) struct Gpu {
     /// The version of the kernel's module, where one is loaded.
     pub(crate) module: Option<String>,
     pub(crate) driver: Driver,
-    /// The version of CUDA's compiler, and whether its headers are there.
-    pub(crate) compiler: Option<(u32, u32)>,
-    pub(crate) has_headers: bool,
     /// NCCL's version, or what is wrong with it and what to do.
     pub(crate) nccl: Result<String, (String, String)>,
 }
@@ -60,7 +56,6 @@ impl Gpu {
         findings.extend(self.devices(need));
         findings.extend(self.reach());
         findings.extend(self.build(need));
-        findings.extend(self.toolkit(need));
         findings.push(self.nccl(need));
         findings
     }
@@ -106,7 +101,7 @@ impl Gpu {
             }
             (Driver::Refuses(words), Some(module)) => {
                 let found = format!("kernel module {module}: {words}");
-                let advice = "look at nvidia-smi, dmesg and CUDA_VISIBLE_DEVICES; after an update of the driver, restart the host";
+                let advice = "check nvidia-smi, dmesg and CUDA_VISIBLE_DEVICES; after a driver update, reboot";
                 Finding::new("driver", half, found, advice)
             }
         }
@@ -154,39 +149,8 @@ impl Gpu {
             (false, _) if need.shuns_gpu() => return Some(Finding::ok("build", "trains on CPUs")),
             (false, _) => State::Warning,
         };
-        let advice = "build with `cargo build --release --features cuda`, on a machine with LLVM";
-        Some(Finding::new("build", state, "trains on CPUs alone", advice))
-    }
-
-    /// The kernels of a GPU are compiled on the host that trains.
-    fn toolkit(&self, need: &Need) -> Option<Finding> {
-        let is_meant = self.is_built && self.count() > 0 && !need.shuns_gpu();
-        if !is_meant && !need.demands_gpu() {
-            return None;
-        }
-        let state = match need.demands_gpu() {
-            true => State::Missing,
-            false => State::Warning,
-        };
-        let bad = |found: String| Some(Finding::new("CUDA toolkit", state, found, TOOLKIT_HELP));
-        let Some((major, minor)) = self.compiler else {
-            return bad("no libnvrtc.so, which compiles the kernels".to_owned());
-        };
-        let found = format!("NVRTC {major}.{minor}");
-        if !self.has_headers {
-            return bad(format!("{found} without CUDA's headers"));
-        }
-        match self.survey().map(|survey| survey.cuda) {
-            Some(served) if (major, minor) > served => {
-                let found = format!(
-                    "{found}, newer than the driver serves ({}.{})",
-                    served.0, served.1
-                );
-                let advice = "install a newer driver, or an older toolkit";
-                Some(Finding::new("CUDA toolkit", state, found, advice))
-            }
-            _ => Some(Finding::ok("CUDA toolkit", found)),
-        }
+        let advice = "make a build that trains on GPUs: `cargo xtask gpu build`, docs/gpu.md";
+        Some(Finding::new("build", state, "trains on CPUs only", advice))
     }
 
     fn nccl(&self, need: &Need) -> Finding {

@@ -93,7 +93,7 @@ async fn greet(stream: &mut TcpStream) -> io::Result<()> {
     match theirs == *HELLO {
         true => Ok(()),
         false => Err(io::Error::other(
-            "it is no `fratmae doctor` of this version",
+            "it is not a `fratmae doctor` of this version",
         )),
     }
 }
@@ -157,7 +157,7 @@ pub(crate) fn judge(address: &str, line: &io::Result<Line>, need: &Need) -> Find
         }
     };
     let mut found = format!(
-        "{address}: {:.0} MB/s there, {:.0} MB/s back, round trip {:.2} ms",
+        "{address}: send {:.0} MB/s, receive {:.0} MB/s, latency {:.2} ms",
         line.there / 1e6,
         line.back / 1e6,
         line.round_trip.as_secs_f64() * 1e3
@@ -219,7 +219,7 @@ mod tests {
         let told = judge("h:1", &line(1e9), &Need::nothing());
         assert_eq!(
             told.found,
-            "h:1: 1000 MB/s there, 2000 MB/s back, round trip 0.25 ms"
+            "h:1: send 1000 MB/s, receive 2000 MB/s, latency 0.25 ms"
         );
         assert_eq!(told.state, State::Ok);
         let told = judge("h:1", &line(1e6), &job(&[]));

@@ -34,6 +34,9 @@ pub(crate) struct JobNeed {
     pub(crate) device: Device,
     pub(crate) backend: Backend,
     pub(crate) workers: usize,
+    pub(crate) steps: u64,
+    /// Floating-point operations of a step, all samples together.
+    pub(crate) step_flops: f64,
     /// Bytes that one worker takes at least.
     pub(crate) worker_bytes: u64,
     /// Bytes that one worker takes at least on a GPU of its own.
@@ -105,10 +108,9 @@ impl JobNeed {
                 .filter(|part| part.learns() || !learns_only);
             counted.map(|part| part.len() as u64).sum::<u64>()
         };
-        let kept: f64 = costs(&config.model, &parameters)
-            .iter()
-            .map(|part| part.activation_bytes)
-            .sum();
+        let parts = costs(&config.model, &parameters);
+        let kept: f64 = parts.iter().map(|part| part.activation_bytes).sum();
+        let flops: f64 = parts.iter().map(|part| part.step_flops).sum();
         let share = match config.workers.activation_checkpointing {
             true => RECOMPUTED_SHARE,
             false => 1.0,
@@ -123,6 +125,8 @@ impl JobNeed {
             },
             backend: config.collective.backend,
             workers: config.workers.count,
+            steps: config.train.steps,
+            step_flops: flops * config.train.batch as f64,
             worker_bytes: count(false) * PARAMETER_BYTES
                 + activations
                 + (config.data.prefetch_mib << 20),

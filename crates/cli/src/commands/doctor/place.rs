@@ -79,7 +79,7 @@ pub(crate) fn judge(check: &str, url: &str, measured: &Measured) -> Finding {
             let (write, read) = (rate(throughput.write), rate(throughput.read));
             let way = through_proxy(url);
             let found = format!(
-                "{url} takes {write:.0} MB/s and gives {read:.0} MB/s over one connection{way}, create-if-absent holds"
+                "{url}: write {write:.0} MB/s, read {read:.0} MB/s (one connection{way}), conditional create works"
             );
             Finding::ok(check, found)
         }
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(told.state, State::Ok);
         assert!(
             told.found
-                .starts_with("s3://b takes 40 MB/s and gives 80 MB/s"),
+                .starts_with("s3://b: write 40 MB/s, read 80 MB/s (one connection)"),
             "{}",
             told.found
         );

@@ -5,13 +5,13 @@ use clap::Args;
 use fratmae_model::{DeviceKind, FratMae, PartCost, costs, multiply_rate};
 use serde::Serialize;
 
-use crate::{commands::job::Job, output::Output, table::Table};
+use crate::{commands::job::Values, output::Output, table::Table};
 
 /// What is asked of the network.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    job: Job,
+    job: Values,
     /// One JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -49,8 +49,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
     output.table(&table(&report))?;
     Ok(output.line(&format!(
-        "a sample in the mean; GFLOP there and back; MiB kept in between without activation checkpointing; \
-         floor at {:.1} GFLOP/s, measured here in f32 matrix products",
+        "per sample: GFLOP of the forward pass and of a whole step, activation MiB without checkpointing, \
+         least time at this machine's {:.1} GFLOP/s (measured, f32)",
         rate / 1e9
     ))?)
 }
@@ -98,7 +98,7 @@ fn table(report: &Report) -> Table {
         "GFLOP forward#",
         "GFLOP step#",
         "MiB#",
-        "floor ms#",
+        "least ms#",
     ]);
     for row in report.parts.iter().chain([&report.total]) {
         table.row(vec![

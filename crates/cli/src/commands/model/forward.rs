@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_model::{DeviceKind, FratMae, StageInputs, stages};
+use serde::Serialize;
 
 use crate::{
     commands::{
@@ -14,13 +15,13 @@ use crate::{
     output::Output,
 };
 
-/// Runs one forward pass on the CPU and keeps every stage.
+/// Runs one forward pass on the CPU and writes every stage.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae model forward --weights weights --inputs in.safetensors --out out.safetensors
+  fratmae model forward --weights weights --inputs in.safetensors --out out.st
 
-docs/weights.md names inputs and outputs.")]
+docs/weights.md describes inputs and outputs.")]
 pub(crate) struct Arguments {
     /// Folder with model.safetensors and config.json
     #[arg(long, value_name = "DIR", value_parser = here())]
@@ -31,6 +32,17 @@ pub(crate) struct Arguments {
     /// File to write the stages to
     #[arg(long, value_name = "FILE", value_parser = here())]
     out: PathBuf,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Losses<'a> {
+    out: &'a PathBuf,
+    reconstruction: f32,
+    contrastive: f32,
+    loss: f32,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
@@ -41,9 +53,20 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let file = stages(&model, &config, &inputs, &device)
         .with_context(|| format!("{} cannot be run", arguments.inputs.display()))?;
     write_tensors(&arguments.out, &file)?;
-    for name in ["mse_mean", "contrastive", "loss"] {
-        let value = file.floats(name)?.1.first().copied().unwrap_or(f32::NAN);
-        output.line(&format!("{name} {value}"))?;
+    let figure = |name| -> Result<f32> {
+        let values = file.floats(name)?.1;
+        Ok(values.first().copied().unwrap_or(f32::NAN))
+    };
+    let losses = Losses {
+        out: &arguments.out,
+        reconstruction: figure("mse_mean")?,
+        contrastive: figure("contrastive")?,
+        loss: figure("loss")?,
+    };
+    if arguments.json {
+        return Ok(output.json(&losses)?);
     }
-    Ok(())
+    output.line(&format!("reconstruction {}", losses.reconstruction))?;
+    output.line(&format!("contrastive {}", losses.contrastive))?;
+    Ok(output.line(&format!("loss {}", losses.loss))?)
 }

@@ -5,24 +5,36 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use fratmae_model::FratMae;
+use serde::Serialize;
 
 use crate::{
-    commands::{exported::write_folder, job::Job, target::Target, wait_for},
+    commands::{exported::write_folder, job::Values, target::Target, wait_for},
     output::Output,
 };
 
-/// Writes the weights that a job begins with, and tells what was taken from which file.
+/// Writes the initial weights of a job, and lists what was taken from which file.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae model init --config configs/quickstart.toml --out first
+  fratmae model init --config quickstart --out first
   fratmae model init --set model.init_from=mae_vit_base.safetensors --out first")]
 pub(crate) struct Arguments {
     /// Folder to write to, here or on a store
     #[arg(long, value_name = "URL")]
     out: PathBuf,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    job: Job,
+    job: Values,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    out: &'a PathBuf,
+    parameters: usize,
+    /// What was taken from which file, a line each.
+    taken: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
@@ -32,10 +44,20 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let (flat, told) = fratmae_worker::first_weights(&config, &parameters)?;
     write_folder(target.path(), &config.model, &parameters, &flat)?;
     wait_for(target.finish())?;
+    let (out, parameters) = (&arguments.out, flat.len());
+    if arguments.json {
+        let taken = told;
+        return Ok(output.json(&Written {
+            out,
+            parameters,
+            taken,
+        })?);
+    }
     for line in told {
         output.line(&line)?;
     }
-    let n = flat.len();
-    let line = format!("{}: first weights, {n} parameters", arguments.out.display());
-    Ok(output.line(&line)?)
+    Ok(output.line(&format!(
+        "{}: initial weights, {parameters} parameters",
+        out.display()
+    ))?)
 }

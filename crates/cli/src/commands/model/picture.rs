@@ -12,6 +12,7 @@ use fratmae_model::{
     DeviceKind, FratMae, Masks, Modality, PatchGrid, SlotBatch, StageInputs, n_kept, stages,
 };
 use fratmae_store::Location;
+use serde::Serialize;
 
 use crate::{
     commands::{exported::write, stored::Stored, target::Target},
@@ -25,11 +26,9 @@ use draw::Shown;
 Examples:
   fratmae model picture runs/quickstart/run --out case.png
   fratmae model picture runs/quickstart/run --step 40 --slice 12 --out case.png
-  fratmae model picture runs/quickstart/run --all-slices --everywhere --out case.png
+  fratmae model picture runs/quickstart/run --all-slices --out case.png
 
-Above PET, below CT; from the left the input, its visible patches, the reconstruction with the visible patches put back,
-and the error, enlarged four times. Each modality is masked while the other one is seen whole. Shades are SUV 0 to 10
-and HU -500 to 500, whatever windows the job trains with; the patient's right is on the left.")]
+Above PET, below CT; from the left the input, its visible patches, the reconstruction with the visible patches put back, and the error, enlarged four times. Each modality is masked while the other one is seen whole. Shades are SUV 0 to 10 and HU -500 to 500, whatever windows the job trains with; the patient's right is on the left.")]
 pub(crate) struct Arguments {
     /// The run
     #[arg(value_name = "RUN")]
@@ -55,6 +54,20 @@ pub(crate) struct Arguments {
     /// Where the data set is [default: as in the run's job]
     #[arg(long, value_name = "URL")]
     data: Option<String>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Drawn<'a> {
+    out: &'a PathBuf,
+    case_id: &'a str,
+    step: u64,
+    slices: Vec<usize>,
+    /// Reconstruction errors on masked patches.
+    pet_reconstruction: f32,
+    ct_reconstruction: f32,
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
@@ -76,6 +89,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         true => (0..depth).collect(),
         false => vec![slice],
     };
+    let drawn: Vec<usize> = slices.clone();
     let shown = match arguments.all_slices {
         true => format!("all {depth} slices"),
         false => format!("slice {slice} of 0 to {}", depth - 1),
@@ -85,7 +99,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let title = format!("{}, step {}, {shown}", cut.case_id, stored.manifest.step);
     let [pet, ct] = errors;
     let line = format!(
-        "{}: {title}, error PET {pet:.6}, CT {ct:.6}",
+        "{}: {title}, reconstruction PET {pet:.6}, CT {ct:.6}",
         arguments.out.display()
     );
     let options = stack_options(&stored.config);
@@ -102,6 +116,16 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     })?;
     write(target.path(), &picture)?;
     target.finish().await?;
+    if arguments.json {
+        return Ok(output.json(&Drawn {
+            out: &arguments.out,
+            case_id: &cut.case_id,
+            step: stored.manifest.step,
+            slices: drawn,
+            pet_reconstruction: pet,
+            ct_reconstruction: ct,
+        })?);
+    }
     Ok(output.line(&line)?)
 }
 

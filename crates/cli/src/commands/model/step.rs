@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use fratmae_model::{
     DeviceKind, FileTensor, FratMae, StageInputs, TensorFile, to_torch, torch_shape,
 };
 use fratmae_worker::{Rehearsal, RehearsedStep};
+use serde::Serialize;
 
 use crate::{
     commands::{
         exported::{read_folder, read_tensors, write_tensors},
-        job::Job,
+        job::Values,
         target::here,
     },
     output::Output,
@@ -20,14 +21,13 @@ use crate::{
 
 /// Takes optimizer steps on one batch, on the CPU.
 ///
-/// The optimizer and its schedule are the job's (section train), the network is the folder's.
+/// Optimizer and schedule are the job's (section train), the network is that of the folder.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae model step --weights weights --inputs in.safetensors --out steps.safetensors --set train.steps=10
+  fratmae model step --weights weights --inputs in.safetensors --out steps.st
 
-Writes `loss` and `norm` of each step, `gradient.NAME` of the first step before clipping, and `parameter.NAME` after
-the last, in torch's layouts.")]
+Writes `loss` and `norm` of each step, `gradient.NAME` of the first step before clipping, and `parameter.NAME` after the last, in torch's layouts.")]
 pub(crate) struct Arguments {
     /// Folder with model.safetensors and config.json
     #[arg(long, value_name = "DIR", value_parser = here())]
@@ -38,17 +38,25 @@ pub(crate) struct Arguments {
     /// File to write to
     #[arg(long, value_name = "FILE", value_parser = here())]
     out: PathBuf,
-    /// Steps to take; train.steps of the job without it
+    /// Steps to take [default: train.steps of the job]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
+    /// One JSON object at the end instead of text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    job: Job,
+    job: Values,
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let train = arguments.job.resolve()?.train;
     let (config, parameters, flat) = read_folder(&arguments.weights)?;
     let batch = StageInputs::read(&read_tensors(&arguments.inputs)?, &config)?.batch;
+    ensure!(
+        !config.contrastive || !batch.tokens.is_empty(),
+        "{} has no `tokens`, which the contrastive loss needs",
+        arguments.inputs.display()
+    );
     let device = fratmae_model::open(DeviceKind::Cpu)?;
     let model = FratMae::of_flat(&config, &flat, &device)?.computing_in(train.precision);
     let n_steps = arguments.steps.unwrap_or(train.steps);
@@ -58,11 +66,11 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     for number in 1..=n_steps {
         let mut step = rehearsal
             .step(&batch)
-            .with_context(|| format!("{} cannot be learned", arguments.inputs.display()))?;
-        output.line(&format!(
-            "step {number}: loss {}, norm {}",
-            step.loss, step.norm
-        ))?;
+            .with_context(|| format!("cannot train on {}", arguments.inputs.display()))?;
+        if !arguments.json {
+            let RehearsedStep { loss, norm, .. } = &step;
+            output.line(&format!("step {number}: loss {loss}, norm {norm}"))?;
+        }
         let gradient = std::mem::take(&mut step.gradient);
         if number == 1 {
             first = gradient;
@@ -85,7 +93,33 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
             file.tensors.extend([slope]);
         }
     }
-    write_tensors(&arguments.out, &file)
+    write_tensors(&arguments.out, &file)?;
+    match arguments.json {
+        true => Ok(output.json(&Taken::of(&arguments.out, &steps))?),
+        false => Ok(()),
+    }
+}
+
+#[derive(Serialize)]
+struct Taken<'a> {
+    out: &'a PathBuf,
+    loss: Vec<f64>,
+    reconstruction: Vec<f64>,
+    contrastive: Vec<f64>,
+    norm: Vec<f64>,
+}
+
+impl<'a> Taken<'a> {
+    fn of(out: &'a PathBuf, steps: &[RehearsedStep]) -> Self {
+        let each = |figure: fn(&RehearsedStep) -> f64| steps.iter().map(figure).collect();
+        Self {
+            out,
+            loss: each(|step| step.loss),
+            reconstruction: each(|step| step.reconstruction),
+            contrastive: each(|step| step.contrastive),
+            norm: each(|step| step.norm),
+        }
+    }
 }
 
 fn figures(steps: &[RehearsedStep]) -> TensorFile {

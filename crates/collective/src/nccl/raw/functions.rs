@@ -153,12 +153,6 @@ table! {
     reaches = "cuDeviceCanAccessPeer"(*mut c_int, c_int, c_int) -> c_int;
 }
 
-table! {
-    /// The one function of `libnvrtc.so` that is called: CUDA's compiler is used by whoever computes.
-    Compiler:
-    version = "nvrtcVersion"(*mut c_int, *mut c_int) -> c_int;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,17 +4,9 @@
 use std::ffi::{CStr, c_char, c_int};
 
 use super::Fault;
-use super::device::{judge_cuda, open, open_driver, open_nccl, version_text};
-use super::functions::{CAPABILITY, Compiler, SUCCESS, Survey};
+use super::device::{judge_cuda, open_driver, open_nccl, version_text};
+use super::functions::{CAPABILITY, Survey};
 use crate::NcclError;
-
-/// Where the loader finds CUDA's compiler: as it is developed with, and as it is installed alone.
-const COMPILERS: [&str; 4] = [
-    "libnvrtc.so",
-    "libnvrtc.so.13",
-    "libnvrtc.so.12",
-    "libnvrtc.so.11",
-];
 
 /// Bytes of a device's name that are read.
 const NAME_BYTES: usize = 128;
@@ -60,18 +52,6 @@ pub fn survey_driver(cuda_library: &str) -> Result<DriverSurvey, NcclError> {
 pub fn nccl_version(nccl_library: &str) -> Result<String, NcclError> {
     let (_, version) = open_nccl(nccl_library)?;
     Ok(version_text(version.unsigned_abs()))
-}
-
-/// The version of CUDA's compiler, major and minor, where there is one.
-#[must_use]
-pub fn compiler_version() -> Option<(u32, u32)> {
-    let compiler = COMPILERS
-        .iter()
-        .find_map(|name| open(name, Compiler::read).ok())?;
-    let (mut major, mut minor) = (0, 0);
-    // SAFETY: the pointers are to numbers, which the function fills.
-    let answer = unsafe { (compiler.version)(&raw mut major, &raw mut minor) };
-    (answer == SUCCESS).then_some((major.unsigned_abs(), minor.unsigned_abs()))
 }
 
 /// A fault and the device that it befell; 0 where it is the driver's.

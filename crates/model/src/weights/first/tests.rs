@@ -62,7 +62,7 @@ fn a_flat_vit_goes_into_both_encoders_under_any_prefix() {
         let lines = report.lines();
         assert_eq!(lines.len(), 5);
         assert!(
-            lines[0].starts_with("6 parameters taken as they are: pet_encoder.patch"),
+            lines[0].starts_with("6 parameters loaded: pet_encoder.patch"),
             "{lines:?}"
         );
         assert!(

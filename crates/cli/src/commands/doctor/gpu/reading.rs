@@ -5,16 +5,13 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use fratmae_collective::{NcclError, compiler_version, nccl_version, survey_driver};
+use fratmae_collective::{NcclError, nccl_version, survey_driver};
 
 use super::{Driver, Gpu};
 use crate::commands::doctor::need::Need;
 
 /// How long a driver may take to answer; a healthy one that wakes eight GPUs needs some seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where CUDA is installed if nothing else is said.
-const TOOLKITS: [&str; 2] = ["/usr/local/cuda", "/opt/cuda"];
 
 impl Gpu {
     /// Asks everything that can be judged.
@@ -24,8 +21,6 @@ impl Gpu {
             is_built: cfg!(feature = "cuda"),
             module: read_module(proc),
             driver: patiently(move || driver_of(&library)),
-            compiler: compiler_version(),
-            has_headers: has_headers(),
             nccl: nccl_version(&need.nccl_library).map_err(reason),
         }
     }
@@ -74,15 +69,4 @@ fn reason(error: NcclError) -> (String, String) {
         } => (format!("{path} {reason}"), help.to_owned()),
         other => (other.to_string(), String::new()),
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "CUDA's own variable says where it is installed"
-)]
-fn has_headers() -> bool {
-    let told = std::env::var_os("CUDA_PATH").map(std::path::PathBuf::from);
-    let folders = told.into_iter().chain(TOOLKITS.map(Into::into));
-    let mut headers = folders.map(|folder| folder.join("include"));
-    headers.any(|folder| folder.is_dir()) || Path::new("/usr/bin/nvcc").exists()
 }

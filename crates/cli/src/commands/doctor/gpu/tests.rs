@@ -14,8 +14,6 @@ fn bare() -> Gpu {
         is_built: false,
         module: None,
         driver: Driver::Absent("libcuda.so.1 cannot be opened".to_owned()),
-        compiler: None,
-        has_headers: false,
         nccl: Err((
             "libnccl.so.2 cannot be opened".to_owned(),
             "install it".to_owned(),
@@ -38,8 +36,6 @@ fn equipped(gpus: usize) -> Gpu {
             devices: vec![gpu; gpus],
             apart: Vec::new(),
         }),
-        compiler: Some((12, 9)),
-        has_headers: true,
         nccl: Ok("2.30.5".to_owned()),
     }
 }
@@ -71,12 +67,22 @@ fn a_machine_without_gpus_is_told_so_calmly() {
 }
 
 #[test]
-fn a_job_that_demands_a_gpu_lacks_driver_build_and_compiler() {
-    for check in ["driver", "build", "CUDA toolkit"] {
+fn a_job_that_demands_a_gpu_lacks_driver_and_build_and_no_toolkit() {
+    for check in ["driver", "build"] {
         let told = finding(&bare(), &cuda(), check);
         assert_eq!(told.state, State::Missing, "{told:?}");
         assert_ne!(told.advice, "");
     }
+    let build = finding(&bare(), &cuda(), "build");
+    assert!(
+        build.advice.contains("`cargo xtask gpu build`"),
+        "{build:?}"
+    );
+    let findings = bare().judge(&cuda());
+    assert!(
+        findings.iter().all(|one| !one.check.contains("toolkit")),
+        "{findings:?}"
+    );
     let nccl = finding(&bare(), &job(&["collective.backend=nccl"]), "NCCL");
     assert_eq!(
         (nccl.state, nccl.advice.as_str()),
@@ -138,28 +144,6 @@ fn a_gpu_that_this_build_cannot_use_is_a_warning() {
     assert_eq!(
         finding(&gpu, &job(&["workers.device=cpu"]), "build").state,
         State::Ok
-    );
-}
-
-#[test]
-fn a_compiler_must_not_be_newer_than_the_driver() {
-    let gpu = Gpu {
-        compiler: Some((13, 1)),
-        ..equipped(1)
-    };
-    let told = finding(&gpu, &cuda(), "CUDA toolkit");
-    assert_eq!(told.state, State::Missing);
-    assert_eq!(
-        told.found,
-        "NVRTC 13.1, newer than the driver serves (13.0)"
-    );
-    let bare = Gpu {
-        has_headers: false,
-        ..equipped(1)
-    };
-    assert_eq!(
-        finding(&bare, &Need::nothing(), "CUDA toolkit").state,
-        State::Warning
     );
 }
 
