@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Doctor(doctor::Arguments),
     /// Look at a prepared data set
     Dataset(dataset::Arguments),
-    /// Look at the checkpoints of a run
+    /// List, verify and save checkpoints of a run, or reset the run to one
     Checkpoint(checkpoint::Arguments),
     /// Disturb a run with every kind of fault, and see whether its weights notice
     Chaos(chaos::Arguments),

@@ -3,17 +3,12 @@
 use crate::error::CoordinatorError;
 use crate::history::{HistoryRow, missing_steps, read_history};
 use crate::job::read_run_file;
+use crate::leader::answer_of;
 use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{Journal, Record, list};
-use fratmae_protocol::pb;
-use fratmae_protocol::pb::coordination_client::CoordinationClient;
 use fratmae_store::Location;
 use serde::Serialize;
-use std::time::Duration;
-
-/// How long a coordinator may take to answer before it counts as gone.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Verdicts that are shown at most.
 const VERDICTS: usize = 10;
@@ -43,6 +38,8 @@ pub struct RunStatus {
     pub coordinator: String,
     /// Why it stopped, if the journal says.
     pub reason: Option<String>,
+    /// The run and step whose checkpoint it began from, as RUN@STEP, if it is a fork.
+    pub forked_from: Option<String>,
     /// The newest loss known.
     pub loss: Option<f64>,
     /// The newest verdicts on workers, oldest first.
@@ -69,7 +66,7 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
             .unwrap_or(0),
         step: history.last().map_or(committed, |row| row.step),
         committed_step: committed,
-        history_missing: missing_steps(&history, committed)
+        history_missing: missing_steps(&history, run_file.began_at(), committed)
             .into_iter()
             .map(|steps| (*steps.start(), *steps.end()))
             .collect(),
@@ -78,6 +75,7 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
         fence: 0,
         coordinator: String::new(),
         reason: None,
+        forked_from: None,
         loss: history.last().map(|row: &HistoryRow| row.figures.loss),
         verdicts: Vec::new(),
         summary: None,
@@ -107,6 +105,12 @@ impl RunStatus {
                 self.generation = generation;
                 self.members = members;
             }
+            Record::RolledBack { step, .. } => {
+                self.state = "interrupted";
+                self.reason = Some(format!("rolled back to step {step}"));
+                self.summary = None;
+            }
+            Record::Forked { run, step, .. } => self.forked_from = Some(format!("{run}@{step}")),
             Record::Commit { .. }
             | Record::Removed { .. }
             | Record::Skipped { .. }
@@ -130,7 +134,7 @@ impl RunStatus {
 
     /// Lets a coordinator that still answers say where the run is.
     async fn ask(&mut self) {
-        let Ok(Ok(reply)) = tokio::time::timeout(PATIENCE, ask(&self.coordinator)).await else {
+        let Some(reply) = answer_of(&self.coordinator).await else {
             return;
         };
         self.state = "running";
@@ -139,12 +143,6 @@ impl RunStatus {
         self.members = reply.members;
         self.loss = reply.figures.map(|figures| figures.loss).or(self.loss);
     }
-}
-
-async fn ask(address: &str) -> Result<pb::StatusReply, Box<dyn std::error::Error + Send + Sync>> {
-    let endpoint = tonic::transport::Endpoint::from_shared(address.to_owned())?;
-    let mut client = CoordinationClient::new(endpoint.connect().await?);
-    Ok(client.status(pb::StatusRequest {}).await?.into_inner())
 }
 
 #[cfg(test)]
@@ -165,6 +163,7 @@ mod tests {
             fence: 0,
             coordinator: String::new(),
             reason: None,
+            forked_from: None,
             loss: None,
             verdicts: Vec::new(),
             summary: None,

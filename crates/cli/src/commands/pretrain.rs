@@ -9,6 +9,7 @@ use fratmae_coordinator::Launcher;
 
 use crate::{
     commands::{
+        fork::Forking,
         job::Job,
         lead::{Showing, Workers, lead},
     },
@@ -23,11 +24,14 @@ Examples:
   fratmae pretrain --config configs/quickstart.toml
   fratmae pretrain --config configs/quickstart.toml --workers 4 --run runs/four --set train.steps=100
   fratmae pretrain --config configs/base.toml --data s3://bucket/autopet --run s3://bucket/run-1 --json
+  fratmae pretrain --config configs/quickstart.toml --fork runs/quickstart/run --run runs/longer --set train.steps=100
 
 Running a stopped run again resumes it; a finished one prints its result again.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) job: Job,
+    #[command(flatten)]
+    pub(crate) forking: Forking,
     /// Report the end of the run as one JSON object, the last line of standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -42,7 +46,7 @@ pub(crate) async fn run(
     let (quiet, json) = (!logging.shows_progress(), arguments.json);
     let launcher = launcher(&config, logging)?;
     lead(
-        config,
+        (config, arguments.forking.resolve()?),
         Workers::Here(launcher),
         Showing { quiet, json },
         output,

@@ -87,6 +87,9 @@ fn table(status: &RunStatus) -> Table {
     ] {
         table.row(vec![name.to_owned(), value]);
     }
+    if let Some(origin) = &status.forked_from {
+        table.row(vec!["forked from".to_owned(), origin.clone()]);
+    }
     for (first, last) in &status.history_missing {
         let steps = format!("figures of steps {first} to {last} are missing");
         table.row(vec!["history".to_owned(), steps]);
@@ -117,6 +120,7 @@ mod tests {
             fence: 1,
             coordinator: "http://127.0.0.1:7000".to_owned(),
             reason: None,
+            forked_from: None,
             loss: None,
             verdicts: Vec::new(),
             summary: None,
