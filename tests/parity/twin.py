@@ -322,11 +322,11 @@ def decays(name, parameter):
 
 
 def rate(step, steps, peak, warmup):
-    """Linear warm-up over a share of the steps, then a cosine to zero; steps count from 1."""
+    """Linear warm-up over a share of the steps, then a cosine that would be zero after the last; steps count from 1."""
     rise = round(warmup * steps)
     if step <= rise:
         return peak * step / rise
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - 1 - rise) / (steps - rise)))
 
 
 def train(model, inputs, train):

@@ -74,6 +74,13 @@ impl Job {
         self
     }
 
+    /// Lets its run begin from another one, given as RUN[@STEP].
+    #[must_use]
+    pub fn fork(mut self, origin: &str) -> Self {
+        self.call = self.call.and("--fork").and(origin);
+        self
+    }
+
     /// Sets a variable of its surroundings.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {

@@ -4,7 +4,7 @@
 use fratmae_tests::{Job, fratmae, phantoms, scratch};
 use serde_json::Value;
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 18] = [
     &["phantom"],
     &["prepare"],
     &["pretrain"],
@@ -17,6 +17,8 @@ const COMMANDS: [&[&str]; 16] = [
     &["dataset", "verify"],
     &["dataset", "order"],
     &["checkpoint", "list"],
+    &["checkpoint", "rollback"],
+    &["checkpoint", "save"],
     &["checkpoint", "show"],
     &["checkpoint", "verify"],
     &["completions"],

@@ -64,7 +64,11 @@ fn a_run_can_begin_from_an_export_and_its_digest_tells_it_apart() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&file, bytes).unwrap();
     let line = again().call().run().error_line();
-    assert!(line.contains("model.init_digest"), "{line}");
+    let named = format!(
+        "{from} is not the file that the run started from",
+        from = from.replace('=', " = ")
+    );
+    assert!(line.contains(&named), "{line}");
 }
 
 #[test]

@@ -17,6 +17,7 @@
 
 mod catalogue;
 mod collector;
+mod copy;
 mod draft;
 mod error;
 mod journal;
@@ -37,6 +38,7 @@ mod writer;
 
 pub use catalogue::{Newest, list, load_manifest, newest_good, newest_good_but};
 pub use collector::Collector;
+pub use copy::copy_parts;
 pub use draft::{Draft, Encoded, Vectors, borrowed};
 pub use error::{Action, CheckpointError};
 pub use journal::Journal;

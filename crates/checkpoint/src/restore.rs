@@ -102,7 +102,7 @@ fn awaited<'a>(tensors: &'a [TensorSpec]) -> BTreeMap<String, (Role, &'a TensorS
 }
 
 /// Fetches the parts, several at a time, and gives those that pass in their order.
-fn parts(
+pub(crate) fn parts(
     run: &Location,
     manifest: &Manifest,
 ) -> impl Stream<Item = Result<(String, Bytes), CheckpointError>> + Unpin + Send + use<> {

@@ -107,7 +107,7 @@ pub(crate) enum Command {
     Doctor(doctor::Arguments),
     /// Inspect a prepared data set
     Dataset(dataset::Arguments),
-    /// Inspect the checkpoints of a run
+    /// List, verify and save checkpoints of a run, or reset the run to one
     Checkpoint(checkpoint::Arguments),
     /// Inject faults into a test run and check that the weights do not change
     Chaos(chaos::Arguments),

@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod ending;
 pub(crate) mod export;
 pub(crate) mod exported;
+pub(crate) mod fork;
 pub(crate) mod job;
 pub(crate) mod lead;
 pub(crate) mod model;

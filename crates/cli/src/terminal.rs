@@ -15,6 +15,7 @@ pub(crate) use self::look::Look;
 use crate::{
     lines::{shown, write_line},
     logging::LogForm,
+    table::Table,
 };
 
 /// The log target of what the command itself complains about, its last error above all.
@@ -62,6 +63,15 @@ pub(crate) fn bar() -> ProgressBar {
 /// Writes one line as it is, above the bar; control characters in it are shown as escapes.
 pub(crate) fn line(text: &str) {
     put(&shown(text));
+}
+
+/// Writes a table as it is, above the bar; on a terminal its rows fit the width.
+pub(crate) fn table(table: &Table) {
+    let text = match Look::of_stderr().columns {
+        Some(columns) => table.fitted(columns),
+        None => table.to_string(),
+    };
+    line(text.trim_end());
 }
 
 /// Writes one line about work that goes on; where people watch it has the time of day.

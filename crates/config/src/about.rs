@@ -180,7 +180,8 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "train.lr",
-        "Peak learning rate, reached after the warm-up; it then falls along a cosine. Not from the paper: MUST-PET's.",
+        "Peak learning rate, reached after the warm-up. It then falls along a cosine that would reach zero one step\n\
+         after the last, so that every step changes the weights. Not from the paper: MUST-PET's.",
     ),
     (
         "train.warmup",
@@ -214,6 +215,10 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     (
         "checkpoint.every",
         "Save a checkpoint every N steps, and at the end.",
+    ),
+    (
+        "checkpoint.every_s",
+        "Also save one when the newest is older than this many seconds, at whatever step; 0: by steps only.",
     ),
     (
         "checkpoint.part_mib",

@@ -24,6 +24,17 @@ const PLACES: &[&str] = &["model.init_from", "model.text.weights"];
 /// What becomes of trouble: a run that "fail" ended may go on with "skip", and where both go on they give the same bits.
 const REMEDIES: &[&str] = &["train.bad_batch"];
 
+/// Keys of the network that leave the names and shapes of its parameters as they are.
+const SHAPELESS: &[&str] = &[
+    "model.mask_ratio",
+    "model.masking",
+    "model.modality",
+    "model.norm_pix",
+    "model.init_digest",
+    "model.text.trainable",
+    "model.text.weights_digest",
+];
+
 /// A key that decides the result and has two values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
@@ -37,7 +48,17 @@ pub struct Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} is {} and was {}", self.key, self.ours, self.theirs)
+        write!(f, "{}: now {}, was {}", self.key, self.ours, self.theirs)
+    }
+}
+
+impl Difference {
+    /// Whether networks that differ in it have parameters of other names or shapes, so that neither can take the other's
+    /// weights.
+    #[must_use]
+    pub fn changes_shape(&self) -> bool {
+        let key = self.key.as_str();
+        key.starts_with("model.") && !SHAPELESS.contains(&key)
     }
 }
 
@@ -76,6 +97,33 @@ impl Config {
                 (ours != theirs).then_some(Difference { key, ours, theirs })
             })
             .collect()
+    }
+
+    /// Takes over from `began`, the config that a run was begun with, what this one leaves unsaid of its first weights:
+    /// once a run has begun, the digests of the files stand for them. Gives a line for each key that was taken.
+    ///
+    /// A digest that is given, or was computed from a file that is named, stays and is compared as every other key.
+    pub fn adopt_first_weights(&mut self, began: &Self) -> Vec<String> {
+        let (model, theirs) = (&mut self.model, &began.model);
+        let mut taken = Vec::new();
+        let mut take = |key: &str, value: &dyn std::fmt::Display| {
+            taken.push(format!("{key} is not given; the run has {value}"));
+        };
+        if model.init_digest.is_empty() && !theirs.init_digest.is_empty() {
+            model.init_digest.clone_from(&theirs.init_digest);
+            take("model.init_digest", &theirs.init_digest);
+        }
+        let (text, theirs) = (&mut model.text, &theirs.text);
+        if text.weights_digest.is_empty() && !theirs.weights_digest.is_empty() {
+            text.weights_digest.clone_from(&theirs.weights_digest);
+            take("model.text.weights_digest", &theirs.weights_digest);
+            // Its default follows from the file's being named.
+            if text.weights.is_empty() && text.trainable != theirs.trainable {
+                text.trainable = theirs.trainable;
+                take("model.text.trainable", &theirs.trainable);
+            }
+        }
+        taken
     }
 
     /// Every key with its value.

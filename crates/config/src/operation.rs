@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Checkpoint {
     /// Steps between checkpoints; the last step is always stored.
     pub every: u64,
+    /// Seconds after which the newest checkpoint is followed by another one, whatever the step; 0 for none.
+    pub every_s: u64,
     /// Largest size of a part in MiB.
     pub part_mib: u64,
     /// Milliseconds that a step may wait for its checkpoint.
@@ -30,6 +32,8 @@ impl Default for Checkpoint {
         Self {
             // A loss of some minutes at most on the hardware the paper's size needs.
             every: 50,
+            // Whoever pays for time knows what a loss of it may cost.
+            every_s: 0,
             // A few requests a rank at the paper's size, and a retried upload stays cheap.
             part_mib: 64,
             // Lost in the spread of any step that takes a second; a share below 50 MiB is copied within it at once.

@@ -46,7 +46,11 @@ pub(crate) fn expand(layers: Vec<Layer>) -> Result<Vec<Layer>, ConfigError> {
 /// # Errors
 /// None that a user could cause.
 pub(crate) fn lay_under(tree: &mut Value, layers: &[Layer]) -> Result<(), ConfigError> {
-    if is_given(layers, "/model/text/weights") && !is_given(layers, "/model/text/trainable") {
+    // A run that goes on may be given the digest of the file alone.
+    let has_text_weights = ["/model/text/weights", "/model/text/weights_digest"]
+        .iter()
+        .any(|pointer| is_given(layers, pointer));
+    if has_text_weights && !is_given(layers, "/model/text/trainable") {
         // CLIP's own weights are kept as they are: so few cases cannot train them.
         overlay(tree, "model.text.trainable", json!(false), &Origin::Memory)?;
     }
@@ -184,8 +188,12 @@ mod tests {
         assert!(!load(file, &[]).unwrap().model.text.trainable);
         let asked = load(file, &["model.text.trainable=true"]);
         assert!(asked.unwrap().model.text.trainable);
-        let asked = load("", &["model.text.weights=clip.safetensors"]);
-        assert!(!asked.unwrap().model.text.trainable);
+        for set in [
+            "model.text.weights=clip.safetensors",
+            "model.text.weights_digest=abc",
+        ] {
+            assert!(!load("", &[set]).unwrap().model.text.trainable, "{set}");
+        }
         let file = "[model.text]\nweights = \"\"\n";
         assert!(load(file, &[]).unwrap().model.text.trainable);
     }

@@ -100,6 +100,7 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
     ("train.precision", Allowed::Choice(&["f32", "bf16"])),
     ("train.bad_batch", Allowed::Choice(&["fail", "skip"])),
     ("checkpoint.every", Allowed::Whole(1, 1_000 * MILLION)),
+    ("checkpoint.every_s", Allowed::Whole(0, 30 * DAY_S)),
     ("checkpoint.part_mib", Allowed::Whole(1, 4096)),
     ("checkpoint.max_stall_ms", Allowed::Whole(1, 600_000)),
     ("checkpoint.max_slowdown_pct", Allowed::Number(0.1, 100.0)),

@@ -14,7 +14,8 @@ pub struct Train {
     pub slots: usize,
     /// Peak learning rate.
     pub lr: f64,
-    /// Share of the steps in which the learning rate rises from zero; after them it falls along a cosine.
+    /// Share of the steps in which the learning rate rises to its peak; after them it falls along a cosine, which would
+    /// reach zero one step after the last.
     pub warmup: f64,
     /// AdamW's decay of the weights that have more than one axis.
     pub weight_decay: f64,

@@ -32,6 +32,8 @@ pub struct Settings {
     pub leave_timeout: Millis,
     /// How many generations in a row may break without a single step.
     pub max_fruitless: u32,
+    /// How old the newest checkpoint may become; none where steps alone decide.
+    pub save_every: Option<Millis>,
 }
 
 /// What the journal says of the run when a coordinator takes it over.
@@ -75,6 +77,10 @@ pub struct Cluster {
     pub(crate) doubted: Option<(Generation, Step)>,
     /// Manifests asked for and not yet durable.
     pub(crate) committing: BTreeSet<(Generation, Step)>,
+    /// The step that a checkpoint must hold at least which is wanted now, if one is.
+    pub(crate) saving: Option<Step>,
+    /// When a checkpoint was last committed, or asked for because of its age.
+    pub(crate) saved: Millis,
     /// Why the run is about to stop, if it is.
     pub(crate) draining: Option<Cause>,
     /// Workers that left as they were asked to: the run does not wait for them.
@@ -135,6 +141,8 @@ impl Cluster {
             applied: newest.step(),
             is_fruitful: false,
             committing: BTreeSet::new(),
+            saving: None,
+            saved: now,
             draining: None,
             n_left: 0,
             opened: now,
@@ -196,6 +204,10 @@ impl Cluster {
         if self.phase == Phase::Ended {
             return self.turn_away(&event);
         }
+        self.follow(now, event)
+    }
+
+    fn follow(&mut self, now: Millis, event: Event) -> Vec<Command> {
         match event {
             Event::Registered {
                 worker,
@@ -249,6 +261,7 @@ impl Cluster {
             Event::LeaveRequested { worker } => self.leave_requested(worker),
             Event::Unanswered { worker, asked } => self.unanswered(now, worker, asked),
             Event::DrainRequested => self.drain_requested(),
+            Event::SaveRequested => self.save_requested(),
             Event::Tick => self.tick(now),
         }
     }

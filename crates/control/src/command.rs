@@ -37,6 +37,16 @@ pub enum Command {
         /// Whom to ask.
         worker: WorkerId,
     },
+    /// Ask a worker to have its group store a checkpoint after the step at hand; its members then report their parts.
+    Save {
+        /// Whom to ask.
+        worker: WorkerId,
+    },
+    /// Tell those who asked for a checkpoint that one as new as their question is durable.
+    Saved {
+        /// The step it holds.
+        step: Step,
+    },
     /// Write the manifest over the parts reported; answered by [`crate::Event::CheckpointCommitted`].
     CommitCheckpoint {
         /// The generation whose parts it names.

@@ -148,6 +148,7 @@ mod tests {
             return_timeout: Millis::new(1),
             leave_timeout: Millis::new(120_000),
             max_fruitless: 1,
+            save_every: None,
         }
     }
 

@@ -152,6 +152,8 @@ pub enum Event {
     },
     /// The user or the scheduler asks the run to stop at the next step.
     DrainRequested,
+    /// Somebody wants a checkpoint of now; answered by [`crate::Command::Saved`].
+    SaveRequested,
     /// Time passed.
     Tick,
 }

@@ -10,6 +10,7 @@ mod join;
 mod knock;
 mod leave;
 mod returning;
+mod save;
 mod stall;
 mod tick;
 mod unfit;

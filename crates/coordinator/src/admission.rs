@@ -1,5 +1,6 @@
 //! Which workers may take part: those that come to the same bits from the same job and data.
 
+use fratmae_control::Generation;
 use fratmae_protocol::pb;
 
 /// Differences that are borne with: they cost exactness at most.
@@ -18,6 +19,8 @@ pub(crate) struct Admission {
     pub(crate) version: String,
     pub(crate) config_digest: String,
     pub(crate) data_digest: String,
+    /// The newest generation whose states are given up, since the run was taken back to an older checkpoint.
+    pub(crate) given_up: Generation,
     /// The first worker's: the coordinator computes nothing itself.
     pub(crate) kernels: Option<String>,
     /// Where the first worker that has a device trains.
@@ -47,6 +50,12 @@ impl Admission {
                     "this worker was given another {what} (digest {theirs}) than this run's ({ours}); start it anew"
                 ));
             }
+        }
+        let is_given_up = |place: &pb::Place| place.generation <= self.given_up.get();
+        if worker.place.as_ref().is_some_and(is_given_up) {
+            let reason =
+                "this worker holds a state from before the run was rolled back; restart it";
+            return Some(reason.to_owned());
         }
         let first = self.kernels.get_or_insert_with(|| kernels.clone());
         if first != kernels && !self.allowed.kernels {
@@ -83,6 +92,7 @@ mod tests {
             version: "1".to_owned(),
             config_digest: "c".to_owned(),
             data_digest: "d".to_owned(),
+            given_up: Generation::new(3),
             kernels: None,
             device: None,
         }
@@ -165,6 +175,24 @@ mod tests {
             ..Allowed::default()
         });
         assert_eq!(refused(&mut lenient, &worker("2", "k")), "");
+    }
+
+    #[test]
+    fn what_a_worker_holds_from_before_a_rollback_is_refused() {
+        let mut admission = admission(Allowed::default());
+        let held_in = |generation| pb::Register {
+            place: Some(pb::Place {
+                generation,
+                rank: 0,
+            }),
+            ..worker("1", "k")
+        };
+        for generation in [1, 3] {
+            let line = refused(&mut admission, &held_in(generation));
+            assert!(line.contains("rolled back"), "{line}");
+        }
+        assert_eq!(refused(&mut admission, &held_in(4)), "");
+        assert_eq!(refused(&mut admission, &worker("1", "k")), "");
     }
 
     #[test]

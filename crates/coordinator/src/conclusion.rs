@@ -109,7 +109,7 @@ async fn summarise(
         contrastive_chance: config.model.contrastive.then(chance),
         recent: Recent::of(&recent),
         weights_digest,
-        samples_seen: step.get() * config.train.batch as u64,
+        samples_seen: runtime.samples_at(step),
         seconds: runtime.seconds(),
         training_seconds: all.map(seconds),
     })

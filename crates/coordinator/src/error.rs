@@ -1,6 +1,7 @@
 //! What can end a coordinator.
 
 use fratmae_checkpoint::{Action, CheckpointError};
+use fratmae_config::Difference;
 use fratmae_dataset::DataSetError;
 use fratmae_store::StoreError;
 use std::fmt::Display;
@@ -11,17 +12,27 @@ use std::path::PathBuf;
 pub enum CoordinatorError {
     /// The run on the store belongs to another job.
     #[error(
-        "run {run} was begun with another job: {differences}; restore these keys, or give the new job another run.url"
+        "run {run} was started with a different job ({}). {}",
+        joined(differences),
+        remedy(run, differences)
     )]
     OtherJob {
         /// The run.
         run: String,
         /// Each key with both values.
-        differences: String,
+        differences: Vec<Difference>,
+    },
+    /// A run that is there cannot go on, or a new one cannot begin.
+    #[error("run {run}: {reason}")]
+    Unresumable {
+        /// The run.
+        run: String,
+        /// Why not, and what to do.
+        reason: String,
     },
     /// The run on the store was trained on other data.
     #[error(
-        "run {run} was begun on data with digest {began}, but {url} has {found}; give it the same data, or another run.url"
+        "run {run} was started on data with digest {began}, but {url} has {found}. Give it the same data, choose another --run, or start a new run from its weights with --fork {run}"
     )]
     OtherData {
         /// The run.
@@ -32,6 +43,22 @@ pub enum CoordinatorError {
         began: String,
         /// The digest now.
         found: String,
+    },
+    /// No new run can begin from another one.
+    #[error("cannot fork {run}: {reason}")]
+    Fork {
+        /// The other run.
+        run: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// A run cannot be taken back to a checkpoint.
+    #[error("cannot roll {run} back: {reason}")]
+    Rollback {
+        /// The run.
+        run: String,
+        /// Why not, and what to do.
+        reason: String,
     },
     /// An object of the run cannot be read.
     #[error("{object} of run {run} cannot be read ({reason}); restore it, or begin another run")]
@@ -103,6 +130,21 @@ pub enum CoordinatorError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn joined(differences: &[Difference]) -> String {
+    let texts: Vec<_> = differences.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// What to do about a job that differs: only a network of the same shape can take the run's weights.
+fn remedy(run: &str, differences: &[Difference]) -> String {
+    if differences.iter().any(Difference::changes_shape) {
+        return "Restore these values, or choose another --run".to_owned();
+    }
+    format!(
+        "Restore these values, choose another --run, or start a new run from its weights with --fork {run}"
+    )
 }
 
 impl CoordinatorError {

@@ -22,6 +22,11 @@ pub enum RunEvent {
         /// In one line.
         line: String,
     },
+    /// Something is worth knowing and not odd.
+    Noted {
+        /// In one line.
+        line: String,
+    },
     /// The run exists and goes on from a checkpoint.
     Resuming {
         /// Its step.
@@ -147,6 +152,7 @@ impl RunEvent {
         match self {
             Self::Serving { address } => info!(target: EVENTS, address, "serving workers"),
             Self::Warned { line } => warn!(target: EVENTS, warning = line, "job warning"),
+            Self::Noted { line } => info!(target: EVENTS, note = line, "job note"),
             Self::Resuming { step, damaged } => {
                 info!(target: EVENTS, step, steps, damaged.json = json(damaged), "resuming from a checkpoint");
             }

@@ -5,10 +5,13 @@
 //! figures are missing, a file ends.
 
 mod file;
+mod trim;
+
+pub(crate) use self::trim::trim_history;
 
 use self::file::{COLUMNS, decode, encode};
+use self::trim::steps_of;
 use crate::error::CoordinatorError;
-use bytes::Bytes;
 use fratmae_protocol::pb::Figures;
 use fratmae_store::Location;
 use futures::{StreamExt, TryStreamExt};
@@ -113,38 +116,31 @@ pub(crate) async fn read_history_after(
     step: u64,
 ) -> Result<Vec<HistoryRow>, CoordinatorError> {
     let mut files = run.list(FOLDER).await?;
-    files.retain(|file| last_step(&file.relative).is_none_or(|last| last > step));
-    let texts: Vec<(String, Bytes)> = futures::stream::iter(files)
-        .map(|entry| async move {
-            Ok::<_, CoordinatorError>((entry.relative.clone(), run.get(&entry.relative).await?))
-        })
-        .buffered(8)
-        .try_collect()
-        .await?;
+    files.retain(|file| steps_of(&file.relative).is_none_or(|(_, last)| last > step));
+    let files = futures::stream::iter(files);
+    let files = files.map(|entry| async move { read_rows(run, &entry.relative).await });
+    let files: Vec<Vec<HistoryRow>> = files.buffered(8).try_collect().await?;
     let mut history = History::default();
-    for (object, bytes) in texts {
-        let rows = decode(bytes).map_err(|error| CoordinatorError::Damaged {
-            run: run.url().to_owned(),
-            object,
-            reason: error.to_string(),
-        })?;
-        let later = rows.into_iter().filter(|row| row.step > step);
-        later.for_each(|row| history.push(row));
-    }
+    let rows = files.into_iter().flatten().filter(|row| row.step > step);
+    rows.for_each(|row| history.push(row));
     Ok(history.rows)
 }
 
-/// The last step of a file, by its name.
-fn last_step(name: &str) -> Option<u64> {
-    let (_, last) = name.strip_suffix(".parquet")?.rsplit_once('-')?;
-    last.parse().ok()
+async fn read_rows(run: &Location, object: &str) -> Result<Vec<HistoryRow>, CoordinatorError> {
+    let bytes = run.get(object).await?;
+    decode(bytes).map_err(|error| CoordinatorError::Damaged {
+        run: run.url().to_owned(),
+        object: object.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
-/// The steps from 1 to `last` of which a history, in the order of its steps, has no row.
+/// The steps after `origin`, at which the run began, up to `last` of which a history, in the order of its steps, has no
+/// row.
 #[must_use]
-pub fn missing_steps(history: &[HistoryRow], last: u64) -> Vec<RangeInclusive<u64>> {
+pub fn missing_steps(history: &[HistoryRow], origin: u64, last: u64) -> Vec<RangeInclusive<u64>> {
     let mut missing = Vec::new();
-    let mut next = 1;
+    let mut next = origin + 1;
     for step in history.iter().map(|row| row.step).chain([last + 1]) {
         if step > next {
             missing.push(next..=(step - 1).min(last));

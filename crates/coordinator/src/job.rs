@@ -2,15 +2,20 @@
 
 use crate::admission::Allowed;
 use crate::error::CoordinatorError;
+use crate::lineage::{Fork, Origin};
 use bytes::Bytes;
 use fratmae_config::Config;
 use fratmae_dataset::DataSet;
 use fratmae_store::{Created, Location, Patience};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::time::Duration;
 
 /// The object that makes a folder a run.
 pub(crate) const RUN_FILE: &str = "config.json";
+
+/// The learning rate's formula: 1 fell to zero at the last step, 2 falls to zero one step after it.
+const SCHEDULE: u32 = 2;
 
 /// A job as the caller hands it over.
 pub struct Job {
@@ -24,10 +29,17 @@ pub struct Job {
     pub nonce: String,
     /// What is odd about the job on this data, a line each; told once the run is open.
     pub warnings: Vec<String>,
+    /// The run to begin from, if this one is not there yet.
+    pub fork: Option<Fork>,
+    /// Why files of first weights that the job names cannot be read here, a line each: no reason to stop for a run that
+    /// has a checkpoint.
+    pub unread: Vec<String>,
     /// What workers may differ in.
     pub allowed: Allowed,
     /// This build, for the journal and for workers to compare.
     pub version: String,
+    /// What is worth knowing and not odd, a line each; told once the run is open.
+    pub notes: Vec<String>,
 }
 
 /// The run's first object; created once, never written again.
@@ -41,6 +53,52 @@ pub(crate) struct RunFile {
     pub(crate) data_digest: String,
     /// Cases in it.
     pub(crate) cases: usize,
+    /// The learning rate's formula that its steps follow.
+    #[serde(default = "first_schedule")]
+    pub(crate) schedule: u32,
+    /// The checkpoint of another run that it began from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<Origin>,
+}
+
+/// Runs that do not say which formula they follow were begun when there was one.
+const fn first_schedule() -> u32 {
+    1
+}
+
+impl RunFile {
+    /// The step that it began at.
+    pub(crate) fn began_at(&self) -> u64 {
+        self.origin.as_ref().map_or(0, |origin| origin.step)
+    }
+
+    /// Samples in the lineage of the weights after a step.
+    pub(crate) fn samples_at(&self, step: u64, batch: usize) -> u64 {
+        let (from, seen) = self
+            .origin
+            .as_ref()
+            .map_or((0, 0), |o| (o.step, o.samples_seen));
+        seen + step.saturating_sub(from) * batch as u64
+    }
+
+    /// Refuses to go on with other learning rates than the run has had.
+    ///
+    /// # Errors
+    /// `Unresumable`.
+    pub(crate) fn require_schedule(&self, run: &Location) -> Result<(), CoordinatorError> {
+        let version = match self.schedule.cmp(&SCHEDULE) {
+            Ordering::Equal => return Ok(()),
+            Ordering::Less => "an older version, whose learning rate is zero at the last step",
+            Ordering::Greater => "a newer version, which has another learning rate",
+        };
+        Err(unresumable(
+            run,
+            &format!(
+                "it was started by {version}; finish it with that version, or start a new run from its checkpoint with --fork {}",
+                run.url()
+            ),
+        ))
+    }
 }
 
 impl Job {
@@ -52,7 +110,7 @@ impl Job {
         }
     }
 
-    fn run_file(&self) -> Result<RunFile, CoordinatorError> {
+    fn run_file(&self, origin: Option<Origin>) -> Result<RunFile, CoordinatorError> {
         let config =
             serde_json::from_str(&self.config.to_json()).map_err(|error| self.damaged(&error))?;
         Ok(RunFile {
@@ -60,50 +118,121 @@ impl Job {
             config,
             data_digest: self.data.manifest.digest(),
             cases: self.data.manifest.cases.len(),
+            schedule: SCHEDULE,
+            origin,
         })
     }
 
-    /// Creates the run, or reads it and refuses to go on with another job or other data.
+    /// Creates the run, or reads it and refuses to go on with another job or other data. What the job leaves unsaid of
+    /// its first weights is then the run's.
     ///
     /// # Errors
-    /// `OtherJob` with the keys that differ, `OtherData`, `Damaged`, or the store's.
-    pub(crate) async fn create_or_compare(&self) -> Result<RunFile, CoordinatorError> {
-        let ours = self.run_file()?;
-        let text = serde_json::to_vec_pretty(&ours).map_err(|error| self.damaged(&error))?;
-        if matches!(
-            self.run.create(RUN_FILE, Bytes::from(text)).await?,
-            Created::New | Created::Ours
-        ) {
-            return Ok(ours);
+    /// `OtherJob` with the keys that differ, `OtherData`, `Damaged`, or the store's; `Unresumable` for a new run whose
+    /// first weights cannot be had.
+    pub(crate) async fn create_or_compare(&mut self) -> Result<RunFile, CoordinatorError> {
+        if let Some(theirs) = find_run_file(&self.run).await? {
+            return self.compare(theirs);
         }
-        let theirs = read_run_file(&self.run).await?;
-        self.compare_config(&theirs)?;
-        if theirs.data_digest != ours.data_digest {
+        let origin = match self.fork.clone() {
+            Some(fork) => Some(self.choose_origin(&fork).await?),
+            None => {
+                self.require_first_weights()?;
+                None
+            }
+        };
+        let ours = self.run_file(origin)?;
+        let text = serde_json::to_vec_pretty(&ours).map_err(|error| self.damaged(&error))?;
+        match self.run.create(RUN_FILE, Bytes::from(text)).await? {
+            Created::New | Created::Ours => Ok(ours),
+            Created::Taken => self.compare(read_run_file(&self.run).await?),
+        }
+    }
+
+    /// Makes sure that the files are there which the first weights are made of.
+    ///
+    /// # Errors
+    /// `Unresumable` with the first that is not.
+    pub(crate) fn require_first_weights(&self) -> Result<(), CoordinatorError> {
+        let model = &self.config.model;
+        let unnamed = |(key, path, digest): (&str, &String, &String)| {
+            let is_unnamed = path.is_empty() && !digest.is_empty();
+            is_unnamed.then(|| {
+                format!(
+                    "its first weights come from a file with digest {digest}; name that file with {key}"
+                )
+            })
+        };
+        let files = [
+            ("model.init_from", &model.init_from, &model.init_digest),
+            (
+                "model.text.weights",
+                &model.text.weights,
+                &model.text.weights_digest,
+            ),
+        ];
+        let mut missing = self
+            .unread
+            .iter()
+            .cloned()
+            .chain(files.into_iter().filter_map(unnamed));
+        missing.next().map_or(Ok(()), |line| {
+            let reason =
+                format!("{line}; the run needs this file because it has no checkpoint yet");
+            Err(unresumable(&self.run, &reason))
+        })
+    }
+
+    /// What is wrong with the first file of weights that is not the one which a run began from.
+    pub(crate) fn other_first_weights(&self, began: &Config) -> Option<String> {
+        let (ours, theirs) = (&self.config.model, &began.model);
+        let files = [
+            (
+                "model.init_from",
+                &ours.init_from,
+                &ours.init_digest,
+                &theirs.init_digest,
+            ),
+            (
+                "model.text.weights",
+                &ours.text.weights,
+                &ours.text.weights_digest,
+                &theirs.text.weights_digest,
+            ),
+        ];
+        let is_other = |(_, path, ours, theirs): &(&str, &String, &String, &String)| {
+            !path.is_empty() && ours != theirs && !theirs.is_empty()
+        };
+        let (key, path, ours, theirs) = files.into_iter().find(is_other)?;
+        Some(format!(
+            "{key} = {path} is not the file that the run started from: its digest is {ours}, was {theirs}"
+        ))
+    }
+
+    fn compare(&mut self, theirs: RunFile) -> Result<RunFile, CoordinatorError> {
+        self.compare_origin(&theirs)?;
+        let began = config_of(&theirs, &self.run)?;
+        self.notes.extend(self.config.adopt_first_weights(&began));
+        if let Some(line) = self.other_first_weights(&began) {
+            let reason = format!(
+                "{line}; restore the file, or remove the key (a run that has a checkpoint does not need the file)"
+            );
+            return Err(unresumable(&self.run, &reason));
+        }
+        let run = self.run.url().to_owned();
+        let differences = self.config.differing_keys(&began);
+        if !differences.is_empty() {
+            return Err(CoordinatorError::OtherJob { run, differences });
+        }
+        let found = self.data.manifest.digest();
+        if theirs.data_digest != found {
             return Err(CoordinatorError::OtherData {
-                run: self.run.url().to_owned(),
+                run,
                 url: self.data.location.url().to_owned(),
                 began: theirs.data_digest,
-                found: ours.data_digest,
+                found,
             });
         }
         Ok(theirs)
-    }
-
-    fn compare_config(&self, theirs: &RunFile) -> Result<(), CoordinatorError> {
-        let began =
-            Config::from_json(&theirs.config.to_string()).map_err(|error| self.damaged(&error))?;
-        let differences = self.config.differing_keys(&began);
-        if differences.is_empty() {
-            return Ok(());
-        }
-        let each = |d: &fratmae_config::Difference| {
-            format!("{} is {} here and {} there", d.key, d.ours, d.theirs)
-        };
-        let differences = differences.iter().map(each).collect::<Vec<_>>().join(", ");
-        Err(CoordinatorError::OtherJob {
-            run: self.run.url().to_owned(),
-            differences,
-        })
     }
 
     fn damaged(&self, error: &dyn std::fmt::Display) -> CoordinatorError {
@@ -116,10 +245,14 @@ impl Job {
 /// # Errors
 /// `NoRun` where there is none, `Damaged` where it is not JSON of the known shape.
 pub(crate) async fn read_run_file(run: &Location) -> Result<RunFile, CoordinatorError> {
-    let no_run = || CoordinatorError::NoRun {
-        run: run.url().to_owned(),
+    find_run_file(run).await?.ok_or_else(|| no_run(run))
+}
+
+/// Reads a run's first object, if there is one.
+async fn find_run_file(run: &Location) -> Result<Option<RunFile>, CoordinatorError> {
+    let Some(text) = run.get_if_present(RUN_FILE).await? else {
+        return Ok(None);
     };
-    let text = run.get_if_present(RUN_FILE).await?.ok_or_else(no_run)?;
     serde_json::from_slice(&text).map_err(|error| damaged(run, &error))
 }
 
@@ -130,9 +263,29 @@ pub(crate) async fn read_run_file(run: &Location) -> Result<RunFile, Coordinator
 pub async fn ensure_run(run: &Location) -> Result<(), CoordinatorError> {
     match run.get_if_present(RUN_FILE).await? {
         Some(_) => Ok(()),
-        None => Err(CoordinatorError::NoRun {
-            run: run.url().to_owned(),
-        }),
+        None => Err(no_run(run)),
+    }
+}
+
+fn no_run(run: &Location) -> CoordinatorError {
+    CoordinatorError::NoRun {
+        run: run.url().to_owned(),
+    }
+}
+
+/// The job that a run was begun with.
+///
+/// # Errors
+/// `Damaged`.
+pub(crate) fn config_of(file: &RunFile, run: &Location) -> Result<Config, CoordinatorError> {
+    Config::from_json(&file.config.to_string()).map_err(|error| damaged(run, &error))
+}
+
+/// Why a run does not go on.
+pub(crate) fn unresumable(run: &Location, reason: &str) -> CoordinatorError {
+    CoordinatorError::Unresumable {
+        run: run.url().to_owned(),
+        reason: reason.to_owned(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! From a store to a run that can go on: replay the journal, take the fence, find the newest good state.
 
 use crate::error::CoordinatorError;
-use crate::job::{Job, RunFile};
+use crate::history::trim_history;
+use crate::job::{Job, RunFile, unresumable};
+use crate::lineage::copy_origin;
 use crate::summary::Summary;
 use fratmae_checkpoint::{
     CheckpointId, Collector, CoordinatorMark, Journal, Manifest, Newest, Record, Retention, list,
@@ -28,6 +30,8 @@ pub(crate) struct Opened {
     /// The newest generation, and who of it may still train.
     pub(crate) recorded: Recorded,
     pub(crate) newest: Source,
+    /// The newest generation whose states are given up, since the run was taken back.
+    pub(crate) given_up: Generation,
     /// Checkpoints passed over, a line each.
     pub(crate) damaged: Vec<String>,
     pub(crate) collector: Collector,
@@ -37,7 +41,7 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 /// Another job's or data's run, a damaged journal, or a store that fails or ignores create-if-absent.
-pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, CoordinatorError> {
+pub(crate) async fn open(job: &mut Job, address: &str) -> Result<Opening, CoordinatorError> {
     job.run.probe().await?;
     let run_file = job.create_or_compare().await?;
     // It answers, so from here on it is borne with longer.
@@ -46,13 +50,23 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
     if let Some(summary) = finished(job, &newest).await? {
         return Ok(Opening::Finished(summary));
     }
+    run_file.require_schedule(&run)?;
+    if newest.manifest.is_none() && run_file.origin.is_none() {
+        job.require_first_weights()?;
+    }
+    let unneeded = |line: String| format!("{line}; not needed, because the run has a checkpoint");
+    job.notes.extend(job.unread.drain(..).map(unneeded));
     let mark = CoordinatorMark {
         address: address.to_owned(),
         version: job.version.clone(),
         nonce: job.nonce.clone(),
     };
     let (mut journal, records) = Journal::take_over(&run, mark).await?;
+    if let Some(step) = rolled_back(&records) {
+        trim_history(&run, step).await?;
+    }
     let newest = still_newest(&run, newest, &records).await?;
+    let newest = with_origin(job, &run, &run_file, (&mut journal, &records), newest).await?;
     let listed = list(&run).await?.into_iter().collect();
     let collector = collector(job, &newest, &records, &listed);
     if let Some(id) = newest.manifest.as_ref().map(Manifest::id)
@@ -71,7 +85,7 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
         .iter()
         .map(|(id, error)| passed_over(*id, error))
         .collect();
-    let source = source(&newest);
+    let (source, given_up) = (source(&newest), given_up(&records));
     Ok(Opening::Open(Box::new(Opened {
         run_file,
         journal,
@@ -80,6 +94,7 @@ pub(crate) async fn open(job: &Job, address: &str) -> Result<Opening, Coordinato
             members: surviving_members(&records),
         },
         newest: source,
+        given_up,
         damaged,
         collector,
     })))
@@ -93,14 +108,47 @@ async fn still_newest(
     records: &[Record],
 ) -> Result<Newest, CoordinatorError> {
     if is_outdated(&newest, records) {
-        let removed = removed(records).collect();
-        return Ok(newest_good_but(run, &removed).await?);
+        return Ok(newest_good_but(run, &removed(records)).await?);
     }
     Ok(newest)
 }
 
+/// The newest checkpoint, which is the one of another run that this run begins from if it has none yet.
+async fn with_origin(
+    job: &Job,
+    run: &Location,
+    run_file: &RunFile,
+    (journal, records): (&mut Journal, &[Record]),
+    newest: Newest,
+) -> Result<Newest, CoordinatorError> {
+    let Some(origin) = &run_file.origin else {
+        return Ok(newest);
+    };
+    if !records.contains(&origin.record()) {
+        journal.append(origin.record()).await?;
+    }
+    if newest.manifest.is_some() {
+        return Ok(newest);
+    }
+    if committed(records).next().is_some() || !newest.damaged.is_empty() {
+        return Err(no_good_checkpoint(run));
+    }
+    let copied = copy_origin(job, run, (run_file, origin), journal.fence()).await?;
+    Ok(Newest {
+        manifest: Some(copied),
+        ..newest
+    })
+}
+
+/// Why a fork does not begin anew: its first weights are nowhere else.
+pub(crate) fn no_good_checkpoint(run: &Location) -> CoordinatorError {
+    let reason = "it is a fork and has no undamaged checkpoint left; restore one from a copy, or fork again into another \
+                  --run";
+    unresumable(run, reason)
+}
+
 fn is_outdated(newest: &Newest, records: &[Record]) -> bool {
-    let removed: BTreeSet<_> = removed(records).collect();
+    let removed = removed(records);
     let found = newest.manifest.as_ref().map(Manifest::id);
     let damaged = newest.damaged.iter().map(|(id, _)| *id);
     let seen: BTreeSet<_> = damaged.chain(found).collect();
@@ -108,22 +156,54 @@ fn is_outdated(newest: &Newest, records: &[Record]) -> bool {
     seen.iter().any(|id| removed.contains(id)) || kept.max() > seen.last().copied()
 }
 
-fn removed(records: &[Record]) -> impl Iterator<Item = CheckpointId> {
-    records.iter().filter_map(|record| match record {
-        Record::Removed { step, generation } => Some(CheckpointId {
-            step: Step::new(*step),
-            generation: Generation::new(*generation),
-        }),
-        _ => None,
-    })
+/// All that is given up: one by one, or by taking the run back to a checkpoint before it.
+pub(crate) fn removed(records: &[Record]) -> BTreeSet<CheckpointId> {
+    let (mut committed, mut removed) = (BTreeSet::new(), BTreeSet::new());
+    for record in records {
+        match record {
+            Record::Commit { step, generation } => drop(committed.insert(id(*step, *generation))),
+            Record::Removed { step, generation } => drop(removed.insert(id(*step, *generation))),
+            Record::RolledBack { step, generation } => {
+                let kept = id(*step, *generation);
+                removed.extend(committed.iter().filter(|id| **id > kept));
+            }
+            _ => {}
+        }
+    }
+    removed
 }
 
-fn committed(records: &[Record]) -> impl Iterator<Item = CheckpointId> {
+const fn id(step: u64, generation: u64) -> CheckpointId {
+    CheckpointId {
+        step: Step::new(step),
+        generation: Generation::new(generation),
+    }
+}
+
+/// The step that the run was taken back to, if no generation has begun since.
+fn rolled_back(records: &[Record]) -> Option<u64> {
+    let news = records.iter().rev().find_map(|record| match record {
+        Record::RolledBack { step, .. } => Some(Some(*step)),
+        Record::Generation { .. } => Some(None),
+        _ => None,
+    });
+    news.flatten()
+}
+
+/// The newest generation of before the run was last taken back: what its workers hold is given up.
+fn given_up(records: &[Record]) -> Generation {
+    let is_rollback = |record: &Record| matches!(record, Record::RolledBack { .. });
+    let before = records.iter().rposition(is_rollback).unwrap_or(0);
+    let generations = records[..before].iter().filter_map(|record| match record {
+        Record::Generation { generation, .. } => Some(*generation),
+        _ => None,
+    });
+    Generation::new(generations.max().unwrap_or(0))
+}
+
+pub(crate) fn committed(records: &[Record]) -> impl Iterator<Item = CheckpointId> {
     records.iter().filter_map(|record| match record {
-        Record::Commit { step, generation } => Some(CheckpointId {
-            step: Step::new(*step),
-            generation: Generation::new(*generation),
-        }),
+        Record::Commit { step, generation } => Some(id(*step, *generation)),
         _ => None,
     })
 }
@@ -154,7 +234,8 @@ fn collector(
     let damaged = newest.damaged.iter().map(|(id, _)| *id);
     damaged.for_each(|id| collector.spare(id));
     let now = Instant::now();
-    removed(records).for_each(|id| collector.removed(id, now));
+    let removed = removed(records).into_iter();
+    removed.for_each(|id| collector.removed(id, now));
     collector
 }
 
@@ -170,10 +251,12 @@ async fn finished(job: &Job, newest: &Newest) -> Result<Option<Summary>, Coordin
     }
     let records = Journal::replay(&job.run).await?;
     let summary = records.iter().rev().find_map(|entry| match &entry.record {
-        Record::Finished { summary } => serde_json::from_value(summary.clone()).ok(),
+        Record::Finished { summary } => Some(serde_json::from_value(summary.clone()).ok()),
+        // Its end was given up.
+        Record::RolledBack { .. } => Some(None),
         _ => None,
     });
-    Ok(summary)
+    Ok(summary.flatten())
 }
 
 /// What people are told of a checkpoint that is damaged.
@@ -195,13 +278,14 @@ pub(crate) fn source(newest: &Newest) -> Source {
 fn surviving_members(records: &[Record]) -> u32 {
     let told = |members, record: &Record| match record {
         Record::Generation { members, .. } => u32::try_from(members.len()).unwrap_or(u32::MAX),
-        Record::Finished { .. } | Record::Interrupted { .. } => 0,
+        Record::Finished { .. } | Record::Interrupted { .. } | Record::RolledBack { .. } => 0,
         Record::Fence { .. }
         | Record::Commit { .. }
         | Record::Removed { .. }
         | Record::Skipped { .. }
         | Record::BadBatch { .. }
-        | Record::Verdict { .. } => members,
+        | Record::Verdict { .. }
+        | Record::Forked { .. } => members,
     };
     records.iter().fold(0, told)
 }
@@ -260,5 +344,55 @@ mod tests {
         };
         assert!(!is_outdated(&seen, &[COMMIT]));
         assert!(is_outdated(&seen, &[COMMIT, REMOVED]));
+    }
+
+    fn commit(step: u64, generation: u64) -> Record {
+        Record::Commit { step, generation }
+    }
+
+    fn back_to(step: u64, generation: u64) -> Record {
+        Record::RolledBack { step, generation }
+    }
+
+    fn generation(generation: u64) -> Record {
+        let members = Vec::new();
+        Record::Generation {
+            generation,
+            members,
+        }
+    }
+
+    #[test]
+    fn a_rollback_gives_up_what_was_committed_later_and_nothing_after_it() {
+        let records = [
+            generation(1),
+            commit(10, 1),
+            commit(20, 1),
+            generation(2),
+            commit(30, 2),
+            back_to(10, 1),
+        ];
+        assert_eq!(removed(&records), BTreeSet::from([id(20, 1), id(30, 2)]));
+        assert_eq!(rolled_back(&records), Some(10));
+        assert_eq!(given_up(&records), Generation::new(2));
+        let again = [&records[..], &[generation(3), commit(20, 3)]].concat();
+        assert_eq!(removed(&again), removed(&records));
+        assert_eq!(rolled_back(&again), None);
+        assert_eq!(given_up(&again), Generation::new(2));
+        assert_eq!(given_up(&records[..5]), Generation::new(0));
+    }
+
+    #[test]
+    fn what_was_found_before_a_rollback_was_heard_of_is_looked_for_again() {
+        let seen = Newest {
+            damaged: vec![(
+                id(20, 1),
+                CheckpointError::NotCommitted {
+                    object: "manifest.json".to_owned(),
+                },
+            )],
+            ..nothing()
+        };
+        assert!(is_outdated(&seen, &[commit(10, 1), COMMIT, back_to(10, 1)]));
     }
 }

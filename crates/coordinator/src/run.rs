@@ -38,7 +38,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// # Errors
 /// Another job's run, a store that fails, a fence taken by another coordinator, or a verdict.
 pub async fn run(
-    job: Job,
+    mut job: Job,
     listener: TcpListener,
     launcher: Option<Launcher>,
     events: mpsc::Sender<RunEvent>,
@@ -46,26 +46,29 @@ pub async fn run(
 ) -> Result<Outcome, CoordinatorError> {
     let started = Instant::now();
     let address = address_of(&listener)?;
-    let opened = match open(&job, &address).await? {
+    let opened = match open(&mut job, &address).await? {
         Opening::Finished(summary) => return Ok(Outcome::Finished(summary)),
         Opening::Open(opened) => *opened,
     };
-    let warnings = job.warnings.clone();
+    let warned = job.warnings.clone().into_iter();
+    let noted = job.notes.clone().into_iter();
     let resuming = RunEvent::Resuming {
         step: opened.newest.step().get(),
         damaged: opened.damaged.clone(),
     };
     let is_resuming = opened.newest.step() > Step::new(0) || !opened.damaged.is_empty();
+    let run_id = opened.run_file.run_id.clone();
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
     let mut runtime = Runtime::new(job, opened, started, events, status);
-    for line in warnings {
-        runtime.tell(RunEvent::Warned { line }).await;
+    let warned = warned.map(|line| RunEvent::Warned { line });
+    for event in warned.chain(noted.map(|line| RunEvent::Noted { line })) {
+        runtime.tell(event).await;
     }
     if is_resuming {
         runtime.tell(resuming).await;
     }
     let (arrivals, inbox) = mpsc::channel(INBOX);
-    let server = Server::start(listener, Service::new(arrivals, status_reader));
+    let server = Server::start(listener, Service::new(run_id, arrivals, status_reader));
     runtime
         .tell(RunEvent::Serving {
             address: address.clone(),
@@ -189,6 +192,10 @@ async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), Coordina
             runtime
                 .handle(Event::Departed { worker, departure })
                 .await?;
+        }
+        Arrival::Save(reply) => {
+            runtime.await_save(reply);
+            runtime.handle(Event::SaveRequested).await?;
         }
         Arrival::Message(worker, message) => match event_of(worker, &message) {
             Ok(event) => {

@@ -24,7 +24,7 @@ use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Generations in a row that may end without a step before the run is given up.
 const MAX_FRUITLESS: u32 = 5;
@@ -67,6 +67,8 @@ pub(crate) struct Runtime {
     names: BTreeMap<WorkerId, String>,
     /// Names of workers that were told to end although the run goes on, until they are asked for.
     evicted: Vec<String>,
+    /// Who waits for a checkpoint.
+    savers: Vec<oneshot::Sender<u64>>,
 }
 
 impl Runtime {
@@ -90,6 +92,7 @@ impl Runtime {
             version: job.version.clone(),
             config_digest: config_digest(&job),
             data_digest: opened.run_file.data_digest.clone(),
+            given_up: opened.given_up,
             kernels: None,
             device: None,
         };
@@ -116,6 +119,7 @@ impl Runtime {
             unwritten: Vec::new(),
             names: BTreeMap::new(),
             evicted: Vec::new(),
+            savers: Vec::new(),
         }
     }
 
@@ -129,6 +133,12 @@ impl Runtime {
 
     pub(crate) const fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// Samples in the lineage of the weights after a step.
+    pub(crate) fn samples_at(&self, step: Step) -> u64 {
+        let batch = self.job.config.train.batch;
+        self.run_file.samples_at(step.get(), batch)
     }
 
     pub(crate) const fn journal_mut(&mut self) -> &mut Journal {
@@ -189,60 +199,40 @@ impl Runtime {
             Command::RecordGeneration {
                 generation,
                 members,
-            } => self.record(generation, members).await.map(Some),
+            } => return self.record(generation, members).await.map(Some),
+            Command::CommitCheckpoint { generation, step } => {
+                return self.commit(generation, step).await.map(Some);
+            }
+            Command::PassOver { checkpoint, reason } => {
+                return self.pass_over(checkpoint, &reason).await.map(Some);
+            }
             Command::Prepare {
                 worker,
                 generation,
                 leaving,
-            } => {
-                self.prepare(worker, generation, leaving);
-                Ok(None)
-            }
-            Command::Begin { worker, assignment } => {
-                self.begin(worker, assignment).await;
-                Ok(None)
-            }
-            Command::Drain { worker } => {
-                self.send(worker, To::Drain(pb::Drain {}));
-                Ok(None)
-            }
-            Command::CommitCheckpoint { generation, step } => {
-                self.commit(generation, step).await.map(Some)
-            }
-            Command::PassOver { checkpoint, reason } => {
-                self.pass_over(checkpoint, &reason).await.map(Some)
-            }
-            Command::Knock(knock) => {
-                self.knocks.ask(knock);
-                Ok(None)
-            }
+            } => self.prepare(worker, generation, leaving),
+            Command::Begin { worker, assignment } => self.begin(worker, assignment).await,
+            Command::Drain { worker } => self.send(worker, To::Drain(pb::Drain {})),
+            Command::Save { worker } => self.send(worker, To::Save(pb::Save {})),
+            Command::Saved { step } => self.answer_savers(step),
+            Command::Knock(knock) => self.knocks.ask(knock),
             Command::Stop {
                 worker,
                 reason,
                 is_failure,
-            } => {
-                self.stop(worker, reason, is_failure);
-                Ok(None)
-            }
+            } => self.stop(worker, reason, is_failure),
             Command::Report { blame } => {
                 let verdict = Box::new(WorkerVerdict::from(&*blame));
                 self.unwritten.push(*verdict.clone());
                 self.tell(RunEvent::Verdict { verdict }).await;
-                Ok(None)
             }
             Command::Statement { worker, reason } => {
                 self.tell(RunEvent::Broken { worker, reason }).await;
-                Ok(None)
             }
-            Command::Left { name } => {
-                self.tell(RunEvent::Left { name }).await;
-                Ok(None)
-            }
-            Command::End { verdict } => {
-                self.verdict = Some(verdict);
-                Ok(None)
-            }
+            Command::Left { name } => self.tell(RunEvent::Left { name }).await,
+            Command::End { verdict } => self.verdict = Some(verdict),
         }
+        Ok(None)
     }
 
     async fn record(
@@ -336,6 +326,10 @@ impl Runtime {
             run_id: self.run_file.run_id.clone(),
             committed: self.cluster.newest().step().get(),
             figures_until: self.figures_until(),
+            origin: self.run_file.origin.as_ref().map(|origin| pb::Origin {
+                step: origin.step,
+                samples: origin.samples_seen,
+            }),
         }
     }
 
@@ -372,5 +366,9 @@ fn settings(job: &Job) -> Settings {
         return_timeout: RETURN_TIMEOUT,
         leave_timeout: Millis::new(config.collective.deadline_s * 1000),
         max_fruitless: MAX_FRUITLESS,
+        save_every: match config.checkpoint.every_s {
+            0 => None,
+            seconds => Some(Millis::new(seconds * 1000)),
+        },
     }
 }

@@ -7,7 +7,7 @@ use fratmae_protocol::pb;
 use fratmae_protocol::pb::coordination_server::Coordination;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
@@ -26,6 +26,8 @@ pub(crate) enum Arrival {
     Message(WorkerId, pb::FromWorker),
     /// The stream is closed.
     Closed(WorkerId),
+    /// Somebody wants a checkpoint of now, and the step that it holds.
+    Save(oneshot::Sender<u64>),
 }
 
 /// The service that tonic drives.
@@ -33,10 +35,12 @@ pub(crate) struct Service {
     inbox: mpsc::Sender<Arrival>,
     next_worker: AtomicU64,
     status: watch::Receiver<pb::StatusReply>,
+    run_id: String,
 }
 
 impl Service {
     pub(crate) fn new(
+        run_id: String,
         inbox: mpsc::Sender<Arrival>,
         status: watch::Receiver<pb::StatusReply>,
     ) -> Self {
@@ -44,6 +48,7 @@ impl Service {
             inbox,
             next_worker: AtomicU64::new(1),
             status,
+            run_id,
         }
     }
 }
@@ -73,6 +78,21 @@ impl Coordination for Service {
         _: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusReply>, Status> {
         Ok(Response::new(self.status.borrow().clone()))
+    }
+
+    async fn save(
+        &self,
+        request: Request<pb::SaveRequest>,
+    ) -> Result<Response<pb::SaveReply>, Status> {
+        if request.into_inner().run_id != self.run_id {
+            return Err(Status::failed_precondition("it leads another run"));
+        }
+        let over = || Status::unavailable("the run ended before it was durable");
+        let (reply, saved) = oneshot::channel();
+        let asked = self.inbox.send(Arrival::Save(reply)).await;
+        asked.map_err(|_| over())?;
+        let step = saved.await.map_err(|_| over())?;
+        Ok(Response::new(pb::SaveReply { step }))
     }
 
     async fn clock(

@@ -50,7 +50,7 @@ impl Shares {
             fence: fence.get(),
             parts: parts.into_values().map(record).collect(),
             weights_digest,
-            samples_seen: step.get() * job.config.train.batch as u64,
+            samples_seen: run_file.samples_at(step.get(), job.config.train.batch),
             loss,
             config_digest: config_digest(job),
             data_digest: run_file.data_digest.clone(),

@@ -3,18 +3,14 @@
 use crate::error::CoordinatorError;
 use crate::history::{HistoryRow, missing_steps, read_history};
 use crate::job::read_run_file;
+use crate::leader::answer_of;
 use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{Journal, Record, list};
-use fratmae_protocol::pb;
-use fratmae_protocol::pb::coordination_client::CoordinationClient;
 use fratmae_store::Location;
 use serde::Serialize;
 use serde_json::Value;
-use std::time::{Duration, SystemTime};
-
-/// How long a coordinator may take to answer before it counts as gone.
-const PATIENCE: Duration = Duration::from_secs(2);
+use std::time::SystemTime;
 
 /// Steps over which the speed is taken.
 const RECENT: usize = 10;
@@ -61,6 +57,8 @@ pub struct RunStatus {
     pub coordinator: String,
     /// Why it stopped, if the journal says.
     pub reason: Option<String>,
+    /// The run and step whose checkpoint it began from, as RUN@STEP, if it is a fork.
+    pub forked_from: Option<String>,
     /// The newest loss known.
     pub loss: Option<f64>,
     /// The newest verdicts on workers, oldest first.
@@ -95,7 +93,7 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
             .last()
             .map_or(committed.unwrap_or(0), |row| row.step),
         committed_step: committed,
-        history_missing: missing_steps(&history, committed.unwrap_or(0))
+        history_missing: missing_steps(&history, run_file.began_at(), committed.unwrap_or(0))
             .into_iter()
             .map(|steps| (*steps.start(), *steps.end()))
             .collect(),
@@ -104,6 +102,7 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
         fence: 0,
         coordinator: String::new(),
         reason: None,
+        forked_from: None,
         loss: history.last().map(|row: &HistoryRow| row.figures.loss),
         verdicts: Vec::new(),
         summary: None,
@@ -160,6 +159,12 @@ impl RunStatus {
                 self.generation = generation;
                 self.members = members;
             }
+            Record::RolledBack { step, .. } => {
+                self.state = "interrupted";
+                self.reason = Some(format!("rolled back to step {step}"));
+                self.summary = None;
+            }
+            Record::Forked { run, step, .. } => self.forked_from = Some(format!("{run}@{step}")),
             Record::Commit { .. }
             | Record::Removed { .. }
             | Record::Skipped { .. }
@@ -183,7 +188,7 @@ impl RunStatus {
 
     /// Lets a coordinator that still answers say where the run is.
     async fn ask(&mut self) {
-        let Ok(Ok(reply)) = tokio::time::timeout(PATIENCE, ask(&self.coordinator)).await else {
+        let Some(reply) = answer_of(&self.coordinator).await else {
             return;
         };
         self.state = "running";
@@ -201,16 +206,11 @@ impl RunStatus {
     }
 }
 
-async fn ask(address: &str) -> Result<pb::StatusReply, Box<dyn std::error::Error + Send + Sync>> {
-    let endpoint = tonic::transport::Endpoint::from_shared(address.to_owned())?;
-    let mut client = CoordinationClient::new(endpoint.connect().await?);
-    Ok(client.status(pb::StatusRequest {}).await?.into_inner())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use fratmae_checkpoint::CoordinatorMark;
+    use fratmae_protocol::pb;
 
     fn blank() -> RunStatus {
         RunStatus {
@@ -232,6 +232,7 @@ mod tests {
             fence: 0,
             coordinator: String::new(),
             reason: None,
+            forked_from: None,
             loss: None,
             verdicts: Vec::new(),
             summary: None,

@@ -23,6 +23,8 @@ pub(crate) struct Group {
     pub(crate) stage: Stage,
     /// Whether its members leave after the step at hand.
     pub(crate) is_leaving: bool,
+    /// Whether it stores a checkpoint after the step at hand.
+    pub(crate) is_saving: bool,
     pub(crate) state: State,
     /// Steps that it has begun.
     pub(crate) n_steps: u64,
@@ -37,6 +39,7 @@ impl Group {
             assignment: assignment.clone(),
             stage: Stage::Forming,
             is_leaving: false,
+            is_saving: false,
             state: State::initial(),
             n_steps: 0,
             deadline: u64::MAX,

@@ -5,6 +5,7 @@ mod committed_once;
 mod durable_generations;
 mod fence;
 mod healing;
+mod kept_promises;
 mod newest_state;
 mod single_group;
 mod sound_verdicts;
@@ -36,6 +37,7 @@ impl Laws {
                 Box::new(committed_once::CommittedOnce::default()),
                 Box::new(durable_generations::DurableGenerations::default()),
                 Box::new(fence::Fence::default()),
+                Box::new(kept_promises::KeptPromises),
                 Box::new(newest_state::NewestState),
                 Box::new(single_group::SingleGroup::default()),
                 Box::new(sound_verdicts::SoundVerdicts),

@@ -31,6 +31,7 @@ impl Life {
             return_timeout: Millis::new(2_000),
             leave_timeout: Millis::new(120_000),
             max_fruitless: 5,
+            save_every: None,
         };
         let now = Millis::new(0);
         Self {

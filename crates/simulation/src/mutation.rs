@@ -24,6 +24,8 @@ pub enum Mutation {
     CommitEarly,
     /// It asks for a manifest twice.
     CommitTwice,
+    /// It tells whoever asks for a checkpoint of one that is yet to be stored.
+    AnswerUnsaved,
     /// It deals the first slot to everybody.
     DealTwice,
     /// It takes one worker's failing store for everybody's.
@@ -49,7 +51,7 @@ const IMPATIENCE: Millis = Millis::new(2_900);
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ActBeforeDurable,
         Self::ForgetGeneration,
         Self::AdoptPartly,
@@ -57,6 +59,7 @@ impl Mutation {
         Self::BeginUnprepared,
         Self::CommitEarly,
         Self::CommitTwice,
+        Self::AnswerUnsaved,
         Self::DealTwice,
         Self::EndForOne,
         Self::TrustDamaged,
@@ -198,6 +201,10 @@ impl Subject {
                 }
                 (Some(Mutation::CommitTwice), commit @ Command::CommitCheckpoint { .. }) => {
                     changed.push(commit);
+                }
+                (Some(Mutation::AnswerUnsaved), Command::Save { .. }) => {
+                    let step = self.cluster.newest().step().next();
+                    changed.push(Command::Saved { step });
                 }
                 (Some(Mutation::DealTwice), Command::Begin { .. }) => {
                     deal_twice(changed.last_mut());

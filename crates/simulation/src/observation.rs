@@ -42,6 +42,12 @@ pub(crate) enum Observation {
     },
     /// The record of a checkpoint is durable.
     Committed { step: Step },
+    /// Whoever asked for a checkpoint is told that one of this step is durable.
+    Saved {
+        step: Step,
+        /// Whether it is.
+        is_durable: bool,
+    },
     /// A part of a checkpoint is not what was written any more.
     Damaged {
         /// The newest step that is recorded as committed and good.

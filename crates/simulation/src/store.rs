@@ -145,6 +145,12 @@ impl Store {
         ids.copied().find(|id| !self.damaged.contains(id))
     }
 
+    /// Whether a checkpoint of a step was ever recorded as committed.
+    pub(crate) fn was_committed(&self, step: Step) -> bool {
+        let mut records = self.journal.iter().map(|entry| entry.record);
+        records.any(|record| matches!(record, Record::Commit { step: its, .. } if its == step))
+    }
+
     /// How many checkpoints are damaged.
     pub(crate) fn n_damaged(&self) -> usize {
         self.damaged.len()

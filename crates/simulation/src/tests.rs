@@ -26,6 +26,7 @@ fn every_mutation_is_caught_by_its_law() {
         (Mutation::BeginUnprepared, "single group"),
         (Mutation::CommitEarly, "whole checkpoints"),
         (Mutation::CommitTwice, "committed once"),
+        (Mutation::AnswerUnsaved, "kept promises"),
         (Mutation::DealTwice, "bits"),
         (Mutation::EndForOne, "healing"),
         (Mutation::TrustDamaged, "healing"),

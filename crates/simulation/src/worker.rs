@@ -51,6 +51,7 @@ pub(crate) enum Order {
 pub(crate) enum Told {
     Prepare(Generation, Leaving),
     Begin(Box<Assignment>),
+    Save,
     Stop,
 }
 
@@ -127,6 +128,8 @@ pub(crate) struct Worker {
     pub(crate) n_applied: u32,
     /// Whether it was asked to leave.
     pub(crate) is_leaving: bool,
+    /// Whether a checkpoint is wanted that it has told no group of.
+    pub(crate) is_saving: bool,
     /// What it has not seen yet because it is paused.
     pub(crate) backlog: Vec<Happening>,
     /// Its stream, and the coordinator at the other end.
@@ -156,6 +159,7 @@ impl Worker {
             is_unfit: false,
             n_applied: 0,
             is_leaving: false,
+            is_saving: false,
             backlog: Vec::new(),
             stream: None,
             ends: Stream {

@@ -189,6 +189,13 @@ impl World {
             return_timeout: Millis::new(1_500),
             leave_timeout: Millis::new(4_000),
             max_fruitless: u32::MAX,
+            save_every: None,
+        };
+        let settings = Settings {
+            save_every: random
+                .chance(500)
+                .then(|| Millis::new(random.between(200, 2_000))),
+            ..settings
         };
         Self {
             checkpoint_every: random.between(2, 12),

@@ -40,20 +40,27 @@ pub fn first_weights(
 
 /// Fills in the digests of the files that the job names, so that they are part of what decides the result.
 ///
+/// Gives the failures to read a file: a run that has a checkpoint does not need it, and its digest stays as it was given.
+///
 /// # Errors
-/// A file that cannot be read, or is another than a digest that is there already says.
-pub fn fill_digests(config: &mut Config) -> Result<(), WorkerError> {
+/// A file that is another than the digest says that is given with it.
+pub fn fill_digests(config: &mut Config) -> Result<Vec<WorkerError>, WorkerError> {
     let model = &mut config.model;
+    let mut unread = Vec::new();
     for (key, path, digest) in [
         (TEXT, &model.text.weights, &mut model.text.weights_digest),
         (INIT, &model.init_from, &mut model.init_digest),
     ] {
-        *digest = match path.as_str() {
-            "" => String::new(),
-            path => read(key, path, digest)?.1,
-        };
+        if path.is_empty() {
+            continue;
+        }
+        match read(key, path, digest) {
+            Ok((_, found)) => *digest = found,
+            Err(error @ WorkerError::WeightsUnread { .. }) => unread.push(error),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
+    Ok(unread)
 }
 
 fn text_file(config: &Config) -> Result<Option<TensorFile>, WorkerError> {
@@ -66,6 +73,11 @@ fn init_file(config: &Config) -> Result<Option<TensorFile>, WorkerError> {
 }
 
 fn open(key: &'static str, path: &str, digest: &str) -> Result<Option<TensorFile>, WorkerError> {
+    if path.is_empty() && !digest.is_empty() {
+        // Weights from the seed would be silently others.
+        let digest = digest.to_owned();
+        return Err(WorkerError::WeightsUnnamed { key, digest });
+    }
     if path.is_empty() {
         return Ok(None);
     }
@@ -173,22 +185,61 @@ mod tests {
         let mut config = config();
         let (file, _) = written(&config, false);
         config.model.init_from = file.path().display().to_string();
-        fill_digests(&mut config).unwrap();
+        assert!(fill_digests(&mut config).unwrap().is_empty());
         assert_eq!(config.model.init_digest.len(), 64);
         assert_eq!(config.model.text.weights_digest, "");
         std::fs::write(file.path(), "other").unwrap();
         for refused in [
-            fill_digests(&mut config.clone()),
+            fill_digests(&mut config.clone()).map(drop),
             first_weights(&config, &parameters(&config)).map(drop),
         ] {
             let line = refused.unwrap_err().to_string();
-            assert!(line.contains("and the run began with"), "{line}");
+            assert!(line.contains("is not the job's file"), "{line}");
+            assert!(line.contains(&config.model.init_digest), "{line}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_leaves_its_digest_as_it_was_given() {
+        let mut config = config();
         config.model.init_from = "/no/such/file".to_owned();
-        let line = fill_digests(&mut config).unwrap_err().to_string();
+        config.model.init_digest = "abc".to_owned();
+        // A folder is no file either.
+        config.model.text.weights = "/".to_owned();
+        let unread = fill_digests(&mut config).unwrap();
+        let lines: Vec<_> = unread.iter().map(ToString::to_string).collect();
         assert!(
-            line.contains("cannot read model.init_from = /no/such/file"),
-            "{line}"
+            lines[0].contains("cannot read model.text.weights = /:"),
+            "{lines:?}"
         );
+        assert!(
+            lines[1].contains("cannot read model.init_from = /no/such/file:"),
+            "{lines:?}"
+        );
+        assert_eq!(config.model.init_digest, "abc");
+        assert_eq!(config.model.text.weights_digest, "");
+    }
+
+    #[test]
+    fn a_digest_without_its_file_is_never_taken_for_the_seed() {
+        for text in [true, false] {
+            let mut config = config();
+            let model = &mut config.model;
+            let digest = if text {
+                &mut model.text.weights_digest
+            } else {
+                &mut model.init_digest
+            };
+            "abc".clone_into(digest);
+            assert!(fill_digests(&mut config).unwrap().is_empty());
+            let refused = first_weights(&config, &parameters(&config)).unwrap_err();
+            let key = if text {
+                "model.text.weights"
+            } else {
+                "model.init_from"
+            };
+            let line = refused.to_string();
+            assert!(line.contains(key) && line.contains("abc"), "{line}");
+        }
     }
 }

@@ -53,7 +53,7 @@ pub enum WorkerError {
         reason: String,
     },
     /// A file of weights that the job names cannot be read.
-    #[error("cannot read {key} = {path}: {reason}; every worker reads it at this path")]
+    #[error("cannot read {key} = {path}: {reason}; every worker reads this file when a run starts")]
     WeightsUnread {
         /// The key that names it.
         key: &'static str,
@@ -62,8 +62,18 @@ pub enum WorkerError {
         /// What the system says.
         reason: String,
     },
+    /// First weights must be made of a file that the job does not name.
+    #[error("the first weights come from a file with digest {digest}; name that file with {key}")]
+    WeightsUnnamed {
+        /// The key that should name it.
+        key: &'static str,
+        /// Its BLAKE3.
+        digest: String,
+    },
     /// A file of weights is not the one that the run began with.
-    #[error("{key} = {path} has digest {found}, and the run began with {expected}")]
+    #[error(
+        "{key} = {path} is not the job's file: its digest is {found}, expected {expected}; restore the file or correct the path"
+    )]
     OtherWeights {
         /// The key that names it.
         key: &'static str,

@@ -20,16 +20,19 @@ pub(crate) struct Wishes {
     pub(crate) is_draining: bool,
     /// To leave the group for the next generation.
     pub(crate) is_leaving: bool,
+    /// To store a checkpoint.
+    pub(crate) is_saving: bool,
 }
 
 impl Wishes {
     fn byte(self) -> u8 {
-        u8::from(self.is_draining) | u8::from(self.is_leaving) << 1
+        u8::from(self.is_draining) | u8::from(self.is_leaving) << 1 | u8::from(self.is_saving) << 2
     }
 
     fn join(&mut self, byte: u8) {
         self.is_draining |= byte & 1 != 0;
         self.is_leaving |= byte & 2 != 0;
+        self.is_saving |= byte & 4 != 0;
     }
 }
 
@@ -246,6 +249,7 @@ mod tests {
             let wishes = Wishes {
                 is_draining: run.start == 2,
                 is_leaving: run.start == 1,
+                is_saving: run.start == 3,
             };
             encode(wishes, 7, &run.clone().map(share).collect::<Vec<_>>())
         };
@@ -281,13 +285,15 @@ mod tests {
 
     #[test]
     fn what_one_rank_is_asked_for_all_do() {
-        let wishes = |is_draining, is_leaving| Wishes {
+        let wishes = |is_draining, is_leaving, is_saving| Wishes {
             is_draining,
             is_leaving,
+            is_saving,
         };
-        assert_eq!(gather(&[0, 4]).wishes, wishes(false, false));
-        assert_eq!(gather(&[0, 2, 4]).wishes, wishes(true, false));
-        assert_eq!(gather(&[0, 1, 2, 4]).wishes, wishes(true, true));
+        assert_eq!(gather(&[0, 4]).wishes, wishes(false, false, false));
+        assert_eq!(gather(&[0, 2, 4]).wishes, wishes(true, false, false));
+        assert_eq!(gather(&[0, 3, 4]).wishes, wishes(false, false, true));
+        assert_eq!(gather(&[0, 1, 2, 3, 4]).wishes, wishes(true, true, true));
     }
 
     #[test]

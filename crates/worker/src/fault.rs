@@ -53,6 +53,7 @@ impl WorkerError {
             | Self::NoHalfPrecision => Fault::Worker,
             Self::Job { .. }
             | Self::WeightsUnread { .. }
+            | Self::WeightsUnnamed { .. }
             | Self::OtherWeights { .. }
             | Self::Weights(_)
             | Self::OtherData { .. }

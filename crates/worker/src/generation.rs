@@ -115,7 +115,8 @@ impl Session {
                 return Ok(Ending::Left);
             }
             let is_stopping = report.wishes.is_draining;
-            if is_stopping || self.is_checkpoint_due(state.step()) {
+            let is_wanted = is_stopping || report.wishes.is_saving;
+            if is_wanted || self.is_checkpoint_due(state.step()) {
                 shares.write(state, self)?;
             }
             if is_stopping && report.step < self.config.train.steps {

@@ -11,6 +11,8 @@ pub(crate) struct Plan {
     order: Order,
     seed: u64,
     batch: u64,
+    /// A step, and the samples of the lineage up to it: the order goes on from there.
+    origin: (u64, u64),
     slot_size: usize,
     tokens: usize,
     kept: usize,
@@ -34,12 +36,27 @@ impl Plan {
             },
             seed: config.run.seed,
             batch: config.train.batch as u64,
+            origin: (0, 0),
             slot_size: config.train.batch / config.train.slots,
             tokens,
             kept: n_kept(tokens, model.mask_ratio),
             masking: model.masking,
             draw: model.modality,
         }
+    }
+
+    /// The same arithmetic for a run that goes on from another's checkpoint: after `step`, which `samples` led to.
+    pub(crate) const fn after(self, step: u64, samples: u64) -> Self {
+        Self {
+            origin: (step, samples),
+            ..self
+        }
+    }
+
+    /// Samples in the lineage of the weights after a step; it is also the place in the order where the next one begins.
+    pub(crate) const fn samples_at(&self, step: u64) -> u64 {
+        let (from, seen) = self.origin;
+        seen + step.saturating_sub(from) * self.batch
     }
 
     /// Samples a slot holds.
@@ -56,7 +73,7 @@ impl Plan {
     ) -> impl Iterator<Item = Sample> + use<> {
         let plan = self.clone();
         (first..=last).flat_map(move |step| {
-            let start = (step - 1) * plan.batch;
+            let start = plan.samples_at(step - 1);
             let first = start + (slots.start * plan.slot_size) as u64;
             plan.order.samples(first).take(slots.len() * plan.slot_size)
         })
@@ -170,6 +187,22 @@ mod tests {
             .map(|sample| sample.position)
             .collect();
         assert_eq!(rest, all[12..]);
+    }
+
+    #[test]
+    fn a_fork_reads_on_where_the_other_run_stopped_also_with_another_batch() {
+        let positions = |plan: &Plan, first, last| {
+            let samples = plan.samples(0..4, first, last);
+            samples.map(|sample| sample.position).collect::<Vec<_>>()
+        };
+        let run = plan(ModalityDraw::Balanced);
+        let fork = run.clone().after(3, run.samples_at(3));
+        assert_eq!(positions(&fork, 4, 6), positions(&run, 4, 6));
+        let mut config = Config::default();
+        (config.train.batch, config.train.slots) = (8, 4);
+        let smaller = Plan::new(&config, 10).after(3, 48);
+        assert_eq!(positions(&smaller, 4, 5), (48..64).collect::<Vec<_>>());
+        assert_eq!((smaller.samples_at(3), smaller.samples_at(5)), (48, 64));
     }
 
     #[test]

@@ -64,7 +64,12 @@ impl Search<'_> {
                 Record::Fence { mark, .. } => address = Some(mark.address),
                 Record::Finished { .. } => return Ok(Found::Finished),
                 Record::Interrupted { reason, .. } => return Err(WorkerError::Stopped { reason }),
+                Record::RolledBack { step, .. } => {
+                    let reason = format!("the run was rolled back to step {step}");
+                    return Err(WorkerError::Stopped { reason });
+                }
                 Record::Generation { .. }
+                | Record::Forked { .. }
                 | Record::Commit { .. }
                 | Record::Removed { .. }
                 | Record::Skipped { .. }

@@ -101,10 +101,11 @@ impl Session {
         let copies = config.checkpoint.memory_mib << 20;
         let copies = usize::try_from(copies).unwrap_or(usize::MAX);
         let cases = u32::try_from(data.manifest.cases.len()).unwrap_or(u32::MAX);
+        let origin = welcome.origin.unwrap_or_default();
         Ok(Self {
             optimizer: AdamW::new(&config.train, &parameters),
             is_state_on_device: is_on_device(config.workers.state, kind),
-            plan: Plan::new(&config, cases),
+            plan: Plan::new(&config, cases).after(origin.step, origin.samples),
             tokenizer: Tokenizer::new(),
             run_id: welcome.run_id,
             data: Arc::new(data),

@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Default)]
 pub(crate) struct Shared {
     drain: AtomicBool,
+    /// Whether a checkpoint is wanted that no group has been told of.
+    save: AtomicBool,
     /// The highest generation the coordinator has announced.
     announced: AtomicU64,
     /// The highest generation whose predecessors are broken off.
@@ -26,11 +28,17 @@ impl Shared {
         self.drain.store(true, Ordering::SeqCst);
     }
 
-    /// What this rank of `generation` was asked for.
-    pub(crate) fn wishes(&self, generation: u64) -> Wishes {
+    /// Asks the training thread to store a checkpoint after its step.
+    pub(crate) fn save(&self) {
+        self.save.store(true, Ordering::SeqCst);
+    }
+
+    /// What this rank of `generation` was asked for, to be passed on to its group: a checkpoint is asked for once.
+    pub(crate) fn take_wishes(&self, generation: u64) -> Wishes {
         Wishes {
             is_draining: self.drain.load(Ordering::SeqCst),
             is_leaving: self.is_superseded(generation),
+            is_saving: self.save.swap(false, Ordering::SeqCst),
         }
     }
 
@@ -83,10 +91,20 @@ mod tests {
     #[test]
     fn draining_is_asked_for_once_and_stays() {
         let shared = Shared::default();
-        assert!(!shared.wishes(1).is_draining);
+        assert!(!shared.take_wishes(1).is_draining);
         shared.drain();
-        shared.drain();
-        assert!(shared.wishes(1).is_draining);
+        for _ in 0..2 {
+            assert!(shared.take_wishes(1).is_draining);
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_is_passed_on_once() {
+        let shared = Shared::default();
+        shared.save();
+        shared.save();
+        assert!(shared.take_wishes(1).is_saving);
+        assert!(!shared.take_wishes(1).is_saving);
     }
 
     #[test]
@@ -95,7 +113,7 @@ mod tests {
         let handle = AbortHandle::new();
         shared.announce(2);
         shared.set_abort(1, handle.clone());
-        assert!(shared.wishes(1).is_leaving);
+        assert!(shared.take_wishes(1).is_leaving);
         assert!(!handle.is_aborted());
         shared.break_off(3);
         assert!(handle.is_aborted());

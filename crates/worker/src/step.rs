@@ -98,7 +98,7 @@ impl Session {
         let figures = pb::Figures {
             gradient_norm: norm.unwrap_or(f64::NAN),
             learning_rate: rate,
-            samples: step.get() * self.config.train.batch as u64,
+            samples: self.plan.samples_at(step.get()),
             seconds,
             phases: self.phases(),
             ..computed.figures
@@ -201,7 +201,7 @@ impl Session {
         bit_sum: Option<u64>,
     ) -> Result<Gathered, WorkerError> {
         let shares: Vec<_> = slots.iter().map(|slot| slot.share.clone()).collect();
-        let wishes = self.shared.wishes(group.generation);
+        let wishes = self.shared.take_wishes(group.generation);
         let message = encode(wishes, bit_sum.unwrap_or_default(), &shares);
         let messages = group.process.all_gather(&message)?;
         let counts: Vec<_> = group.slots.iter().map(Range::len).collect();

@@ -146,6 +146,7 @@ impl Stream {
                 }
                 To::Committed(committed) => outbox.forget(committed.step),
                 To::Drain(_) => shared.drain(),
+                To::Save(_) => shared.save(),
                 To::Stop(stop) if stop.failed => {
                     return Err(WorkerError::Stopped {
                         reason: stop.reason,

@@ -93,10 +93,30 @@ pub enum Record {
         /// Why, in one line.
         reason: String,
     },
+    /// The run begins with the weights and moments of another run's checkpoint, which is copied into it.
+    Forked {
+        /// The other run's address at that time.
+        run: String,
+        /// Its identity.
+        run_id: String,
+        /// The step of its checkpoint, from which this run's steps are numbered on.
+        step: u64,
+        /// The other run's generation that wrote the checkpoint.
+        generation: u64,
+        /// The digest of its weights.
+        weights_digest: String,
+    },
+    /// The run was taken back to a checkpoint: all that was committed after its step is given up.
+    RolledBack {
+        /// The checkpoint's step.
+        step: u64,
+        /// The generation that wrote it.
+        generation: u64,
+    },
 }
 
 /// The kinds of [`Record`] as they are written.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 11] = [
     "fence",
     "generation",
     "commit",
@@ -106,6 +126,8 @@ const KINDS: [&str; 9] = [
     "verdict",
     "finished",
     "interrupted",
+    "forked",
+    "rolled_back",
 ];
 
 /// A record in its place.
@@ -211,6 +233,17 @@ mod tests {
             Record::Interrupted {
                 step: 12,
                 reason: "asked to".to_owned(),
+            },
+            Record::Forked {
+                run: "s3://b/other".to_owned(),
+                run_id: "r".to_owned(),
+                step: 12,
+                generation: 3,
+                weights_digest: "w".to_owned(),
+            },
+            Record::RolledBack {
+                step: 12,
+                generation: 7,
             },
         ];
         let entry = |(number, record)| Entry {

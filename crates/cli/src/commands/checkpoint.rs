@@ -1,6 +1,8 @@
-//! `fratmae checkpoint`: looks at the checkpoints of a run and changes nothing.
+//! `fratmae checkpoint`: lists and verifies the checkpoints of a run, saves one, or resets the run to one.
 
 pub(crate) mod list;
+pub(crate) mod rollback;
+pub(crate) mod save;
 pub(crate) mod show;
 pub(crate) mod verify;
 
@@ -11,7 +13,7 @@ use fratmae_store::Location;
 
 use crate::output::Output;
 
-/// Inspects the checkpoints of a run.
+/// Lists and verifies the checkpoints of a run, saves one, or resets the run to one.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -26,6 +28,10 @@ enum Question {
     Show(show::Arguments),
     /// Read every part and check it against its digest
     Verify(verify::Arguments),
+    /// Make a running run save a checkpoint now
+    Save(save::Arguments),
+    /// Reset a stopped run to a checkpoint
+    Rollback(rollback::Arguments),
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
@@ -33,6 +39,8 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         Question::List(arguments) => list::run(arguments, output).await,
         Question::Show(arguments) => show::run(arguments, output).await,
         Question::Verify(arguments) => verify::run(arguments, quiet, output).await,
+        Question::Save(arguments) => save::run(arguments, quiet, output).await,
+        Question::Rollback(arguments) => rollback::run(arguments, output).await,
     }
 }
 

@@ -6,6 +6,7 @@ use fratmae_coordinator::Allowed;
 
 use crate::{
     commands::{
+        fork::Forking,
         job::{Job, Named},
         lead::{Showing, Workers, lead},
     },
@@ -24,6 +25,8 @@ pub(crate) struct Arguments {
     named: Named,
     #[command(flatten)]
     pub(crate) job: Job,
+    #[command(flatten)]
+    pub(crate) forking: Forking,
     /// Address at which workers reach this coordinator (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
@@ -54,7 +57,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         kernels: arguments.allow.contains(&Difference::Kernels),
     };
     lead(
-        config,
+        (config, arguments.forking.resolve()?),
         Workers::Elsewhere(allowed),
         Showing { quiet, json },
         output,

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use anyhow::{Context as _, Result, bail};
 use fratmae_config::Config;
-use fratmae_coordinator::{Allowed, EVENTS, Job, Launcher, Outcome};
+use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcome};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
@@ -18,6 +18,8 @@ use tokio::{
 use crate::{
     commands::{apart, ending, pretrain::data, target, watch::Watch},
     output::Output,
+    table::Table,
+    terminal,
 };
 
 /// How a run is shown.
@@ -52,7 +54,7 @@ struct Interrupted<'a> {
 /// # Errors
 /// Whatever the data, the store or the run failed of, and that the run was interrupted.
 pub(crate) async fn lead(
-    mut config: Config,
+    (mut config, fork): (Config, Option<Fork>),
     workers: Workers,
     showing: Showing,
     output: &mut Output,
@@ -64,19 +66,32 @@ pub(crate) async fn lead(
     target::check_paths(&config)?;
     let run = Location::open(&config.run.url)?;
     fratmae_telemetry::describe("run", run.url());
-    config = apart(move || fratmae_worker::fill_digests(&mut config).map(|()| config)).await??;
+    let (config, mut unread) =
+        apart(move || fratmae_worker::fill_digests(&mut config).map(|unread| (config, unread)))
+            .await??;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
     run.probe_read().await?;
-    let data = data::open_or_prepare(&config, showing.quiet).await?;
-    let mut watch = Watch::start(&config, showing.quiet);
-    let named = config.clone();
-    for line in apart(move || weights_told(&named)).await?? {
-        tracing::info!(target: EVENTS, line, "initial weights");
-        watch.note(&line);
+    let has_checkpoint = fork.is_some() || !fratmae_checkpoint::list(&run).await?.is_empty();
+    if !has_checkpoint && !unread.is_empty() {
+        return Err(unread.swap_remove(0).into());
     }
+    let data = data::open_or_prepare(&config, showing.quiet).await?;
+    let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
-    let outcome = attend(job(config, run, data, allowed), launcher, watch).await?;
-    match outcome {
+    let mut job = job(config, run, data, allowed);
+    job.unread = unread.iter().map(ToString::to_string).collect();
+    job.fork = fork;
+    if !has_checkpoint {
+        let config = job.config.clone();
+        job.notes = apart(move || weights_told(&config)).await??;
+    }
+    let outcome = attend(job, launcher, watch).await;
+    if let Some(table) = outcome.as_ref().err().and_then(other_job)
+        && !showing.quiet
+    {
+        terminal::table(&table);
+    }
+    match outcome? {
         Outcome::Finished(summary) => ending::show(&summary, &data_url, showing.json, output),
         Outcome::Interrupted { step, reason } => {
             if showing.json {
@@ -98,6 +113,9 @@ pub(crate) async fn lead(
 fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Job {
     Job {
         warnings: data::warnings(&config, data.manifest.cases.len()),
+        notes: Vec::new(),
+        unread: Vec::new(),
+        fork: None,
         config,
         run,
         data,
@@ -105,6 +123,27 @@ fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Job {
         allowed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
+}
+
+/// A job that differs in several values from the run's, value by value; the error's one line has them all as well.
+fn other_job(error: &anyhow::Error) -> Option<Table> {
+    let Some(CoordinatorError::OtherJob { differences, .. }) = error.downcast_ref() else {
+        return None;
+    };
+    let mut table = Table::new(&["key", "here", "in the run", "in a fork"]);
+    for difference in differences {
+        let in_a_fork = match difference.changes_shape() {
+            true => "must stay",
+            false => "may change",
+        };
+        table.row(vec![
+            difference.key.clone(),
+            difference.ours.to_string(),
+            difference.theirs.to_string(),
+            in_a_fork.to_owned(),
+        ]);
+    }
+    (differences.len() > 1).then_some(table)
 }
 
 /// What became of the files of weights that the job names, a line each; workers do the same again.
@@ -185,7 +224,7 @@ fn catch(kind: SignalKind) -> Result<Signal> {
 }
 
 // The standard library seeds its hashers from the system's randomness, and no two processes alike.
-fn nonce() -> String {
+pub(crate) fn nonce() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!(
         "{:016x}{:016x}",
@@ -197,6 +236,28 @@ fn nonce() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_that_differs_in_several_values_is_shown_as_a_table() {
+        let began = Config::default();
+        let mut now = began.clone();
+        (now.train.steps, now.model.encoder.depth) = (8, 6);
+        let run = "/r".to_owned();
+        let differences = now.differing_keys(&began);
+        let error = CoordinatorError::OtherJob { run, differences };
+        let table = other_job(&error.into()).unwrap().to_string();
+        assert_eq!(
+            table,
+            "key                  here  in the run  in a fork\n\
+             model.encoder.depth  6     12          must stay\n\
+             train.steps          8     16150       may change\n"
+        );
+        now.model = began.model.clone();
+        let run = "/r".to_owned();
+        let differences = now.differing_keys(&began);
+        let one = CoordinatorError::OtherJob { run, differences };
+        assert!(other_job(&one.into()).is_none());
+    }
 
     #[test]
     fn two_nonces_differ() {

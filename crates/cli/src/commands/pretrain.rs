@@ -9,6 +9,7 @@ use fratmae_coordinator::{Launcher, Listener};
 
 use crate::{
     commands::{
+        fork::Forking,
         job::{Job, Named},
         lead::{Showing, Workers, lead},
     },
@@ -26,6 +27,7 @@ Examples:
   fratmae pretrain job.toml --set train.lr=2e-4
   fratmae pretrain quickstart --workers 4 --run runs/four
   fratmae pretrain base --data s3://bucket/autopet --run s3://bucket/run-1
+  fratmae pretrain job.toml --fork runs/a --run runs/b --set train.steps=2000
 
 `fratmae config > mine.toml` writes a job file to begin with.
 
@@ -35,6 +37,8 @@ pub(crate) struct Arguments {
     named: Named,
     #[command(flatten)]
     pub(crate) job: Job,
+    #[command(flatten)]
+    pub(crate) forking: Forking,
     /// Print the result as one JSON object, the last line of standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -51,7 +55,7 @@ pub(crate) async fn run(
     let lines = terminal::draws().then(WorkerLines::start);
     let launcher = launcher(&config, logging, lines.as_ref())?;
     lead(
-        config,
+        (config, arguments.forking.resolve()?),
         Workers::Here(launcher),
         Showing { quiet, json },
         output,

@@ -153,6 +153,9 @@ fn table(status: &RunStatus, output: &Output) -> Table {
             known.unwrap_or_else(|| "-".to_owned()),
         ]);
     }
+    if let Some(origin) = &status.forked_from {
+        table.row(vec!["forked from".to_owned(), origin.clone()]);
+    }
     for (first, last) in &status.history_missing {
         let steps = format!("figures of steps {first} to {last} are missing");
         table.row(vec!["history".to_owned(), steps]);
@@ -204,6 +207,7 @@ mod tests {
             fence: 1,
             coordinator: "http://127.0.0.1:7000".to_owned(),
             reason: None,
+            forked_from: None,
             loss: None,
             verdicts: Vec::new(),
             summary: None,

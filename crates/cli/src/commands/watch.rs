@@ -70,6 +70,7 @@ impl Watch {
 fn lines(event: &RunEvent) -> Vec<String> {
     match event {
         RunEvent::Warned { line } => vec![format!("warning: {line}")],
+        RunEvent::Noted { line } => vec![line.clone()],
         RunEvent::Serving { address } => vec![format!("coordinator at {address}")],
         RunEvent::Resuming { step, damaged } => {
             let passed = damaged

@@ -60,11 +60,14 @@ impl Cluster {
         }
         if step >= self.newest.step() {
             self.newest = Source::Checkpoint { step, generation };
+            self.saved = self.last_tick;
         }
         self.membership
             .reports
             .written
             .retain(|&written, _| written > step);
-        self.end_if_complete()
+        let mut commands = self.answer_save();
+        commands.extend(self.end_if_complete());
+        commands
     }
 }

@@ -76,6 +76,7 @@ impl Cluster {
         if self.draining.is_some() {
             commands.extend(self.drain_all());
         }
+        commands.extend(self.renew_save());
         commands.extend(self.part_with_leavers());
         commands
     }

@@ -45,6 +45,7 @@ impl Cluster {
         }
         commands.extend(self.end_if_complete());
         if self.phase == Phase::Training {
+            commands.extend(self.renew_save());
             commands.extend(self.release_leavers());
         }
         commands.extend(self.part_with_leavers());

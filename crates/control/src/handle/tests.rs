@@ -9,6 +9,7 @@ mod leaving;
 mod memory;
 mod newcomers;
 mod returning;
+mod saving;
 mod unfit;
 mod waiting;
 
@@ -29,6 +30,7 @@ fn settings(workers: u32) -> Settings {
         return_timeout: Millis::new(500),
         leave_timeout: Millis::new(800),
         max_fruitless: 3,
+        save_every: None,
     }
 }
 

@@ -23,6 +23,7 @@ impl Cluster {
         commands.extend(self.break_stall(now));
         commands.extend(self.end_hearing(now));
         commands.extend(self.part_with_stuck(now));
+        commands.extend(self.save_in_time(now));
         let waited = now.since(self.started);
         if self.phase == Phase::Returning && waited > self.settings.return_timeout {
             commands.extend(self.stop_waiting(now));

@@ -1,6 +1,7 @@
 //! What is written comes back, and what was rewound does not.
 
 use super::*;
+use bytes::Bytes;
 use fratmae_protocol::pb::{PhaseSeconds, Trained};
 use fratmae_telemetry::phases;
 
@@ -104,14 +105,17 @@ async fn a_file_has_every_step_that_its_name_says_and_what_is_missing_is_known()
         ]
     );
     let rows = read_history(&run).await.unwrap();
-    assert_eq!(missing_steps(&rows, 10), [1..=3, 6..=8, 10..=10]);
-    assert_eq!(missing_steps(&rows, 8), [1..=3, 6..=8]);
-    assert_eq!(missing_steps(&rows, 4), [1..=3]);
-    assert_eq!(missing_steps(&[], 2), [1..=2]);
-    assert!(missing_steps(&[], 0).is_empty());
+    assert_eq!(missing_steps(&rows, 0, 10), [1..=3, 6..=8, 10..=10]);
+    assert_eq!(missing_steps(&rows, 0, 8), [1..=3, 6..=8]);
+    assert_eq!(missing_steps(&rows, 0, 4), [1..=3]);
+    assert_eq!(missing_steps(&[], 0, 2), [1..=2]);
+    assert!(missing_steps(&[], 0, 0).is_empty());
     let whole: Vec<_> = (1..=3).map(|step| row(step, 0.5)).collect();
-    assert!(missing_steps(&whole, 3).is_empty());
-    assert_eq!(missing_steps(&whole, 5), [4..=5]);
+    assert!(missing_steps(&whole, 0, 3).is_empty());
+    assert_eq!(missing_steps(&whole, 0, 5), [4..=5]);
+    // A fork has no figures of the steps before its own.
+    assert_eq!(missing_steps(&rows, 3, 8), [6..=8]);
+    assert!(missing_steps(&[], 4, 4).is_empty());
 }
 
 #[tokio::test]
@@ -146,4 +150,38 @@ async fn a_damaged_file_is_named() {
     .unwrap();
     let error = read_history(&run).await.unwrap_err().to_string();
     assert!(error.contains("steps-000000000001"), "{error}");
+}
+
+#[tokio::test]
+async fn figures_of_later_steps_are_taken_off_and_the_others_stay() {
+    let (_folder, run) = place();
+    let mut history = History::default();
+    (1..=9).for_each(|step| history.push(row(step, 0.5)));
+    for until in [3, 6, 9] {
+        history.flush(&run, until).await.unwrap();
+    }
+    for _ in 0..2 {
+        trim_history(&run, 5).await.unwrap();
+        let kept: Vec<_> = (1..=5).map(|step| row(step, 0.5)).collect();
+        assert_eq!(read_history(&run).await.unwrap(), kept);
+    }
+    let files = run.list(FOLDER).await.unwrap();
+    let names: Vec<_> = files.iter().map(|file| steps_of(&file.relative)).collect();
+    assert_eq!(names, [Some((1, 3)), Some((4, 5))]);
+    trim_history(&run, 0).await.unwrap();
+    assert!(read_history(&run).await.unwrap().is_empty());
+}
+
+#[test]
+fn only_a_file_of_figures_tells_steps() {
+    let name = "history/steps-000000000004-000000000006.parquet";
+    assert_eq!(steps_of(name), Some((4, 6)));
+    for other in [
+        "history/notes.parquet",
+        "history/steps-4.parquet",
+        "history/steps-a-b.parquet",
+        "checkpoints/steps-000000000004-000000000006.parquet",
+    ] {
+        assert_eq!(steps_of(other), None, "{other}");
+    }
 }

@@ -1,9 +1,10 @@
-//! What workers are told.
+//! What workers are told, and those who asked for a checkpoint.
 
 use super::Runtime;
-use fratmae_control::{Generation, Leaving, WorkerId};
+use fratmae_control::{Generation, Leaving, Step, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
+use tokio::sync::oneshot;
 
 impl Runtime {
     pub(super) fn prepare(&self, worker: WorkerId, generation: Generation, leaving: Leaving) {
@@ -31,6 +32,18 @@ impl Runtime {
             .is_some_and(|outbox| outbox.try_send(Ok(order)).is_ok());
         if !is_sent {
             tracing::debug!(worker = worker.get(), "order not delivered");
+        }
+    }
+
+    /// Keeps whoever asks for a checkpoint until it is durable.
+    pub(crate) fn await_save(&mut self, reply: oneshot::Sender<u64>) {
+        self.savers.push(reply);
+    }
+
+    /// Tells them the step of a checkpoint that is; one who has left is told nothing.
+    pub(super) fn answer_savers(&mut self, step: Step) {
+        for reply in self.savers.drain(..) {
+            let _ = reply.send(step.get());
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Runtime;
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
-use crate::opening::{passed_over, source};
+use crate::opening::{no_good_checkpoint, passed_over, source};
 use fratmae_checkpoint::{CheckpointId, newest_good_but};
 use fratmae_control::{Event, Generation, Step};
 
@@ -11,7 +11,7 @@ impl Runtime {
     /// Walks back from a damaged checkpoint; what it meets on the way is passed over as well. None of them is deleted.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's; `Unresumable` if none is left and the run did not begin from nothing.
     pub(super) async fn pass_over(
         &mut self,
         checkpoint: (Generation, Step),
@@ -23,6 +23,9 @@ impl Runtime {
         let newest = newest_good_but(&self.job.run, &self.collection.unusable()).await?;
         for (id, error) in &newest.damaged {
             self.spare(*id, passed_over(*id, error)).await;
+        }
+        if newest.manifest.is_none() && self.run_file.origin.is_some() {
+            return Err(no_good_checkpoint(&self.job.run));
         }
         Ok(Event::PassedOver {
             checkpoint,

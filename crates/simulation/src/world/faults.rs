@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     FailWorkerStore,
     /// A part of the newest checkpoint is damaged, and now and then all workers are killed, who have to read it then.
     DamageCheckpoint,
+    /// Somebody wants a checkpoint of now, which is no fault and must not become one.
+    AskToSave,
     /// A worker is asked to leave; another one comes to its place when it has.
     AskToLeave,
     BreakStream,
@@ -32,12 +34,13 @@ pub(crate) enum Fault {
     SickStore,
 }
 
-const FAULTS: [Fault; 15] = [
+const FAULTS: [Fault; 16] = [
     Fault::KillWorker,
     Fault::PauseWorker,
     Fault::HangWorker,
     Fault::FailWorkerStore,
     Fault::DamageCheckpoint,
+    Fault::AskToSave,
     Fault::AskToLeave,
     Fault::BreakStream,
     Fault::CutWorker,
@@ -79,6 +82,7 @@ impl World {
             Fault::HangWorker => self.hang_worker(place),
             Fault::FailWorkerStore => self.fall_unfit(place),
             Fault::DamageCheckpoint => self.damage_checkpoint(),
+            Fault::AskToSave => leads.into_iter().for_each(|c| self.ask_to_save(c)),
             Fault::AskToLeave => self.ask_to_leave(place),
             Fault::BreakStream => self.break_stream(place),
             Fault::CutWorker => self.cut_worker(place, until),
@@ -149,6 +153,14 @@ impl World {
         leader.clock.jump(jump);
         leader.is_tick_due = leader.is_serving();
         self.pump(coordinator);
+    }
+
+    fn ask_to_save(&mut self, coordinator: usize) {
+        let leader = &mut self.coordinators[coordinator];
+        if leader.is_serving() {
+            leader.inbox.push_back(Event::SaveRequested);
+            self.pump(coordinator);
+        }
     }
 
     fn ask_to_leave(&mut self, place: usize) {

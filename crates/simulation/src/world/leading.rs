@@ -5,7 +5,7 @@ use crate::coordinator::Operation;
 use crate::observation::Observation;
 use crate::store::Record;
 use crate::worker::{Told, UNFIT};
-use fratmae_control::{Assignment, Cause, Command, Event, Rank, Verdict};
+use fratmae_control::{Assignment, Cause, Command, Event, Rank, Step, Verdict};
 
 /// How often time alone is looked at, and how often the fence, on a coordinator's own clock.
 pub(super) const TICK: u64 = 300;
@@ -116,6 +116,8 @@ impl World {
                 }
                 self.tell(coordinator, worker, Told::Begin(Box::new(assignment)));
             }
+            Command::Save { worker } => self.tell(coordinator, worker, Told::Save),
+            Command::Saved { step } => self.observe_answer(step),
             Command::Knock(knock) => self.knock(coordinator, &knock),
             Command::Stop {
                 worker,
@@ -131,6 +133,11 @@ impl World {
             Command::Drain { .. } | Command::Statement { .. } | Command::Left { .. } => {}
             Command::End { verdict } => self.end(coordinator, &verdict),
         }
+    }
+
+    fn observe_answer(&mut self, step: Step) {
+        let is_durable = self.store.was_committed(step);
+        self.laws.observe(&Observation::Saved { step, is_durable });
     }
 
     fn observe_beginning(&mut self, coordinator: usize, assignment: &Assignment) {

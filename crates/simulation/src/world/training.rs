@@ -25,6 +25,7 @@ impl World {
         let worker = &mut self.workers[place];
         match told {
             Told::Stop => return self.kill_worker(place),
+            Told::Save => worker.is_saving = true,
             Told::Prepare(generation, leaving) => {
                 worker.announced = worker.announced.max(generation);
                 worker.orders.push_back(Order::Prepare(generation));
@@ -162,10 +163,15 @@ impl World {
             .iter()
             .map(|(_, place, _)| self.workers[*place].announced);
         let is_leaving = announced.any(|announced| announced > generation);
+        let mut is_saving = false;
+        for (_, place, _) in &members {
+            is_saving |= std::mem::take(&mut self.workers[*place].is_saving);
+        }
         let began = self.agenda.now();
         let ends = began + self.random.between(80, 120);
         let stepping = &mut self.groups[group];
         stepping.is_leaving = is_leaving;
+        stepping.is_saving = is_saving;
         stepping.n_steps += 1;
         stepping.deadline = began + PATIENCE;
         stepping.stage = Stage::Stepping { began, ends };
@@ -196,7 +202,7 @@ impl World {
         if self.groups[group].is_leaving {
             return self.disband(group);
         }
-        if self.is_due(next) {
+        if self.is_due(next) || self.groups[group].is_saving {
             self.store_shares(group);
         }
         self.go_on(group);

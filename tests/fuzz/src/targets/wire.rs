@@ -64,6 +64,7 @@ fn event(kind: u8, body: &[u8]) -> Option<Event> {
             departure: Departure::StreamClosed,
         }),
         2 if body.is_empty() => Some(Event::DrainRequested),
+        3 if body.is_empty() => Some(Event::SaveRequested),
         _ => event_of(worker, &pb::FromWorker::decode(body).ok()?).ok(),
     }
 }
@@ -80,6 +81,7 @@ fn cluster() -> Cluster {
         return_timeout: Millis::new(2_000),
         leave_timeout: Millis::new(20_000),
         max_fruitless: 3,
+        save_every: Some(Millis::new(3_000)),
     };
     Cluster::new(
         settings,

@@ -42,7 +42,7 @@ pub(crate) struct Left<'a> {
 impl Ledger {
     /// Works it out.
     pub(crate) fn of(left: Left<'_>, undisturbed: Option<&[HistoryRow]>) -> Self {
-        let missing = missing_steps(left.rows, left.last);
+        let missing = missing_steps(left.rows, 0, left.last);
         let is_missing = |position: u64| {
             let step = position / left.batch + 1;
             missing.iter().any(|steps| steps.contains(&step))

@@ -1,0 +1,96 @@
+//! Takes a run back to one of its checkpoints: all that was committed later is given up, and the next coordinator goes
+//! on from there.
+//!
+//! One record in the journal decides it. What follows from it, the deletion of manifests and figures, may be broken off
+//! and is repeated by the next rollback or coordinator.
+
+use crate::error::CoordinatorError;
+use crate::history::trim_history;
+use crate::job::read_run_file;
+use crate::leader::live_leader;
+use crate::lineage::at_step;
+use crate::opening::{committed, removed};
+use fratmae_checkpoint::{
+    CheckpointId, CoordinatorMark, Journal, Record, Work, list, sweep, verify,
+};
+use fratmae_store::Location;
+use std::collections::BTreeSet;
+
+/// What a rollback came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The step that the next coordinator goes on from.
+    pub step: u64,
+    /// Steps of the checkpoints that are given up, in order.
+    pub given_up: Vec<u64>,
+}
+
+/// Takes `run` back to its checkpoint of step `to`. `version` and `nonce` are those of a coordinator, as which it takes
+/// the run over for a moment: none can lead meanwhile.
+///
+/// # Errors
+/// `NoRun`; `Rollback` if a coordinator leads the run or it has no such checkpoint; `Checkpoint` if that is damaged; the
+/// store's.
+pub async fn rollback(
+    run: &Location,
+    to: u64,
+    (version, nonce): (&str, &str),
+) -> Result<RolledBack, CoordinatorError> {
+    read_run_file(run).await?;
+    if let Some(address) = live_leader(run).await? {
+        let reason = format!("it is running (coordinator at {address}); stop it first");
+        return Err(cannot(run, reason));
+    }
+    let entries = Journal::replay(run).await?.into_iter();
+    let records: Vec<_> = entries.map(|entry| entry.record).collect();
+    verify(run, target(run, to, &records).await?).await?;
+    let mark = CoordinatorMark {
+        address: "none (checkpoint rollback)".to_owned(),
+        version: version.to_owned(),
+        nonce: nonce.to_owned(),
+    };
+    let (mut journal, records) = Journal::take_over(run, mark).await?;
+    // Whoever led until now may have given it up.
+    let kept = target(run, to, &records).await?;
+    let (step, generation) = (kept.step.get(), kept.generation.get());
+    let mut later: BTreeSet<_> = list(run).await?.into_iter().collect();
+    later.extend(committed(&records));
+    let removed = removed(&records);
+    later.retain(|id| *id > kept && !removed.contains(id));
+    journal
+        .append(Record::RolledBack { step, generation })
+        .await?;
+    for id in &later {
+        let (step, generation) = (id.step.get(), id.generation.get());
+        journal.append(Record::Removed { step, generation }).await?;
+    }
+    let work = Work {
+        removed: later.union(&removed).copied().collect(),
+        due: BTreeSet::new(),
+    };
+    sweep(run, &work).await?;
+    trim_history(run, step).await?;
+    Ok(RolledBack {
+        step,
+        given_up: later.iter().map(|id| id.step.get()).collect(),
+    })
+}
+
+/// The newest checkpoint of a step that is not given up.
+async fn target(
+    run: &Location,
+    step: u64,
+    records: &[Record],
+) -> Result<CheckpointId, CoordinatorError> {
+    let removed = removed(records);
+    let mut kept = list(run).await?;
+    kept.retain(|id| !removed.contains(id));
+    at_step(&kept, step).map_err(|reason| cannot(run, reason))
+}
+
+fn cannot(run: &Location, reason: String) -> CoordinatorError {
+    CoordinatorError::Rollback {
+        run: run.url().to_owned(),
+        reason,
+    }
+}
