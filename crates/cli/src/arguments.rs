@@ -20,13 +20,15 @@ use crate::{
     propagate_version = true,
     max_term_width = 110
 )]
-#[command(after_help = "\
+#[command(after_help = format!("\
 Examples:
   fratmae pretrain --config configs/quickstart.toml      a first run on phantoms, under two minutes
   fratmae prepare cases.csv --out data/mine               your own PET/CT cases
   fratmae status runs/quickstart/run                      what a run has done
 
-RUST_LOG sets what is logged, such as RUST_LOG=debug or RUST_LOG=warn,fratmae_worker=debug.")]
+{}
+
+RUST_LOG sets what is logged, such as RUST_LOG=debug or RUST_LOG=warn,fratmae_worker=debug.", crate::exit::table()))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) logging: Logging,

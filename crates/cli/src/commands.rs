@@ -23,7 +23,7 @@ pub(crate) mod target;
 pub(crate) mod watch;
 pub(crate) mod worker;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::CommandFactory as _;
 use fratmae_telemetry::{LogFormat, PhaseLedger};
 
@@ -31,6 +31,7 @@ use crate::{
     arguments::{Arguments, Command},
     logging::{LogForm, Logging},
     output::Output,
+    threads,
 };
 
 /// Runs the command that was typed.
@@ -39,13 +40,16 @@ use crate::{
 /// Whatever the command failed of.
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let ledger = start_log(&arguments.logging)?;
+    if let Some(n) = computing_threads(&arguments.command) {
+        threads::start_pool(n)?;
+    }
     let (logging, quiet) = (&arguments.logging, !arguments.logging.shows_progress());
     match &arguments.command {
         Command::Phantom(arguments) => phantom::run(arguments, quiet, output),
         Command::Prepare(arguments) => wait_for(prepare::run(arguments, quiet, output)),
         Command::Convert(arguments) => wait_for(convert::run(arguments, output)),
         Command::Pretrain(arguments) => wait_for(pretrain::run(arguments, logging, output)),
-        Command::Worker(arguments) => wait_for(worker::run(arguments, ledger)),
+        Command::Worker(arguments) => wait_for(worker::run(arguments, quiet, ledger)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
@@ -57,6 +61,15 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Completions(arguments) => {
             completions::run(arguments, Arguments::command(), output)
         }
+    }
+}
+
+/// How many threads a command computes with; none if it computes nothing.
+const fn computing_threads(command: &Command) -> Option<usize> {
+    match command {
+        Command::Status(_) | Command::Completions(_) | Command::Chaos(_) => None,
+        Command::Worker(worker) => Some(worker.threads),
+        _ => Some(0),
     }
 }
 
@@ -92,6 +105,9 @@ pub(crate) async fn apart<T: Send + 'static>(
 /// # Errors
 /// The future's, or the system's when it gives no threads.
 pub(crate) fn wait_for<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(future)
+    let runtime = threads::runtime()?;
+    let ended = runtime.block_on(future);
+    // What still blocks, such as a read of a file system that hangs, ends with the process.
+    runtime.shutdown_background();
+    ended
 }

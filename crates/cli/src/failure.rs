@@ -1,8 +1,8 @@
 //! A failure as an operator sees it: one line on standard error.
 //! It decides nothing about what failed; each error's own text does.
 
-use crate::lines::write_line;
-use std::io::ErrorKind;
+use crate::{exit::Stopped, lines::write_line};
+use std::{io::ErrorKind, panic::PanicHookInfo};
 
 /// Whether the reader of standard output went away (`fratmae … | head`), which is no failure.
 pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
@@ -25,13 +25,33 @@ impl std::fmt::Display for ToldElsewhere {
 
 impl std::error::Error for ToldElsewhere {}
 
+/// Has panics written in one line: each is a fault of this program.
+pub(crate) fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        write_line(&mut std::io::stderr(), &panic_line(panic));
+    }));
+}
+
+fn panic_line(panic: &PanicHookInfo<'_>) -> String {
+    let text = fold(panic.payload_as_str().unwrap_or("without a text"));
+    let place = panic.location().map(|place| format!(" ({place})"));
+    let thread = std::thread::current();
+    format!(
+        "error: thread {} panicked: {text}{}; this is a fault of fratmae, please report it",
+        thread.name().unwrap_or("without a name"),
+        place.unwrap_or_default()
+    )
+}
+
 /// Writes `error: …` to standard error, unless another process does; if that is closed too, nobody can be told.
+/// A stop that was asked for is no error.
 pub(crate) fn report(error: &anyhow::Error) {
     if error.is::<ToldElsewhere>() {
         return;
     }
     let causes = error.chain().map(ToString::to_string);
-    let text = format!("error: {}", line(causes));
+    let kind = if error.is::<Stopped>() { "" } else { "error: " };
+    let text = format!("{kind}{}", line(causes));
     write_line(&mut std::io::stderr(), &text);
 }
 

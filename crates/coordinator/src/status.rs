@@ -27,6 +27,10 @@ pub struct RunStatus {
     pub state: &'static str,
     /// Steps the job has.
     pub last_step: u64,
+    /// Seconds of a step, while a coordinator answers and knows.
+    pub step_seconds: Option<f64>,
+    /// Seconds that the steps that are left will take, likewise.
+    pub eta_s: Option<f64>,
     /// The newest step known: applied if a coordinator answers, else with figures on the store.
     pub step: u64,
     /// The newest committed checkpoint's step.
@@ -67,6 +71,8 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
             .pointer("/train/steps")
             .and_then(serde_json::Value::as_u64)
             .unwrap_or(0),
+        step_seconds: None,
+        eta_s: None,
         step: history.last().map_or(committed, |row| row.step),
         committed_step: committed,
         history_missing: missing_steps(&history, committed)
@@ -137,6 +143,7 @@ impl RunStatus {
         self.step = self.step.max(reply.step);
         self.generation = reply.generation;
         self.members = reply.members;
+        (self.step_seconds, self.eta_s) = (reply.step_seconds, reply.eta_s);
         self.loss = reply.figures.map(|figures| figures.loss).or(self.loss);
     }
 }
@@ -157,6 +164,8 @@ mod tests {
             run: "r".to_owned(),
             state: "stopped",
             last_step: 10,
+            step_seconds: None,
+            eta_s: None,
             step: 0,
             committed_step: 0,
             history_missing: Vec::new(),

@@ -19,9 +19,10 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::{
-    commands::{chaos::time, job::Job, lead::stop_requested},
+    commands::{chaos::time, job::Job},
     output::Output,
     progress::Progress,
+    signals::Signals,
     table::Table,
 };
 use finding::{Finding, State};
@@ -145,7 +146,7 @@ async fn listen(
 ) -> Result<Option<Finding>> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("cannot listen at {address}"))?;
-    let stop = stop_requested()?;
+    let stop = Signals::catch_in_order()?.asked();
     Progress::start("doctor", quiet).note(&format!(
         "listening at {0}; on the other host: fratmae doctor --peer {0}",
         listener.local_addr().context("the socket has no address")?

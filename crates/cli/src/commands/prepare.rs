@@ -17,6 +17,7 @@ use crate::{
     commands::{sizes, target::here},
     output::Output,
     progress::{Progress, Report},
+    signals::Signals,
 };
 
 /// Turns PET/CT cases into a data set.
@@ -89,6 +90,7 @@ fn default_cases_per_shard() -> u32 {
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
+    let _signals = Signals::catch("stopped; run the same command to resume")?;
     let survey = survey(&arguments.source, arguments.layout)?;
     let out = Location::open(&arguments.out)?;
     let options = PrepareOptions {

@@ -109,6 +109,8 @@ mod tests {
             run: "/r".to_owned(),
             state: "stopped",
             last_step: 50,
+            step_seconds: None,
+            eta_s: None,
             step: 23,
             committed_step: 20,
             history_missing: Vec::new(),

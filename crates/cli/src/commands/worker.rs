@@ -1,14 +1,11 @@
 //! `fratmae worker`: joins a run by the coordinator's address.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use fratmae_telemetry::PhaseLedger;
-use fratmae_worker::{Options, WorkerError};
+use fratmae_worker::{Ended, Options, WorkerError};
 
-use crate::{
-    commands::lead::{leave_requested, stop_requested},
-    failure::ToldElsewhere,
-};
+use crate::{exit::Stopped, failure::ToldElsewhere, lines::write_line, signals::Signals};
 
 /// Joins a run as a worker.
 #[derive(Debug, Args)]
@@ -43,13 +40,7 @@ pub(crate) struct Arguments {
     pub(crate) launched: bool,
 }
 
-pub(crate) async fn run(arguments: &Arguments, ledger: PhaseLedger) -> Result<()> {
-    if arguments.threads > 0 {
-        // Matrix products, optimizer and loader share this one pool.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads);
-        pool.build_global()
-            .context("cannot start the compute threads")?;
-    }
+pub(crate) async fn run(arguments: &Arguments, quiet: bool, ledger: PhaseLedger) -> Result<()> {
     let options = Options {
         coordinator: arguments.coordinator.clone(),
         listen: arguments.listen.clone(),
@@ -58,14 +49,37 @@ pub(crate) async fn run(arguments: &Arguments, ledger: PhaseLedger) -> Result<()
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger,
     };
-    if !arguments.launched {
-        return Ok(fratmae_worker::run(options, stop_requested()?).await?);
+    if arguments.launched {
+        let signals = Signals::catch_as_child()?;
+        return match fratmae_worker::run(options, signals.asked()).await {
+            Err(WorkerError::Stopped { .. }) => bail!(ToldElsewhere),
+            ended => Ok(ended.map(drop)?),
+        };
     }
-    match fratmae_worker::run(options, leave_requested()?).await {
-        Err(WorkerError::Stopped { .. }) => bail!(ToldElsewhere),
-        ended => Ok(ended?),
+    let signals = Signals::catch_in_order()?;
+    let asked = signals.asked();
+    let asked = async move {
+        asked.await;
+        if !quiet {
+            write_line(&mut std::io::stderr(), LEAVING);
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        () = signals.at_once() => bail!(Stopped::at_once("left at once; the others go on without this worker")),
+        ended = fratmae_worker::run(options, asked) => ended?,
+    };
+    match ended {
+        Ended::Done => Ok(()),
+        Ended::Stopped => bail!(Stopped::resumable(
+            "the run was stopped; start this worker again when it resumes"
+        )),
     }
 }
+
+/// The answer to the first request.
+const LEAVING: &str =
+    "leaving after the step at hand (workers.grace_s at most); press Ctrl-C again to leave now";
 
 fn default_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

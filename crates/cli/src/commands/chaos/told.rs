@@ -26,11 +26,11 @@ pub(crate) enum Told {
 
 /// Reads a line; most lines are none of these.
 pub(crate) fn told(line: &str) -> Option<Told> {
+    if line.contains(" panicked") {
+        return Some(Told::Panic(line.to_owned()));
+    }
     if let Some(reason) = line.strip_prefix("error: ") {
         return Some(Told::Error(reason.to_owned()));
-    }
-    if line.contains("panicked at") {
-        return Some(Told::Panic(line.to_owned()));
     }
     let line: Value = serde_json::from_str(line).ok()?;
     match line["message"].as_str()? {
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(told(r#"{"level":"ERROR","message":"no"}"#), error);
         let listed = r#"{"message":"generation began","step":3,"members":["a","b"]}"#;
         assert_eq!(told(listed), told(began));
-        let panic = "thread 'main' panicked at a.rs:1";
+        let panic = "thread 'main' panicked: no text (a.rs:1)";
         assert_eq!(told(panic), Some(Told::Panic(panic.to_owned())));
         for other in [
             "",
