@@ -8,7 +8,10 @@ mod knock;
 mod leaving;
 mod memory;
 mod newcomers;
+mod panicking;
 mod returning;
+mod slow;
+mod stopping;
 mod unfit;
 mod waiting;
 
