@@ -24,7 +24,7 @@ pub(crate) mod target;
 pub(crate) mod watch;
 pub(crate) mod worker;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
 use fratmae_telemetry::PhaseLedger;
 
@@ -32,8 +32,7 @@ use crate::{
     arguments::{Arguments, Command},
     logging::Logging,
     output::Output,
-    terminal,
-    threads,
+    terminal, threads,
 };
 
 /// Runs the command that was typed.

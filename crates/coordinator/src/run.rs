@@ -58,11 +58,11 @@ pub async fn run(
         opened = open(&job, &address) => opened?,
     };
     let opened = match opened {
-        Opening::Finished(summary) => return Ok(Outcome::Finished(summary)),
+        Opening::Finished(summary) => return Ok(Outcome::Finished(*summary)),
         Opening::Open(opened) => *opened,
     };
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
-    let told = events.clone();
+    let (told, steps) = (events.clone(), job.config.train.steps);
     let (arrivals, inbox) = mpsc::channel(INBOX);
     let mut fleet = Fleet::new(launcher, &address);
     let mut runtime = begin(job, opened, started, (events, status)).await;
@@ -73,7 +73,7 @@ pub async fn run(
     let outcome = tokio::select! {
         biased;
         () = &mut at_once => Ok(Outcome::Abandoned),
-        never = announce(after_the_step, standing, told, ask) => match never {},
+        never = announce(after_the_step, standing, told, ask, steps) => match never {},
         outcome = lead(&mut runtime, inbox, &mut fleet, asked) => outcome,
     };
     if let Ok(Outcome::Abandoned) = &outcome {

@@ -43,10 +43,11 @@ pub(crate) async fn announce(
     standing: watch::Receiver<Standing>,
     events: mpsc::Sender<RunEvent>,
     ask: oneshot::Sender<()>,
+    steps: u64,
 ) -> Infallible {
     after_the_step.await;
     let answer = standing.borrow().answer(Instant::now());
-    answer.log();
+    answer.log(steps);
     // A watcher that has left, or does not read, is no reason to go on.
     let _ = tokio::time::timeout(Duration::from_secs(1), events.send(answer)).await;
     let _ = ask.send(());
@@ -105,7 +106,7 @@ mod tests {
         let (events, mut told) = mpsc::channel(1);
         let (ask, asked) = oneshot::channel();
         let (_publish, standing) = watch::channel(standing(Some(3), None));
-        let announcing = announce(Box::pin(async {}), standing, events, ask);
+        let announcing = announce(Box::pin(async {}), standing, events, ask, 9);
         tokio::select! {
             never = announcing => match never {},
             asked = asked => assert!(asked.is_ok()),

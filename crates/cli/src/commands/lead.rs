@@ -73,7 +73,7 @@ pub(crate) async fn lead(
         watch.note(&line);
     }
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
-    let job = apart(move || job(config, run, data, allowed)).await??;
+    let job = apart(move || job(config, run, data, allowed)).await?;
     let outcome = attend(job, launcher, watch, &signals).await?;
     if let (Outcome::Interrupted { step, reason }, true) = (&outcome, showing.json) {
         output.json(&Interrupted {

@@ -8,9 +8,7 @@ use fratmae_telemetry::{PhaseLedger, describe};
 use fratmae_worker::{Ended, Options, WorkerError};
 use serde::Serialize;
 
-use crate::{
-    exit::Stopped, failure::ToldElsewhere, output::Output, signals::Signals, terminal,
-};
+use crate::{exit::Stopped, failure::ToldElsewhere, output::Output, signals::Signals, terminal};
 
 /// Joins a run as a worker.
 #[derive(Debug, Args)]

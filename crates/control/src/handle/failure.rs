@@ -23,7 +23,13 @@ impl Cluster {
         }
         match departure {
             Departure::Panicked { .. } => self.panicked(now, worker, departure),
-            _ => self.lose(now, vec![(worker, departure.clone())]),
+            Departure::StreamClosed
+            | Departure::Silent { .. }
+            | Departure::HostGone { .. }
+            | Departure::Stuck { .. }
+            | Departure::Hangs { .. }
+            | Departure::Unreachable { .. }
+            | Departure::Unfit { .. } => self.lose(now, vec![(worker, departure.clone())]),
         }
     }
 

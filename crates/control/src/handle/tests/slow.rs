@@ -37,11 +37,12 @@ fn beat(work: Work, (lasts, still): (u64, u64), pace: Option<(u64, u64)>) -> Eve
 }
 
 fn reason(commands: &[Command]) -> &str {
-    let reports = commands.iter().filter_map(|command| match command {
-        Command::Report { blame } => Some(blame.reason.as_str()),
-        _ => None,
-    });
-    reports.last().unwrap_or("nobody is blamed")
+    for command in commands.iter().rev() {
+        if let Command::Report { blame } = command {
+            return &blame.reason;
+        }
+    }
+    "nobody is blamed"
 }
 
 #[test]
