@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ struct State {
     upstream: String,
     sickness: Sickness,
     requests: AtomicU64,
+    holds: AtomicBool,
     done: Mutex<Vec<Fault>>,
 }
 
@@ -88,6 +89,7 @@ impl SickNetwork {
             upstream: host.to_owned(),
             sickness,
             requests: AtomicU64::new(0),
+            holds: AtomicBool::new(false),
             done: Mutex::default(),
         });
         runtime.spawn(serve(listener, Arc::clone(&state)));
@@ -101,6 +103,11 @@ impl SickNetwork {
     /// Names where it listens, as an endpoint.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From now on no request is answered, and no connection ends.
+    pub fn hold(&self) {
+        self.state.holds.store(true, Ordering::SeqCst);
     }
 
     /// Counts the requests so far.
@@ -130,6 +137,9 @@ impl State {
         let Some(request) = read_request(&mut client).await? else {
             return Ok(());
         };
+        if self.holds.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
         let fault = self.draw();
         let status = match fault {
             Some(Fault::Error) => Some("500 Internal Server Error"),

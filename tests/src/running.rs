@@ -128,6 +128,14 @@ impl Running {
         send(self.id(), signal);
     }
 
+    /// Sends a signal to the process and all its children, as a terminal does.
+    ///
+    /// # Panics
+    /// When none of them is there any more.
+    pub fn signal_all(&self, signal: Signal) {
+        killpg(pid(self.id()), signal).expect("the process group is there");
+    }
+
     /// Kills the process and all its children at once.
     pub fn kill_all(&self) {
         // The group is gone when all of them have ended already.

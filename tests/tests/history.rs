@@ -47,7 +47,10 @@ fn address_of(coordinator: &mut Running) -> String {
     coordinator.runs_until("an address", PATIENCE, |running| {
         events(running).iter().any(|told| serving(told).is_some())
     });
-    events(coordinator).iter().find_map(serving).unwrap()
+    events(coordinator)
+        .iter()
+        .find_map(serving)
+        .expect("it was there a moment ago")
 }
 
 /// Whether a group with this member has applied a step.

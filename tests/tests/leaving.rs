@@ -63,7 +63,7 @@ fn when_every_worker_is_to_leave_the_run_stops_with_a_checkpoint_and_goes_on_fro
     running.runs_until_step(4);
     std::fs::write(&file, "").expect("the folder is ours");
     let stopped = running.wait();
-    assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+    assert_eq!(stopped.code, Some(75), "{}", stopped.stderr);
     let last = stopped.stderr.lines().last().unwrap_or_default();
     assert!(
         last.contains("its last worker was asked to leave"),
@@ -85,11 +85,8 @@ fn the_signal_of_a_scheduler_to_the_coordinator_stops_the_run_with_a_checkpoint(
     running.runs_until_step(4);
     running.signal(Signal::SIGUSR1);
     let stopped = running.wait();
-    assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
-    assert!(
-        stopped.stderr.contains("asked to stop"),
-        "{}",
-        stopped.stderr
-    );
+    assert_eq!(stopped.code, Some(75), "{}", stopped.stderr);
     assert_eq!(committed_steps(&run).len(), 1);
+    let status = status(&run.display().to_string());
+    assert_eq!(status["reason"], "asked to stop");
 }

@@ -117,8 +117,8 @@ fn a_worker_whose_training_hangs_while_its_heart_beats_is_named() {
         drop(frozen);
     });
     let reason = verdict["reason"].as_str().unwrap_or_default();
-    assert!(reason.starts_with("its training hangs in "), "{reason}");
-    assert!(reason.ends_with("while its heart beats"), "{reason}");
+    assert!(reason.contains("although the process is alive"), "{reason}");
+    assert!(reason.contains("(limit "), "{reason}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub use layout::CheckpointId;
 pub use manifest::{FORMAT_VERSION, Manifest, PartRecord};
 pub use plan::{PartPlan, plan_parts};
 pub use reserve::Reserve;
-pub use restore::{restore, verify};
+pub use restore::{restore, restore_telling, verify};
 pub use retention::Retention;
 pub use state::{Role, State, TensorSpec};
 pub use sweep::{Swept, Work, sweep};

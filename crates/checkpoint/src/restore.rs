@@ -2,10 +2,12 @@
 //! Owns the checks of parts and of the set of tensors they make up; the choice of the checkpoint is `catalogue`'s.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 
 use bytes::Bytes;
 use fratmae_store::{Location, StoreError};
 use futures::{Stream, StreamExt, TryStreamExt};
+use tokio::task::JoinError;
 
 use crate::catalogue::load_manifest;
 use crate::error::{CheckpointError, damaged};
@@ -48,6 +50,19 @@ pub async fn restore(
     manifest: &Manifest,
     tensors: &[TensorSpec],
 ) -> Result<State, CheckpointError> {
+    restore_telling(run, manifest, tensors, || ()).await
+}
+
+/// As [`restore`], and calls `progress` after each part.
+///
+/// # Errors
+/// As [`restore`].
+pub async fn restore_telling(
+    run: &Location,
+    manifest: &Manifest,
+    tensors: &[TensorSpec],
+    progress: impl Fn(),
+) -> Result<State, CheckpointError> {
     let checkpoint = run.url_of(&manifest.id().manifest());
     let state = State::zeros(manifest.id().step, tensors);
     let mut filling = Filling {
@@ -59,6 +74,7 @@ pub async fn restore(
         for tensor in decode(&object, &bytes)? {
             filling.take(&object, &tensor)?;
         }
+        progress();
     }
     match filling.awaited.into_keys().next() {
         None => Ok(filling.state),
@@ -127,9 +143,11 @@ async fn fetch(
         check(&object, &record, &bytes)?;
         Ok((object, bytes))
     });
-    match checking.await {
+    match checking.await.map_err(JoinError::try_into_panic) {
         Ok(checked) => checked,
-        Err(error) => Err(damaged(run.url_of(&name), error)),
+        // A fault of this program is no damage of the part.
+        Err(Ok(panic)) => resume_unwind(panic),
+        Err(Err(error)) => Err(damaged(run.url_of(&name), error)),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     about,
     max_term_width = 100
 )]
-#[command(after_help = "\
+#[command(after_help = format!("\
 Examples:
   fratmae pretrain quickstart                a first run: phantoms, two minutes
   fratmae status runs/quickstart/run         the state of a run
@@ -37,14 +37,9 @@ Environment:
   AWS_*, GOOGLE_*, AZURE_*        credentials and endpoints of object stores
   HTTPS_PROXY, HTTP_PROXY, NO_PROXY  proxies on the way to object stores
 
-Exit codes:
-  0    success
-  1    failure; the last line of standard error says why
-  2    wrong command line
-  75   stopped with a checkpoint (Ctrl-C, SIGTERM, SIGUSR1); rerun to resume
-  130  ended at once by a second Ctrl-C
+{}
 
-docs/logs.md describes log lines and history files.")]
+docs/logs.md describes log lines and history files.", crate::exit::table()))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) logging: Logging,

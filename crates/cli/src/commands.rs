@@ -33,7 +33,7 @@ use crate::{
     arguments::{Arguments, Command},
     logging::Logging,
     output::Output,
-    terminal,
+    terminal, threads,
 };
 
 /// Runs the command that was typed.
@@ -42,6 +42,9 @@ use crate::{
 /// Whatever the command failed of.
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let ledger = start_log(&arguments.logging)?;
+    if let Some(n) = computing_threads(&arguments.command) {
+        threads::start_pool(n)?;
+    }
     let (logging, quiet) = (&arguments.logging, !arguments.logging.shows_progress());
     match &arguments.command {
         Command::Phantom(arguments) => phantom::run(arguments, quiet, output),
@@ -49,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Convert(arguments) => wait_for(convert::run(arguments, output)),
         Command::Pretrain(arguments) => wait_for(pretrain::run(arguments, logging, output)),
         Command::Config(arguments) => config::run(arguments, output),
-        Command::Worker(arguments) => wait_for(worker::run(arguments, ledger, output)),
+        Command::Worker(arguments) => wait_for(worker::run(arguments, quiet, ledger, output)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
@@ -64,9 +67,17 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
 }
 
+/// How many threads a command computes with; none if it computes nothing.
+const fn computing_threads(command: &Command) -> Option<usize> {
+    match command {
+        Command::Status(_) | Command::Completions(_) | Command::Chaos(_) => None,
+        Command::Worker(worker) => Some(worker.threads),
+        _ => Some(0),
+    }
+}
+
 fn start_log(logging: &Logging) -> Result<PhaseLedger> {
     terminal::start(logging.log);
-    terminal::report_panics();
     let filter = logging.filter();
     let hidden = logging.hidden();
     Ok(fratmae_telemetry::init(
@@ -97,6 +108,9 @@ pub(crate) async fn apart<T: Send + 'static>(
 /// # Errors
 /// The future's, or the system's when it gives no threads.
 pub(crate) fn wait_for<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(future)
+    let runtime = threads::runtime()?;
+    let ended = runtime.block_on(future);
+    // What still blocks, such as a read of a file system that hangs, ends with the process.
+    runtime.shutdown_background();
+    ended
 }

@@ -1,9 +1,9 @@
 //! A failure as an operator sees it: one line on standard error.
 //! It decides nothing about what failed; each error's own text does.
 
-use std::io::ErrorKind;
+use std::{io::ErrorKind, panic::PanicHookInfo};
 
-use crate::terminal;
+use crate::{exit::Stopped, terminal};
 
 /// Whether the reader of standard output went away (`fratmae … | head`), which is no failure.
 pub(crate) fn reader_is_gone(error: &anyhow::Error) -> bool {
@@ -26,13 +26,33 @@ impl std::fmt::Display for ToldElsewhere {
 
 impl std::error::Error for ToldElsewhere {}
 
-/// Writes the error to standard error, unless another process does.
+/// Has panics written in one line: each is a fault of this program.
+pub(crate) fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| terminal::panicked(&panic_line(panic))));
+}
+
+fn panic_line(panic: &PanicHookInfo<'_>) -> String {
+    let text = fold(panic.payload_as_str().unwrap_or("without a text"));
+    let place = panic.location().map(|place| format!(" ({place})"));
+    let thread = std::thread::current();
+    format!(
+        "thread {} panicked: {text}{}; this is a fault of fratmae, please report it",
+        thread.name().unwrap_or("without a name"),
+        place.unwrap_or_default()
+    )
+}
+
+/// Writes `error: …` to standard error, unless another process does; a stop that was asked for is no error.
 pub(crate) fn report(error: &anyhow::Error) {
     if error.is::<ToldElsewhere>() {
         return;
     }
     let causes = error.chain().map(ToString::to_string);
-    terminal::error(&line(causes));
+    let text = line(causes);
+    match error.is::<Stopped>() {
+        true => terminal::end(&text),
+        false => terminal::error(&text),
+    }
 }
 
 /// Joins a chain of causes by `: `, leaves out what an outer text already says, and folds newlines.

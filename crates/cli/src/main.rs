@@ -3,36 +3,41 @@
 
 mod arguments;
 mod commands;
+mod exit;
 mod failure;
 mod lines;
 mod logging;
 mod output;
 mod progress;
+mod signals;
 mod table;
 mod terminal;
+mod threads;
 mod worker_lines;
 
 use std::process::ExitCode;
 
 use fratmae_worker::Allocator;
 
-use crate::{arguments::Arguments, output::Output};
+use crate::{arguments::Arguments, exit::Exit, output::Output};
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    failure::report_panics();
     let arguments = match Arguments::typed() {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let mut output = Output::stdout();
-    match commands::run(&arguments, &mut output) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if failure::reader_is_gone(&error) => ExitCode::SUCCESS,
+    let run = || match commands::run(&arguments, &mut Output::stdout()) {
+        Ok(()) => Exit::Finished,
+        Err(error) if failure::reader_is_gone(&error) => Exit::Finished,
         Err(error) => {
             failure::report(&error);
-            ExitCode::FAILURE
+            Exit::of(&error)
         }
-    }
+    };
+    // What panicked has been told.
+    std::panic::catch_unwind(run).unwrap_or(Exit::Failed).into()
 }

@@ -95,18 +95,21 @@ pub(crate) fn error(text: &str) {
     }
 }
 
-/// Lets a panic be one JSON object where all lines are.
-pub(crate) fn report_panics() {
-    if chosen().0 != LogForm::Json {
-        return;
+/// Writes the last word of a command that was stopped as it was asked to.
+pub(crate) fn end(text: &str) {
+    match chosen().0 {
+        LogForm::Json => put(&Line::new(Level::INFO, LAST_WORD, text).to_json()),
+        LogForm::Human => line(text),
     }
-    std::panic::set_hook(Box::new(|panic| {
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or("without a name");
-        let line = Line::new(Level::ERROR, LAST_WORD, format!("thread {name} {panic}"));
-        // Not by way of the bars: it may be their thread.
-        write_line(&mut std::io::stderr(), &line.to_json());
-    }));
+}
+
+/// Writes that a thread panicked. Not by way of the bars: it may be their thread.
+pub(crate) fn panicked(text: &str) {
+    let line = match chosen().0 {
+        LogForm::Json => Line::new(Level::ERROR, LAST_WORD, text).to_json(),
+        LogForm::Human => format!("error: {}", shown(text)),
+    };
+    write_line(&mut std::io::stderr(), &line);
 }
 
 /// Writes a log line of this process.

@@ -19,35 +19,44 @@ const WAITING: usize = 256;
 
 /// Writes workers' lines to the terminal until it is dropped.
 pub(crate) struct WorkerLines {
-    writer: Option<(SyncSender<(String, Line)>, JoinHandle<()>)>,
+    sender: Option<SyncSender<Named>>,
+    writer: Option<JoinHandle<()>>,
 }
+
+/// A worker's name and its line.
+type Named = (String, Line);
 
 impl WorkerLines {
     /// Starts to write.
-    pub(crate) fn start() -> Self {
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start() -> std::io::Result<Self> {
         let (sender, lines) = sync_channel(WAITING);
-        let writer = std::thread::spawn(move || write(&lines));
-        Self {
-            writer: Some((sender, writer)),
-        }
+        let thread = std::thread::Builder::new().name("worker lines".to_owned());
+        let writer = thread.spawn(move || write(&lines))?;
+        Ok(Self {
+            sender: Some(sender),
+            writer: Some(writer),
+        })
     }
 
     /// What hands lines over: the worker's name and what it wrote.
     pub(crate) fn sink(&self) -> impl Fn(&str, &str) + Send + Sync + 'static {
-        let sender = self.writer.as_ref().map(|(sender, _)| sender.clone());
+        let sender = self.sender.clone();
         move |worker, text| {
-            // Nobody writes any more once the command ends.
-            sender
-                .as_ref()
-                .map(|sender| sender.send((worker.to_owned(), read(text))));
+            if let Some(sender) = &sender {
+                // Nobody writes any more once the command ends.
+                let _ = sender.send((worker.to_owned(), read(text)));
+            }
         }
     }
 }
 
 impl Drop for WorkerLines {
     fn drop(&mut self) {
-        if let Some((sender, writer)) = self.writer.take() {
-            drop(sender);
+        self.sender = None;
+        if let Some(writer) = self.writer.take() {
             // It ends when the last sink is gone; a panic there was reported where it happened.
             let _ = writer.join();
         }
@@ -62,7 +71,7 @@ fn read(text: &str) -> Line {
     line
 }
 
-fn write(lines: &Receiver<(String, Line)>) {
+fn write(lines: &Receiver<Named>) {
     let (started, mut merging) = (Instant::now(), Merging::default());
     loop {
         let received = match merging.next_due() {
@@ -197,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_was_handed_over_is_written_before_the_end() {
-        let lines = WorkerLines::start();
+        let lines = WorkerLines::start().unwrap();
         let sink = lines.sink();
         sink("a", "a test of workers' lines");
         drop(sink);

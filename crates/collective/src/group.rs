@@ -3,6 +3,7 @@
 //! Owns the trait only; implementations stand beside it.
 
 use crate::{AbortHandle, CollectiveError, DeviceFloats, SlotSums};
+use std::time::Duration;
 
 /// The ranks of one generation, seen from one of them.
 ///
@@ -14,6 +15,9 @@ pub trait ProcessGroup: Send {
 
     /// Counts the ranks.
     fn world_size(&self) -> usize;
+
+    /// Changes the deadline of the calls to come.
+    fn set_deadline(&mut self, within: Duration);
 
     /// Hands everybody's message to everybody, in rank order; sizes may differ and may be zero.
     ///

@@ -118,6 +118,10 @@ impl ProcessGroup for NcclGroup {
         self.control.world_size()
     }
 
+    fn set_deadline(&mut self, within: Duration) {
+        self.control.set_deadline(within);
+    }
+
     fn all_gather(&mut self, mine: &[u8]) -> Result<Vec<Vec<u8>>, CollectiveError> {
         let outcome = self.control.all_gather(mine);
         outcome.map_err(|cause| self.fail(cause))

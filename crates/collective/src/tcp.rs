@@ -133,11 +133,6 @@ impl TcpGroup {
         })
     }
 
-    /// Changes the deadline of the calls to come.
-    pub fn set_deadline(&mut self, within: Duration) {
-        self.settings.call_within = within;
-    }
-
     /// Numbers a call, refuses it on a spent group, and marks the group spent if it fails.
     pub(crate) fn call<T>(
         &mut self,
@@ -211,6 +206,10 @@ impl ProcessGroup for TcpGroup {
 
     fn world_size(&self) -> usize {
         self.membership.world_size()
+    }
+
+    fn set_deadline(&mut self, within: Duration) {
+        self.settings.call_within = within;
     }
 
     fn all_gather(&mut self, mine: &[u8]) -> Result<Vec<Vec<u8>>, CollectiveError> {

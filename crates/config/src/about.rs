@@ -301,7 +301,8 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "collective.deadline_s",
-        "Seconds that a worker waits for the others in one exchange.",
+        "Seconds that a worker waits for the others in one exchange, and that it may compute without progress; more where a \
+         step takes long.",
     ),
     (
         "collective.backend",

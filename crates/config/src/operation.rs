@@ -151,7 +151,8 @@ pub enum StatePlace {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Collective {
-    /// Seconds that a rank waits for its peers within one exchange.
+    /// Seconds that a rank waits for its peers within one exchange, and that a worker may compute without getting on; more
+    /// where one step, or one slot of it, takes that long on its machine.
     pub deadline_s: u64,
     /// What gradients travel over.
     pub backend: Backend,

@@ -90,11 +90,11 @@ impl Config {
 }
 
 fn preset_lines(preset: Option<&str>) -> String {
-    let text = comment(&format!(
+    let text = comment(
         "Sizes of encoder, decoder, text encoder and embedding by name: \"tiny\" (the quickstart's), \"small\" (an hour on \
          a few cores) or \"base\" (the paper's ViT-B). Where a preset and a size are both given, the later one wins: \
-         defaults, then the file's preset, the file's sizes, and each --set in its order."
-    ));
+         defaults, then the file's preset, the file's sizes, and each --set in its order.",
+    );
     match preset {
         Some(name) => format!("{text}preset = \"{name}\"\n"),
         None => format!("{text}# preset = \"base\"\n"),

@@ -182,6 +182,12 @@ impl Cluster {
         self.newest
     }
 
+    /// Whether the run is about to stop.
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
     /// The names of the group's members that are still registered, in rank order.
     #[must_use]
     pub fn group_names(&self) -> Vec<String> {

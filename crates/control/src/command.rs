@@ -172,6 +172,13 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether the journal gives such a reason, and not a failure.
+    #[must_use]
+    pub fn is_one(reason: &str) -> bool {
+        let mut all = [Self::Asked, Self::Deserted].into_iter();
+        all.any(|cause| cause.reason() == reason)
+    }
+
     /// The reason as the journal and the last line give it.
     #[must_use]
     pub const fn reason(self) -> &'static str {

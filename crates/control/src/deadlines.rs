@@ -3,7 +3,7 @@
 
 use crate::cluster::Settings;
 use crate::ids::Millis;
-use crate::progress::{Awaits, Lap, Work};
+use crate::progress::{Awaits, Lap, Pace, Work};
 use std::collections::BTreeMap;
 
 /// Gaps between messages that must be known before one is judged by them.
@@ -22,13 +22,90 @@ pub(crate) struct Deadlines {
     laps: BTreeMap<Work, Durations>,
 }
 
-/// A limit, and what it was learned from.
+/// A limit, and what it rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// How long it may take.
     pub allowed: Millis,
-    /// How long 99.9 % of those before took at most; none while too few are known.
-    pub usual: Option<Millis>,
+    /// Why so long.
+    pub basis: Basis,
+}
+
+/// What a limit rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The job's key that bounds it.
+    Key,
+    /// How long 99.9 % of those before took at most.
+    Usual(Millis),
+    /// How long this worker takes for a slot or a step, where that is long.
+    Pace(Millis),
+    /// What anybody may take to leave a call in which the whole group is stuck.
+    LastCall,
+}
+
+/// The longest that a limit may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ceiling(Limit);
+
+impl Ceiling {
+    /// The job's own bound.
+    pub(crate) const fn of_key(allowed: Millis) -> Self {
+        let basis = Basis::Key;
+        Self(Limit { allowed, basis })
+    }
+
+    /// The job's own bound, but no less than three times what is known to take so long.
+    fn or_pace(self, pace: Option<Millis>) -> Self {
+        let pace = pace.unwrap_or_default();
+        let allowed = Millis::new(pace.get().saturating_mul(FACTOR));
+        if allowed <= self.0.allowed {
+            return self;
+        }
+        let basis = Basis::Pace(pace);
+        Self(Limit { allowed, basis })
+    }
+
+    /// The limit itself.
+    pub(crate) const fn limit(self) -> Limit {
+        self.0
+    }
+}
+
+impl Work {
+    /// The longest that this may go without getting on, for a worker of this pace: on a slow machine a pass over one
+    /// slot alone can take longer than the job's bound.
+    pub(crate) fn ceiling(self, settings: &Settings, pace: Option<Pace>) -> Ceiling {
+        let key = Ceiling::of_key(settings.leave_timeout);
+        match self.awaits() {
+            Awaits::Nobody => key.or_pace(pace.map(|pace| pace.pass)),
+            Awaits::Store | Awaits::Others => key,
+        }
+    }
+}
+
+/// The longest that a worker of this pace may take to end the step at hand.
+pub(crate) fn step_ceiling(settings: &Settings, pace: Option<Pace>) -> Ceiling {
+    Ceiling::of_key(settings.leave_timeout).or_pace(pace.map(|pace| pace.step))
+}
+
+impl Limit {
+    /// The limit as a verdict gives it: what it rests on, and the job's key that bounds it.
+    pub(crate) fn told(self, what: &str, key: &str) -> String {
+        let allowed = self.allowed.seconds();
+        match self.basis {
+            Basis::Key => format!("limit {key} = {allowed:.0}"),
+            Basis::Usual(usual) => format!(
+                "limit {allowed:.1} s, as 99.9 % of {what} {:.2} s at most; never more than {key}",
+                usual.seconds()
+            ),
+            Basis::Pace(pace) => format!(
+                "limit {allowed:.0} s, three times the {:.0} s that it takes there, which is more than {key}",
+                pace.seconds()
+            ),
+            Basis::LastCall => format!("limit {allowed:.1} s where the whole group is stuck"),
+        }
+    }
 }
 
 impl Deadlines {
@@ -44,7 +121,8 @@ impl Deadlines {
     /// How long a worker may be silent.
     pub(crate) fn silence(&self, settings: &Settings) -> Limit {
         let usual = self.gaps.usual(ENOUGH_GAPS);
-        limit(usual, settings.least_timeout, settings.worker_timeout)
+        let ceiling = Ceiling::of_key(settings.worker_timeout);
+        limit(usual, settings.least_timeout, ceiling)
     }
 
     /// From which silence on it is asked whether the host is there; none while too few gaps are known.
@@ -54,8 +132,15 @@ impl Deadlines {
         Some(Millis::new(usual.get().saturating_mul(factor)).max(least))
     }
 
-    /// How long a piece of work may take; none where others decide that, unless they have all got further.
-    pub(crate) fn work(&self, work: Work, settings: &Settings, is_behind: bool) -> Option<Limit> {
+    /// How long a piece of work may take, at most so long; none where others decide that, unless they have all got
+    /// further.
+    pub(crate) fn work(
+        &self,
+        work: Work,
+        settings: &Settings,
+        is_behind: bool,
+        ceiling: Ceiling,
+    ) -> Option<Limit> {
         let floor = match work.awaits() {
             Awaits::Others if !is_behind => return None,
             Awaits::Others | Awaits::Nobody => settings.least_timeout,
@@ -64,18 +149,19 @@ impl Deadlines {
         };
         let known = self.laps.get(&work);
         let usual = known.and_then(|known| known.usual(ENOUGH_LAPS));
-        Some(limit(usual, floor, settings.leave_timeout))
+        Some(limit(usual, floor, ceiling))
     }
 }
 
-fn limit(usual: Option<Millis>, floor: Millis, ceiling: Millis) -> Limit {
-    let learned = usual.map_or(ceiling, |usual| {
-        Millis::new(usual.get().saturating_mul(FACTOR)).max(floor)
+fn limit(usual: Option<Millis>, floor: Millis, ceiling: Ceiling) -> Limit {
+    let learned = usual.map(|usual| Limit {
+        allowed: Millis::new(usual.get().saturating_mul(FACTOR)).max(floor),
+        basis: Basis::Usual(usual),
     });
-    Limit {
-        allowed: learned.min(ceiling),
-        usual,
-    }
+    let ceiling = ceiling.limit();
+    learned
+        .filter(|learned| learned.allowed < ceiling.allowed)
+        .unwrap_or(ceiling)
 }
 
 /// How often something took how long, to an eighth; its memory does not grow with the run.
@@ -166,7 +252,8 @@ mod tests {
     }
 
     fn allowed(deadlines: &Deadlines, work: Work) -> Option<u64> {
-        let limit = deadlines.work(work, &settings(), false);
+        let settings = settings();
+        let limit = deadlines.work(work, &settings, false, work.ceiling(&settings, None));
         limit.map(|limit| limit.allowed.get())
     }
 
@@ -204,8 +291,46 @@ mod tests {
             assert_eq!(allowed(&deadlines, work), None);
         }
         let gather = known(Work::Gather, &[(100, 1)]);
-        let behind = gather.work(Work::Gather, &settings(), true);
+        let key = Ceiling::of_key(settings().leave_timeout);
+        let behind = gather.work(Work::Gather, &settings(), true, key);
         assert_eq!(behind.map(|limit| limit.allowed.get()), Some(5_000));
+    }
+
+    #[test]
+    fn who_computes_slowly_has_three_times_its_own_pace() {
+        let settings = settings();
+        let pace = |pass, step| {
+            Some(Pace {
+                pass: Millis::new(pass),
+                step: Millis::new(step),
+            })
+        };
+        let allowed = |work: Work, pace| work.ceiling(&settings, pace).limit().allowed.get();
+        assert_eq!(allowed(Work::Forward, pace(40_000, 400_000)), 120_000);
+        for work in [Work::Forward, Work::Backward, Work::Optimizer] {
+            assert_eq!(allowed(work, pace(50_000, 400_000)), 150_000);
+        }
+        for work in [Work::Load, Work::Restore, Work::Checkpoint, Work::Gather] {
+            assert_eq!(allowed(work, pace(50_000, 400_000)), 120_000);
+        }
+        let step = step_ceiling(&settings, pace(50_000, 400_000)).limit();
+        assert_eq!(step.allowed, Millis::new(1_200_000));
+        assert_eq!(step.basis, Basis::Pace(Millis::new(400_000)));
+        assert_eq!(step_ceiling(&settings, None).limit().basis, Basis::Key);
+    }
+
+    #[test]
+    fn a_slow_pass_that_is_usual_may_take_longer_than_the_key() {
+        let settings = settings();
+        let slow = known(Work::Forward, &[(100, 90_000)]);
+        let pace = Pace {
+            pass: Millis::new(90_000),
+            step: Millis::new(90_000),
+        };
+        let ceiling = Work::Forward.ceiling(&settings, Some(pace));
+        let limit = slow.work(Work::Forward, &settings, false, ceiling);
+        assert_eq!(limit, Some(ceiling.limit()));
+        assert_eq!(ceiling.limit().allowed, Millis::new(270_000));
     }
 
     #[test]

@@ -196,13 +196,13 @@ pub enum Departure {
         /// What it was last heard to do.
         work: Work,
         /// How long it had.
-        allowed: Millis,
+        limit: Limit,
     },
     /// Its heart beats, but its training does not get on.
     Hangs {
         /// What it does.
         work: Work,
-        /// How long it has been doing that.
+        /// How long it has not got on.
         lasts: Millis,
         /// How long it may.
         limit: Limit,
@@ -217,7 +217,15 @@ pub enum Departure {
         /// In one line.
         reason: String,
     },
+    /// A thread of it panicked: its process ends.
+    Panicked {
+        /// Which thread, the panic's text and where it was, in one line.
+        reason: String,
+    },
 }
+
+/// The key that bounds how long a worker may work without getting on.
+const DEADLINE: &str = "collective.deadline_s";
 
 impl Departure {
     /// The reason as a verdict gives it.
@@ -227,28 +235,35 @@ impl Departure {
             Self::StreamClosed => "its connection closed: the process or its host died".to_owned(),
             Self::Silent { limit } => {
                 format!(
-                    "nothing was heard of it for {:.1} s",
-                    limit.allowed.seconds()
+                    "nothing was heard of it for {:.1} s ({})",
+                    limit.allowed.seconds(),
+                    limit.told(
+                        "gaps between signs of life are",
+                        "coordinator.worker_timeout_s"
+                    )
                 )
             }
             Self::HostGone { silence } => format!(
                 "its host is gone: it answers nobody, and nothing was heard of it for {:.1} s",
                 silence.seconds()
             ),
-            Self::Stuck { work, .. } => format!(
-                "its training hangs in {}, while its heart beats",
-                work.name()
-            ),
-            Self::Hangs { work, lasts, .. } => format!(
-                "its training hangs in {} for {:.1} s, while its heart beats",
+            Self::Stuck { work, limit } => format!(
+                "it was asked to leave its group and did not within {:.0} s although the process is alive, in {} ({})",
+                limit.allowed.seconds(),
                 work.name(),
-                lasts.seconds()
+                limit.told("such work took", DEADLINE)
+            ),
+            Self::Hangs { work, lasts, limit } => format!(
+                "no progress in {} for {:.0} s although the process is alive ({})",
+                work.name(),
+                lasts.seconds(),
+                limit.told("such work took", DEADLINE)
             ),
             Self::Unreachable { .. } => {
                 "it and its peers do not reach each other, while all reach the coordinator"
                     .to_owned()
             }
-            Self::Unfit { reason } => reason.clone(),
+            Self::Unfit { reason } | Self::Panicked { reason } => reason.clone(),
         }
     }
 
@@ -256,28 +271,14 @@ impl Departure {
     #[must_use]
     pub fn evidence(&self) -> Vec<String> {
         match self {
-            Self::Silent { limit } => vec![match limit.usual {
-                Some(usual) => format!(
-                    "99.9 % of all signs of life came within {:.2} s of the one before; \
-                     the most is coordinator.worker_timeout_s",
-                    usual.seconds()
-                ),
-                None => "which is coordinator.worker_timeout_s".to_owned(),
-            }],
-            Self::Hangs { limit, .. } => vec![match limit.usual {
-                Some(usual) => format!(
-                    "99.9 % of the run's took at most {:.2} s, and {:.1} s are allowed",
-                    usual.seconds(),
-                    limit.allowed.seconds()
-                ),
-                None => format!("{:.1} s are allowed", limit.allowed.seconds()),
-            }],
             Self::Unreachable { statements } => statements.clone(),
-            Self::Stuck { allowed, .. } => vec![format!(
-                "it was asked to leave its group and did not within {:.1} s",
-                allowed.seconds()
-            )],
-            Self::StreamClosed | Self::HostGone { .. } | Self::Unfit { .. } => Vec::new(),
+            Self::StreamClosed
+            | Self::Silent { .. }
+            | Self::HostGone { .. }
+            | Self::Stuck { .. }
+            | Self::Hangs { .. }
+            | Self::Unfit { .. }
+            | Self::Panicked { .. } => Vec::new(),
         }
     }
 }

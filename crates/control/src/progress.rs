@@ -79,6 +79,20 @@ impl Work {
         all.find(|work| work.name() == name).unwrap_or_default()
     }
 
+    /// Whether it belongs to a step, and not to what comes before the first one.
+    pub(crate) const fn is_of_a_step(self) -> bool {
+        match self {
+            Self::Idle | Self::Restore | Self::Join | Self::Copy => false,
+            Self::Load
+            | Self::Forward
+            | Self::Gather
+            | Self::Backward
+            | Self::Reduce
+            | Self::Optimizer
+            | Self::Checkpoint => true,
+        }
+    }
+
     pub(crate) const fn awaits(self) -> Awaits {
         match self {
             Self::Forward | Self::Backward | Self::Optimizer => Awaits::Nobody,
@@ -108,6 +122,15 @@ pub struct Lap {
     pub longest: Millis,
 }
 
+/// How fast a worker computes: measured, and before it has computed anything a bound from the size of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// The longest that a pass of one slot, forward or backward, takes.
+    pub pass: Millis,
+    /// How long its part of a step takes.
+    pub step: Millis,
+}
+
 /// Where a worker is in its work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -119,6 +142,10 @@ pub struct Progress {
     pub work: Work,
     /// How long it has been doing that.
     pub lasts: Millis,
+    /// How long it has not got on within that: a pass gets on slot by slot, a checkpoint part by part.
+    pub still: Millis,
+    /// How fast it is; none of one that has not said so yet.
+    pub pace: Option<Pace>,
     /// The collective call that it began last, if it began any.
     pub call: Option<Call>,
     /// What it has done since it last spoke of it.

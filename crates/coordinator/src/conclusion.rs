@@ -20,6 +20,10 @@ pub enum Outcome {
         /// Why it was stopped.
         reason: &'static str,
     },
+    /// It was asked to stop before it was opened.
+    NotBegun,
+    /// It was told to end at once: the next start goes on from the newest checkpoint.
+    Abandoned,
 }
 
 /// Makes the verdict durable and turns it into the caller's outcome.

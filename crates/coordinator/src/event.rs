@@ -50,6 +50,22 @@ pub enum RunEvent {
         /// Its figures.
         figures: Figures,
     },
+    /// How long a step takes here, and the steps that are left.
+    Estimated {
+        /// Seconds of a step.
+        step_seconds: f64,
+        /// Steps that are left.
+        steps: u64,
+        /// Seconds of all of them.
+        seconds: f64,
+    },
+    /// The run was asked to stop.
+    Stopping {
+        /// The step after which it does; none if it does so at once.
+        after_step: Option<u64>,
+        /// How long that will take, as far as it is known.
+        seconds: Option<f64>,
+    },
     /// A checkpoint is committed.
     Committed {
         /// Its step.
@@ -169,6 +185,15 @@ impl RunEvent {
                 "generation began"
             ),
             Self::Applied { step, figures } => log_step(*step, steps, figures),
+            Self::Estimated {
+                step_seconds,
+                steps,
+                seconds,
+            } => info!(target: EVENTS, step_seconds, steps, seconds, "estimate"),
+            Self::Stopping {
+                after_step,
+                seconds,
+            } => info!(target: EVENTS, after_step, seconds, "stopping"),
             Self::Committed { step } => info!(target: EVENTS, step, "checkpoint committed"),
             Self::PassedOver { line } => warn!(target: EVENTS, line, "checkpoint passed over"),
             Self::Skipped { step, slot, sample } => warn!(

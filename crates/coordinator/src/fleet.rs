@@ -183,6 +183,14 @@ impl Fleet {
         }
     }
 
+    /// Ends all processes that were started here.
+    pub(crate) fn kill(&mut self) {
+        for place in &mut self.places {
+            // One that has ended by now hears it no more.
+            place.kill.take().map(|kill| kill.send(()));
+        }
+    }
+
     /// Waits until every process has ended by itself.
     pub(crate) async fn wait(&mut self) {
         while self.running.join_next().await.is_some() {}

@@ -35,7 +35,9 @@ pub struct Launcher {
 ///
 /// Workers outlive their coordinator, so they never wait for it here: what finds the pipe full or without a reader is lost.
 #[derive(Clone)]
-pub struct Listener(Arc<dyn Fn(&str, &str) + Send + Sync>);
+pub struct Listener(Arc<Take>);
+
+type Take = dyn Fn(&str, &str) + Send + Sync;
 
 impl Listener {
     /// Makes a listener of a function.
@@ -158,8 +160,7 @@ mod tests {
             .wait()
             .await
             .unwrap();
-        let lines = lines.lock().unwrap().clone();
-        lines
+        lines.lock().unwrap().clone()
     }
 
     #[tokio::test]

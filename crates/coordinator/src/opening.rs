@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// A run as this coordinator found it.
 pub(crate) enum Opening {
     /// Every step was applied before; nothing was written now.
-    Finished(Summary),
+    Finished(Box<Summary>),
     /// This coordinator holds the fence and may go on.
     Open(Box<Opened>),
 }
@@ -48,7 +48,7 @@ pub(crate) async fn open(job: &mut Job, address: &str) -> Result<Opening, Coordi
     let run = job.run.clone().with_patience(job.patience());
     let newest = newest_good(&run).await?;
     if let Some(summary) = finished(job, &newest).await? {
-        return Ok(Opening::Finished(summary));
+        return Ok(Opening::Finished(Box::new(summary)));
     }
     run_file.require_schedule(&run)?;
     if newest.manifest.is_none() && run_file.origin.is_none() {

@@ -6,14 +6,13 @@ use crate::event::RunEvent;
 use crate::fleet::{Exit, Fleet};
 use crate::job::Job;
 use crate::launch::Launcher;
-use crate::opening::{Opening, open};
+use crate::opening::{Opened, Opening, open};
 use crate::runtime::Runtime;
 use crate::service::{Arrival, Service};
+use crate::stopping::{StopRequests, announce};
 use fratmae_control::{Departure, Event, Phase, Step};
 use fratmae_protocol::pb::coordination_server::CoordinationServer;
 use fratmae_protocol::{event_of, pb};
-use std::future::Future;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -26,10 +25,12 @@ const INBOX: usize = 1024;
 const TICK: Duration = Duration::from_millis(250);
 /// How often a coordinator makes sure that no other one has taken over.
 const FENCE_CHECK: Duration = Duration::from_secs(5);
+/// How long the processes of this machine may take to end when they are killed.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// How long workers may take to read their last order and leave.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// Runs a job until it is finished, interrupted by `drain`, or cannot go on.
+/// Runs a job until it is finished, told to stop, or cannot go on.
 ///
 /// A run that exists goes on from its newest good checkpoint; one that is finished is left as it is.
 /// `listener` is the socket workers connect to; with a `launcher`, local workers are started against it.
@@ -42,14 +43,63 @@ pub async fn run(
     listener: TcpListener,
     launcher: Option<Launcher>,
     events: mpsc::Sender<RunEvent>,
-    drain: impl Future<Output = ()> + Send,
+    stop: StopRequests,
 ) -> Result<Outcome, CoordinatorError> {
     let started = Instant::now();
     let address = address_of(&listener)?;
-    let opened = match open(&mut job, &address).await? {
-        Opening::Finished(summary) => return Ok(Outcome::Finished(summary)),
+    let StopRequests {
+        mut after_the_step,
+        mut at_once,
+    } = stop;
+    let opened = tokio::select! {
+        biased;
+        () = &mut at_once => return Ok(Outcome::Abandoned),
+        () = &mut after_the_step => return Ok(Outcome::NotBegun),
+        opened = open(&mut job, &address) => opened?,
+    };
+    let opened = match opened {
+        Opening::Finished(summary) => return Ok(Outcome::Finished(*summary)),
         Opening::Open(opened) => *opened,
     };
+    let (status, status_reader) = watch::channel(pb::StatusReply::default());
+    let (told, steps) = (events.clone(), job.config.train.steps);
+    let (arrivals, inbox) = mpsc::channel(INBOX);
+    let mut fleet = Fleet::new(launcher, &address);
+    let run_id = opened.run_file.run_id.clone();
+    let mut runtime = begin(job, opened, started, (events, status)).await;
+    let server = Server::start(listener, Service::new(run_id, arrivals, status_reader));
+    runtime.tell(RunEvent::Serving { address }).await;
+    let (ask, asked) = oneshot::channel();
+    let standing = runtime.standing();
+    let outcome = tokio::select! {
+        biased;
+        () = &mut at_once => Ok(Outcome::Abandoned),
+        never = announce(after_the_step, standing, told, ask, steps) => match never {},
+        outcome = lead(&mut runtime, inbox, &mut fleet, asked) => outcome,
+    };
+    if let Ok(Outcome::Abandoned) = &outcome {
+        abandon(runtime, server, &mut fleet).await;
+        return outcome;
+    }
+    let farewell = part(runtime, server, &mut fleet, outcome.as_ref().err());
+    let is_abandoned = tokio::select! {
+        biased;
+        () = &mut at_once => true,
+        () = farewell => false,
+    };
+    if is_abandoned {
+        fleet.kill();
+    }
+    outcome
+}
+
+/// A run that is opened, and what is told of that.
+async fn begin(
+    job: Job,
+    opened: Opened,
+    started: Instant,
+    (events, status): (mpsc::Sender<RunEvent>, watch::Sender<pb::StatusReply>),
+) -> Runtime {
     let warned = job.warnings.clone().into_iter();
     let noted = job.notes.clone().into_iter();
     let resuming = RunEvent::Resuming {
@@ -57,9 +107,7 @@ pub async fn run(
         damaged: opened.damaged.clone(),
     };
     let is_resuming = opened.newest.step() > Step::new(0) || !opened.damaged.is_empty();
-    let run_id = opened.run_file.run_id.clone();
-    let (status, status_reader) = watch::channel(pb::StatusReply::default());
-    let mut runtime = Runtime::new(job, opened, started, events, status);
+    let runtime = Runtime::new(job, opened, started, events, status);
     let warned = warned.map(|line| RunEvent::Warned { line });
     for event in warned.chain(noted.map(|line| RunEvent::Noted { line })) {
         runtime.tell(event).await;
@@ -67,20 +115,27 @@ pub async fn run(
     if is_resuming {
         runtime.tell(resuming).await;
     }
-    let (arrivals, inbox) = mpsc::channel(INBOX);
-    let server = Server::start(listener, Service::new(run_id, arrivals, status_reader));
     runtime
-        .tell(RunEvent::Serving {
-            address: address.clone(),
-        })
-        .await;
-    let mut fleet = Fleet::new(launcher, &address);
-    let ended = attend(&mut runtime, inbox, &mut fleet, drain).await;
-    let outcome = match ended {
-        Ok(()) => collect_and_conclude(&mut runtime).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = &outcome
+}
+
+async fn lead(
+    runtime: &mut Runtime,
+    inbox: mpsc::Receiver<Arrival>,
+    fleet: &mut Fleet,
+    asked: oneshot::Receiver<()>,
+) -> Result<Outcome, CoordinatorError> {
+    attend(runtime, inbox, fleet, asked).await?;
+    collect_and_conclude(runtime).await
+}
+
+/// Lets everybody leave who can; `error` is what the run ended with, if it failed.
+async fn part(
+    mut runtime: Runtime,
+    server: Server,
+    fleet: &mut Fleet,
+    error: Option<&CoordinatorError>,
+) {
+    if let Some(error) = error
         && !(error.is_its_own() && fleet.is_empty())
     {
         // Workers from elsewhere go to the next coordinator; those of this machine end with this one.
@@ -90,8 +145,21 @@ pub async fn run(
     told.extend(runtime.take_evicted());
     fleet.dismiss(&told);
     drop(runtime);
-    server.stop(&mut fleet).await;
-    outcome
+    server.stop(fleet).await;
+}
+
+/// Ends the workers of this machine at once. Those from elsewhere train on and look for the next coordinator.
+async fn abandon(runtime: Runtime, server: Server, fleet: &mut Fleet) {
+    if !fleet.is_empty() {
+        // For those that an earlier coordinator has started.
+        runtime.stop_all("the run was ended at once");
+    }
+    drop(runtime);
+    fleet.kill();
+    let farewell = tokio::time::timeout(LAST_MOMENT, server.stop(fleet));
+    if farewell.await.is_err() {
+        tracing::debug!("somebody has not left yet");
+    }
 }
 
 async fn collect_and_conclude(runtime: &mut Runtime) -> Result<Outcome, CoordinatorError> {
@@ -114,9 +182,9 @@ async fn attend(
     runtime: &mut Runtime,
     mut inbox: mpsc::Receiver<Arrival>,
     fleet: &mut Fleet,
-    drain: impl Future<Output = ()> + Send,
+    mut asked: oneshot::Receiver<()>,
 ) -> Result<(), CoordinatorError> {
-    let mut drain: Pin<Box<dyn Future<Output = ()> + Send + '_>> = Box::pin(drain);
+    let mut is_asked = false;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut fence_checks = tokio::time::interval(FENCE_CHECK);
@@ -125,8 +193,8 @@ async fn attend(
     while runtime.verdict().is_none() {
         tokio::select! {
             biased;
-            () = &mut drain => {
-                drain = Box::pin(std::future::pending());
+            _ = &mut asked, if !is_asked => {
+                is_asked = true;
                 runtime.handle(Event::DrainRequested).await?;
             }
             Some(arrival) = inbox.recv() => receive(runtime, arrival).await?,
@@ -150,6 +218,10 @@ async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), C
         return Ok(());
     }
     fleet.evict(&runtime.take_evicted(), Instant::now());
+    if runtime.cluster.is_draining() {
+        // Who is left saves what there is.
+        return Ok(());
+    }
     let registered = runtime.cluster.registered_names();
     fleet.open(&registered);
     let names = fleet.start_missing(&registered, Instant::now())?;

@@ -7,6 +7,7 @@ mod pass_over;
 use crate::admission::Admission;
 use crate::collection::Collection;
 use crate::error::CoordinatorError;
+use crate::estimate::Estimate;
 use crate::event::RunEvent;
 use crate::history::History;
 use crate::job::{Job, RunFile};
@@ -14,6 +15,7 @@ use crate::knock::Knocks;
 use crate::opening::Opened;
 use crate::service::Outbox;
 use crate::shares::{Shares, config_digest};
+use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointId, Journal, Record, commit};
 use fratmae_control::{
@@ -58,6 +60,10 @@ pub(crate) struct Runtime {
     /// Phase and generation in the status that was published last.
     status_of: Option<(Phase, Generation)>,
     started: Instant,
+    estimate: Estimate,
+    /// When the step at hand began.
+    step_began: Instant,
+    standing: watch::Sender<Standing>,
     /// Whether a group has trained under this coordinator.
     has_begun: bool,
     applied: u64,
@@ -114,6 +120,13 @@ impl Runtime {
             published: started,
             status_of: None,
             started,
+            estimate: Estimate::default(),
+            step_began: started,
+            standing: watch::Sender::new(Standing {
+                step: None,
+                since: started,
+                step_seconds: None,
+            }),
             has_begun: false,
             verdict: None,
             unwritten: Vec::new(),
@@ -125,6 +138,11 @@ impl Runtime {
 
     pub(crate) fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
+    }
+
+    /// Where the run is, for whoever stops it.
+    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
     }
 
     pub(crate) const fn has_begun(&self) -> bool {
@@ -159,6 +177,7 @@ impl Runtime {
     pub(crate) fn close(&mut self, worker: WorkerId) {
         self.outboxes.remove(&worker);
         self.names.remove(&worker);
+        self.estimate.forget(worker);
     }
 
     /// Hands an event to `control` and carries out what follows from it.
@@ -172,7 +191,15 @@ impl Runtime {
             }
         }
         self.write_verdicts().await?;
-        self.has_begun |= self.cluster.phase() == Phase::Training;
+        let is_training = self.cluster.phase() == Phase::Training;
+        self.has_begun |= is_training;
+        let is_at_a_step = is_training && !self.cluster.has_nothing_to_save();
+        let next = (self.applied + 1).min(self.job.config.train.steps);
+        self.standing.send_replace(Standing {
+            step: is_at_a_step.then_some(next),
+            since: self.step_began,
+            step_seconds: self.estimate.step_seconds(),
+        });
         self.publish_status();
         Ok(())
     }
@@ -253,6 +280,8 @@ impl Runtime {
             let step = assignment.source.step().get();
             self.history.rewind(step);
             self.applied = step;
+            self.step_began = Instant::now();
+            self.estimate.begin();
             let generation = assignment.generation.get();
             let members = self.cluster.group_names();
             self.tell(RunEvent::Began {
@@ -339,8 +368,15 @@ impl Runtime {
         let _ = self.events.send(event).await;
     }
 
+    fn steps_left(&self) -> u64 {
+        self.job.config.train.steps.saturating_sub(self.applied)
+    }
+
     fn status_reply(&self) -> pb::StatusReply {
+        let step_seconds = self.estimate.step_seconds();
         pb::StatusReply {
+            step_seconds,
+            eta_s: step_seconds.map(|seconds| seconds * self.steps_left() as f64),
             phase: format!("{:?}", self.cluster.phase()).to_lowercase(),
             generation: self.cluster.generation().get(),
             members: self.cluster.group_names(),

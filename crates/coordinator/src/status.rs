@@ -39,7 +39,9 @@ pub struct RunStatus {
     pub batch: u64,
     /// Samples a second over the newest steps known.
     pub samples_per_second: Option<f64>,
-    /// Seconds that the rest will take at that speed, while the run is running.
+    /// Seconds of a step, while a coordinator answers and knows.
+    pub step_seconds: Option<f64>,
+    /// Seconds that the rest will take, while the run is running.
     pub eta_seconds: Option<f64>,
     /// The newest step known: applied if a coordinator answers, else with figures on the store.
     pub step: u64,
@@ -88,6 +90,7 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
         last_step: number("/train/steps").unwrap_or(0),
         batch: number("/train/batch").unwrap_or(0),
         samples_per_second: speed(&history),
+        step_seconds: None,
         eta_seconds: None,
         step: history
             .last()
@@ -201,8 +204,7 @@ impl RunStatus {
             let is_known = speed.is_finite() && speed > 0.0;
             self.samples_per_second = is_known.then_some(speed).or(self.samples_per_second);
         }
-        let left = (self.last_step.saturating_sub(self.step) * self.batch) as f64;
-        self.eta_seconds = self.samples_per_second.map(|speed| left / speed);
+        (self.step_seconds, self.eta_seconds) = (reply.step_seconds, reply.eta_s);
     }
 }
 
@@ -223,6 +225,7 @@ mod tests {
             last_step: 10,
             batch: 8,
             samples_per_second: None,
+            step_seconds: None,
             eta_seconds: None,
             step: 0,
             committed_step: None,

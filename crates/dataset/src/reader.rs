@@ -368,12 +368,15 @@ pub(crate) async fn unblocked<T: Send + 'static>(
     }
 }
 
-/// Says that a background task ended without a result.
+/// Says that a background task ended without a result; a panic in it goes on here.
 pub(crate) fn lost(failure: tokio::task::JoinError) -> DataSetError {
-    DataSetError::Io {
-        action: "finish",
-        path: PathBuf::from("a background task"),
-        source: failure.into(),
+    match failure.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(failure) => DataSetError::Io {
+            action: "finish",
+            path: PathBuf::from("a background task"),
+            source: failure.into(),
+        },
     }
 }
 

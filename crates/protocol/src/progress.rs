@@ -1,7 +1,7 @@
 //! A heartbeat as `control` reads it.
 
 use crate::pb;
-use fratmae_control::{Call, Generation, Lap, Millis, Progress, Step, Work};
+use fratmae_control::{Call, Generation, Lap, Millis, Pace, Progress, Step, Work};
 
 /// Where the sender of a heartbeat is in its work; a phase of a newer version counts as idleness.
 pub(crate) fn progress(heartbeat: &pb::Heartbeat) -> Progress {
@@ -14,11 +14,17 @@ pub(crate) fn progress(heartbeat: &pb::Heartbeat) -> Progress {
         count: lap.count,
         longest: Millis::new(lap.longest_ms),
     };
+    let pace = |pace: &pb::Pace| Pace {
+        pass: Millis::new(pace.pass_ms),
+        step: Millis::new(pace.step_ms),
+    };
     Progress {
         generation: Generation::new(heartbeat.generation),
         step: Step::new(heartbeat.step),
         work: Work::named(&heartbeat.phase),
         lasts: Millis::new(heartbeat.phase_ms),
+        still: Millis::new(heartbeat.still_ms),
+        pace: heartbeat.pace.as_ref().map(pace),
         call: heartbeat.call.as_ref().map(call),
         laps: heartbeat.laps.iter().map(lap).collect(),
     }
@@ -35,6 +41,12 @@ mod tests {
             generation: 3,
             step: 12,
             phase_ms: 40,
+            still_ms: 9,
+            pace: Some(pb::Pace {
+                pass_ms: 7,
+                step_ms: 70,
+                is_measured: true,
+            }),
             call: Some(pb::Call {
                 operation: "all_reduce".to_owned(),
                 sequence: 24,
@@ -50,6 +62,11 @@ mod tests {
             (progress.work, progress.step),
             (Work::Reduce, Step::new(12))
         );
+        assert_eq!(
+            (progress.lasts, progress.still),
+            (Millis::new(40), Millis::new(9))
+        );
+        assert_eq!(progress.pace.map(|pace| pace.step), Some(Millis::new(70)));
         assert_eq!(progress.call.map(|call| call.sequence), Some(24));
         assert_eq!(progress.laps[0].work, Work::Forward);
     }

@@ -5,7 +5,7 @@ use crate::pb;
 use crate::pb::from_worker::Message;
 use crate::pb::group_broken::Accused;
 use crate::progress::progress;
-use fratmae_control::{Accusation, Event, Generation, Past, Rank, Step, WorkerId};
+use fratmae_control::{Accusation, Departure, Event, Generation, Past, Rank, Step, WorkerId};
 
 /// The event that a message of `worker` stands for; payloads that `control` does not need are left out.
 ///
@@ -63,6 +63,12 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
         Message::Unfit(unfit) => Event::Unfit {
             worker,
             reason: unfit.reason.clone(),
+        },
+        Message::Panicked(panicked) => Event::Departed {
+            worker,
+            departure: Departure::Panicked {
+                reason: panicked.reason.clone(),
+            },
         },
         Message::Damaged(damaged) => damage(worker, damaged)?,
         Message::Leaving(_) => Event::LeaveRequested { worker },

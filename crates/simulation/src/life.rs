@@ -132,6 +132,8 @@ impl Life {
             step: self.step,
             work,
             lasts,
+            still: lasts,
+            pace: None,
             call: Some(Call {
                 operation: "reduce".to_owned(),
                 sequence: self.step.get(),

@@ -1,9 +1,10 @@
 //! Where the training thread is: what its heartbeats say of it. It decides nothing.
 
+use crate::tempo::{Pass, Tempo};
 use fratmae_protocol::pb;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Names of what a step's own phases leave out.
 pub(crate) mod work {
@@ -21,11 +22,16 @@ pub(crate) struct Activity(Mutex<Place>);
 struct Place {
     phase: &'static str,
     since: Instant,
+    /// When it got on last within the phase.
+    advanced: Instant,
     generation: u64,
     step: u64,
     call: Option<pb::Call>,
     /// How many of each phase ended since the heartbeat before, and the longest in milliseconds.
     laps: BTreeMap<&'static str, (u32, u64)>,
+    tempo: Tempo,
+    /// This rank's slots of a step.
+    n_slots: usize,
 }
 
 impl Default for Place {
@@ -33,19 +39,28 @@ impl Default for Place {
         Self {
             phase: work::IDLE,
             since: Instant::now(),
+            advanced: Instant::now(),
             generation: 0,
             step: 0,
             call: None,
             laps: BTreeMap::new(),
+            tempo: Tempo::default(),
+            n_slots: 0,
         }
     }
 }
 
 impl Activity {
+    /// The job is known, and so is what can be said of its pace.
+    pub(crate) fn expect(&self, tempo: Tempo) {
+        self.lock().tempo = tempo;
+    }
+
     /// A generation begins; its collective calls are counted anew.
-    pub(crate) fn begin(&self, generation: u64, step: u64) {
+    pub(crate) fn begin(&self, generation: u64, step: u64, n_slots: usize) {
         let mut place = self.lock();
         (place.generation, place.step, place.call) = (generation, step, None);
+        place.n_slots = n_slots;
     }
 
     /// Work on a step begins.
@@ -57,11 +72,34 @@ impl Activity {
     pub(crate) fn enter(&self, phase: &'static str) {
         let mut place = self.lock();
         let (ended, now) = (place.phase, Instant::now());
-        let took = now.duration_since(place.since).as_millis();
-        let took = u64::try_from(took).unwrap_or(u64::MAX);
+        let took = milliseconds(now.duration_since(place.since));
         let (count, longest) = place.laps.entry(ended).or_default();
         (*count, *longest) = (count.saturating_add(1), (*longest).max(took));
-        (place.phase, place.since) = (phase, now);
+        (place.phase, place.since, place.advanced) = (phase, now, now);
+    }
+
+    /// The phase gets on, and is not at its end; nothing is said of another phase that the thread is in by now.
+    pub(crate) fn advance(&self, phase: &'static str) {
+        let mut place = self.lock();
+        if place.phase == phase {
+            place.advanced = Instant::now();
+        }
+    }
+
+    /// A pass over a slot is done.
+    pub(crate) fn passed(&self, pass: Pass) {
+        let mut place = self.lock();
+        let now = Instant::now();
+        let took = now.duration_since(place.advanced);
+        place.tempo.passed(pass, took);
+        place.advanced = now;
+    }
+
+    /// How long this worker's part of a step takes, as far as that is known.
+    pub(crate) fn step_takes(&self) -> Duration {
+        let place = self.lock();
+        let pace = place.tempo.pace(place.n_slots).unwrap_or_default();
+        Duration::from_millis(pace.step_ms)
     }
 
     /// A collective call of this generation begins.
@@ -87,7 +125,9 @@ impl Activity {
             phase: place.phase.to_owned(),
             generation: place.generation,
             step: place.step,
-            phase_ms: u64::try_from(place.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            phase_ms: milliseconds(place.since.elapsed()),
+            still_ms: milliseconds(place.advanced.elapsed()),
+            pace: place.tempo.pace(place.n_slots),
             call: place.call.clone(),
             laps: laps.map(lap).collect(),
         }
@@ -98,6 +138,10 @@ impl Activity {
     }
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +149,7 @@ mod tests {
     #[test]
     fn a_heartbeat_says_phase_step_and_call_and_each_lap_once() {
         let activity = Activity::default();
-        activity.begin(4, 10);
+        activity.begin(4, 10, 2);
         activity.step(11);
         for phase in ["forward", "gather", "forward"] {
             activity.enter(phase);

@@ -187,6 +187,12 @@ pub enum WorkerError {
         /// Which, and what became of it.
         reason: String,
     },
+    /// A thread of this process panicked.
+    #[error("{reason}; this worker ends, as it would wait for that thread for ever")]
+    Panicked {
+        /// Which, the panic's text and where it was.
+        reason: String,
+    },
     /// A peer sent figures of another shape.
     #[error(
         "rank {rank} sent {found} bytes where {expected} belong; do all workers run the same version?"

@@ -29,6 +29,21 @@ impl Wishes {
         u8::from(self.is_draining) | u8::from(self.is_leaving) << 1 | u8::from(self.is_saving) << 2
     }
 
+    /// The whole message of a rank that has nothing else to tell.
+    pub(crate) fn encode(self) -> [u8; 1] {
+        [self.byte()]
+    }
+
+    /// What any of the ranks with such messages was asked for.
+    pub(crate) fn of_all(messages: &[Vec<u8>]) -> Self {
+        let mut wishes = Self::default();
+        messages
+            .iter()
+            .flatten()
+            .for_each(|byte| wishes.join(*byte));
+        wishes
+    }
+
     fn join(&mut self, byte: u8) {
         self.is_draining |= byte & 1 != 0;
         self.is_leaving |= byte & 2 != 0;
@@ -294,6 +309,10 @@ mod tests {
         assert_eq!(gather(&[0, 2, 4]).wishes, wishes(true, false, false));
         assert_eq!(gather(&[0, 3, 4]).wishes, wishes(false, false, true));
         assert_eq!(gather(&[0, 1, 2, 3, 4]).wishes, wishes(true, true, true));
+        let late = [wishes(false, false, false), wishes(true, false, true)];
+        let messages = late.map(|wishes| wishes.encode().to_vec());
+        assert_eq!(Wishes::of_all(&messages), wishes(true, false, true));
+        assert_eq!(Wishes::of_all(&messages[..1]), wishes(false, false, false));
     }
 
     #[test]

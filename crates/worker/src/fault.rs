@@ -43,6 +43,7 @@ impl WorkerError {
             | Self::Data(DataSetError::Store(_) | DataSetError::Io { .. })
             | Self::Checkpoint(CheckpointError::Store(_))
             | Self::Thread { .. }
+            | Self::Panicked { .. }
             | Self::LoaderEnded { .. }
             | Self::Stuck
             | Self::Unreachable { .. }

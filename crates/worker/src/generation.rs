@@ -3,6 +3,7 @@
 use crate::activity::work;
 use crate::digest::weights_digest;
 use crate::error::WorkerError;
+use crate::exchange::Wishes;
 use crate::group::Group;
 use crate::resident::Resident;
 use crate::session::Session;
@@ -14,9 +15,13 @@ use fratmae_control::{Assignment, Step};
 use fratmae_dataset::{BadSample, Loader, LoaderOptions, StackAxis, StackOptions};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
+use fratmae_telemetry::phases;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How many times as long as a step a rank may wait for another one.
+const SPREAD: u32 = 3;
 
 /// How a generation ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +52,9 @@ impl Session {
         fratmae_telemetry::describe("rank", assignment.rank.get());
         let begins_at = assignment.source.step().get();
         let activity = &self.shared.activity;
-        activity.begin(assignment.generation.get(), begins_at);
+        let seat = assignment.seats.get(assignment.rank.get() as usize);
+        let n_slots = seat.map_or(0, |seat| seat.slots.end.get() - seat.slots.start.get());
+        activity.begin(assignment.generation.get(), begins_at, n_slots as usize);
         self.prepare_state(assignment.source)?;
         self.shared.activity.enter(work::JOIN);
         let mut group = self.join(assignment)?;
@@ -109,13 +116,15 @@ impl Session {
             shares.write(state, self)?;
         }
         while state.step().get() < self.config.train.steps {
+            group.process.set_deadline(self.call_deadline());
             let report = self.step(state, group, &mut shares.snapshots)?;
             self.say_applied(group, &report);
-            if report.wishes.is_leaving {
+            let wishes = self.heed(group, report.wishes)?;
+            if wishes.is_leaving {
                 return Ok(Ending::Left);
             }
-            let is_stopping = report.wishes.is_draining;
-            let is_wanted = is_stopping || report.wishes.is_saving;
+            let is_stopping = wishes.is_draining;
+            let is_wanted = is_stopping || wishes.is_saving;
             if is_wanted || self.is_checkpoint_due(state.step()) {
                 shares.write(state, self)?;
             }
@@ -131,6 +140,26 @@ impl Session {
         })
     }
 
+    /// What all do after the step: what any rank was asked for until now, which for one that takes minutes is more than
+    /// was known in its middle.
+    fn heed(&self, group: &mut Group, wishes: Wishes) -> Result<Wishes, WorkerError> {
+        if wishes.is_draining || wishes.is_leaving {
+            return Ok(wishes);
+        }
+        self.shared.activity.enter(phases::GATHER);
+        self.shared.activity.call("all_gather");
+        let mut mine = self.shared.take_wishes(group.generation);
+        // All know of those of the step, and a request to save is taken once.
+        mine.is_saving |= wishes.is_saving;
+        Ok(Wishes::of_all(&group.process.all_gather(&mine.encode())?))
+    }
+
+    /// How long a call may wait for the others. On a machine where a step takes minutes its ranks can be minutes apart.
+    fn call_deadline(&self) -> Duration {
+        let deadline = Duration::from_secs(self.config.collective.deadline_s);
+        deadline.max(self.shared.activity.step_takes() * SPREAD)
+    }
+
     fn is_checkpoint_due(&self, step: Step) -> bool {
         let step = step.get();
         step.is_multiple_of(self.config.checkpoint.every) || step == self.config.train.steps
@@ -142,10 +171,9 @@ impl Session {
         let membership = self.membership(assignment)?;
         let abort = AbortHandle::new();
         self.shared.set_abort(generation, abort.clone());
-        let deadline = Duration::from_secs(self.config.collective.deadline_s);
         let settings = TcpSettings {
             abort,
-            ..TcpSettings::new(deadline)
+            ..TcpSettings::new(self.call_deadline())
         };
         let process = form(&self.listener, &membership, settings, &self.link)?;
         let first = assignment.source.step().get() + 1;

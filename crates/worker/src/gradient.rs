@@ -9,6 +9,7 @@ use crate::group::Group;
 use crate::resident::Resident;
 use crate::session::Session;
 use crate::step::{Computed, LOGIT_SCALE, OpenSlot};
+use crate::tempo::Pass;
 use fratmae_checkpoint::State;
 use fratmae_collective::{Addend, OwnSums, SlotSums};
 use fratmae_model::{Contrast, DeviceKind, DeviceVector, Parameter};
@@ -95,6 +96,7 @@ impl Session {
                 }
             };
             checks.push((number, check));
+            self.shared.activity.passed(Pass::Backward);
         }
         Ok(sums)
     }

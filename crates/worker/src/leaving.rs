@@ -30,16 +30,24 @@ impl Leaving {
         }
     }
 
-    /// Waits until this worker is `asked` to go, says so, and returns when the grace is over. A worker that the
-    /// coordinator lets go before does not see this end.
-    pub(crate) async fn leave(self, asked: impl Future<Output = ()>) {
+    /// Waits until this worker is `asked` to go, says so, and returns when the grace is over, or when the training thread
+    /// is `gone`: nobody needs this worker then. A worker that the coordinator lets go before does not see this end.
+    pub(crate) async fn leave(
+        self,
+        asked: impl Future<Output = ()>,
+        gone: impl Future<Output = ()>,
+    ) {
         tokio::select! {
             () = asked => tracing::info!("asked to leave"),
             () = appears(self.file) => tracing::info!("preemption file found"),
         }
         self.outbox.leave();
-        let _ = tokio::time::timeout(self.grace, std::future::pending::<()>()).await;
-        tracing::warn!("not released within workers.grace_s; exiting");
+        match tokio::time::timeout(self.grace, gone).await {
+            Ok(()) => tracing::info!("the training thread has ended; leaving at once"),
+            Err(_) => {
+                tracing::warn!("not released within workers.grace_s; exiting");
+            }
+        }
     }
 }
 
@@ -72,7 +80,8 @@ mod tests {
         let outbox = Outbox::default();
         let (sender, mut said) = mpsc::channel(4);
         outbox.connect(sender);
-        Leaving::new(&workers, outbox).leave(asked).await;
+        let gone = std::future::pending();
+        Leaving::new(&workers, outbox).leave(asked, gone).await;
         said.recv().await
     }
 
@@ -94,6 +103,16 @@ mod tests {
     async fn a_worker_that_is_asked_says_so_and_goes_when_the_grace_is_over() {
         let workers = workers(std::path::Path::new(""));
         assert_eq!(left(workers, async {}).await, said());
+    }
+
+    #[tokio::test]
+    async fn a_worker_without_its_training_thread_does_not_wait_for_the_grace() {
+        let workers = Workers {
+            grace_s: u64::MAX,
+            ..Workers::default()
+        };
+        let leaving = Leaving::new(&workers, Outbox::default());
+        leaving.leave(async {}, async {}).await;
     }
 
     #[tokio::test]

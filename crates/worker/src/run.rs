@@ -4,6 +4,7 @@ use crate::device::choose_device;
 use crate::error::WorkerError;
 use crate::leaving::Leaving;
 use crate::outbox::Outbox;
+use crate::panics::Panics;
 use crate::search::{Found, Search};
 use crate::session::Start;
 use crate::shared::Shared;
@@ -12,16 +13,21 @@ use crate::trainer::Trainer;
 use fratmae_config::Config;
 use fratmae_model::kernel_set;
 use fratmae_protocol::pb;
+use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_store::Location;
 use fratmae_telemetry::{PhaseLedger, describe};
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 /// Orders that may wait for the training thread: it leaves a group at once when a newer one is announced.
 const ORDERS: usize = 64;
+
+/// How long a worker of which a thread has panicked waits for the coordinator to have understood it.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What a worker is told on its command line; the job comes from the coordinator.
 #[derive(Clone)]
@@ -40,16 +46,37 @@ pub struct Options {
     pub ledger: PhaseLedger,
 }
 
+/// How a worker ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The run is finished, or goes on without this worker, which was asked to leave.
+    Done,
+    /// The run was stopped as it was asked to, or this worker before it joined it: it goes on when it is run again.
+    Stopped,
+}
+
+impl Ended {
+    const fn of(is_resumable: bool) -> Self {
+        match is_resumable {
+            true => Self::Stopped,
+            false => Self::Done,
+        }
+    }
+}
+
 /// Runs one worker until the coordinator ends it; `asked` tells it to leave once the others can go on without it.
+///
+/// It takes note of every panic of its process from then on.
 ///
 /// # Errors
 /// Whatever ends a worker: see [`WorkerError`].
 pub async fn run(
     options: Options,
     asked: impl Future<Output = ()> + Send,
-) -> Result<(), WorkerError> {
+) -> Result<Ended, WorkerError> {
+    let (mut panics, mut asked) = (Panics::watch(), pin!(asked));
     let listener = listen(&options)?;
-    let mut register = pb::Register {
+    let register = pb::Register {
         kernels: kernel_set(),
         name: options.name.clone(),
         version: options.version.clone(),
@@ -57,8 +84,43 @@ pub async fn run(
         ..Default::default()
     };
     let outbox = Outbox::default();
-    let stream = Stream::open(&options.coordinator, &register, &outbox).await?;
+    let stream = tokio::select! {
+        stream = Stream::open(&options.coordinator, &register, &outbox) => stream?,
+        () = &mut asked => return Ok(Ended::Stopped),
+    };
     describe("run", stream.welcome.run_url.as_str());
+    let (attendance, leaving, mut trainer) = join(&options, listener, register, outbox, &stream)?;
+    let gone = trainer.gone();
+    let ended = {
+        let mut attending = pin!(attendance.attend(stream, &options.coordinator));
+        tokio::select! {
+            ended = &mut attending => ended,
+            () = leaving.leave(asked, gone) => Ok(Ended::Done),
+            error = trainer.spent() => Err(error),
+            reason = panics.first() => {
+                attendance.outbox.say(From::Panicked(pb::Panicked { reason: reason.clone() }));
+                // The coordinator answers with a stop. Where there is none, nobody has to know.
+                let _ = tokio::time::timeout(LAST_WORDS, attending).await;
+                return Err(WorkerError::Panicked { reason });
+            }
+        }
+    };
+    // Whatever the group waits for, it is over; and so is the trainer's wait for orders.
+    let shared = Arc::clone(&attendance.shared);
+    drop(attendance);
+    shared.break_off(u64::MAX);
+    trainer.join().await;
+    ended
+}
+
+/// Joins the run with the job that came with the welcome, and starts the training thread.
+fn join(
+    options: &Options,
+    listener: TcpListener,
+    mut register: pb::Register,
+    outbox: Outbox,
+    stream: &Stream,
+) -> Result<(Attendance, Leaving, Trainer), WorkerError> {
     let config = Config::from_json(&stream.welcome.config).map_err(|error| WorkerError::Job {
         reason: error.to_string(),
     })?;
@@ -81,26 +143,17 @@ pub async fn run(
         ledger: options.ledger.clone(),
         runtime: tokio::runtime::Handle::current(),
     };
-    let mut trainer = Trainer::start(start, orders)?;
+    let trainer = Trainer::start(start, orders)?;
     let leaving = Leaving::new(&config.workers, outbox.clone());
     let attendance = Attendance {
         register,
         outbox,
-        shared: Arc::clone(&shared),
+        shared,
         orders: sender,
         heartbeat: Duration::from_millis(config.coordinator.heartbeat_ms),
         patience: Duration::from_secs(config.workers.coordinator_patience_s),
     };
-    let ended = tokio::select! {
-        ended = attendance.attend(stream, &options.coordinator) => ended,
-        () = leaving.leave(asked) => Ok(()),
-        error = trainer.spent() => Err(error),
-    };
-    // Whatever the group waits for, it is over; and so is the trainer's wait for orders.
-    drop(attendance);
-    shared.break_off(u64::MAX);
-    trainer.join().await;
-    ended
+    Ok((attendance, leaving, trainer))
 }
 
 /// BLAKE3 over the keys of the job that decide the result.
@@ -121,7 +174,7 @@ struct Attendance {
 
 impl Attendance {
     /// Follows one coordinator after another, until one of them says stop or none comes; steps go on all the while.
-    async fn attend(&self, mut stream: Stream, first: &str) -> Result<(), WorkerError> {
+    async fn attend(&self, mut stream: Stream, first: &str) -> Result<Ended, WorkerError> {
         let run = Location::open(&stream.welcome.run_url)?;
         let search = Search {
             run: &run,
@@ -131,12 +184,13 @@ impl Attendance {
         };
         loop {
             let ended = stream.follow(self.heartbeat, &self.shared, &self.outbox, &self.orders);
-            if ended.await? == End::Stopped {
-                return Ok(());
+            match ended.await? {
+                End::Stopped { is_resumable } => return Ok(Ended::of(is_resumable)),
+                End::Lost => {}
             }
             tracing::warn!("the coordinator is gone; looking for the next one");
             match search.find(first).await? {
-                Found::Finished => return Ok(()),
+                Found::Ended { is_resumable } => return Ok(Ended::of(is_resumable)),
                 Found::Stream(next) => stream = *next,
             }
             tracing::info!("found a coordinator again");

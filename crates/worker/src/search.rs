@@ -4,6 +4,7 @@ use crate::error::WorkerError;
 use crate::outbox::Outbox;
 use crate::stream::Stream;
 use fratmae_checkpoint::{Journal, Record};
+use fratmae_control::Cause;
 use fratmae_protocol::pb;
 use fratmae_store::Location;
 use std::time::{Duration, Instant};
@@ -27,8 +28,11 @@ pub(crate) struct Search<'a> {
 pub(crate) enum Found {
     /// A coordinator, which this worker has registered with.
     Stream(Box<Stream>),
-    /// The run is finished: nobody has to be told anything.
-    Finished,
+    /// The run is over: nobody has to be told anything.
+    Ended {
+        /// Whether it was stopped as it was asked to, and goes on when it is run again.
+        is_resumable: bool,
+    },
 }
 
 impl Search<'_> {
@@ -62,7 +66,14 @@ impl Search<'_> {
         for record in newest {
             match record {
                 Record::Fence { mark, .. } => address = Some(mark.address),
-                Record::Finished { .. } => return Ok(Found::Finished),
+                Record::Finished { .. } => {
+                    let is_resumable = false;
+                    return Ok(Found::Ended { is_resumable });
+                }
+                Record::Interrupted { reason, .. } if Cause::is_one(&reason) => {
+                    let is_resumable = true;
+                    return Ok(Found::Ended { is_resumable });
+                }
                 Record::Interrupted { reason, .. } => return Err(WorkerError::Stopped { reason }),
                 Record::RolledBack { step, .. } => {
                     let reason = format!("the run was rolled back to step {step}");

@@ -5,10 +5,12 @@ use crate::error::WorkerError;
 use crate::link::choose_link;
 use crate::optimizer::AdamW;
 use crate::outbox::Outbox;
+use crate::panics::fenced;
 use crate::plan::Plan;
 use crate::resident::Resident;
 use crate::shared::Shared;
 use crate::snapshot::Reader;
+use crate::tempo::{Tempo, Work};
 use fratmae_checkpoint::Reserve;
 use fratmae_collective::Link;
 use fratmae_config::{Config, Precision, StatePlace};
@@ -91,21 +93,23 @@ impl Session {
         let data = data.with_cache(cache);
         let kind = device?;
         let precision = precision(&config, kind)?;
-        let device = fratmae_model::open(kind)?;
+        let device = fenced(|| fratmae_model::open(kind))?;
         let link = choose_link(&config.collective, kind)?;
         let recompute = config.workers.activation_checkpointing;
         let model = FratMae::blank(&config.model, &device)
             .recomputing(recompute)
             .computing_in(precision);
         let parameters = model.parameters();
+        let plan = Plan::new(&config, cases(&data));
+        let work = Work::of(&config, &parameters, plan.slot_size());
+        shared.activity.expect(Tempo::of(work, kind));
         let copies = config.checkpoint.memory_mib << 20;
         let copies = usize::try_from(copies).unwrap_or(usize::MAX);
-        let cases = u32::try_from(data.manifest.cases.len()).unwrap_or(u32::MAX);
         let origin = welcome.origin.unwrap_or_default();
         Ok(Self {
             optimizer: AdamW::new(&config.train, &parameters),
             is_state_on_device: is_on_device(config.workers.state, kind),
-            plan: Plan::new(&config, cases).after(origin.step, origin.samples),
+            plan: plan.after(origin.step, origin.samples),
             tokenizer: Tokenizer::new(),
             run_id: welcome.run_id,
             data: Arc::new(data),
@@ -129,6 +133,10 @@ impl Session {
             runtime,
         })
     }
+}
+
+fn cases(data: &DataSet) -> u32 {
+    u32::try_from(data.manifest.cases.len()).unwrap_or(u32::MAX)
 }
 
 /// Opens the run's store and the data set named in the welcome.

@@ -12,6 +12,7 @@ use fratmae_control::Generation;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Writes this rank's parts in the background, one checkpoint at a time.
@@ -33,9 +34,12 @@ impl ShareWriter {
         let mine = plan.into_iter().skip(rank).step_by(world).collect();
         let (run, runtime) = (session.run.clone(), session.runtime.clone());
         let reserve = session.copies.clone();
+        let snapshots = Snapshots::new(run, runtime, mine, settings(config), reserve)?;
+        let shared = Arc::clone(&session.shared);
+        let progress = move || shared.activity.advance(phases::CHECKPOINT);
         Ok(Self {
             generation,
-            snapshots: Snapshots::new(run, runtime, mine, settings(config), reserve)?,
+            snapshots: snapshots.telling(Arc::new(progress)),
         })
     }
 

@@ -7,7 +7,7 @@ use crate::error::WorkerError;
 use crate::pace::Pace;
 use crate::snapshot::{Copier, Copying, Lendable, Reader};
 use crate::throttle::{Order, Reins, Throttle};
-use crate::upload::{UPLOADS, Upload, WrittenPart};
+use crate::upload::{Progress, UPLOADS, Upload, WrittenPart};
 use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, PartPlan, Reserve, State, Vectors};
 use fratmae_control::{Generation, Step};
 use fratmae_model::ModelError;
@@ -52,6 +52,7 @@ pub struct Snapshots {
     /// What is still to be copied before the state may change.
     copying: Option<Copying>,
     is_lent: bool,
+    progress: Progress,
     writing: Option<JoinHandle<Result<(), CheckpointError>>>,
     /// What was under way when the step began.
     at_begin: UnderWay,
@@ -97,11 +98,19 @@ impl Snapshots {
             reserve,
             copying: None,
             is_lent: false,
+            progress: Arc::new(|| ()),
             writing: None,
             at_begin: UnderWay::Nothing,
             stall: Duration::ZERO,
             is_warned: false,
         })
+    }
+
+    /// Tells of each part that is on the store.
+    #[must_use]
+    pub fn telling(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
     }
 
     /// Begins a checkpoint of `state`, which must not change before [`Self::secure`]; the report follows the last part.
@@ -173,6 +182,7 @@ impl Snapshots {
             id,
             n_parts: drafts.len(),
             runtime: self.runtime.clone(),
+            progress: Arc::clone(&self.progress),
         };
         let write = move || {
             let written = upload.write(&incoming, throttle)?;

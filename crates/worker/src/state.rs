@@ -7,7 +7,7 @@ use crate::beginning::first_weights;
 use crate::error::WorkerError;
 use crate::resident::Resident;
 use crate::session::Session;
-use fratmae_checkpoint::{CheckpointId, State, TensorSpec, load_manifest, restore};
+use fratmae_checkpoint::{CheckpointId, State, TensorSpec, load_manifest, restore_telling};
 use fratmae_collective::ProcessGroup;
 use fratmae_control::{Assignment, Source, Step};
 use fratmae_model::Parameter;
@@ -105,7 +105,8 @@ impl Session {
         let tensors = self.tensors();
         let restored = async {
             let manifest = load_manifest(&self.run, id).await?;
-            restore(&self.run, &manifest, &tensors).await
+            let progress = || self.shared.activity.advance(work::RESTORE);
+            restore_telling(&self.run, &manifest, &tensors, progress).await
         };
         match self.runtime.block_on(restored) {
             Err(source) if source.is_damage() => Err(WorkerError::Unrestorable { id, source }),

@@ -14,8 +14,11 @@ use crate::resident::Resident;
 use crate::schedule::learning_rate;
 use crate::session::Session;
 use crate::snapshots::Snapshots;
+use crate::tempo::Pass;
 use fratmae_dataset::Stack;
-use fratmae_model::{Contrast, SlotBatch, SlotFigures, SlotForward, SlotStart, contrast};
+use fratmae_model::{
+    Contrast, DeviceKind, SlotBatch, SlotFigures, SlotForward, SlotStart, contrast,
+};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
@@ -153,6 +156,7 @@ impl Session {
         let mut next = |slot| {
             let stack = group.loader.next();
             let stack = stack.ok_or(WorkerError::LoaderEnded { step })??;
+            self.shared.activity.advance(phases::LOAD);
             self.say_skipped(&stack, group.generation, step, slot);
             Ok(stack)
         };
@@ -161,12 +165,28 @@ impl Session {
     }
 
     fn forward(&self, stacks: &[Vec<Stack>], group: &Group) -> Result<Vec<OpenSlot>, WorkerError> {
+        // The CPU computes a slot as it is begun, a GPU while the next ones are.
+        let is_eager = self.kind == DeviceKind::Cpu;
+        let passed = || self.shared.activity.passed(Pass::Forward);
         let start = |slot: &Vec<Stack>| {
             group.require_whole()?;
-            self.start_slot(slot)
+            let started = self.start_slot(slot)?;
+            if is_eager {
+                passed();
+            }
+            Ok(started)
         };
-        let started: Vec<_> = stacks.iter().map(start).collect::<Result<_, _>>()?;
-        let finish = |(start, stacks): (SlotStart, &Vec<Stack>)| finish_slot(start, stacks);
+        let started: Vec<_> = stacks
+            .iter()
+            .map(start)
+            .collect::<Result<_, WorkerError>>()?;
+        let finish = |(start, stacks): (SlotStart, &Vec<Stack>)| {
+            let finished = finish_slot(start, stacks)?;
+            if !is_eager {
+                passed();
+            }
+            Ok(finished)
+        };
         started.into_iter().zip(stacks).map(finish).collect()
     }
 

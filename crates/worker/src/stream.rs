@@ -42,7 +42,10 @@ pub(crate) enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The coordinator said stop, and the run or this worker did well.
-    Stopped,
+    Stopped {
+        /// Whether the run was stopped as it was asked to, and goes on when it is run again.
+        is_resumable: bool,
+    },
     /// The coordinator is gone.
     Lost,
 }
@@ -152,7 +155,10 @@ impl Stream {
                         reason: stop.reason,
                     });
                 }
-                To::Stop(_) => return Ok(End::Stopped),
+                To::Stop(stop) => {
+                    let is_resumable = stop.is_resumable;
+                    return Ok(End::Stopped { is_resumable });
+                }
             }
         }
     }

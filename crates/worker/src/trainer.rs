@@ -24,19 +24,43 @@ pub(crate) struct Trainer {
     thread: JoinHandle<()>,
     /// Told when another process must take this one's place.
     spent: oneshot::Receiver<WorkerError>,
+    /// Closed when the thread ends.
+    gone: Option<oneshot::Receiver<()>>,
 }
 
 impl Trainer {
     /// Starts the thread; it lives until the sender of `orders` is dropped.
     pub(crate) fn start(start: Start, orders: Receiver<Order>) -> Result<Self, WorkerError> {
         let (sender, spent) = oneshot::channel();
+        let (ends, gone) = oneshot::channel();
+        let train = move || {
+            let _ends: oneshot::Sender<()> = ends;
+            follow(start, &orders, sender);
+        };
         let thread = std::thread::Builder::new()
             .name("trainer".to_owned())
-            .spawn(move || follow(start, &orders, sender))
+            .spawn(train)
             .map_err(|error| WorkerError::Thread {
                 reason: format!("no thread for training: {error}"),
             })?;
-        Ok(Self { thread, spent })
+        let gone = Some(gone);
+        Ok(Self {
+            thread,
+            spent,
+            gone,
+        })
+    }
+
+    /// Ends when the thread has ended, however that came.
+    pub(crate) fn gone(&mut self) -> impl Future<Output = ()> + Send + use<> {
+        let gone = self.gone.take();
+        async move {
+            match gone {
+                // Nobody sends anything: it is closed.
+                Some(gone) => drop(gone.await),
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Waits until this process is of no more use, and says why. Its end is what tells the coordinator, which starts
@@ -61,9 +85,8 @@ impl Trainer {
         if !self.thread.is_finished() {
             return tracing::warn!("the training thread did not stop; abandoning it");
         }
-        if self.thread.join().is_err() {
-            tracing::error!("the training thread panicked");
-        }
+        // How it ended was told at that moment.
+        let _ = self.thread.join();
     }
 }
 

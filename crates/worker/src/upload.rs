@@ -4,6 +4,7 @@ use crate::throttle::{Abandoned, Throttle};
 use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, Encoded, PartRecord, create_part};
 use fratmae_store::Location;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -26,7 +27,12 @@ pub(crate) struct Upload {
     pub(crate) id: CheckpointId,
     pub(crate) n_parts: usize,
     pub(crate) runtime: Handle,
+    /// Told of each part that is on the store.
+    pub(crate) progress: Progress,
 }
+
+/// Called whenever writing a checkpoint has got on.
+pub type Progress = Arc<dyn Fn() + Send + Sync>;
 
 type InFlight = VecDeque<JoinHandle<Result<(), CheckpointError>>>;
 
@@ -102,7 +108,10 @@ impl Upload {
                 return Ok(());
             };
             match self.runtime.block_on(oldest) {
-                Ok(created) => created?,
+                Ok(created) => {
+                    created?;
+                    (self.progress)();
+                }
                 // The runtime is going down, and the process with it.
                 Err(_) => return Err(Broken::Abandoned),
             }

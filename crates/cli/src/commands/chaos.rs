@@ -39,8 +39,10 @@ use crate::{
         job::{Job, Values},
         target::here,
     },
+    exit::Stopped,
     output::Output,
     progress::Progress,
+    signals::{self, Signals},
 };
 
 /// The job where none is named: seconds of work for any processor.
@@ -107,6 +109,17 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
+    let _signals = Signals::catch_in_order()?;
+    match disturb(arguments, quiet, output).await {
+        // Whatever failed did so because it was stopped.
+        Err(_) if signals::is_asked() => bail!(Stopped::resumable(
+            "stopped; run the same command to start over"
+        )),
+        ended => ended,
+    }
+}
+
+async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let folder = Folder::take(&arguments.run)?;
     let job = arguments.job(&folder)?;
     let config = job.resolve()?;

@@ -24,11 +24,11 @@ use crate::{
     commands::{
         chaos::time,
         job::{Job, Values},
-        lead::stop_requested,
     },
     lines::shown as printable,
     output::Output,
     progress::Progress,
+    signals::Signals,
 };
 use finding::{Finding, State};
 use gpu::Gpu;
@@ -165,7 +165,7 @@ async fn listen(
 ) -> Result<Option<Finding>> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("cannot listen at {address}"))?;
-    let stop = stop_requested()?;
+    let stop = Signals::catch_in_order()?.asked();
     Progress::start("doctor", quiet).note(&format!(
         "listening at {0}; on the other host: fratmae doctor --peer {0}",
         listener.local_addr().context("the socket has no address")?

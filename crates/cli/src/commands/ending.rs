@@ -1,9 +1,10 @@
-//! The last screen of a finished run: what was learned beside what guessing gives, where everything is, what comes next.
+//! The last screen of a run. Of a finished one: what was learned beside what guessing gives, where everything is, what
+//! comes next. Of one that was stopped: what is saved, and how it resumes.
 
 use anyhow::Result;
-use fratmae_coordinator::{EVENTS, Recent, Summary};
+use fratmae_coordinator::{EVENTS, Outcome, Recent, Summary};
 
-use crate::output::Output;
+use crate::{exit::Stopped, output::Output};
 
 /// How far below chance a contrastive loss tells pairs apart: the noise of one small batch is less.
 const CLEARLY: f64 = 0.2;
@@ -90,6 +91,31 @@ fn learned(recent: &Recent, chance: Option<f64>) -> Vec<String> {
     [head, pet, ct, contrast].into_iter().flatten().collect()
 }
 
+/// What the last line says of a stop before there is anything to save.
+pub(crate) const PREPARING: &str = "stopped before training began; run the same command to resume";
+
+/// A stop that was asked for, in words.
+pub(crate) fn stop(outcome: &Outcome) -> Stopped {
+    match outcome {
+        Outcome::Interrupted { step: 0, .. } => Stopped::resumable(
+            "stopped before the first checkpoint; run the same command to start again",
+        ),
+        Outcome::Interrupted { step, reason } => {
+            let why = match *reason {
+                "asked to stop" => String::new(),
+                reason => format!("{reason}, "),
+            };
+            Stopped::resumable(format!(
+                "stopped at step {step} ({why}checkpoint saved); run the same command to resume"
+            ))
+        }
+        Outcome::Abandoned => Stopped::at_once(
+            "stopped at once; run the same command to resume from the newest checkpoint",
+        ),
+        Outcome::Finished(_) | Outcome::NotBegun => Stopped::resumable(PREPARING),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,5 +195,28 @@ mod tests {
         for key in ["step", "loss", "weights_digest", "samples_seen", "seconds"] {
             assert!(!value[key].is_null(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_stop_names_the_checkpoint_if_there_is_one() {
+        let interrupted = |step, reason| stop(&Outcome::Interrupted { step, reason }).to_string();
+        assert_eq!(
+            interrupted(20, "asked to stop"),
+            "stopped at step 20 (checkpoint saved); run the same command to resume"
+        );
+        assert_eq!(
+            interrupted(20, "its last worker was asked to leave"),
+            "stopped at step 20 (its last worker was asked to leave, checkpoint saved); run the same command to resume"
+        );
+        assert_eq!(
+            interrupted(0, "asked to stop"),
+            "stopped before the first checkpoint; run the same command to start again"
+        );
+        assert_eq!(stop(&Outcome::NotBegun).to_string(), PREPARING);
+        assert!(
+            stop(&Outcome::Abandoned)
+                .to_string()
+                .starts_with("stopped at once;")
+        );
     }
 }

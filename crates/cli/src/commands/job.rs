@@ -104,7 +104,6 @@ mod tests {
             workers: Some(4),
             run: Some("s3://bucket/run".into()),
             data: Some("data/x".into()),
-            ..Job::default()
         };
         let listen = "10.0.0.1:5600".to_owned();
         let config = job.resolve_with(&Named::default(), Some(&listen));

@@ -3,21 +3,20 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use fratmae_config::Config;
-use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcome};
+use fratmae_coordinator::{
+    Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests,
+};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
     commands::{apart, ending, pretrain::data, target, watch::Watch},
     output::Output,
+    signals::Signals,
     table::Table,
     terminal,
 };
@@ -64,6 +63,7 @@ pub(crate) async fn lead(
         Workers::Elsewhere(allowed) => (None, allowed),
     };
     target::check_paths(&config)?;
+    let signals = Signals::catch(ending::PREPARING)?;
     let run = Location::open(&config.run.url)?;
     fratmae_telemetry::describe("run", run.url());
     let (config, mut unread) =
@@ -85,28 +85,24 @@ pub(crate) async fn lead(
         let config = job.config.clone();
         job.notes = apart(move || weights_told(&config)).await??;
     }
-    let outcome = attend(job, launcher, watch).await;
+    let outcome = attend(job, launcher, watch, &signals).await;
     if let Some(table) = outcome.as_ref().err().and_then(other_job)
         && !showing.quiet
     {
         terminal::table(&table);
     }
-    match outcome? {
+    let outcome = outcome?;
+    if let (Outcome::Interrupted { step, reason }, true) = (&outcome, showing.json) {
+        output.json(&Interrupted {
+            run: &run_url,
+            interrupted: true,
+            step: *step,
+            reason,
+        })?;
+    }
+    match outcome {
         Outcome::Finished(summary) => ending::show(&summary, &data_url, showing.json, output),
-        Outcome::Interrupted { step, reason } => {
-            if showing.json {
-                let run = run_url.as_str();
-                output.json(&Interrupted {
-                    run,
-                    interrupted: true,
-                    step,
-                    reason,
-                })?;
-            }
-            bail!(
-                "{run_url} was stopped ({reason}); its checkpoint is of step {step}; the same command goes on from there"
-            )
-        }
+        stopped => Err(ending::stop(&stopped).into()),
     }
 }
 
@@ -157,70 +153,31 @@ fn weights_told(config: &Config) -> Result<Vec<String>> {
 }
 
 /// Runs the job and shows what it tells.
-async fn attend(job: Job, launcher: Option<Launcher>, mut watch: Watch) -> Result<Outcome> {
+async fn attend(
+    job: Job,
+    launcher: Option<Launcher>,
+    mut watch: Watch,
+    signals: &Signals,
+) -> Result<Outcome> {
     let address = job.config.coordinator.listen.clone();
     let listener = TcpListener::bind(&address).await;
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
-    let drain = stop_requested()?;
     let (events, mut told) = mpsc::channel(256);
-    let shown = async {
+    // Apart from the run, which may wait for its store while somebody wants an answer.
+    let shown = tokio::spawn(async move {
         while let Some(event) = told.recv().await {
             watch.show(&event);
         }
+    });
+    let stop = StopRequests {
+        after_the_step: Box::pin(signals.asked()),
+        at_once: Box::pin(signals.at_once()),
     };
-    let run = fratmae_coordinator::run(job, listener, launcher, events, drain);
-    let (outcome, ()) = tokio::join!(run, shown);
+    signals.stop_in_order();
+    let outcome = fratmae_coordinator::run(job, listener, launcher, events, stop).await;
+    shown.await?;
     Ok(outcome?)
-}
-
-/// Ends when the process is told to stop: by SIGTERM, by SIGUSR1 as Slurm sends it, or by Ctrl-C.
-///
-/// # Errors
-/// When the system does not let signals be caught.
-pub(crate) fn stop_requested() -> Result<impl Future<Output = ()> + Send + 'static> {
-    let mut interrupt = catch(SignalKind::interrupt())?;
-    let told = taken_away()?;
-    Ok(async move {
-        tokio::select! {
-            () = told => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-/// Ends when the process is told that its place is taken away; Ctrl-C is caught and left to whoever started it.
-///
-/// # Errors
-/// When the system does not let signals be caught.
-pub(crate) fn leave_requested() -> Result<impl Future<Output = ()> + Send + 'static> {
-    let mut interrupt = catch(SignalKind::interrupt())?;
-    let mut told = Box::pin(taken_away()?);
-    Ok(async move {
-        loop {
-            tokio::select! {
-                () = &mut told => return,
-                _ = interrupt.recv() => {}
-            }
-        }
-    })
-}
-
-fn taken_away() -> Result<impl Future<Output = ()> + Send + 'static> {
-    let (mut terminate, mut user) = (
-        catch(SignalKind::terminate())?,
-        catch(SignalKind::user_defined1())?,
-    );
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = user.recv() => {}
-        }
-    })
-}
-
-fn catch(kind: SignalKind) -> Result<Signal> {
-    signal(kind).context("cannot catch signals")
 }
 
 // The standard library seeds its hashers from the system's randomness, and no two processes alike.

@@ -20,6 +20,7 @@ use crate::{
     commands::{sizes, target::here},
     output::Output,
     progress::{Progress, Report},
+    signals::Signals,
     table::counted,
 };
 
@@ -90,6 +91,7 @@ fn default_cases_per_shard() -> u32 {
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
+    let _signals = Signals::catch("stopped; run the same command to resume")?;
     let survey = survey(&arguments.source, arguments.layout)?;
     let out = Location::open(&arguments.out)?;
     if let Some(path) = &arguments.names {

@@ -52,7 +52,7 @@ pub(crate) async fn run(
     let config = arguments.job.resolve_with(&arguments.named, None)?;
     let (quiet, json) = (!logging.shows_progress(), arguments.json);
     // Before the launcher and after all else: the last lines of workers are written when it ends.
-    let lines = terminal::draws().then(WorkerLines::start);
+    let lines = terminal::draws().then(WorkerLines::start).transpose()?;
     let launcher = launcher(&config, logging, lines.as_ref())?;
     lead(
         (config, arguments.forking.resolve()?),

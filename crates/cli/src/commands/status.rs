@@ -198,6 +198,7 @@ mod tests {
             last_step: 50,
             batch: 8,
             samples_per_second: Some(16.0),
+            step_seconds: None,
             eta_seconds: None,
             step: 23,
             committed_step: Some(20),

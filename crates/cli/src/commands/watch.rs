@@ -21,6 +21,8 @@ pub(crate) struct Watch {
     steps: u64,
     batch: u64,
     is_contrastive: bool,
+    /// The step after which the run stops, once it was asked to.
+    last: Option<u64>,
 }
 
 impl Watch {
@@ -33,6 +35,7 @@ impl Watch {
             steps: config.train.steps,
             batch: config.train.batch as u64,
             is_contrastive: config.model.contrastive,
+            last: None,
         }
     }
 
@@ -60,7 +63,13 @@ impl Watch {
                 contrastive: self.is_contrastive.then_some(figures.contrastive),
                 samples_per_second,
             }));
+            if self.last.take_if(|last| *last <= *step).is_some() {
+                self.note(&format!("step {step} is done; saving its checkpoint"));
+            }
         } else {
+            if let RunEvent::Stopping { after_step, .. } = event {
+                self.last = *after_step;
+            }
             lines(event).iter().for_each(|line| self.note(line));
         }
     }
@@ -91,6 +100,26 @@ fn lines(event: &RunEvent) -> Vec<String> {
             members.join(", ")
         )],
         RunEvent::Applied { .. } => Vec::new(),
+        RunEvent::Estimated {
+            step_seconds,
+            steps,
+            seconds,
+        } => vec![format!(
+            "one step takes about {} here; {} steps about {}",
+            about(*step_seconds),
+            grouped(*steps),
+            about(*seconds)
+        )],
+        RunEvent::Stopping {
+            after_step,
+            seconds,
+        } => {
+            let after = after_step.map_or(String::new(), |step| format!(" after step {step}"));
+            let time = seconds.map_or(String::new(), |s| format!(" (about {})", about(s.max(1.0))));
+            vec![format!(
+                "stopping{after}{time}; press Ctrl-C again to stop now"
+            )]
+        }
         RunEvent::Committed { step } => vec![format!("checkpoint at step {step}")],
         RunEvent::Skipped { step, sample, .. } => vec![format!("step {step}: {sample}")],
         RunEvent::BadBatch { step, batch } => vec![format!("step {step}: {batch}")],
@@ -101,6 +130,34 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::Verdict { verdict } => vec![verdict.line.clone()],
         RunEvent::Exited { line } => vec![line.clone()],
     }
+}
+
+/// A length of time as people say it, in two figures at most from a minute on.
+pub(crate) fn about(seconds: f64) -> String {
+    const UNITS: [(f64, f64, &str); 4] = [
+        (2.0 * 86_400.0, 86_400.0, "days"),
+        (2.0 * 3_600.0, 3_600.0, "hours"),
+        (120.0, 60.0, "min"),
+        (10.0, 1.0, "s"),
+    ];
+    let unit = UNITS.into_iter().find(|(least, ..)| seconds >= *least);
+    match unit {
+        Some((_, unit, name)) => format!("{:.0} {name}", seconds / unit),
+        None => format!("{seconds:.1} s"),
+    }
+}
+
+/// A number with its thousands set apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The speed over the last few steps.
@@ -140,6 +197,48 @@ mod tests {
             pace.steps_per_second(Duration::from_secs(*second), *step)
         };
         marks.iter().map(at).collect()
+    }
+
+    #[test]
+    fn lengths_of_time_are_said_in_the_unit_that_fits() {
+        for (seconds, said) in [
+            (0.25, "0.2 s"),
+            (9.96, "10.0 s"),
+            (75.4, "75 s"),
+            (119.0, "119 s"),
+            (600.0, "10 min"),
+            (20_000.0, "6 hours"),
+            (1_211_250.0, "14 days"),
+        ] {
+            assert_eq!(about(seconds), said);
+        }
+    }
+
+    #[test]
+    fn a_job_that_takes_long_says_so_and_a_stop_says_when_it_comes() {
+        let estimated = RunEvent::Estimated {
+            step_seconds: 75.0,
+            steps: 16_150,
+            seconds: 1_211_250.0,
+        };
+        assert_eq!(
+            lines(&estimated),
+            ["one step takes about 75 s here; 16,150 steps about 14 days"]
+        );
+        let stopping = |after_step, seconds| {
+            lines(&RunEvent::Stopping {
+                after_step,
+                seconds,
+            })
+        };
+        assert_eq!(
+            stopping(Some(41), Some(75.0)),
+            ["stopping after step 41 (about 75 s); press Ctrl-C again to stop now"]
+        );
+        assert_eq!(
+            stopping(None, None),
+            ["stopping; press Ctrl-C again to stop now"]
+        );
     }
 
     #[test]

@@ -2,17 +2,13 @@
 
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use fratmae_telemetry::{PhaseLedger, describe};
-use fratmae_worker::{Options, WorkerError};
+use fratmae_worker::{Ended, Options, WorkerError};
 use serde::Serialize;
 
-use crate::{
-    commands::lead::{leave_requested, stop_requested},
-    failure::ToldElsewhere,
-    output::Output,
-};
+use crate::{exit::Stopped, failure::ToldElsewhere, output::Output, signals::Signals, terminal};
 
 /// Joins a run as a worker.
 #[derive(Debug, Args)]
@@ -51,7 +47,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Serialize)]
-struct Ended<'a> {
+struct Left<'a> {
     worker: &'a str,
     host: &'a str,
     coordinator: &'a str,
@@ -60,16 +56,11 @@ struct Ended<'a> {
 
 pub(crate) async fn run(
     arguments: &Arguments,
+    quiet: bool,
     ledger: PhaseLedger,
     output: &mut Output,
 ) -> Result<()> {
     let started = Instant::now();
-    if arguments.threads > 0 {
-        // Matrix products, optimizer and loader share this one pool.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads);
-        pool.build_global()
-            .context("cannot start the compute threads")?;
-    }
     let host = host();
     let name = arguments.name.clone();
     let name = name.unwrap_or_else(|| format!("{host}-{}", std::process::id()));
@@ -83,15 +74,33 @@ pub(crate) async fn run(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger,
     };
-    match arguments.launched {
-        false => fratmae_worker::run(options, stop_requested()?).await?,
-        true => match fratmae_worker::run(options, leave_requested()?).await {
+    if arguments.launched {
+        let signals = Signals::catch_as_child()?;
+        return match fratmae_worker::run(options, signals.asked()).await {
             Err(WorkerError::Stopped { .. }) => bail!(ToldElsewhere),
-            ended => ended?,
-        },
+            ended => Ok(ended.map(drop)?),
+        };
+    }
+    let signals = Signals::catch_in_order()?;
+    let asked = signals.asked();
+    let asked = async move {
+        asked.await;
+        if !quiet {
+            terminal::note(LEAVING);
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        () = signals.at_once() => bail!(Stopped::at_once("left at once; the others go on without this worker")),
+        ended = fratmae_worker::run(options, asked) => ended?,
+    };
+    if ended == Ended::Stopped {
+        bail!(Stopped::resumable(
+            "the run was stopped; start this worker again when it resumes"
+        ));
     }
     if arguments.json {
-        output.json(&Ended {
+        output.json(&Left {
             worker: &name,
             host: &host,
             coordinator: &arguments.coordinator,
@@ -100,6 +109,10 @@ pub(crate) async fn run(
     }
     Ok(())
 }
+
+/// The answer to the first request.
+const LEAVING: &str =
+    "leaving after the step at hand (workers.grace_s at most); press Ctrl-C again to leave now";
 
 fn host() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

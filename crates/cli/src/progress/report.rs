@@ -78,7 +78,7 @@ impl Report {
         let (head, needed) = (self.head(title), self.needed(elapsed));
         let mut optional = self.optional();
         let length = |optional: &[String]| {
-            let parts = [&[head.clone()], optional, needed.as_slice()].concat();
+            let parts = [std::slice::from_ref(&head), optional, needed.as_slice()].concat();
             (width(&parts.join("  ")), parts)
         };
         while !optional.is_empty() && length(&optional).0 > room {

@@ -8,14 +8,40 @@ use crate::membership::Member;
 
 impl Cluster {
     /// A member's loss makes a new generation of those who are left, who keep what they have in memory.
-    /// A run that has nobody left waits for them, or for others, to come.
+    /// A run that has nobody left waits for them, or for others, to come; unless its only worker panicked before there
+    /// ever was a step, as the next one would.
     pub(crate) fn departed(
         &mut self,
         now: Millis,
         worker: WorkerId,
         departure: &Departure,
     ) -> Vec<Command> {
-        self.lose(now, vec![(worker, departure.clone())])
+        if let Departure::Panicked { reason } = departure
+            && self.is_alone_without_a_step(worker)
+        {
+            return self.failed(worker, reason);
+        }
+        match departure {
+            Departure::Panicked { .. } => self.panicked(now, worker, departure),
+            Departure::StreamClosed
+            | Departure::Silent { .. }
+            | Departure::HostGone { .. }
+            | Departure::Stuck { .. }
+            | Departure::Hangs { .. }
+            | Departure::Unreachable { .. }
+            | Departure::Unfit { .. } => self.lose(now, vec![(worker, departure.clone())]),
+        }
+    }
+
+    /// It awaits a sign that it was understood before its process ends; a run that has not begun does not wait for it.
+    fn panicked(&mut self, now: Millis, worker: WorkerId, departure: &Departure) -> Vec<Command> {
+        let is_known = self.membership.member(worker).is_some();
+        let mut commands = self.evict(now, vec![(worker, departure.clone())]);
+        if is_known && self.phase == Phase::Gathering {
+            self.n_left = self.n_left.saturating_add(1);
+            commands.extend(self.gather());
+        }
+        commands
     }
 
     /// Tells workers to end, and goes on without them.
@@ -37,7 +63,7 @@ impl Cluster {
     /// Strikes workers off; however many of the group are among them, one new generation follows.
     fn lose(&mut self, now: Millis, workers: Vec<(WorkerId, Departure)>) -> Vec<Command> {
         let mut commands = Vec::new();
-        let mut lost_member = None;
+        let (mut lost, mut lost_member) = (None, None);
         for (worker, departure) in workers {
             let is_seated = self.membership.rank_of(worker).is_some();
             let blame = self.blame(worker, departure.reason(), departure.evidence());
@@ -54,17 +80,30 @@ impl Cluster {
                     self.n_left = self.n_left.saturating_add(1);
                     commands.push(Command::Left { name });
                 }
-                _ => commands.push(Command::Report { blame }),
+                _ => {
+                    commands.push(Command::Report { blame });
+                    lost = Some(verdict.clone());
+                }
             }
             if is_seated {
                 lost_member = Some(verdict);
             }
         }
         let is_waiting = matches!(self.phase, Phase::Gathering | Phase::Returning);
+        if self.phase == Phase::Gathering {
+            self.last_lost = lost.or(self.last_lost.take());
+        }
         if let Some(verdict) = lost_member.filter(|_| !is_waiting) {
             commands.extend(self.go_on_without(now, &verdict));
         }
         commands
+    }
+
+    /// Whether a group of this worker alone has not come to a step of its own.
+    fn is_alone_without_a_step(&self, worker: WorkerId) -> bool {
+        let is_waiting = matches!(self.phase, Phase::Gathering | Phase::Returning);
+        let is_alone = self.membership.others(worker).next().is_none();
+        !is_waiting && !self.is_fruitful && is_alone
     }
 
     fn go_on_without(&mut self, now: Millis, verdict: &str) -> Vec<Command> {

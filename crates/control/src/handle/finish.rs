@@ -3,6 +3,7 @@
 use crate::cluster::{Cluster, Phase};
 use crate::command::{Cause, Command, Verdict};
 use crate::ids::{Generation, Step, WorkerId};
+use crate::membership::Member;
 
 impl Cluster {
     /// Notes that a worker applied the last step.
@@ -34,9 +35,10 @@ impl Cluster {
         self.end_if_complete()
     }
 
-    /// Asks the group to stop after its step; a run that has none yet stops at once.
+    /// Asks the group to stop after its step; a run that has none yet, or has not begun one since it was restored, stops
+    /// at once.
     pub(crate) fn drain_requested(&mut self) -> Vec<Command> {
-        if self.phase == Phase::Gathering {
+        if self.phase == Phase::Gathering || self.has_nothing_to_save() {
             return self.interrupt(Cause::Asked);
         }
         self.draining = Some(Cause::Asked);
@@ -49,6 +51,22 @@ impl Cluster {
             | Phase::Preparing
             | Phase::Ended => Vec::new(),
         }
+    }
+
+    /// Whether the newest checkpoint holds all that was applied, and no member has begun the step after it, as all say.
+    #[must_use]
+    pub fn has_nothing_to_save(&self) -> bool {
+        let is_saved = self.applied == self.newest.step() && self.committing.is_empty();
+        let is_before_its_steps = |member: &Member| match &member.progress {
+            Some((_, progress)) => {
+                progress.generation == self.generation && !progress.work.is_of_a_step()
+            }
+            None => false,
+        };
+        let mut members = self.membership.group_members();
+        self.phase == Phase::Training
+            && is_saved
+            && members.all(|(_, member)| is_before_its_steps(member))
     }
 
     /// Ends the run at its newest checkpoint.

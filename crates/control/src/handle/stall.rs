@@ -4,6 +4,7 @@
 
 use crate::cluster::{Cluster, Phase};
 use crate::command::{Command, Leaving};
+use crate::deadlines::{Basis, Limit, step_ceiling};
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
@@ -33,7 +34,10 @@ impl Cluster {
             return false;
         };
         let is_call = matches!(progress.work, Work::Gather | Work::Reduce);
-        let limit = self.deadlines.work(progress.work, &self.settings, true);
+        let ceiling = progress.work.ceiling(&self.settings, progress.pace);
+        let limit = self
+            .deadlines
+            .work(progress.work, &self.settings, true, ceiling);
         let lasts = progress.lasts.plus(now.since(*heard));
         is_call
             && progress.generation == self.generation
@@ -60,26 +64,36 @@ impl Cluster {
         let unprepared = self.membership.unprepared().into_iter();
         let stuck = unprepared.filter_map(|worker| {
             let member = self.membership.member(worker)?;
-            let allowed = self.leave_limit(member);
+            let limit = self.leave_limit(member);
             let work = member.progress.as_ref().map_or(Work::Idle, |(_, p)| p.work);
-            (waited > allowed).then_some((worker, Departure::Stuck { work, allowed }))
+            (waited > limit.allowed).then_some((worker, Departure::Stuck { work, limit }))
         });
         stuck.collect()
     }
 
-    /// A member leaves between two slots; one that opens its data, or waits for the store, has the longest time.
-    fn leave_limit(&self, member: &Member) -> Millis {
-        let work = member.progress.as_ref().map(|(_, progress)| progress.work);
-        let is_free = work.is_some_and(|work| work.awaits() != Awaits::Store);
+    /// A member leaves between two slots, or after the step; one that opens its data, or waits for the store, has the
+    /// longest time.
+    fn leave_limit(&self, member: &Member) -> Limit {
+        let progress = member.progress.as_ref().map(|(_, progress)| progress);
+        let pace = progress.and_then(|progress| progress.pace);
+        let ceiling = match self.leaving {
+            Leaving::AtOnce => Work::Forward.ceiling(&self.settings, pace),
+            Leaving::AfterTheStep => step_ceiling(&self.settings, pace),
+        };
+        let is_free = progress.is_some_and(|progress| progress.work.awaits() != Awaits::Store);
         if !is_free || !member.done.contains(&Work::Forward) {
-            return self.settings.leave_timeout;
+            return ceiling.limit();
         }
         if self.is_stalled {
-            return LAST_CALL.min(self.settings.leave_timeout);
+            return Limit {
+                allowed: LAST_CALL.min(self.settings.leave_timeout),
+                basis: Basis::LastCall,
+            };
         }
         let passes = [Work::Forward, Work::Backward].into_iter();
-        let limits = passes.filter_map(|work| self.deadlines.work(work, &self.settings, false));
-        let longest = limits.map(|limit| limit.allowed).max();
-        longest.unwrap_or(self.settings.leave_timeout)
+        let limits =
+            passes.filter_map(|work| self.deadlines.work(work, &self.settings, false, ceiling));
+        let longest = limits.max_by_key(|limit| limit.allowed);
+        longest.unwrap_or(ceiling.limit())
     }
 }

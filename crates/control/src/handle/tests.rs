@@ -8,8 +8,11 @@ mod knock;
 mod leaving;
 mod memory;
 mod newcomers;
+mod panicking;
 mod returning;
 mod saving;
+mod slow;
+mod stopping;
 mod unfit;
 mod waiting;
 

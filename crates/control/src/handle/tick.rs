@@ -6,7 +6,7 @@ use crate::event::Departure;
 use crate::handle::stall::LAST_CALL;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
-use crate::progress::{Awaits, Progress};
+use crate::progress::{Awaits, Pace, Progress};
 use std::cmp::Reverse;
 
 impl Cluster {
@@ -73,7 +73,7 @@ impl Cluster {
 
     /// Members of the group that have been at one piece of work for longer than they may.
     ///
-    /// What holds all of several members up at once is none of theirs, so they have the longest time there is.
+    /// What holds all of several members up at once is none of theirs, so each has the longest time there is for it.
     fn hanging(&self) -> Vec<(WorkerId, Departure)> {
         if self.phase != Phase::Training {
             return Vec::new();
@@ -84,12 +84,26 @@ impl Cluster {
             .filter_map(|(id, member)| Some((id, self.hangs(member, furthest)?)))
             .collect();
         if late.len() > 1 && self.membership.is_everybody(late.len()) {
-            let longest = self.settings.leave_timeout;
-            late.retain(|(_, departure)| {
-                matches!(departure, Departure::Hangs { lasts, .. } if *lasts > longest)
-            });
+            late.retain(|(worker, departure)| self.is_beyond_all_limits(*worker, departure));
         }
         late
+    }
+
+    fn is_beyond_all_limits(&self, worker: WorkerId, departure: &Departure) -> bool {
+        let Departure::Hangs { work, lasts, .. } = departure else {
+            return false;
+        };
+        *lasts
+            > work
+                .ceiling(&self.settings, self.pace(worker))
+                .limit()
+                .allowed
+    }
+
+    /// How fast a worker says that it is.
+    fn pace(&self, worker: WorkerId) -> Option<Pace> {
+        let (_, progress) = self.membership.member(worker)?.progress.as_ref()?;
+        progress.pace
     }
 
     /// The number of the newest call that any member has begun, and since when one is at what followed it.
@@ -124,15 +138,17 @@ impl Cluster {
         let is_further = |(newest, _): &(u64, Millis)| self.sequence(progress) < Some(*newest);
         let behind = furthest.filter(is_further);
         let work = progress.work;
+        let ceiling = work.ceiling(&self.settings, progress.pace);
         let mut limit = self
             .deadlines
-            .work(work, &self.settings, behind.is_some())?;
+            .work(work, &self.settings, behind.is_some(), ceiling)?;
         if !member.done.contains(&work) {
-            limit.allowed = self.settings.leave_timeout;
+            limit = ceiling.limit();
         }
         let lasts = match (work.awaits(), behind) {
             (Awaits::Others, Some((_, since))) => progress.lasts.min(heard.since(since)),
-            _ => progress.lasts,
+            (Awaits::Others, None) => progress.lasts,
+            (Awaits::Nobody | Awaits::Store, _) => progress.still,
         };
         (lasts > limit.allowed).then_some(Departure::Hangs { work, lasts, limit })
     }

@@ -10,6 +10,7 @@ use fratmae_control::WorkerId;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
+use std::time::Instant;
 
 impl Runtime {
     /// Keeps what only this shell needs of a message, before `control` sees its event.
@@ -27,6 +28,12 @@ impl Runtime {
             Some(From::Register(register)) => {
                 self.names.insert(worker, register.name);
                 self.send(worker, To::Welcome(self.welcome(worker)));
+            }
+            Some(From::Heartbeat(pb::Heartbeat {
+                pace: Some(pace), ..
+            })) => {
+                self.estimate.note_pace(worker, &pace);
+                self.tell_estimate().await;
             }
             Some(From::Applied(pb::Applied {
                 generation,
@@ -57,6 +64,7 @@ impl Runtime {
         let stop = pb::Stop {
             reason: reason.clone(),
             failed: true,
+            is_resumable: false,
         };
         self.send(worker, To::Stop(stop));
         self.tell(RunEvent::Refused { name, reason }).await;
@@ -109,6 +117,8 @@ impl Runtime {
             return;
         }
         self.applied = self.applied.max(step);
+        self.step_began = Instant::now();
+        self.estimate.note_step(figures.seconds);
         // Who watches a run is not told of each sample.
         let trained = figures.trained.take();
         self.newest_figures = Some(figures.clone());
@@ -120,6 +130,13 @@ impl Runtime {
         });
         let figures = shown;
         self.tell(RunEvent::Applied { step, figures }).await;
+        self.tell_estimate().await;
+    }
+
+    async fn tell_estimate(&mut self) {
+        if let Some(estimate) = self.estimate.news(self.steps_left()) {
+            self.tell(estimate).await;
+        }
     }
 
     /// Keeps verdicts for those who ask later, once what follows from them is under way.

@@ -1,7 +1,7 @@
 //! What workers are told, and those who asked for a checkpoint.
 
 use super::Runtime;
-use fratmae_control::{Generation, Leaving, Step, WorkerId};
+use fratmae_control::{Generation, Leaving, Phase, Step, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use tokio::sync::oneshot;
@@ -18,7 +18,14 @@ impl Runtime {
     pub(super) fn stop(&mut self, worker: WorkerId, reason: String, failed: bool) {
         let name = self.names.get(&worker).filter(|_| failed);
         self.evicted.extend(name.cloned());
-        self.send(worker, To::Stop(pb::Stop { reason, failed }));
+        let is_short = self.cluster.newest().step().get() < self.job.config.train.steps;
+        let is_resumable = !failed && is_short && self.cluster.phase() == Phase::Ended;
+        let stop = pb::Stop {
+            reason,
+            failed,
+            is_resumable,
+        };
+        self.send(worker, To::Stop(stop));
     }
 
     /// Queues an order. A worker that is gone or no longer reads is found by its stream or its silence.
@@ -50,8 +57,12 @@ impl Runtime {
     /// Tells every worker that this coordinator gives up; those that were told before do not read it.
     pub(crate) fn stop_all(&self, reason: &str) {
         for worker in self.outboxes.keys() {
-            let (reason, failed) = (reason.to_owned(), true);
-            self.send(*worker, To::Stop(pb::Stop { reason, failed }));
+            let stop = pb::Stop {
+                reason: reason.to_owned(),
+                failed: true,
+                is_resumable: false,
+            };
+            self.send(*worker, To::Stop(stop));
         }
     }
 }

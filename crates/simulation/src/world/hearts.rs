@@ -59,6 +59,7 @@ impl World {
             progress.lasts = Millis::new(now - since);
             progress.call = call(2 * its.n_steps.saturating_sub(1));
         }
+        progress.still = progress.lasts;
         progress
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     told::{Told, told},
 };
 use crate::progress::{Progress, Report};
+use crate::signals;
 
 /// How long a supervisor takes to start a process again.
 const RESTART: Duration = Duration::from_millis(300);
@@ -178,6 +179,7 @@ impl<'a> Arena<'a> {
 
     /// Reads what was said, and starts what has ended.
     fn tend(&mut self) -> Result<()> {
+        ensure!(!signals::is_asked(), "stopped");
         let first = self.lines.recv_timeout(LOOK).ok();
         let ended = self.ended();
         let rest: Vec<Line> = self.lines.try_iter().collect();

@@ -28,7 +28,7 @@ pub(crate) enum Told {
 
 /// Reads a line; most lines are none of these.
 pub(crate) fn told(line: &str) -> Option<Told> {
-    if line.contains("panicked at") {
+    if line.contains(" panicked") {
         return Some(Told::Panic(line.to_owned()));
     }
     let line: Value = serde_json::from_str(line).ok()?;
@@ -65,7 +65,9 @@ mod tests {
         assert_eq!(told(applied), Some(Told::Applied(4)));
         let error = r#"{"level":"ERROR","target":"fratmae","message":"no"}"#;
         assert_eq!(told(error), Some(Told::Error("no".to_owned())));
-        let panic = "thread 'main' panicked at a.rs:1";
+        let listed = r#"{"message":"generation began","step":3,"members":["a","b"]}"#;
+        assert_eq!(told(listed), told(began));
+        let panic = "thread 'main' panicked: no text (a.rs:1)";
         assert_eq!(told(panic), Some(Told::Panic(panic.to_owned())));
         for other in [
             "",

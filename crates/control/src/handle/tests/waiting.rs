@@ -17,6 +17,8 @@ fn beat(worker: WorkerId, work: Work, lasts: u64, sequence: u64) -> Event {
         step: Step::new(7),
         work,
         lasts: Millis::new(lasts),
+        still: Millis::new(lasts),
+        pace: None,
         call: Some(Call {
             operation: "all_gather".to_owned(),
             sequence,
