@@ -2,6 +2,7 @@
 
 pub(crate) mod chaos;
 pub(crate) mod checkpoint;
+pub(crate) mod claim;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod coordinator;
@@ -13,6 +14,7 @@ pub(crate) mod exported;
 pub(crate) mod job;
 pub(crate) mod lead;
 pub(crate) mod model;
+pub(crate) mod owner;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;

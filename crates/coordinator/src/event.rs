@@ -4,6 +4,7 @@ use crate::bad_batch::BadBatch;
 use crate::verdict::WorkerVerdict;
 use fratmae_protocol::pb::Figures;
 use serde::Serialize;
+use tokio::sync::mpsc;
 use tracing::info;
 
 /// The log target of events. People see them as progress; a log in JSON asks for this target instead.
@@ -16,6 +17,38 @@ pub enum RunEvent {
     Serving {
         /// A URL for `worker --coordinator`.
         address: String,
+    },
+    /// Something worth knowing about how the run is led.
+    Noted {
+        /// In one line.
+        line: String,
+    },
+    /// Workers are waited for.
+    Waiting {
+        /// How many are there.
+        registered: usize,
+        /// With how many it begins.
+        wanted: usize,
+        /// Seconds until it gives up.
+        left_s: u64,
+        /// A URL for `worker --coordinator`.
+        address: String,
+    },
+    /// A worker is there.
+    Registered {
+        /// Its name.
+        name: String,
+        /// Where its peers reach it.
+        address: String,
+        /// How many are registered now.
+        registered: usize,
+    },
+    /// A worker has no seat, since all are taken.
+    StandsBy {
+        /// Its name.
+        name: String,
+        /// How many seats there are.
+        seats: usize,
     },
     /// Something about the job is odd, and the run goes on.
     Warned {
@@ -107,6 +140,27 @@ pub enum RunEvent {
     },
 }
 
+/// The way to whoever watches; one that has left is no reason to stop.
+#[derive(Clone, Debug)]
+pub(crate) struct Telling(mpsc::Sender<RunEvent>);
+
+impl Telling {
+    pub(crate) const fn new(events: mpsc::Sender<RunEvent>) -> Self {
+        Self(events)
+    }
+
+    /// Tells and logs an event.
+    pub(crate) async fn tell(&self, event: RunEvent) {
+        event.log();
+        let _ = self.0.send(event).await;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn nobody() -> Self {
+        Self(mpsc::channel(1).0)
+    }
+}
+
 /// A damaged sample and what took its place, as the journal keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SkippedSample {
@@ -147,6 +201,23 @@ impl RunEvent {
         match self {
             Self::Serving { address } => info!(target: EVENTS, address, "serving workers"),
             Self::Warned { line } => info!(target: EVENTS, warning = line, "odd job"),
+            Self::Noted { line } => info!(target: EVENTS, line, "note"),
+            Self::Waiting {
+                registered,
+                wanted,
+                left_s,
+                address,
+            } => {
+                info!(target: EVENTS, registered, wanted, left_s, address, "waiting for workers");
+            }
+            Self::Registered {
+                name,
+                address,
+                registered,
+            } => info!(target: EVENTS, name, address, registered, "worker registered"),
+            Self::StandsBy { name, seats } => {
+                info!(target: EVENTS, name, seats, "worker stands by");
+            }
             Self::Resuming { step, damaged } => {
                 info!(target: EVENTS, step, ?damaged, "going on from a checkpoint");
             }

@@ -96,6 +96,15 @@ impl History {
     }
 }
 
+/// The figures of a run, as far as they can be read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeptHistory {
+    /// The rows, in step order.
+    pub rows: Vec<HistoryRow>,
+    /// Files that cannot be read, and why, a line each.
+    pub damaged: Vec<String>,
+}
+
 /// Reads all figures of a run, in step order; of a step written twice, the later file counts.
 ///
 /// # Errors
@@ -112,8 +121,30 @@ pub(crate) async fn read_history_after(
     run: &Location,
     step: u64,
 ) -> Result<Vec<HistoryRow>, CoordinatorError> {
+    let kept = read_kept_after(run, step).await?;
+    match kept.damaged.into_iter().next() {
+        None => Ok(kept.rows),
+        Some(reason) => Err(CoordinatorError::Damaged {
+            run: run.url().to_owned(),
+            object: FOLDER.to_owned(),
+            reason,
+        }),
+    }
+}
+
+/// Reads all figures of a run that can be read; files of others in its folder are ignored.
+///
+/// # Errors
+/// The store's.
+pub async fn read_kept_history(run: &Location) -> Result<KeptHistory, CoordinatorError> {
+    read_kept_after(run, 0).await
+}
+
+async fn read_kept_after(run: &Location, step: u64) -> Result<KeptHistory, CoordinatorError> {
     let mut files = run.list(FOLDER).await?;
-    files.retain(|file| last_step(&file.relative).is_none_or(|last| last > step));
+    files.retain(|file| {
+        is_history(&file.relative) && last_step(&file.relative).is_none_or(|last| last > step)
+    });
     let texts: Vec<(String, Bytes)> = futures::stream::iter(files)
         .map(|entry| async move {
             Ok::<_, CoordinatorError>((entry.relative.clone(), run.get(&entry.relative).await?))
@@ -121,17 +152,30 @@ pub(crate) async fn read_history_after(
         .buffered(8)
         .try_collect()
         .await?;
-    let mut history = History::default();
+    let (mut history, mut damaged) = (History::default(), Vec::new());
     for (object, bytes) in texts {
-        let rows = decode(bytes).map_err(|error| CoordinatorError::Damaged {
-            run: run.url().to_owned(),
-            object,
-            reason: error.to_string(),
-        })?;
-        let later = rows.into_iter().filter(|row| row.step > step);
-        later.for_each(|row| history.push(row));
+        match decode(bytes) {
+            Ok(rows) => {
+                let later = rows.into_iter().filter(|row| row.step > step);
+                later.for_each(|row| history.push(row));
+            }
+            Err(error) => damaged.push(format!("{} is damaged: {error}", run.url_of(&object))),
+        }
     }
-    Ok(history.rows)
+    Ok(KeptHistory {
+        rows: history.rows,
+        damaged,
+    })
+}
+
+/// Whether an object of the folder is a file of figures, by its name.
+fn is_history(object: &str) -> bool {
+    let name = object
+        .strip_prefix(FOLDER)
+        .and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| {
+        !name.contains('/') && name.starts_with("steps-") && name.ends_with(".parquet")
+    })
 }
 
 /// The last step of a file, by its name.

@@ -3,7 +3,8 @@
 use crate::admission::Allowed;
 use crate::error::CoordinatorError;
 use bytes::Bytes;
-use fratmae_config::Config;
+use fratmae_checkpoint::{Journal, Record};
+use fratmae_config::{Config, ConfigError};
 use fratmae_dataset::DataSet;
 use fratmae_store::{Created, Location, Patience};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Job {
     pub warnings: Vec<String>,
     /// What workers may differ in.
     pub allowed: Allowed,
+    /// Whether the run is taken over from a coordinator that leads it.
+    pub take_over: bool,
     /// This build, for the journal and for workers to compare.
     pub version: String,
 }
@@ -52,32 +55,41 @@ impl Job {
         }
     }
 
-    fn run_file(&self) -> Result<RunFile, CoordinatorError> {
-        let config =
-            serde_json::from_str(&self.config.to_json()).map_err(|error| self.damaged(&error))?;
+    /// What this job would write as the run's first object.
+    ///
+    /// # Errors
+    /// `Encode`.
+    pub(crate) fn run_file(&self) -> Result<RunFile, CoordinatorError> {
+        let config = serde_json::from_str(&self.config.to_json());
         Ok(RunFile {
             run_id: self.nonce.clone(),
-            config,
+            config: config.map_err(CoordinatorError::encoding(RUN_FILE))?,
             data_digest: self.data.manifest.digest(),
             cases: self.data.manifest.cases.len(),
         })
     }
 
-    /// Creates the run, or reads it and refuses to go on with another job or other data.
+    /// Creates the run, unless another one did at the same moment.
     ///
     /// # Errors
-    /// `OtherJob` with the keys that differ, `OtherData`, `Damaged`, or the store's.
-    pub(crate) async fn create_or_compare(&self) -> Result<RunFile, CoordinatorError> {
+    /// The store's.
+    pub(crate) async fn create(&self, ours: &RunFile) -> Result<Created, CoordinatorError> {
+        let text = serde_json::to_vec_pretty(ours);
+        let text = text.map_err(CoordinatorError::encoding(RUN_FILE))?;
+        Ok(self.run.create(RUN_FILE, Bytes::from(text)).await?)
+    }
+
+    /// Reads the run's first object, if there is one, and refuses to go on with another job or other data.
+    ///
+    /// # Errors
+    /// `OtherJob` with the keys that differ, `OtherData`, `Damaged`, `Newer`, or the store's.
+    pub(crate) async fn compare(&self) -> Result<Option<RunFile>, CoordinatorError> {
+        let theirs = match read_run_file(&self.run).await {
+            Err(CoordinatorError::NoRun { .. }) => return Ok(None),
+            read => read?,
+        };
         let ours = self.run_file()?;
-        let text = serde_json::to_vec_pretty(&ours).map_err(|error| self.damaged(&error))?;
-        if matches!(
-            self.run.create(RUN_FILE, Bytes::from(text)).await?,
-            Created::New | Created::Ours
-        ) {
-            return Ok(ours);
-        }
-        let theirs = read_run_file(&self.run).await?;
-        self.compare_config(&theirs)?;
+        self.compare_config(&theirs).await?;
         if theirs.data_digest != ours.data_digest {
             return Err(CoordinatorError::OtherData {
                 run: self.run.url().to_owned(),
@@ -86,12 +98,11 @@ impl Job {
                 found: ours.data_digest,
             });
         }
-        Ok(theirs)
+        Ok(Some(theirs))
     }
 
-    fn compare_config(&self, theirs: &RunFile) -> Result<(), CoordinatorError> {
-        let began =
-            Config::from_json(&theirs.config.to_string()).map_err(|error| self.damaged(&error))?;
+    async fn compare_config(&self, theirs: &RunFile) -> Result<(), CoordinatorError> {
+        let began = stored_config(&self.run, theirs, &self.version).await?;
         let differences = self.config.differing_keys(&began);
         if differences.is_empty() {
             return Ok(());
@@ -104,10 +115,6 @@ impl Job {
             run: self.run.url().to_owned(),
             differences,
         })
-    }
-
-    fn damaged(&self, error: &dyn std::fmt::Display) -> CoordinatorError {
-        damaged(&self.run, error)
     }
 }
 
@@ -123,10 +130,61 @@ pub(crate) async fn read_run_file(run: &Location) -> Result<RunFile, Coordinator
     serde_json::from_slice(&text).map_err(|error| damaged(run, &error))
 }
 
+/// The job that a run was begun with; `ours` is this version.
+///
+/// # Errors
+/// `Newer` where a version that knows more began the run, `Damaged` where no version can have.
+pub async fn stored_config_of(run: &Location, ours: &str) -> Result<Config, CoordinatorError> {
+    let run_file = read_run_file(run).await?;
+    stored_config(run, &run_file, ours).await
+}
+
+async fn stored_config(
+    run: &Location,
+    run_file: &RunFile,
+    ours: &str,
+) -> Result<Config, CoordinatorError> {
+    let error = match Config::from_json(&run_file.config.to_string()) {
+        Ok(config) => return Ok(config),
+        Err(error) => error,
+    };
+    // A job is checked before it is stored: what does not pass here was known to the version that stored it.
+    let is_newer = matches!(
+        error,
+        ConfigError::UnknownKey { .. } | ConfigError::Value { .. } | ConfigError::Relation { .. }
+    );
+    if !is_newer {
+        return Err(damaged(run, &error));
+    }
+    Err(CoordinatorError::Newer {
+        run: run.url().to_owned(),
+        version: began_by(run, ours).await,
+        ours: ours.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// The version that began a run, in words: its journal tells, if it can be read.
+async fn began_by(run: &Location, ours: &str) -> String {
+    let entries = Journal::replay(run).await.unwrap_or_default();
+    let first = entries.into_iter().find_map(|entry| match entry.record {
+        Record::Fence { mark, .. } => Some(mark.version),
+        _ => None,
+    });
+    match first {
+        Some(version) if version != ours => format!("version {version}"),
+        Some(version) => format!("another build of version {version}"),
+        None => "another version".to_owned(),
+    }
+}
+
 fn damaged(run: &Location, error: &dyn std::fmt::Display) -> CoordinatorError {
     CoordinatorError::Damaged {
         run: run.url().to_owned(),
         object: RUN_FILE.to_owned(),
-        reason: error.to_string(),
+        reason: format!(
+            "{error}; if this is a run, restore the file from a copy, or move it away and run the same job again: the \
+             checkpoints show whether it is the same"
+        ),
     }
 }

@@ -1,14 +1,16 @@
 //! One run from its opening to its verdict: receive, let `control` decide, carry out.
 
+use crate::addresses::Addresses;
 use crate::conclusion::{Outcome, conclude};
 use crate::error::CoordinatorError;
-use crate::event::RunEvent;
+use crate::event::{RunEvent, Telling};
 use crate::fleet::{Exit, Fleet};
 use crate::job::Job;
 use crate::launch::Launcher;
 use crate::opening::{Opening, open};
-use crate::runtime::Runtime;
+use crate::runtime::{Place, Runtime};
 use crate::service::{Arrival, Service};
+use crate::waiting::tell_while;
 use fratmae_control::{Departure, Event, Phase, Step};
 use fratmae_protocol::pb::coordination_server::CoordinationServer;
 use fratmae_protocol::{event_of, pb};
@@ -45,8 +47,15 @@ pub async fn run(
     drain: impl Future<Output = ()> + Send,
 ) -> Result<Outcome, CoordinatorError> {
     let started = Instant::now();
-    let address = address_of(&listener)?;
-    let opened = match open(&job, &address).await? {
+    let telling = Telling::new(events);
+    let addresses = Addresses::of(&listener, &job.config.coordinator.advertise)?;
+    let address = addresses.told.url();
+    let what = format!(
+        "opening {}: reading its journal and newest checkpoint",
+        job.run.url()
+    );
+    let opening = open(&job, &address, &telling);
+    let opened = match tell_while(&telling, &what, opening).await? {
         Opening::Finished(summary) => return Ok(Outcome::Finished(summary)),
         Opening::Open(opened) => *opened,
     };
@@ -57,7 +66,17 @@ pub async fn run(
     };
     let is_resuming = opened.newest.step() > Step::new(0) || !opened.damaged.is_empty();
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
-    let mut runtime = Runtime::new(job, opened, started, events, status);
+    let own = addresses.own.url();
+    let note = addresses.note.clone();
+    let place = Place {
+        addresses,
+        has_own_workers: launcher.is_some(),
+        started,
+    };
+    let mut runtime = Runtime::new(job, opened, place, telling.clone(), status);
+    if let Some(line) = note {
+        runtime.tell(RunEvent::Noted { line }).await;
+    }
     for line in warnings {
         runtime.tell(RunEvent::Warned { line }).await;
     }
@@ -71,10 +90,13 @@ pub async fn run(
             address: address.clone(),
         })
         .await;
-    let mut fleet = Fleet::new(launcher, &address);
+    let mut fleet = Fleet::new(launcher, &own);
     let ended = attend(&mut runtime, inbox, &mut fleet, drain).await;
     let outcome = match ended {
-        Ok(()) => collect_and_conclude(&mut runtime).await,
+        Ok(()) => {
+            let what = "writing the end of the run and deleting old checkpoints";
+            tell_while(&telling, what, collect_and_conclude(&mut runtime)).await
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = &outcome
@@ -96,16 +118,6 @@ async fn collect_and_conclude(runtime: &mut Runtime) -> Result<Outcome, Coordina
     conclude(runtime).await
 }
 
-fn address_of(listener: &TcpListener) -> Result<String, CoordinatorError> {
-    let local = listener
-        .local_addr()
-        .map_err(|error| CoordinatorError::Listen {
-            address: "its socket".to_owned(),
-            reason: error.to_string(),
-        })?;
-    Ok(format!("http://{local}"))
-}
-
 /// Receives and handles until there is a verdict.
 async fn attend(
     runtime: &mut Runtime,
@@ -118,6 +130,8 @@ async fn attend(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut fence_checks = tokio::time::interval(FENCE_CHECK);
     fence_checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let telling = runtime.telling();
+    let held = "waiting for the run's store";
     start_missing(runtime, fleet).await?;
     while runtime.verdict().is_none() {
         tokio::select! {
@@ -126,18 +140,24 @@ async fn attend(
                 drain = Box::pin(std::future::pending());
                 runtime.handle(Event::DrainRequested).await?;
             }
-            Some(arrival) = inbox.recv() => receive(runtime, arrival).await?,
+            Some(arrival) = inbox.recv() => {
+                tell_while(&telling, held, receive(runtime, arrival)).await?;
+            }
             unanswered = runtime.knocks.next_unanswered() => runtime.handle(unanswered).await?,
             exit = fleet.next_exit() => exited(runtime, fleet, &exit).await?,
-            _ = fence_checks.tick() => runtime.journal_mut().ensure_held().await?,
+            _ = fence_checks.tick() => tell_while(&telling, held, runtime.show_life()).await?,
             _ = ticks.tick() => {
-                runtime.handle(Event::Tick).await?;
-                runtime.collect(false).await?;
+                tell_while(&telling, held, pass_time(runtime)).await?;
                 start_missing(runtime, fleet).await?;
             }
         }
     }
     Ok(())
+}
+
+async fn pass_time(runtime: &mut Runtime) -> Result<(), CoordinatorError> {
+    runtime.handle(Event::Tick).await?;
+    runtime.collect(false).await
 }
 
 /// Starts the workers that should be here and are not, once it is known who has stayed from an earlier coordinator.

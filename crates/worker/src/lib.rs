@@ -24,6 +24,7 @@ mod optimizer;
 mod outbox;
 mod pace;
 mod plan;
+mod reach;
 mod rehearsal;
 mod resident;
 mod run;

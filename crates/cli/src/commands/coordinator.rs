@@ -16,14 +16,21 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae coordinator --config configs/base.toml --run s3://bucket/run --workers 8 --listen 10.0.0.1:7000
-  (then, on each machine: fratmae worker --coordinator http://10.0.0.1:7000 --listen 10.0.0.2:0)")]
+  fratmae coordinator --config configs/base.toml --run s3://bucket/run --workers 8 --listen 10.0.0.1:5600
+  fratmae coordinator --config configs/base.toml --run s3://bucket/run --workers 2:8 --listen 0.0.0.0:5600 --advertise 10.0.0.1:5600
+  (then, on each machine: fratmae worker --coordinator http://10.0.0.1:5600)")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) job: Job,
-    /// Address at which workers reach this coordinator (coordinator.listen)
+    /// Address to listen at (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
+    /// Address that workers are told, if it is not the one to listen at (coordinator.advertise)
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) advertise: Option<String>,
+    /// Take the run over from a coordinator that leads it and answers; without this it is left alone
+    #[arg(long)]
+    pub(crate) take_over: bool,
     /// Take in workers of another version, whose CPUs run other kernels, or that train on another kind of device; the bits may then differ
     #[arg(
         long,
@@ -47,7 +54,9 @@ pub(crate) enum Difference {
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
-    let config = arguments.job.resolve_with(arguments.listen.as_ref())?;
+    let config = arguments
+        .job
+        .resolve_with(arguments.listen.as_ref(), arguments.advertise.as_ref())?;
     let json = arguments.json;
     let allowed = Allowed {
         version: arguments.allow.contains(&Difference::Version),
@@ -56,6 +65,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
     lead(
         config,
         Workers::Elsewhere(allowed),
+        arguments.take_over,
         Showing { quiet, json },
         output,
     )

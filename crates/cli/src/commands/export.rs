@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
     commands::{
-        exported::{CONFIG, WEIGHTS, write, write_folder},
+        exported::{CARD, CARD_TITLE, CONFIG, WEIGHTS, write, write_folder},
+        owner::{self, Kind},
         stored::Stored,
         target::Target,
     },
@@ -50,6 +52,8 @@ struct Written<'a> {
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let out = &arguments.out;
+    let place = Location::open(&out.to_string_lossy())?;
+    owner::ensure_free(&place, Kind::Weights).await?;
     let target = Target::of(out)?;
     let stored = Stored::open(&arguments.run, arguments.step).await?;
     let folder = target.path();
@@ -59,7 +63,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         &stored.parameters,
         &stored.flat,
     )?;
-    write(&folder.join("README.md"), card(&stored)?.as_bytes())?;
+    write(&folder.join(CARD), card(&stored)?.as_bytes())?;
     target.finish().await?;
     let written = Written {
         run: &stored.url,
@@ -82,8 +86,8 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
 /// The model card.
 fn card(stored: &Stored) -> Result<String> {
     let (manifest, config) = (&stored.manifest, &stored.config);
-    let mut card = String::from(
-        "# FratMAE encoders for PET/CT\n\nPre-trained with fratmae (the method of arXiv 2503.02824v1).\n\n| | |\n|---|---|\n",
+    let mut card = format!(
+        "{CARD_TITLE}\n\nPre-trained with fratmae (the method of arXiv 2503.02824v1).\n\n| | |\n|---|---|\n",
     );
     for (name, value) in [
         (

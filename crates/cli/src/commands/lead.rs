@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use fratmae_config::Config;
 use fratmae_coordinator::{Allowed, Job, Launcher, Outcome};
 use fratmae_dataset::DataSet;
@@ -16,7 +16,13 @@ use tokio::{
 };
 
 use crate::{
-    commands::{apart, ending, pretrain::data, target, watch::Watch},
+    commands::{
+        apart, ending,
+        owner::{self, Kind},
+        pretrain::data,
+        target,
+        watch::Watch,
+    },
     output::Output,
 };
 
@@ -54,6 +60,7 @@ struct Interrupted<'a> {
 pub(crate) async fn lead(
     mut config: Config,
     workers: Workers,
+    take_over: bool,
     showing: Showing,
     output: &mut Output,
 ) -> Result<()> {
@@ -66,10 +73,19 @@ pub(crate) async fn lead(
     config = apart(move || fratmae_worker::fill_digests(&mut config).map(|()| config)).await??;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
     run.probe_read().await?;
+    owner::ensure_free(&run, Kind::Run).await?;
+    ensure!(
+        run.url()
+            != Location::open(&config.data.url)
+                .map_or_else(|_| String::new(), |data| data.url().to_owned()),
+        "run.url and data.url are both {}; a run and a data set need a folder each",
+        run.url()
+    );
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
-    let job = apart(move || job(config, run, data, allowed)).await??;
+    let differing = (allowed, take_over);
+    let job = apart(move || job(config, run, data, differing)).await??;
     let outcome = attend(job, launcher, watch).await?;
     match outcome {
         Outcome::Finished(summary) => ending::show(&summary, &data_url, showing.json, output),
@@ -90,7 +106,12 @@ pub(crate) async fn lead(
     }
 }
 
-fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Result<Job> {
+fn job(
+    config: Config,
+    run: Location,
+    data: DataSet,
+    (allowed, take_over): (Allowed, bool),
+) -> Result<Job> {
     let mut warnings = data::warnings(&config, data.manifest.cases.len());
     warnings.extend(weights_told(&config)?);
     Ok(Job {
@@ -100,6 +121,7 @@ fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Result
         data,
         nonce: nonce(),
         allowed,
+        take_over,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

@@ -28,6 +28,9 @@ Running a stopped run again resumes it; a finished one prints its result again."
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) job: Job,
+    /// Take the run over from a coordinator that leads it and answers; without this it is left alone
+    #[arg(long)]
+    pub(crate) take_over: bool,
     /// Report the end of the run as one JSON object, the last line of standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -44,6 +47,7 @@ pub(crate) async fn run(
     lead(
         config,
         Workers::Here(launcher),
+        arguments.take_over,
         Showing { quiet, json },
         output,
     )

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_coordinator::{HistoryRow, RunStatus, read_history, status};
+use fratmae_coordinator::{HistoryRow, RunStatus, read_kept_history, status};
 use fratmae_store::Location;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -41,7 +41,14 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let status = status(&run).await?;
     if arguments.json {
         let history = match arguments.history {
-            true => Some(read_history(&run).await?.iter().map(row).collect()),
+            true => Some(
+                read_kept_history(&run)
+                    .await?
+                    .rows
+                    .iter()
+                    .map(row)
+                    .collect(),
+            ),
             false => None,
         };
         Ok(output.json(&Report { status, history })?)
@@ -81,11 +88,17 @@ fn table(status: &RunStatus) -> Table {
         ("checkpoint", format!("step {}", status.committed_step)),
         ("loss", loss),
         ("generation", status.generation.to_string()),
-        ("members", status.members.join(", ")),
+        ("members", members(status)),
+        ("standing by", status.standing_by.join(", ")),
         ("fence", status.fence.to_string()),
         ("coordinator", status.coordinator.clone()),
     ] {
-        table.row(vec![name.to_owned(), value]);
+        if name != "standing by" || !value.is_empty() {
+            table.row(vec![name.to_owned(), value]);
+        }
+    }
+    for note in &status.notes {
+        table.row(vec!["note".to_owned(), note.clone()]);
     }
     for (first, last) in &status.history_missing {
         let steps = format!("figures of steps {first} to {last} are missing");
@@ -98,6 +111,17 @@ fn table(status: &RunStatus) -> Table {
         table.row(vec!["weights".to_owned(), summary.weights_digest.clone()]);
     }
     table
+}
+
+/// The members, and how many there may be where that is not fixed.
+fn members(status: &RunStatus) -> String {
+    let names = status.members.join(", ");
+    match status.workers {
+        Some([least, most]) if least != most => {
+            format!("{names} ({} of {least} to {most})", status.members.len())
+        }
+        _ => names,
+    }
 }
 
 #[cfg(test)]
@@ -118,8 +142,7 @@ mod tests {
             coordinator: "http://127.0.0.1:7000".to_owned(),
             reason: None,
             loss: None,
-            verdicts: Vec::new(),
-            summary: None,
+            ..RunStatus::default()
         }
     }
 
