@@ -11,9 +11,9 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {
-    /// 10.77.0.1
+    /// 10.77.0.1 and fd77::1
     First,
-    /// 10.77.0.2
+    /// 10.77.0.2 and fd77::2
     Second,
 }
 
@@ -30,6 +30,14 @@ impl Host {
         match self {
             Self::First => "10.77.0.1",
             Self::Second => "10.77.0.2",
+        }
+    }
+
+    /// Its IPv6 address.
+    pub fn address6(self) -> &'static str {
+        match self {
+            Self::First => "fd77::1",
+            Self::Second => "fd77::2",
         }
     }
 }
@@ -59,6 +67,9 @@ impl TwoHosts {
             ip(&["link", "set", end, "netns", name])?;
             ip(&["-n", name, "address", "add", &address, "dev", end])?;
             ip(&["-n", name, "link", "set", end, "up"])?;
+            let address = format!("{}/64", host.address6());
+            // Nobody else can have it: without the test for that it is there at once.
+            ip(&["-n", name, "address", "add", &address, "dev", end, "nodad"])?;
             ip(&["-n", name, "link", "set", "lo", "up"])?;
         }
         Ok(hosts)
@@ -77,6 +88,29 @@ impl TwoHosts {
         let ([_, name], [_, end]) = (&self.names, &self.cable);
         let cut = ip(&["-n", name, "link", "set", end, "down"]);
         cut.unwrap_or_else(|reason| panic!("the cable cannot be cut: {reason}"));
+    }
+
+    /// Lets packets from a host to an address vanish, as a firewall does.
+    ///
+    /// # Panics
+    /// When the system does not.
+    pub fn drop_packets(&self, from: Host, to: &str) {
+        let (name, end) = (self.name(from), &self.cable[from as usize]);
+        let nobody = "02:00:00:00:00:01";
+        let lost = ip(&[
+            "-n",
+            name,
+            "neigh",
+            "replace",
+            to,
+            "lladdr",
+            nobody,
+            "dev",
+            end,
+            "nud",
+            "permanent",
+        ]);
+        lost.unwrap_or_else(|reason| panic!("packets to {to} cannot be dropped: {reason}"));
     }
 
     fn name(&self, host: Host) -> &str {

@@ -5,13 +5,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Job, Running, Seeded, Signal, Told, Undisturbed, applied, fratmae, phantoms, scratch,
-    send, status, told,
+    Call, Job, Seeded, Signal, Told, Undisturbed, address_of, applied, coordinator, fratmae,
+    scratch, send, status, told,
 };
 
 const STEPS: u64 = 60;
-const PATIENCE: Duration = Duration::from_secs(90);
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
 
 /// Long enough to be disturbed, with checkpoints so far apart that going back to one would show.
 fn job(run: impl AsRef<std::path::Path>) -> Job {
@@ -35,31 +33,9 @@ fn generations(told: &[Told]) -> Vec<(u64, usize)> {
 
 /// Leads the job's run, for workers from elsewhere.
 fn leader(run: &str) -> Call {
-    let data = phantoms().data.display().to_string();
-    fratmae(["coordinator", "--json", "--log", "json", "--config", CONFIG])
-        .and("--data")
-        .and(data)
-        .and("--run")
-        .and(run)
-        .and("--set")
-        .and(format!("train.steps={STEPS}"))
-        .and("--set")
-        .and("checkpoint.every=25")
-}
-
-/// Where a coordinator serves, once it does.
-fn address_of(coordinator: &mut Running) -> String {
-    let mut address = String::new();
-    coordinator.runs_until("an address", PATIENCE, |running| {
-        let told = told(&running.said());
-        let serving = told.into_iter().find_map(|told| match told {
-            Told::Serving { address } => Some(address),
-            _ => None,
-        });
-        address = serving.unwrap_or_default();
-        !address.is_empty()
-    });
-    address
+    let call = coordinator(std::path::Path::new(run)).and("--set");
+    let call = call.and(format!("train.steps={STEPS}")).and("--set");
+    call.and("checkpoint.every=25")
 }
 
 /// How many journal records and manifests of a run were written under a fence.
@@ -197,7 +173,7 @@ fn a_coordinator_that_was_stopped_and_replaced_writes_nothing_more() {
     });
     first.runs_until_step(10);
     first.signal(Signal::SIGSTOP);
-    let mut second = leader(run).start();
+    let mut second = leader(run).and("--take-over").start();
     address_of(&mut second);
     let before = written_under(run, 1);
     assert!(before >= 2, "a fence and a generation");
@@ -205,7 +181,10 @@ fn a_coordinator_that_was_stopped_and_replaced_writes_nothing_more() {
     second.runs_for(Duration::from_secs(3));
     first.signal(Signal::SIGCONT);
     let line = first.wait().error_line();
-    assert!(line.contains("holds this run under fence 2"), "{line}");
+    assert!(
+        line.contains("fence 2) has taken over this run; exiting"),
+        "{line}"
+    );
     assert_eq!(written_under(run, 1), before);
     let second = second.wait().succeeded();
     UNDISTURBED.assert_reached(&job, &second.digest(), "a stopped coordinator");

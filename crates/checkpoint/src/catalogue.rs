@@ -7,6 +7,7 @@ use fratmae_store::{Location, StoreError};
 
 use crate::error::CheckpointError;
 use crate::layout::{CHECKPOINTS, CheckpointId};
+use crate::lineage::Lineage;
 use crate::manifest::Manifest;
 use crate::restore::verify;
 
@@ -50,22 +51,23 @@ pub async fn load_manifest(run: &Location, id: CheckpointId) -> Result<Manifest,
 /// # Errors
 /// Failures of the store, and a newer version's checkpoint: neither is damage that an older checkpoint could mend.
 pub async fn newest_good(run: &Location) -> Result<Newest, CheckpointError> {
-    newest_good_but(run, &BTreeSet::new()).await
+    newest_good_but(run, &Lineage::default(), &BTreeSet::new()).await
 }
 
-/// The same without some: those that the journal says are removed, whose objects may vanish at any moment, and those
+/// The same without some: those of another job, those that the journal says are removed, whose objects may vanish at any moment, and those
 /// that are known to be damaged.
 ///
 /// # Errors
 /// As [`newest_good`].
 pub async fn newest_good_but(
     run: &Location,
+    job: &Lineage,
     others: &BTreeSet<CheckpointId>,
 ) -> Result<Newest, CheckpointError> {
     let mut damaged = Vec::new();
     let ids = list(run).await?;
     for id in ids.into_iter().rev().filter(|id| !others.contains(id)) {
-        match verify(run, id).await {
+        match verify_of(run, job, id).await {
             Ok(manifest) => {
                 let manifest = Some(manifest);
                 return Ok(Newest { manifest, damaged });
@@ -76,6 +78,20 @@ pub async fn newest_good_but(
     }
     let manifest = None;
     Ok(Newest { manifest, damaged })
+}
+
+/// Verifies a checkpoint of a job; whose it is is checked before its parts are read.
+///
+/// # Errors
+/// As [`verify`], and [`CheckpointError::Foreign`].
+pub async fn verify_of(
+    run: &Location,
+    job: &Lineage,
+    id: CheckpointId,
+) -> Result<Manifest, CheckpointError> {
+    let manifest = load_manifest(run, id).await?;
+    job.check(&run.url_of(&id.manifest()), &manifest)?;
+    verify(run, id).await
 }
 
 #[cfg(test)]

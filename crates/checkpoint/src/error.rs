@@ -47,7 +47,7 @@ pub enum CheckpointError {
     },
     /// Another coordinator holds the run.
     #[error(
-        "the coordinator at {address} holds this run under fence {fence} ({object} is its); this one must stop"
+        "another coordinator ({address}, fence {fence}) has taken over this run; exiting ({object} is its record)"
     )]
     Fenced {
         /// The object that was found taken.
@@ -73,8 +73,48 @@ pub enum CheckpointError {
         /// The first number that was lost.
         object: String,
     },
+    /// A record of the journal is not what was written, and more were written after it.
+    #[error(
+        "{object} is damaged: {reason}; restore it from a copy, or move the folder `journal` of this run elsewhere: the \
+         run then resumes from its newest checkpoint"
+    )]
+    DamagedRecord {
+        /// The record's address.
+        object: String,
+        /// How it is known.
+        reason: String,
+    },
+    /// The run was deleted while it was led.
+    #[error(
+        "run {run} was removed while it was being trained ({object} is gone); restore it, or run the job again to start \
+         from the beginning"
+    )]
+    Removed {
+        /// The run.
+        run: String,
+        /// The object that was found missing.
+        object: String,
+    },
+    /// A sound checkpoint of another job.
+    #[error(
+        "{object} is of another job: its {what} is {found}, and this run's is {expected}; move its folder elsewhere, or use \
+         the job that wrote it"
+    )]
+    Foreign {
+        /// The manifest's address.
+        object: String,
+        /// What tells the jobs apart.
+        what: &'static str,
+        /// The checkpoint's.
+        found: String,
+        /// The run's.
+        expected: String,
+    },
     /// The journal has a hole.
-    #[error("{object} is missing although later records exist; restore it from a copy")]
+    #[error(
+        "{object} is missing although later records exist; restore it from a copy, or move the folder `journal` of this \
+         run elsewhere: the run then resumes from its newest checkpoint"
+    )]
     Gap {
         /// The address of the missing record.
         object: String,
@@ -112,10 +152,16 @@ impl CheckpointError {
         }
     }
 
-    /// Whether an older checkpoint may serve instead.
+    /// Whether an older checkpoint, or a journal without this record, may serve instead.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::NotCommitted { .. })
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::DamagedRecord { .. }
+                | Self::NotCommitted { .. }
+                | Self::Foreign { .. }
+        )
     }
 }
 

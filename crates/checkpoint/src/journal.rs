@@ -6,7 +6,7 @@ pub(crate) mod record;
 use bytes::Bytes;
 use fratmae_control::Fence;
 use fratmae_store::{Created, Location};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 
 use crate::error::CheckpointError;
 use crate::journal::record::{CoordinatorMark, Entry, Record};
@@ -17,6 +17,17 @@ const AT_ONCE: usize = 16;
 
 /// Times a coordinator that meets others taking over tries again before it gives way.
 const TAKE_OVERS: usize = 5;
+
+/// What a journal holds.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The records, oldest first.
+    pub entries: Vec<Entry>,
+    /// Records that cannot be read and are passed over, oldest first: each was the last that its coordinator wrote, as
+    /// a power cut leaves it. What they said is lost; whoever takes over counts as if each had been a fence and a
+    /// generation.
+    pub torn: Vec<CheckpointError>,
+}
 
 /// The right to write a run's journal, held until another coordinator takes over.
 #[derive(Debug)]
@@ -40,25 +51,38 @@ impl Journal {
         run: &Location,
         coordinator: CoordinatorMark,
     ) -> Result<(Self, Vec<Record>), CheckpointError> {
-        let mut lost = String::new();
         for _ in 0..TAKE_OVERS {
-            let entries = Self::replay(run).await?;
-            let mut journal = Self {
-                run: run.clone(),
-                mark: coordinator.clone(),
-                fence: newest_fence(&entries).next(),
-                next: entries.len() as u64,
-            };
-            match journal.create_fence().await? {
-                Created::New | Created::Ours => {
-                    journal.next += 1;
-                    let records = entries.into_iter().map(|entry| entry.record).collect();
-                    return Ok((journal, records));
-                }
-                Created::Taken => lost = run.url_of(&journal_record(journal.next)),
+            let replayed = Self::read(run).await?;
+            if let Some(taken) = Self::follow(run, coordinator.clone(), replayed).await? {
+                return Ok(taken);
             }
         }
-        Err(CheckpointError::Contended { object: lost })
+        let object = run.url_of(JOURNAL);
+        Err(CheckpointError::Contended { object })
+    }
+
+    /// Takes `run` over from whoever wrote the last of what was read; none if another coordinator wrote since.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub async fn follow(
+        run: &Location,
+        coordinator: CoordinatorMark,
+        replayed: Replayed,
+    ) -> Result<Option<(Self, Vec<Record>)>, CheckpointError> {
+        let mut journal = Self {
+            run: run.clone(),
+            mark: coordinator,
+            fence: replayed.next_fence(),
+            next: replayed.next_number(),
+        };
+        Ok(match journal.create_fence().await? {
+            Created::New | Created::Ours => {
+                journal.next += 1;
+                Some((journal, replayed.into_records()))
+            }
+            Created::Taken => None,
+        })
     }
 
     /// Writes the next record; it is durable when this returns.
@@ -92,6 +116,14 @@ impl Journal {
     /// [`CheckpointError::Gap`] names a record that is missing, [`CheckpointError::Damaged`] one that is not what was
     /// written, [`CheckpointError::Newer`] one of a newer version; failures of the store as they are.
     pub async fn replay(run: &Location) -> Result<Vec<Entry>, CheckpointError> {
+        Ok(Self::read(run).await?.entries)
+    }
+
+    /// The same with what was passed over.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub async fn read(run: &Location) -> Result<Replayed, CheckpointError> {
         let objects = run.list(JOURNAL).await?;
         let names = objects.iter().map(|object| object.relative.as_str());
         let numbers = names.filter_map(journal_number);
@@ -103,8 +135,13 @@ impl Journal {
         }
         let numbers: Vec<u64> = numbers.collect();
         let read = |number| read(run.clone(), number);
-        let entries = futures::stream::iter(numbers).map(read);
-        entries.buffered(AT_ONCE).try_collect().await
+        let read = futures::stream::iter(numbers).map(read);
+        let mut found = Found::default();
+        let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
+        for record in read.into_iter().rev() {
+            found.take_earlier(record)?;
+        }
+        Ok(found.replayed())
     }
 
     /// Reads the newest fence record of `run` and all records after it, oldest first: who leads it, and what came of it.
@@ -115,29 +152,38 @@ impl Journal {
         let objects = run.list(JOURNAL).await?;
         let names = objects.iter().map(|object| object.relative.as_str());
         let numbers: Vec<u64> = names.filter_map(journal_number).collect();
-        let mut newest = Vec::new();
+        let mut found = Found::default();
         for &number in numbers.iter().rev() {
-            let record = read(run.clone(), number).await?.record;
-            let is_fence = matches!(record, Record::Fence { .. });
-            newest.push(record);
-            if is_fence {
+            found.take_earlier(read(run.clone(), number).await)?;
+            if found.has_fence {
                 break;
             }
         }
-        newest.reverse();
-        Ok(newest)
+        Ok(found.replayed().into_records())
     }
 
-    /// Makes sure that no other coordinator has taken over, without writing anything.
+    /// Makes sure that no other coordinator has taken over and that the run is still there, without writing anything.
     ///
     /// # Errors
-    /// [`CheckpointError::Fenced`] if one has; failures of the store as they are.
+    /// [`CheckpointError::Fenced`] if one has, [`CheckpointError::Removed`] if the newest record is gone; failures of
+    /// the store as they are.
     pub async fn ensure_held(&mut self) -> Result<(), CheckpointError> {
         let next = journal_record(self.next);
         match self.run.get_if_present(&next).await? {
-            None => Ok(()),
+            None => self.ensure_there().await,
             Some(_) => self.pass_over_own().await,
         }
+    }
+
+    async fn ensure_there(&self) -> Result<(), CheckpointError> {
+        let newest = journal_record(self.next.saturating_sub(1));
+        if self.run.get_if_present(&newest).await?.is_some() {
+            return Ok(());
+        }
+        Err(CheckpointError::Removed {
+            run: self.run.url().to_owned(),
+            object: self.run.url_of(&newest),
+        })
     }
 
     async fn create_fence(&self) -> Result<Created, CheckpointError> {
@@ -181,15 +227,85 @@ impl Journal {
     }
 }
 
-fn newest_fence(entries: &[Entry]) -> Fence {
-    let fences = entries.iter().map(|entry| Fence::new(entry.fence));
-    fences.max().unwrap_or_default()
+impl Replayed {
+    /// The fence that was held last.
+    #[must_use]
+    pub fn newest_fence(&self) -> Fence {
+        let fences = self.entries.iter().map(|entry| Fence::new(entry.fence));
+        fences.max().unwrap_or_default()
+    }
+
+    /// A fence above every one that there may have been.
+    fn next_fence(&self) -> Fence {
+        let torn = self.torn.len() as u64;
+        Fence::new(self.newest_fence().get().saturating_add(torn)).next()
+    }
+
+    fn next_number(&self) -> u64 {
+        (self.entries.len() + self.torn.len()) as u64
+    }
+
+    fn into_records(self) -> Vec<Record> {
+        self.entries.into_iter().map(|entry| entry.record).collect()
+    }
+}
+
+/// Records as they are taken in, from the newest to the oldest.
+#[derive(Default)]
+struct Found {
+    entries: Vec<Entry>,
+    torn: Vec<CheckpointError>,
+    /// Whether a fence is among them.
+    has_fence: bool,
+    /// Whether the record after the next one belongs to the same coordinator, so that the next one was whole once.
+    is_followed: bool,
+}
+
+impl Found {
+    /// Takes in a record that is older than those before; one that cannot be read is passed over if its coordinator
+    /// wrote nothing after it.
+    fn take_earlier(
+        &mut self,
+        record: Result<Entry, CheckpointError>,
+    ) -> Result<(), CheckpointError> {
+        match record {
+            Ok(entry) => {
+                let is_fence = matches!(entry.record, Record::Fence { .. });
+                self.has_fence |= is_fence;
+                self.is_followed = !is_fence;
+                self.entries.push(entry);
+                Ok(())
+            }
+            Err(error) if error.is_damage() && !self.is_followed => {
+                self.torn.push(error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn replayed(mut self) -> Replayed {
+        self.entries.reverse();
+        self.torn.reverse();
+        let Self { entries, torn, .. } = self;
+        Replayed { entries, torn }
+    }
 }
 
 async fn read(run: Location, number: u64) -> Result<Entry, CheckpointError> {
     let name = journal_record(number);
     let bytes: Bytes = run.get(&name).await?;
-    Entry::decode(&run.url_of(&name), number, &bytes)
+    let object = run.url_of(&name);
+    match Entry::decode(&object, number, &bytes) {
+        Err(CheckpointError::Damaged { reason, .. }) => {
+            let reason = match bytes.is_empty() {
+                true => "it is empty".to_owned(),
+                false => reason,
+            };
+            Err(CheckpointError::DamagedRecord { object, reason })
+        }
+        read => read,
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod chaos;
 pub(crate) mod checkpoint;
+pub(crate) mod claim;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod convert;
@@ -15,6 +16,7 @@ pub(crate) mod fork;
 pub(crate) mod job;
 pub(crate) mod lead;
 pub(crate) mod model;
+pub(crate) mod owner;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;

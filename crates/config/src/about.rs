@@ -259,7 +259,12 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "workers.count",
-        "Number of worker processes; at most train.slots.",
+        "Number of workers that train at once; at most train.slots. pretrain starts this many.",
+    ),
+    (
+        "workers.min",
+        "Number of workers with which the run may begin; it grows to workers.count as more register. 0: wait for all of\n\
+         them.",
     ),
     (
         "workers.threads",
@@ -323,8 +328,13 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "coordinator.listen",
-        "Address at which workers reach the coordinator; use this machine's own address if they run on others.\n\
+        "Address at which the coordinator listens; use this machine's own address if workers run on others.\n\
          Port 0: any free port.",
+    ),
+    (
+        "coordinator.advertise",
+        "Address that workers are told, HOST or HOST:PORT, if it differs from listen, as outside of a container. \"\": listen,\n\
+         or this host's own address if that is 0.0.0.0 or [::].",
     ),
     (
         "coordinator.heartbeat_ms",

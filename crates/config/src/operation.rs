@@ -77,8 +77,10 @@ impl Default for Store {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Workers {
-    /// Worker processes that the run waits for.
+    /// The most workers that train at once; `pretrain` starts so many.
     pub count: usize,
+    /// Workers with which the run begins if no more are there; 0 waits for `count`.
+    pub min: usize,
     /// Compute threads of each; 0 shares the machine's cores among the workers.
     pub threads: usize,
     /// Where each computes.
@@ -104,6 +106,8 @@ impl Default for Workers {
         Self {
             // The smallest number that is distributed, and what a laptop has cores for.
             count: 2,
+            // All of them: who asks for a number of workers expects that number.
+            min: 0,
             threads: 0,
             device: Device::Auto,
             state: StatePlace::Auto,
@@ -201,12 +205,26 @@ pub enum Reduction {
     Fast,
 }
 
+impl Workers {
+    /// The least number of workers that the run begins with.
+    #[must_use]
+    pub const fn least(&self) -> usize {
+        match self.min {
+            0 => self.count,
+            least => least,
+        }
+    }
+}
+
 /// The coordinator's address and patience.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Coordinator {
-    /// Address that workers reach it at; port 0 takes a free one.
+    /// Address it listens at; port 0 takes a free one.
     pub listen: String,
+    /// Address that workers and the journal are told, HOST or HOST:PORT; empty: `listen`, or this host's own address
+    /// where that is 0.0.0.0 or [::].
+    pub advertise: String,
     /// Milliseconds between a worker's signs of life.
     pub heartbeat_ms: u64,
     /// Seconds of silence after which a worker is given up.
@@ -220,6 +238,8 @@ impl Default for Coordinator {
         Self {
             // Loopback, so that nothing is open to a network unless asked; any free port.
             listen: "127.0.0.1:0".to_owned(),
+            // Differs where a port is forwarded, as out of a container.
+            advertise: String::new(),
             // Fast enough to see a silent host within a second, too slow to cost anything.
             heartbeat_ms: 250,
             // A stopped or starved process gets half a minute before the others go on without it.

@@ -7,6 +7,7 @@ type Relation = fn(&Config) -> Result<(), ConfigError>;
 const RELATIONS: &[Relation] = &[
     slots_divide_the_batch,
     workers_have_slots,
+    fewest_workers_are_no_more_than_most,
     patches_fill_the_stack,
     widths_divide_into_heads,
     widths_hold_three_axes,
@@ -70,6 +71,17 @@ fn workers_have_slots(config: &Config) -> Result<(), ConfigError> {
     refuse(
         format!("workers.count = {workers} is more than train.slots = {slots}"),
         format!("a worker needs a slot of its own: start at most {slots} workers"),
+    )
+}
+
+fn fewest_workers_are_no_more_than_most(config: &Config) -> Result<(), ConfigError> {
+    let (least, most) = (config.workers.min, config.workers.count);
+    if least <= most {
+        return Ok(());
+    }
+    refuse(
+        format!("workers.min = {least} is more than workers.count = {most}"),
+        "the first is the least and the second the most: with --workers, write MIN:MAX".to_owned(),
     )
 }
 

@@ -111,6 +111,7 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
     ("store.stall_ms", Allowed::Whole(50, 600_000)),
     ("store.patience_s", Allowed::Whole(1, DAY_S)),
     ("workers.count", Allowed::Whole(1, 65_536)),
+    ("workers.min", Allowed::Whole(0, 65_536)),
     ("workers.threads", Allowed::Whole(0, 4096)),
     ("workers.device", Allowed::Choice(&["auto", "cpu", "cuda"])),
     (
@@ -132,6 +133,7 @@ pub(crate) const RULES: &[(&str, Allowed)] = &[
     ("collective.nccl_library", Allowed::Name),
     ("collective.cuda_library", Allowed::Name),
     ("coordinator.listen", Allowed::Address),
+    ("coordinator.advertise", Allowed::Text),
     ("coordinator.heartbeat_ms", Allowed::Whole(10, 60_000)),
     ("coordinator.worker_timeout_s", Allowed::Whole(1, DAY_S)),
     ("coordinator.join_timeout_s", Allowed::Whole(1, DAY_S)),

@@ -14,8 +14,12 @@ use std::sync::Arc;
 pub struct Settings {
     /// Slots in a global batch; no group is larger.
     pub slots: u32,
-    /// Workers that must be registered before the first generation begins, and the most a group has.
+    /// The most workers a group has; the first generation begins at once when so many are registered.
     pub workers: u32,
+    /// Workers with which the first generation begins once nobody has come for `settle`.
+    pub least_workers: u32,
+    /// How long more workers than the least are waited for after the newest came.
+    pub settle: Millis,
     /// The job's last step.
     pub last_step: Step,
     /// What any worker may take for anything, however fast the run has been so far.
@@ -43,6 +47,17 @@ pub struct Recorded {
     pub generation: Generation,
     /// Members of that generation that may still train; 0 if they were told to end.
     pub members: u32,
+}
+
+/// What a run that gathers its first group waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gathering {
+    /// Workers that are there.
+    pub registered: usize,
+    /// Workers with which it begins.
+    pub wanted: usize,
+    /// How long it still waits.
+    pub left: Millis,
 }
 
 /// Where a run is in its life.
@@ -91,6 +106,8 @@ pub struct Cluster {
     pub(crate) found: u32,
     /// Since when the group is waited for, in whatever phase.
     pub(crate) started: Millis,
+    /// When the newest worker registered.
+    pub(crate) came: Millis,
     /// Members of the newest generation under an earlier coordinator, while they are waited for.
     pub(crate) awaited: u32,
     /// The newest loss that left nobody.
@@ -148,6 +165,7 @@ impl Cluster {
             opened: now,
             found: recorded.members,
             started: now,
+            came: now,
             awaited: recorded.members,
             last_lost: None,
             is_broken: false,
@@ -195,6 +213,53 @@ impl Cluster {
             .group_members()
             .map(|(_, member)| member.name.clone())
             .collect()
+    }
+
+    /// What the first group waits for, while it gathers.
+    #[must_use]
+    pub fn gathering(&self, now: Millis) -> Option<Gathering> {
+        let patience = self.settings.join_timeout.get();
+        let waited = now.since(self.started).get();
+        (self.phase == Phase::Gathering).then(|| Gathering {
+            registered: self.membership.n_staying(),
+            wanted: self.wanted(self.settings.least_workers),
+            left: Millis::new(patience.saturating_sub(waited)),
+        })
+    }
+
+    /// Registered workers that have no seat since all are taken, with their names, in the order they came.
+    #[must_use]
+    pub fn standing_by(&self) -> Vec<(WorkerId, &str)> {
+        let is_full = self.membership.group().len() >= self.limit();
+        let members = match is_full && self.phase != Phase::Ended {
+            true => self.membership.workers(),
+            false => Vec::new(),
+        };
+        let is_seated = |id: &WorkerId| self.membership.rank_of(*id).is_some();
+        let unseated = members.into_iter().filter(|id| !is_seated(id));
+        let named = unseated.filter_map(|id| Some((id, self.membership.member(id)?)));
+        let staying = named.filter(|(_, member)| !member.is_leaving);
+        staying
+            .map(|(id, member)| (id, member.name.as_str()))
+            .collect()
+    }
+
+    /// Everybody registered, in the order they came.
+    #[must_use]
+    pub fn registered_workers(&self) -> Vec<WorkerId> {
+        self.membership.workers()
+    }
+
+    /// Whether a worker is registered.
+    #[must_use]
+    pub fn is_registered(&self, worker: WorkerId) -> bool {
+        self.membership.member(worker).is_some()
+    }
+
+    /// How many workers are registered.
+    #[must_use]
+    pub fn n_registered(&self) -> usize {
+        self.membership.count()
     }
 
     /// The names of everybody registered, in the order they came.
@@ -264,12 +329,17 @@ impl Cluster {
                 reason,
             } => self.damaged(now, worker, generation, (checkpoint, reason)),
             Event::PassedOver { checkpoint, newest } => self.passed_over(checkpoint, newest),
-            Event::LeaveRequested { worker } => self.leave_requested(worker),
+            Event::LeaveRequested { worker } => self.leave_requested(now, worker),
             Event::Unanswered { worker, asked } => self.unanswered(now, worker, asked),
             Event::DrainRequested => self.drain_requested(),
             Event::SaveRequested => self.save_requested(),
             Event::Tick => self.tick(now),
         }
+    }
+
+    /// How many of so many workers a group still waits for: those that left as asked do not come.
+    pub(crate) fn wanted(&self, workers: u32) -> usize {
+        workers.saturating_sub(self.n_left).max(1) as usize
     }
 
     /// The most members a group can have: slots to deal, and workers asked for.

@@ -226,6 +226,8 @@ mod tests {
         Settings {
             slots: 1,
             workers: 1,
+            least_workers: 1,
+            settle: Millis::new(0),
             last_step: Step::new(1),
             least_timeout: Millis::new(5_000),
             store_patience: Millis::new(60_000),

@@ -23,7 +23,7 @@ mod progress;
 
 pub use assignment::{Seat, deal_slots};
 pub use blame::Blame;
-pub use cluster::{Cluster, Phase, Recorded, Settings};
+pub use cluster::{Cluster, Gathering, Phase, Recorded, Settings};
 pub use command::{Assignment, Cause, Command, Knock, Leaving, Source, Verdict};
 pub use deadlines::{Basis, Limit};
 pub use event::{Accusation, Departure, Event, Past};

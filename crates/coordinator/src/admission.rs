@@ -1,6 +1,7 @@
 //! Which workers may take part: those that come to the same bits from the same job and data.
 
 use fratmae_control::Generation;
+use fratmae_network::{Endpoint, Reach};
 use fratmae_protocol::pb;
 
 /// Differences that are borne with: they cost exactness at most.
@@ -17,6 +18,10 @@ pub struct Allowed {
 pub(crate) struct Admission {
     pub(crate) allowed: Allowed,
     pub(crate) version: String,
+    /// Where this coordinator is reached by others.
+    pub(crate) told: Endpoint,
+    /// Its host.
+    pub(crate) host: String,
     pub(crate) config_digest: String,
     pub(crate) data_digest: String,
     /// The newest generation whose states are given up, since the run was taken back to an older checkpoint.
@@ -39,6 +44,9 @@ impl Admission {
                  coordinator with --allow version",
                 self.version
             ));
+        }
+        if let Some(refusal) = self.unreachable(worker) {
+            return Some(refusal);
         }
         let digests = [
             ("job", &worker.config_digest, &self.config_digest),
@@ -67,6 +75,40 @@ impl Admission {
         self.other_device(worker.device.as_deref().unwrap_or_default())
     }
 
+    /// Why peers could not connect to where a worker says that they find it.
+    fn unreachable(&self, worker: &pb::Register) -> Option<String> {
+        let address = &worker.group_address;
+        let help = "start this worker with --advertise HOST, its address for the others, or with another --listen";
+        let checked = Endpoint::parse(address).and_then(|it| it.check_connectable().map(|()| it));
+        let endpoint = match checked {
+            Ok(endpoint) => endpoint,
+            Err(error) => {
+                return Some(format!(
+                    "this worker announces an address to its peers that cannot be used: {error}; {help}"
+                ));
+            }
+        };
+        if endpoint.reach() != Reach::Loopback {
+            return None;
+        }
+        if self.told.reach() != Reach::Loopback {
+            return Some(format!(
+                "this worker announces {address}, a loopback address that workers of other hosts cannot connect to, \
+                 while this coordinator serves other hosts at {}; connect to it there, or {help}",
+                self.told.url()
+            ));
+        }
+        let is_elsewhere = [&worker.host, &self.host]
+            .iter()
+            .all(|host| !host.is_empty())
+            && worker.host != self.host;
+        is_elsewhere.then(|| {
+            format!(
+                "this worker announces {address}, a loopback address, and is on another host than the coordinator; {help}"
+            )
+        })
+    }
+
     /// Why a worker that trains on `device` may not take part; one without any says so itself.
     fn other_device(&mut self, device: &str) -> Option<String> {
         if device.is_empty() {
@@ -90,6 +132,8 @@ mod tests {
         Admission {
             allowed,
             version: "1".to_owned(),
+            told: Endpoint::parse("127.0.0.1:1").unwrap(),
+            host: "here".to_owned(),
             config_digest: "c".to_owned(),
             data_digest: "d".to_owned(),
             given_up: Generation::new(3),
@@ -109,12 +153,67 @@ mod tests {
         pb::Register {
             version: version.to_owned(),
             kernels: kernels.to_owned(),
+            group_address: "127.0.0.1:2".to_owned(),
             ..Default::default()
         }
     }
 
     fn refused(admission: &mut Admission, worker: &pb::Register) -> String {
         admission.refusal(worker).unwrap_or_default()
+    }
+
+    fn at(address: &str, host: &str) -> pb::Register {
+        pb::Register {
+            group_address: address.to_owned(),
+            host: host.to_owned(),
+            ..worker("1", "k")
+        }
+    }
+
+    #[test]
+    fn an_address_that_peers_cannot_connect_to_is_refused_with_what_to_do() {
+        let mut here = admission(Allowed::default());
+        for address in [
+            "127.0.0.1:7",
+            "[::1]:7",
+            "localhost:7",
+            "10.0.0.2:7",
+            "[fd77::2]:7",
+            "node:7",
+        ] {
+            assert_eq!(refused(&mut here, &at(address, "here")), "", "{address}");
+            assert_eq!(refused(&mut here, &at(address, "")), "", "{address}");
+        }
+        let nobodys = [
+            "",
+            "0.0.0.0:7",
+            "[::]:7",
+            "10.0.0.2:0",
+            "10.0.0.2",
+            "[fe80::2]:7",
+            "[fe80::2%3]:7",
+        ];
+        for address in nobodys {
+            let line = refused(&mut here, &at(address, "here"));
+            assert!(line.contains("--advertise HOST"), "{address}: {line}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_refused_from_another_host_and_where_other_hosts_may_join() {
+        let mut here = admission(Allowed::default());
+        let line = refused(&mut here, &at("127.0.0.1:7", "there"));
+        assert!(line.contains("on another host"), "{line}");
+        let mut open = admission(Allowed::default());
+        open.told = Endpoint::parse("10.0.0.1:5600").unwrap();
+        for address in ["127.0.0.1:7", "[::1]:7", "localhost:7", "127.0.1.1:7"] {
+            let line = refused(&mut open, &at(address, "here"));
+            assert!(
+                line.contains("connect to it there") && line.contains("http://10.0.0.1:5600"),
+                "{line}"
+            );
+        }
+        assert_eq!(refused(&mut open, &at("10.0.0.2:7", "there")), "");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub enum CoordinatorError {
         reason: String,
     },
     /// An object of the run cannot be read.
-    #[error("{object} of run {run} cannot be read ({reason}); restore it, or begin another run")]
+    #[error("{object} of run {run} cannot be read: {reason}")]
     Damaged {
         /// The run.
         run: String,
@@ -82,6 +82,50 @@ pub enum CoordinatorError {
         /// The address.
         address: String,
         /// What the system said.
+        reason: String,
+    },
+    /// The address that others would be told cannot be used.
+    #[error(
+        "{reason}; give another with --advertise HOST or HOST:PORT (coordinator.advertise), or another --listen"
+    )]
+    Unusable {
+        /// Which, and why.
+        reason: String,
+    },
+    /// A live coordinator leads the run.
+    #[error(
+        "run {run} is led by the coordinator at {address}, which is alive (step {step}); it was left alone: see `fratmae status {run}`, or replace it with --take-over"
+    )]
+    Led {
+        /// The run.
+        run: String,
+        /// Where it is.
+        address: String,
+        /// How far it is.
+        step: u64,
+    },
+    /// The run on the store has checkpoints of another job, and none of this one.
+    #[error(
+        "run {run} holds checkpoints of another job and none of this one: {reason}; restore its config.json and its job, or give the new job another run.url"
+    )]
+    OtherCheckpoints {
+        /// The run.
+        run: String,
+        /// The first difference.
+        reason: String,
+    },
+    /// The run was begun by a version that knows more.
+    #[error(
+        "run {run} was begun by {version}, which knows a setting that this one ({ours}) does not: {reason}; use the version that began it"
+    )]
+    Newer {
+        /// The run.
+        run: String,
+        /// The version that began it.
+        version: String,
+        /// This version.
+        ours: String,
+        /// The setting.
         reason: String,
     },
     /// Nobody answers where a coordinator was to be asked.

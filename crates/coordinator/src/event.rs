@@ -4,6 +4,7 @@ use crate::bad_batch::BadBatch;
 use crate::verdict::WorkerVerdict;
 use fratmae_protocol::pb::Figures;
 use serde::Serialize;
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 /// The log target of events. People see them as progress; a log in JSON asks for this target instead.
@@ -17,13 +18,40 @@ pub enum RunEvent {
         /// A URL for `worker --coordinator`.
         address: String,
     },
-    /// Something about the job is odd, and the run goes on.
-    Warned {
+    /// Something is worth knowing and not odd.
+    Noted {
         /// In one line.
         line: String,
     },
-    /// Something is worth knowing and not odd.
-    Noted {
+    /// Workers are waited for.
+    Waiting {
+        /// How many are there.
+        registered: usize,
+        /// With how many it begins.
+        wanted: usize,
+        /// Seconds until it gives up.
+        left_s: u64,
+        /// A URL for `worker --coordinator`.
+        address: String,
+    },
+    /// A worker is there.
+    Registered {
+        /// Its name.
+        name: String,
+        /// Where its peers reach it.
+        address: String,
+        /// How many are registered now.
+        registered: usize,
+    },
+    /// A worker has no seat, since all are taken.
+    StandsBy {
+        /// Its name.
+        name: String,
+        /// How many seats there are.
+        seats: usize,
+    },
+    /// Something about the job is odd, and the run goes on.
+    Warned {
         /// In one line.
         line: String,
     },
@@ -128,6 +156,31 @@ pub enum RunEvent {
     },
 }
 
+/// The way to whoever watches; one that has left is no reason to stop.
+#[derive(Clone, Debug)]
+pub(crate) struct Telling {
+    events: mpsc::Sender<RunEvent>,
+    /// Those of the whole job, for the log.
+    steps: u64,
+}
+
+impl Telling {
+    pub(crate) const fn new(events: mpsc::Sender<RunEvent>, steps: u64) -> Self {
+        Self { events, steps }
+    }
+
+    /// Tells and logs an event.
+    pub(crate) async fn tell(&self, event: RunEvent) {
+        event.log(self.steps);
+        let _ = self.events.send(event).await;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn nobody() -> Self {
+        Self::new(mpsc::channel(1).0, 0)
+    }
+}
+
 /// A damaged sample and what took its place, as the journal keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SkippedSample {
@@ -164,11 +217,27 @@ impl std::fmt::Display for SkippedSample {
 
 impl RunEvent {
     /// Writes the event to the log, with its parts as fields. `steps` are those of the whole job.
-    pub(crate) fn log(&self, steps: u64) {
+    fn log(&self, steps: u64) {
         match self {
             Self::Serving { address } => info!(target: EVENTS, address, "serving workers"),
             Self::Warned { line } => warn!(target: EVENTS, warning = line, "job warning"),
             Self::Noted { line } => info!(target: EVENTS, note = line, "job note"),
+            Self::Waiting {
+                registered,
+                wanted,
+                left_s,
+                address,
+            } => {
+                info!(target: EVENTS, registered, wanted, left_s, address, "waiting for workers");
+            }
+            Self::Registered {
+                name,
+                address,
+                registered,
+            } => info!(target: EVENTS, name, address, registered, "worker registered"),
+            Self::StandsBy { name, seats } => {
+                info!(target: EVENTS, name, seats, "worker stands by");
+            }
             Self::Resuming { step, damaged } => {
                 info!(target: EVENTS, step, steps, damaged.json = json(damaged), "resuming from a checkpoint");
             }

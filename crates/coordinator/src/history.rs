@@ -14,7 +14,7 @@ use self::trim::steps_of;
 use crate::error::CoordinatorError;
 use fratmae_protocol::pb::Figures;
 use fratmae_store::Location;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use std::ops::RangeInclusive;
 
 const FOLDER: &str = "history";
@@ -99,6 +99,15 @@ impl History {
     }
 }
 
+/// The figures of a run, as far as they can be read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeptHistory {
+    /// The rows, in step order.
+    pub rows: Vec<HistoryRow>,
+    /// Files that cannot be read, and why, a line each.
+    pub damaged: Vec<String>,
+}
+
 /// Reads all figures of a run, in step order; of a step written twice, the later file counts.
 ///
 /// # Errors
@@ -115,15 +124,48 @@ pub(crate) async fn read_history_after(
     run: &Location,
     step: u64,
 ) -> Result<Vec<HistoryRow>, CoordinatorError> {
+    let kept = read_kept_after(run, step).await?;
+    match kept.damaged.into_iter().next() {
+        None => Ok(kept.rows),
+        Some(reason) => Err(CoordinatorError::Damaged {
+            run: run.url().to_owned(),
+            object: FOLDER.to_owned(),
+            reason,
+        }),
+    }
+}
+
+/// Reads all figures of a run that can be read; files of others in its folder are ignored.
+///
+/// # Errors
+/// The store's.
+pub async fn read_kept_history(run: &Location) -> Result<KeptHistory, CoordinatorError> {
+    read_kept_after(run, 0).await
+}
+
+async fn read_kept_after(run: &Location, step: u64) -> Result<KeptHistory, CoordinatorError> {
     let mut files = run.list(FOLDER).await?;
-    files.retain(|file| steps_of(&file.relative).is_none_or(|(_, last)| last > step));
+    files.retain(|file| steps_of(&file.relative).is_some_and(|(_, last)| last > step));
     let files = futures::stream::iter(files);
     let files = files.map(|entry| async move { read_rows(run, &entry.relative).await });
-    let files: Vec<Vec<HistoryRow>> = files.buffered(8).try_collect().await?;
-    let mut history = History::default();
-    let rows = files.into_iter().flatten().filter(|row| row.step > step);
-    rows.for_each(|row| history.push(row));
-    Ok(history.rows)
+    let files: Vec<_> = files.buffered(8).collect().await;
+    let (mut history, mut damaged) = (History::default(), Vec::new());
+    for rows in files {
+        match rows {
+            Ok(rows) => {
+                let later = rows.into_iter().filter(|row| row.step > step);
+                later.for_each(|row| history.push(row));
+            }
+            Err(CoordinatorError::Damaged { object, reason, .. }) => {
+                damaged.push(format!("{} is damaged: {reason}", run.url_of(&object)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(KeptHistory {
+        rows: history.rows,
+        damaged,
+    })
 }
 
 async fn read_rows(run: &Location, object: &str) -> Result<Vec<HistoryRow>, CoordinatorError> {

@@ -2,9 +2,10 @@
 
 use crate::admission::Allowed;
 use crate::error::CoordinatorError;
-use crate::lineage::{Fork, Origin};
+use crate::fork::{Fork, Origin};
 use bytes::Bytes;
-use fratmae_config::Config;
+use fratmae_checkpoint::{Journal, Record};
+use fratmae_config::{Config, ConfigError};
 use fratmae_dataset::DataSet;
 use fratmae_store::{Created, Location, Patience};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct Job {
     pub unread: Vec<String>,
     /// What workers may differ in.
     pub allowed: Allowed,
+    /// Whether the run is taken over from a coordinator that leads it.
+    pub take_over: bool,
     /// This build, for the journal and for workers to compare.
     pub version: String,
     /// What is worth knowing and not odd, a line each; told once the run is open.
@@ -110,12 +113,15 @@ impl Job {
         }
     }
 
-    fn run_file(&self, origin: Option<Origin>) -> Result<RunFile, CoordinatorError> {
-        let config =
-            serde_json::from_str(&self.config.to_json()).map_err(|error| self.damaged(&error))?;
+    /// What this job would write as the run's first object, if it begins from `origin`.
+    ///
+    /// # Errors
+    /// `Encode`.
+    pub(crate) fn run_file(&self, origin: Option<Origin>) -> Result<RunFile, CoordinatorError> {
+        let config = serde_json::from_str(&self.config.to_json());
         Ok(RunFile {
             run_id: self.nonce.clone(),
-            config,
+            config: config.map_err(CoordinatorError::encoding(RUN_FILE))?,
             data_digest: self.data.manifest.digest(),
             cases: self.data.manifest.cases.len(),
             schedule: SCHEDULE,
@@ -123,29 +129,49 @@ impl Job {
         })
     }
 
-    /// Creates the run, or reads it and refuses to go on with another job or other data. What the job leaves unsaid of
-    /// its first weights is then the run's.
+    /// Creates the run, unless another one did at the same moment.
     ///
     /// # Errors
-    /// `OtherJob` with the keys that differ, `OtherData`, `Damaged`, or the store's; `Unresumable` for a new run whose
-    /// first weights cannot be had.
-    pub(crate) async fn create_or_compare(&mut self) -> Result<RunFile, CoordinatorError> {
-        if let Some(theirs) = find_run_file(&self.run).await? {
-            return self.compare(theirs);
-        }
-        let origin = match self.fork.clone() {
-            Some(fork) => Some(self.choose_origin(&fork).await?),
-            None => {
-                self.require_first_weights()?;
-                None
-            }
+    /// The store's.
+    pub(crate) async fn create(&self, ours: &RunFile) -> Result<Created, CoordinatorError> {
+        let text = serde_json::to_vec_pretty(ours);
+        let text = text.map_err(CoordinatorError::encoding(RUN_FILE))?;
+        Ok(self.run.create(RUN_FILE, Bytes::from(text)).await?)
+    }
+
+    /// Reads the run's first object, if there is one, and refuses to go on with another job or other data. What the job
+    /// leaves unsaid of its first weights is then the run's.
+    ///
+    /// # Errors
+    /// `OtherJob` with the keys that differ, `OtherData`, `Unresumable`, `Damaged`, `Newer`, or the store's.
+    pub(crate) async fn compare(&mut self) -> Result<Option<RunFile>, CoordinatorError> {
+        let Some(theirs) = find_run_file(&self.run).await? else {
+            return Ok(None);
         };
-        let ours = self.run_file(origin)?;
-        let text = serde_json::to_vec_pretty(&ours).map_err(|error| self.damaged(&error))?;
-        match self.run.create(RUN_FILE, Bytes::from(text)).await? {
-            Created::New | Created::Ours => Ok(ours),
-            Created::Taken => self.compare(read_run_file(&self.run).await?),
+        self.compare_origin(&theirs)?;
+        let began = stored_config(&self.run, &theirs, &self.version).await?;
+        self.notes.extend(self.config.adopt_first_weights(&began));
+        if let Some(line) = self.other_first_weights(&began) {
+            let reason = format!(
+                "{line}; restore the file, or remove the key (a run that has a checkpoint does not need the file)"
+            );
+            return Err(unresumable(&self.run, &reason));
         }
+        let run = self.run.url().to_owned();
+        let differences = self.config.differing_keys(&began);
+        if !differences.is_empty() {
+            return Err(CoordinatorError::OtherJob { run, differences });
+        }
+        let found = self.data.manifest.digest();
+        if theirs.data_digest != found {
+            return Err(CoordinatorError::OtherData {
+                run,
+                url: self.data.location.url().to_owned(),
+                began: theirs.data_digest,
+                found,
+            });
+        }
+        Ok(Some(theirs))
     }
 
     /// Makes sure that the files are there which the first weights are made of.
@@ -207,37 +233,6 @@ impl Job {
             "{key} = {path} is not the file that the run started from: its digest is {ours}, was {theirs}"
         ))
     }
-
-    fn compare(&mut self, theirs: RunFile) -> Result<RunFile, CoordinatorError> {
-        self.compare_origin(&theirs)?;
-        let began = config_of(&theirs, &self.run)?;
-        self.notes.extend(self.config.adopt_first_weights(&began));
-        if let Some(line) = self.other_first_weights(&began) {
-            let reason = format!(
-                "{line}; restore the file, or remove the key (a run that has a checkpoint does not need the file)"
-            );
-            return Err(unresumable(&self.run, &reason));
-        }
-        let run = self.run.url().to_owned();
-        let differences = self.config.differing_keys(&began);
-        if !differences.is_empty() {
-            return Err(CoordinatorError::OtherJob { run, differences });
-        }
-        let found = self.data.manifest.digest();
-        if theirs.data_digest != found {
-            return Err(CoordinatorError::OtherData {
-                run,
-                url: self.data.location.url().to_owned(),
-                began: theirs.data_digest,
-                found,
-            });
-        }
-        Ok(theirs)
-    }
-
-    fn damaged(&self, error: &dyn std::fmt::Display) -> CoordinatorError {
-        damaged(&self.run, error)
-    }
 }
 
 /// Reads a run's first object.
@@ -254,6 +249,15 @@ async fn find_run_file(run: &Location) -> Result<Option<RunFile>, CoordinatorErr
         return Ok(None);
     };
     serde_json::from_slice(&text).map_err(|error| damaged(run, &error))
+}
+
+/// The job that a run was begun with; `ours` is this version.
+///
+/// # Errors
+/// `Newer` where a version that knows more began the run, `Damaged` where no version can have.
+pub async fn stored_config_of(run: &Location, ours: &str) -> Result<Config, CoordinatorError> {
+    let run_file = read_run_file(run).await?;
+    stored_config(run, &run_file, ours).await
 }
 
 /// Refuses a place that holds no run, whatever state the run is in.
@@ -273,14 +277,6 @@ fn no_run(run: &Location) -> CoordinatorError {
     }
 }
 
-/// The job that a run was begun with.
-///
-/// # Errors
-/// `Damaged`.
-pub(crate) fn config_of(file: &RunFile, run: &Location) -> Result<Config, CoordinatorError> {
-    Config::from_json(&file.config.to_string()).map_err(|error| damaged(run, &error))
-}
-
 /// Why a run does not go on.
 pub(crate) fn unresumable(run: &Location, reason: &str) -> CoordinatorError {
     CoordinatorError::Unresumable {
@@ -289,10 +285,53 @@ pub(crate) fn unresumable(run: &Location, reason: &str) -> CoordinatorError {
     }
 }
 
+/// As [`stored_config_of`], of a first object that was read.
+pub(crate) async fn stored_config(
+    run: &Location,
+    run_file: &RunFile,
+    ours: &str,
+) -> Result<Config, CoordinatorError> {
+    let error = match Config::from_json(&run_file.config.to_string()) {
+        Ok(config) => return Ok(config),
+        Err(error) => error,
+    };
+    // A job is checked before it is stored: what does not pass here was known to the version that stored it.
+    let is_newer = matches!(
+        error,
+        ConfigError::UnknownKey { .. } | ConfigError::Value { .. } | ConfigError::Relation { .. }
+    );
+    if !is_newer {
+        return Err(damaged(run, &error));
+    }
+    Err(CoordinatorError::Newer {
+        run: run.url().to_owned(),
+        version: began_by(run, ours).await,
+        ours: ours.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// The version that began a run, in words: its journal tells, if it can be read.
+async fn began_by(run: &Location, ours: &str) -> String {
+    let entries = Journal::replay(run).await.unwrap_or_default();
+    let first = entries.into_iter().find_map(|entry| match entry.record {
+        Record::Fence { mark, .. } => Some(mark.version),
+        _ => None,
+    });
+    match first {
+        Some(version) if version != ours => format!("version {version}"),
+        Some(version) => format!("another build of version {version}"),
+        None => "another version".to_owned(),
+    }
+}
+
 fn damaged(run: &Location, error: &dyn std::fmt::Display) -> CoordinatorError {
     CoordinatorError::Damaged {
         run: run.url().to_owned(),
         object: RUN_FILE.to_owned(),
-        reason: error.to_string(),
+        reason: format!(
+            "{error}; if this is a run, restore the file from a copy, or move it away and run the same job again: the \
+             checkpoints show whether it is the same"
+        ),
     }
 }

@@ -1,8 +1,9 @@
 //! The coordinator that leads a run now, asked from outside: who it is, what it does, and to store a checkpoint.
 
 use crate::error::CoordinatorError;
+use crate::incumbent::live_leader;
 use crate::job::{read_run_file, unresumable};
-use fratmae_checkpoint::{Journal, Record, list};
+use fratmae_checkpoint::list;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::coordination_client::CoordinationClient;
 use fratmae_store::Location;
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// `NoRun`; `Unresumable` if nobody leads it; `Unanswered` if its coordinator ends before; the store's.
 pub async fn save(run: &Location) -> Result<u64, CoordinatorError> {
     let run_id = read_run_file(run).await?.run_id;
-    let Some(address) = live_leader(run).await? else {
+    let Some(address) = live_leader(run, &run_id).await? else {
         let newest = match list(run).await?.last() {
             Some(id) => format!("its newest checkpoint is of step {}", id.step),
             None => "it has no checkpoint yet".to_owned(),
@@ -39,34 +40,16 @@ pub async fn save(run: &Location) -> Result<u64, CoordinatorError> {
     Ok(reply.into_inner().step)
 }
 
-/// The address of the coordinator that leads a run; none if the run has ended, or nobody answers there.
-///
-/// # Errors
-/// The journal's.
-pub(crate) async fn live_leader(run: &Location) -> Result<Option<String>, CoordinatorError> {
-    let mut newest = None;
-    for record in Journal::since_newest_fence(run).await? {
-        newest = match record {
-            Record::Fence { mark, .. } => Some(mark.address),
-            Record::Finished { .. } | Record::Interrupted { .. } | Record::RolledBack { .. } => {
-                None
-            }
-            _ => newest,
-        };
-    }
-    let Some(address) = newest else {
-        return Ok(None);
-    };
-    Ok(answer_of(&address).await.map(|_| address))
-}
-
 /// What the coordinator at an address says of its run, if it answers in time.
 pub(crate) async fn answer_of(address: &str) -> Option<pb::StatusReply> {
     let asked = tokio::time::timeout(PATIENCE, ask(address)).await;
     asked.ok()?.ok()
 }
 
-async fn ask(address: &str) -> Result<pb::StatusReply, Box<dyn std::error::Error + Send + Sync>> {
+/// Asks the coordinator at an address how far it is.
+pub(crate) async fn ask(
+    address: &str,
+) -> Result<pb::StatusReply, Box<dyn std::error::Error + Send + Sync>> {
     let mut client = connect(address).await?;
     Ok(client.status(pb::StatusRequest {}).await?.into_inner())
 }

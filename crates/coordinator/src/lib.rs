@@ -1,8 +1,10 @@
 //! The runtime around `control`: it serves workers, keeps the journal, commits checkpoints and starts local
 //! workers. What is decided, and why, is `control`'s.
 
+mod addresses;
 mod admission;
 mod bad_batch;
+mod beat;
 mod clock;
 mod collection;
 mod conclusion;
@@ -10,12 +12,14 @@ mod error;
 mod estimate;
 mod event;
 mod fleet;
+mod fork;
 mod history;
+mod incumbent;
 mod job;
+mod job_match;
 mod knock;
 mod launch;
 mod leader;
-mod lineage;
 mod opening;
 mod restarts;
 mod rollback;
@@ -27,6 +31,7 @@ mod status;
 mod stopping;
 mod summary;
 mod verdict;
+mod waiting;
 
 pub use admission::Allowed;
 pub use bad_batch::{BadBatch, BadSlot};
@@ -34,11 +39,12 @@ pub use clock::{ClockReading, compare_clocks};
 pub use conclusion::Outcome;
 pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};
-pub use history::{HistoryRow, missing_steps, read_history};
-pub use job::{Job, ensure_run};
+pub use fork::{Fork, Origin};
+pub use history::{HistoryRow, KeptHistory, missing_steps, read_history, read_kept_history};
+pub use job::{Job, ensure_run, stored_config_of};
+pub use job_match::lineage;
 pub use launch::{Launcher, Listener};
 pub use leader::save;
-pub use lineage::{Fork, Origin};
 pub use rollback::{RolledBack, rollback};
 pub use run::run;
 pub use status::{RunStatus, status};

@@ -1,16 +1,20 @@
 //! From a store to a run that can go on: replay the journal, take the fence, find the newest good state.
 
 use crate::error::CoordinatorError;
+use crate::event::{RunEvent, Telling};
+use crate::fork::copy_origin;
 use crate::history::trim_history;
+use crate::incumbent::ensure_not_led;
 use crate::job::{Job, RunFile, unresumable};
-use crate::lineage::copy_origin;
+use crate::job_match::lineage_of;
 use crate::summary::Summary;
 use fratmae_checkpoint::{
-    CheckpointId, Collector, CoordinatorMark, Journal, Manifest, Newest, Record, Retention, list,
-    newest_good, newest_good_but,
+    CheckpointError, CheckpointId, Collector, CoordinatorMark, Entry, Journal, Lineage, Manifest,
+    Newest, Record, Replayed, Retention, list, newest_good_but,
 };
 use fratmae_control::{Generation, Recorded, Source, Step};
-use fratmae_store::Location;
+use fratmae_network::host_id;
+use fratmae_store::{Created, Location};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
@@ -32,42 +36,66 @@ pub(crate) struct Opened {
     pub(crate) newest: Source,
     /// The newest generation whose states are given up, since the run was taken back.
     pub(crate) given_up: Generation,
+    /// Which checkpoints are this job's.
+    pub(crate) lineage: Lineage,
     /// Checkpoints passed over, a line each.
     pub(crate) damaged: Vec<String>,
     pub(crate) collector: Collector,
 }
 
+/// Times that a coordinator which meets others taking over asks again before it gives way.
+const TAKE_OVERS: usize = 5;
+
 /// Opens the job's run for a coordinator that serves at `address`.
 ///
 /// # Errors
-/// Another job's or data's run, a damaged journal, or a store that fails or ignores create-if-absent.
-pub(crate) async fn open(job: &mut Job, address: &str) -> Result<Opening, CoordinatorError> {
+/// Another job's or data's run, one that is led, a damaged journal, or a store that fails or ignores create-if-absent.
+pub(crate) async fn open(
+    job: &mut Job,
+    address: &str,
+    telling: &Telling,
+) -> Result<Opening, CoordinatorError> {
     job.run.probe().await?;
-    let run_file = job.create_or_compare().await?;
+    let compared = job.compare().await?;
     // It answers, so from here on it is borne with longer.
     let run = job.run.clone().with_patience(job.patience());
-    let newest = newest_good(&run).await?;
-    if let Some(summary) = finished(job, &newest).await? {
+    let found = Journal::read(&run).await?;
+    let begun = begin(job, compared, &run, &found.entries, telling).await?;
+    if let Some(summary) = finished(job, &begun.newest, &found.entries) {
+        for (id, error) in &begun.newest.damaged {
+            let line = passed_over(*id, error);
+            telling.tell(RunEvent::PassedOver { line }).await;
+        }
         return Ok(Opening::Finished(Box::new(summary)));
     }
-    run_file.require_schedule(&run)?;
-    if newest.manifest.is_none() && run_file.origin.is_none() {
-        job.require_first_weights()?;
-    }
+    begun.run_file.require_schedule(&run)?;
     let unneeded = |line: String| format!("{line}; not needed, because the run has a checkpoint");
     job.notes.extend(job.unread.drain(..).map(unneeded));
-    let mark = CoordinatorMark {
-        address: address.to_owned(),
-        version: job.version.clone(),
-        nonce: job.nonce.clone(),
-    };
-    let (mut journal, records) = Journal::take_over(&run, mark).await?;
+    tell_torn(&found, &run, &begun.newest, telling).await;
+    let n_torn = found.torn.len() as u64;
+    let run_id = &begun.run_file.run_id;
+    let (journal, records) = take_over(job, &run, run_id, (address, found), telling).await?;
+    go_on(job, &run, begun, (journal, records, n_torn)).await
+}
+
+/// Finds out where the run is, now that nobody else writes to it.
+async fn go_on(
+    job: &Job,
+    run: &Location,
+    begun: Begun,
+    (mut journal, records, n_torn): (Journal, Vec<Record>, u64),
+) -> Result<Opening, CoordinatorError> {
+    let Begun {
+        run_file,
+        lineage,
+        newest,
+    } = begun;
     if let Some(step) = rolled_back(&records) {
-        trim_history(&run, step).await?;
+        trim_history(run, step).await?;
     }
-    let newest = still_newest(&run, newest, &records).await?;
-    let newest = with_origin(job, &run, &run_file, (&mut journal, &records), newest).await?;
-    let listed = list(&run).await?.into_iter().collect();
+    let newest = still_newest(run, &lineage, newest, &records).await?;
+    let newest = with_origin(job, run, &run_file, (&mut journal, &records), newest).await?;
+    let listed = list(run).await?.into_iter().collect();
     let collector = collector(job, &newest, &records, &listed);
     if let Some(id) = newest.manifest.as_ref().map(Manifest::id)
         && !is_recorded(&records, id)
@@ -90,25 +118,143 @@ pub(crate) async fn open(job: &mut Job, address: &str) -> Result<Opening, Coordi
         run_file,
         journal,
         recorded: Recorded {
-            generation: highest_generation(&records, &newest),
+            generation: highest_generation(&records, &newest, n_torn),
             members: surviving_members(&records),
         },
         newest: source,
         given_up,
+        lineage,
         damaged,
         collector,
     })))
+}
+
+/// What a run was begun with, and its newest good checkpoint.
+struct Begun {
+    run_file: RunFile,
+    lineage: Lineage,
+    newest: Newest,
+}
+
+/// Finds the newest checkpoint of the run's job; creates the run where there is none.
+///
+/// Checkpoints without the run's first object are compared with the job before that is written anew.
+async fn begin(
+    job: &mut Job,
+    compared: Option<RunFile>,
+    run: &Location,
+    entries: &[Entry],
+    telling: &Telling,
+) -> Result<Begun, CoordinatorError> {
+    let is_new = compared.is_none();
+    let mut run_file = match compared {
+        Some(run_file) => run_file,
+        None => new_run_file(job, entries).await?,
+    };
+    let lineage = lineage_of(&job.config, &run_file, entries, &job.version);
+    let newest = newest_good_but(run, &lineage, &BTreeSet::new()).await?;
+    if let Some(reason) = all_foreign(&newest) {
+        let run = run.url().to_owned();
+        return Err(CoordinatorError::OtherCheckpoints { run, reason });
+    }
+    if newest.manifest.is_none() && run_file.origin.is_none() {
+        job.require_first_weights()?;
+    }
+    if is_new && job.create(&run_file).await? == Created::Taken {
+        // Another coordinator created it since.
+        run_file = job.compare().await?.unwrap_or(run_file);
+    } else if is_new && (newest.manifest.is_some() || !entries.is_empty()) {
+        let line = "config.json of this run was missing and was written anew from this job, which its checkpoints are of";
+        let line = line.to_owned();
+        telling.tell(RunEvent::Noted { line }).await;
+    }
+    Ok(Begun {
+        run_file,
+        lineage,
+        newest,
+    })
+}
+
+/// What a run begins with that has no first object yet.
+async fn new_run_file(job: &mut Job, entries: &[Entry]) -> Result<RunFile, CoordinatorError> {
+    let is_fork = |entry: &Entry| matches!(entry.record, Record::Forked { .. });
+    if entries.iter().any(is_fork) {
+        let reason = "its config.json is missing, and only that file has how many samples it was forked after; restore \
+                      it from a copy";
+        return Err(unresumable(&job.run, reason));
+    }
+    let origin = match job.fork.clone() {
+        Some(fork) => Some(job.choose_origin(&fork).await?),
+        None => None,
+    };
+    job.run_file(origin)
+}
+
+/// The first difference, where there are checkpoints and all of them are another job's.
+fn all_foreign(newest: &Newest) -> Option<String> {
+    let is_foreign = |(_, error): &(CheckpointId, CheckpointError)| {
+        matches!(error, CheckpointError::Foreign { .. })
+    };
+    let all = newest.manifest.is_none() && newest.damaged.iter().all(is_foreign);
+    let (_, first) = newest.damaged.first().filter(|_| all)?;
+    Some(first.to_string())
+}
+
+/// Says what of the journal is missing, if anything is.
+async fn tell_torn(found: &Replayed, run: &Location, newest: &Newest, telling: &Telling) {
+    for error in &found.torn {
+        let line = format!("passed over the last record of a coordinator: {error}");
+        telling.tell(RunEvent::Noted { line }).await;
+    }
+    if let (true, true, Some(manifest)) = (
+        found.entries.is_empty(),
+        found.torn.is_empty(),
+        &newest.manifest,
+    ) {
+        let line = format!(
+            "the journal of {} is missing; resuming from its newest checkpoint, of step {}",
+            run.url(),
+            manifest.step
+        );
+        telling.tell(RunEvent::Noted { line }).await;
+    }
+}
+
+/// Takes the run over once it is known that nobody leads it; who comes second asks the first.
+async fn take_over(
+    job: &Job,
+    run: &Location,
+    run_id: &str,
+    (address, mut found): (&str, Replayed),
+    telling: &Telling,
+) -> Result<(Journal, Vec<Record>), CoordinatorError> {
+    let mark = CoordinatorMark {
+        address: address.to_owned(),
+        version: job.version.clone(),
+        nonce: job.nonce.clone(),
+        host: host_id(),
+    };
+    for _ in 0..TAKE_OVERS {
+        ensure_not_led(run, run_id, &found.entries, job.take_over, telling).await?;
+        if let Some(taken) = Journal::follow(run, mark.clone(), found).await? {
+            return Ok(taken);
+        }
+        found = Journal::read(run).await?;
+    }
+    let object = run.url_of("journal");
+    Err(CheckpointError::Contended { object }.into())
 }
 
 /// The newest checkpoint, looked for again if the coordinator before went on until the fence was taken: it may have
 /// given up what was found, or committed what is newer.
 async fn still_newest(
     run: &Location,
+    lineage: &Lineage,
     newest: Newest,
     records: &[Record],
 ) -> Result<Newest, CoordinatorError> {
     if is_outdated(&newest, records) {
-        return Ok(newest_good_but(run, &removed(records)).await?);
+        return Ok(newest_good_but(run, lineage, &removed(records)).await?);
     }
     Ok(newest)
 }
@@ -240,23 +386,22 @@ fn collector(
 }
 
 /// The summary of a run that has nothing left to do: its last checkpoint must still be good.
-async fn finished(job: &Job, newest: &Newest) -> Result<Option<Summary>, CoordinatorError> {
+fn finished(job: &Job, newest: &Newest, entries: &[Entry]) -> Option<Summary> {
     let last = job.config.train.steps;
     if newest
         .manifest
         .as_ref()
         .is_none_or(|manifest| manifest.step != last)
     {
-        return Ok(None);
+        return None;
     }
-    let records = Journal::replay(&job.run).await?;
-    let summary = records.iter().rev().find_map(|entry| match &entry.record {
+    let summary = entries.iter().rev().find_map(|entry| match &entry.record {
         Record::Finished { summary } => Some(serde_json::from_value(summary.clone()).ok()),
         // Its end was given up.
         Record::RolledBack { .. } => Some(None),
         _ => None,
     });
-    Ok(summary.flatten())
+    summary.flatten()
 }
 
 /// What people are told of a checkpoint that is damaged.
@@ -290,8 +435,8 @@ fn surviving_members(records: &[Record]) -> u32 {
     records.iter().fold(0, told)
 }
 
-/// No later generation may share a number with any object that exists, good or damaged.
-fn highest_generation(records: &[Record], newest: &Newest) -> Generation {
+/// No later generation may share a number with any object that exists, good or damaged, nor with one whose record is torn.
+fn highest_generation(records: &[Record], newest: &Newest, n_torn: u64) -> Generation {
     let recorded = records.iter().filter_map(|record| match record {
         Record::Generation { generation, .. }
         | Record::Commit { generation, .. }
@@ -300,7 +445,8 @@ fn highest_generation(records: &[Record], newest: &Newest) -> Generation {
     });
     let damaged = newest.damaged.iter().map(|(id, _)| id.generation.get());
     let good = newest.manifest.iter().map(|manifest| manifest.generation);
-    Generation::new(recorded.chain(damaged).chain(good).max().unwrap_or(0))
+    let highest = recorded.chain(damaged).chain(good).max().unwrap_or(0);
+    Generation::new(highest.saturating_add(n_torn))
 }
 
 #[cfg(test)]

@@ -5,14 +5,16 @@
 //! and is repeated by the next rollback or coordinator.
 
 use crate::error::CoordinatorError;
+use crate::fork::at_step;
 use crate::history::trim_history;
+use crate::incumbent::live_leader;
 use crate::job::read_run_file;
-use crate::leader::live_leader;
-use crate::lineage::at_step;
+use crate::job_match::lineage;
 use crate::opening::{committed, removed};
 use fratmae_checkpoint::{
-    CheckpointId, CoordinatorMark, Journal, Record, Work, list, sweep, verify,
+    CheckpointId, CoordinatorMark, Journal, Record, Work, list, sweep, verify_of,
 };
+use fratmae_network::host_id;
 use fratmae_store::Location;
 use std::collections::BTreeSet;
 
@@ -36,18 +38,20 @@ pub async fn rollback(
     to: u64,
     (version, nonce): (&str, &str),
 ) -> Result<RolledBack, CoordinatorError> {
-    read_run_file(run).await?;
-    if let Some(address) = live_leader(run).await? {
+    let run_id = read_run_file(run).await?.run_id;
+    if let Some(address) = live_leader(run, &run_id).await? {
         let reason = format!("it is running (coordinator at {address}); stop it first");
         return Err(cannot(run, reason));
     }
     let entries = Journal::replay(run).await?.into_iter();
     let records: Vec<_> = entries.map(|entry| entry.record).collect();
-    verify(run, target(run, to, &records).await?).await?;
+    let job = lineage(run, version).await?;
+    verify_of(run, &job, target(run, to, &records).await?).await?;
     let mark = CoordinatorMark {
         address: "none (checkpoint rollback)".to_owned(),
         version: version.to_owned(),
         nonce: nonce.to_owned(),
+        host: host_id(),
     };
     let (mut journal, records) = Journal::take_over(run, mark).await?;
     // Whoever led until now may have given it up.

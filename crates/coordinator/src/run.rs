@@ -1,15 +1,17 @@
 //! One run from its opening to its verdict: receive, let `control` decide, carry out.
 
+use crate::addresses::Addresses;
 use crate::conclusion::{Outcome, conclude};
 use crate::error::CoordinatorError;
-use crate::event::RunEvent;
+use crate::event::{RunEvent, Telling};
 use crate::fleet::{Exit, Fleet};
 use crate::job::Job;
 use crate::launch::Launcher;
 use crate::opening::{Opened, Opening, open};
-use crate::runtime::Runtime;
+use crate::runtime::{Place, Runtime};
 use crate::service::{Arrival, Service};
 use crate::stopping::{StopRequests, announce};
+use crate::waiting::tell_while;
 use fratmae_control::{Departure, Event, Phase, Step};
 use fratmae_protocol::pb::coordination_server::CoordinationServer;
 use fratmae_protocol::{event_of, pb};
@@ -46,27 +48,37 @@ pub async fn run(
     stop: StopRequests,
 ) -> Result<Outcome, CoordinatorError> {
     let started = Instant::now();
-    let address = address_of(&listener)?;
+    let telling = Telling::new(events, job.config.train.steps);
+    let addresses = Addresses::of(&listener, &job.config.coordinator.advertise)?;
+    let (address, own) = (addresses.told.url(), addresses.own.url());
     let StopRequests {
         mut after_the_step,
         mut at_once,
     } = stop;
+    let what = format!(
+        "opening {}: reading its journal and newest checkpoint",
+        job.run.url()
+    );
     let opened = tokio::select! {
         biased;
         () = &mut at_once => return Ok(Outcome::Abandoned),
         () = &mut after_the_step => return Ok(Outcome::NotBegun),
-        opened = open(&mut job, &address) => opened?,
+        opened = tell_while(&telling, &what, open(&mut job, &address, &telling)) => opened?,
     };
     let opened = match opened {
         Opening::Finished(summary) => return Ok(Outcome::Finished(*summary)),
         Opening::Open(opened) => *opened,
     };
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
-    let (told, steps) = (events.clone(), job.config.train.steps);
     let (arrivals, inbox) = mpsc::channel(INBOX);
-    let mut fleet = Fleet::new(launcher, &address);
     let run_id = opened.run_file.run_id.clone();
-    let mut runtime = begin(job, opened, started, (events, status)).await;
+    let place = Place {
+        addresses,
+        has_own_workers: launcher.is_some(),
+        started,
+    };
+    let mut fleet = Fleet::new(launcher, &own);
+    let mut runtime = begin(job, opened, place, (telling.clone(), status)).await;
     let server = Server::start(listener, Service::new(run_id, arrivals, status_reader));
     runtime.tell(RunEvent::Serving { address }).await;
     let (ask, asked) = oneshot::channel();
@@ -74,7 +86,7 @@ pub async fn run(
     let outcome = tokio::select! {
         biased;
         () = &mut at_once => Ok(Outcome::Abandoned),
-        never = announce(after_the_step, standing, told, ask, steps) => match never {},
+        never = announce(after_the_step, standing, telling, ask) => match never {},
         outcome = lead(&mut runtime, inbox, &mut fleet, asked) => outcome,
     };
     if let Ok(Outcome::Abandoned) = &outcome {
@@ -97,8 +109,8 @@ pub async fn run(
 async fn begin(
     job: Job,
     opened: Opened,
-    started: Instant,
-    (events, status): (mpsc::Sender<RunEvent>, watch::Sender<pb::StatusReply>),
+    place: Place,
+    (telling, status): (Telling, watch::Sender<pb::StatusReply>),
 ) -> Runtime {
     let warned = job.warnings.clone().into_iter();
     let noted = job.notes.clone().into_iter();
@@ -107,7 +119,10 @@ async fn begin(
         damaged: opened.damaged.clone(),
     };
     let is_resuming = opened.newest.step() > Step::new(0) || !opened.damaged.is_empty();
-    let runtime = Runtime::new(job, opened, started, events, status);
+    if let Some(line) = place.addresses.note.clone() {
+        telling.tell(RunEvent::Noted { line }).await;
+    }
+    let runtime = Runtime::new(job, opened, place, telling, status);
     let warned = warned.map(|line| RunEvent::Warned { line });
     for event in warned.chain(noted.map(|line| RunEvent::Noted { line })) {
         runtime.tell(event).await;
@@ -125,7 +140,9 @@ async fn lead(
     asked: oneshot::Receiver<()>,
 ) -> Result<Outcome, CoordinatorError> {
     attend(runtime, inbox, fleet, asked).await?;
-    collect_and_conclude(runtime).await
+    let what = "writing the end of the run and deleting old checkpoints";
+    let telling = runtime.telling();
+    tell_while(&telling, what, collect_and_conclude(runtime)).await
 }
 
 /// Lets everybody leave who can; `error` is what the run ended with, if it failed.
@@ -167,16 +184,6 @@ async fn collect_and_conclude(runtime: &mut Runtime) -> Result<Outcome, Coordina
     conclude(runtime).await
 }
 
-fn address_of(listener: &TcpListener) -> Result<String, CoordinatorError> {
-    let local = listener
-        .local_addr()
-        .map_err(|error| CoordinatorError::Listen {
-            address: "its socket".to_owned(),
-            reason: error.to_string(),
-        })?;
-    Ok(format!("http://{local}"))
-}
-
 /// Receives and handles until there is a verdict.
 async fn attend(
     runtime: &mut Runtime,
@@ -189,6 +196,8 @@ async fn attend(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut fence_checks = tokio::time::interval(FENCE_CHECK);
     fence_checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let telling = runtime.telling();
+    let held = "waiting for the run's store";
     start_missing(runtime, fleet).await?;
     while runtime.verdict().is_none() {
         tokio::select! {
@@ -197,18 +206,24 @@ async fn attend(
                 is_asked = true;
                 runtime.handle(Event::DrainRequested).await?;
             }
-            Some(arrival) = inbox.recv() => receive(runtime, arrival).await?,
+            Some(arrival) = inbox.recv() => {
+                tell_while(&telling, held, receive(runtime, arrival)).await?;
+            }
             unanswered = runtime.knocks.next_unanswered() => runtime.handle(unanswered).await?,
             exit = fleet.next_exit() => exited(runtime, fleet, &exit).await?,
-            _ = fence_checks.tick() => runtime.journal_mut().ensure_held().await?,
+            _ = fence_checks.tick() => tell_while(&telling, held, runtime.show_life()).await?,
             _ = ticks.tick() => {
-                runtime.handle(Event::Tick).await?;
-                runtime.collect(false).await?;
+                tell_while(&telling, held, pass_time(runtime)).await?;
                 start_missing(runtime, fleet).await?;
             }
         }
     }
     Ok(())
+}
+
+async fn pass_time(runtime: &mut Runtime) -> Result<(), CoordinatorError> {
+    runtime.handle(Event::Tick).await?;
+    runtime.collect(false).await
 }
 
 /// Starts the workers that should be here and are not, once it is known who has stayed from an earlier coordinator.

@@ -3,30 +3,36 @@
 mod notes;
 mod orders;
 mod pass_over;
+mod waits;
 
+use crate::addresses::Addresses;
 use crate::admission::Admission;
+use crate::beat::Beats;
 use crate::collection::Collection;
 use crate::error::CoordinatorError;
 use crate::estimate::Estimate;
-use crate::event::RunEvent;
+use crate::event::{RunEvent, Telling};
 use crate::history::History;
 use crate::job::{Job, RunFile};
 use crate::knock::Knocks;
+use crate::job_match::digest;
 use crate::opening::Opened;
 use crate::service::Outbox;
-use crate::shares::{Shares, config_digest};
+use crate::shares::Shares;
 use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
-use fratmae_checkpoint::{CheckpointId, Journal, Record, commit};
+use fratmae_checkpoint::{CheckpointId, Journal, Lineage, Record, commit};
 use fratmae_control::{
     Assignment, Cluster, Command, Event, Generation, Millis, Phase, Rank, Settings, Step, Verdict,
     WorkerId,
 };
+use fratmae_network::host_id;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
+use waits::Waits;
 
 /// Generations in a row that may end without a step before the run is given up.
 const MAX_FRUITLESS: u32 = 5;
@@ -41,6 +47,19 @@ const RETURN_TIMEOUT: Millis = Millis::new(2_000);
 /// How old the status may be beyond the last tick, where neither phase nor generation has changed.
 const STATUS_EVERY: Duration = Duration::from_millis(50);
 
+/// How long more workers are waited for where fewer than the most may begin: processes that are started together are
+/// there within it.
+const SETTLE: Millis = Millis::new(3_000);
+
+/// Where a run is led from.
+pub(crate) struct Place {
+    pub(crate) addresses: Addresses,
+    /// Whether its workers are started here.
+    pub(crate) has_own_workers: bool,
+    /// When its coordinator was started.
+    pub(crate) started: Instant,
+}
+
 /// The run in this process: the cluster, and everything its commands touch.
 pub(crate) struct Runtime {
     job: Job,
@@ -54,12 +73,15 @@ pub(crate) struct Runtime {
     history: History,
     collection: Collection,
     pub(crate) newest_figures: Option<pb::Figures>,
-    events: mpsc::Sender<RunEvent>,
+    lineage: Lineage,
+    beats: Beats,
+    telling: Telling,
+    waits: Waits,
+    place: Place,
     status: watch::Sender<pb::StatusReply>,
     published: Instant,
     /// Phase and generation in the status that was published last.
     status_of: Option<(Phase, Generation)>,
-    started: Instant,
     estimate: Estimate,
     /// When the step at hand began.
     step_began: Instant,
@@ -81,8 +103,8 @@ impl Runtime {
     pub(crate) fn new(
         mut job: Job,
         opened: Opened,
-        started: Instant,
-        events: mpsc::Sender<RunEvent>,
+        place: Place,
+        telling: Telling,
         status: watch::Sender<pb::StatusReply>,
     ) -> Self {
         // Until here a store that does not answer is soon told; a run that is under way bears with it longer.
@@ -96,13 +118,18 @@ impl Runtime {
         let admission = Admission {
             allowed: job.allowed,
             version: job.version.clone(),
-            config_digest: config_digest(&job),
+            told: place.addresses.told.clone(),
+            host: host_id(),
+            config_digest: digest(&job.config),
             data_digest: opened.run_file.data_digest.clone(),
             given_up: opened.given_up,
             kernels: None,
             device: None,
         };
         Self {
+            lineage: opened.lineage,
+            beats: Beats::new(job.run.clone(), opened.journal.fence()),
+            waits: Waits::default(),
             admission,
             applied: opened.newest.step().get(),
             job,
@@ -115,18 +142,18 @@ impl Runtime {
             history: History::default(),
             collection: Collection::new(opened.collector),
             newest_figures: None,
-            events,
+            telling,
             status,
-            published: started,
+            published: place.started,
             status_of: None,
-            started,
             estimate: Estimate::default(),
-            step_began: started,
+            step_began: place.started,
             standing: watch::Sender::new(Standing {
                 step: None,
-                since: started,
+                since: place.started,
                 step_seconds: None,
             }),
+            place,
             has_begun: false,
             verdict: None,
             unwritten: Vec::new(),
@@ -137,7 +164,27 @@ impl Runtime {
     }
 
     pub(crate) fn seconds(&self) -> f64 {
-        self.started.elapsed().as_secs_f64()
+        self.place.started.elapsed().as_secs_f64()
+    }
+
+    pub(crate) fn telling(&self) -> Telling {
+        self.telling.clone()
+    }
+
+    /// Makes sure that this coordinator still leads the run, and writes how far it is.
+    ///
+    /// # Errors
+    /// That another one leads it, that the run was removed, or the store's.
+    pub(crate) async fn show_life(&mut self) -> Result<(), CoordinatorError> {
+        self.journal.ensure_held().await?;
+        let loss = self.newest_figures.as_ref().map(|figures| figures.loss);
+        self.beats.write(self.applied, loss);
+        Ok(())
+    }
+
+    fn now(&self) -> Millis {
+        let elapsed = self.place.started.elapsed().as_millis();
+        Millis::new(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 
     /// Where the run is, for whoever stops it.
@@ -184,9 +231,7 @@ impl Runtime {
     pub(crate) async fn handle(&mut self, event: Event) -> Result<(), CoordinatorError> {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            let now =
-                Millis::new(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
-            for command in self.cluster.handle(now, event) {
+            for command in self.cluster.handle(self.now(), event) {
                 events.extend(self.execute(command).await?);
             }
         }
@@ -200,6 +245,7 @@ impl Runtime {
             since: self.step_began,
             step_seconds: self.estimate.step_seconds(),
         });
+        self.tell_waits().await;
         self.publish_status();
         Ok(())
     }
@@ -364,8 +410,7 @@ impl Runtime {
 
     /// Tells the watcher; one that has left is no reason to stop.
     pub(crate) async fn tell(&self, event: RunEvent) {
-        event.log(self.job.config.train.steps);
-        let _ = self.events.send(event).await;
+        self.telling.tell(event).await;
     }
 
     fn steps_left(&self) -> u64 {
@@ -384,16 +429,26 @@ impl Runtime {
             last_step: self.job.config.train.steps,
             committed_step: self.cluster.newest().step().get(),
             figures: self.newest_figures.clone(),
+            run_id: self.run_file.run_id.clone(),
+            fence: self.journal.fence().get(),
+            standing_by: self.names_standing_by(),
+            least_workers: count(self.job.config.workers.least()),
+            most_workers: count(self.job.config.workers.count),
         }
     }
 }
 
+fn count(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
 fn settings(job: &Job) -> Settings {
     let config = &job.config;
-    let count = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     Settings {
         slots: count(config.train.slots),
         workers: count(config.workers.count),
+        least_workers: count(config.workers.least()),
+        settle: SETTLE,
         last_step: Step::new(config.train.steps),
         least_timeout: LEAST_TIMEOUT,
         store_patience: Millis::new(config.store.patience_s * 1000),

@@ -1,6 +1,7 @@
 //! What ranks reported of their shares of a checkpoint, until its manifest is written.
 
 use crate::job::{Job, RunFile};
+use crate::job_match::digest;
 use fratmae_checkpoint::{FORMAT_VERSION, Manifest, PartRecord, weights_root};
 use fratmae_control::{Fence, Generation, Step};
 use fratmae_protocol::pb;
@@ -52,7 +53,7 @@ impl Shares {
             weights_digest,
             samples_seen: run_file.samples_at(step.get(), job.config.train.batch),
             loss,
-            config_digest: config_digest(job),
+            config_digest: digest(&job.config),
             data_digest: run_file.data_digest.clone(),
             seed: job.config.run.seed,
         }
@@ -66,13 +67,6 @@ fn record(part: pb::Part) -> PartRecord {
         bytes: part.bytes,
         digest: part.digest,
     }
-}
-
-/// BLAKE3 over the keys that decide the result.
-pub(crate) fn config_digest(job: &Job) -> String {
-    blake3::hash(job.config.digest().as_bytes())
-        .to_hex()
-        .to_string()
 }
 
 #[cfg(test)]

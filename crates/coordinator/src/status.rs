@@ -1,12 +1,13 @@
 //! What a run is and does now, from its store, and from its coordinator if one answers.
 
+use crate::beat::last_beat;
 use crate::error::CoordinatorError;
-use crate::history::{HistoryRow, missing_steps, read_history};
-use crate::job::read_run_file;
+use crate::history::{HistoryRow, KeptHistory, missing_steps, read_kept_history};
+use crate::job::{RunFile, read_run_file};
 use crate::leader::answer_of;
 use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
-use fratmae_checkpoint::{Journal, Record, list};
+use fratmae_checkpoint::{CheckpointError, Entry, Journal, Record, list};
 use fratmae_store::Location;
 use serde::Serialize;
 use serde_json::Value;
@@ -19,7 +20,7 @@ const RECENT: usize = 10;
 const VERDICTS: usize = 10;
 
 /// A run in figures.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RunStatus {
     /// Where it is kept.
     pub run: String,
@@ -43,7 +44,7 @@ pub struct RunStatus {
     pub step_seconds: Option<f64>,
     /// Seconds that the rest will take, while the run is running.
     pub eta_seconds: Option<f64>,
-    /// The newest step known: applied if a coordinator answers, else with figures on the store.
+    /// The newest step known: applied if a coordinator answers, else as it is on the store.
     pub step: u64,
     /// The newest committed checkpoint's step; none before the first.
     pub committed_step: Option<u64>,
@@ -53,6 +54,10 @@ pub struct RunStatus {
     pub generation: u64,
     /// Its members in rank order.
     pub members: Vec<String>,
+    /// Workers that have no seat, since all are taken; known if a coordinator answers.
+    pub standing_by: Vec<String>,
+    /// The least workers that the run begins with, and the most it takes; known if a coordinator answers.
+    pub workers: Option<[u32; 2]>,
     /// The newest fence.
     pub fence: u64,
     /// Where the newest coordinator served or serves.
@@ -67,54 +72,55 @@ pub struct RunStatus {
     pub verdicts: Vec<WorkerVerdict>,
     /// The result, once finished.
     pub summary: Option<Summary>,
+    /// Objects of the run that cannot be read, a line each; the rest is shown without them.
+    pub notes: Vec<String>,
 }
 
 /// Looks a run up.
 ///
 /// # Errors
-/// `NoRun`, `Damaged`, or the store's.
+/// `NoRun`, or the store's. What is damaged is a note, and the rest is shown.
 pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
-    let run_file = read_run_file(run).await?;
-    let history = read_history(run).await?;
     let committed = list(run).await?.last().map(|id| id.step.get());
-    let number = |key: &str| run_file.config.pointer(key).and_then(Value::as_u64);
-    let data = run_file.config.pointer("/data/url").and_then(Value::as_str);
+    let mut notes = Vec::new();
+    let entries = read_journal(run, &mut notes).await?;
+    let is_there = committed.is_some() || !entries.is_empty();
+    let run_file = kept_run_file(run, is_there, &mut notes).await?;
+    let value = |key: &str| run_file.as_ref()?.config.pointer(key);
+    let number = |key: &str| value(key).and_then(Value::as_u64).unwrap_or(0);
+    let data = value("/data/url").and_then(Value::as_str);
+    let began_at = run_file.as_ref().map_or(0, RunFile::began_at);
     let (started, updated) = times(run).await?;
+    let KeptHistory { rows, damaged } = read_kept_history(run).await?;
+    notes.extend(damaged);
+    let newest = committed.unwrap_or(0);
     let mut status = RunStatus {
         run: run.url().to_owned(),
         state: "stopped",
         started: started.map(shown),
         updated: updated.map(shown),
-        version: String::new(),
         data: data.unwrap_or_default().to_owned(),
-        last_step: number("/train/steps").unwrap_or(0),
-        batch: number("/train/batch").unwrap_or(0),
-        samples_per_second: speed(&history),
-        step_seconds: None,
-        eta_seconds: None,
-        step: history
-            .last()
-            .map_or(committed.unwrap_or(0), |row| row.step),
+        last_step: number("/train/steps"),
+        batch: number("/train/batch"),
+        samples_per_second: speed(&rows),
+        step: rows.last().map_or(newest, |row| row.step.max(newest)),
         committed_step: committed,
-        history_missing: missing_steps(&history, run_file.began_at(), committed.unwrap_or(0))
+        history_missing: missing_steps(&rows, began_at, newest)
             .into_iter()
             .map(|steps| (*steps.start(), *steps.end()))
             .collect(),
-        generation: 0,
-        members: Vec::new(),
-        fence: 0,
-        coordinator: String::new(),
-        reason: None,
-        forked_from: None,
-        loss: history.last().map(|row: &HistoryRow| row.figures.loss),
-        verdicts: Vec::new(),
-        summary: None,
+        loss: rows.last().map(|row| row.figures.loss),
+        notes,
+        ..RunStatus::default()
     };
-    for entry in Journal::replay(run).await? {
+    for entry in entries {
         status.follow(entry.record);
     }
     if status.state == "stopped" {
         status.ask().await;
+    }
+    if status.state == "stopped" {
+        status.recall(run).await;
     }
     Ok(status)
 }
@@ -143,6 +149,45 @@ fn speed(history: &[HistoryRow]) -> Option<f64> {
     });
     let speed = samples as f64 / seconds;
     (speed.is_finite() && speed > 0.0).then_some(speed)
+}
+
+/// What the run began with, if that can be read; else it is noted.
+async fn kept_run_file(
+    run: &Location,
+    is_there: bool,
+    notes: &mut Vec<String>,
+) -> Result<Option<RunFile>, CoordinatorError> {
+    match read_run_file(run).await {
+        Ok(run_file) => return Ok(Some(run_file)),
+        Err(error @ CoordinatorError::Damaged { .. }) => notes.push(error.to_string()),
+        Err(CoordinatorError::NoRun { .. }) if is_there => {
+            notes.push(
+                "config.json of this run is missing; running the same job again writes it anew"
+                    .to_owned(),
+            );
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(None)
+}
+
+/// The records that can be read; those that cannot are noted.
+async fn read_journal(
+    run: &Location,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Entry>, CoordinatorError> {
+    match Journal::read(run).await {
+        Ok(found) => {
+            let passed_over = |error: &CheckpointError| format!("passed over: {error}");
+            notes.extend(found.torn.iter().map(passed_over));
+            Ok(found.entries)
+        }
+        Err(error @ (CheckpointError::DamagedRecord { .. } | CheckpointError::Gap { .. })) => {
+            notes.push(error.to_string());
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl RunStatus {
@@ -198,6 +243,8 @@ impl RunStatus {
         self.step = self.step.max(reply.step);
         self.generation = reply.generation;
         self.members = reply.members;
+        self.standing_by = reply.standing_by;
+        self.workers = Some([reply.least_workers, reply.most_workers]);
         if let Some(figures) = reply.figures {
             self.loss = Some(figures.loss);
             let speed = figures.samples as f64 / figures.seconds;
@@ -205,6 +252,17 @@ impl RunStatus {
             self.samples_per_second = is_known.then_some(speed).or(self.samples_per_second);
         }
         (self.step_seconds, self.eta_seconds) = (reply.step_seconds, reply.eta_s);
+    }
+
+    /// Shows how far the run was when its coordinator last wrote it down; its workers may have got further since.
+    async fn recall(&mut self, run: &Location) {
+        let Some(beat) = last_beat(run).await else {
+            return;
+        };
+        if beat.fence == self.fence && beat.step > self.step {
+            self.step = beat.step;
+            self.loss = beat.loss.or(self.loss);
+        }
     }
 }
 
@@ -218,27 +276,9 @@ mod tests {
         RunStatus {
             run: "r".to_owned(),
             state: "stopped",
-            started: None,
-            updated: None,
-            version: String::new(),
-            data: String::new(),
             last_step: 10,
             batch: 8,
-            samples_per_second: None,
-            step_seconds: None,
-            eta_seconds: None,
-            step: 0,
-            committed_step: None,
-            history_missing: Vec::new(),
-            generation: 0,
-            members: Vec::new(),
-            fence: 0,
-            coordinator: String::new(),
-            reason: None,
-            forked_from: None,
-            loss: None,
-            verdicts: Vec::new(),
-            summary: None,
+            ..RunStatus::default()
         }
     }
 
@@ -247,6 +287,7 @@ mod tests {
             address: format!("http://host:{fence}"),
             version: "v".to_owned(),
             nonce: "n".to_owned(),
+            host: String::new(),
         };
         Record::Fence { fence, mark }
     }

@@ -1,10 +1,10 @@
 //! A run that is asked to stop: it says so at once, whatever it waits for.
 
-use crate::event::RunEvent;
+use crate::event::{RunEvent, Telling};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 /// How a caller tells a run to stop.
 pub struct StopRequests {
@@ -41,15 +41,13 @@ impl Standing {
 pub(crate) async fn announce(
     after_the_step: Pin<Box<dyn Future<Output = ()> + Send>>,
     standing: watch::Receiver<Standing>,
-    events: mpsc::Sender<RunEvent>,
+    telling: Telling,
     ask: oneshot::Sender<()>,
-    steps: u64,
 ) -> Infallible {
     after_the_step.await;
     let answer = standing.borrow().answer(Instant::now());
-    answer.log(steps);
-    // A watcher that has left, or does not read, is no reason to go on.
-    let _ = tokio::time::timeout(Duration::from_secs(1), events.send(answer)).await;
+    // A watcher that does not read is no reason to go on.
+    let _ = tokio::time::timeout(Duration::from_secs(1), telling.tell(answer)).await;
     let _ = ask.send(());
     std::future::pending().await
 }
@@ -103,10 +101,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_request_is_answered_and_passed_on() {
-        let (events, mut told) = mpsc::channel(1);
+        let (events, mut told) = tokio::sync::mpsc::channel(1);
         let (ask, asked) = oneshot::channel();
         let (_publish, standing) = watch::channel(standing(Some(3), None));
-        let announcing = announce(Box::pin(async {}), standing, events, ask, 9);
+        let announcing = announce(Box::pin(async {}), standing, Telling::new(events, 9), ask);
         tokio::select! {
             never = announcing => match never {},
             asked = asked => assert!(asked.is_ok()),

@@ -23,6 +23,8 @@ impl Life {
         let settings = Settings {
             slots: workers,
             workers,
+            least_workers: workers,
+            settle: Millis::new(0),
             last_step: Step::new(last_step),
             least_timeout: Millis::new(5_000),
             store_patience: Millis::new(0),

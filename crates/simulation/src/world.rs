@@ -181,6 +181,8 @@ impl World {
         let settings = Settings {
             slots,
             workers,
+            least_workers: 1 + (seed % u64::from(workers)) as u32,
+            settle: Millis::new(500),
             last_step: Step::new(random.between(10, 60)),
             least_timeout: Millis::new(2_000),
             store_patience: Millis::new(0),

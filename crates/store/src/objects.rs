@@ -150,6 +150,22 @@ impl Location {
         Ok(names)
     }
 
+    /// Lists the names of the objects directly below `prefix`, sorted.
+    ///
+    /// # Errors
+    /// Any failure of the store.
+    pub async fn list_files(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.path(prefix);
+        let list = || self.store.list_with_delimiter(Some(&path));
+        let found = self.patiently(0, prefix, list).await?;
+        let names = found.objects.iter();
+        let mut names: Vec<String> = names
+            .filter_map(|object| object.location.filename().map(str::to_owned))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// Deletes an object; one that is not there counts as deleted.
     ///
     /// # Errors

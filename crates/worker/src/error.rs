@@ -13,14 +13,19 @@ use fratmae_store::StoreError;
 pub enum WorkerError {
     /// The coordinator cannot be reached.
     #[error(
-        "no coordinator answers at {address} ({reason}); is it running, and can this host reach it?"
+        "no coordinator answers at {address} ({reason}){}; is it running, and can this host reach it?", waited(*patience)
     )]
     Unreachable {
         /// The address tried.
         address: String,
         /// What the connection said.
         reason: String,
+        /// How long it was waited for, if it was.
+        patience: Option<std::time::Duration>,
     },
+    /// An address that this worker would tell its peers cannot be used.
+    #[error(transparent)]
+    Address(#[from] fratmae_network::AddressError),
     /// The stream ended although the coordinator had not said stop, and no other coordinator came.
     #[error(
         "the coordinator at {address} is gone and none has taken its place within {} s (workers.coordinator_patience_s); start it again with the same run to go on from its newest checkpoint", patience.as_secs()
@@ -261,6 +266,11 @@ pub enum WorkerError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn waited(patience: Option<std::time::Duration>) -> String {
+    let line = |patience: std::time::Duration| format!(" within {} s (--wait)", patience.as_secs());
+    patience.map(line).unwrap_or_default()
 }
 
 impl WorkerError {

@@ -50,6 +50,7 @@ impl WorkerError {
             | Self::CoordinatorLost { .. }
             | Self::Stopped { .. }
             | Self::Listen { .. }
+            | Self::Address(_)
             | Self::NoGpu { .. }
             | Self::NoHalfPrecision => Fault::Worker,
             Self::Job { .. }

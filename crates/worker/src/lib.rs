@@ -25,6 +25,7 @@ mod outbox;
 mod pace;
 mod panics;
 mod plan;
+mod reach;
 mod rehearsal;
 mod resident;
 mod run;

@@ -5,6 +5,7 @@ use crate::error::WorkerError;
 use crate::leaving::Leaving;
 use crate::outbox::Outbox;
 use crate::panics::Panics;
+use crate::reach::{Wait, reach};
 use crate::search::{Found, Search};
 use crate::session::Start;
 use crate::shared::Shared;
@@ -12,12 +13,13 @@ use crate::stream::{End, Order, Stream};
 use crate::trainer::Trainer;
 use fratmae_config::Config;
 use fratmae_model::kernel_set;
+use fratmae_network::{Endpoint, host_id};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_store::Location;
 use fratmae_telemetry::{PhaseLedger, describe};
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -32,10 +34,16 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What a worker is told on its command line; the job comes from the coordinator.
 #[derive(Clone)]
 pub struct Options {
-    /// The coordinator's URL.
-    pub coordinator: String,
-    /// Where peers reach this worker, as `host:port`; empty: the address this host shows to the coordinator.
+    /// Where the coordinator is.
+    pub coordinator: Endpoint,
+    /// How long it is waited for.
+    pub wait: Duration,
+    /// Where this worker listens for peers, as `host:port`; empty: at the address this host shows to the coordinator.
     pub listen: String,
+    /// Where peers reach this worker, as `host` or `host:port`; empty: where it listens.
+    pub advertise: String,
+    /// Whether what is waited for is told.
+    pub is_told: bool,
     /// Name for people.
     pub name: String,
     /// Its number among the workers of this machine, which take its GPUs in turn.
@@ -75,24 +83,31 @@ pub async fn run(
     asked: impl Future<Output = ()> + Send,
 ) -> Result<Ended, WorkerError> {
     let (mut panics, mut asked) = (Panics::watch(), pin!(asked));
-    let listener = listen(&options)?;
+    let coordinator = options.coordinator.url();
+    let mut wait = Wait::new(&coordinator, options.wait, options.is_told);
+    let own = tokio::select! {
+        own = reach(&options.coordinator, &mut wait) => own?,
+        () = &mut asked => return Ok(Ended::Stopped),
+    };
+    let (listener, address) = listen(&options, own)?;
     let register = pb::Register {
         kernels: kernel_set(),
         name: options.name.clone(),
         version: options.version.clone(),
-        group_address: local_address(&listener)?,
+        group_address: address.to_string(),
+        host: host_id(),
         ..Default::default()
     };
     let outbox = Outbox::default();
     let stream = tokio::select! {
-        stream = Stream::open(&options.coordinator, &register, &outbox) => stream?,
+        stream = Stream::open(&coordinator, &register, &outbox, &mut wait) => stream?,
         () = &mut asked => return Ok(Ended::Stopped),
     };
     describe("run", stream.welcome.run_url.as_str());
     let (attendance, leaving, mut trainer) = join(&options, listener, register, outbox, &stream)?;
     let gone = trainer.gone();
     let ended = {
-        let mut attending = pin!(attendance.attend(stream, &options.coordinator));
+        let mut attending = pin!(attendance.attend(stream, &coordinator));
         tokio::select! {
             ended = &mut attending => ended,
             () = leaving.leave(asked, gone) => Ok(Ended::Done),
@@ -131,7 +146,7 @@ fn join(
     let name = device.as_ref().map_or("", |kind| kind.name());
     register.device = Some(name.to_owned());
     outbox.join(&register);
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::telling(options.is_told));
     let (sender, orders) = std::sync::mpsc::sync_channel(ORDERS);
     let start = Start {
         config: config.clone(),
@@ -198,55 +213,70 @@ impl Attendance {
     }
 }
 
-/// Binds the socket that peers connect to.
-fn listen(options: &Options) -> Result<TcpListener, WorkerError> {
-    let address = if options.listen.is_empty() {
-        format!("{}:0", host_towards(&options.coordinator))
-    } else {
-        options.listen.clone()
+/// Binds the socket that peers connect to, and finds what they are told of it; `own` is the address that this host
+/// shows to the coordinator.
+fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), WorkerError> {
+    let told = match options.advertise.as_str() {
+        "" => None,
+        advertise => Some(Endpoint::parse_or(advertise, 0)?),
     };
-    TcpListener::bind(&address).map_err(|source| WorkerError::Listen { address, source })
-}
-
-fn local_address(listener: &TcpListener) -> Result<String, WorkerError> {
+    let address = match (options.listen.as_str(), &told) {
+        ("", told) => Endpoint::of(own, told.as_ref().map_or(0, Endpoint::port)).to_string(),
+        (listen, _) => listen.to_owned(),
+    };
     let failed = |source| WorkerError::Listen {
-        address: "its own socket".to_owned(),
+        address: address.clone(),
         source,
     };
-    listener
-        .local_addr()
-        .map(|address: SocketAddr| address.to_string())
-        .map_err(failed)
+    let listener = TcpListener::bind(&address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let told = announced(told, bound, own);
+    told.check_connectable()?;
+    Ok((listener, told))
 }
 
-/// This host's address on the way to the coordinator; loopback when nothing better is known.
-///
-/// Connecting a datagram socket sends nothing: it only asks the system for the route.
-fn host_towards(coordinator: &str) -> String {
-    let target = coordinator
-        .split_once("://")
-        .map_or(coordinator, |(_, rest)| rest)
-        .trim_end_matches('/');
-    let route = || {
-        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-        socket.connect(target).ok()?;
-        Some(socket.local_addr().ok()?.ip().to_string())
+/// What peers are told of a socket: the address that was asked for, else the one it is bound to, else, where that is
+/// every address of this host, the one on the way to the coordinator.
+fn announced(told: Option<Endpoint>, bound: SocketAddr, own: IpAddr) -> Endpoint {
+    let own = match bound.ip().is_unspecified() {
+        true => Endpoint::of(own, bound.port()),
+        false => Endpoint::of(bound.ip(), bound.port()),
     };
-    route().unwrap_or_else(|| "127.0.0.1".to_owned())
+    match told {
+        None => own,
+        Some(told) if told.port() == 0 => told.with_port(bound.port()),
+        Some(told) => told,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_loopback_coordinator_is_reached_from_loopback() {
-        assert_eq!(host_towards("http://127.0.0.1:5000"), "127.0.0.1");
-        assert_eq!(host_towards("http://127.0.0.1:5000/"), "127.0.0.1");
+    fn shown(told: &str, bound: &str, own: &str) -> String {
+        let told = (!told.is_empty()).then(|| Endpoint::parse_or(told, 0).unwrap());
+        announced(told, bound.parse().unwrap(), own.parse().unwrap()).to_string()
     }
 
     #[test]
-    fn an_unknown_coordinator_falls_back_to_loopback() {
-        assert_eq!(host_towards("http://no such host"), "127.0.0.1");
+    fn peers_are_told_where_a_worker_listens_or_its_address_towards_the_coordinator() {
+        for (bound, own, expected) in [
+            ("10.0.0.2:7", "10.0.0.2", "10.0.0.2:7"),
+            ("0.0.0.0:7", "10.0.0.2", "10.0.0.2:7"),
+            ("[::]:7", "fd77::2", "[fd77::2]:7"),
+            ("[::]:7", "::ffff:10.0.0.2", "10.0.0.2:7"),
+            ("[fd77::2]:7", "fd77::2", "[fd77::2]:7"),
+            ("127.0.0.1:7", "127.0.0.1", "127.0.0.1:7"),
+        ] {
+            assert_eq!(shown("", bound, own), expected);
+        }
+    }
+
+    #[test]
+    fn peers_are_told_what_is_advertised_with_the_port_of_the_socket_unless_it_names_one() {
+        let bound = "0.0.0.0:7";
+        assert_eq!(shown("node-2", bound, "172.17.0.2"), "node-2:7");
+        assert_eq!(shown("node-2:31007", bound, "172.17.0.2"), "node-2:31007");
+        assert_eq!(shown("fd77::2", "[::]:7", "fd00::2"), "[fd77::2]:7");
     }
 }

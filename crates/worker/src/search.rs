@@ -91,6 +91,7 @@ impl Search<'_> {
         let address = address.ok_or_else(|| WorkerError::Unreachable {
             address: self.run.url().to_owned(),
             reason: "its journal names no coordinator".to_owned(),
+            patience: None,
         })?;
         let stream = Stream::try_open(&address, self.register, self.outbox).await?;
         Ok(Found::Stream(Box::new(stream)))

@@ -1,8 +1,9 @@
 //! What the stream tells the training thread while it is busy, and what is told of it.
 
-use crate::activity::Activity;
+use crate::activity::{Activity, work};
 use crate::exchange::Wishes;
 use fratmae_collective::AbortHandle;
+use fratmae_protocol::pb;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -20,9 +21,45 @@ pub(crate) struct Shared {
     abort: Mutex<Option<AbortHandle>>,
     /// Where the training thread is.
     pub(crate) activity: Activity,
+    /// Whether whoever started this worker is told what it waits for.
+    is_told: bool,
+    /// Times ten seconds of the phase at hand that were told of.
+    told_tens: AtomicU64,
 }
 
+/// Phases that wait for others, in words.
+const WAITS: [(&str, &str); 3] = [
+    (work::RESTORE, "reading the state from the run's store"),
+    (work::JOIN, "connecting to the other workers"),
+    (work::COPY, "copying the state from other workers"),
+];
+
 impl Shared {
+    /// Flags of a worker that tells whoever started it what it waits for, or does not.
+    pub(crate) fn telling(is_told: bool) -> Self {
+        Self {
+            is_told,
+            ..Self::default()
+        }
+    }
+
+    /// Tells whoever started this worker.
+    pub(crate) fn tell(&self, line: &str) {
+        if self.is_told {
+            tracing::info!("{line}");
+        }
+    }
+
+    /// Tells every ten seconds that the training thread still waits for others.
+    pub(crate) fn tell_slow(&self, beat: &pb::Heartbeat) {
+        let tens = beat.phase_ms / 10_000;
+        let told = self.told_tens.swap(tens, Ordering::Relaxed);
+        let wait = WAITS.iter().find(|(phase, _)| *phase == beat.phase);
+        if let Some((_, what)) = wait.filter(|_| tens > told) {
+            tracing::info!("still {what} ({} s)", beat.phase_ms / 1000);
+        }
+    }
+
     /// Asks the training thread to stop after its step.
     pub(crate) fn drain(&self) {
         self.drain.store(true, Ordering::SeqCst);

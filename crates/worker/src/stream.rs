@@ -2,6 +2,7 @@
 
 use crate::error::WorkerError;
 use crate::outbox::Outbox;
+use crate::reach::Wait;
 use crate::shared::Shared;
 use fratmae_control::Assignment;
 use fratmae_protocol::pb;
@@ -18,10 +19,10 @@ use tonic::Streaming;
 
 /// Messages to the coordinator that may wait.
 const OUTBOX: usize = 1024;
-/// How long a coordinator may take to be reachable.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Tries within that time.
-const TRIES: u32 = 20;
+/// How long one connection may take to open.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How often it is tried.
+const EVERY: Duration = Duration::from_millis(500);
 /// How often a silent coordinator is asked for a sign of life, and how long it may take to give one.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 
@@ -57,22 +58,26 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Connects, patiently, and registers; the coordinator's first answer is the job.
+    /// Connects to a coordinator that takes connections, patiently, and registers; its first answer is the job.
     pub(crate) async fn open(
         address: &str,
         register: &pb::Register,
         outbox: &Outbox,
+        wait: &mut Wait,
     ) -> Result<Self, WorkerError> {
-        let mut waits = tokio::time::interval(PATIENCE / TRIES);
-        let mut last = unreachable(address, "it was not tried");
-        for _ in 0..TRIES {
-            waits.tick().await;
-            match Self::try_open(address, register, outbox).await {
-                Err(error @ WorkerError::Unreachable { .. }) => last = error,
-                outcome => return outcome,
+        let mut tries = tokio::time::interval(EVERY);
+        tries.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tries.tick().await;
+            match wait
+                .for_answer(Self::try_open(address, register, outbox))
+                .await
+            {
+                Some(Err(WorkerError::Unreachable { reason, .. })) => wait.failed(&reason)?,
+                Some(outcome) => return outcome,
+                None => wait.failed("it takes the connection and does not answer")?,
             }
         }
-        Err(last)
     }
 
     /// Connects and registers, or not.
@@ -117,17 +122,18 @@ impl Stream {
         loop {
             let order = tokio::select! {
                 _ = beats.tick() => {
-                    outbox.say(From::Heartbeat(shared.activity.heartbeat()));
+                    let beat = shared.activity.heartbeat();
+                    shared.tell_slow(&beat);
+                    outbox.say(From::Heartbeat(beat));
                     continue;
                 }
                 order = self.orders.next() => order,
             };
-            let Some(Ok(pb::ToWorker {
-                message: Some(message),
-            })) = order
-            else {
+            let Some(Ok(pb::ToWorker { message })) = order else {
                 return Ok(End::Lost);
             };
+            // A coordinator of another version may say what this one does not know.
+            let Some(message) = message else { continue };
             match message {
                 To::Welcome(_) => {}
                 To::Prepare(prepare) => {
@@ -140,7 +146,14 @@ impl Stream {
                 }
                 To::Begin(begin) => {
                     let figures_until = begin.figures_until;
-                    let assignment = Box::new(begin.try_into()?);
+                    let assignment: Box<Assignment> = Box::new(begin.try_into()?);
+                    shared.tell(&format!(
+                        "rank {} of {} in generation {}, from step {}",
+                        assignment.rank,
+                        assignment.seats.len(),
+                        assignment.generation,
+                        assignment.source.step()
+                    ));
                     let order = Order::Begin {
                         assignment,
                         figures_until,
@@ -148,6 +161,7 @@ impl Stream {
                     pass(orders, order)?;
                 }
                 To::Committed(committed) => outbox.forget(committed.step),
+                To::Waiting(waiting) => shared.tell(&told(&waiting)),
                 To::Drain(_) => shared.drain(),
                 To::Save(_) => shared.save(),
                 To::Stop(stop) if stop.failed => {
@@ -160,6 +174,26 @@ impl Stream {
                     return Ok(End::Stopped { is_resumable });
                 }
             }
+        }
+    }
+}
+
+/// What a worker without a seat waits for, in words.
+fn told(waiting: &pb::Waiting) -> String {
+    let pb::Waiting {
+        registered, wanted, ..
+    } = waiting;
+    match (waiting.stands_by, wanted.saturating_sub(*registered)) {
+        (true, _) => {
+            format!("standing by: all {registered} seats are taken (--workers {wanted})")
+        }
+        (false, 0) => {
+            format!("registered; {registered} workers are here, the run is about to begin")
+        }
+        (false, missing) => {
+            format!(
+                "registered; waiting for {missing} more workers ({registered} of {wanted} are here)"
+            )
         }
     }
 }
@@ -199,7 +233,7 @@ async fn connect(
     let (interval, timeout) = KEEP_ALIVE;
     let endpoint = tonic::transport::Endpoint::from_shared(address.to_owned())
         .map_err(|error| unreachable(address, &error.to_string()))?
-        .connect_timeout(PATIENCE)
+        .connect_timeout(CONNECT)
         .http2_keep_alive_interval(interval)
         .keep_alive_timeout(timeout)
         .keep_alive_while_idle(true)
@@ -214,6 +248,7 @@ fn unreachable(address: &str, reason: &str) -> WorkerError {
     WorkerError::Unreachable {
         address: address.to_owned(),
         reason: reason.to_owned(),
+        patience: None,
     }
 }
 

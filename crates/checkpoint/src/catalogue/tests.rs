@@ -96,3 +96,53 @@ async fn missing_manifest_says_the_checkpoint_was_never_committed() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn checkpoint_of_another_job_is_passed_over_and_says_what_differs() {
+    let (_, run) = FaultyStore::new();
+    let own = write_sample(&run, 1, 1).await.unwrap();
+    write_sample(&run, 2, 1).await.unwrap();
+    let own = Lineage {
+        config_digest: Some(own.config_digest),
+        data_digest: Some(own.data_digest),
+        seed: Some(own.seed),
+    };
+    let all = BTreeSet::new();
+    let newest = newest_good_but(&run, &own, &all).await.unwrap();
+    assert_eq!(newest.manifest.unwrap().step, 2);
+    let other = || Some("another".to_owned());
+    for (job, said) in [
+        (
+            Lineage {
+                config_digest: other(),
+                ..own.clone()
+            },
+            "its config digest is",
+        ),
+        (
+            Lineage {
+                data_digest: other(),
+                ..own.clone()
+            },
+            "its data digest is",
+        ),
+        (
+            Lineage {
+                seed: Some(12345),
+                ..own.clone()
+            },
+            "this run's is 12345",
+        ),
+    ] {
+        let newest = newest_good_but(&run, &job, &all).await.unwrap();
+        assert!(newest.manifest.is_none());
+        let lines: Vec<_> = newest.damaged.iter().map(|(_, e)| e.to_string()).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.contains("is of another job") && line.contains(said)),
+            "{lines:?}"
+        );
+    }
+}

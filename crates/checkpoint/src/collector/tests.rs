@@ -22,6 +22,7 @@ fn mark(nonce: &str) -> CoordinatorMark {
         address: "http://host:1".to_owned(),
         version: "0.1.0".to_owned(),
         nonce: nonce.to_owned(),
+        host: String::new(),
     }
 }
 

@@ -17,6 +17,9 @@ pub struct CoordinatorMark {
     pub version: String,
     /// A text no other coordinator has, not even the same one started again.
     pub nonce: String,
+    /// What tells its host from any other: a loopback address is good on that host alone. Empty if unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
 }
 
 /// A fact about a run that must outlive its coordinator.
@@ -197,6 +200,7 @@ mod tests {
             address: "http://host:1".to_owned(),
             version: "0.1.0".to_owned(),
             nonce: "n".to_owned(),
+            host: "h".to_owned(),
         };
         let records = [
             Record::Fence { fence: 3, mark },

@@ -9,6 +9,7 @@ fn mark(nonce: &str) -> CoordinatorMark {
         address: format!("http://{nonce}:1"),
         version: "0.1.0".to_owned(),
         nonce: nonce.to_owned(),
+        host: String::new(),
     }
 }
 
@@ -154,7 +155,7 @@ async fn take_over_disturbed_at_any_operation_succeeds_when_repeated() {
             );
             let again = taken_over(&run, "c").await;
             assert_eq!(
-                newest_fence(&Journal::replay(&run).await.unwrap()),
+                Journal::read(&run).await.unwrap().newest_fence(),
                 again.fence()
             );
         }
@@ -225,7 +226,9 @@ async fn missing_record_is_named() {
 async fn damaged_record_is_named_and_nothing_is_written() {
     let (_, run) = FaultyStore::new();
     let mut journal = taken_over(&run, "a").await;
-    journal.append(commit(1)).await.unwrap();
+    for step in 1..3 {
+        journal.append(commit(step)).await.unwrap();
+    }
     damage(&run, &journal_record(1)).await;
     let message = Journal::take_over(&run, mark("b"))
         .await
@@ -235,7 +238,84 @@ async fn damaged_record_is_named_and_nothing_is_written() {
         message.contains("journal/00000000000000000001.json is damaged"),
         "{message}"
     );
-    assert_eq!(run.list(JOURNAL).await.unwrap().len(), 2);
+    assert!(message.contains("move the folder `journal`"), "{message}");
+    assert_eq!(run.list(JOURNAL).await.unwrap().len(), 3);
+}
+
+/// What a power cut leaves of a record: nothing, zeros, or its beginning.
+async fn tear(run: &Location, number: u64, kept: usize) {
+    let name = journal_record(number);
+    let whole = run.get(&name).await.unwrap();
+    let torn = match kept {
+        0 => Bytes::new(),
+        1 => Bytes::from(vec![0; whole.len()]),
+        kept => whole.slice(..kept),
+    };
+    run.put(&name, torn).await.unwrap();
+}
+
+#[tokio::test]
+async fn last_record_of_a_coordinator_that_is_torn_is_passed_over_by_all_that_come() {
+    for kept in [0, 1, 40] {
+        let (_, run) = FaultyStore::new();
+        let mut journal = taken_over(&run, "a").await;
+        for step in 1..3 {
+            journal.append(commit(step)).await.unwrap();
+        }
+        tear(&run, 2, kept).await;
+        let torn = Journal::read(&run).await.unwrap().torn;
+        let [CheckpointError::DamagedRecord { object, .. }] = &torn[..] else {
+            panic!("{torn:?}")
+        };
+        assert!(object.ends_with("00000000000000000002.json"), "{object}");
+        assert_eq!(Journal::since_newest_fence(&run).await.unwrap().len(), 2);
+        let mut next = taken_over(&run, "b").await;
+        assert_eq!(next.fence().get(), 3, "the torn one may have been a fence");
+        next.append(commit(3)).await.unwrap();
+        assert_eq!(steps(&run).await, [1, 3]);
+        let last = taken_over(&run, "c").await;
+        assert!(last.fence() > next.fence());
+    }
+}
+
+#[tokio::test]
+async fn several_torn_records_at_the_end_are_passed_over_and_the_first_fence_too() {
+    let (_, run) = FaultyStore::new();
+    let mut journal = taken_over(&run, "a").await;
+    journal.append(commit(1)).await.unwrap();
+    for number in 0..2 {
+        tear(&run, number, 0).await;
+    }
+    let replayed = Journal::read(&run).await.unwrap();
+    assert_eq!((replayed.entries.len(), replayed.torn.len()), (0, 2));
+    taken_over(&run, "b").await.append(commit(2)).await.unwrap();
+    assert_eq!(steps(&run).await, [2]);
+}
+
+#[tokio::test]
+async fn only_one_follows_what_both_have_read() {
+    let (_, run) = FaultyStore::new();
+    let [first, second] = [Journal::read(&run).await, Journal::read(&run).await];
+    let taken = Journal::follow(&run, mark("a"), first.unwrap()).await;
+    assert!(taken.unwrap().is_some());
+    let taken = Journal::follow(&run, mark("b"), second.unwrap()).await;
+    assert!(taken.unwrap().is_none(), "who comes second asks the first");
+    assert_eq!(run.list(JOURNAL).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn run_that_was_removed_is_noticed_without_writing() {
+    let (_, run) = FaultyStore::new();
+    let mut journal = taken_over(&run, "a").await;
+    journal.append(commit(1)).await.unwrap();
+    journal.ensure_held().await.unwrap();
+    for number in 0..2 {
+        run.delete(&journal_record(number)).await.unwrap();
+    }
+    let error = journal.ensure_held().await.unwrap_err();
+    assert!(error.to_string().contains("was removed while"), "{error}");
+    assert_eq!(error.action(), Action::Fatal);
+    assert_eq!(run.list(JOURNAL).await.unwrap(), []);
 }
 
 #[tokio::test]

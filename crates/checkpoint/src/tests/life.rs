@@ -17,6 +17,7 @@ async fn live(run: &Location, nonce: &str, told: &mut Told) -> Result<(), Checkp
         address: "http://host:1".to_owned(),
         version: "0.1.0".to_owned(),
         nonce: nonce.to_owned(),
+        host: String::new(),
     };
     let begins = newest_good(run)
         .await?

@@ -18,6 +18,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   fratmae coordinator job.toml --run runs/big --workers 4 --listen 10.0.0.1:5600
+  fratmae coordinator job.toml --workers 2:8 --listen 0.0.0.0:5600 --advertise 10.0.0.1
 
 Then, on each machine: fratmae worker --coordinator http://10.0.0.1:5600")]
 pub(crate) struct Arguments {
@@ -27,9 +28,15 @@ pub(crate) struct Arguments {
     pub(crate) job: Job,
     #[command(flatten)]
     pub(crate) forking: Forking,
-    /// Address at which workers reach this coordinator (coordinator.listen)
+    /// Address to listen at (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
+    /// Address that workers are told, if it is not the one to listen at (coordinator.advertise)
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) advertise: Option<String>,
+    /// Take the run over from a coordinator that leads it and answers; without this it is left alone
+    #[arg(long)]
+    pub(crate) take_over: bool,
     /// Admit workers that differ, comma-separated; results may then not be bit-identical
     #[arg(long, value_enum, value_delimiter = ',', value_name = "DIFFERENCE")]
     pub(crate) allow: Vec<Difference>,
@@ -48,9 +55,11 @@ pub(crate) enum Difference {
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
-    let config = arguments
-        .job
-        .resolve_with(&arguments.named, arguments.listen.as_ref())?;
+    let config = arguments.job.resolve_with(
+        &arguments.named,
+        arguments.listen.as_ref(),
+        arguments.advertise.as_ref(),
+    )?;
     let json = arguments.json;
     let allowed = Allowed {
         version: arguments.allow.contains(&Difference::Version),
@@ -59,6 +68,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
     lead(
         (config, arguments.forking.resolve()?),
         Workers::Elsewhere(allowed),
+        arguments.take_over,
         Showing { quiet, json },
         output,
     )

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
     commands::{
-        exported::{CONFIG, WEIGHTS, write, write_folder},
+        exported::{CARD, CARD_TITLE, CONFIG, WEIGHTS, write, write_folder},
+        owner::{self, Kind},
         stored::Stored,
         target::Target,
     },
@@ -52,6 +54,8 @@ struct Written<'a> {
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let busy = Busy::start("export", "reading and writing weights", quiet);
     let out = &arguments.out;
+    let place = Location::open(&out.to_string_lossy())?;
+    owner::ensure_free(&place, Kind::Weights).await?;
     let target = Target::of(out)?;
     let stored = Stored::open(&arguments.run, arguments.step).await?;
     let folder = target.path();
@@ -61,7 +65,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         &stored.parameters,
         &stored.flat,
     )?;
-    write(&folder.join("README.md"), card(&stored)?.as_bytes())?;
+    write(&folder.join(CARD), card(&stored)?.as_bytes())?;
     target.finish().await?;
     drop(busy);
     let written = Written {
@@ -85,8 +89,8 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
 /// The model card.
 fn card(stored: &Stored) -> Result<String> {
     let (manifest, config) = (&stored.manifest, &stored.config);
-    let mut card = String::from(
-        "# FratMAE encoders for PET/CT\n\nPre-trained with fratmae (the method of arXiv 2503.02824v1).\n\n| | |\n|---|---|\n",
+    let mut card = format!(
+        "{CARD_TITLE}\n\nPre-trained with fratmae (the method of arXiv 2503.02824v1).\n\n| | |\n|---|---|\n",
     );
     for (name, value) in [
         (

@@ -22,9 +22,9 @@ pub(crate) struct Values {
 pub(crate) struct Job {
     #[command(flatten)]
     pub(crate) values: Values,
-    /// Number of workers (workers.count)
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    /// Number of workers (workers.count), or the least to begin with and the most to grow to (workers.min and workers.count)
+    #[arg(long, value_name = "N|MIN:MAX")]
+    pub(crate) workers: Option<Crew>,
     /// Where the run is stored (run.url)
     #[arg(long, value_name = "URL")]
     pub(crate) run: Option<String>,
@@ -57,10 +57,10 @@ impl Job {
     /// # Errors
     /// As [`Config::load`].
     pub(crate) fn resolve(&self) -> Result<Config, ConfigError> {
-        self.resolve_with(&Named::default(), None)
+        self.resolve_with(&Named::default(), None, None)
     }
 
-    /// As [`Job::resolve`], with the file as a bare argument and the address that `--listen` gave.
+    /// As [`Job::resolve`], with the file as a bare argument and the addresses that `--listen` and `--advertise` gave.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -68,13 +68,17 @@ impl Job {
         &self,
         named: &Named,
         listen: Option<&String>,
+        advertise: Option<&String>,
     ) -> Result<Config, ConfigError> {
         let mut values = self.values.clone();
         values.config = named.job_file.clone().or(values.config);
-        let count = self.workers.map(|count| count.to_string());
+        let count = self.workers.map(|crew| crew.most.to_string());
+        let least = self.workers.map(|crew| crew.least.to_string());
         for (key, value) in [
             ("coordinator.listen", listen),
+            ("coordinator.advertise", advertise),
             ("workers.count", count.as_ref()),
+            ("workers.min", least.as_ref()),
             ("run.url", self.run.as_ref()),
             ("data.url", self.data.as_ref()),
         ] {
@@ -83,6 +87,37 @@ impl Job {
                 .extend(value.map(|value| format!("{key}={value}")));
         }
         values.resolve()
+    }
+}
+
+/// How many workers: `N`, or `MIN:MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Crew {
+    /// 0 for all of `most`.
+    least: usize,
+    most: usize,
+}
+
+impl std::str::FromStr for Crew {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| {
+            let number = text.parse::<usize>().ok().filter(|number| *number > 0);
+            number.ok_or_else(|| {
+                "write a number above 0, such as 4, or MIN:MAX, such as 2:8".to_owned()
+            })
+        };
+        let (least, most) = match text.split_once(':') {
+            None => (0, number(text)?),
+            Some((least, most)) => (number(least)?, number(most)?),
+        };
+        if least > most {
+            return Err(format!(
+                "{least} is more than {most}: the least comes first, as in {most}:{least}"
+            ));
+        }
+        Ok(Self { least, most })
     }
 }
 
@@ -101,12 +136,12 @@ mod tests {
                     "train.steps=3".into(),
                 ],
             },
-            workers: Some(4),
+            workers: Some("4".parse().unwrap()),
             run: Some("s3://bucket/run".into()),
             data: Some("data/x".into()),
         };
         let listen = "10.0.0.1:5600".to_owned();
-        let config = job.resolve_with(&Named::default(), Some(&listen));
+        let config = job.resolve_with(&Named::default(), Some(&listen), None);
         let config = config.unwrap();
         assert_eq!(config.coordinator.listen, "10.0.0.1:5600");
         assert_eq!((config.workers.count, config.train.steps), (4, 3));
@@ -121,14 +156,44 @@ mod tests {
         let named = Named {
             job_file: Some("quickstart".into()),
         };
-        let config = Job::default().resolve_with(&named, None).unwrap();
+        let config = Job::default().resolve_with(&named, None, None).unwrap();
         assert_eq!(config.run.url, "runs/quickstart/run");
+    }
+
+    #[test]
+    fn workers_are_a_number_or_the_least_and_the_most() {
+        let crew = |text: &str| text.parse::<Crew>();
+        assert_eq!(crew("4"), Ok(Crew { least: 0, most: 4 }));
+        assert_eq!(crew("2:4"), Ok(Crew { least: 2, most: 4 }));
+        assert_eq!(crew("4:4"), Ok(Crew { least: 4, most: 4 }));
+        for text in ["", "0", "0:4", "2:", ":2", "-1", "a:b", "1:2:3", "2-4"] {
+            assert!(crew(text).unwrap_err().contains("such as 2:8"), "{text}");
+        }
+        assert!(crew("4:2").unwrap_err().contains("as in 2:4"));
+    }
+
+    #[test]
+    fn a_plain_number_waits_for_all_of_them_whatever_the_file_says() {
+        let job = Job {
+            values: Values {
+                config: None,
+                set: vec!["workers.min=1".into()],
+            },
+            workers: Some("2".parse().unwrap()),
+            ..Job::default()
+        };
+        assert_eq!(job.resolve().unwrap().workers.least(), 2);
+        let job = Job {
+            workers: Some("1:2".parse().unwrap()),
+            ..Job::default()
+        };
+        assert_eq!(job.resolve().unwrap().workers.least(), 1);
     }
 
     #[test]
     fn more_workers_than_slots_are_refused_here_already() {
         let job = Job {
-            workers: Some(99),
+            workers: Some("99".parse().unwrap()),
             ..Job::default()
         };
         assert!(

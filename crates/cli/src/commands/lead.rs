@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fratmae_config::Config;
 use fratmae_coordinator::{
     Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests,
@@ -14,7 +14,13 @@ use serde::Serialize;
 use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
-    commands::{apart, ending, pretrain::data, target, watch::Watch},
+    commands::{
+        apart, ending,
+        owner::{self, Kind},
+        pretrain::data,
+        target,
+        watch::Watch,
+    },
     output::Output,
     signals::Signals,
     table::Table,
@@ -55,6 +61,7 @@ struct Interrupted<'a> {
 pub(crate) async fn lead(
     (mut config, fork): (Config, Option<Fork>),
     workers: Workers,
+    take_over: bool,
     showing: Showing,
     output: &mut Output,
 ) -> Result<()> {
@@ -71,6 +78,14 @@ pub(crate) async fn lead(
             .await??;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
     run.probe_read().await?;
+    owner::ensure_free(&run, Kind::Run).await?;
+    ensure!(
+        run.url()
+            != Location::open(&config.data.url)
+                .map_or_else(|_| String::new(), |data| data.url().to_owned()),
+        "run.url and data.url are both {}; a run and a data set need a folder each",
+        run.url()
+    );
     let has_checkpoint = fork.is_some() || !fratmae_checkpoint::list(&run).await?.is_empty();
     if !has_checkpoint && !unread.is_empty() {
         return Err(unread.swap_remove(0).into());
@@ -78,7 +93,7 @@ pub(crate) async fn lead(
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
-    let mut job = job(config, run, data, allowed);
+    let mut job = job(config, run, data, (allowed, take_over));
     job.unread = unread.iter().map(ToString::to_string).collect();
     job.fork = fork;
     if !has_checkpoint {
@@ -106,7 +121,12 @@ pub(crate) async fn lead(
     }
 }
 
-fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Job {
+fn job(
+    config: Config,
+    run: Location,
+    data: DataSet,
+    (allowed, take_over): (Allowed, bool),
+) -> Job {
     Job {
         warnings: data::warnings(&config, data.manifest.cases.len()),
         notes: Vec::new(),
@@ -117,6 +137,7 @@ fn job(config: Config, run: Location, data: DataSet, allowed: Allowed) -> Job {
         data,
         nonce: nonce(),
         allowed,
+        take_over,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -17,7 +17,11 @@ use serde::Serialize;
 
 use self::folders::Folders;
 use crate::{
-    commands::{sizes, target::here},
+    commands::{
+        owner::{self, Kind},
+        sizes,
+        target::here,
+    },
     output::Output,
     progress::{Progress, Report},
     signals::Signals,
@@ -121,6 +125,7 @@ pub(crate) async fn prepare_with_progress(
     quiet: bool,
 ) -> Result<PrepareReport> {
     out.probe().await?;
+    owner::ensure_free(out, Kind::DataSet).await?;
     let mut progress = Progress::start("prepare", quiet);
     let folders = Folders::of(&survey);
     let mut tell = |done| tell(&mut progress, &folders, done);

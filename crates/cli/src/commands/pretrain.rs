@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     pub(crate) job: Job,
     #[command(flatten)]
     pub(crate) forking: Forking,
+    /// Take the run over from a coordinator that leads it and answers; without this it is left alone
+    #[arg(long)]
+    pub(crate) take_over: bool,
     /// Print the result as one JSON object, the last line of standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -49,7 +52,7 @@ pub(crate) async fn run(
     logging: &Logging,
     output: &mut Output,
 ) -> Result<()> {
-    let config = arguments.job.resolve_with(&arguments.named, None)?;
+    let config = arguments.job.resolve_with(&arguments.named, None, None)?;
     let (quiet, json) = (!logging.shows_progress(), arguments.json);
     // Before the launcher and after all else: the last lines of workers are written when it ends.
     let lines = terminal::draws().then(WorkerLines::start).transpose()?;
@@ -57,6 +60,7 @@ pub(crate) async fn run(
     lead(
         (config, arguments.forking.resolve()?),
         Workers::Here(launcher),
+        arguments.take_over,
         Showing { quiet, json },
         output,
     )

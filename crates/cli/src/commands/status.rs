@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_coordinator::{HistoryRow, RunStatus, read_history, status};
+use fratmae_coordinator::{HistoryRow, RunStatus, read_kept_history, status};
 use fratmae_store::Location;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -62,8 +62,8 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let since = arguments.since.or(arguments.history.then_some(0));
     let history = match since {
         Some(since) => {
-            let rows = read_history(&run).await?;
-            let later = rows.iter().filter(|row| row.step > since);
+            let kept = read_kept_history(&run).await?;
+            let later = kept.rows.iter().filter(|row| row.step > since);
             Some(later.map(row).collect())
         }
         None => None,
@@ -139,7 +139,7 @@ fn table(status: &RunStatus, output: &Output) -> Table {
         ("started", status.started.as_deref().map(local)),
         ("updated", status.updated.as_deref().map(local)),
         ("data", Some(status.data.clone())),
-        ("workers", Some(status.members.join(", "))),
+        ("workers", Some(members(status))),
         ("generation", Some(status.generation.to_string())),
         (
             "coordinator",
@@ -153,12 +153,8 @@ fn table(status: &RunStatus, output: &Output) -> Table {
             known.unwrap_or_else(|| "-".to_owned()),
         ]);
     }
-    if let Some(origin) = &status.forked_from {
-        table.row(vec!["forked from".to_owned(), origin.clone()]);
-    }
-    for (first, last) in &status.history_missing {
-        let steps = format!("figures of steps {first} to {last} are missing");
-        table.row(vec!["history".to_owned(), steps]);
+    for (name, value) in seldom(status) {
+        table.row(vec![name.to_owned(), value]);
     }
     for verdict in &status.verdicts {
         table.row(vec!["verdict".to_owned(), verdict.line.clone()]);
@@ -168,6 +164,27 @@ fn table(status: &RunStatus, output: &Output) -> Table {
         table.row(vec!["weights".to_owned(), digest]);
     }
     table
+}
+
+/// Rows that most runs do not have.
+fn seldom(status: &RunStatus) -> Vec<(&'static str, String)> {
+    let standing_by = status.standing_by.join(", ");
+    let mut rows = Vec::new();
+    if !standing_by.is_empty() {
+        rows.push(("standing by", standing_by));
+    }
+    rows.extend(
+        status
+            .forked_from
+            .iter()
+            .map(|origin| ("forked from", origin.clone())),
+    );
+    rows.extend(status.history_missing.iter().map(|(first, last)| {
+        let line = format!("figures of steps {first} to {last} are missing");
+        ("history", line)
+    }));
+    rows.extend(status.notes.iter().map(|note| ("note", note.clone())));
+    rows
 }
 
 /// A time as the user's clock shows it.
@@ -180,6 +197,17 @@ fn local(time: &str) -> String {
             local.format("%Y-%m-%d %H:%M:%S").to_string()
         },
     )
+}
+
+/// The members, and how many there may be where that is not fixed.
+fn members(status: &RunStatus) -> String {
+    let names = status.members.join(", ");
+    match status.workers {
+        Some([least, most]) if least != most => {
+            format!("{names} ({} of {least} to {most})", status.members.len())
+        }
+        _ => names,
+    }
 }
 
 #[cfg(test)]
@@ -210,8 +238,7 @@ mod tests {
             reason: None,
             forked_from: None,
             loss: None,
-            verdicts: Vec::new(),
-            summary: None,
+            ..RunStatus::default()
         }
     }
 

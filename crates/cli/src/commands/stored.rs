@@ -1,8 +1,13 @@
 //! A run as it lies on its store: its job and the weights of a checkpoint, for the commands that look at weights.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
-use fratmae_checkpoint::{CheckpointId, Manifest, TensorSpec, newest_good, restore, verify};
+use fratmae_checkpoint::{
+    CheckpointId, Lineage, Manifest, TensorSpec, newest_good_but, restore, verify_of,
+};
 use fratmae_config::Config;
+use fratmae_coordinator::{lineage, stored_config_of};
 use fratmae_model::{FratMae, Parameter};
 use fratmae_store::Location;
 
@@ -22,10 +27,12 @@ impl Stored {
     /// There is no such run or checkpoint, or it is damaged.
     pub(crate) async fn open(url: &str, step: Option<u64>) -> Result<Self> {
         let run = Location::open(url)?;
-        let config = config(&run).await?;
+        let version = env!("CARGO_PKG_VERSION");
+        let config = stored_config_of(&run, version).await?;
+        let job = lineage(&run, version).await?;
         let manifest = match step {
-            None => newest(&run).await?,
-            Some(step) => at(&run, step).await?,
+            None => newest(&run, &job).await?,
+            Some(step) => at(&run, &job, step).await?,
         };
         let parameters = FratMae::layout(&config.model);
         let state = restore(&run, &manifest, &tensors(&parameters)).await?;
@@ -39,24 +46,8 @@ impl Stored {
     }
 }
 
-/// The job that a run was begun with.
-async fn config(run: &Location) -> Result<Config> {
-    let no_run = || {
-        let url = run.url();
-        format!(
-            "{url} is no run: it has no config.json; check the address with `fratmae status {url}`"
-        )
-    };
-    let text = run.get_if_present("config.json").await?;
-    let text = text.with_context(no_run)?;
-    let object = run.url_of("config.json");
-    let file: serde_json::Value =
-        serde_json::from_slice(&text).with_context(|| format!("{object} is damaged"))?;
-    Ok(Config::from_json(&file["config"].to_string())?)
-}
-
-async fn newest(run: &Location) -> Result<Manifest> {
-    let newest = newest_good(run).await?;
+async fn newest(run: &Location, job: &Lineage) -> Result<Manifest> {
+    let newest = newest_good_but(run, job, &BTreeSet::new()).await?;
     for (id, error) in &newest.damaged {
         tracing::warn!("checkpoint of step {} is passed over: {error}", id.step);
     }
@@ -66,14 +57,14 @@ async fn newest(run: &Location) -> Result<Manifest> {
     })
 }
 
-async fn at(run: &Location, step: u64) -> Result<Manifest> {
+async fn at(run: &Location, job: &Lineage, step: u64) -> Result<Manifest> {
     let committed = fratmae_checkpoint::list(run).await?;
     let is_wanted = |id: &&CheckpointId| id.step.get() == step;
     let url = run.url();
     let id = committed.iter().rfind(is_wanted).with_context(|| {
         format!("{url} has no checkpoint at step {step}; `fratmae checkpoint list {url}` lists those it has")
     })?;
-    Ok(verify(run, *id).await?)
+    Ok(verify_of(run, job, *id).await?)
 }
 
 fn tensors(parameters: &[Parameter]) -> Vec<TensorSpec> {

@@ -80,6 +80,27 @@ fn lines(event: &RunEvent) -> Vec<String> {
     match event {
         RunEvent::Warned { line } => vec![format!("warning: {line}")],
         RunEvent::Noted { line } => vec![line.clone()],
+        RunEvent::Waiting {
+            registered,
+            wanted,
+            left_s,
+            address,
+        } => vec![format!(
+            "waiting for workers: {registered} of {wanted}, {left_s} s left (coordinator.join_timeout_s); on each machine: \
+             fratmae worker --coordinator {address}"
+        )],
+        RunEvent::Registered {
+            name,
+            address,
+            registered,
+        } => vec![format!(
+            "{name} registered from {address} ({registered} workers)"
+        )],
+        RunEvent::StandsBy { name, seats } => {
+            vec![format!(
+                "{name} stands by: all {seats} seats are taken (--workers)"
+            )]
+        }
         RunEvent::Serving { address } => vec![format!("coordinator at {address}")],
         RunEvent::Resuming { step, damaged } => {
             let passed = damaged

@@ -1,27 +1,38 @@
 //! `fratmae worker`: joins a run by the coordinator's address.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use fratmae_network::Endpoint;
 use fratmae_telemetry::{PhaseLedger, describe};
 use fratmae_worker::{Ended, Options, WorkerError};
 use serde::Serialize;
 
-use crate::{exit::Stopped, failure::ToldElsewhere, output::Output, signals::Signals, terminal};
+use crate::{
+    commands::chaos::time, exit::Stopped, failure::ToldElsewhere, output::Output,
+    signals::Signals, terminal,
+};
+
+/// Names the coordinator where the command line does not.
+const VARIABLE: &str = "FRATMAE_COORDINATOR";
 
 /// Joins a run as a worker.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fratmae worker --coordinator http://10.0.0.1:5600
-  fratmae worker --coordinator http://10.0.0.1:5600 --name node-2
+  fratmae worker --coordinator 10.0.0.1:5600 --wait 10m --name node-2
+  fratmae worker --coordinator 10.0.0.1:5600 --listen 0.0.0.0:5700 --advertise 10.0.0.2
   srun fratmae worker --coordinator http://10.0.0.1:5600 --place $SLURM_LOCALID")]
 pub(crate) struct Arguments {
-    /// Address of the coordinator, as it printed it
-    #[arg(long, value_name = "http://HOST:PORT")]
-    pub(crate) coordinator: String,
-    /// Address other workers connect to [default: detected]
+    /// Address of the coordinator, as it printed it [env: FRATMAE_COORDINATOR]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) coordinator: Option<String>,
+    /// How long to wait for the coordinator to be reachable, such as 30s or 10m
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s")]
+    pub(crate) wait: Duration,
+    /// Address to listen at for the other workers [default: detected]
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -29,6 +40,14 @@ pub(crate) struct Arguments {
         hide_default_value = true
     )]
     pub(crate) listen: String,
+    /// Address that the other workers are told, if it is not the one to listen at
+    #[arg(
+        long,
+        value_name = "HOST[:PORT]",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) advertise: String,
     /// Name shown in messages [default: HOST-PID]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
@@ -61,14 +80,19 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<()> {
     let started = Instant::now();
+    let coordinator = coordinator(arguments.coordinator.as_deref())?;
+    let address = coordinator.url();
     let host = host();
     let name = arguments.name.clone();
     let name = name.unwrap_or_else(|| format!("{host}-{}", std::process::id()));
     describe("worker", name.as_str());
     describe("host", host.as_str());
     let options = Options {
-        coordinator: arguments.coordinator.clone(),
+        coordinator,
+        wait: arguments.wait,
         listen: arguments.listen.clone(),
+        advertise: arguments.advertise.clone(),
+        is_told: !arguments.launched,
         name: name.clone(),
         place: arguments.place,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -103,7 +127,7 @@ pub(crate) async fn run(
         output.json(&Left {
             worker: &name,
             host: &host,
-            coordinator: &arguments.coordinator,
+            coordinator: &address,
             seconds: started.elapsed().as_secs_f64(),
         })?;
     }
@@ -114,10 +138,61 @@ pub(crate) async fn run(
 const LEAVING: &str =
     "leaving after the step at hand (workers.grace_s at most); press Ctrl-C again to leave now";
 
+/// The coordinator's address: as typed, else as the environment has it, where an empty text is none.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line's own default, for schedulers that set it for all workers"
+)]
+fn coordinator(typed: Option<&str>) -> Result<Endpoint> {
+    let variable = std::env::var(VARIABLE).unwrap_or_default();
+    let text = typed.unwrap_or(variable.trim());
+    if text.is_empty() {
+        bail!(
+            "no coordinator is named; give its address with --coordinator HOST:PORT or in {VARIABLE}"
+        );
+    }
+    let endpoint = Endpoint::parse(text).context("--coordinator")?;
+    endpoint.check_connectable().context("--coordinator")?;
+    Ok(endpoint)
+}
+
 fn host() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match host.trim() {
         "" => "worker".to_owned(),
         host => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_with_and_without_its_scheme() {
+        for text in ["10.0.0.1:5600", "http://10.0.0.1:5600/"] {
+            assert_eq!(
+                coordinator(Some(text)).unwrap().url(),
+                "http://10.0.0.1:5600"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_connected_to_is_refused_at_once() {
+        for text in [
+            "",
+            "10.0.0.1",
+            "0.0.0.0:5600",
+            "https://h:1",
+            "[fe80::1%eth0]:1",
+            "h:0",
+        ] {
+            let line = format!("{:#}", coordinator(Some(text)).unwrap_err());
+            assert!(
+                line.contains("--coordinator") && !line.contains('\n'),
+                "{line}"
+            );
+        }
     }
 }

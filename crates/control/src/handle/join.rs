@@ -20,18 +20,22 @@ impl Cluster {
         let may_differ = self.n_unfit == 0 || past.held.is_some();
         let member = Member::new(name, address, now, past.held, may_differ);
         self.membership.insert(worker, member);
+        self.came = now;
         self.has_trained |= past.place.is_some();
         match self.phase {
             Phase::Returning => self.returned(worker, past),
-            Phase::Gathering => self.gather(),
+            Phase::Gathering => self.gather(now),
             Phase::Recording | Phase::Preparing | Phase::Training | Phase::Ended => self.grow(),
         }
     }
 
-    /// Makes the first generation once enough workers are there.
-    pub(crate) fn gather(&mut self) -> Vec<Command> {
-        let awaited = self.settings.workers.saturating_sub(self.n_left).max(1);
-        if self.membership.n_staying() < awaited as usize {
+    /// Makes the first generation once all workers are there, or enough and no more have come for a while.
+    pub(crate) fn gather(&mut self, now: Millis) -> Vec<Command> {
+        let staying = self.membership.n_staying();
+        let is_full = staying >= self.wanted(self.settings.workers);
+        let has_settled = now.since(self.came) >= self.settings.settle;
+        let is_enough = has_settled && staying >= self.wanted(self.settings.least_workers);
+        if !is_full && !is_enough {
             return Vec::new();
         }
         self.start_generation(Leaving::AtOnce)

@@ -2,12 +2,12 @@
 
 use crate::cluster::{Cluster, Phase};
 use crate::command::{Cause, Command, Leaving};
-use crate::ids::WorkerId;
+use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
 
 impl Cluster {
     /// Lets a worker go, at once if nobody needs it.
-    pub(crate) fn leave_requested(&mut self, worker: WorkerId) -> Vec<Command> {
+    pub(crate) fn leave_requested(&mut self, now: Millis, worker: WorkerId) -> Vec<Command> {
         let is_seated = self.membership.rank_of(worker).is_some();
         if !self.membership.ask_to_leave(worker) {
             return Vec::new();
@@ -19,7 +19,7 @@ impl Cluster {
             Phase::Returning | Phase::Ended => Vec::new(),
             Phase::Gathering => {
                 let mut commands = self.release(worker);
-                commands.extend(self.gather());
+                commands.extend(self.gather(now));
                 commands
             }
             Phase::Recording | Phase::Preparing | Phase::Training => self.release(worker),

@@ -63,7 +63,7 @@ impl Cluster {
             return self.interrupt(cause);
         }
         let mut commands = self.release_leavers();
-        commands.extend(self.gather());
+        commands.extend(self.gather(now));
         commands
     }
 }

@@ -4,6 +4,7 @@ mod absence;
 mod any_order;
 mod blame;
 mod damage;
+mod gathering;
 mod knock;
 mod leaving;
 mod memory;
@@ -25,6 +26,8 @@ fn settings(workers: u32) -> Settings {
     Settings {
         slots: 8,
         workers,
+        least_workers: workers,
+        settle: Millis::new(300),
         last_step: Step::new(10),
         least_timeout: Millis::new(5_000),
         store_patience: Millis::new(0),
@@ -407,7 +410,7 @@ fn a_run_whose_last_worker_goes_waits_for_another_and_then_names_it() {
     };
     assert!(
         reason
-            .starts_with("0 of 2 workers registered within 5 s after the last was lost (worker w2"),
+            .starts_with("0 of 2 workers registered within 5 s (coordinator.join_timeout_s) after the last was lost (worker w2"),
         "{reason}"
     );
     let late = run.register(WorkerId::new(3));
@@ -598,7 +601,8 @@ fn a_group_that_never_gathers_is_given_up() {
     };
     assert_eq!(
         reason,
-        "1 of 2 workers registered within 5 s; start the others or lower workers.count"
+        "1 of 2 workers registered within 5 s (coordinator.join_timeout_s); start the others sooner, raise that key, or ask \
+         for fewer with --workers"
     );
 }
 

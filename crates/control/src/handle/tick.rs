@@ -28,6 +28,9 @@ impl Cluster {
         if self.phase == Phase::Returning && waited > self.settings.return_timeout {
             commands.extend(self.stop_waiting(now));
         }
+        if self.phase == Phase::Gathering {
+            commands.extend(self.gather(now));
+        }
         if self.phase == Phase::Gathering && waited > self.settings.join_timeout {
             commands.extend(self.end(Verdict::Failed {
                 reason: self.nobody_came(),
@@ -159,9 +162,10 @@ impl Cluster {
             format!(" after the last was lost ({lost})")
         });
         format!(
-            "{} of {} workers registered within {} s{last_lost}; start the others or lower workers.count",
+            "{} of {} workers registered within {} s (coordinator.join_timeout_s){last_lost}; start the others sooner, \
+             raise that key, or ask for fewer with --workers",
             self.membership.count(),
-            self.settings.workers,
+            self.settings.least_workers,
             self.settings.join_timeout.get() / 1000
         )
     }

@@ -26,6 +26,11 @@ impl Runtime {
             Some(From::Skipped(skipped)) => return self.note_skipped(skipped).await,
             Some(From::BadBatch(batch)) => return self.note_bad_batch(batch).await,
             Some(From::Register(register)) => {
+                if register.device.is_some() {
+                    let address = register.group_address.clone();
+                    self.waits
+                        .registered(worker, register.name.clone(), address);
+                }
                 self.names.insert(worker, register.name);
                 self.send(worker, To::Welcome(self.welcome(worker)));
             }

@@ -20,7 +20,8 @@ impl Runtime {
         let (generation, step) = checkpoint;
         let id = CheckpointId { step, generation };
         self.spare(id, passed_over(id, &reason)).await;
-        let newest = newest_good_but(&self.job.run, &self.collection.unusable()).await?;
+        let newest =
+            newest_good_but(&self.job.run, &self.lineage, &self.collection.unusable()).await?;
         for (id, error) in &newest.damaged {
             self.spare(*id, passed_over(*id, error)).await;
         }

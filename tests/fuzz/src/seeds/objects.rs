@@ -99,6 +99,7 @@ async fn journal() -> String {
         address: "http://localhost:1".to_owned(),
         version: "1".to_owned(),
         nonce: "nonce".to_owned(),
+        host: String::new(),
     };
     let taken = Journal::take_over(&run, mark).await;
     let (mut journal, _) = taken.expect("nobody else is there");

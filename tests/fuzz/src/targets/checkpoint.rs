@@ -97,6 +97,7 @@ pub(crate) fn journal(bytes: &[u8]) {
             address: "http://localhost:1".to_owned(),
             version: "1".to_owned(),
             nonce: "n".to_owned(),
+            host: String::new(),
         };
         let replayed = Journal::replay(&run).await;
         let taken = Journal::take_over(&run, mark).await;

@@ -274,7 +274,7 @@ impl<'a> Arena<'a> {
     fn start_missing(&mut self) -> Result<()> {
         let now = Instant::now();
         if self.coordinator.is_due(now) {
-            self.start_coordinator()?;
+            self.start_coordinator(false)?;
         }
         for place in 0..self.workers.len() {
             if self.workers[place].is_due(now) && !self.address.is_empty() {
@@ -285,7 +285,7 @@ impl<'a> Arena<'a> {
     }
 
     /// Starts a coordinator; whoever led before is no longer the leader.
-    pub(super) fn start_coordinator(&mut self) -> Result<()> {
+    pub(super) fn start_coordinator(&mut self, take_over: bool) -> Result<()> {
         let party = Party::Coordinator;
         let mut words = self.hosts.on(party);
         words.push(self.calls.program.clone());
@@ -297,6 +297,7 @@ impl<'a> Arena<'a> {
             format!("{}:0", self.hosts.address(party)),
         ]);
         words.extend(["--run".to_owned(), self.folder.run().display().to_string()]);
+        words.extend(take_over.then(|| "--take-over".to_owned()));
         self.coordinator.process = Some(self.start(&words, "coordinator")?);
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Arena<'_> {
     fn start_rival(&mut self) -> Result<()> {
         self.signal(Party::Coordinator, Signal::SIGSTOP)?;
         let old = self.coordinator.process.take();
-        self.start_coordinator()?;
+        self.start_coordinator(true)?;
         self.olds.extend(old);
         Ok(())
     }

@@ -30,7 +30,21 @@ pub(crate) struct Arguments {
 #[derive(Serialize)]
 struct Listing {
     run: String,
-    checkpoints: Vec<Line>,
+    checkpoints: Vec<Listed>,
+}
+
+/// A checkpoint of the list.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Listed {
+    /// Its manifest can be read.
+    Sound(Line),
+    /// Its manifest cannot be read.
+    Damaged {
+        step: u64,
+        generation: u64,
+        damage: String,
+    },
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -49,10 +63,15 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let mut checkpoints = Vec::new();
     for id in listed(&run).await? {
         match fratmae_checkpoint::load_manifest(&run, id).await {
-            Ok(manifest) => checkpoints.push(Line::of(&manifest)),
+            Ok(manifest) => checkpoints.push(Listed::Sound(Line::of(&manifest))),
             // The run has given it up since it was listed.
             Err(CheckpointError::NotCommitted { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Err(error @ CheckpointError::Store(_)) => return Err(error.into()),
+            Err(error) => checkpoints.push(Listed::Damaged {
+                step: id.step.get(),
+                generation: id.generation.get(),
+                damage: error.to_string(),
+            }),
         }
     }
     let run = run.url().to_owned();
@@ -81,9 +100,21 @@ impl Line {
             weights_digest: manifest.weights_digest.clone(),
         }
     }
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.step.to_string(),
+            self.generation.to_string(),
+            format!("{:.6}", self.loss),
+            self.samples_seen.to_string(),
+            self.parts.to_string(),
+            mebibytes(self.bytes),
+            self.weights_digest.clone(),
+        ]
+    }
 }
 
-fn table(lines: &[Line]) -> Table {
+fn table(lines: &[Listed]) -> Table {
     let mut table = Table::new(&[
         "step#",
         "generation#",
@@ -94,15 +125,19 @@ fn table(lines: &[Line]) -> Table {
         "weights digest",
     ]);
     for line in lines {
-        table.row(vec![
-            line.step.to_string(),
-            line.generation.to_string(),
-            format!("{:.6}", line.loss),
-            line.samples_seen.to_string(),
-            line.parts.to_string(),
-            mebibytes(line.bytes),
-            line.weights_digest.clone(),
-        ]);
+        table.row(match line {
+            Listed::Sound(line) => line.cells(),
+            Listed::Damaged {
+                step,
+                generation,
+                damage,
+            } => {
+                let unknown = || "-".to_owned();
+                let mut cells = vec![step.to_string(), generation.to_string()];
+                cells.extend([unknown(), unknown(), unknown(), unknown(), damage.clone()]);
+                cells
+            }
+        });
     }
     table
 }
@@ -113,20 +148,37 @@ mod tests {
 
     #[test]
     fn numbers_are_aligned_and_the_digest_is_whole() {
-        let line = |step| Line {
-            step,
-            generation: 1,
-            loss: 0.5,
-            samples_seen: step * 8,
-            parts: 2,
-            bytes: 3 << 20,
-            weights_digest: "abc".to_owned(),
+        let line = |step| {
+            Listed::Sound(Line {
+                step,
+                generation: 1,
+                loss: 0.5,
+                samples_seen: step * 8,
+                parts: 2,
+                bytes: 3 << 20,
+                weights_digest: "abc".to_owned(),
+            })
         };
         assert_eq!(
             table(&[line(20), line(1040)]).to_string(),
             "step  generation      loss  samples  parts   MiB  weights digest\n\
              \x20 20           1  0.500000      160      2  3.00  abc\n\
              1040           1  0.500000     8320      2  3.00  abc\n"
+        );
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_has_its_line_with_what_is_wrong() {
+        let damaged = Listed::Damaged {
+            step: 20,
+            generation: 1,
+            damage: "manifest.json is damaged: it is empty".to_owned(),
+        };
+        let text = table(&[damaged]).to_string();
+        let line = text.lines().last().unwrap();
+        assert!(
+            line.trim_start().starts_with("20") && line.ends_with("it is empty"),
+            "{text}"
         );
     }
 }

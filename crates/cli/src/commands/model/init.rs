@@ -5,10 +5,17 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use fratmae_model::FratMae;
+use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
-    commands::{exported::write_folder, job::Values, target::Target, wait_for},
+    commands::{
+        exported::write_folder,
+        job::Values,
+        owner::{self, Kind},
+        target::Target,
+        wait_for,
+    },
     output::Output,
 };
 
@@ -39,6 +46,8 @@ struct Written<'a> {
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let config = arguments.job.resolve()?;
+    let place = Location::open(&arguments.out.to_string_lossy())?;
+    wait_for(owner::ensure_free(&place, Kind::Weights))?;
     let target = Target::of(&arguments.out)?;
     let parameters = FratMae::layout(&config.model);
     let (flat, told) = fratmae_worker::first_weights(&config, &parameters)?;

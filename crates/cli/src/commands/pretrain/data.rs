@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use fratmae_config::Config;
 use fratmae_dataset::{DataSet, Layout, MANIFEST_NAME, PhantomSize, PrepareOptions, survey};
 use fratmae_store::{Location, local_path};
 
 use crate::{
-    commands::{phantom, prepare::prepare_with_progress},
+    commands::{claim::claim, phantom, prepare::prepare_with_progress},
     progress::Progress,
 };
 
@@ -28,7 +28,7 @@ pub(crate) async fn open_or_prepare(config: &Config, quiet: bool) -> Result<Data
     );
     let location = Location::open(url)?;
     if location.get_if_present(MANIFEST_NAME).await?.is_none() {
-        make(config, &location, quiet).await?;
+        make_alone(config, &location, quiet).await?;
     }
     let data = DataSet::open(&location).await?;
     ensure!(
@@ -51,6 +51,25 @@ pub(crate) fn warnings(config: &Config, cases: usize) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// Makes a data set of this machine or a shared folder while nobody else does; elsewhere both make the same bytes.
+async fn make_alone(config: &Config, location: &Location, quiet: bool) -> Result<()> {
+    if !location.is_local() {
+        return make(config, location, quiet).await;
+    }
+    let _claim = claim(Path::new(location.url()), |line| {
+        note("prepare", quiet, line)
+    })
+    .await?;
+    match location.get_if_present(MANIFEST_NAME).await? {
+        Some(_) => Ok(()),
+        None => make(config, location, quiet).await,
+    }
+}
+
+fn note(title: &'static str, quiet: bool, line: &str) {
+    Progress::start(title, quiet).note(line);
 }
 
 async fn make(config: &Config, location: &Location, quiet: bool) -> Result<()> {
@@ -79,22 +98,30 @@ async fn make_phantoms(config: &Config, source: &Path, quiet: bool) -> Result<()
         "data.source = {} does not exist; correct it, or let phantoms be written there with --set data.phantoms=24",
         source.display()
     );
-    Progress::start("phantoms", quiet).note(&format!(
-        "no cases at {}: writing {cases} phantoms",
-        source.display()
-    ));
+    let _claim = claim(source, |line| note("phantoms", quiet, line)).await?;
+    if source.exists() {
+        return Ok(());
+    }
+    let line = format!("no cases at {}: writing {cases} phantoms", source.display());
+    note("phantoms", quiet, &line);
     let (unfinished, size) = (unfinished(source), phantom_size(config.data.grid));
     let folder = unfinished.clone();
-    tokio::task::spawn_blocking(move || phantom::write(&folder, cases, seed, size, quiet))
-        .await??;
+    let written =
+        tokio::task::spawn_blocking(move || phantom::write(&folder, cases, seed, size, quiet))
+            .await?;
     // Only now under the name that is read, so that a stopped run does not train on half of them.
-    std::fs::rename(&unfinished, source).with_context(|| {
-        format!(
-            "cannot rename {} to {}",
-            unfinished.display(),
-            source.display()
-        )
-    })
+    let made = written.map_err(Error::from).and_then(|_| {
+        let context = || {
+            let unfinished = unfinished.display();
+            format!("cannot rename {unfinished} to {}", source.display())
+        };
+        std::fs::rename(&unfinished, source).with_context(context)
+    });
+    match made {
+        // Where the file system has no locks another process may have been faster, with the same phantoms.
+        Err(_) if source.exists() => Ok(()),
+        made => made,
+    }
 }
 
 fn unfinished(source: &Path) -> PathBuf {

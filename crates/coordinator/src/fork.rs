@@ -4,12 +4,12 @@
 //! any other, and does not need the other one. Steps are numbered on, and so is the order of samples.
 
 use crate::error::CoordinatorError;
-use crate::job::{Job, RunFile, config_of, read_run_file, unresumable};
+use crate::job::{Job, RunFile, read_run_file, stored_config, unresumable};
+use crate::job_match::{digest, lineage_of};
 use crate::opening::removed;
-use crate::shares::config_digest;
 use fratmae_checkpoint::{
     CheckpointId, Journal, Manifest, Record, commit, copy_parts, list, load_manifest,
-    newest_good_but, verify,
+    newest_good_but, verify_of,
 };
 use fratmae_config::{Config, Difference};
 use fratmae_control::{Fence, Generation, Step};
@@ -79,7 +79,7 @@ impl Job {
     /// store's.
     pub(crate) async fn choose_origin(&mut self, fork: &Fork) -> Result<Origin, CoordinatorError> {
         let theirs = read_run_file(&fork.run).await?;
-        let began = config_of(&theirs, &fork.run)?;
+        let began = stored_config(&fork.run, &theirs, &self.version).await?;
         self.notes.extend(self.config.adopt_first_weights(&began));
         self.refuse_first_weights(fork, &began)?;
         let mut reshaped = self.config.differing_keys(&began);
@@ -90,7 +90,7 @@ impl Job {
             let reason = format!("its network has another shape ({keys}); restore these values");
             return Err(cannot(&fork.run, reason));
         }
-        let manifest = choose(fork).await?;
+        let manifest = choose(fork, (&theirs, &began), &self.version).await?;
         if self.config.train.steps <= manifest.step {
             let reason = format!(
                 "train.steps = {1} leaves no step after its checkpoint of step {0}, and a fork continues its step count; \
@@ -149,19 +149,24 @@ impl Job {
 }
 
 /// The newest good checkpoint of the other run, or the one that is asked for; none that is given up.
-async fn choose(fork: &Fork) -> Result<Manifest, CoordinatorError> {
-    let records = Journal::replay(&fork.run).await?.into_iter();
-    let records: Vec<_> = records.map(|entry| entry.record).collect();
+async fn choose(
+    fork: &Fork,
+    (run_file, config): (&RunFile, &Config),
+    version: &str,
+) -> Result<Manifest, CoordinatorError> {
+    let entries = Journal::replay(&fork.run).await?;
+    let lineage = lineage_of(config, run_file, &entries, version);
+    let records: Vec<_> = entries.into_iter().map(|entry| entry.record).collect();
     let removed = removed(&records);
     let Some(step) = fork.step else {
-        let newest = newest_good_but(&fork.run, &removed).await?;
+        let newest = newest_good_but(&fork.run, &lineage, &removed).await?;
         let none = || cannot(&fork.run, "it has no good checkpoint yet".to_owned());
         return newest.manifest.ok_or_else(none);
     };
     let mut kept = list(&fork.run).await?;
     kept.retain(|id| !removed.contains(id));
     match at_step(&kept, step) {
-        Ok(id) => Ok(verify(&fork.run, id).await?),
+        Ok(id) => Ok(verify_of(&fork.run, &lineage, id).await?),
         Err(reason) => Err(cannot(&fork.run, reason)),
     }
 }
@@ -205,7 +210,7 @@ pub(crate) async fn copy_origin(
     let manifest = Manifest {
         generation: id.generation.get(),
         fence: fence.get(),
-        config_digest: config_digest(job),
+        config_digest: digest(&job.config),
         data_digest: run_file.data_digest.clone(),
         seed: job.config.run.seed,
         ..theirs

@@ -1,0 +1,139 @@
+//! Where a coordinator is reached: by workers of this machine, and by everybody else.
+
+use crate::error::CoordinatorError;
+use fratmae_network::{Endpoint, Reach, own_address};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use tokio::net::TcpListener;
+
+/// The addresses of a coordinator's socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    /// What workers elsewhere, the journal and people are told.
+    pub(crate) told: Endpoint,
+    /// Where workers of this machine connect.
+    pub(crate) own: Endpoint,
+    /// How the one that is told was chosen, where it is not the one that was asked for.
+    pub(crate) note: Option<String>,
+}
+
+impl Addresses {
+    /// Finds the addresses of a socket; `advertise` is `coordinator.advertise`.
+    ///
+    /// # Errors
+    /// `Listen` for an address that nobody can connect to.
+    pub(crate) fn of(listener: &TcpListener, advertise: &str) -> Result<Self, CoordinatorError> {
+        let failed = |reason: String| CoordinatorError::Listen {
+            address: advertise.to_owned(),
+            reason,
+        };
+        let bound = listener.local_addr();
+        let bound = bound.map_err(|error| failed(error.to_string()))?;
+        Self::choose(bound.ip(), bound.port(), advertise, own_address(bound.ip()))
+    }
+
+    fn choose(
+        bound: IpAddr,
+        port: u16,
+        advertise: &str,
+        found: Option<IpAddr>,
+    ) -> Result<Self, CoordinatorError> {
+        let own = match bound.is_unspecified() {
+            false => bound,
+            true => found.unwrap_or(match bound {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            }),
+        };
+        let own = Endpoint::of(own, port);
+        let told = match advertise {
+            "" => own.clone(),
+            advertise => Endpoint::parse_or(advertise, port).map_err(|error| unusable(&error))?,
+        };
+        told.check_connectable().map_err(|error| unusable(&error))?;
+        let is_chosen = bound.is_unspecified() && advertise.is_empty();
+        let note = is_chosen.then(|| note(&Endpoint::of(bound, port), &told));
+        Ok(Self { told, own, note })
+    }
+}
+
+fn note(bound: &Endpoint, told: &Endpoint) -> String {
+    match told.reach() {
+        Reach::Loopback => format!(
+            "listening at {bound}; this host has no address that other hosts can reach, so only workers of this machine \
+             can join (--advertise names an address)"
+        ),
+        _ => format!(
+            "listening at {bound}; workers are told {}, this host's own address (--advertise names another)",
+            told.url()
+        ),
+    }
+}
+
+fn unusable(error: &fratmae_network::AddressError) -> CoordinatorError {
+    CoordinatorError::Unusable {
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(bound: &str, advertise: &str, found: Option<&str>) -> Result<Addresses, String> {
+        let found = found.map(|found| found.parse().unwrap());
+        let chosen = Addresses::choose(bound.parse().unwrap(), 5600, advertise, found);
+        chosen.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_address_that_was_named_is_told_as_it_is() {
+        for bound in ["10.0.0.1", "127.0.0.1", "fd77::1"] {
+            let addresses = chosen(bound, "", Some("10.9.9.9")).unwrap();
+            assert_eq!(addresses.told, Endpoint::of(bound.parse().unwrap(), 5600));
+            assert_eq!((addresses.own, addresses.note), (addresses.told, None));
+        }
+    }
+
+    #[test]
+    fn every_address_of_a_host_becomes_its_own_one() {
+        for (bound, found) in [
+            ("0.0.0.0", "10.0.0.1"),
+            ("::", "fd77::1"),
+            ("::", "10.0.0.1"),
+        ] {
+            let addresses = chosen(bound, "", Some(found)).unwrap();
+            assert_eq!(addresses.told, Endpoint::of(found.parse().unwrap(), 5600));
+            let note = addresses.note.unwrap();
+            assert!(note.contains(&addresses.told.url()), "{note}");
+        }
+        let alone = chosen("0.0.0.0", "", None).unwrap();
+        assert_eq!(alone.told.url(), "http://127.0.0.1:5600");
+        assert!(alone.note.unwrap().contains("only workers of this machine"));
+    }
+
+    #[test]
+    fn what_is_advertised_is_told_and_workers_of_this_machine_go_the_short_way() {
+        let addresses = chosen("0.0.0.0", "node-7:30560", Some("172.17.0.2")).unwrap();
+        assert_eq!(addresses.told.url(), "http://node-7:30560");
+        assert_eq!(addresses.own.url(), "http://172.17.0.2:5600");
+        assert_eq!(addresses.note, None);
+        let addresses = chosen("0.0.0.0", "fd77::7", None).unwrap();
+        assert_eq!(addresses.told.url(), "http://[fd77::7]:5600");
+    }
+
+    #[test]
+    fn what_nobody_can_connect_to_is_refused() {
+        for advertise in [
+            "0.0.0.0",
+            "[::]:7",
+            "fe80::1",
+            "node:0",
+            "https://node",
+            "no de",
+        ] {
+            let line = chosen("0.0.0.0", advertise, Some("10.0.0.1")).unwrap_err();
+            assert!(line.contains("--advertise"), "{line}");
+        }
+        assert!(chosen("fe80::1", "", None).is_err());
+    }
+}

@@ -1,0 +1,41 @@
+//! A coordinator of the tiny job whose workers are started by the test.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::call::{Call, fratmae};
+use crate::running::Running;
+use crate::scratch::phantoms;
+use crate::told::{Told, told};
+
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
+
+/// How long a coordinator may take to serve.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A call of `fratmae coordinator` for a run of the tiny job, on the shared phantoms.
+pub fn coordinator(run: &Path) -> Call {
+    fratmae(["coordinator", "--json", "--log", "json", "--config", CONFIG])
+        .and("--data")
+        .and(&phantoms().data)
+        .and("--run")
+        .and(run)
+}
+
+/// Waits for a coordinator that is told as JSON to serve; gives its address.
+///
+/// # Panics
+/// When it ends before, or takes too long.
+pub fn address_of(coordinator: &mut Running) -> String {
+    let mut address = String::new();
+    coordinator.runs_until("an address", PATIENCE, |running| {
+        let told = told(&running.said());
+        let serving = told.into_iter().find_map(|told| match told {
+            Told::Serving { address } => Some(address),
+            _ => None,
+        });
+        address = serving.unwrap_or_default();
+        !address.is_empty()
+    });
+    address
+}
