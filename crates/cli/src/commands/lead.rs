@@ -5,9 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use anyhow::{Context as _, Result, ensure};
 use fratmae_config::Config;
-use fratmae_coordinator::{
-    Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests,
-};
+use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
@@ -121,12 +119,7 @@ pub(crate) async fn lead(
     }
 }
 
-fn job(
-    config: Config,
-    run: Location,
-    data: DataSet,
-    (allowed, take_over): (Allowed, bool),
-) -> Job {
+fn job(config: Config, run: Location, data: DataSet, (allowed, take_over): (Allowed, bool)) -> Job {
     Job {
         warnings: data::warnings(&config, data.manifest.cases.len()),
         notes: Vec::new(),

@@ -10,8 +10,8 @@ use fratmae_worker::{Ended, Options, WorkerError};
 use serde::Serialize;
 
 use crate::{
-    commands::chaos::time, exit::Stopped, failure::ToldElsewhere, output::Output,
-    signals::Signals, terminal,
+    commands::chaos::time, exit::Stopped, failure::ToldElsewhere, output::Output, signals::Signals,
+    terminal,
 };
 
 /// Names the coordinator where the command line does not.
