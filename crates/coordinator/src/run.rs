@@ -289,7 +289,7 @@ async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), Coordina
                 if runtime.refuses(worker, &message).await {
                     return Ok(());
                 }
-                runtime.note(worker, message).await?;
+                runtime.note(worker, *message).await?;
                 runtime.handle(Event::Heard { worker }).await?;
                 runtime.handle(event).await?;
             }

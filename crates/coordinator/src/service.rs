@@ -23,7 +23,7 @@ pub(crate) enum Arrival {
     /// The stream is open, and orders go to this outbox.
     Opened(WorkerId, Outbox),
     /// A message came.
-    Message(WorkerId, pb::FromWorker),
+    Message(WorkerId, Box<pb::FromWorker>),
     /// The stream is closed.
     Closed(WorkerId),
     /// Somebody wants a checkpoint of now, and the step that it holds.
@@ -111,7 +111,8 @@ async fn forward(
     inbox: mpsc::Sender<Arrival>,
 ) {
     while let Some(Ok(message)) = messages.next().await {
-        if inbox.send(Arrival::Message(worker, message)).await.is_err() {
+        let arrival = Arrival::Message(worker, Box::new(message));
+        if inbox.send(arrival).await.is_err() {
             return;
         }
     }

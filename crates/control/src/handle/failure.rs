@@ -39,7 +39,7 @@ impl Cluster {
         let mut commands = self.evict(now, vec![(worker, departure.clone())]);
         if is_known && self.phase == Phase::Gathering {
             self.n_left = self.n_left.saturating_add(1);
-            commands.extend(self.gather());
+            commands.extend(self.gather(now));
         }
         commands
     }

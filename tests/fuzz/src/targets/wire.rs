@@ -73,6 +73,8 @@ fn cluster() -> Cluster {
     let settings = Settings {
         slots: 4,
         workers: 2,
+        least_workers: 2,
+        settle: Millis::new(3_000),
         last_step: Step::new(20),
         least_timeout: Millis::new(5_000),
         store_patience: Millis::new(0),
