@@ -43,7 +43,7 @@ struct Report {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let config = arguments.job.resolve_with(&arguments.named, None)?;
+    let config = arguments.job.resolve_with(&arguments.named, None, None)?;
     if arguments.json {
         let presets = fratmae_config::PRESETS.to_vec();
         let keys = config.keys();
@@ -91,7 +91,7 @@ mod tests {
         let arguments = Arguments {
             named: Named::default(),
             job: Job {
-                workers: Some(4),
+                workers: Some("4".parse().unwrap()),
                 ..Job::default()
             },
             list,

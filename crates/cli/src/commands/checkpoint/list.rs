@@ -82,7 +82,9 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         Ok(output.line(&none_yet(&listing.run))?)
     } else {
         for line in &mut listing.checkpoints {
-            line.weights_digest = output.digest(&line.weights_digest).to_owned();
+            if let Listed::Sound(line) = line {
+                line.weights_digest = output.digest(&line.weights_digest).to_owned();
+            }
         }
         Ok(output.table(&table(&listing.checkpoints))?)
     }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Error, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use fratmae_config::Config;
 use fratmae_dataset::{DataSet, Layout, MANIFEST_NAME, PhantomSize, PrepareOptions, survey};
 use fratmae_store::{Location, local_path};
@@ -110,7 +110,7 @@ async fn make_phantoms(config: &Config, source: &Path, quiet: bool) -> Result<()
         tokio::task::spawn_blocking(move || phantom::write(&folder, cases, seed, size, quiet))
             .await?;
     // Only now under the name that is read, so that a stopped run does not train on half of them.
-    let made = written.map_err(Error::from).and_then(|_| {
+    let made = written.and_then(|_| {
         let context = || {
             let unfinished = unfinished.display();
             format!("cannot rename {unfinished} to {}", source.display())

@@ -12,9 +12,12 @@ fn from_one_to_three() -> Run {
 }
 
 fn members(commands: &[Command]) -> Option<usize> {
-    commands.iter().find_map(|command| match command {
-        Command::RecordGeneration { members, .. } => Some(members.len()),
-        _ => None,
+    commands.iter().find_map(|command| {
+        if let Command::RecordGeneration { members, .. } = command {
+            Some(members.len())
+        } else {
+            None
+        }
     })
 }
 
