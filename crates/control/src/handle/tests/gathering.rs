@@ -71,10 +71,12 @@ fn fewer_than_the_least_are_waited_for_and_then_given_up() {
     let mut run = from_one_to_three();
     run.cluster.settings.least_workers = 2;
     run.register(ONE);
+    run.at(3_500, Event::Heard { worker: ONE });
     assert_eq!(run.at(4_000, Event::Tick), []);
     let gathering = run.cluster.gathering(Millis::new(4_000)).unwrap();
     assert_eq!((gathering.registered, gathering.wanted), (1, 2));
     assert_eq!(gathering.left, Millis::new(1_000));
+    run.at(4_500, Event::Heard { worker: ONE });
     let commands = run.at(5_001, Event::Tick);
     let Some(Verdict::Failed { reason }) = verdict(&commands) else {
         panic!("{commands:?}")
