@@ -1,7 +1,5 @@
 //! A new run begins with weights and moments of another one and goes on from its step, with whatever else is changed.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::Path;
 
 use fratmae_tests::{

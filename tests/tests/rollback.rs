@@ -1,7 +1,5 @@
 //! A run is taken back to a checkpoint: what came later is given up, and it goes on from there to the same weights.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::Path;
 
 use fratmae_tests::{

@@ -1,7 +1,5 @@
 //! Checkpoints beside those of every so many steps: on demand, and when the newest has become old. Neither moves a bit.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::time::Duration;
 
 use fratmae_tests::{Job, Signal, Undisturbed, committed_steps, fratmae, journal, scratch, status};

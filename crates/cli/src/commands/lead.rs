@@ -5,9 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use anyhow::{Context as _, Result};
 use fratmae_config::Config;
-use fratmae_coordinator::{
-    Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests,
-};
+use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
