@@ -153,6 +153,12 @@ fn table(status: &RunStatus, output: &Output) -> Table {
             known.unwrap_or_else(|| "-".to_owned()),
         ]);
     }
+    remarks(status, output, &mut table);
+    table
+}
+
+/// Rows that most runs do not have.
+fn remarks(status: &RunStatus, output: &Output, table: &mut Table) {
     if let Some(origin) = &status.forked_from {
         table.row(vec!["forked from".to_owned(), origin.clone()]);
     }
@@ -167,7 +173,6 @@ fn table(status: &RunStatus, output: &Output) -> Table {
         let digest = output.digest(&summary.weights_digest).to_owned();
         table.row(vec!["weights".to_owned(), digest]);
     }
-    table
 }
 
 /// A time as the user's clock shows it.
