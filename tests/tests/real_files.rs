@@ -46,14 +46,14 @@ const REFUSED: [(&str, &str); 17] = [
     ("nifti_edge/crash-1.nii", "0 bytes long, not 348"),
     ("nifti_edge/functional.nii", "one 3-D image is needed"),
     ("nifti_edge/pet001_4d", "one 3-D image is needed"),
-    ("nifti_edge/pet003_gz_name_but_html", "not gzip"),
+    ("nifti_edge/pet003_gz_name_but_html", "a web page"),
     ("nifti_edge/pet004_one_byte", "not gzip"),
     ("nifti_edge/rgb", "colours"),
     ("nifti_edge/minimal.hdr", ".hdr/.img pair"),
     ("nifti_edge/minimal.img", "no NIfTI-1 header"),
     ("other_formats/", "no NIfTI-1 header"),
     ("metadata/", "header"),
-    ("clip/", "header"),
+    ("clip/", "a text file"),
     ("suv_headers/", "header"),
 ];
 
