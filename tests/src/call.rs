@@ -139,6 +139,13 @@ pub struct Finished {
     pub seconds: f64,
 }
 
+/// Whether this is how `--log json` writes the error that ends a command.
+fn is_json_error(line: &str) -> bool {
+    line.starts_with('{')
+        && line.contains(r#""level":"ERROR""#)
+        && line.contains(r#""target":"fratmae""#)
+}
+
 impl Finished {
     /// Checks that it succeeded.
     ///
@@ -165,7 +172,7 @@ impl Finished {
         self.no_panic();
         let errors: Vec<&str> = stderr
             .lines()
-            .filter(|line| line.starts_with("error: "))
+            .filter(|line| line.starts_with("error: ") || is_json_error(line))
             .collect();
         match errors.as_slice() {
             [line] => (*line).to_owned(),

@@ -74,7 +74,7 @@ impl Job {
         self
     }
 
-    /// Lets its run begin from another one, given as RUN[@STEP].
+    /// Lets its run begin from another one, given as `RUN[@STEP]`.
     #[must_use]
     pub fn fork(mut self, origin: &str) -> Self {
         self.call = self.call.and("--fork").and(origin);

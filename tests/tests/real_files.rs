@@ -34,7 +34,7 @@ const FACTORS: [(&str, f64); 4] = [
 ];
 
 /// What is no CT, PET, mask or 3-D image of numbers, by the start of its path, and a word of the reason.
-const REFUSED: [(&str, &str); 17] = [
+const REFUSED: [(&str, &str); 18] = [
     (
         "dicom_edge/ct_gantry_tilt",
         "tilted: each slice is shifted sideways, by 14.0 degrees",
@@ -46,14 +46,15 @@ const REFUSED: [(&str, &str); 17] = [
     ("nifti_edge/crash-1.nii", "0 bytes long, not 348"),
     ("nifti_edge/functional.nii", "one 3-D image is needed"),
     ("nifti_edge/pet001_4d", "one 3-D image is needed"),
-    ("nifti_edge/pet003_gz_name_but_html", "not gzip"),
+    ("nifti_edge/pet003_gz_name_but_html", "a web page"),
     ("nifti_edge/pet004_one_byte", "not gzip"),
     ("nifti_edge/rgb", "colours"),
     ("nifti_edge/minimal.hdr", ".hdr/.img pair"),
     ("nifti_edge/minimal.img", "no NIfTI-1 header"),
     ("other_formats/", "no NIfTI-1 header"),
+    ("metadata/bids_pet001_pet", "a text file"),
     ("metadata/", "header"),
-    ("clip/", "header"),
+    ("clip/", "a text file"),
     ("suv_headers/", "header"),
 ];
 

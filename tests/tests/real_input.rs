@@ -125,7 +125,7 @@ fn a_table_of_real_studies_keeps_their_geometry_and_values() {
     }
 }
 
-/// Two images of the patient's proportions beside each other, with tissue in both.
+/// Three images of the patient's proportions beside each other, with tissue in each.
 fn check_picture(file: &Path, case: &RealCase) {
     let decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(file).unwrap()));
     let mut reader = decoder.read_info().unwrap();
@@ -137,18 +137,20 @@ fn check_picture(file: &Path, case: &RealCase) {
     );
     let (width, height) = (info.width as usize, info.height as usize);
     let extent = |axis: usize| case.pet.shape[axis] * case.pet.spacing[axis];
+    // Captions, bars of shades and the margins between the images.
+    let (wide, high) = ((width - 242) / 3, height - 123);
     near(
-        width as f64 / 2.0 / height as f64,
+        wide as f64 / high as f64,
         extent(0) / extent(2),
         0.03,
         "proportions",
     );
     // Red marks labels: where there is none the three colours are one shade.
     let shades: Vec<u8> = pixels.chunks(3).map(|colours| colours[2]).collect();
-    for side in [0, width / 2 + 8] {
+    for side in (0..3).map(|number| number * width / 3) {
         let half: Vec<u8> = shades
             .chunks(width)
-            .flat_map(|row| row[side..side + width / 2 - 8].to_vec())
+            .flat_map(|row| row[side..side + width / 3].to_vec())
             .collect();
         let (dark, light) = (half.iter().min().unwrap(), half.iter().max().unwrap());
         assert!(

@@ -104,7 +104,7 @@ fn merging_names_missing_shards_and_finishes_by_hand() {
     assert!(
         first
             .stdout
-            .contains("shards that other shares have still to make: 2"),
+            .contains("not complete yet: 2 shards of other shares missing"),
         "{}",
         first.stdout
     );

@@ -18,16 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const RESUMES: Option<i32> = Some(75);
 const AT_ONCE: Option<i32> = Some(130);
 
-fn job(run: impl AsRef<Path>) -> Job {
+fn plain(run: impl AsRef<Path>) -> Job {
     Job::tiny(run)
         .set(&format!("train.steps={STEPS}"))
         .set("checkpoint.every=100")
         .set("workers.threads=1")
-        .workers(2)
-        .told_as_json()
 }
 
-static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(job));
+fn job(run: impl AsRef<Path>) -> Job {
+    plain(run).workers(2).told_as_json()
+}
+
+static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(plain));
 
 /// Waits until the request was answered.
 fn answered(running: &mut Running) {

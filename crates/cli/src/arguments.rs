@@ -165,7 +165,8 @@ mod tests {
                 .term_width(80)
                 .render_long_help()
                 .to_string();
-            for line in help.lines() {
+            // Clap does not wrap the line of usage.
+            for line in help.lines().filter(|line| !line.starts_with("Usage:")) {
                 assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
             }
             let examples = command.get_after_help().map(ToString::to_string);

@@ -265,18 +265,7 @@ impl RunEvent {
             } => info!(target: EVENTS, after_step, seconds, "stopping"),
             Self::Committed { step } => info!(target: EVENTS, step, "checkpoint committed"),
             Self::PassedOver { line } => warn!(target: EVENTS, line, "checkpoint passed over"),
-            Self::Skipped { step, slot, sample } => warn!(
-                target: EVENTS,
-                step,
-                slot,
-                case = sample.case,
-                shard = sample.shard,
-                row_group = sample.row_group,
-                slice = sample.slice,
-                offset = sample.offset,
-                replacement = sample.replacement,
-                "damaged sample skipped"
-            ),
+            Self::Skipped { step, slot, sample } => log_skipped(*step, *slot, sample),
             Self::BadBatch { step, batch } => {
                 warn!(target: EVENTS, step, %batch, "bad batch passed over");
             }
@@ -295,6 +284,21 @@ impl RunEvent {
             Self::Exited { line } => warn!(target: EVENTS, line, "worker process ended"),
         }
     }
+}
+
+fn log_skipped(step: u64, slot: u32, sample: &SkippedSample) {
+    warn!(
+        target: EVENTS,
+        step,
+        slot,
+        case = sample.case,
+        shard = sample.shard,
+        row_group = sample.row_group,
+        slice = sample.slice,
+        offset = sample.offset,
+        replacement = sample.replacement,
+        "damaged sample skipped"
+    );
 }
 
 fn log_step(step: u64, steps: u64, figures: &Figures) {

@@ -32,13 +32,7 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             generation: Generation::new(applied.generation),
             step: Step::new(applied.step),
         },
-        Message::Recalled(recalled) => match recalled.steps.last() {
-            Some(newest) => Event::Applied {
-                generation: Generation::new(recalled.generation),
-                step: Step::new(newest.step),
-            },
-            None => Event::Heard { worker },
-        },
+        Message::Recalled(recalled) => newest_of(worker, recalled),
         Message::PartsWritten(written) => Event::PartsWritten {
             worker,
             generation: Generation::new(written.generation),
@@ -64,12 +58,7 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             worker,
             reason: unfit.reason.clone(),
         },
-        Message::Panicked(panicked) => Event::Departed {
-            worker,
-            departure: Departure::Panicked {
-                reason: panicked.reason.clone(),
-            },
-        },
+        Message::Panicked(panicked) => departed(worker, panicked),
         Message::Damaged(damaged) => damage(worker, damaged)?,
         Message::Leaving(_) => Event::LeaveRequested { worker },
         Message::Failed(failed) => Event::Failed {
@@ -77,6 +66,25 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             reason: failed.reason.clone(),
         },
     })
+}
+
+fn departed(worker: WorkerId, panicked: &pb::Panicked) -> Event {
+    let reason = panicked.reason.clone();
+    Event::Departed {
+        worker,
+        departure: Departure::Panicked { reason },
+    }
+}
+
+/// Steps that are told again count as the newest of them.
+fn newest_of(worker: WorkerId, recalled: &pb::Recalled) -> Event {
+    match recalled.steps.last() {
+        Some(newest) => Event::Applied {
+            generation: Generation::new(recalled.generation),
+            step: Step::new(newest.step),
+        },
+        None => Event::Heard { worker },
+    }
 }
 
 fn damage(worker: WorkerId, damaged: &pb::Damaged) -> Result<Event, ProtocolError> {

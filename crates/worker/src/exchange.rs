@@ -283,6 +283,7 @@ mod tests {
             let mut dealt = gather(bounds);
             assert_eq!(dealt.bit_sums, [7, 7]);
             dealt.bit_sums = vec![7];
+            dealt.wishes = whole.wishes;
             assert_eq!(dealt, whole);
         }
         assert_eq!(whole.pet.len(), 16);

@@ -1,5 +1,7 @@
 //! Some commands wait for others, as people start them on several machines: those are started beside them here.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 /// A command beside another.
 pub(crate) struct Companion {
     /// The command.
@@ -56,7 +58,9 @@ fn worker(address: &str) -> String {
     format!("for i in 1 2 3 4 5; do fratmae worker --coordinator {address} && exit 0; done; exit 1")
 }
 
-/// A folder's name of a command's own.
+/// A folder's name of a command's own, also where the same command stands in two places.
 fn place(line: &str) -> String {
-    line.chars().filter(char::is_ascii_alphanumeric).collect()
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let words: String = line.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("{words}-{}", CALLS.fetch_add(1, Ordering::Relaxed))
 }

@@ -56,6 +56,15 @@ const INSTEAD: &[(&str, &str)] = &[
     ("--every 3s", "--every 1s"),
     ("--cases 64", "--cases 2"),
     ("--step 4000", "--step 2"),
+    // Runs here are shorter.
+    ("rollback runs/mine --to 40", "rollback runs/mine --to 1"),
+    ("--step 40", "--step 20"),
+    ("--since STEP", "--since 1"),
+    // The job's own run is another example's.
+    (
+        "coordinator --config job.toml --listen",
+        "coordinator --config job.toml --run runs/several --listen",
+    ),
     // Placeholders.
     (
         "SOURCE --layout auto",
@@ -78,6 +87,8 @@ const INSTEAD: &[(&str, &str)] = &[
 const FAILS: &[(&str, i32)] = &[
     // There is no GPU.
     ("workers.device=cuda", 1),
+    // No coordinator leads the run; tests/tests/saving.rs saves.
+    ("checkpoint save", 1),
 ];
 
 /// Commands that make what others look at, in their order.

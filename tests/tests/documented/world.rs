@@ -39,6 +39,7 @@ const WRAPPER: &str = "\
 #!/bin/sh
 case \"$1 $*\" in
   *--help*) ;;
+  pretrain*--fork*) set -- \"$@\" SMALL --set train.steps=60 --set checkpoint.every=20 ;;
   pretrain*quickstart*) set -- \"$@\" SMALL --set data.phantoms=4 --set train.steps=40 --set checkpoint.every=20 ;;
   pretrain*invariance*) set -- \"$@\" --set train.steps=2 ;;
   pretrain*|coordinator*) set -- \"$@\" SMALL --set train.steps=2 --set checkpoint.every=1 ;;
@@ -186,6 +187,9 @@ impl World {
                 root.join("weights/model.safetensors"),
                 root.join("mae_vit_base.safetensors"),
             );
+        }
+        if line.contains("--fork runs/a") {
+            let _ = self.start("cp -r runs/mine runs/a").wait_with_output();
         }
         if line.contains("--merge") {
             let shares = "for i in $(seq 0 15); do fratmae prepare cases.csv --out ./bucket/mine --shard $i/16 || exit 1; done";

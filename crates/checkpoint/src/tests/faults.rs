@@ -113,7 +113,7 @@ impl Operations {
 fn failure() -> object_store::Error {
     object_store::Error::Generic {
         store: "faulty",
-        source: "status code: 503".into(),
+        source: "Server returned non-2xx status code: 503 Service Unavailable: ".into(),
     }
 }
 

@@ -138,13 +138,7 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
         "no kind of fault is left to do: {}",
         left_out.join("; ")
     );
-    let plan = plan(&Wanted {
-        seed: arguments.seed,
-        length: arguments.length,
-        places: calls.places,
-        kinds: &kinds,
-        every: arguments.every,
-    });
+    let plan = plan(&arguments.wanted(calls.places, &kinds));
     let again = arguments.again();
     let mut progress = Progress::start("chaos", quiet);
     progress.note(&format!(
@@ -155,9 +149,8 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
         arguments.seed,
         folder.place("logs").display()
     ));
-    left_out
-        .iter()
-        .for_each(|line| progress.note(&format!("left out: {line}")));
+    let skipped = left_out.iter().map(|line| format!("left out: {line}"));
+    skipped.for_each(|line| progress.note(&line));
     let ended = Arena::new(&calls, &folder, &hosts, &mut progress).run(&plan, HEALING);
     drop(progress);
     let (summary, moments) = ended.with_context(|| format!("again: {again}"))?;
@@ -200,6 +193,16 @@ fn finish(sheet: &Sheet, folder: &Folder, json: bool, output: &mut Output) -> Re
 }
 
 impl Arguments {
+    fn wanted<'a>(&self, places: usize, kinds: &'a [Kind]) -> Wanted<'a> {
+        Wanted {
+            seed: self.seed,
+            length: self.length,
+            places,
+            kinds,
+            every: self.every,
+        }
+    }
+
     /// The job: what chaos sets, then the file or the tiny job, then what was typed.
     fn job(&self, folder: &Folder) -> Result<Job> {
         let mut set: Vec<String> = SETS.map(str::to_owned).to_vec();

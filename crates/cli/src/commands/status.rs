@@ -153,38 +153,32 @@ fn table(status: &RunStatus, output: &Output) -> Table {
             known.unwrap_or_else(|| "-".to_owned()),
         ]);
     }
-    for (name, value) in seldom(status) {
-        table.row(vec![name.to_owned(), value]);
-    }
-    for verdict in &status.verdicts {
-        table.row(vec!["verdict".to_owned(), verdict.line.clone()]);
-    }
-    if let Some(summary) = &status.summary {
-        let digest = output.digest(&summary.weights_digest).to_owned();
-        table.row(vec!["weights".to_owned(), digest]);
-    }
+    remarks(status, output, &mut table);
     table
 }
 
 /// Rows that most runs do not have.
-fn seldom(status: &RunStatus) -> Vec<(&'static str, String)> {
-    let standing_by = status.standing_by.join(", ");
-    let mut rows = Vec::new();
-    if !standing_by.is_empty() {
-        rows.push(("standing by", standing_by));
+fn remarks(status: &RunStatus, output: &Output, table: &mut Table) {
+    let mut row = |name: &str, value: String| table.row(vec![name.to_owned(), value]);
+    if !status.standing_by.is_empty() {
+        row("standing by", status.standing_by.join(", "));
     }
-    rows.extend(
-        status
-            .forked_from
-            .iter()
-            .map(|origin| ("forked from", origin.clone())),
-    );
-    rows.extend(status.history_missing.iter().map(|(first, last)| {
-        let line = format!("figures of steps {first} to {last} are missing");
-        ("history", line)
-    }));
-    rows.extend(status.notes.iter().map(|note| ("note", note.clone())));
-    rows
+    if let Some(origin) = &status.forked_from {
+        row("forked from", origin.clone());
+    }
+    for (first, last) in &status.history_missing {
+        let steps = format!("figures of steps {first} to {last} are missing");
+        row("history", steps);
+    }
+    for note in &status.notes {
+        row("note", note.clone());
+    }
+    for verdict in &status.verdicts {
+        row("verdict", verdict.line.clone());
+    }
+    if let Some(summary) = &status.summary {
+        row("weights", output.digest(&summary.weights_digest).to_owned());
+    }
 }
 
 /// A time as the user's clock shows it.

@@ -204,7 +204,7 @@ mod tests {
         let listening = async { answer(listener.accept().await?.0).await };
         let (_, answered) = tokio::join!(stranger, listening);
         let line = answered.unwrap_err().to_string();
-        assert!(line.contains("no `fratmae doctor`"), "{line}");
+        assert!(line.contains("not a `fratmae doctor`"), "{line}");
     }
 
     #[test]

@@ -122,9 +122,15 @@ fn told(remark: &Remark) -> String {
 /// Says what of the patients is in the data set.
 fn fields(report: &PrepareReport) -> String {
     let kept = report.metadata.kept.iter().filter(|(_, count)| **count > 0);
+    // A share lists its own cases, and what is kept of all shares' cases.
     let cases = report.cases.len();
+    let is_share = kept.clone().any(|(_, count)| *count > cases);
+    let of = match is_share {
+        true => String::new(),
+        false => format!(" of {cases}"),
+    };
     let kept: Vec<String> = kept
-        .map(|(name, count)| format!("{name} ({count} of {cases} cases)"))
+        .map(|(name, count)| format!("{name} ({count}{of} cases)"))
         .collect();
     let kept = match kept[..] {
         [] => "no metadata found".to_owned(),

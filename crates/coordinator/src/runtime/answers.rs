@@ -1,0 +1,42 @@
+//! What the coordinator answers when it is asked how far the run is.
+
+use super::{Runtime, STATUS_EVERY, count};
+use fratmae_protocol::pb;
+use std::time::Instant;
+
+impl Runtime {
+    /// Puts the status where anybody may read it; with thousands of members that takes longer than an event.
+    pub(super) fn publish_status(&mut self) {
+        let known = (self.cluster.phase(), self.cluster.generation());
+        let is_due = self.published.elapsed() >= STATUS_EVERY;
+        if is_due || self.status_of != Some(known) {
+            self.status.send_replace(self.status_reply());
+            self.published = Instant::now();
+            self.status_of = Some(known);
+        }
+    }
+
+    pub(super) fn steps_left(&self) -> u64 {
+        self.job.config.train.steps.saturating_sub(self.applied)
+    }
+
+    fn status_reply(&self) -> pb::StatusReply {
+        let step_seconds = self.estimate.step_seconds();
+        pb::StatusReply {
+            step_seconds,
+            eta_s: step_seconds.map(|seconds| seconds * self.steps_left() as f64),
+            phase: format!("{:?}", self.cluster.phase()).to_lowercase(),
+            generation: self.cluster.generation().get(),
+            members: self.cluster.group_names(),
+            step: self.applied,
+            last_step: self.job.config.train.steps,
+            committed_step: self.cluster.newest().step().get(),
+            figures: self.newest_figures.clone(),
+            run_id: self.run_file.run_id.clone(),
+            fence: self.journal.fence().get(),
+            standing_by: self.names_standing_by(),
+            least_workers: count(self.job.config.workers.least()),
+            most_workers: count(self.job.config.workers.count),
+        }
+    }
+}
