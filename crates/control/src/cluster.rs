@@ -49,17 +49,6 @@ pub struct Recorded {
     pub members: u32,
 }
 
-/// What a run that gathers its first group waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gathering {
-    /// Workers that are there.
-    pub registered: usize,
-    /// Workers with which it begins.
-    pub wanted: usize,
-    /// How long it still waits.
-    pub left: Millis,
-}
-
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -213,59 +202,6 @@ impl Cluster {
             .group_members()
             .map(|(_, member)| member.name.clone())
             .collect()
-    }
-
-    /// What the first group waits for, while it gathers.
-    #[must_use]
-    pub fn gathering(&self, now: Millis) -> Option<Gathering> {
-        let patience = self.settings.join_timeout.get();
-        let waited = now.since(self.started).get();
-        (self.phase == Phase::Gathering).then(|| Gathering {
-            registered: self.membership.n_staying(),
-            wanted: self.wanted(self.settings.least_workers),
-            left: Millis::new(patience.saturating_sub(waited)),
-        })
-    }
-
-    /// Registered workers that have no seat since all are taken, with their names, in the order they came.
-    #[must_use]
-    pub fn standing_by(&self) -> Vec<(WorkerId, &str)> {
-        let is_full = self.membership.group().len() >= self.limit();
-        let members = match is_full && self.phase != Phase::Ended {
-            true => self.membership.workers(),
-            false => Vec::new(),
-        };
-        let is_seated = |id: &WorkerId| self.membership.rank_of(*id).is_some();
-        let unseated = members.into_iter().filter(|id| !is_seated(id));
-        let named = unseated.filter_map(|id| Some((id, self.membership.member(id)?)));
-        let staying = named.filter(|(_, member)| !member.is_leaving);
-        staying
-            .map(|(id, member)| (id, member.name.as_str()))
-            .collect()
-    }
-
-    /// Everybody registered, in the order they came.
-    #[must_use]
-    pub fn registered_workers(&self) -> Vec<WorkerId> {
-        self.membership.workers()
-    }
-
-    /// Whether a worker is registered.
-    #[must_use]
-    pub fn is_registered(&self, worker: WorkerId) -> bool {
-        self.membership.member(worker).is_some()
-    }
-
-    /// How many workers are registered.
-    #[must_use]
-    pub fn n_registered(&self) -> usize {
-        self.membership.count()
-    }
-
-    /// The names of everybody registered, in the order they came.
-    #[must_use]
-    pub fn registered_names(&self) -> Vec<String> {
-        self.membership.names()
     }
 
     /// Takes one event in and gives back what is to be done, in order.

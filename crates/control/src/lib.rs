@@ -20,12 +20,14 @@ mod handle;
 mod ids;
 mod membership;
 mod progress;
+mod registered;
 
 pub use assignment::{Seat, deal_slots};
 pub use blame::Blame;
-pub use cluster::{Cluster, Gathering, Phase, Recorded, Settings};
+pub use cluster::{Cluster, Phase, Recorded, Settings};
 pub use command::{Assignment, Cause, Command, Knock, Leaving, Source, Verdict};
 pub use deadlines::{Basis, Limit};
 pub use event::{Accusation, Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};
 pub use progress::{Call, Lap, Pace, Progress, Work};
+pub use registered::Gathering;

@@ -222,21 +222,8 @@ impl RunEvent {
             Self::Serving { address } => info!(target: EVENTS, address, "serving workers"),
             Self::Warned { line } => warn!(target: EVENTS, warning = line, "job warning"),
             Self::Noted { line } => info!(target: EVENTS, note = line, "job note"),
-            Self::Waiting {
-                registered,
-                wanted,
-                left_s,
-                address,
-            } => {
-                info!(target: EVENTS, registered, wanted, left_s, address, "waiting for workers");
-            }
-            Self::Registered {
-                name,
-                address,
-                registered,
-            } => info!(target: EVENTS, name, address, registered, "worker registered"),
-            Self::StandsBy { name, seats } => {
-                info!(target: EVENTS, name, seats, "worker stands by");
+            Self::Waiting { .. } | Self::Registered { .. } | Self::StandsBy { .. } => {
+                self.log_wait()
             }
             Self::Resuming { step, damaged } => {
                 info!(target: EVENTS, step, steps, damaged.json = json(damaged), "resuming from a checkpoint");
@@ -282,6 +269,30 @@ impl RunEvent {
                 warn!(target: EVENTS, worker, reason, "group broken");
             }
             Self::Exited { line } => warn!(target: EVENTS, line, "worker process ended"),
+        }
+    }
+
+    /// Writes an event of workers that wait; any other writes nothing here.
+    fn log_wait(&self) {
+        if let Self::Waiting {
+            registered,
+            wanted,
+            left_s,
+            address,
+        } = self
+        {
+            info!(target: EVENTS, registered, wanted, left_s, address, "waiting for workers");
+        }
+        if let Self::Registered {
+            name,
+            address,
+            registered,
+        } = self
+        {
+            info!(target: EVENTS, name, address, registered, "worker registered");
+        }
+        if let Self::StandsBy { name, seats } = self {
+            info!(target: EVENTS, name, seats, "worker stands by");
         }
     }
 }

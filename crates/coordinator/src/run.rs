@@ -55,15 +55,11 @@ pub async fn run(
         mut after_the_step,
         mut at_once,
     } = stop;
-    let what = format!(
-        "opening {}: reading its journal and newest checkpoint",
-        job.run.url()
-    );
     let opened = tokio::select! {
         biased;
         () = &mut at_once => return Ok(Outcome::Abandoned),
         () = &mut after_the_step => return Ok(Outcome::NotBegun),
-        opened = tell_while(&telling, &what, open(&mut job, &address, &telling)) => opened?,
+        opened = open_telling(&mut job, &address, &telling) => opened?,
     };
     let opened = match opened {
         Opening::Finished(summary) => return Ok(Outcome::Finished(*summary)),
@@ -103,6 +99,16 @@ pub async fn run(
         fleet.kill();
     }
     outcome
+}
+
+async fn open_telling(
+    job: &mut Job,
+    address: &str,
+    telling: &Telling,
+) -> Result<Opening, CoordinatorError> {
+    let run = job.run.url();
+    let what = format!("opening {run}: reading its journal and newest checkpoint");
+    tell_while(telling, &what, open(job, address, telling)).await
 }
 
 /// A run that is opened, and what is told of that.

@@ -4,6 +4,7 @@ mod answers;
 mod notes;
 mod orders;
 mod pass_over;
+mod settings;
 mod waits;
 
 use crate::addresses::Addresses;
@@ -24,33 +25,19 @@ use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointId, Journal, Lineage, Record, commit};
 use fratmae_control::{
-    Assignment, Cluster, Command, Event, Generation, Millis, Phase, Rank, Settings, Step, Verdict,
-    WorkerId,
+    Assignment, Cluster, Command, Event, Generation, Millis, Phase, Rank, Step, Verdict, WorkerId,
 };
 use fratmae_network::host_id;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
+use settings::{count, settings};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use waits::Waits;
 
-/// Generations in a row that may end without a step before the run is given up.
-const MAX_FRUITLESS: u32 = 5;
-
-/// What any worker may take for anything, so that a busy machine is no verdict: five seconds, less the time between two
-/// looks.
-const LEAST_TIMEOUT: Millis = Millis::new(4_750);
-
-/// How long a new coordinator waits for the group of the one before: workers look for it twice a second.
-const RETURN_TIMEOUT: Millis = Millis::new(2_000);
-
 /// How old the status may be beyond the last tick, where neither phase nor generation has changed.
 const STATUS_EVERY: Duration = Duration::from_millis(50);
-
-/// How long more workers are waited for where fewer than the most may begin: processes that are started together are
-/// there within it.
-const SETTLE: Millis = Millis::new(3_000);
 
 /// Where a run is led from.
 pub(crate) struct Place {
@@ -110,23 +97,13 @@ impl Runtime {
     ) -> Self {
         // Until here a store that does not answer is soon told; a run that is under way bears with it longer.
         job.run = job.run.clone().with_patience(job.patience());
+        let admission = admission(&job, &opened, &place);
         let cluster = Cluster::new(
             settings(&job),
             Millis::new(0),
             opened.recorded,
             opened.newest,
         );
-        let admission = Admission {
-            allowed: job.allowed,
-            version: job.version.clone(),
-            told: place.addresses.told.clone(),
-            host: host_id(),
-            config_digest: digest(&job.config),
-            data_digest: opened.run_file.data_digest.clone(),
-            given_up: opened.given_up,
-            kernels: None,
-            device: None,
-        };
         Self {
             lineage: opened.lineage,
             beats: Beats::new(job.run.clone(), opened.journal.fence()),
@@ -404,28 +381,16 @@ impl Runtime {
     }
 }
 
-fn count(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-fn settings(job: &Job) -> Settings {
-    let config = &job.config;
-    Settings {
-        slots: count(config.train.slots),
-        workers: count(config.workers.count),
-        least_workers: count(config.workers.least()),
-        settle: SETTLE,
-        last_step: Step::new(config.train.steps),
-        least_timeout: LEAST_TIMEOUT,
-        store_patience: Millis::new(config.store.patience_s * 1000),
-        worker_timeout: Millis::new(config.coordinator.worker_timeout_s * 1000),
-        join_timeout: Millis::new(config.coordinator.join_timeout_s * 1000),
-        return_timeout: RETURN_TIMEOUT,
-        leave_timeout: Millis::new(config.collective.deadline_s * 1000),
-        max_fruitless: MAX_FRUITLESS,
-        save_every: match config.checkpoint.every_s {
-            0 => None,
-            seconds => Some(Millis::new(seconds * 1000)),
-        },
+fn admission(job: &Job, opened: &Opened, place: &Place) -> Admission {
+    Admission {
+        allowed: job.allowed,
+        version: job.version.clone(),
+        told: place.addresses.told.clone(),
+        host: host_id(),
+        config_digest: digest(&job.config),
+        data_digest: opened.run_file.data_digest.clone(),
+        given_up: opened.given_up,
+        kernels: None,
+        device: None,
     }
 }

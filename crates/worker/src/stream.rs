@@ -144,22 +144,7 @@ impl Stream {
                     }
                     pass(orders, Order::Prepare(prepare.generation))?;
                 }
-                To::Begin(begin) => {
-                    let figures_until = begin.figures_until;
-                    let assignment: Box<Assignment> = Box::new(begin.try_into()?);
-                    shared.tell(&format!(
-                        "rank {} of {} in generation {}, from step {}",
-                        assignment.rank,
-                        assignment.seats.len(),
-                        assignment.generation,
-                        assignment.source.step()
-                    ));
-                    let order = Order::Begin {
-                        assignment,
-                        figures_until,
-                    };
-                    pass(orders, order)?;
-                }
+                To::Begin(begin) => pass(orders, begun(begin, shared)?)?,
                 To::Committed(committed) => outbox.forget(committed.step),
                 To::Waiting(waiting) => shared.tell(&told(&waiting)),
                 To::Drain(_) => shared.drain(),
@@ -176,6 +161,23 @@ impl Stream {
             }
         }
     }
+}
+
+/// The order to train in a group, of which whoever started this worker is told.
+fn begun(begin: pb::Begin, shared: &Shared) -> Result<Order, WorkerError> {
+    let figures_until = begin.figures_until;
+    let assignment: Box<Assignment> = Box::new(begin.try_into()?);
+    shared.tell(&format!(
+        "rank {} of {} in generation {}, from step {}",
+        assignment.rank,
+        assignment.seats.len(),
+        assignment.generation,
+        assignment.source.step()
+    ));
+    Ok(Order::Begin {
+        assignment,
+        figures_until,
+    })
 }
 
 /// What a worker without a seat waits for, in words.

@@ -77,13 +77,7 @@ pub(crate) async fn lead(
     // Told before hours of preparing; that it can be written is found out when the run is opened.
     run.probe_read().await?;
     owner::ensure_free(&run, Kind::Run).await?;
-    ensure!(
-        run.url()
-            != Location::open(&config.data.url)
-                .map_or_else(|_| String::new(), |data| data.url().to_owned()),
-        "run.url and data.url are both {}; a run and a data set need a folder each",
-        run.url()
-    );
+    ensure_apart(&run, &config)?;
     let has_checkpoint = fork.is_some() || !fratmae_checkpoint::list(&run).await?.is_empty();
     if !has_checkpoint && !unread.is_empty() {
         return Err(unread.swap_remove(0).into());
@@ -117,6 +111,17 @@ pub(crate) async fn lead(
         Outcome::Finished(summary) => ending::show(&summary, &data_url, showing.json, output),
         stopped => Err(ending::stop(&stopped).into()),
     }
+}
+
+/// Refuses one folder for a run and its data set.
+fn ensure_apart(run: &Location, config: &Config) -> Result<()> {
+    let data = Location::open(&config.data.url);
+    ensure!(
+        !data.is_ok_and(|data| data.url() == run.url()),
+        "run.url and data.url are both {}; a run and a data set need a folder each",
+        run.url()
+    );
+    Ok(())
 }
 
 fn job(config: Config, run: Location, data: DataSet, (allowed, take_over): (Allowed, bool)) -> Job {

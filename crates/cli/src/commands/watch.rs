@@ -80,27 +80,6 @@ fn lines(event: &RunEvent) -> Vec<String> {
     match event {
         RunEvent::Warned { line } => vec![format!("warning: {line}")],
         RunEvent::Noted { line } => vec![line.clone()],
-        RunEvent::Waiting {
-            registered,
-            wanted,
-            left_s,
-            address,
-        } => vec![format!(
-            "waiting for workers: {registered} of {wanted}, {left_s} s left (coordinator.join_timeout_s); on each machine: \
-             fratmae worker --coordinator {address}"
-        )],
-        RunEvent::Registered {
-            name,
-            address,
-            registered,
-        } => vec![format!(
-            "{name} registered from {address} ({registered} workers)"
-        )],
-        RunEvent::StandsBy { name, seats } => {
-            vec![format!(
-                "{name} stands by: all {seats} seats are taken (--workers)"
-            )]
-        }
         RunEvent::Serving { address } => vec![format!("coordinator at {address}")],
         RunEvent::Resuming { step, damaged } => {
             let passed = damaged
@@ -121,26 +100,11 @@ fn lines(event: &RunEvent) -> Vec<String> {
             members.join(", ")
         )],
         RunEvent::Applied { .. } => Vec::new(),
-        RunEvent::Estimated {
-            step_seconds,
-            steps,
-            seconds,
-        } => vec![format!(
-            "one step takes about {} here; {} steps about {}",
-            about(*step_seconds),
-            grouped(*steps),
-            about(*seconds)
-        )],
-        RunEvent::Stopping {
-            after_step,
-            seconds,
-        } => {
-            let after = after_step.map_or(String::new(), |step| format!(" after step {step}"));
-            let time = seconds.map_or(String::new(), |s| format!(" (about {})", about(s.max(1.0))));
-            vec![format!(
-                "stopping{after}{time}; press Ctrl-C again to stop now"
-            )]
-        }
+        RunEvent::Waiting { .. }
+        | RunEvent::Registered { .. }
+        | RunEvent::StandsBy { .. }
+        | RunEvent::Estimated { .. }
+        | RunEvent::Stopping { .. } => waits(event).into_iter().collect(),
         RunEvent::Committed { step } => vec![format!("checkpoint at step {step}")],
         RunEvent::Skipped { step, sample, .. } => vec![format!("step {step}: {sample}")],
         RunEvent::BadBatch { step, batch } => vec![format!("step {step}: {batch}")],
@@ -150,6 +114,52 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::Left { name } => vec![format!("{name} left (requested)")],
         RunEvent::Verdict { verdict } => vec![verdict.line.clone()],
         RunEvent::Exited { line } => vec![line.clone()],
+    }
+}
+
+/// What is waited for, and how long; none for any other event.
+fn waits(event: &RunEvent) -> Option<String> {
+    match event {
+        RunEvent::Waiting {
+            registered,
+            wanted,
+            left_s,
+            address,
+        } => Some(format!(
+            "waiting for workers: {registered} of {wanted}, {left_s} s left (coordinator.join_timeout_s); on each machine: \
+             fratmae worker --coordinator {address}"
+        )),
+        RunEvent::Registered {
+            name,
+            address,
+            registered,
+        } => Some(format!(
+            "{name} registered from {address} ({registered} workers)"
+        )),
+        RunEvent::StandsBy { name, seats } => Some(format!(
+            "{name} stands by: all {seats} seats are taken (--workers)"
+        )),
+        RunEvent::Estimated {
+            step_seconds,
+            steps,
+            seconds,
+        } => Some(format!(
+            "one step takes about {} here; {} steps about {}",
+            about(*step_seconds),
+            grouped(*steps),
+            about(*seconds)
+        )),
+        RunEvent::Stopping {
+            after_step,
+            seconds,
+        } => {
+            let after = after_step.map_or(String::new(), |step| format!(" after step {step}"));
+            let time = seconds.map_or(String::new(), |s| format!(" (about {})", about(s.max(1.0))));
+            Some(format!(
+                "stopping{after}{time}; press Ctrl-C again to stop now"
+            ))
+        }
+        _ => None,
     }
 }
 

@@ -1,0 +1,44 @@
+//! What `control` is told of the job.
+
+use crate::job::Job;
+use fratmae_control::{Millis, Settings, Step};
+
+/// Generations in a row that may end without a step before the run is given up.
+const MAX_FRUITLESS: u32 = 5;
+
+/// What any worker may take for anything, so that a busy machine is no verdict: five seconds, less the time between two
+/// looks.
+const LEAST_TIMEOUT: Millis = Millis::new(4_750);
+
+/// How long a new coordinator waits for the group of the one before: workers look for it twice a second.
+const RETURN_TIMEOUT: Millis = Millis::new(2_000);
+
+/// How long more workers are waited for where fewer than the most may begin: processes that are started together are
+/// there within it.
+const SETTLE: Millis = Millis::new(3_000);
+
+pub(super) fn count(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+pub(super) fn settings(job: &Job) -> Settings {
+    let config = &job.config;
+    Settings {
+        slots: count(config.train.slots),
+        workers: count(config.workers.count),
+        least_workers: count(config.workers.least()),
+        settle: SETTLE,
+        last_step: Step::new(config.train.steps),
+        least_timeout: LEAST_TIMEOUT,
+        store_patience: Millis::new(config.store.patience_s * 1000),
+        worker_timeout: Millis::new(config.coordinator.worker_timeout_s * 1000),
+        join_timeout: Millis::new(config.coordinator.join_timeout_s * 1000),
+        return_timeout: RETURN_TIMEOUT,
+        leave_timeout: Millis::new(config.collective.deadline_s * 1000),
+        max_fruitless: MAX_FRUITLESS,
+        save_every: match config.checkpoint.every_s {
+            0 => None,
+            seconds => Some(Millis::new(seconds * 1000)),
+        },
+    }
+}
