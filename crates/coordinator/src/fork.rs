@@ -6,7 +6,7 @@
 use crate::error::CoordinatorError;
 use crate::job::{Job, RunFile, read_run_file, stored_config, unresumable};
 use crate::job_match::{digest, lineage_of};
-use crate::opening::removed;
+use crate::records::removed;
 use fratmae_checkpoint::{
     CheckpointId, Journal, Manifest, Record, commit, copy_parts, list, load_manifest,
     newest_good_but, verify_of,

@@ -9,7 +9,7 @@ use fratmae_store::Location;
 /// Which job the checkpoints of a run must be of, for those who look at them without being told the job.
 ///
 /// # Errors
-/// As [`read_run_file`], and the journal's.
+/// `NoRun`, `Damaged`, or the journal's.
 pub async fn lineage(run: &Location, version: &str) -> Result<Lineage, CoordinatorError> {
     let run_file = read_run_file(run).await?;
     let Ok(config) = Config::from_json(&run_file.config.to_string()) else {

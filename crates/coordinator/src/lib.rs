@@ -21,6 +21,7 @@ mod knock;
 mod launch;
 mod leader;
 mod opening;
+mod records;
 mod restarts;
 mod rollback;
 mod run;

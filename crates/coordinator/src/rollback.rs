@@ -10,7 +10,7 @@ use crate::history::trim_history;
 use crate::incumbent::live_leader;
 use crate::job::read_run_file;
 use crate::job_match::lineage;
-use crate::opening::{committed, removed};
+use crate::records::{committed, removed};
 use fratmae_checkpoint::{
     CheckpointId, CoordinatorMark, Journal, Record, Work, list, sweep, verify_of,
 };

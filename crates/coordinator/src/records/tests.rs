@@ -1,4 +1,4 @@
-//! What is found in a journal when a run is opened.
+//! What a journal with rollbacks and removals comes to.
 
 use super::*;
 use fratmae_checkpoint::CheckpointError;
