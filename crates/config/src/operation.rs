@@ -223,7 +223,7 @@ pub struct Coordinator {
     /// Address it listens at; port 0 takes a free one.
     pub listen: String,
     /// Address that workers and the journal are told, HOST or HOST:PORT; empty: `listen`, or this host's own address
-    /// where that is 0.0.0.0 or [::].
+    /// where that is `0.0.0.0` or `[::]`.
     pub advertise: String,
     /// Milliseconds between a worker's signs of life.
     pub heartbeat_ms: u64,
