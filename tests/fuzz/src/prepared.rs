@@ -57,13 +57,13 @@ pub(crate) fn options() -> PrepareOptions {
 /// Writes two studies into a folder.
 pub(crate) fn write_cases(folder: &Path) -> Survey {
     let case = |number: usize| {
-        let image = |name: &str, scale: f32| {
+        let image = |name: &str, volume: &Volume| {
             let path = folder.join(format!("{number}-{name}.nii.gz"));
-            write_nifti(&path, &volume(number, scale)).expect("the folder is ours");
+            write_nifti(&path, volume).expect("the folder is ours");
             ImageSource::Path(path)
         };
         CaseSource {
-            label: Some(image("label", 0.0)),
+            label: Some(image("label", &volume(number, 0.0))),
             metadata: Metadata {
                 tracer: Some("18F-FDG".to_owned()),
                 age: Some(60.0),
@@ -73,8 +73,8 @@ pub(crate) fn write_cases(folder: &Path) -> Survey {
             },
             ..CaseSource::new(
                 format!("case-{number}"),
-                image("pet", 0.25),
-                image("ct", 20.0),
+                image("pet", &volume(number, 0.25)),
+                image("ct", &ct(number)),
             )
         }
     };
@@ -84,6 +84,13 @@ pub(crate) fn write_cases(folder: &Path) -> Survey {
         dropped_columns: Vec::new(),
         remarks: Vec::new(),
     }
+}
+
+/// The body in Hounsfield units.
+pub(crate) fn ct(number: usize) -> Volume {
+    let mut ct = volume(number, 100.0);
+    ct.voxels.iter_mut().for_each(|voxel| *voxel -= 1000.0);
+    ct
 }
 
 /// Draws a body: a block in the middle of air.

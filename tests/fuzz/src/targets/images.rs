@@ -7,7 +7,7 @@ use fratmae_dataset::{
 };
 
 use crate::places::{in_folder, write};
-use crate::prepared::{GRID, volume};
+use crate::prepared::{GRID, ct, volume};
 
 /// The mark of a DICOM file, and how many bytes lie before it.
 const MARK: &[u8] = b"DICM";
@@ -74,13 +74,15 @@ fn read(folder: &Path, path: &Path) {
     drop(volume);
     let sound = folder.join("sound.nii.gz");
     write_nifti(&sound, &self::volume(0, 1.0)).expect("the folder is ours");
+    let sound_ct = folder.join("ct.nii.gz");
+    write_nifti(&sound_ct, &ct(0)).expect("the folder is ours");
     let source = |path: &Path| ImageSource::Path(path.to_owned());
     let case = |pet, ct| CaseSource::new("case", source(pet), source(ct));
     for one_grid in [false, true] {
         prepare(&CaseSource {
             label: Some(source(path)),
             one_grid,
-            ..case(path, &sound)
+            ..case(path, &sound_ct)
         });
         prepare(&CaseSource {
             label: Some(source(path)),
