@@ -112,7 +112,7 @@ def compare(binary, preset, batch, options):
             f"{ratio['seconds']:.2f} | {ratio['cpu']:.2f} | {mine[-1]['peak_mib']} | {other[-1]['peak_mib']} | {memory:.2f} |"
         )
         print(rows[-1], flush=True)
-    parts = {key: median(mine, key) for key in ("forward", "contrast", "backward", "optimizer")}
+    parts = {key: median(mine, key) for key in ("forward", "backward", "optimizer")}
     return parts
 
 
@@ -131,8 +131,8 @@ def main():
         for batch in options.batches:
             breakdown[preset, batch] = compare(binary, preset, batch, options)
     print(f"\nLarge matrix products run at {speed / 1e9:.0f} GFLOP/s on {options.threads} threads.\n")
-    print("| preset | batch | forward | contrast | backward | optimizer | floor of it all: encoders | decoder | text |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| preset | batch | forward | backward | optimizer | floor of it all: encoders | decoder | text |")
+    print("|---|---|---|---|---|---|---|---|")
     for (preset, batch), parts in breakdown.items():
         floors = [part / speed for part in flops(preset, batch).values()]
         cells = " | ".join(f"{seconds:.3f}" for seconds in [*parts.values(), *floors])

@@ -8,12 +8,13 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use fratmae_checkpoint::{CheckpointId, Reserve, State, TensorSpec, plan_parts};
+use fratmae_checkpoint::{CheckpointId, Reserve, State, plan_parts};
 use fratmae_config::{Checkpoint, Model, Train};
 use fratmae_control::{Generation, Step};
 use fratmae_model::{FratMae, Parameter};
 use fratmae_store::Location;
-use fratmae_worker::{AdamW, Lendable, SnapshotSettings, Snapshots, keep_memory};
+use fratmae_trainer::{AdamW, SharedWeights, tensor_specs};
+use fratmae_worker::{SnapshotSettings, Snapshots, keep_memory};
 use rayon::prelude::*;
 
 /// Rows and columns of a tick's matrices on each thread.
@@ -77,7 +78,7 @@ impl Bench {
         };
         let config = Model::preset(options.preset).with_context(unknown)?;
         let layout = FratMae::layout(&config);
-        let tensors: Vec<_> = layout.iter().map(tensor).collect();
+        let tensors = tensor_specs(&layout);
         let defaults = Checkpoint::default();
         let settings = SnapshotSettings {
             max_stall: Duration::from_millis(defaults.max_stall_ms),
@@ -175,7 +176,7 @@ impl Bench {
     fn step(&mut self) -> Result<Laps> {
         let begin = Instant::now();
         let parameters = Arc::new(std::mem::take(&mut self.state.parameters));
-        let view = || Ok(Box::new(View(Arc::clone(&parameters))) as Lendable);
+        let view = || Ok(Box::new(View(Arc::clone(&parameters))) as SharedWeights);
         self.snapshots.lend(&mut self.state, view)?;
         let ticks = (0..self.ticks).map(|_| self.tick()).collect();
         self.snapshots.take_back(&mut self.state)?;
@@ -205,14 +206,6 @@ struct View(Arc<Vec<f32>>);
 impl AsRef<[f32]> for View {
     fn as_ref(&self) -> &[f32] {
         &self.0
-    }
-}
-
-fn tensor(parameter: &Parameter) -> TensorSpec {
-    TensorSpec {
-        name: parameter.name.clone(),
-        shape: parameter.shape.clone(),
-        offset: parameter.offset,
     }
 }
 

@@ -11,7 +11,7 @@ use fratmae_collective::{ProcessGroup as _, TcpGroup};
 use fratmae_config::Model;
 use fratmae_control::Step;
 use fratmae_model::{FratMae, Parameter};
-use fratmae_worker::state_digest;
+use fratmae_trainer::state_digest;
 
 use crate::copy::Streams;
 use crate::reduce::groups;

@@ -1,16 +1,17 @@
 //! Training steps of one rank on made-up data, one for each line that comes in: `benches/step.py` runs it beside PyTorch.
 //!
-//! A step is what a worker's is without its loader and its peers: forward, contrastive loss, backward, norm, AdamW.
+//! A step is a worker's own, without its loader and its peers.
 
+use std::cell::RefCell;
 use std::io::{BufRead as _, Write as _};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
-use fratmae_checkpoint::State;
-use fratmae_config::{Model, Train};
-use fratmae_control::Step;
-use fratmae_model::{Device, DeviceKind, FratMae, Masks, Modality, SlotBatch, contrast};
-use fratmae_worker::{AdamW, clip_factor, global_norm, keep_memory};
+use fratmae_config::{Config, Model};
+use fratmae_model::{DeviceKind, FratMae, Masks, Modality, SlotBatch};
+use fratmae_pretrain::{Batch, Pretrain};
+use fratmae_trainer::{Hooks, Opening, Solo, Task as _, TrainError};
+use fratmae_worker::keep_memory;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
@@ -42,82 +43,66 @@ pub(crate) fn serve(options: &Options<'_>) -> Result<()> {
 }
 
 struct Bench {
-    device: Device,
-    model: FratMae,
-    batch: SlotBatch,
-    sentences: Vec<u32>,
-    optimizer: AdamW,
-    state: State,
-    spare: Vec<f32>,
-    /// Where the temperature's gradient is.
-    scale: usize,
+    training: Solo<Pretrain>,
+    batch: Batch,
+}
+
+/// When each phase of a step began.
+struct Phases(RefCell<Vec<(&'static str, Instant)>>);
+
+impl Hooks for Phases {
+    type Error = TrainError;
+
+    fn enter(&self, phase: &'static str) {
+        self.0.borrow_mut().push((phase, Instant::now()));
+    }
 }
 
 impl Bench {
-    fn new(config: &Model, options: &Options<'_>) -> Result<Self> {
+    fn new(model: &Model, options: &Options<'_>) -> Result<Self> {
+        let mut config = Config {
+            model: model.clone(),
+            ..Config::default()
+        };
+        (config.train.batch, config.train.slots) = (options.batch, 1);
+        config.workers.activation_checkpointing = options.is_checkpointing;
         let device = fratmae_model::open(DeviceKind::Cpu)?;
-        let model = FratMae::blank(config, &device).recomputing(options.is_checkpointing);
-        let layout = model.parameters();
-        let parameters = FratMae::first_values(&layout, config, 1);
-        let zeros = vec![0.0; parameters.len()];
-        let scale = layout.iter().find(|p| p.name == "logit_scale");
+        let opening = Opening {
+            config: &config,
+            n_cases: 0,
+            kind: DeviceKind::Cpu,
+            device: &device,
+        };
+        let task = Pretrain::open(&opening).map_err(|error| anyhow!(error))?;
+        let weights = FratMae::first_values(task.parameters(), model, 1);
         Ok(Self {
-            batch: batch(config, options.batch),
-            sentences: (0..options.batch as u32).collect(),
-            optimizer: AdamW::new(&Train::default(), &layout),
-            state: State {
-                step: Step::new(0),
-                parameters,
-                first_moment: zeros.clone(),
-                second_moment: zeros,
-            },
-            spare: Vec::new(),
-            scale: scale
-                .context("a preset has a contrastive loss")?
-                .gradient
-                .start,
-            device,
-            model,
+            batch: Batch::Ready(batch(model, options.batch)),
+            training: Solo::new(task, weights, &config, device),
         })
     }
 
     fn step(&mut self) -> Result<serde_json::Value> {
+        let slots = vec![self.batch.clone()];
         let (begin, used) = (Instant::now(), cpu_seconds()?);
-        let mut laps = Vec::new();
-        let mut lap = || laps.push(begin.elapsed().as_secs_f64());
-        self.model
-            .hold(std::mem::take(&mut self.state.parameters))?;
-        let forward = self.model.forward(&self.batch, &self.device)?;
-        let figures = forward.figures;
-        let (pet, text) = forward.embeddings()?;
-        lap();
-        let scale = self.model.logit_scale_value()?.unwrap_or_default();
-        let contrast = contrast(&pet, &text, scale, &self.sentences)?;
-        lap();
-        let slopes = Some((&contrast.pet_gradient[..], &contrast.text_gradient[..]));
-        let n_samples = self.batch.n_samples() as f32;
-        let spare = std::mem::take(&mut self.spare);
-        let model = &self.model;
-        let mut gradient = model.backward(forward, 1.0 / n_samples, slopes, spare)?;
-        gradient[self.scale] += contrast.logit_scale_gradient;
-        lap();
-        let clip = clip_factor(global_norm(&gradient), 1.0);
-        self.state.parameters = self.model.release()?;
-        self.state.step = self.state.step.next();
-        let state = &mut self.state;
-        self.optimizer.update(state, &gradient, clip, 1e-4);
-        self.spare = gradient;
-        lap();
-        let error = figures.pet.squared_error + figures.ct.squared_error;
+        let mut phases = Phases(RefCell::default());
+        let report = self.training.step(slots, &mut phases)?;
+        let end = Instant::now();
+        let phases = phases.0.into_inner();
+        let ends = phases.iter().skip(1).map(|(_, began)| *began).chain([end]);
+        let seconds = |wanted: &str| {
+            let phases = phases.iter().zip(ends.clone());
+            let own = phases.filter(|((phase, _), _)| *phase == wanted);
+            own.map(|((_, began), end)| (end - *began).as_secs_f64())
+                .sum::<f64>()
+        };
         Ok(serde_json::json!({
-            "seconds": laps[3],
-            "forward": laps[0],
-            "contrast": laps[1] - laps[0],
-            "backward": laps[2] - laps[1],
-            "optimizer": laps[3] - laps[2],
+            "seconds": (end - begin).as_secs_f64(),
+            "forward": seconds("forward"),
+            "backward": seconds("backward"),
+            "optimizer": seconds("reduce") + seconds("optimizer"),
             "cpu": cpu_seconds()? - used,
             "peak_mib": getrusage(UsageWho::RUSAGE_SELF)?.max_rss() / 1024,
-            "loss": error / f64::from(n_samples) + contrast.loss,
+            "loss": report.loss,
         }))
     }
 }

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A call that has not begun.
 #[derive(Debug, Clone)]
 pub struct Call {
+    program: PathBuf,
     prefix: Vec<OsString>,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
@@ -28,7 +29,17 @@ where
     I: IntoIterator,
     I::Item: Into<OsString>,
 {
+    program_call(program(), arguments)
+}
+
+/// Prepares a call of another program.
+pub fn program_call<I>(program: impl Into<PathBuf>, arguments: I) -> Call
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
     Call {
+        program: program.into(),
         prefix: Vec::new(),
         arguments: arguments.into_iter().map(Into::into).collect(),
         variables: Vec::new(),
@@ -97,7 +108,7 @@ impl Call {
     /// When it cannot be started.
     pub fn start(&self) -> Running {
         let mut words = self.prefix.clone();
-        words.push(program().into_os_string());
+        words.push(self.program.clone().into_os_string());
         words.extend(self.arguments.clone());
         let mut command = Command::new(&words[0]);
         command
@@ -120,7 +131,9 @@ impl Call {
 
     fn described(&self) -> String {
         let words = self.arguments.iter().map(|word| word.to_string_lossy());
-        format!("fratmae {}", words.collect::<Vec<_>>().join(" "))
+        let name = self.program.file_stem().unwrap_or_default();
+        let words = words.collect::<Vec<_>>().join(" ");
+        format!("{} {words}", name.to_string_lossy())
     }
 }
 

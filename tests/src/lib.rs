@@ -1,9 +1,10 @@
 //! What the end-to-end tests share: starting the real program, watching and ending its processes, and its tiny inputs.
 //!
-//! It knows the command line and what lies on a store, and nothing of the crates behind them. Each promise has a file
-//! of its own under `tests/`.
+//! It knows the command line and what lies on a store, and but for a task of its own nothing of the crates behind them.
+//! Each promise has a file of its own under `tests/`.
 
 mod call;
+mod dice;
 mod disk;
 mod faults;
 mod freezing;
@@ -23,7 +24,8 @@ mod told;
 mod undisturbed;
 mod waiting;
 
-pub use call::{Call, Finished, fratmae, program};
+pub use call::{Call, Finished, fratmae, program, program_call};
+pub use dice::Dice;
 pub use disk::SmallDisk;
 pub use faults::{Fault, SickNetwork, Sickness};
 pub use freezing::Frozen;

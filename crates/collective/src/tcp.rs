@@ -16,7 +16,7 @@ mod tests;
 mod watch;
 mod wire;
 
-use std::net::{Shutdown, TcpListener};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +75,25 @@ pub struct TcpGroup {
 }
 
 impl TcpGroup {
+    /// The group of one rank that computes all slots.
+    #[must_use]
+    pub fn alone(n_slots: usize) -> Self {
+        Self {
+            membership: Membership {
+                run: String::new(),
+                generation: 0,
+                rank: 0,
+                addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+                slots: std::iter::once(0..n_slots).collect(),
+            },
+            peers: Vec::new(),
+            // Nobody is waited for.
+            settings: TcpSettings::new(Duration::MAX),
+            sequence: 0,
+            failed: None,
+        }
+    }
+
     /// Joins the group with one deadline for joining and for every call; see [`connect_with`](Self::connect_with).
     ///
     /// # Errors

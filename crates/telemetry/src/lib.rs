@@ -1,7 +1,7 @@
 //! What a process tells about itself: log lines, and where the time of a step goes.
 //!
-//! Owns the set-up of tracing and the ledger of phases. It emits no event and opens no span of its own,
-//! and it sends nothing anywhere: whoever takes the figures decides where they go.
+//! Owns the set-up of tracing and the ledger of phases. It emits no event and it
+//! sends nothing anywhere: whoever takes the figures decides where they go.
 
 mod error;
 mod ledger;

@@ -1,8 +1,9 @@
 //! The phases of a training step: the names of their spans, and the seconds spent in each.
 //!
-//! A span counts as a phase by its name alone: `info_span!(phases::FORWARD)`.
+//! A span counts as a phase by its name alone; [`span`] opens one.
 
 use serde::{Deserialize, Serialize};
+use tracing::{Span, info_span};
 
 /// Waiting for the next stacks of the loader.
 pub const LOAD: &str = "load";
@@ -23,6 +24,21 @@ pub const CHECKPOINT: &str = "checkpoint";
 pub const ALL: [&str; 7] = [
     LOAD, FORWARD, BACKWARD, GATHER, REDUCE, OPTIMIZER, CHECKPOINT,
 ];
+
+/// Opens the span of a phase; nothing for a name that is none.
+#[must_use]
+pub fn span(phase: &str) -> Span {
+    match phase {
+        LOAD => info_span!(LOAD),
+        FORWARD => info_span!(FORWARD),
+        BACKWARD => info_span!(BACKWARD),
+        GATHER => info_span!(GATHER),
+        REDUCE => info_span!(REDUCE),
+        OPTIMIZER => info_span!(OPTIMIZER),
+        CHECKPOINT => info_span!(CHECKPOINT),
+        _ => Span::none(),
+    }
+}
 
 /// Seconds spent in each phase; in none of them twice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

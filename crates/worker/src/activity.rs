@@ -1,7 +1,8 @@
 //! Where the training thread is: what its heartbeats say of it. It decides nothing.
 
-use crate::tempo::{Pass, Tempo};
+use crate::tempo::Tempo;
 use fratmae_protocol::pb;
+use fratmae_trainer::Pass;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

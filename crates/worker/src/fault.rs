@@ -4,6 +4,7 @@ use crate::error::WorkerError;
 use fratmae_checkpoint::{CheckpointError, CheckpointId};
 use fratmae_collective::{Action, CollectiveError};
 use fratmae_dataset::DataSetError;
+use fratmae_trainer::TrainError;
 
 /// Whom a failure is put down to, and so who goes on without whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +35,12 @@ impl WorkerError {
                 Fault::Worker
             }
             Self::Group(_)
-            | Self::CopyDiffers { .. }
-            | Self::Corrupted { .. }
-            | Self::Unlike { .. }
-            | Self::NoMajority { .. } => Fault::Group,
+            | Self::Train(
+                TrainError::CopyDiffers { .. }
+                | TrainError::Corrupted { .. }
+                | TrainError::Unlike { .. }
+                | TrainError::NoMajority { .. },
+            ) => Fault::Group,
             Self::Unrestorable { id, .. } => Fault::Checkpoint(*id),
             Self::Store(_)
             | Self::Data(DataSetError::Store(_) | DataSetError::Io { .. })
@@ -51,22 +54,13 @@ impl WorkerError {
             | Self::Stopped { .. }
             | Self::Listen { .. }
             | Self::Address(_)
-            | Self::NoGpu { .. }
-            | Self::NoHalfPrecision => Fault::Worker,
+            | Self::NoGpu { .. } => Fault::Worker,
             Self::Job { .. }
-            | Self::WeightsUnread { .. }
-            | Self::WeightsUnnamed { .. }
-            | Self::OtherWeights { .. }
-            | Self::Weights(_)
             | Self::OtherData { .. }
-            | Self::NotFinite { .. }
-            | Self::Diverging { .. }
-            | Self::Exchange { .. }
             | Self::NoState { .. }
-            | Self::Diverged { .. }
             | Self::Data(_)
             | Self::Checkpoint(_)
-            | Self::Model(_) => Fault::Run,
+            | Self::Train(_) => Fault::Run,
         }
     }
 }
@@ -114,14 +108,14 @@ mod tests {
             slice: 1,
             offset: 2,
         });
-        let batch = WorkerError::NotFinite {
+        let batch = TrainError::NotFinite {
             what: "loss",
             step: 4,
             blame: "slot 1".to_owned(),
         };
         let object = "part".to_owned();
         let parts = WorkerError::from(CheckpointError::Conflict { object });
-        for error in [sample, batch, parts] {
+        for error in [sample, batch.into(), parts] {
             assert_eq!(error.fault(), Fault::Run, "{error}");
         }
     }

@@ -1,14 +1,10 @@
-//! One generation's life: its group, its steps, and how it ends well. The state it begins with is `state.rs`'s.
+//! One generation's life: its group, its steps, and how it ends well. Its first state is `state_source.rs`'s matter.
 
 use crate::activity::work;
-use crate::digest::weights_digest;
 use crate::error::WorkerError;
-use crate::exchange::Wishes;
-use crate::group::Group;
-use crate::resident::Resident;
+use crate::note::Wishes;
 use crate::session::Session;
 use crate::shares::ShareWriter;
-use crate::step::StepReport;
 use fratmae_collective::{AbortHandle, Membership, TcpSettings, form};
 use fratmae_config::{Axis, BadSample as Wanted};
 use fratmae_control::{Assignment, Step};
@@ -16,12 +12,21 @@ use fratmae_dataset::{BadSample, Loader, LoaderOptions, StackAxis, StackOptions}
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
+use fratmae_trainer::{Group, Task, TrainError, TrainState, weights_digest};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How many times as long as a step a rank may wait for another one.
 const SPREAD: u32 = 3;
+
+/// This worker's seat in the generation that trains.
+pub(crate) struct Seated {
+    pub(crate) group: Group,
+    pub(crate) generation: u64,
+    /// Reads the samples of this rank's slots ahead.
+    pub(crate) loader: Loader,
+}
 
 /// How a generation ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +45,7 @@ pub(crate) enum Ending {
     Left,
 }
 
-impl Session {
+impl<T: Task> Session<T> {
     /// Trains one generation, from its source's state to the end of the job, a drain, the next generation, or a failure.
     ///
     /// Whatever happens, the session holds the state after the last step that was applied.
@@ -57,18 +62,19 @@ impl Session {
         activity.begin(assignment.generation.get(), begins_at, n_slots as usize);
         self.prepare_state(assignment.source)?;
         self.shared.activity.enter(work::JOIN);
-        let mut group = self.join(assignment)?;
-        self.share_state(assignment, group.process.as_mut())?;
-        self.share_figures(assignment, group.process.as_mut())?;
+        let mut seated = self.join(assignment)?;
+        let process = seated.group.process.as_mut();
+        self.share_state(assignment, process)?;
+        self.share_figures(assignment, process)?;
         let step = assignment.source.step().get();
         let state = self.held.take().filter(|state| state.step().get() == step);
-        let mut state = self.settled(state.ok_or(WorkerError::NoState { step })?);
-        let ended = self.train_from(&mut state, &mut group, assignment, figures_until);
-        let spoiled = ended.as_ref().err().filter(|error| error.spoils_state());
-        if spoiled.is_none() {
+        let mut state = self.placed(state.ok_or(WorkerError::NoState { step })?);
+        let ended = self.train_from(&mut state, &mut seated, assignment, figures_until);
+        let failure = ended.as_ref().err();
+        if failure.is_none_or(|error| !error.invalidates_state()) {
             self.held = Some(state);
         } else {
-            self.bit_sum = None;
+            self.engine.forget_state();
             self.await_successor(assignment.generation.get(), &ended);
         }
         ended
@@ -99,8 +105,8 @@ impl Session {
 
     fn train_from(
         &mut self,
-        state: &mut Resident,
-        group: &mut Group,
+        state: &mut TrainState,
+        seated: &mut Seated,
         assignment: &Assignment,
         figures_until: u64,
     ) -> Result<Ending, WorkerError> {
@@ -110,16 +116,17 @@ impl Session {
         };
         self.outbox.enter(place, state.step().get());
         self.recall_figures(assignment, figures_until);
-        let mut shares = ShareWriter::new(self, assignment.generation, group.process.as_ref())?;
+        let mut shares =
+            ShareWriter::new(self, assignment.generation, seated.group.process.as_ref())?;
         // A generation before may have died between this step and its checkpoint.
         if self.is_checkpoint_due(state.step()) && state.step() > assignment.committed {
             shares.write(state, self)?;
         }
         while state.step().get() < self.config.train.steps {
-            group.process.set_deadline(self.call_deadline());
-            let report = self.step(state, group, &mut shares.snapshots)?;
-            self.say_applied(group, &report);
-            let wishes = self.heed(group, report.wishes)?;
+            let deadline = self.call_deadline();
+            seated.group.process.set_deadline(deadline);
+            let wishes = self.step(state, seated, &mut shares.snapshots)?;
+            let wishes = self.heed(seated, wishes)?;
             if wishes.is_leaving {
                 return Ok(Ending::Left);
             }
@@ -128,30 +135,36 @@ impl Session {
             if is_wanted || self.is_checkpoint_due(state.step()) {
                 shares.write(state, self)?;
             }
-            if is_stopping && report.step < self.config.train.steps {
+            let step = state.step().get();
+            if is_stopping && step < self.config.train.steps {
                 shares.finish(state)?;
-                let step = report.step;
                 return Ok(Ending::Drained { step });
             }
         }
         shares.finish(state)?;
         Ok(Ending::Finished {
-            weights_digest: weights_digest(&self.parameters, &state.parameters()?),
+            weights_digest: self.weights_digest(state)?,
         })
+    }
+
+    fn weights_digest(&self, state: &TrainState) -> Result<String, WorkerError> {
+        let weights = state.parameters().map_err(TrainError::from)?;
+        Ok(weights_digest(self.engine.parameters(), &weights))
     }
 
     /// What all do after the step: what any rank was asked for until now, which for one that takes minutes is more than
     /// was known in its middle.
-    fn heed(&self, group: &mut Group, wishes: Wishes) -> Result<Wishes, WorkerError> {
+    fn heed(&self, seated: &mut Seated, wishes: Wishes) -> Result<Wishes, WorkerError> {
         if wishes.is_draining || wishes.is_leaving {
             return Ok(wishes);
         }
         self.shared.activity.enter(phases::GATHER);
         self.shared.activity.call("all_gather");
-        let mut mine = self.shared.take_wishes(group.generation);
+        let mut mine = self.shared.take_wishes(seated.generation);
         // All know of those of the step, and a request to save is taken once.
         mine.is_saving |= wishes.is_saving;
-        Ok(Wishes::of_all(&group.process.all_gather(&mine.encode())?))
+        let process = seated.group.process.as_mut();
+        Ok(Wishes::of_all(&process.all_gather(&mine.encode())?))
     }
 
     /// How long a call may wait for the others. On a machine where a step takes minutes its ranks can be minutes apart.
@@ -166,7 +179,7 @@ impl Session {
     }
 
     /// Joins the generation's group and starts reading this rank's samples ahead.
-    fn join(&self, assignment: &Assignment) -> Result<Group, WorkerError> {
+    fn join(&self, assignment: &Assignment) -> Result<Seated, WorkerError> {
         let generation = assignment.generation.get();
         let membership = self.membership(assignment)?;
         let abort = AbortHandle::new();
@@ -178,18 +191,20 @@ impl Session {
         let process = form(&self.listener, &membership, settings, &self.link)?;
         let first = assignment.source.step().get() + 1;
         let mine = membership.slots[membership.rank].clone();
-        let samples = self.plan.samples(mine, first, self.config.train.steps);
+        let samples = self.engine.samples(mine, first..=self.config.train.steps);
         let loader = Loader::start(
             Arc::clone(&self.data),
             self.stack_options(),
-            Box::new(samples),
+            samples,
             self.loader_options(),
             &self.runtime,
         );
-        Ok(Group {
-            tree: membership.tree(),
-            process,
-            slots: membership.slots,
+        Ok(Seated {
+            group: Group {
+                tree: membership.tree(),
+                process,
+                slots: membership.slots,
+            },
             generation,
             loader,
         })
@@ -239,16 +254,6 @@ impl Session {
                 Wanted::Skip => BadSample::Skip,
             },
         }
-    }
-
-    /// Keeps the figures of a step; rank 0 speaks for all, since they are the same everywhere.
-    fn say_applied(&self, group: &Group, report: &StepReport) {
-        let applied = pb::Applied {
-            generation: group.generation,
-            step: report.step,
-            figures: Some(report.figures.clone()),
-        };
-        self.outbox.applied(applied, group.process.rank() == 0);
     }
 
     /// Tells the figures that the coordinator lacks, since whoever spoke for the group before is gone.

@@ -6,11 +6,12 @@ use crate::session::Session;
 use fratmae_collective::ProcessGroup;
 use fratmae_control::{Assignment, Source};
 use fratmae_protocol::pb;
+use fratmae_trainer::{Task, TrainError};
 use std::ops::RangeInclusive;
 
 type Runs = Vec<RangeInclusive<u64>>;
 
-impl Session {
+impl<T: Task> Session<T> {
     /// Gives every rank the figures of all steps from the newest checkpoint to the step that the generation begins with,
     /// as far as any rank has them.
     ///
@@ -67,12 +68,8 @@ fn decode((rank, message): (usize, &Vec<u8>)) -> Result<Runs, WorkerError> {
     const RUN: usize = 16;
     let (runs, rest) = message.as_chunks::<RUN>();
     if !rest.is_empty() {
-        let (found, expected) = (message.len(), runs.len() * RUN);
-        return Err(WorkerError::Exchange {
-            rank,
-            found,
-            expected,
-        });
+        let reason = format!("{} bytes of steps", message.len());
+        return Err(TrainError::Exchange { rank, reason }.into());
     }
     let run = |run: &[u8; RUN]| {
         let (ends, _) = run.as_chunks();
@@ -102,6 +99,6 @@ mod tests {
         assert_eq!(decode((0, &bytes)).unwrap(), runs);
         assert!(decode((0, &Vec::new())).unwrap().is_empty());
         let error = decode((2, &bytes[..20].to_vec())).unwrap_err();
-        assert!(matches!(error, WorkerError::Exchange { rank: 2, .. }));
+        assert!(error.to_string().contains("rank 2 sent"), "{error}");
     }
 }

@@ -10,7 +10,7 @@ use crate::search::{Found, Search};
 use crate::session::Start;
 use crate::shared::Shared;
 use crate::stream::{End, Order, Stream};
-use crate::trainer::Trainer;
+use crate::training_thread::TrainingThread;
 use fratmae_config::Config;
 use fratmae_model::kernel_set;
 use fratmae_network::{Endpoint, host_id};
@@ -18,6 +18,7 @@ use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_store::Location;
 use fratmae_telemetry::{PhaseLedger, describe};
+use fratmae_trainer::Task;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::pin::pin;
@@ -72,13 +73,13 @@ impl Ended {
     }
 }
 
-/// Runs one worker until the coordinator ends it; `asked` tells it to leave once the others can go on without it.
+/// Runs one worker of a task until the coordinator ends it; `asked` tells it to leave once the others can go on without it.
 ///
 /// It takes note of every panic of its process from then on.
 ///
 /// # Errors
 /// Whatever ends a worker: see [`WorkerError`].
-pub async fn run(
+pub async fn run<T: Task>(
     options: Options,
     asked: impl Future<Output = ()> + Send,
 ) -> Result<Ended, WorkerError> {
@@ -104,7 +105,8 @@ pub async fn run(
         () = &mut asked => return Ok(Ended::Stopped),
     };
     describe("run", stream.welcome.run_url.as_str());
-    let (attendance, leaving, mut trainer) = join(&options, listener, register, outbox, &stream)?;
+    let (attendance, leaving, mut trainer) =
+        join::<T>(&options, listener, register, outbox, &stream)?;
     let gone = trainer.gone();
     let ended = {
         let mut attending = pin!(attendance.attend(stream, &coordinator));
@@ -129,13 +131,13 @@ pub async fn run(
 }
 
 /// Joins the run with the job that came with the welcome, and starts the training thread.
-fn join(
+fn join<T: Task>(
     options: &Options,
     listener: TcpListener,
     mut register: pb::Register,
     outbox: Outbox,
     stream: &Stream,
-) -> Result<(Attendance, Leaving, Trainer), WorkerError> {
+) -> Result<(Attendance, Leaving, TrainingThread), WorkerError> {
     let config = Config::from_json(&stream.welcome.config).map_err(|error| WorkerError::Job {
         reason: error.to_string(),
     })?;
@@ -158,7 +160,7 @@ fn join(
         ledger: options.ledger.clone(),
         runtime: tokio::runtime::Handle::current(),
     };
-    let trainer = Trainer::start(start, orders)?;
+    let trainer = TrainingThread::start::<T>(start, orders)?;
     let leaving = Leaving::new(&config.workers, outbox.clone());
     let attendance = Attendance {
         register,

@@ -1,7 +1,7 @@
 //! What the stream tells the training thread while it is busy, and what is told of it.
 
 use crate::activity::{Activity, work};
-use crate::exchange::Wishes;
+use crate::note::Wishes;
 use fratmae_collective::AbortHandle;
 use fratmae_protocol::pb;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,7 +1,6 @@
 //! A rank's share of each checkpoint: which parts are its own, and what it reports of them.
 
 use crate::error::WorkerError;
-use crate::resident::{DeviceState, Resident};
 use crate::session::Session;
 use crate::snapshots::{SnapshotSettings, Snapshots};
 use crate::upload::WrittenPart;
@@ -12,6 +11,7 @@ use fratmae_control::Generation;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
+use fratmae_trainer::{DeviceState, Task, TrainState, tensor_specs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +23,16 @@ pub(crate) struct ShareWriter {
 
 impl ShareWriter {
     /// Part `i` of every checkpoint is rank `i mod world size`'s.
-    pub(crate) fn new(
-        session: &Session,
+    pub(crate) fn new<T: Task>(
+        session: &Session<T>,
         generation: Generation,
         group: &dyn ProcessGroup,
     ) -> Result<Self, WorkerError> {
         let config = &session.config.checkpoint;
-        let plan = plan_parts(&session.tensors(), config.part_mib << 20);
+        let plan = plan_parts(
+            &tensor_specs(session.engine.parameters()),
+            config.part_mib << 20,
+        );
         let (rank, world) = (group.rank(), group.world_size());
         let mine = plan.into_iter().skip(rank).step_by(world).collect();
         let (run, runtime) = (session.run.clone(), session.runtime.clone());
@@ -47,7 +50,11 @@ impl ShareWriter {
     ///
     /// Waits for the checkpoint before it, so that at most one copy is held.
     #[tracing::instrument(name = "checkpoint", skip_all)]
-    pub(crate) fn write(&mut self, state: &Resident, session: &Session) -> Result<(), WorkerError> {
+    pub(crate) fn write<T: Task>(
+        &mut self,
+        state: &TrainState,
+        session: &Session<T>,
+    ) -> Result<(), WorkerError> {
         session.shared.activity.enter(phases::CHECKPOINT);
         let id = CheckpointId {
             step: state.step(),
@@ -62,8 +69,8 @@ impl ShareWriter {
             }));
         };
         match state {
-            Resident::Host(state) => self.snapshots.begin(id, state, Box::new(report)),
-            Resident::Device(state) => {
+            TrainState::Host(state) => self.snapshots.begin(id, state, Box::new(report)),
+            TrainState::Device(state) => {
                 let (vectors, reader) = (DeviceState::clone(state), &session.reader);
                 self.snapshots
                     .begin_of_unchanging(id, vectors, reader, Box::new(report))
@@ -72,10 +79,10 @@ impl ShareWriter {
     }
 
     /// Waits until the checkpoint that is under way is on the store.
-    pub(crate) fn finish(&mut self, state: &Resident) -> Result<(), WorkerError> {
+    pub(crate) fn finish(&mut self, state: &TrainState) -> Result<(), WorkerError> {
         match state {
-            Resident::Host(state) => self.snapshots.finish(state),
-            Resident::Device(_) => self.snapshots.wait(),
+            TrainState::Host(state) => self.snapshots.finish(state),
+            TrainState::Device(_) => self.snapshots.wait(),
         }
     }
 }

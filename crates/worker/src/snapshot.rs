@@ -7,6 +7,7 @@
 
 use crate::error::WorkerError;
 use fratmae_checkpoint::{CheckpointError, Draft, Reserve, Role, State, Vectors, borrowed};
+use fratmae_trainer::SharedWeights;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -20,9 +21,6 @@ const PIECE: usize = 1 << 18;
 
 /// Bytes of new memory that are written to before the thread looks whether there is a loan.
 const TAKEN_AT_ONCE: usize = 1 << 20;
-
-/// Numbers that another thread reads in the meantime.
-pub type Lendable = Box<dyn AsRef<[f32]> + Send>;
 
 /// The parts that are still to be copied, and where those go that are whole.
 #[derive(Debug)]
@@ -87,7 +85,7 @@ impl Copying {
 
 /// The vectors of a state while the copying thread has them.
 struct Lent {
-    parameters: Lendable,
+    parameters: SharedWeights,
     first_moment: Vec<f32>,
     second_moment: Vec<f32>,
 }
@@ -179,7 +177,7 @@ impl Copier {
         &self,
         copying: Copying,
         state: &mut State,
-        parameters: Lendable,
+        parameters: SharedWeights,
     ) -> Result<(), WorkerError> {
         self.stop.store(false, Ordering::Relaxed);
         let loan = Loan {

@@ -5,13 +5,13 @@
 
 use crate::error::WorkerError;
 use crate::pace::Pace;
-use crate::snapshot::{Copier, Copying, Lendable, Reader};
+use crate::snapshot::{Copier, Copying, Reader};
 use crate::throttle::{Order, Reins, Throttle};
 use crate::upload::{Progress, UPLOADS, Upload, WrittenPart};
 use fratmae_checkpoint::{CheckpointError, CheckpointId, Draft, PartPlan, Reserve, State, Vectors};
 use fratmae_control::{Generation, Step};
-use fratmae_model::ModelError;
 use fratmae_store::Location;
+use fratmae_trainer::{SharedWeights, TrainError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -214,7 +214,7 @@ impl Snapshots {
     pub fn lend(
         &mut self,
         state: &mut State,
-        parameters: impl FnOnce() -> Result<Lendable, ModelError>,
+        parameters: impl FnOnce() -> Result<SharedWeights, TrainError>,
     ) -> Result<(), WorkerError> {
         self.begin_step();
         if let (Some(copier), Some(copying)) = (&self.copier, self.copying.take()) {

@@ -1,292 +1,152 @@
-//! One training step, from top to bottom: load, forward, gather, backward, reduce, optimize.
-//!
-//! Nothing in it depends on how many ranks there are: each slot is computed by itself, embeddings are
-//! gathered in slot order, gradients are summed in the slot tree, and the update is a function of the step.
-
-mod told;
+//! A worker's step: it loads its samples, has the engine apply the step, and tells what came of it.
 
 use crate::error::WorkerError;
-use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
-use crate::gradient::{Check, Sums};
-use crate::group::Group;
-use crate::integrity::compare;
-use crate::resident::Resident;
-use crate::schedule::learning_rate;
+use crate::generation::Seated;
+use crate::hooks::StepHooks;
+use crate::note::{self, Wishes};
 use crate::session::Session;
 use crate::snapshots::Snapshots;
-use crate::tempo::Pass;
 use fratmae_dataset::Stack;
-use fratmae_model::{
-    Contrast, DeviceKind, SlotBatch, SlotFigures, SlotForward, SlotStart, contrast,
-};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_telemetry::phases;
-use std::ops::Range;
-use std::sync::Arc;
+use fratmae_trainer::{BadBatch, StepReport, Task, TrainState, in_phase};
 use std::time::Instant;
-use tracing::info_span;
 
-/// The limits between which the log of the inverse temperature is held (as CLIP does): 0 and ln 100.
-pub(crate) const LOGIT_SCALE: Range<f32> = 0.0..4.605_170_2;
-
-/// What one step came to; the same on every rank.
-pub(crate) struct StepReport {
-    pub(crate) step: u64,
-    pub(crate) figures: pb::Figures,
-    /// What all do after it.
-    pub(crate) wishes: Wishes,
-}
-
-/// What a step has before gradients are exchanged.
-pub(crate) struct Computed {
-    /// None if the loss is not finite.
-    pub(crate) sums: Option<Sums>,
-    pub(crate) contrast: Option<Contrast>,
-    figures: pb::Figures,
-    wishes: Wishes,
-    /// This rank's slots, and whether their gradients are finite.
-    pub(crate) checks: Vec<(usize, Check)>,
-}
-
-/// A slot between its forward and its backward pass.
-pub(crate) struct OpenSlot {
-    pub(crate) forward: SlotForward,
-    share: SlotShare,
-}
-
-impl Session {
-    /// Applies the next step to `state`.
-    ///
-    /// The weights are in the model while the step computes with them and in the state before and after: there is one
-    /// copy of them.
+impl<T: Task> Session<T> {
+    /// Applies the next step to `state`, tells of it, and gives what all do after it.
     ///
     /// # Errors
     /// A failed group leaves the state as it was before the step; so does everything else but a failing device.
     pub(crate) fn step(
         &mut self,
-        state: &mut Resident,
-        group: &mut Group,
+        state: &mut TrainState,
+        seated: &mut Seated,
         snapshots: &mut Snapshots,
-    ) -> Result<StepReport, WorkerError> {
+    ) -> Result<Wishes, WorkerError> {
         let started = Instant::now();
-        let step = state.step().next();
-        let shared = Arc::clone(&self.shared);
-        let activity = &shared.activity;
-        activity.step(step.get());
-        activity.enter(phases::LOAD);
-        let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
-        let before = self.sum_before(state)?;
-        self.lend_weights(state, snapshots)?;
-        let computed = self.compute(step.get(), &stacks, group, before);
-        // Whatever came of it: a group that breaks must not take the weights along.
-        self.take_weights_back(state, snapshots)?;
-        let mut computed = computed?;
-        self.require_unchanged(before, state, group.process.rank())?;
-        let gradient = self.reduce(step.get(), &mut computed, group)?;
-        let rate = learning_rate(&self.config.train, step.get());
-        if let Resident::Host(state) = &*state {
-            info_span!(phases::CHECKPOINT).in_scope(|| snapshots.secure(state))?;
-        }
-        state.set_step(step);
-        activity.enter(phases::OPTIMIZER);
-        let norm = gradient.as_ref().map(|gradient| gradient.norm);
-        if let Some(gradient) = gradient {
-            info_span!(phases::OPTIMIZER).in_scope(|| self.update(state, gradient, rate))?;
-            self.bad_in_a_row = 0;
-        }
-        self.note_sum(state)?;
+        let step = state.step().next().get();
+        self.shared.activity.step(step);
+        let mut hooks = StepHooks {
+            shared: &self.shared,
+            snapshots,
+            cases: &self.data.manifest.cases,
+            generation: seated.generation,
+            trained: pb::Trained::default(),
+        };
+        let (batches, trained) = in_phase(&hooks, phases::LOAD, || self.load(step, seated))?;
+        hooks.trained = trained;
+        let group = &mut seated.group;
+        let report = self.engine.step(state, batches, group, &mut hooks)?;
         let seconds = started.elapsed().as_secs_f64();
         snapshots.step_took(seconds);
+        let (wishes, trained) = note::decode(&report.notes)?;
         let figures = pb::Figures {
-            gradient_norm: norm.unwrap_or(f64::NAN),
-            learning_rate: rate,
-            samples: self.plan.samples_at(step.get()),
+            samples: self.engine.batches().samples_at(step),
             seconds,
             phases: self.phases(),
-            ..computed.figures
+            trained: Some(trained),
+            ..figures(&report)
         };
-        Ok(StepReport {
-            step: step.get(),
-            figures,
-            wishes: computed.wishes,
-        })
+        self.say_applied(seated, step, figures, report.bad);
+        Ok(wishes)
     }
 
-    /// Losses and this rank's part of the gradient of the global batch, at the weights in the model.
-    fn compute(
-        &mut self,
-        step: u64,
-        stacks: &[Vec<Stack>],
-        group: &mut Group,
-        bit_sum: Option<u64>,
-    ) -> Result<Computed, WorkerError> {
-        let shared = Arc::clone(&self.shared);
-        let activity = &shared.activity;
-        activity.enter(phases::FORWARD);
-        let slots = info_span!(phases::FORWARD).in_scope(|| self.forward(stacks, group))?;
-        activity.enter(phases::GATHER);
-        activity.call("all_gather");
-        let gathered =
-            info_span!(phases::GATHER).in_scope(|| self.gather(&slots, group, bit_sum))?;
-        compare(&gathered.bit_sums, group.process.rank(), step - 1)?;
-        activity.enter(phases::BACKWARD);
-        let contrast = self.contrast(&gathered)?;
-        let figures = self.figures(&gathered, contrast.as_ref());
-        let mut checks = Vec::new();
-        let sums = if figures.loss.is_finite() {
-            let backward = || self.backward(slots, contrast.as_ref(), group, &mut checks);
-            Some(info_span!(phases::BACKWARD).in_scope(backward)?)
-        } else {
-            self.pass_over("loss", step, &gathered.bad_slots, group)?;
-            None
-        };
-        Ok(Computed {
-            sums,
-            contrast,
-            figures,
-            wishes: gathered.wishes,
-            checks,
-        })
-    }
-
-    /// This rank's stacks of the step, slot by slot.
-    fn load(&self, step: u64, group: &mut Group) -> Result<Vec<Vec<Stack>>, WorkerError> {
-        let mine = group.slots[group.process.rank()].clone();
-        let mut next = |slot| {
-            let stack = group.loader.next();
-            let stack = stack.ok_or(WorkerError::LoaderEnded { step })??;
-            self.shared.activity.advance(phases::LOAD);
-            self.say_skipped(&stack, group.generation, step, slot);
-            Ok(stack)
-        };
-        mine.map(|slot| (0..self.plan.slot_size()).map(|_| next(slot)).collect())
-            .collect()
-    }
-
-    fn forward(&self, stacks: &[Vec<Stack>], group: &Group) -> Result<Vec<OpenSlot>, WorkerError> {
-        // The CPU computes a slot as it is begun, a GPU while the next ones are.
-        let is_eager = self.kind == DeviceKind::Cpu;
-        let passed = || self.shared.activity.passed(Pass::Forward);
-        let start = |slot: &Vec<Stack>| {
-            group.require_whole()?;
-            let started = self.start_slot(slot)?;
-            if is_eager {
-                passed();
-            }
-            Ok(started)
-        };
-        let started: Vec<_> = stacks
-            .iter()
-            .map(start)
-            .collect::<Result<_, WorkerError>>()?;
-        let finish = |(start, stacks): (SlotStart, &Vec<Stack>)| {
-            let finished = finish_slot(start, stacks)?;
-            if !is_eager {
-                passed();
-            }
-            Ok(finished)
-        };
-        started.into_iter().zip(stacks).map(finish).collect()
-    }
-
-    /// Has the device begin with a slot.
-    fn start_slot(&self, stacks: &[Stack]) -> Result<SlotStart, WorkerError> {
-        let samples: Vec<_> = stacks.iter().map(|stack| stack.sample).collect();
-        let batch = SlotBatch {
-            pet: stacks
-                .iter()
-                .map(|stack| &stack.pet[..])
-                .collect::<Vec<_>>()
-                .concat(),
-            ct: stacks
-                .iter()
-                .map(|stack| &stack.ct[..])
-                .collect::<Vec<_>>()
-                .concat(),
-            masks: self.plan.masks(&samples),
-            tokens: stacks
-                .iter()
-                .map(|stack| self.tokenizer.encode(&stack.sentence))
-                .collect(),
-        };
-        Ok(self.model.start(&batch, &self.device)?)
-    }
-
-    /// Hands this rank's embeddings and figures to all, and takes everybody's.
-    fn gather(
+    /// This rank's slots of the step, and which samples they are made of.
+    fn load(
         &self,
-        slots: &[OpenSlot],
-        group: &mut Group,
-        bit_sum: Option<u64>,
-    ) -> Result<Gathered, WorkerError> {
-        let shares: Vec<_> = slots.iter().map(|slot| slot.share.clone()).collect();
-        let wishes = self.shared.take_wishes(group.generation);
-        let message = encode(wishes, bit_sum.unwrap_or_default(), &shares);
-        let messages = group.process.all_gather(&message)?;
-        let counts: Vec<_> = group.slots.iter().map(Range::len).collect();
-        decode(
-            &messages,
-            &counts,
-            self.plan.slot_size(),
-            self.config.model.embedding,
-        )
+        step: u64,
+        seated: &mut Seated,
+    ) -> Result<(Vec<T::Batch>, pb::Trained), WorkerError> {
+        let mut trained = pb::Trained::default();
+        let mut batches = Vec::new();
+        for slot in seated.group.own_slots() {
+            let mut stacks = Vec::with_capacity(self.engine.batches().slot_size());
+            for _ in 0..self.engine.batches().slot_size() {
+                let stack = seated.loader.next();
+                let stack = stack.ok_or(WorkerError::LoaderEnded { step })??;
+                self.shared.activity.advance(phases::LOAD);
+                self.say_skipped(&stack, seated.generation, step, slot);
+                trained.positions.push(stack.sample.position);
+                trained.cases.push(stack.sample.case);
+                stacks.push(stack);
+            }
+            batches.push(T::Batch::from(stacks));
+        }
+        Ok((batches, trained))
     }
 
-    /// InfoNCE over the global batch, computed alike on every rank (design: every rank sees all embeddings).
-    fn contrast(&self, gathered: &Gathered) -> Result<Option<Contrast>, WorkerError> {
-        let Some(scale) = self.model.logit_scale_value()? else {
-            return Ok(None);
+    /// Says which damaged samples a stack stands for.
+    fn say_skipped(&self, stack: &Stack, generation: u64, step: u64, slot: usize) {
+        for skipped in &stack.skipped {
+            self.outbox.state(From::Skipped(pb::Skipped {
+                generation,
+                step,
+                slot: number(slot),
+                case_id: skipped.case_id.clone(),
+                shard: skipped.shard.clone(),
+                row_group: skipped.row_group,
+                slice: skipped.slice,
+                offset: skipped.offset,
+                replacement: stack.case_id.clone(),
+            }));
+        }
+    }
+
+    /// Keeps the figures of a step; rank 0 speaks for all, since they are the same everywhere.
+    fn say_applied(&self, seated: &Seated, step: u64, figures: pb::Figures, bad: Option<BadBatch>) {
+        let (speaks, generation) = (seated.group.process.rank() == 0, seated.generation);
+        if let Some(BadBatch { what, slots }) = bad.filter(|_| speaks) {
+            let slots = slots.into_iter().map(|bad| pb::BadSlot {
+                slot: number(bad.slot),
+                cases: bad.cases,
+            });
+            self.outbox.state(From::BadBatch(pb::BadBatch {
+                generation,
+                step,
+                what: what.to_owned(),
+                slots: slots.collect(),
+            }));
+        }
+        let applied = pb::Applied {
+            generation,
+            step,
+            figures: Some(figures),
         };
-        let groups = gathered.sentence_groups();
-        Ok(Some(contrast(
-            &gathered.pet,
-            &gathered.text,
-            scale,
-            &groups,
-        )?))
+        self.outbox.applied(applied, speaks);
+    }
+
+    fn phases(&self) -> Vec<pb::PhaseSeconds> {
+        let phase = |(phase, seconds): (&str, f64)| pb::PhaseSeconds {
+            phase: phase.to_owned(),
+            seconds,
+        };
+        let seconds = self.ledger.take().seconds();
+        phases::ALL.into_iter().zip(seconds).map(phase).collect()
     }
 }
 
-/// Waits for the device, and reads what all ranks want to know of a slot.
-fn finish_slot(start: SlotStart, stacks: &[Stack]) -> Result<OpenSlot, WorkerError> {
-    let forward = start.finish()?;
-    let (pet, text) = forward.embeddings()?;
-    let sentences = stacks.iter().map(|stack| sentence_number(&stack.sentence));
-    let share = SlotShare {
-        figures: forward.figures,
-        pet,
-        text,
-        sentences: sentences.collect(),
-        samples: stacks
-            .iter()
-            .map(|stack| (stack.sample.position, stack.sample.case))
-            .collect(),
+fn number(slot: usize) -> u32 {
+    u32::try_from(slot).unwrap_or(u32::MAX)
+}
+
+/// The figures of a step as they are told; those that its task does not have are zero.
+fn figures(report: &StepReport) -> pb::Figures {
+    let metric = |name| {
+        let value = report.metrics.iter().find(|(own, _)| *own == name);
+        value.map_or(0.0, |(_, value)| *value)
     };
-    Ok(OpenSlot { forward, share })
-}
-
-/// Equal for equal sentences, on every host.
-fn sentence_number(sentence: &str) -> u64 {
-    let digest = blake3::hash(sentence.as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest.as_bytes()[..8]);
-    u64::from_le_bytes(first)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sentences_are_told_apart_by_their_text_alone() {
-        assert_eq!(sentence_number("a PET scan"), sentence_number("a PET scan"));
-        assert_ne!(sentence_number("a PET scan"), sentence_number("a CT scan"));
-    }
-
-    #[test]
-    fn the_temperature_is_held_between_one_and_a_hundred() {
-        assert!((LOGIT_SCALE.end.exp() - 100.0).abs() < 1e-3);
-        assert!((LOGIT_SCALE.start.exp() - 1.0).abs() < 1e-7);
+    pb::Figures {
+        loss: report.loss,
+        reconstruction: metric("reconstruction"),
+        pet_reconstruction: metric("pet_reconstruction"),
+        ct_reconstruction: metric("ct_reconstruction"),
+        contrastive: metric("contrastive"),
+        mean_baseline: metric("mean_baseline"),
+        baseline_pet: metric("baseline_pet"),
+        baseline_ct: metric("baseline_ct"),
+        gradient_norm: report.gradient_norm,
+        learning_rate: report.learning_rate,
+        ..pb::Figures::default()
     }
 }

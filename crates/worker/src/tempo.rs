@@ -1,9 +1,9 @@
 //! What a slot and a step take on this machine: measured from the first slot on, and before that a bound from the size of
 //! the job. What follows from it is the coordinator's.
 
-use fratmae_config::Config;
-use fratmae_model::{DeviceKind, FratMae, Parameter, costs};
+use fratmae_model::DeviceKind;
 use fratmae_protocol::pb;
+use fratmae_trainer::{Operations, Pass};
 use std::time::Duration;
 
 /// Operations in a second of a machine that is slow, and busy with other work beside: a tenth of a core with AVX2, and as
@@ -11,53 +11,10 @@ use std::time::Duration;
 const SLOW_CPU: f64 = 3e9;
 const SLOW_GPU: f64 = 3e11;
 
-/// The two passes of a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pass {
-    Forward,
-    Backward,
-}
-
-/// The operations of a job's slots, as far as they are matrix products.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Work {
-    forward: f64,
-    backward: f64,
-}
-
-impl Work {
-    /// What the passes of a slot with so many samples come to.
-    pub(crate) fn of(config: &Config, parameters: &[Parameter], slot_size: usize) -> Self {
-        let (mut forward, mut step) = (0.0, 0.0);
-        for part in costs(&config.model, parameters) {
-            forward += part.forward_flops;
-            step += part.step_flops;
-        }
-        if config.workers.activation_checkpointing {
-            // What was not kept is computed again on the way back.
-            step += forward;
-        }
-        let slot_size = slot_size as f64;
-        Self {
-            forward: forward * slot_size,
-            backward: (step - forward) * slot_size,
-        }
-    }
-}
-
-/// The least time that a step of a job takes on a machine that does so many operations a second, over all its cores:
-/// nothing but the matrix products is counted.
-#[must_use]
-pub fn least_step_seconds(config: &Config, operations_per_second: f64) -> f64 {
-    let parameters = FratMae::layout(&config.model);
-    let work = Work::of(config, &parameters, config.train.batch);
-    (work.forward + work.backward) / operations_per_second
-}
-
 /// What is known of the passes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Tempo {
-    work: Work,
+    work: Operations,
     /// Operations a second until there is a measurement.
     slow: f64,
     forward: Timed,
@@ -79,7 +36,7 @@ impl Timed {
 
 impl Tempo {
     /// Before anything was computed on a device of this kind.
-    pub(crate) fn of(work: Work, kind: DeviceKind) -> Self {
+    pub(crate) fn of(work: Operations, kind: DeviceKind) -> Self {
         let slow = match kind {
             DeviceKind::Cpu => SLOW_CPU,
             DeviceKind::Cuda { .. } => SLOW_GPU,
@@ -129,11 +86,10 @@ fn milliseconds(seconds: f64) -> u64 {
 mod tests {
     use super::*;
 
-    fn paper(batch: usize) -> Config {
-        let mut config = Config::default();
-        config.train.batch = batch;
-        config
-    }
+    const WORK: Operations = Operations {
+        forward: 1e12,
+        backward: 2e12,
+    };
 
     fn seconds(milliseconds: u64) -> f64 {
         milliseconds as f64 / 1e3
@@ -141,26 +97,19 @@ mod tests {
 
     #[test]
     fn before_the_first_slot_the_size_of_the_job_is_the_bound() {
-        let config = paper(32);
-        let parameters = FratMae::layout(&config.model);
-        let work = Work::of(&config, &parameters, 4);
-        let pace = Tempo::of(work, DeviceKind::Cpu).pace(4).unwrap();
+        let pace = Tempo::of(WORK, DeviceKind::Cpu).pace(4).unwrap();
         assert!(!pace.is_measured);
-        let pass = work.backward / SLOW_CPU;
+        let pass = WORK.backward / SLOW_CPU;
         assert!((seconds(pace.pass_ms) - pass).abs() < 0.01);
-        let step = 4.0 * (work.forward + work.backward) / SLOW_CPU;
+        let step = 4.0 * (WORK.forward + WORK.backward) / SLOW_CPU;
         assert!((seconds(pace.step_ms) - step).abs() < 0.01);
-        let gpu = Tempo::of(work, DeviceKind::Cuda { index: 0 }).pace(4);
+        let gpu = Tempo::of(WORK, DeviceKind::Cuda { index: 0 }).pace(4);
         assert!(gpu.unwrap().step_ms < pace.step_ms / 50);
     }
 
     #[test]
     fn the_first_slot_tells_what_a_step_takes_and_later_ones_correct_it() {
-        let work = Work {
-            forward: 1e12,
-            backward: 2e12,
-        };
-        let mut tempo = Tempo::of(work, DeviceKind::Cpu);
+        let mut tempo = Tempo::of(WORK, DeviceKind::Cpu);
         tempo.passed(Pass::Forward, Duration::from_secs(3));
         let first = tempo.pace(4).unwrap();
         assert_eq!((first.pass_ms, first.step_ms), (6_000, 36_000));
@@ -174,15 +123,5 @@ mod tests {
     #[test]
     fn nothing_is_said_before_the_job_is_known() {
         assert_eq!(Tempo::default().pace(4), None);
-    }
-
-    #[test]
-    fn a_step_grows_with_the_batch_and_with_activation_checkpointing() {
-        let base = least_step_seconds(&paper(8), 1e9);
-        assert!((least_step_seconds(&paper(16), 1e9) / base - 2.0).abs() < 1e-9);
-        let mut again = paper(8);
-        again.workers.activation_checkpointing = true;
-        let ratio = least_step_seconds(&again, 1e9) / base;
-        assert!((1.2..1.5).contains(&ratio), "{ratio}");
     }
 }

@@ -72,7 +72,7 @@ pub(crate) async fn lead(
     let run = Location::open(&config.run.url)?;
     fratmae_telemetry::describe("run", run.url());
     let (config, mut unread) =
-        apart(move || fratmae_worker::fill_digests(&mut config).map(|unread| (config, unread)))
+        apart(move || fratmae_pretrain::fill_digests(&mut config).map(|unread| (config, unread)))
             .await??;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
     run.probe_read().await?;
@@ -168,7 +168,7 @@ fn weights_told(config: &Config) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let parameters = fratmae_model::FratMae::layout(model);
-    Ok(fratmae_worker::first_weights(config, &parameters)?.1)
+    Ok(fratmae_pretrain::first_weights(config, &parameters)?.1)
 }
 
 /// Runs the job and shows what it tells.

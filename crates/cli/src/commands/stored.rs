@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use fratmae_checkpoint::{
-    CheckpointId, Lineage, Manifest, TensorSpec, newest_good_but, restore, verify_of,
-};
+use fratmae_checkpoint::{CheckpointId, Lineage, Manifest, newest_good_but, restore, verify_of};
 use fratmae_config::Config;
 use fratmae_coordinator::{lineage, stored_config_of};
 use fratmae_model::{FratMae, Parameter};
 use fratmae_store::Location;
+use fratmae_trainer::tensor_specs;
 
 /// A run's job and weights.
 pub(crate) struct Stored {
@@ -35,7 +34,7 @@ impl Stored {
             Some(step) => at(&run, &job, step).await?,
         };
         let parameters = FratMae::layout(&config.model);
-        let state = restore(&run, &manifest, &tensors(&parameters)).await?;
+        let state = restore(&run, &manifest, &tensor_specs(&parameters)).await?;
         Ok(Self {
             url: run.url().to_owned(),
             config,
@@ -65,13 +64,4 @@ async fn at(run: &Location, job: &Lineage, step: u64) -> Result<Manifest> {
         format!("{url} has no checkpoint at step {step}; `fratmae checkpoint list {url}` lists those it has")
     })?;
     Ok(verify_of(run, job, *id).await?)
-}
-
-fn tensors(parameters: &[Parameter]) -> Vec<TensorSpec> {
-    let spec = |parameter: &Parameter| TensorSpec {
-        name: parameter.name.clone(),
-        shape: parameter.shape.clone(),
-        offset: parameter.offset,
-    };
-    parameters.iter().map(spec).collect()
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fratmae_network::Endpoint;
+use fratmae_pretrain::Pretrain;
 use fratmae_telemetry::{PhaseLedger, describe};
 use fratmae_worker::{Ended, Options, WorkerError};
 use serde::Serialize;
@@ -100,7 +101,7 @@ pub(crate) async fn run(
     };
     if arguments.launched {
         let signals = Signals::catch_as_child()?;
-        return match fratmae_worker::run(options, signals.asked()).await {
+        return match fratmae_worker::run::<Pretrain>(options, signals.asked()).await {
             Err(WorkerError::Stopped { .. }) => bail!(ToldElsewhere),
             ended => Ok(ended.map(drop)?),
         };
@@ -116,7 +117,7 @@ pub(crate) async fn run(
     let ended = tokio::select! {
         biased;
         () = signals.at_once() => bail!(Stopped::at_once("left at once; the others go on without this worker")),
-        ended = fratmae_worker::run(options, asked) => ended?,
+        ended = fratmae_worker::run::<Pretrain>(options, asked) => ended?,
     };
     if ended == Ended::Stopped {
         bail!(Stopped::resumable(

@@ -83,7 +83,7 @@ impl Bench {
     fn step(&mut self, snapshots: &mut Snapshots) {
         let parameters = Arc::new(std::mem::take(&mut self.state.parameters));
         let lent = Arc::clone(&parameters);
-        let view = || Ok(Box::new(View(lent)) as Lendable);
+        let view = || Ok(Box::new(View(lent)) as SharedWeights);
         snapshots.lend(&mut self.state, view).unwrap();
         snapshots.take_back(&mut self.state).unwrap();
         self.state.parameters = Arc::into_inner(parameters).expect("nobody else holds it");
@@ -182,7 +182,7 @@ fn a_checkpoint_that_is_given_up_reports_nothing_and_gives_the_state_back() {
     let mut snapshots = bench.snapshots(1, 1 << 30);
     bench.begin(&mut snapshots);
     let parameters = bench.state.parameters.clone();
-    let view = || Ok(Box::new(View(Arc::new(parameters))) as Lendable);
+    let view = || Ok(Box::new(View(Arc::new(parameters))) as SharedWeights);
     snapshots.lend(&mut bench.state, view).unwrap();
     snapshots.take_back(&mut bench.state).unwrap();
     let thread = snapshots.writing.take().unwrap();

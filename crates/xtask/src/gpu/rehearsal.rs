@@ -1,5 +1,5 @@
 //! `cargo xtask gpu rehearse`: the kernels that are meant for a GPU, on this machine's CPU; what is compared is the
-//! tests' own (`crates/{model,worker}/tests/rehearsal.rs`).
+//! tests' own (`crates/{model,pretrain}/tests/rehearsal.rs`).
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ pub(crate) const REHEARSAL: [&str; 10] = [
     "-p",
     "fratmae-model",
     "-p",
-    "fratmae-worker",
+    "fratmae-pretrain",
     "--features",
     "fratmae/rehearsal",
     "--test",

@@ -16,6 +16,22 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-checkpoint", Some(&["control", "store"])),
     ("fratmae-model", Some(&["config"])),
     (
+        "fratmae-trainer",
+        Some(&[
+            "checkpoint",
+            "collective",
+            "config",
+            "control",
+            "dataset",
+            "model",
+            "telemetry",
+        ]),
+    ),
+    (
+        "fratmae-pretrain",
+        Some(&["config", "dataset", "model", "store", "trainer"]),
+    ),
+    (
         "fratmae-worker",
         Some(&[
             "checkpoint",
@@ -28,6 +44,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
             "protocol",
             "store",
             "telemetry",
+            "trainer",
         ]),
     ),
     (
@@ -106,9 +123,12 @@ fn manifest_rules(file: &TextFile, manifest: &Manifest) -> Vec<Violation> {
 
 fn refusal(package: &str, granted: Option<&[&str]>, dependency: &Dependency) -> Option<String> {
     let name = dependency.name.as_str();
+    // The workspace also knows some of ours without the project's name.
+    let is_ours = |(package, _): &&(&str, _)| package.strip_prefix("fratmae-") == Some(name);
     let ours = name
         .strip_prefix("fratmae-")
-        .or((name == "fratmae").then_some("fratmae"));
+        .or((name == "fratmae").then_some("fratmae"))
+        .or(LAW.iter().find(is_ours).map(|_| name));
     if let (Some(room), Some(granted)) = (ours, granted)
         && !granted.contains(&room)
     {
@@ -182,6 +202,10 @@ mod tests {
             1
         );
         assert_eq!(found("xtask", "fratmae.workspace = true\n").len(), 1);
+        assert_eq!(
+            found("fratmae-store", "config.workspace = true\n"),
+            ["crates/x/Cargo.toml:6: `fratmae-store` may not use `config` (dependency law)"]
+        );
     }
 
     #[test]

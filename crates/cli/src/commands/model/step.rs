@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use fratmae_config::Config;
 use fratmae_model::{
     DeviceKind, FileTensor, FratMae, StageInputs, TensorFile, to_torch, torch_shape,
 };
-use fratmae_worker::{Rehearsal, RehearsedStep};
+use fratmae_pretrain::{Batch, Pretrain};
+use fratmae_trainer::{Solo, StepReport};
 use serde::Serialize;
 
 use crate::{
@@ -49,7 +51,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let train = arguments.job.resolve()?.train;
+    let mut job = arguments.job.resolve()?;
     let (config, parameters, flat) = read_folder(&arguments.weights)?;
     let batch = StageInputs::read(&read_tensors(&arguments.inputs)?, &config)?.batch;
     ensure!(
@@ -57,31 +59,31 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         "{} has no `tokens`, which the contrastive loss needs",
         arguments.inputs.display()
     );
-    let device = fratmae_model::open(DeviceKind::Cpu)?;
-    let model = FratMae::of_flat(&config, &flat, &device)?.computing_in(train.precision);
-    let n_steps = arguments.steps.unwrap_or(train.steps);
-    let mut rehearsal = Rehearsal::new(train, model, device)?;
+    let n_steps = arguments.steps.unwrap_or(job.train.steps);
+    job.model = config;
+    (job.train.batch, job.train.slots) = (batch.n_samples(), 1);
+    let mut training = training(&job, flat)?;
+    let batch = Batch::Ready(batch);
     let mut steps = Vec::new();
     let mut first = Vec::new();
     for number in 1..=n_steps {
-        let mut step = rehearsal
-            .step(&batch)
+        let step = training
+            .step(vec![batch.clone()], &mut ())
             .with_context(|| format!("cannot train on {}", arguments.inputs.display()))?;
         if !arguments.json {
-            let RehearsedStep { loss, norm, .. } = &step;
+            let (loss, norm) = (step.loss, step.gradient_norm);
             output.line(&format!("step {number}: loss {loss}, norm {norm}"))?;
         }
-        let gradient = std::mem::take(&mut step.gradient);
         if number == 1 {
-            first = gradient;
+            first = training.engine().last_gradient().to_vec();
         }
         steps.push(step);
     }
     let mut file = figures(&steps);
-    let after = rehearsal.flat();
+    let after = training.weights()?;
     for parameter in &parameters {
         let named = |kind: &str, values: &[f32]| {
-            let shape = torch_shape(parameter, &config);
+            let shape = torch_shape(parameter, &job.model);
             let tensor = FileTensor::float(shape, to_torch(parameter, values));
             (format!("{kind}.{}", parameter.name), tensor)
         };
@@ -89,8 +91,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         let own = named("parameter", &after[place]);
         file.tensors.extend([own]);
         if parameter.learns() {
-            let slope = named("gradient", &first[parameter.gradient.clone()]);
-            file.tensors.extend([slope]);
+            let gradient = named("gradient", &first[parameter.gradient.clone()]);
+            file.tensors.extend([gradient]);
         }
     }
     write_tensors(&arguments.out, &file)?;
@@ -98,6 +100,14 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         true => Ok(output.json(&Taken::of(&arguments.out, &steps))?),
         false => Ok(()),
     }
+}
+
+/// Makes ready to train on one slot at a time, on the CPU and in any precision.
+fn training(job: &Config, weights: Vec<f32>) -> Result<Solo<Pretrain>> {
+    let device = fratmae_model::open(DeviceKind::Cpu)?;
+    let model = FratMae::blank(&job.model, &device).computing_in(job.train.precision);
+    let task = Pretrain::new(model, job, 0, &device);
+    Ok(Solo::new(task, weights, job, device))
 }
 
 #[derive(Serialize)]
@@ -110,28 +120,28 @@ struct Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
-    fn of(out: &'a PathBuf, steps: &[RehearsedStep]) -> Self {
-        let each = |figure: fn(&RehearsedStep) -> f64| steps.iter().map(figure).collect();
+    fn of(out: &'a PathBuf, steps: &[StepReport]) -> Self {
+        let each = |figure: fn(&StepReport) -> f64| steps.iter().map(figure).collect();
         Self {
             out,
             loss: each(|step| step.loss),
-            reconstruction: each(|step| step.reconstruction),
-            contrastive: each(|step| step.contrastive),
-            norm: each(|step| step.norm),
+            reconstruction: each(|step| step.metric("reconstruction")),
+            contrastive: each(|step| step.metric("contrastive")),
+            norm: each(|step| step.gradient_norm),
         }
     }
 }
 
-fn figures(steps: &[RehearsedStep]) -> TensorFile {
+fn figures(steps: &[StepReport]) -> TensorFile {
     let mut file = TensorFile::default();
-    let mut add = |name: &str, figure: fn(&RehearsedStep) -> f64| {
+    let mut add = |name: &str, figure: fn(&StepReport) -> f64| {
         let values: Vec<f32> = steps.iter().map(|step| figure(step) as f32).collect();
         let tensor = FileTensor::float([values.len()], values);
         file.tensors.insert(name.to_owned(), tensor);
     };
     add("loss", |step| step.loss);
-    add("reconstruction", |step| step.reconstruction);
-    add("contrastive", |step| step.contrastive);
-    add("norm", |step| step.norm);
+    add("reconstruction", |step| step.metric("reconstruction"));
+    add("contrastive", |step| step.metric("contrastive"));
+    add("norm", |step| step.gradient_norm);
     file
 }

@@ -1,0 +1,18 @@
+//! Pretraining as a task: FratMAE learns to rebuild what is hidden of PET or CT, and to tell which sentence belongs to
+//! which PET.
+//!
+//! It owns what is drawn for a sample, what ranks tell each other of a slot, the contrastive loss of the global batch, and
+//! the first weights. The network is `model`'s, the step `trainer`'s. Read [`Pretrain`] first.
+
+mod error;
+mod first_weights;
+mod masks;
+mod message;
+mod task;
+#[cfg(test)]
+mod tests;
+
+pub use error::PretrainError;
+pub use first_weights::{fill_digests, first_weights};
+pub use message::{Global, SlotMessage};
+pub use task::{Batch, Pretrain};

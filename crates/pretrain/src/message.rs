@@ -1,0 +1,246 @@
+//! What every rank is told of a slot, and what the global batch comes to: sums over all slots, and InfoNCE.
+
+use crate::error::PretrainError;
+use fratmae_model::{Contrast, ModalityFigures, SlotFigures};
+use fratmae_trainer::TaskError;
+use prost::Message;
+
+/// Numbers that the figures of one modality take.
+const FIGURES: usize = 5;
+
+/// Figures, embeddings and sentences of a slot.
+#[derive(Clone, PartialEq, Message)]
+pub struct SlotMessage {
+    /// PET's and CT's figures, floats as their bits.
+    #[prost(fixed64, repeated, tag = "1")]
+    figures: Vec<u64>,
+    /// `[slot size, embedding]`, row-major.
+    #[prost(float, repeated, tag = "2")]
+    pet: Vec<f32>,
+    /// Likewise.
+    #[prost(float, repeated, tag = "3")]
+    text: Vec<f32>,
+    /// A number a sample, equal for equal sentences.
+    #[prost(fixed64, repeated, tag = "4")]
+    sentences: Vec<u64>,
+}
+
+impl SlotMessage {
+    pub(crate) fn new(
+        figures: &SlotFigures,
+        (pet, text): (Vec<f32>, Vec<f32>),
+        sentences: Vec<u64>,
+    ) -> Self {
+        Self {
+            figures: [&figures.pet, &figures.ct].map(words).concat(),
+            pet,
+            text,
+            sentences,
+        }
+    }
+
+    pub(crate) fn is_finite(&self) -> bool {
+        let embeddings = self.pet.iter().chain(&self.text);
+        self.figures().reconstruction().is_finite() && embeddings.into_iter().all(|x| x.is_finite())
+    }
+
+    fn figures(&self) -> SlotFigures {
+        let (pet, ct) = self.figures.split_at(FIGURES.min(self.figures.len()));
+        SlotFigures {
+            pet: modality(pet),
+            ct: modality(ct),
+        }
+    }
+
+    /// Refuses the message of another job's slot.
+    fn check(&self, slot: usize, n_samples: usize, embedding: usize) -> Result<(), PretrainError> {
+        let values = n_samples * embedding;
+        for (part, found, expected) in [
+            ("figures", self.figures.len(), 2 * FIGURES),
+            ("numbers of PET embeddings", self.pet.len(), values),
+            ("numbers of text embeddings", self.text.len(), values),
+        ] {
+            if found != expected {
+                return Err(PretrainError::Message {
+                    slot,
+                    part,
+                    found,
+                    expected,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn words(figures: &ModalityFigures) -> [u64; FIGURES] {
+    [
+        figures.squared_error.to_bits(),
+        figures.samples,
+        figures.target_sum.to_bits(),
+        figures.target_squares.to_bits(),
+        figures.targets,
+    ]
+}
+
+fn modality(words: &[u64]) -> ModalityFigures {
+    let &[squared_error, samples, target_sum, target_squares, targets] = words else {
+        return ModalityFigures::default();
+    };
+    ModalityFigures {
+        squared_error: f64::from_bits(squared_error),
+        samples,
+        target_sum: f64::from_bits(target_sum),
+        target_squares: f64::from_bits(target_squares),
+        targets,
+    }
+}
+
+/// What a global batch comes to; the same on every rank.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    pub(crate) figures: SlotFigures,
+    /// None without the contrastive loss.
+    pub(crate) contrast: Option<Contrast>,
+    pub(crate) loss: f64,
+}
+
+impl Global {
+    /// Adds up the slots' figures and computes InfoNCE over all samples, at a temperature and with a weight.
+    pub(crate) fn of(
+        slots: &[SlotMessage],
+        n_samples: usize,
+        embedding: usize,
+        logit_scale: Option<f32>,
+        weight: f64,
+    ) -> Result<Self, TaskError> {
+        let mut figures = SlotFigures::default();
+        let (mut pet, mut text, mut sentences) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, slot) in slots.iter().enumerate() {
+            slot.check(number, n_samples, embedding)?;
+            figures += slot.figures();
+            pet.extend_from_slice(&slot.pet);
+            text.extend_from_slice(&slot.text);
+            sentences.extend_from_slice(&slot.sentences);
+        }
+        let contrast = match logit_scale {
+            Some(scale) => {
+                let groups = groups(&sentences);
+                Some(fratmae_model::contrast(&pet, &text, scale, &groups)?)
+            }
+            None => None,
+        };
+        let contrastive = contrast.as_ref().map_or(0.0, |contrast| contrast.loss);
+        Ok(Self {
+            loss: figures.reconstruction() + weight * contrastive,
+            figures,
+            contrast,
+        })
+    }
+
+    pub(crate) fn metrics(&self) -> Vec<(&'static str, f64)> {
+        let SlotFigures { pet, ct } = self.figures;
+        let [baseline_pet, baseline_ct] = [pet, ct].map(|f| f.baseline().unwrap_or(0.0));
+        let both = baseline_pet * pet.samples as f64 + baseline_ct * ct.samples as f64;
+        let contrast = self.contrast.as_ref();
+        vec![
+            ("reconstruction", self.figures.reconstruction()),
+            (
+                "pet_reconstruction",
+                pet.mean_squared_error().unwrap_or(0.0),
+            ),
+            ("ct_reconstruction", ct.mean_squared_error().unwrap_or(0.0)),
+            (
+                "contrastive",
+                contrast.map_or(0.0, |contrast| contrast.loss),
+            ),
+            ("mean_baseline", both / (pet.samples + ct.samples) as f64),
+            ("baseline_pet", baseline_pet),
+            ("baseline_ct", baseline_ct),
+        ]
+    }
+}
+
+/// A group number a sample: samples of one sentence share it.
+fn groups(sentences: &[u64]) -> Vec<u32> {
+    let first = |sentence| sentences.iter().position(|other| other == sentence);
+    let group = |sentence| u32::try_from(first(sentence).unwrap_or(0)).unwrap_or(u32::MAX);
+    sentences.iter().map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(number: u64) -> SlotMessage {
+        let modality = ModalityFigures {
+            squared_error: number as f64 + 0.5,
+            samples: 1,
+            target_sum: -1.25,
+            target_squares: 3.0,
+            targets: 100 + number,
+        };
+        let figures = SlotFigures {
+            pet: modality,
+            ct: modality,
+        };
+        let pet = vec![number as f32, 1.0, 2.0, 3.0];
+        let text = vec![-1.0, number as f32, 0.0, f32::MIN_POSITIVE];
+        SlotMessage::new(&figures, (pet, text), vec![number % 2, 9])
+    }
+
+    #[test]
+    fn a_message_travels_to_the_bit() {
+        let mut sent = message(3);
+        sent.pet[0] = f32::from_bits(0x7fc0_1234);
+        sent.text[1] = -0.0;
+        let read = SlotMessage::decode(&sent.encode_to_vec()[..]).unwrap();
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&read.pet), bits(&sent.pet));
+        assert_eq!(bits(&read.text), bits(&sent.text));
+        assert_eq!(read.figures(), message(3).figures());
+        assert_eq!(read.sentences, [1, 9]);
+    }
+
+    #[test]
+    fn the_global_batch_has_all_slots() {
+        let slots: Vec<_> = (0..4).map(message).collect();
+        let global = Global::of(&slots, 2, 2, Some(2.5), 0.1).unwrap();
+        assert_eq!(global.figures.pet.samples, 4);
+        assert_eq!(global.figures.ct.targets, 406);
+        let contrast = global.contrast.unwrap();
+        assert_eq!(contrast.pet_gradient.len(), 16);
+        assert!(contrast.loss > 0.0);
+        let expected = global.figures.reconstruction() + 0.1 * contrast.loss;
+        assert_eq!(global.loss, expected);
+        let plain = Global::of(&slots, 2, 2, None, 0.1).unwrap();
+        assert_eq!(plain.loss, plain.figures.reconstruction());
+    }
+
+    #[test]
+    fn a_slot_with_a_number_that_is_not_finite_is_known() {
+        assert!(message(0).is_finite());
+        let mut text = message(1);
+        text.text[3] = f32::NAN;
+        let mut error = message(2);
+        error.figures[FIGURES] = f64::INFINITY.to_bits();
+        assert!(!text.is_finite() && !error.is_finite());
+    }
+
+    #[test]
+    fn equal_sentences_share_a_group() {
+        assert_eq!(groups(&[0, 9, 1, 9, 0, 9]), [0, 1, 2, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_message_of_the_wrong_length_names_its_slot() {
+        let mut short = message(1);
+        short.pet.pop();
+        let error = Global::of(&[message(0), short], 2, 2, None, 1.0).unwrap_err();
+        let line = error.to_string();
+        assert!(
+            line.contains("slot 1 has 3 numbers of PET embeddings"),
+            "{line}"
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! What goes on around a step: a worker says where it is, and copies the state for a checkpoint meanwhile.
+
+use crate::error::TrainError;
+use crate::task::{SharedWeights, TaskError};
+use checkpoint::State;
+use telemetry::phases;
+
+/// The two passes of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// From samples to messages.
+    Forward,
+    /// From the loss to the gradient.
+    Backward,
+}
+
+/// What the engine calls as a step goes on. Nothing has to be done: `()` is a step by itself.
+pub trait Hooks {
+    /// What a step fails with.
+    type Error: From<TrainError>;
+
+    /// A phase begins.
+    fn enter(&self, phase: &'static str) {
+        let _ = phase;
+    }
+
+    /// A call to the other ranks begins.
+    fn call(&self, operation: &'static str) {
+        let _ = operation;
+    }
+
+    /// A slot has made a pass.
+    fn passed(&self, pass: Pass) {
+        let _ = pass;
+    }
+
+    /// What every rank is told along with this rank's slots.
+    fn note(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// The name of a case, by its number.
+    fn case_name(&self, case: u32) -> String {
+        format!("case {case}")
+    }
+
+    /// The step computes from here on: until [`Self::stop_copy`] another thread may have the moments of `state`, whose
+    /// parameters are where `weights` says. There is none where the state lies on the device: its vectors never change.
+    ///
+    /// # Errors
+    /// The copying's; the state is then as before.
+    fn start_copy(
+        &mut self,
+        state: Option<&mut State>,
+        weights: &dyn Fn() -> Result<SharedWeights, TaskError>,
+    ) -> Result<(), Self::Error> {
+        let _ = (state, weights);
+        Ok(())
+    }
+
+    /// The step has computed: nobody else holds any of the state when this returns.
+    ///
+    /// # Errors
+    /// The copying's.
+    fn stop_copy(&mut self, state: &mut State) -> Result<(), Self::Error> {
+        let _ = state;
+        Ok(())
+    }
+
+    /// The state is about to change: what is not copied yet is copied now.
+    ///
+    /// # Errors
+    /// The copying's.
+    fn finish_copy(&mut self, state: &State) -> Result<(), Self::Error> {
+        let _ = state;
+        Ok(())
+    }
+}
+
+impl Hooks for () {
+    type Error = TrainError;
+}
+
+/// Does the work of a phase: the hooks hear of it, and its time is the phase's.
+pub fn in_phase<T>(hooks: &impl Hooks, phase: &'static str, work: impl FnOnce() -> T) -> T {
+    hooks.enter(phase);
+    phases::span(phase).in_scope(work)
+}

@@ -1,0 +1,74 @@
+//! What this worker does around a step: it says where it is, tells its peers what it was asked for, and lends the state to
+//! the thread that copies it for a checkpoint.
+
+use crate::error::WorkerError;
+use crate::note;
+use crate::shared::Shared;
+use crate::snapshots::Snapshots;
+use fratmae_checkpoint::State;
+use fratmae_dataset::ManifestCase;
+use fratmae_protocol::pb;
+use fratmae_telemetry::phases;
+use fratmae_trainer::{Hooks, Pass, SharedWeights, TaskError, TrainError};
+
+/// Around one step.
+pub(crate) struct StepHooks<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) snapshots: &'a mut Snapshots,
+    pub(crate) cases: &'a [ManifestCase],
+    pub(crate) generation: u64,
+    /// What this rank trains on.
+    pub(crate) trained: pb::Trained,
+}
+
+impl Hooks for StepHooks<'_> {
+    type Error = WorkerError;
+
+    fn enter(&self, phase: &'static str) {
+        self.shared.activity.enter(phase);
+    }
+
+    fn call(&self, operation: &'static str) {
+        self.shared.activity.call(operation);
+    }
+
+    fn passed(&self, pass: Pass) {
+        self.shared.activity.passed(pass);
+    }
+
+    fn note(&self) -> Vec<u8> {
+        let wishes = self.shared.take_wishes(self.generation);
+        note::encode(wishes, self.trained.clone())
+    }
+
+    fn case_name(&self, case: u32) -> String {
+        let named = self.cases.get(case as usize);
+        named.map_or_else(|| format!("case {case}"), |named| named.case_id.clone())
+    }
+
+    fn start_copy(
+        &mut self,
+        state: Option<&mut State>,
+        weights: &dyn Fn() -> Result<SharedWeights, TaskError>,
+    ) -> Result<(), WorkerError> {
+        match state {
+            Some(state) => {
+                let weights = || weights().map_err(TrainError::Task);
+                self.snapshots.lend(state, weights)
+            }
+            None => {
+                self.snapshots.begin_step();
+                Ok(())
+            }
+        }
+    }
+
+    // The phase that the training thread is in goes on: it waits for a piece of the copy at most.
+    fn stop_copy(&mut self, state: &mut State) -> Result<(), WorkerError> {
+        phases::span(phases::CHECKPOINT).in_scope(|| self.snapshots.take_back(state))
+    }
+
+    fn finish_copy(&mut self, state: &State) -> Result<(), WorkerError> {
+        phases::span(phases::CHECKPOINT).in_scope(|| self.snapshots.secure(state))
+    }
+}

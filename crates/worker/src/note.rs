@@ -1,0 +1,126 @@
+//! What a rank tells the others along with its slots: what it was asked for, and which samples it trains on.
+
+use crate::error::WorkerError;
+use fratmae_protocol::pb;
+use fratmae_trainer::TrainError;
+use prost::Message;
+
+/// What one rank was asked for and all do together after the step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// To stop for good.
+    pub(crate) is_draining: bool,
+    /// To leave the group for the next generation.
+    pub(crate) is_leaving: bool,
+    /// To store a checkpoint.
+    pub(crate) is_saving: bool,
+}
+
+impl Wishes {
+    /// The whole message of a rank that has nothing else to tell.
+    pub(crate) fn encode(self) -> [u8; 1] {
+        [u8::from(self.is_draining)
+            | u8::from(self.is_leaving) << 1
+            | u8::from(self.is_saving) << 2]
+    }
+
+    /// What any of the ranks with such messages was asked for.
+    pub(crate) fn of_all<'a>(messages: impl IntoIterator<Item = &'a Vec<u8>>) -> Self {
+        let mut wishes = Self::default();
+        for byte in messages.into_iter().flatten() {
+            wishes.is_draining |= byte & 1 != 0;
+            wishes.is_leaving |= byte & 2 != 0;
+            wishes.is_saving |= byte & 4 != 0;
+        }
+        wishes
+    }
+}
+
+/// One rank's part of what all are told.
+#[derive(Clone, PartialEq, Message)]
+struct Note {
+    #[prost(bytes = "vec", tag = "1")]
+    wishes: Vec<u8>,
+    /// Positions and cases of the samples that it loaded.
+    #[prost(message, optional, tag = "2")]
+    trained: Option<pb::Trained>,
+}
+
+/// Writes what a rank was asked for, and what it trains on.
+pub(crate) fn encode(wishes: Wishes, trained: pb::Trained) -> Vec<u8> {
+    let note = Note {
+        wishes: wishes.encode().to_vec(),
+        trained: Some(trained),
+    };
+    note.encode_to_vec()
+}
+
+/// What any rank was asked for, and what all train on, in slot order.
+///
+/// # Errors
+/// `Exchange` for a note that cannot be read.
+pub(crate) fn decode(notes: &[Vec<u8>]) -> Result<(Wishes, pb::Trained), WorkerError> {
+    let mut all = pb::Trained::default();
+    let mut wishes = Vec::new();
+    for (rank, note) in notes.iter().enumerate() {
+        let unread = |error: prost::DecodeError| TrainError::Exchange {
+            rank,
+            reason: error.to_string(),
+        };
+        let note = Note::decode(&note[..]).map_err(unread)?;
+        wishes.push(note.wishes);
+        let trained = note.trained.unwrap_or_default();
+        all.positions.extend(trained.positions);
+        all.cases.extend(trained.cases);
+    }
+    Ok((Wishes::of_all(&wishes), all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wishes(is_draining: bool, is_leaving: bool, is_saving: bool) -> Wishes {
+        Wishes {
+            is_draining,
+            is_leaving,
+            is_saving,
+        }
+    }
+
+    fn trained(positions: &[u64]) -> pb::Trained {
+        pb::Trained {
+            positions: positions.to_vec(),
+            cases: positions
+                .iter()
+                .map(|position| *position as u32 % 3)
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn what_one_rank_is_asked_for_all_do() {
+        let nothing = wishes(false, false, false);
+        let late = [nothing, wishes(true, false, true)];
+        let messages = late.map(|wishes| wishes.encode().to_vec());
+        assert_eq!(Wishes::of_all(&messages), wishes(true, false, true));
+        assert_eq!(Wishes::of_all(&messages[..1]), nothing);
+        let leaving = encode(wishes(false, true, false), trained(&[]));
+        let notes = [encode(late[1], trained(&[])), leaving];
+        assert_eq!(decode(&notes).unwrap().0, wishes(true, true, true));
+    }
+
+    #[test]
+    fn a_slot_that_two_ranks_trained_on_is_recorded_twice_and_one_that_nobody_did_not_at_all() {
+        let notes = [&[0, 1, 2, 3][..], &[2, 3, 6, 7]];
+        let notes = notes.map(|positions| encode(Wishes::default(), trained(positions)));
+        let (_, all) = decode(&notes).unwrap();
+        assert_eq!(all, trained(&[0, 1, 2, 3, 2, 3, 6, 7]));
+    }
+
+    #[test]
+    fn a_note_that_cannot_be_read_names_its_rank() {
+        let error = decode(&[Vec::new(), vec![255]]).unwrap_err();
+        assert!(error.to_string().contains("rank 1 sent"), "{error}");
+    }
+}
