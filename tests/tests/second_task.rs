@@ -3,10 +3,14 @@
 
 use std::path::Path;
 
+use fratmae_config::{BadBatch, Config, StatePlace};
+use fratmae_dataset::{Order, Stack};
+use fratmae_model::DeviceKind;
 use fratmae_tests::{
-    Call, Running, Signal, address_of, applied, coordinator, losses, program_call, scratch, send,
-    told,
+    Call, Dice, Running, Signal, address_of, applied, coordinator, losses, program_call, scratch,
+    send, told,
 };
+use fratmae_trainer::{Opening, Solo, StepReport, Task as _, TrainError};
 
 /// Long enough to be disturbed: a step takes a millisecond or two.
 const STEPS: u64 = 600;
@@ -58,4 +62,107 @@ fn a_second_task_trains_to_the_same_weights_with_any_number_of_workers_and_throu
         let other = trained(folder.path(), workers, is_killed);
         assert!(other == one, "{workers} workers, killed: {is_killed}");
     }
+}
+
+/// Four slots of two samples.
+fn config() -> Config {
+    let mut config = Config::default();
+    (config.train.batch, config.train.slots) = (8, 4);
+    (config.train.steps, config.train.lr) = (30, 0.02);
+    config
+}
+
+fn alone(config: &Config) -> Solo<Dice> {
+    let device = fratmae_model::open(DeviceKind::Cpu).expect("a CPU");
+    let opening = Opening {
+        config,
+        n_cases: 8,
+        kind: DeviceKind::Cpu,
+        device: &device,
+    };
+    let task = Dice::open(&opening).expect("a task");
+    let weights = task.first_weights().expect("first weights");
+    Solo::new(task, weights, config, device)
+}
+
+/// A global batch of waves, slot by slot.
+fn batch() -> Vec<Vec<Stack>> {
+    let wave = |from: u64| (0..512).map(move |i| 0.5 + 0.5 * ((from * 97 + i) as f32 * 0.1).sin());
+    let stack = |sample: fratmae_dataset::Sample| Stack {
+        sample,
+        case_id: String::new(),
+        sentence: String::new(),
+        pet: wave(sample.position).collect(),
+        ct: wave(sample.position + 8).collect(),
+        skipped: Vec::new(),
+    };
+    let stacks: Vec<_> = Order { seed: 0, cases: 8 }
+        .samples(0)
+        .take(8)
+        .map(stack)
+        .collect();
+    stacks.chunks(2).map(<[Stack]>::to_vec).collect()
+}
+
+fn step(training: &mut Solo<Dice>, batch: Vec<Vec<Stack>>) -> Result<StepReport, TrainError> {
+    training.step(batch, &mut ())
+}
+
+fn bits(training: &Solo<Dice>) -> Vec<u32> {
+    let weights = training.weights().expect("weights");
+    weights.iter().map(|weight| weight.to_bits()).collect()
+}
+
+#[test]
+fn a_state_on_the_device_comes_to_the_same_bits_as_one_in_the_hosts_memory() {
+    let trained = |place| {
+        let mut config = config();
+        config.workers.state = place;
+        let mut training = alone(&config);
+        let losses = [(); 30].map(|()| step(&mut training, batch()).expect("a step").loss);
+        assert!(losses[29] < losses[0], "{losses:?}");
+        (losses.map(f64::to_bits), bits(&training))
+    };
+    assert!(trained(StatePlace::Host) == trained(StatePlace::Device));
+}
+
+#[test]
+fn what_the_global_part_adds_moves_its_parameter_and_the_bounds_hold_it() {
+    let mut training = alone(&config());
+    let sharpness = |training: &Solo<Dice>| training.weights().expect("weights")[257];
+    let mut seen = Vec::new();
+    for _ in 0..30 {
+        step(&mut training, batch()).expect("a step");
+        seen.push(sharpness(&training));
+    }
+    assert!(seen.iter().all(|x| (0.9..=1.1).contains(x)), "{seen:?}");
+    assert!(seen.contains(&0.9) || seen.contains(&1.1), "{seen:?}");
+}
+
+#[test]
+fn a_bad_batch_names_its_slot_and_moves_no_weight_or_ends_the_run() {
+    let bad = || {
+        let mut batch = batch();
+        batch[2][1].pet[7] = f32::NAN;
+        batch
+    };
+    let mut config = config();
+    config.train.bad_batch = BadBatch::Skip;
+    let mut training = alone(&config);
+    let before = bits(&training);
+    let report = step(&mut training, bad()).expect("a step that is passed over");
+    let slots = report.bad.expect("a bad batch").slots;
+    assert_eq!(slots.len(), 1);
+    assert_eq!((slots[0].slot, slots[0].cases.len()), (2, 2));
+    assert!(bits(&training) == before);
+    step(&mut training, batch()).expect("the next one");
+    assert!(bits(&training) != before);
+    config.train.bad_batch = BadBatch::Fail;
+    let error = step(&mut alone(&config), bad())
+        .expect_err("a bad batch")
+        .to_string();
+    assert!(
+        error.contains("loss is not finite at step 1 (slot 2 with"),
+        "{error}"
+    );
 }

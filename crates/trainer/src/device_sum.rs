@@ -52,8 +52,8 @@ pub(crate) fn agreed_norm(
     vector: &DeviceVector,
     process: &mut dyn ProcessGroup,
 ) -> Result<f64, TrainError> {
-    let told = process.all_gather(&norm(vector)?.to_le_bytes())?;
-    let first = told.first().map_or(&[][..], Vec::as_slice);
+    let norms = process.all_gather(&norm(vector)?.to_le_bytes())?;
+    let first = norms.first().map_or(&[][..], Vec::as_slice);
     let bytes = first.try_into().map_err(|_| TrainError::Exchange {
         rank: 0,
         reason: format!("a norm of {} bytes", first.len()),

@@ -242,10 +242,7 @@ impl<T: Task> Engine<T> {
         })?;
         compare(&gathered.bit_sums, group.process.rank(), step - 1)?;
         in_phase(hooks, phases::BACKWARD, || {
-            let global = self
-                .task
-                .global(&gathered.slots)
-                .map_err(TrainError::Task)?;
+            let global = self.task.global(&gathered.slots)?;
             let (sums, bad) = if T::loss(&global).is_finite() {
                 (Some(self.backward(slots, &global, group, hooks)?), None)
             } else {
@@ -274,7 +271,7 @@ impl<T: Task> Engine<T> {
         let mut started = Vec::with_capacity(batches.len());
         for batch in batches {
             group.require_whole()?;
-            started.push(self.task.start(batch).map_err(TrainError::Task)?);
+            started.push(self.task.start(batch)?);
             if is_eager {
                 hooks.passed(Pass::Forward);
             }
@@ -284,7 +281,7 @@ impl<T: Task> Engine<T> {
             messages: Vec::new(),
         };
         for started in started {
-            let (slot, message) = self.task.finish(started).map_err(TrainError::Task)?;
+            let (slot, message) = self.task.finish(started)?;
             forwarded.slots.push(slot);
             forwarded.messages.push(message);
             if !is_eager {

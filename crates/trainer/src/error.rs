@@ -106,7 +106,7 @@ pub enum TrainError {
     Device(#[from] ModelError),
     /// The task's own failure.
     #[error(transparent)]
-    Task(TaskError),
+    Task(#[from] TaskError),
 }
 
 impl TrainError {

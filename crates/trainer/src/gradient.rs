@@ -77,16 +77,14 @@ impl<T: Task> Engine<T> {
             let check = match &mut sums {
                 Sums::Host(sums) => {
                     let spare = std::mem::take(&mut self.spare);
-                    let gradient = self.task.backward(forward, slot, global, spare);
-                    let gradient = gradient.map_err(TrainError::Task)?;
+                    let gradient = self.task.backward(forward, slot, global, spare)?;
                     let check = Check::Known(is_finite(&gradient));
                     sums.push(gradient);
                     check
                 }
                 Sums::Device(sums) => {
                     let (task, device) = (&mut self.task, &self.device);
-                    let gradient = task.backward_on_device(forward, slot, global, device);
-                    let gradient = gradient.map_err(TrainError::Task)?;
+                    let gradient = task.backward_on_device(forward, slot, global, device)?;
                     let check = Check::Asked(Box::new(gradient.squares()));
                     sums.push(OnDevice(gradient));
                     check

@@ -20,19 +20,13 @@ pub trait Hooks {
     type Error: From<TrainError>;
 
     /// A phase begins.
-    fn enter(&self, phase: &'static str) {
-        let _ = phase;
-    }
+    fn enter(&self, _phase: &'static str) {}
 
     /// A call to the other ranks begins.
-    fn call(&self, operation: &'static str) {
-        let _ = operation;
-    }
+    fn call(&self, _operation: &'static str) {}
 
     /// A slot has made a pass.
-    fn passed(&self, pass: Pass) {
-        let _ = pass;
-    }
+    fn passed(&self, _pass: Pass) {}
 
     /// What every rank is told along with this rank's slots.
     fn note(&self) -> Vec<u8> {
@@ -51,10 +45,9 @@ pub trait Hooks {
     /// The copying's; the state is then as before.
     fn start_copy(
         &mut self,
-        state: Option<&mut State>,
-        weights: &dyn Fn() -> Result<SharedWeights, TaskError>,
+        _state: Option<&mut State>,
+        _weights: &dyn Fn() -> Result<SharedWeights, TaskError>,
     ) -> Result<(), Self::Error> {
-        let _ = (state, weights);
         Ok(())
     }
 
@@ -62,8 +55,7 @@ pub trait Hooks {
     ///
     /// # Errors
     /// The copying's.
-    fn stop_copy(&mut self, state: &mut State) -> Result<(), Self::Error> {
-        let _ = state;
+    fn stop_copy(&mut self, _state: &mut State) -> Result<(), Self::Error> {
         Ok(())
     }
 
@@ -71,8 +63,7 @@ pub trait Hooks {
     ///
     /// # Errors
     /// The copying's.
-    fn finish_copy(&mut self, state: &State) -> Result<(), Self::Error> {
-        let _ = state;
+    fn finish_copy(&mut self, _state: &State) -> Result<(), Self::Error> {
         Ok(())
     }
 }

@@ -158,8 +158,7 @@ pub trait Task: Sized {
     }
 
     /// What the global part adds to the gradient, once for the whole batch: places in the gradient, and numbers.
-    fn global_gradient(&self, global: &Self::Global) -> Vec<(usize, f32)> {
-        let _ = global;
+    fn global_gradient(&self, _global: &Self::Global) -> Vec<(usize, f32)> {
         Vec::new()
     }
 
