@@ -1,6 +1,6 @@
 //! Training steps of one rank on made-up data, one for each line that comes in: `benches/step.py` runs it beside PyTorch.
 //!
-//! A step is a worker's own, without its loader and its peers.
+//! A step is a worker's own, without its loader, its peers and the comparison of its weights' bits.
 
 use std::cell::RefCell;
 use std::io::{BufRead as _, Write as _};
@@ -66,6 +66,8 @@ impl Bench {
         };
         (config.train.batch, config.train.slots) = (options.batch, 1);
         config.workers.activation_checkpointing = options.is_checkpointing;
+        // PyTorch does not look after its memory either.
+        config.workers.compare_every = 0;
         let device = fratmae_model::open(DeviceKind::Cpu)?;
         let opening = Opening {
             config: &config,
