@@ -9,6 +9,7 @@ use fratmae_config::Config;
 use fratmae_coordinator::RunEvent;
 
 use crate::progress::{Progress, Report, StepReport};
+use crate::table::counted;
 
 // Steps over which the speed is measured: few, so that it follows a worker that comes or goes.
 const WINDOW: usize = 10;
@@ -95,8 +96,8 @@ fn lines(event: &RunEvent) -> Vec<String> {
             members,
             step,
         } => vec![format!(
-            "generation {generation}: {} workers from step {step} ({})",
-            members.len(),
+            "generation {generation}: {} from step {step} ({})",
+            counted(members.len(), "worker"),
             members.join(", ")
         )],
         RunEvent::Applied { .. } => Vec::new(),
@@ -134,10 +135,11 @@ fn waits(event: &RunEvent) -> Option<String> {
             address,
             registered,
         } => Some(format!(
-            "{name} registered from {address} ({registered} workers)"
+            "{name} registered from {address} ({})",
+            counted(*registered, "worker")
         )),
         RunEvent::StandsBy { name, seats } => Some(format!(
-            "{name} stands by: all {seats} seats are taken (--workers)"
+            "{name} stands by: no seat is free (--workers {seats})"
         )),
         RunEvent::Estimated {
             step_seconds,
