@@ -75,6 +75,8 @@ pub async fn run(
     };
     let mut fleet = Fleet::new(launcher, &own);
     let mut runtime = begin(job, opened, place, (telling.clone(), status)).await;
+    // Whoever starts the same run now has to learn at once that it is led.
+    runtime.publish_status();
     let server = Server::start(listener, Service::new(run_id, arrivals, status_reader));
     runtime.tell(RunEvent::Serving { address }).await;
     let (ask, asked) = oneshot::channel();

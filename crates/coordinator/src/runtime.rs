@@ -68,8 +68,8 @@ pub(crate) struct Runtime {
     place: Place,
     status: watch::Sender<pb::StatusReply>,
     published: Instant,
-    /// Phase and generation in the status that was published last.
-    status_of: Option<(Phase, Generation)>,
+    /// Phase, generation and number of workers in the status that was published last.
+    status_of: Option<(Phase, Generation, usize)>,
     estimate: Estimate,
     /// When the step at hand began.
     step_began: Instant,

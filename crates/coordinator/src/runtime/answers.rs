@@ -6,8 +6,12 @@ use std::time::Instant;
 
 impl Runtime {
     /// Puts the status where anybody may read it; with thousands of members that takes longer than an event.
-    pub(super) fn publish_status(&mut self) {
-        let known = (self.cluster.phase(), self.cluster.generation());
+    pub(crate) fn publish_status(&mut self) {
+        let known = (
+            self.cluster.phase(),
+            self.cluster.generation(),
+            self.cluster.n_registered(),
+        );
         let is_due = self.published.elapsed() >= STATUS_EVERY;
         if is_due || self.status_of != Some(known) {
             self.status.send_replace(self.status_reply());
