@@ -75,8 +75,6 @@ pub async fn run(
     };
     let mut fleet = Fleet::new(launcher, &own);
     let mut runtime = begin(job, opened, place, (telling.clone(), status)).await;
-    // Whoever starts the same run now has to learn at once that it is led.
-    runtime.publish_status();
     let server = Server::start(listener, Service::new(run_id, arrivals, status_reader));
     runtime.tell(RunEvent::Serving { address }).await;
     let (ask, asked) = oneshot::channel();
@@ -130,7 +128,9 @@ async fn begin(
     if let Some(line) = place.addresses.note.clone() {
         telling.tell(RunEvent::Noted { line }).await;
     }
-    let runtime = Runtime::new(job, opened, place, telling, status);
+    let mut runtime = Runtime::new(job, opened, place, telling, status);
+    // Whoever starts the same run now has to learn at once that it is led.
+    runtime.publish_status();
     let warned = warned.map(|line| RunEvent::Warned { line });
     for event in warned.chain(noted.map(|line| RunEvent::Noted { line })) {
         runtime.tell(event).await;
