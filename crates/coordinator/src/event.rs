@@ -162,22 +162,28 @@ pub(crate) struct Telling {
     events: mpsc::Sender<RunEvent>,
     /// Those of the whole job, for the log.
     steps: u64,
+    /// Samples of a step.
+    batch: u64,
 }
 
 impl Telling {
-    pub(crate) const fn new(events: mpsc::Sender<RunEvent>, steps: u64) -> Self {
-        Self { events, steps }
+    pub(crate) const fn new(events: mpsc::Sender<RunEvent>, (steps, batch): (u64, u64)) -> Self {
+        Self {
+            events,
+            steps,
+            batch,
+        }
     }
 
     /// Tells and logs an event.
     pub(crate) async fn tell(&self, event: RunEvent) {
-        event.log(self.steps);
+        event.log(self.steps, self.batch);
         let _ = self.events.send(event).await;
     }
 
     #[cfg(test)]
     pub(crate) fn nobody() -> Self {
-        Self::new(mpsc::channel(1).0, 0)
+        Self::new(mpsc::channel(1).0, (0, 0))
     }
 }
 
@@ -216,8 +222,8 @@ impl std::fmt::Display for SkippedSample {
 }
 
 impl RunEvent {
-    /// Writes the event to the log, with its parts as fields. `steps` are those of the whole job.
-    fn log(&self, steps: u64) {
+    /// Writes the event to the log, with its parts as fields. `steps` are those of the whole job, each of `batch` samples.
+    fn log(&self, steps: u64, batch: u64) {
         match self {
             Self::Serving { address } => info!(target: EVENTS, address, "serving workers"),
             Self::Warned { line } => warn!(target: EVENTS, warning = line, "job warning"),
@@ -240,7 +246,7 @@ impl RunEvent {
                 members.json = json(members),
                 "generation began"
             ),
-            Self::Applied { step, figures } => log_step(*step, steps, figures),
+            Self::Applied { step, figures } => log_step((*step, steps), batch, figures),
             Self::Estimated {
                 step_seconds,
                 steps,
@@ -312,7 +318,7 @@ fn log_skipped(step: u64, slot: u32, sample: &SkippedSample) {
     );
 }
 
-fn log_step(step: u64, steps: u64, figures: &Figures) {
+fn log_step((step, steps): (u64, u64), batch: u64, figures: &Figures) {
     info!(
         target: EVENTS,
         step,
@@ -327,7 +333,7 @@ fn log_step(step: u64, steps: u64, figures: &Figures) {
         learning_rate = figures.learning_rate,
         samples = figures.samples,
         seconds = figures.seconds,
-        samples_per_second = figures.samples as f64 / figures.seconds,
+        samples_per_second = batch as f64 / figures.seconds,
         "step applied"
     );
 }

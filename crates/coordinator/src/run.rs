@@ -48,7 +48,10 @@ pub async fn run(
     stop: StopRequests,
 ) -> Result<Outcome, CoordinatorError> {
     let started = Instant::now();
-    let telling = Telling::new(events, job.config.train.steps);
+    let telling = Telling::new(
+        events,
+        (job.config.train.steps, job.config.train.batch as u64),
+    );
     let addresses = Addresses::of(&listener, &job.config.coordinator.advertise)?;
     let (address, own) = (addresses.told.url(), addresses.own.url());
     let StopRequests {

@@ -104,7 +104,12 @@ mod tests {
         let (events, mut told) = tokio::sync::mpsc::channel(1);
         let (ask, asked) = oneshot::channel();
         let (_publish, standing) = watch::channel(standing(Some(3), None));
-        let announcing = announce(Box::pin(async {}), standing, Telling::new(events, 9), ask);
+        let announcing = announce(
+            Box::pin(async {}),
+            standing,
+            Telling::new(events, (9, 1)),
+            ask,
+        );
         tokio::select! {
             never = announcing => match never {},
             asked = asked => assert!(asked.is_ok()),

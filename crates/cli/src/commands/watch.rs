@@ -53,7 +53,7 @@ impl Watch {
             // Of the first step only its own time is known.
             let samples_per_second = match pace > 0.0 {
                 true => pace,
-                false => figures.samples as f64 / figures.seconds,
+                false => self.batch as f64 / figures.seconds,
             };
             self.progress.show(&Report::Step(StepReport {
                 step: *step,

@@ -188,8 +188,10 @@ impl Voxels {
 
     fn told_lesions(&self) -> String {
         format!(
-            "{} lesions, {:.0} ml in total, in {} labelled cases",
-            self.lesions, self.lesion_millilitres, self.labelled_cases
+            "{}, {:.0} ml in total, in {}",
+            counted(self.lesions, "lesion"),
+            self.lesion_millilitres,
+            counted(self.labelled_cases, "labelled case")
         )
     }
 }
