@@ -2,18 +2,16 @@
 //!
 //! Stored values are raw SUV and HU; windows are the loader's.
 
-mod grids;
-
+use fratmae_imaging::{
+    Geometry, ImageError, ImageSource, OpenImage, Provenance, TargetGrid, Units, Unmeasured,
+};
 use half::f16;
 
 use crate::error::DataSetError;
-use crate::image::Units;
-use crate::image::opened::Opened;
-use crate::plausible::{self, LabelFigures, Note, Provenance, Spread};
-use crate::resample::{self, AxisMap, Taps, Unmeasured, oblique};
-use crate::source::{CaseSource, ImageSource};
-use crate::volume::Geometry;
-use crate::volume::affine::{self, Affine};
+use crate::note::Note;
+use crate::plausible::{self, LabelFigures};
+use crate::shard::PreparedCase;
+use crate::source::CaseSource;
 
 #[cfg(test)]
 mod tests;
@@ -39,36 +37,6 @@ const SUV_RANGE: [f32; 2] = [0.0, 60_000.0];
 const TISSUE_HU: f32 = -500.0;
 /// A coronal slice belongs to the body if one in so many of its voxels is tissue.
 const TISSUE_SHARE: usize = 100;
-/// Grids whose axes drift apart by less than this part of a CT voxel, from end to end, count as parallel.
-const PARALLEL: f64 = 0.1;
-
-/// One study on the grid of the data set.
-///
-/// # Shapes
-/// `pet`, `ct` and `label` are row-major in the order (A, R, S): a coronal slice is contiguous, S is fastest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PreparedCase {
-    /// Voxels along R, A, S.
-    pub grid: [usize; 3],
-    /// SUV, clamped to 0..60000.
-    pub pet: Vec<f16>,
-    /// Hounsfield units, clamped to -1024..3071 (whole ones are exact up to 2048, even ones above).
-    pub ct: Vec<f16>,
-    /// Labels, where the case has them.
-    pub label: Option<Vec<u8>>,
-    /// Grid indices (R, A, S) to RAS+ millimetres.
-    pub affine: Affine,
-    /// Voxel size of the PET along its canonical axes (R, A, S), in millimetres.
-    pub source_spacing: [f32; 3],
-    /// Voxels of the PET along its canonical axes.
-    pub source_shape: [usize; 3],
-    /// Directions of the PET's stored axes, such as `LAS`.
-    pub source_axes: String,
-    /// First and last coronal slice (A index) that shows the body.
-    pub body: [u32; 2],
-    /// What is unlikely about it.
-    pub notes: Vec<Note>,
-}
 
 /// Reads a case and brings it to `grid` (R, A, S; each at least 1), which spans exactly the physical box of the PET.
 ///
@@ -96,13 +64,16 @@ pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase,
     let (label, of_label) =
         label.map_or((None, Vec::new()), |read| (Some(read.voxels), read.notes));
     let body = plausible::judge_body(mean_in_body(&pet.voxels, &ct.voxels));
-    let spacing = affine::spacing(&pet.source.affine);
+    let spacing = pet.source.spacing();
     let length = plausible::judge_length(spacing[2] * pet.source.shape[2] as f64);
     let mut notes = [pet.notes, ct.notes, of_label].concat();
     notes.extend(body.into_iter().chain(length));
     notes.sort_by_key(|note| note.kind);
     notes.dedup();
     Ok(PreparedCase {
+        case_id: case.case_id.clone(),
+        metadata: case.metadata.clone(),
+        fold: case.fold,
         grid,
         body: body_range(&ct.voxels, grid),
         pet: coronal(&pet.voxels, grid, |value| {
@@ -112,7 +83,8 @@ pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase,
             f16::from_f32(value.clamp(HU_RANGE[0], HU_RANGE[1]))
         }),
         label: label.map(|label| coronal(&label, grid, |value| value)),
-        affine: pet.target.affine,
+        affine: pet.target.geometry.affine,
+        spacing: pet.target.geometry.spacing().map(|size| size as f32),
         source_spacing: spacing.map(|size| size as f32),
         source_shape: pet.source.shape,
         source_axes: pet.source_axes,
@@ -123,12 +95,12 @@ pub fn prepare_case(case: &CaseSource, grid: [usize; 3]) -> Result<PreparedCase,
 /// Names the case and the image that an error is about.
 fn at(case: &CaseSource, role: &str, image: &ImageSource, error: DataSetError) -> DataSetError {
     let part = match &error {
-        DataSetError::Io { path, .. }
-        | DataSetError::Image { path, .. }
-        | DataSetError::Twice { path, .. }
-        | DataSetError::NonFinite { path, .. } => image.part(role, path),
         // It is about both images.
         DataSetError::NoOverlap { .. } => String::new(),
+        DataSetError::Image(error) => match error.path() {
+            Some(path) => image.part(role, path),
+            None => format!("the {role}"),
+        },
         _ => format!("the {role}"),
     };
     failed(case, part, error)
@@ -143,10 +115,8 @@ fn failed(case: &CaseSource, part: String, source: DataSetError) -> DataSetError
 }
 
 fn refusal(image: &ImageSource, reason: String) -> DataSetError {
-    DataSetError::Image {
-        path: image.path().to_path_buf(),
-        reason,
-    }
+    let path = image.path().to_path_buf();
+    ImageError::Unusable { path, reason }.into()
 }
 
 /// Averages SUV where the CT shows the body; 0 where it shows none.
@@ -164,7 +134,7 @@ struct Pet {
     source: Geometry,
     source_axes: String,
     provenance: Provenance,
-    target: Target,
+    target: TargetGrid,
     notes: Vec<Note>,
 }
 
@@ -177,11 +147,11 @@ struct Beside<T> {
 
 impl Pet {
     fn read(case: &CaseSource, grid: [usize; 3]) -> Result<Self, DataSetError> {
-        let opened = Opened::open(&case.pet, Units::Suv)?;
-        let (source_axes, source) = (opened.axes.code(), opened.geometry);
-        let provenance = opened.provenance;
-        let target = Target::spanning(source, grid);
-        let resampled = opened.resampled(&target.taps(&target.maps, source.shape), NO_UPTAKE)?;
+        let image = OpenImage::open(&case.pet, Units::Suv)?;
+        let (source_axes, source) = (image.axes_code(), image.geometry());
+        let provenance = image.provenance();
+        let target = TargetGrid::spanning(source, grid);
+        let resampled = target.resample_reference(image, NO_UPTAKE)?;
         let notes = plausible::judge_pet(provenance, &resampled.spread)
             .map_err(|reason| refusal(&case.pet, reason))?;
         Ok(Self {
@@ -196,15 +166,15 @@ impl Pet {
 
     /// Reads the CT, which may have any grid unless it is said to have the PET's.
     fn read_ct(&self, case: &CaseSource) -> Result<Beside<f32>, DataSetError> {
-        let ct = Opened::open(&case.ct, Units::Hounsfield)?;
-        let (source, provenance) = (ct.geometry, ct.provenance);
+        let image = OpenImage::open(&case.ct, Units::Hounsfield)?;
+        let (source, provenance) = (image.geometry(), image.provenance());
         let refuse = |reason| refusal(&case.ct, reason);
         if case.one_grid
-            && let Some(reason) = grids::at_odds(source, &[(self.source, "PET")])
+            && let Some(reason) = source.misplaced_beside(&[(self.source, "PET")])
         {
             return Err(refuse(reason));
         }
-        let sampled = self.target.ct(ct)?;
+        let sampled = self.target.resample(image, NO_TISSUE)?;
         if sampled.inside == 0 {
             return Err(self.apart("CT", source, "check that both are of one study"));
         }
@@ -225,29 +195,23 @@ impl Pet {
         ct: &Beside<f32>,
     ) -> Result<Beside<u8>, DataSetError> {
         // In canonical axes, so that a centre between two voxels falls to the same one however the file lies.
-        let opened = Opened::open(label, Units::Mask)?;
-        let (source, provenance) = (opened.geometry, opened.provenance);
+        let image = OpenImage::open(label, Units::Mask)?;
+        let (source, provenance) = (image.geometry(), image.provenance());
         let refuse = |reason| refusal(label, reason);
-        if let Some(reason) = grids::at_odds(source, &[(self.source, "PET"), (ct.source, "CT")]) {
+        let others = [(self.source, "PET"), (ct.source, "CT")];
+        if let Some(reason) = source.misplaced_beside(&others) {
             return Err(refuse(reason));
         }
-        if !grids::overlap(self.source, source) {
+        if !self.source.overlaps(source) {
             let advice = "check that both are of one study, and that the label kept its geometry";
             return Err(self.apart("label", source, advice));
         }
         let place = plausible::judge_place(self.provenance, provenance).map_err(refuse)?;
-        let inverse = affine::invert(&source.affine)
-            .ok_or_else(|| refuse("its affine has no inverse".to_owned()))?;
-        let map = affine::compose(&inverse, &self.target.affine);
-        let labels = opened.labels(self.target.grid, &map)?.map_err(|value| {
-            refuse(format!(
-                "it holds {value}: labels are whole numbers from 0 to 255"
-            ))
-        })?;
+        let labels = self.target.labels(image)?;
         let after = labels.voxels.iter().filter(|&&voxel| voxel != 0).count();
-        let voxel = millilitres(&self.target.affine);
+        let voxel = self.target.geometry.millilitres();
         let kept = plausible::judge_label(LabelFigures {
-            before: labels.labelled as f64 * millilitres(&source.affine),
+            before: labels.labelled as f64 * source.millilitres(),
             after: after as f64 * voxel,
             voxel,
         });
@@ -265,86 +229,6 @@ impl Pet {
             other: other.describe_box(),
             advice,
         }
-    }
-}
-
-/// Gives the volume of a voxel.
-fn millilitres(affine: &Affine) -> f64 {
-    affine::spacing(affine).iter().product::<f64>() / 1000.0
-}
-
-/// A CT on the grid.
-struct SampledCt {
-    voxels: Vec<f32>,
-    /// How its values were spread before.
-    spread: Spread,
-    /// Voxels of the grid that it reaches.
-    inside: usize,
-    /// The part of the grid's length that it reaches along, where its axes are the grid's.
-    reach: Option<f64>,
-}
-
-/// The grid that a case is brought to.
-struct Target {
-    grid: [usize; 3],
-    affine: Affine,
-    /// From the grid to the PET, axis by axis.
-    maps: [AxisMap; 3],
-}
-
-impl Target {
-    fn spanning(pet: Geometry, grid: [usize; 3]) -> Self {
-        let maps = [0, 1, 2].map(|axis| AxisMap::spanning(pet.shape[axis], grid[axis]));
-        Self {
-            grid,
-            affine: affine::compose(&pet.affine, &oblique::grid_of(maps)),
-            maps,
-        }
-    }
-
-    fn taps(&self, maps: &[AxisMap; 3], shape: [usize; 3]) -> [Vec<Taps>; 3] {
-        [0, 1, 2].map(|axis| maps[axis].taps(shape[axis], self.grid[axis]))
-    }
-
-    fn ct(&self, ct: Opened) -> Result<SampledCt, DataSetError> {
-        let geometry = ct.geometry;
-        let Some(maps) = self.axis_maps_to(geometry) else {
-            let mut volume = ct.into_volume()?;
-            let spread = Spread::of(&volume.voxels);
-            NO_TISSUE.fill(&mut volume.voxels);
-            let (voxels, inside) = oblique::sample(&volume, self.grid, &self.affine, AIR);
-            return Ok(SampledCt {
-                voxels,
-                spread,
-                inside,
-                reach: None,
-            });
-        };
-        let taps = self.taps(&maps, geometry.shape);
-        let along = resample::inside(&taps[2]);
-        let inside = taps.iter().map(|taps| resample::inside(taps)).product();
-        let sampled = ct.resampled(&taps, NO_TISSUE)?;
-        Ok(SampledCt {
-            voxels: sampled.voxels,
-            spread: sampled.spread,
-            inside,
-            reach: Some(along as f64 / self.grid[2] as f64),
-        })
-    }
-
-    /// Gives the axis maps onto an image whose axes are parallel to the grid's, else nothing.
-    fn axis_maps_to(&self, image: Geometry) -> Option<[AxisMap; 3]> {
-        let map = affine::compose(&affine::invert(&image.affine)?, &self.affine);
-        let drift = |row: usize, axis: usize| map[row][axis].abs() * self.grid[axis] as f64;
-        let parallel =
-            (0..3).all(|row| (0..3).all(|axis| row == axis || drift(row, axis) < PARALLEL));
-        let along = (0..3).all(|axis| map[axis][axis] > 0.0);
-        (parallel && along).then(|| {
-            [0, 1, 2].map(|axis| AxisMap {
-                step: map[axis][axis],
-                offset: map[axis][3],
-            })
-        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fratmae_imaging::ImageError;
 use thiserror::Error;
 
 use crate::source::Fault;
@@ -20,39 +21,9 @@ pub enum DataSetError {
         /// The answer of the operating system.
         source: std::io::Error,
     },
-    /// A file or a series is there, but is no image this project can use.
-    #[error("{} is not a usable image: {reason}", .path.display())]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and with which numbers.
-        reason: String,
-    },
-    /// Two files bear the name of one image and hold two.
-    #[error(
-        "{} and {} have the same SOPInstanceUID (0008,0018) and differ: remove the wrong one",
-        .other.display(),
-        .path.display()
-    )]
-    Twice {
-        /// The later of the files.
-        path: PathBuf,
-        /// The earlier one.
-        other: PathBuf,
-    },
-    /// An image holds voxels that are not numbers.
-    #[error(
-        "{} holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out",
-        .path.display()
-    )]
-    NonFinite {
-        /// The file.
-        path: PathBuf,
-        /// How many voxels are not finite.
-        count: usize,
-        /// Index of the first of them, in the file's own axes.
-        first: [usize; 3],
-    },
+    /// An image cannot be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// Two images of one case lie apart in space.
     #[error(
         "PET and {image} do not overlap: PET covers {pet} and {image} covers {other} (mm, RAS): {advice}"
@@ -202,16 +173,9 @@ impl DataSetError {
         match self {
             Self::Case { part, source, .. } => after(part, &source.told_without_paths()),
             Self::Io { action, source, .. } => format!("cannot {action} it: {source}"),
-            Self::Image { reason, .. }
-            | Self::Table { reason, .. }
-            | Self::Source { reason, .. } => reason.clone(),
-            Self::NonFinite { count, first, .. } => format!(
-                "it holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out"
-            ),
+            Self::Image(error) => error.without_paths(),
+            Self::Table { reason, .. } | Self::Source { reason, .. } => reason.clone(),
             Self::Fault(fault) => fault.kept.clone(),
-            Self::Twice { .. } => {
-                "an earlier file has the same SOPInstanceUID (0008,0018) and differs: remove the wrong one".to_owned()
-            }
             other => other.to_string(),
         }
     }

@@ -1,9 +1,10 @@
 //! Owns the way back: one image of a prepared case as a volume that other tools can show.
 
+use fratmae_imaging::Volume;
+
 use crate::DataSetError;
 use crate::preview::read;
 use crate::reader::{DataSet, unblocked};
-use crate::volume::Volume;
 
 /// What of a case is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

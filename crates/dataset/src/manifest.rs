@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DataSetError;
 use crate::metadata::Metadata;
-use crate::plausible::Note;
-use crate::volume::Affine;
+use crate::note::Note;
 
 /// Version of the layout this program reads and writes: manifest, shards and the meaning of both.
 pub const LAYOUT_VERSION: u32 = 3;
@@ -52,7 +51,7 @@ pub struct ManifestCase {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<u32>,
     /// Voxel of the grid (R, A, S) to millimetres (RAS+).
-    pub affine: Affine,
+    pub affine: [[f64; 4]; 3],
     /// Millimetres a voxel of the grid, along R, A and S.
     pub spacing: [f32; 3],
     /// Millimetres a voxel of the PET before it was resized, along R, A and S.
@@ -212,7 +211,7 @@ impl CaseDigest {
         case_id: &str,
         grid: [usize; 3],
         metadata: &Metadata,
-        affine: &Affine,
+        affine: &[[f64; 4]; 3],
         body: [u32; 2],
     ) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("fratmae 2026-11-24 case");

@@ -4,11 +4,9 @@
 //! It is a pure function of what was measured. A figure that cannot be right refuses the case; one that is merely
 //! unlikely becomes a note, which stays with the case. The bounds and their reasons are in `docs/data.md`.
 
-use serde::{Deserialize, Serialize};
+use fratmae_imaging::{Provenance, SliceCount, Spread};
 
-mod spread;
-
-pub(crate) use spread::Spread;
+use crate::note::{Note, NoteKind};
 
 #[cfg(test)]
 mod tests;
@@ -39,68 +37,6 @@ const WHOLE_BODY: f64 = 500.0;
 const ONE_BED: f64 = 100.0;
 /// A series may lack this part of the slices that its header promises: those counts are not always exact.
 const MOST_MISSING: f64 = 0.1;
-
-/// What is unlikely about a case that was taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Note {
-    /// Which kind of doubt it is, for programs.
-    pub kind: NoteKind,
-    /// What was measured and what it may mean, for people; it names no path and no patient.
-    pub text: String,
-}
-
-/// Kinds of notes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoteKind {
-    /// The PET has more negative values than a reconstruction leaves.
-    PetNegative,
-    /// The mean SUV in the body is too high.
-    PetTooHigh,
-    /// The PET was scaled to a maximum of 1.
-    PetScaled,
-    /// The CT holds no air.
-    CtWithoutAir,
-    /// The CT holds hardly any soft tissue.
-    CtWithoutTissue,
-    /// The CT covers less than half of the PET's length.
-    CtTooShort,
-    /// The label had voxels and lost all or most of them.
-    LabelLost,
-    /// A DICOM series lacks some of the slices that it promises.
-    SlicesMissing,
-    /// No image says where it lies.
-    NoGeometry,
-    /// The field of view is too short for a whole body.
-    NotWholeBody,
-}
-
-impl Note {
-    fn new(kind: NoteKind, text: impl Into<String>) -> Self {
-        Self {
-            kind,
-            text: text.into(),
-        }
-    }
-}
-
-/// What an image's own header tells of it, beside its grid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Provenance {
-    /// Whether it tells what its values mean: DICOM does, NIfTI does not.
-    pub(crate) has_units: bool,
-    /// Whether it tells where the image lies.
-    pub(crate) is_placed: bool,
-    /// Slices found, and slices that the series promises, where it promises any.
-    pub(crate) slices: Option<Slices>,
-}
-
-/// How much of a series is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slices {
-    pub(crate) found: usize,
-    pub(crate) promised: usize,
-}
 
 /// Judges a PET by its voxels as they were stored.
 pub(crate) fn judge_pet(of: Provenance, voxels: &Spread) -> Result<Vec<Note>, String> {
@@ -266,7 +202,7 @@ pub(crate) fn judge_length(millimetres: f64) -> Option<Note> {
 }
 
 fn judge_slices(image: &str, of: Provenance) -> Option<Note> {
-    let Slices { found, promised } = of.slices?;
+    let SliceCount { found, promised } = of.slices?;
     let missing = promised.saturating_sub(found) as f64 / promised.max(1) as f64;
     (missing > MOST_MISSING).then(|| {
         Note::new(

@@ -4,7 +4,6 @@
 mod autopet;
 mod dicom_tree;
 mod fault;
-mod image_source;
 mod layout;
 mod leftover;
 mod names;
@@ -18,12 +17,13 @@ mod tests;
 
 use std::path::Path;
 
+use fratmae_imaging::ImageSource;
+
 use crate::error::DataSetError;
 use crate::metadata::Metadata;
 use crate::text;
 
 pub use fault::{Fault, Remark};
-pub use image_source::ImageSource;
 pub use layout::Layout;
 
 /// The files of one study.

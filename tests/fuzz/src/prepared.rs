@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use fratmae_dataset::{
-    CaseSource, ImageSource, Layout, MANIFEST_NAME, Metadata, PrepareOptions, Survey, Volume,
-    prepare, shard_name, write_nifti,
+    CaseSource, Layout, MANIFEST_NAME, Metadata, PrepareOptions, Survey, prepare, shard_name,
 };
+use fratmae_imaging::{ImageSource, Volume, write_nifti};
 
 use crate::places::{runtime, store};
 

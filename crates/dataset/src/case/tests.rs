@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use fratmae_imaging::{Affine, NiftiVoxels, encode_nifti};
+
 use super::*;
-use crate::nifti::encode::{Voxels, encode};
 
 const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
 /// 30 x 20 x 24 voxels of 4 x 5 x 6 mm around the origin, stored LAS.
@@ -13,6 +14,12 @@ const LAS: Affine = [
     [0.0, 5.0, 0.0, -47.5],
     [0.0, 0.0, 6.0, -69.0],
 ];
+
+/// Gives the place of a voxel in the world.
+fn place(affine: &Affine, voxel: [usize; 3]) -> [f64; 3] {
+    let along = |row: &[f64; 4], axis: usize| row[axis] * voxel[axis] as f64;
+    affine.map(|row| row[3] + (0..3).map(|axis| along(&row, axis)).sum::<f64>())
+}
 
 fn pet_at([x, y, z]: [f64; 3]) -> f64 {
     4.0 + 0.02 * x + 0.01 * y - 0.015 * z
@@ -55,13 +62,16 @@ impl Study {
         for k in 0..shape[2] {
             for j in 0..shape[1] {
                 for i in 0..shape[0] {
-                    voxels
-                        .push(value(affine::apply(&affine, [i as f64, j as f64, k as f64])) as f32);
+                    voxels.push(value(place(&affine, [i, j, k])) as f32);
                 }
             }
         }
         let path = self.folder.path().join(name);
-        std::fs::write(&path, encode(shape, &affine, &Voxels::F32(&voxels))).unwrap();
+        std::fs::write(
+            &path,
+            encode_nifti(shape, &affine, &NiftiVoxels::F32(&voxels)),
+        )
+        .unwrap();
         path
     }
 
@@ -87,7 +97,7 @@ fn assert_follows(
     for a in 2..anterior - 2 {
         for r in 2..right - 2 {
             for s in 2..superior - 2 {
-                let world = affine::apply(&case.affine, [r as f64, a as f64, s as f64]);
+                let world = place(&case.affine, [r, a, s]);
                 let found = f64::from(values[(a * right + r) * superior + s]);
                 assert!(
                     (found - expected(world)).abs() < tolerance,
@@ -111,11 +121,8 @@ fn every_voxel_shows_its_place_in_the_world_shrunk_or_grown() {
             (case.source_axes.as_str(), case.label.is_none()),
             ("LAS", true)
         );
-        let edges = [
-            affine::world_box(&case.affine, grid),
-            affine::world_box(&LAS, SHAPE),
-        ]
-        .map(|edges| edges.concat());
+        let edges = [(grid, case.affine), (SHAPE, LAS)]
+            .map(|(shape, affine)| Geometry { shape, affine }.bounds().concat());
         assert!(
             edges[0]
                 .iter()
@@ -167,7 +174,7 @@ fn ct_on_a_finer_shifted_grid_is_air_where_it_does_not_reach() {
     for a in 0..10 {
         for r in 0..15 {
             for s in 0..12 {
-                let world = affine::apply(&case.affine, [r as f64, a as f64, s as f64]);
+                let world = place(&case.affine, [r, a, s]);
                 let found = f64::from(case.ct[(a * 15 + r) * 12 + s]);
                 let expected = if world[0] < 0.0 {
                     -1024.0

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use fratmae_imaging::{NiftiVoxels, encode_nifti};
 use serde_json::{Value, json};
 
 use super::person::{Person, Tracer};
@@ -12,7 +13,6 @@ use super::render::Study;
 use super::staging::Stage;
 use super::{LONGEST, PhantomSize, lesions};
 use crate::error::DataSetError;
-use crate::nifti::encode::{self, Voxels};
 
 /// Counts changes of the phantoms' looks, so that one folder never holds two kinds.
 const VERSION: u32 = 3;
@@ -156,8 +156,8 @@ impl Folder {
     /// Writes label, CT and PET of a study.
     pub(super) fn write_study(&self, person: &Person, study: &Study) -> Result<(), DataSetError> {
         let [ct, pet, label] = self.images(person);
-        let write = |path: &Path, voxels: Voxels<'_>| {
-            let bytes = encode::encode(study.shape, &study.affine, &voxels);
+        let write = |path: &Path, voxels: NiftiVoxels<'_>| {
+            let bytes = encode_nifti(study.shape, &study.affine, &voxels);
             let packed = pack(&bytes).map_err(|source| DataSetError::Io {
                 action: "pack",
                 path: path.to_path_buf(),
@@ -165,9 +165,9 @@ impl Folder {
             })?;
             write_whole(path, &packed)
         };
-        write(&label, Voxels::U8(&study.label))?;
-        write(&pet, Voxels::F32(&study.pet))?;
-        write(&ct, Voxels::I16(&study.ct))
+        write(&label, NiftiVoxels::U8(&study.label))?;
+        write(&pet, NiftiVoxels::F32(&study.pet))?;
+        write(&ct, NiftiVoxels::I16(&study.ct))
     }
 }
 

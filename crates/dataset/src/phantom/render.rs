@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use fratmae_imaging::Affine;
+
 use super::PhantomSize;
 use super::anatomy::{Body, Part, Section};
 use super::lesions;
 use super::person::Person;
 use super::scanner::{CT_BLUR, Noise, PET_BLUR, blur};
 use crate::draw::Draw;
-use crate::volume::affine::{self, Affine};
 
 /// Air around the body.
 const AIR: f32 = -1000.0;
@@ -117,8 +118,11 @@ impl Canvas {
     /// Gives the affine of the stored image, with the bottom of the field of view at height `table`.
     fn affine(&self, table: f64) -> Affine {
         let [x, y, z] = self.step;
-        let columns = [[x, 0.0, 0.0], [0.0, y, 0.0], [0.0, 0.0, z]];
-        affine::from_columns(columns, [self.first[0], self.first[1], table])
+        [
+            [x, 0.0, 0.0, self.first[0]],
+            [0.0, y, 0.0, self.first[1]],
+            [0.0, 0.0, z, table],
+        ]
     }
 
     /// Calls `paint` with every run of voxels whose centres lie in a part.

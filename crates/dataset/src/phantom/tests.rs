@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use fratmae_imaging::{ImageSource, OpenImage, Units, canonical, read_nifti};
+
 use super::*;
 use crate::case::prepare_case;
-use crate::nifti::read_nifti;
-use crate::orientation::{Orientation, canonical};
 use crate::source::find_cases;
 
 const SMALL: PhantomSize = PhantomSize {
@@ -135,11 +135,10 @@ fn half_are_stored_las_and_half_lps_and_both_show_the_same_world() {
     let folder = written(6, 3);
     let mut codes = BTreeMap::new();
     for case in find_cases(folder.path()).unwrap() {
-        let pet = read_nifti(case.pet.path()).unwrap();
-        *codes
-            .entry(Orientation::of(&pet.affine).code())
-            .or_insert(0) += 1;
-        assert_eq!(pet.affine, read_nifti(case.ct.path()).unwrap().affine);
+        let opened = |image: &ImageSource| OpenImage::open(image, Units::AsStored).unwrap();
+        let pet = opened(&case.pet);
+        *codes.entry(pet.axes_code()).or_insert(0) += 1;
+        assert_eq!(pet.geometry(), opened(&case.ct).geometry());
         let prepared = prepare_case(&case, [16, 16, 20]).unwrap();
         assert!(
             prepared.body[0] > 0 && prepared.body[1] < 15,
@@ -162,9 +161,11 @@ fn means_at(person: &Person, study: &render::Study, place: [f64; 3]) -> [f64; 2]
         place[1] * body.depth,
         crown - place[2] * person.height,
     ];
-    let inverse = crate::volume::affine::invert(&study.affine).unwrap();
-    let [i, j, k] =
-        crate::volume::affine::apply(&inverse, world).map(|value| value.round() as usize);
+    // The axes of phantoms are the world's.
+    let [i, j, k] = [0, 1, 2].map(|axis| {
+        let row = study.affine[axis];
+        ((world[axis] - row[3]) / row[axis]).round() as usize
+    });
     let around = [0, 1, 2].map(|step: usize| step.wrapping_sub(1));
     let mut sums = [0.0; 2];
     for (di, dj) in around.iter().flat_map(|di| around.map(|dj| (di, dj))) {

@@ -195,7 +195,7 @@ fn a_scan_of_one_bed_is_no_whole_body() {
 #[test]
 fn a_series_that_lacks_slices_is_noted() {
     let with = |found, promised| {
-        let slices = Some(Slices { found, promised });
+        let slices = Some(SliceCount { found, promised });
         let parts = image(&[(900, 0.0), (100, 2.0)]);
         judge_pet(Provenance { slices, ..DICOM }, &parts).unwrap()
     };

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use fratmae_imaging::ImageSource;
 use serde::{Deserialize, Serialize};
 
 use super::SkippedCase;
@@ -13,7 +14,7 @@ use super::work::Workshop;
 use crate::DataSetError;
 use crate::manifest::{LAYOUT_VERSION, ManifestCase};
 use crate::metadata::Metadata;
-use crate::source::{CaseSource, ImageSource};
+use crate::source::CaseSource;
 
 /// What all shards of a data set share; part of every record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::inputs::ShardRecord;
 use super::{KeptFields, PrepareReport};
 use crate::manifest::LAYOUT_VERSION;
-use crate::plausible::Note;
+use crate::note::Note;
 use crate::source::{Layout, Remark};
 use crate::{DataSet, DataSetError};
 

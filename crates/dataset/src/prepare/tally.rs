@@ -1,7 +1,7 @@
 //! Owns the counting of cases done and the telling of it.
 
 use super::inputs::ShardRecord;
-use crate::plausible::Note;
+use crate::note::Note;
 
 /// Tells of one case that is done.
 #[derive(Debug, Clone, PartialEq, Eq)]

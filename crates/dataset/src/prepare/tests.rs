@@ -10,11 +10,11 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use fratmae_imaging::{NiftiVoxels, encode_nifti};
 use tempfile::TempDir;
 
 use super::*;
 use crate::metadata::Metadata;
-use crate::nifti::encode::{Voxels, encode};
 
 const SIDE: usize = 8;
 const OPTIONS: PrepareOptions = PrepareOptions {
@@ -98,21 +98,21 @@ fn write_case(folder: &Path, case: usize) -> CaseSource {
     let hu: Vec<i16> = (0..SIDE.pow(3))
         .map(|voxel| ((voxel * 31 + case) % 1500) as i16 - 700)
         .collect();
-    let write = |name: &str, voxels: &Voxels<'_>| {
+    let write = |name: &str, voxels: &NiftiVoxels<'_>| {
         let path = folder.join(format!("case{case}_{name}.nii"));
-        fs::write(&path, encode([SIDE; 3], &affine, voxels)).unwrap();
+        fs::write(&path, encode_nifti([SIDE; 3], &affine, voxels)).unwrap();
         path
     };
     CaseSource {
-        label: (case == 1).then(|| write("label", &Voxels::U8(&[1; SIDE.pow(3)])).into()),
+        label: (case == 1).then(|| write("label", &NiftiVoxels::U8(&[1; SIDE.pow(3)])).into()),
         metadata: Metadata {
             age: Some(50.0),
             ..Metadata::default()
         },
         ..CaseSource::new(
             format!("case{case}"),
-            write("pet", &Voxels::F32(&voxels)),
-            write("ct", &Voxels::I16(&hu)),
+            write("pet", &NiftiVoxels::F32(&voxels)),
+            write("ct", &NiftiVoxels::I16(&hu)),
         )
     }
 }

@@ -142,7 +142,7 @@ impl Workshop {
         shard: u32,
     ) -> Result<EncodedCase, DataSetError> {
         let prepared = prepare_case(case, self.settings.grid)?;
-        let encoded = encoder.encode(case, prepared);
+        let encoded = encoder.encode(prepared);
         encoded.map_err(|source| DataSetError::Parquet {
             action: "write",
             shard: shard_name(shard),

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fratmae_imaging::{FoundSeries, FoundTree, ImageSource, SeriesHeader, find_series};
+
 use super::fault::{Fault, Remark};
-use super::{CaseSource, Found, ImageSource};
-use crate::dicom::{FoundSeries, FoundTree, find_series};
+use super::{CaseSource, Found};
 use crate::error::DataSetError;
+use crate::metadata::{self, Metadata};
 
 #[cfg(test)]
 mod tests;
@@ -139,9 +141,20 @@ fn case(
     })?;
     Ok(CaseSource {
         label: segmentation(pet, ct, study)?.map(source),
-        metadata: pet.header.metadata.clone(),
+        metadata: metadata_of(&pet.header),
         ..CaseSource::new(case_id, source(pet), source(ct))
     })
+}
+
+/// Keeps of a header what a data set may say of a patient, read as the words that it should be.
+fn metadata_of(header: &SeriesHeader) -> Metadata {
+    Metadata {
+        tracer: metadata::tracer_of(header.tracer.as_deref(), ""),
+        age: header.age.as_deref().and_then(metadata::age_of),
+        sex: header.sex.as_deref().and_then(metadata::sex_of),
+        diagnosis: None,
+        stage: None,
+    }
 }
 
 /// Takes the series of a modality that ranks highest, where that is one.

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use super::{ImageSource, Survey};
+use fratmae_imaging::ImageSource;
+
+use super::Survey;
 use crate::error::DataSetError;
 
 /// The columns of the list; of a series among others the first file is named as well.

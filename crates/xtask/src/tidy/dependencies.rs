@@ -12,7 +12,8 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-network", Some(&[])),
     ("fratmae-telemetry", Some(&[])),
     ("fratmae-protocol", Some(&["control"])),
-    ("fratmae-dataset", Some(&["store"])),
+    ("fratmae-imaging", Some(&[])),
+    ("fratmae-dataset", Some(&["imaging", "store"])),
     ("fratmae-checkpoint", Some(&["control", "store"])),
     ("fratmae-model", Some(&["config"])),
     (

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use fratmae_dataset::{CaseImage, DataSet, extract, write_nifti};
+use fratmae_dataset::{CaseImage, DataSet, extract};
+use fratmae_imaging::write_nifti;
 use fratmae_store::Location;
 use serde::Serialize;
 

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use fratmae_imaging::Affine;
+
 use super::*;
-use crate::volume::Affine;
 
 const SHAPE: [usize; 3] = [6, 7, 8];
 // Powers of two, so that no way of computing a place rounds.
@@ -97,11 +98,11 @@ impl Axes {
             .collect();
         let words: Vec<i16> = laid.iter().copied().map(i16::from).collect();
         let (voxels, width) = match numbers {
-            Numbers::F32 => (Voxels::F32(&floats), 4),
-            Numbers::I16 => (Voxels::I16(&words), 2),
-            Numbers::U8 => (Voxels::U8(&laid), 1),
+            Numbers::F32 => (NiftiVoxels::F32(&floats), 4),
+            Numbers::I16 => (NiftiVoxels::I16(&words), 2),
+            Numbers::U8 => (NiftiVoxels::U8(&laid), 1),
         };
-        let mut bytes = encode(self.shape(), &self.affine(), &voxels);
+        let mut bytes = encode_nifti(self.shape(), &self.affine(), &voxels);
         if numbers != Numbers::F32 {
             bytes[112..116].copy_from_slice(&slope.to_le_bytes());
             bytes[116..120].copy_from_slice(&intercept.to_le_bytes());

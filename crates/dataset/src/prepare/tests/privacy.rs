@@ -1,8 +1,8 @@
 //! What a data set may not hold: names of patients, of their folders and files, and dates.
 
 use super::*;
-use crate::dicom::made::Made;
 use crate::source::{Layout, survey};
+use crate::test_files::Made;
 
 /// Stands for whatever must stay outside.
 const SECRET: &str = "Geheimrat";

@@ -43,8 +43,10 @@ async fn notes_are_kept_with_the_case_and_stop_where_none_is_accepted() {
     let hu: Vec<i16> = (0..SIDE.pow(3))
         .map(|voxel| (voxel % 400) as i16 - 160)
         .collect();
-    let affine = crate::read_nifti(bench.cases[1].ct.path()).unwrap().affine;
-    let bytes = encode([SIDE; 3], &affine, &Voxels::I16(&hu));
+    let affine = fratmae_imaging::read_nifti(bench.cases[1].ct.path())
+        .unwrap()
+        .affine;
+    let bytes = encode_nifti([SIDE; 3], &affine, &NiftiVoxels::I16(&hu));
     fs::write(bench.cases[1].ct.path(), bytes).unwrap();
     let report = bench.prepare("out", &OPTIONS).await.unwrap();
     let kinds = |case: &CaseReport| -> Vec<crate::NoteKind> {

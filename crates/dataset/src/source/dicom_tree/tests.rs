@@ -6,8 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::dicom::made::Made;
 use crate::source::find_cases;
+use crate::test_files::Made;
 
 /// One series of so many files that are headers only.
 struct Series<'a> {
