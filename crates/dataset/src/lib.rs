@@ -16,7 +16,6 @@ mod metadata;
 mod note;
 mod order;
 mod pages;
-mod phantom;
 mod plausible;
 mod prepare;
 mod preview;
@@ -47,7 +46,6 @@ pub use manifest::{LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueR
 pub use metadata::Metadata;
 pub use note::{Note, NoteKind};
 pub use order::{Order, Sample, Samples};
-pub use phantom::{PhantomSize, write_phantoms, write_phantoms_telling};
 pub use prepare::{
     CaseOutcome, CaseReport, CaseVerdict, KeptFields, Part, PrepareOptions, PrepareProgress,
     PrepareReport, REPORT_NAME, SkippedCase, StoredReport, prepare, stored_report,

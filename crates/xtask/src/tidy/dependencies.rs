@@ -14,6 +14,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-protocol", Some(&["control"])),
     ("fratmae-imaging", Some(&[])),
     ("fratmae-dataset", Some(&["imaging", "store"])),
+    ("fratmae-phantom", Some(&["dataset", "imaging"])),
     ("fratmae-checkpoint", Some(&["control", "store"])),
     ("fratmae-model", Some(&["config"])),
     (

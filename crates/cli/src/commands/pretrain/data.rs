@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fratmae_config::Config;
-use fratmae_dataset::{DataSet, Layout, MANIFEST_NAME, PhantomSize, PrepareOptions, survey};
+use fratmae_dataset::{DataSet, Layout, MANIFEST_NAME, PrepareOptions, survey};
+use fratmae_phantom::PhantomSize;
 use fratmae_store::{Location, local_path};
 
 use crate::{

@@ -13,7 +13,7 @@ const SPINE: [f64; 2] = [0.095, 0.445];
 const VERTEBRAE: usize = 24;
 
 /// Gives how far forwards the spine lies at a depth, in body units: hollow in neck and loins, bent back in the chest.
-pub(in crate::phantom) fn spine_at(depth: f64) -> f64 {
+pub(crate) fn spine_at(depth: f64) -> f64 {
     let part = (depth - SPINE[0]) / (SPINE[1] - SPINE[0]);
     -0.56 + 0.13 * (std::f64::consts::TAU * (part - 0.02) * 1.15).cos()
 }

@@ -2,14 +2,14 @@
 
 /// A side of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Right,
     Left,
 }
 
 /// A region of lymph nodes, a lymphatic organ or another organ that disease sits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Site {
+pub(crate) enum Site {
     Neck(Side),
     Axilla(Side),
     Mediastinum,
@@ -27,7 +27,7 @@ pub(super) enum Site {
 
 /// The stages of Ann Arbor, without their suffixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     One,
     Two,
     Three,
@@ -35,10 +35,10 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    pub(super) const ALL: [Self; 4] = [Self::One, Self::Two, Self::Three, Self::Four];
+    pub(crate) const ALL: [Self; 4] = [Self::One, Self::Two, Self::Three, Self::Four];
 
     /// Gives the numeral as it stands in tables.
-    pub(super) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::One => "I",
             Self::Two => "II",
@@ -78,7 +78,7 @@ impl Site {
 /// Ann Arbor with the Cotswolds changes: right and left of a paired region are two regions; one region or one organ (IE)
 /// is I, regions on one side of the diaphragm are II, on both III. Liver or marrow is IV, and so is every other organ
 /// beside nodes or beside another organ: nothing here is an extension of a node next to it, which would be IIE.
-pub(super) fn ann_arbor(sites: &[Site]) -> Option<Stage> {
+pub(crate) fn ann_arbor(sites: &[Site]) -> Option<Stage> {
     let sites: std::collections::BTreeSet<Site> = sites.iter().copied().collect();
     let count = |kind| sites.iter().filter(|site| site.kind() == kind).count();
     let (above, below) = (count(Kind::AboveDiaphragm), count(Kind::BelowDiaphragm));

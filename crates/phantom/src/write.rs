@@ -1,30 +1,16 @@
-//! Owns the making of phantom studies: whole bodies with organs and lesions, in the layout of AutoPET III.
-//!
-//! Phantoms stand in for patients where there are none: for a first run and for tests. They are a pure function of
-//! seed, case index and size. Nothing here reads images.
-
-mod anatomy;
-mod folder;
-mod lesions;
-mod person;
-mod render;
-mod scanner;
-mod staging;
-
-#[cfg(test)]
-mod tests;
+//! Owns the size of phantoms and the writing of many, as many at once as there are threads.
 
 use std::path::Path;
 
+use fratmae_dataset::Draw;
 use rayon::prelude::*;
 
-use crate::draw::Draw;
-use crate::error::DataSetError;
-use folder::Folder;
-use person::Person;
+use crate::folder::Folder;
+use crate::person::Person;
+use crate::{PhantomError, render};
 
 /// Most voxels along an axis.
-const LONGEST: usize = 1024;
+pub(crate) const LONGEST: usize = 1024;
 
 /// Voxels of a phantom and how large they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,29 +62,17 @@ impl Default for PhantomSize {
 ///
 /// Files appear whole or not at all. Studies that are already there are kept, so that a call that was cut short, or
 /// one for more cases of the same seed and size, goes on where it stopped. Half the studies are stored LAS, half LPS.
+/// `tell` is called with the name of each study that is there, from whichever thread it is.
 ///
 /// # Errors
-/// `Io` where a file cannot be written, or where `out` holds something else than phantoms of this seed and size.
+/// `Io` where a file cannot be written; `Refused` where `out` holds something else than phantoms of this seed and size.
 pub fn write_phantoms(
     out: &Path,
     cases: usize,
     seed: u64,
     size: PhantomSize,
-) -> Result<(), DataSetError> {
-    write_phantoms_telling(out, cases, seed, size, &|_| {})
-}
-
-/// As [`write_phantoms`], and tells the name of each study that is there, from whichever thread it is.
-///
-/// # Errors
-/// As [`write_phantoms`].
-pub fn write_phantoms_telling(
-    out: &Path,
-    cases: usize,
-    seed: u64,
-    size: PhantomSize,
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<(), DataSetError> {
+) -> Result<(), PhantomError> {
     let folder = Folder::open(out, cases, seed, size)?;
     let people: Vec<Person> = (0..cases as u64)
         .map(|index| Person::draw(seed, index))
@@ -113,3 +87,6 @@ pub fn write_phantoms_telling(
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests;

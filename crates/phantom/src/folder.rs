@@ -1,6 +1,6 @@
 //! Owns the files of a phantom data set: their names, tables, and that each appears whole or not at all.
 
-use std::io::{Error, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -8,29 +8,29 @@ use flate2::write::GzEncoder;
 use fratmae_imaging::{NiftiVoxels, encode_nifti};
 use serde_json::{Value, json};
 
-use super::person::{Person, Tracer};
-use super::render::Study;
-use super::staging::Stage;
-use super::{LONGEST, PhantomSize, lesions};
-use crate::error::DataSetError;
+use crate::person::{Person, Tracer};
+use crate::render::Study;
+use crate::staging::Stage;
+use crate::write::LONGEST;
+use crate::{PhantomError, PhantomSize, lesions};
 
 /// Counts changes of the phantoms' looks, so that one folder never holds two kinds.
 const VERSION: u32 = 3;
 
 /// The folder that phantoms go to.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     root: PathBuf,
     description: Value,
 }
 
 impl Folder {
     /// Prepares a folder, and refuses one that holds anything else.
-    pub(super) fn open(
+    pub(crate) fn open(
         root: &Path,
         cases: usize,
         seed: u64,
         size: PhantomSize,
-    ) -> Result<Self, DataSetError> {
+    ) -> Result<Self, PhantomError> {
         let description = json!({
             "channel_names": { "0": "CT", "1": "CT" },
             "labels": { "background": 0, "tumor": 1 },
@@ -46,7 +46,7 @@ impl Folder {
         folder.check_what_is_there(cases)?;
         for name in ["imagesTr", "labelsTr"] {
             let path = root.join(name);
-            std::fs::create_dir_all(&path).map_err(|source| DataSetError::Io {
+            std::fs::create_dir_all(&path).map_err(|source| PhantomError::Io {
                 action: "create",
                 path,
                 source,
@@ -58,7 +58,7 @@ impl Folder {
     fn check_size(
         &self,
         PhantomSize { shape, spacing, .. }: PhantomSize,
-    ) -> Result<(), DataSetError> {
+    ) -> Result<(), PhantomError> {
         let sound = shape.iter().all(|count| (1..=LONGEST).contains(count))
             && spacing.iter().all(|size| (0.1..=1000.0).contains(size));
         if sound {
@@ -69,16 +69,14 @@ impl Folder {
         )))
     }
 
-    fn refuse(&self, reason: String) -> DataSetError {
-        let source = Error::new(ErrorKind::AlreadyExists, reason);
-        DataSetError::Io {
-            action: "write phantoms to",
+    fn refuse(&self, reason: String) -> PhantomError {
+        PhantomError::Refused {
             path: self.root.clone(),
-            source,
+            reason,
         }
     }
 
-    fn check_what_is_there(&self, cases: usize) -> Result<(), DataSetError> {
+    fn check_what_is_there(&self, cases: usize) -> Result<(), PhantomError> {
         let path = self.root.join("dataset.json");
         let found: Value = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
@@ -89,7 +87,7 @@ impl Folder {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Value::Null,
             Err(source) => {
-                return Err(DataSetError::Io {
+                return Err(PhantomError::Io {
                     action: "read",
                     path,
                     source,
@@ -114,7 +112,7 @@ impl Folder {
     }
 
     /// Whether all three images of a study are there.
-    pub(super) fn is_complete(&self, person: &Person) -> bool {
+    pub(crate) fn is_complete(&self, person: &Person) -> bool {
         self.images(person).iter().all(|path| path.is_file())
     }
 
@@ -130,7 +128,7 @@ impl Folder {
     }
 
     /// Writes the description and the two tables of metadata.
-    pub(super) fn write_tables(&self, people: &[Person]) -> Result<(), DataSetError> {
+    pub(crate) fn write_tables(&self, people: &[Person]) -> Result<(), PhantomError> {
         write_whole(
             &self.root.join("dataset.json"),
             format!("{:#}\n", self.description).as_bytes(),
@@ -154,11 +152,11 @@ impl Folder {
     }
 
     /// Writes label, CT and PET of a study.
-    pub(super) fn write_study(&self, person: &Person, study: &Study) -> Result<(), DataSetError> {
+    pub(crate) fn write_study(&self, person: &Person, study: &Study) -> Result<(), PhantomError> {
         let [ct, pet, label] = self.images(person);
         let write = |path: &Path, voxels: NiftiVoxels<'_>| {
             let bytes = encode_nifti(study.shape, &study.affine, &voxels);
-            let packed = pack(&bytes).map_err(|source| DataSetError::Io {
+            let packed = pack(&bytes).map_err(|source| PhantomError::Io {
                 action: "pack",
                 path: path.to_path_buf(),
                 source,
@@ -210,8 +208,8 @@ fn pack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Writes a file under another name and moves it to its own.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataSetError> {
-    let io = |source| DataSetError::Io {
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PhantomError> {
+    let io = |source| PhantomError::Io {
         action: "write",
         path: path.to_path_buf(),
         source,

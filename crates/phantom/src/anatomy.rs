@@ -6,14 +6,14 @@
 mod organs;
 mod skeleton;
 
-use super::person::{Person, Tracer, bell};
-use crate::draw::Draw;
+use crate::person::{Person, Tracer, bell};
+use fratmae_dataset::Draw;
 
-pub(super) use skeleton::spine_at;
+pub(crate) use skeleton::spine_at;
 
 /// How a part is bounded: each is a stack of ellipses.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// An ellipsoid.
     Round,
     /// An elliptic cylinder with rounded ends whose axis moves in x and y by so many millimetres from its top to its foot.
@@ -44,10 +44,10 @@ const TRUNK: [[f64; 4]; 14] = [
 
 /// Density and uptake of one kind of tissue.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Tissue {
-    pub(super) hu: f64,
-    pub(super) fdg: f64,
-    pub(super) psma: f64,
+pub(crate) struct Tissue {
+    pub(crate) hu: f64,
+    pub(crate) fdg: f64,
+    pub(crate) psma: f64,
 }
 
 const fn tissue(hu: f64, fdg: f64, psma: f64) -> Tissue {
@@ -56,25 +56,25 @@ const fn tissue(hu: f64, fdg: f64, psma: f64) -> Tissue {
 
 /// One solid, in millimetres from the crown of the head: x right, y anterior, z up.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Part {
-    pub(super) centre: [f64; 3],
-    pub(super) half: [f64; 3],
-    pub(super) form: Form,
-    pub(super) hu: f32,
-    pub(super) suv: f32,
-    pub(super) lesion: bool,
+pub(crate) struct Part {
+    pub(crate) centre: [f64; 3],
+    pub(crate) half: [f64; 3],
+    pub(crate) form: Form,
+    pub(crate) hu: f32,
+    pub(crate) suv: f32,
+    pub(crate) lesion: bool,
 }
 
 /// An ellipse in a transverse plane, in millimetres.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Section {
-    pub(super) centre: [f64; 2],
-    pub(super) half: [f64; 2],
+pub(crate) struct Section {
+    pub(crate) centre: [f64; 2],
+    pub(crate) half: [f64; 2],
 }
 
 impl Part {
     /// Cuts the part at a height; nothing where it does not reach.
-    pub(super) fn section(&self, z: f64) -> Option<Section> {
+    pub(crate) fn section(&self, z: f64) -> Option<Section> {
         let [x, y, middle] = self.centre;
         let place = (z - middle) / self.half[2];
         let scaled = |share: f64, lean: [f64; 2]| Section {
@@ -106,21 +106,21 @@ impl Part {
 }
 
 /// A body under construction; later parts cover earlier ones.
-pub(super) struct Body<'a> {
+pub(crate) struct Body<'a> {
     person: &'a Person,
     draw: Draw,
     /// Half the width of the chest without its fat, in millimetres.
-    pub(super) width: f64,
+    pub(crate) width: f64,
     /// Half the depth of the chest without its fat.
-    pub(super) depth: f64,
+    pub(crate) depth: f64,
     /// Thickness of the fat below the skin.
     fat: f64,
-    pub(super) parts: Vec<Part>,
+    pub(crate) parts: Vec<Part>,
 }
 
 impl<'a> Body<'a> {
     /// Builds all organs of a person; lesions are `lesions`'.
-    pub(super) fn build(person: &'a Person) -> Self {
+    pub(crate) fn build(person: &'a Person) -> Self {
         let build = person.body_mass_index / 25.0;
         let padding = if person.male { 5.0 } else { 9.0 };
         let mut body = Self {
@@ -136,7 +136,7 @@ impl<'a> Body<'a> {
     }
 
     /// Adds an ellipsoid at a place in body units; half axes are in millimetres.
-    pub(super) fn round(&mut self, place: [f64; 3], half: [f64; 3], tissue: Tissue) {
+    pub(crate) fn round(&mut self, place: [f64; 3], half: [f64; 3], tissue: Tissue) {
         self.add(place, half, Form::Round, tissue);
     }
 

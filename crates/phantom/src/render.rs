@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use fratmae_imaging::Affine;
 
-use super::PhantomSize;
-use super::anatomy::{Body, Part, Section};
-use super::lesions;
-use super::person::Person;
-use super::scanner::{CT_BLUR, Noise, PET_BLUR, blur};
-use crate::draw::Draw;
+use crate::PhantomSize;
+use crate::anatomy::{Body, Part, Section};
+use crate::lesions;
+use crate::person::Person;
+use crate::scanner::{CT_BLUR, Noise, PET_BLUR, blur};
+use fratmae_dataset::Draw;
 
 /// Air around the body.
 const AIR: f32 = -1000.0;
@@ -27,16 +27,16 @@ const SUV_STEPS: f32 = 256.0;
 
 /// The images of one study, in NIfTI's order (x fastest).
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Study {
-    pub(super) shape: [usize; 3],
-    pub(super) affine: Affine,
-    pub(super) ct: Vec<i16>,
-    pub(super) pet: Vec<f32>,
-    pub(super) label: Vec<u8>,
+pub(crate) struct Study {
+    pub(crate) shape: [usize; 3],
+    pub(crate) affine: Affine,
+    pub(crate) ct: Vec<i16>,
+    pub(crate) pet: Vec<f32>,
+    pub(crate) label: Vec<u8>,
 }
 
 /// Takes PET and CT of a person.
-pub(super) fn render(person: &Person, size: PhantomSize) -> Study {
+pub(crate) fn render(person: &Person, size: PhantomSize) -> Study {
     let canvas = Canvas::new(person, size);
     let (mut ct, mut pet, label) = paint(person, &canvas);
     let mut draw = Draw::new("phantom imaging", person.seed, &[person.index]);
@@ -158,8 +158,8 @@ impl Canvas {
 
 #[cfg(test)]
 mod tests {
-    use super::super::anatomy::Form;
     use super::*;
+    use crate::anatomy::Form;
 
     #[test]
     fn a_solid_fills_its_volume() {

@@ -1,17 +1,17 @@
 //! Owns who a phantom is: tracer, age, sex, build, diagnosis, and the names of the study. Organs are `anatomy`'s.
 
-use crate::draw::Draw;
+use fratmae_dataset::Draw;
 
 /// What was injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tracer {
+pub(crate) enum Tracer {
     Fdg,
     Psma { nuclide: &'static str },
 }
 
 /// What the patient has; the words are those of AutoPET's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Diagnosis {
+pub(crate) enum Diagnosis {
     Negative,
     Lymphoma,
     Melanoma,
@@ -20,7 +20,7 @@ pub(super) enum Diagnosis {
 }
 
 impl Diagnosis {
-    pub(super) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Negative => "NEGATIVE",
             Self::Lymphoma => "LYMPHOMA",
@@ -33,29 +33,29 @@ impl Diagnosis {
 
 /// One phantom patient and its study.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Person {
-    pub(super) seed: u64,
-    pub(super) index: u64,
-    pub(super) tracer: Tracer,
-    pub(super) male: bool,
-    pub(super) age: u32,
+pub(crate) struct Person {
+    pub(crate) seed: u64,
+    pub(crate) index: u64,
+    pub(crate) tracer: Tracer,
+    pub(crate) male: bool,
+    pub(crate) age: u32,
     /// Millimetres.
-    pub(super) height: f64,
+    pub(crate) height: f64,
     /// Kilograms a square metre.
-    pub(super) body_mass_index: f64,
-    pub(super) diagnosis: Diagnosis,
+    pub(crate) body_mass_index: f64,
+    pub(crate) diagnosis: Diagnosis,
     /// Whether the CT shows a contrast agent.
-    pub(super) contrast: bool,
+    pub(crate) contrast: bool,
     /// Hexadecimal name of the subject.
-    pub(super) subject: String,
+    pub(crate) subject: String,
     /// Year, month, day.
-    pub(super) date: [u64; 3],
+    pub(crate) date: [u64; 3],
     /// Five digits that end the name of an FDG study.
     number: u64,
 }
 
 impl Person {
-    pub(super) fn draw(seed: u64, index: u64) -> Self {
+    pub(crate) fn draw(seed: u64, index: u64) -> Self {
         let mut draw = Draw::new("phantom person", seed, &[index]);
         let psma = draw.unit() < 0.37;
         let male = draw.unit() < 0.55 || psma;
@@ -99,7 +99,7 @@ impl Person {
     }
 
     /// Names the folder of an FDG study as the scanner's archive does, blanks and all.
-    pub(super) fn study(&self) -> String {
+    pub(crate) fn study(&self) -> String {
         let [year, month, day] = self.date;
         format!(
             "{month:02}-{day:02}-{year}-NA-PET-CT phantom-{:05}",
@@ -107,7 +107,7 @@ impl Person {
         )
     }
 
-    pub(super) fn case_id(&self) -> String {
+    pub(crate) fn case_id(&self) -> String {
         let [year, month, day] = self.date;
         match self.tracer {
             Tracer::Fdg => format!("fdg_{}_{}", self.subject, self.study()),
@@ -116,7 +116,7 @@ impl Person {
     }
 
     /// Whether the study is stored with y towards the back (LPS) and not the front (LAS).
-    pub(super) fn is_stored_lps(&self) -> bool {
+    pub(crate) fn is_stored_lps(&self) -> bool {
         self.index % 2 == 1
     }
 }
@@ -133,7 +133,7 @@ fn draw_diagnosis(draw: &mut Draw, psma: bool) -> Diagnosis {
 }
 
 /// Draws from a bell-shaped distribution: the sum of four even ones, so never further than 3.5 deviations away.
-pub(super) fn bell(draw: &mut Draw, mean: f64, deviation: f64) -> f64 {
+pub(crate) fn bell(draw: &mut Draw, mean: f64, deviation: f64) -> f64 {
     let sum: f64 = (0..4).map(|_| draw.unit()).sum();
     mean + deviation * (sum - 2.0) * 3.0_f64.sqrt()
 }

@@ -1,15 +1,15 @@
 //! Owns what a scanner does to an image: the blur of its resolution and its noise. It knows no organ.
 
 /// Standard deviation of the blur of a PET, in millimetres: 6 mm full width at half maximum.
-pub(super) const PET_BLUR: f64 = 2.6;
+pub(crate) const PET_BLUR: f64 = 2.6;
 /// Standard deviation of the blur of a CT that was brought to the grid of a PET.
-pub(super) const CT_BLUR: f64 = 1.2;
+pub(crate) const CT_BLUR: f64 = 1.2;
 
 /// Most that one pass of `blur` may hand to each neighbour; more would ring.
 const LARGEST_SHARE: f64 = 0.25;
 
 /// Blurs by a bell of `deviation` millimetres along every axis.
-pub(super) fn blur(voxels: &mut [f32], shape: [usize; 3], spacing: [f32; 3], deviation: f64) {
+pub(crate) fn blur(voxels: &mut [f32], shape: [usize; 3], spacing: [f32; 3], deviation: f64) {
     let mut stride = 1;
     for (length, size) in shape.into_iter().zip(spacing) {
         // Each pass adds twice the share to the variance, in voxels.
@@ -45,11 +45,11 @@ fn mix(voxels: &mut [f32], stride: usize, length: usize, side: f32) {
 }
 
 /// A fast stream of bell-shaped noise (SplitMix64); drawing each voxel from `Draw` would take longer than imaging.
-pub(super) struct Noise(pub(super) u64);
+pub(crate) struct Noise(pub(crate) u64);
 
 impl Noise {
     /// Gives the next value: mean 0, deviation 1, from the sum of four even 16-bit numbers.
-    pub(super) fn next(&mut self) -> f32 {
+    pub(crate) fn next(&mut self) -> f32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

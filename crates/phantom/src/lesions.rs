@@ -2,10 +2,10 @@
 //!
 //! What stage that is follows in `staging`; where organs lie is `anatomy`'s.
 
-use super::anatomy::{Body, Tissue, spine_at};
-use super::person::{Diagnosis, Person};
-use super::staging::{Side, Site, Stage, ann_arbor};
-use crate::draw::Draw;
+use crate::anatomy::{Body, Tissue, spine_at};
+use crate::person::{Diagnosis, Person};
+use crate::staging::{Side, Site, Stage, ann_arbor};
+use fratmae_dataset::Draw;
 
 /// Where in a site lesions occur, in body units, on the right of the body.
 struct Place {
@@ -75,7 +75,7 @@ fn stream(person: &Person) -> Draw {
 }
 
 /// Gives the stage of a lymphoma; other patients have none.
-pub(super) fn stage(person: &Person) -> Option<Stage> {
+pub(crate) fn stage(person: &Person) -> Option<Stage> {
     match person.diagnosis {
         Diagnosis::Lymphoma => ann_arbor(&draw_sites(person.diagnosis, &mut stream(person))),
         _ => None,
@@ -83,7 +83,7 @@ pub(super) fn stage(person: &Person) -> Option<Stage> {
 }
 
 /// Adds the lesions of a person, one to three in each site.
-pub(super) fn add(person: &Person, body: &mut Body<'_>) {
+pub(crate) fn add(person: &Person, body: &mut Body<'_>) {
     let mut draw = stream(person);
     for site in draw_sites(person.diagnosis, &mut draw) {
         for _ in 0..1 + draw.below(3) {

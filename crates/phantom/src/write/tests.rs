@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use fratmae_dataset::{find_cases, prepare_case};
 use fratmae_imaging::{ImageSource, OpenImage, Units, canonical, read_nifti};
 
 use super::*;
-use crate::case::prepare_case;
-use crate::source::find_cases;
+use crate::{anatomy, person};
 
 const SMALL: PhantomSize = PhantomSize {
     shape: [32, 32, 40],
@@ -35,7 +35,7 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 fn written(cases: usize, seed: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    write_phantoms(folder.path(), cases, seed, SMALL).unwrap();
+    write_phantoms(folder.path(), cases, seed, SMALL, &|_| {}).unwrap();
     folder
 }
 
@@ -57,11 +57,11 @@ fn a_call_that_was_cut_short_goes_on_and_keeps_what_is_there() {
         .collect();
     fs::write(folder.path().join(images[0]), b"kept").unwrap();
     fs::remove_file(folder.path().join(images[2])).unwrap();
-    write_phantoms(folder.path(), 3, 7, SMALL).unwrap();
+    write_phantoms(folder.path(), 3, 7, SMALL, &|_| {}).unwrap();
     let again = contents(folder.path());
     assert_eq!(again[images[0]], b"kept");
     assert!(again[images[2]] == whole[images[2]] && again.len() == whole.len());
-    write_phantoms(folder.path(), 4, 7, SMALL).unwrap();
+    write_phantoms(folder.path(), 4, 7, SMALL, &|_| {}).unwrap();
     assert_eq!(find_cases(folder.path()).unwrap().len(), 4);
 }
 
@@ -69,9 +69,9 @@ fn a_call_that_was_cut_short_goes_on_and_keeps_what_is_there() {
 fn other_data_is_never_mixed_with_phantoms() {
     let refused = |folder: &Path, cases, seed, size| {
         let before = contents(folder);
-        let error = write_phantoms(folder, cases, seed, size).unwrap_err();
+        let error = write_phantoms(folder, cases, seed, size, &|_| {}).unwrap_err();
         assert!(before == contents(folder));
-        std::error::Error::source(&error).unwrap().to_string()
+        error.to_string()
     };
     let folder = written(2, 7);
     assert!(refused(folder.path(), 2, 8, SMALL).contains("\"seed\":7"));
