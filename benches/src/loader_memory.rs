@@ -7,11 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use fratmae_dataset::{
-    BadSample, DataSet, Layout, Loader, LoaderOptions, Order, PrepareOptions, StackAxis,
-    StackOptions, prepare, survey,
-};
+use fratmae_dataset::{BadSample, DataSet, Loader, LoaderOptions, Order, StackAxis, StackOptions};
 use fratmae_phantom::{PhantomSize, write_phantoms};
+use fratmae_prepare::{Layout, PrepareOptions, prepare, survey};
 use fratmae_store::Location;
 
 const GRID: [usize; 3] = [160, 160, 192];

@@ -86,7 +86,7 @@ pub fn shard_name(shard: u32) -> String {
 }
 
 /// Says why a grid cannot be one, if so.
-pub(crate) fn grid_fault(grid: [usize; 3]) -> Option<String> {
+pub fn grid_fault(grid: [usize; 3]) -> Option<String> {
     let fits = grid.iter().all(|side| (1..=LONGEST_SIDE).contains(side));
     (!fits).then(|| format!("the grid {grid:?} has a side outside 1..={LONGEST_SIDE}"))
 }
@@ -189,7 +189,10 @@ impl Manifest {
     }
 
     /// Writes the manifest as the bytes of its object.
-    pub(crate) fn to_json(&self) -> Result<Vec<u8>, DataSetError> {
+    ///
+    /// # Errors
+    /// [`DataSetError::Manifest`] for numbers that JSON does not have.
+    pub fn to_json(&self) -> Result<Vec<u8>, DataSetError> {
         serde_json::to_vec_pretty(self).map_err(|error| DataSetError::Manifest {
             url: MANIFEST_NAME.to_owned(),
             reason: error.to_string(),

@@ -25,7 +25,8 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use twox_hash::XxHash3_64;
 
-use crate::manifest::{CaseDigest, ManifestCase, ValueRange};
+use crate::DataSetError;
+use crate::manifest::{CaseDigest, ManifestCase, ValueRange, shard_name};
 use crate::metadata::Metadata;
 use crate::note::Note;
 
@@ -102,65 +103,76 @@ impl Write for Blocks {
 }
 
 /// Encodes cases and gathers them into the bytes of one shard.
-pub(crate) struct ShardWriter {
+#[derive(Debug)]
+pub struct ShardWriter {
     file: SerializedFileWriter<Blocks>,
     encoder: CaseEncoder,
-    shard: u32,
     row_groups: u32,
 }
 
 /// Turns cases into row groups; shared by the threads that encode one shard.
-pub(crate) struct CaseEncoder {
+#[derive(Debug)]
+pub struct CaseEncoder {
+    shard: u32,
     schema: SchemaRef,
     factory: ArrowRowGroupWriterFactory,
     labels: bool,
 }
 
 /// Holds one compressed case that has no place in a shard yet.
-pub(crate) struct EncodedCase {
+#[derive(Debug)]
+pub struct EncodedCase {
     columns: Vec<ArrowColumnChunk>,
     entry: ManifestCase,
 }
 
 impl EncodedCase {
     /// Gives what is unlikely about the case.
-    pub(crate) fn notes(&self) -> &[Note] {
+    pub fn notes(&self) -> &[Note] {
         &self.entry.notes
     }
 }
 
 impl ShardWriter {
     /// Starts shard number `shard`; `labels` says whether the data set has a label column.
-    pub(crate) fn new(shard: u32, grid: [usize; 3], labels: bool) -> Result<Self, ParquetError> {
+    ///
+    /// # Errors
+    /// [`DataSetError::Parquet`], as all that goes wrong with the encoding of a shard.
+    pub fn new(shard: u32, grid: [usize; 3], labels: bool) -> Result<Self, DataSetError> {
+        Self::start(shard, grid, labels).map_err(|source| broken(shard, source))
+    }
+
+    fn start(shard: u32, grid: [usize; 3], labels: bool) -> Result<Self, ParquetError> {
         let schema = schema(grid, labels)?;
         let writer = ArrowWriter::try_new(Blocks::new(), Arc::clone(&schema), Some(properties()?))?;
         let (file, factory) = writer.into_serialized_writer()?;
         Ok(Self {
             file,
             encoder: CaseEncoder {
+                shard,
                 schema,
                 factory,
                 labels,
             },
-            shard,
             row_groups: 0,
         })
     }
 
     /// Returns the encoder of this shard's cases.
-    pub(crate) fn encoder(&self) -> &CaseEncoder {
+    pub fn encoder(&self) -> &CaseEncoder {
         &self.encoder
     }
 
     /// Appends a case and returns its manifest entry.
-    pub(crate) fn append(&mut self, case: EncodedCase) -> Result<ManifestCase, ParquetError> {
-        let mut row_group = self.file.next_row_group()?;
-        for column in case.columns {
-            column.append_to_row_group(&mut row_group)?;
-        }
-        row_group.close()?;
+    ///
+    /// # Errors
+    /// As [`ShardWriter::new`].
+    pub fn append(&mut self, case: EncodedCase) -> Result<ManifestCase, DataSetError> {
+        let shard = self.encoder.shard;
+        self.append_columns(case.columns)
+            .map_err(|source| broken(shard, source))?;
         let entry = ManifestCase {
-            shard: self.shard,
+            shard,
             row_group: self.row_groups,
             ..case.entry
         };
@@ -168,16 +180,37 @@ impl ShardWriter {
         Ok(entry)
     }
 
+    fn append_columns(&mut self, columns: Vec<ArrowColumnChunk>) -> Result<(), ParquetError> {
+        let mut row_group = self.file.next_row_group()?;
+        for column in columns {
+            column.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+        Ok(())
+    }
+
     /// Ends the shard and returns its bytes; none if it holds no case.
-    pub(crate) fn finish(self) -> Result<Option<PutPayload>, ParquetError> {
-        let Blocks(bytes) = self.file.into_inner()?;
+    ///
+    /// # Errors
+    /// As [`ShardWriter::new`].
+    pub fn finish(self) -> Result<Option<PutPayload>, DataSetError> {
+        let written = self.file.into_inner();
+        let Blocks(bytes) = written.map_err(|source| broken(self.encoder.shard, source))?;
         Ok((self.row_groups > 0).then(|| bytes.freeze()))
     }
 }
 
 impl CaseEncoder {
     /// Compresses one case.
-    pub(crate) fn encode(&self, mut case: PreparedCase) -> Result<EncodedCase, ParquetError> {
+    ///
+    /// # Errors
+    /// As [`ShardWriter::new`].
+    pub fn encode(&self, case: PreparedCase) -> Result<EncodedCase, DataSetError> {
+        let encoded = self.encode_columns(case);
+        encoded.map_err(|source| broken(self.shard, source))
+    }
+
+    fn encode_columns(&self, mut case: PreparedCase) -> Result<EncodedCase, ParquetError> {
         let images = [&mut case.pet, &mut case.ct].map(|voxels| Float16Array::from(take(voxels)));
         let (digests, checksums) = sum_up(&images, case.grid[0] * case.grid[2]);
         let entry = manifest_entry(&case, &images, &digests);
@@ -197,6 +230,15 @@ impl CaseEncoder {
             columns.push(writer.close()?);
         }
         Ok(EncodedCase { columns, entry })
+    }
+}
+
+/// Names the shard that could not be written.
+fn broken(shard: u32, source: ParquetError) -> DataSetError {
+    DataSetError::Parquet {
+        action: "write",
+        shard: shard_name(shard),
+        source,
     }
 }
 

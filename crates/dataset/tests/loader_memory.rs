@@ -6,11 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fratmae_dataset::{
-    BadSample, DataSet, Layout, Loader, LoaderOptions, Order, PrepareOptions, StackAxis,
-    StackOptions, prepare, survey,
-};
+use fratmae_dataset::{BadSample, DataSet, Loader, LoaderOptions, Order, StackAxis, StackOptions};
 use fratmae_phantom::{PhantomSize, write_phantoms};
+use fratmae_prepare::{Layout, PrepareOptions, prepare, survey};
 use fratmae_store::Location;
 
 const BOUND: u64 = 8 << 20;

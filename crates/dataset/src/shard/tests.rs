@@ -10,7 +10,7 @@ use parquet::file::metadata::PageIndexPolicy;
 
 use super::*;
 use crate::draw::Draw;
-use crate::manifest::{MANIFEST_NAME, Manifest, shard_name};
+use crate::manifest::{MANIFEST_NAME, Manifest};
 
 /// The grid of the made-up cases.
 pub(crate) const GRID: [usize; 3] = [5, 12, 7];

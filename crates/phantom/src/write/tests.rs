@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use fratmae_dataset::{find_cases, prepare_case};
 use fratmae_imaging::{ImageSource, OpenImage, Units, canonical, read_nifti};
+use fratmae_prepare::{find_cases, prepare_case};
 
 use super::*;
 use crate::{anatomy, person};
