@@ -2,6 +2,7 @@
 
 pub(crate) mod affine;
 mod placement;
+pub(crate) mod vector;
 
 pub use affine::Affine;
 

@@ -3,6 +3,7 @@
 //! Places come from position and orientation alone; instance numbers and slice locations are never asked.
 
 use crate::volume::affine::{self, Affine};
+use crate::volume::vector::{cross, dot, length, minus, plus, scale};
 
 /// How far direction cosines may be from unit length and right angles.
 const SQUARE: f64 = 1e-3;
@@ -295,34 +296,6 @@ fn check_steps(heights: &[f64]) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [
-        a[1] * b[2] - a[2] * b[1],
-        a[2] * b[0] - a[0] * b[2],
-        a[0] * b[1] - a[1] * b[0],
-    ]
-}
-
-fn scale(a: [f64; 3], factor: f64) -> [f64; 3] {
-    a.map(|value| value * factor)
-}
-
-fn plus(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [0, 1, 2].map(|axis| a[axis] + b[axis])
-}
-
-fn minus(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [0, 1, 2].map(|axis| a[axis] - b[axis])
-}
-
-fn length(a: [f64; 3]) -> f64 {
-    dot(a, a).sqrt()
 }
 
 #[cfg(test)]

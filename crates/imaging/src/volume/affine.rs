@@ -1,5 +1,7 @@
 //! Owns the arithmetic of affine maps between voxel indices and the world. It knows no image.
 
+use super::vector::{cross, dot, length};
+
 /// A map from voxel indices to millimetres: three rows of a 4x4 matrix whose last row is `0 0 0 1`.
 pub type Affine = [[f64; 4]; 3];
 
@@ -41,13 +43,7 @@ pub(crate) fn from_columns(columns: [[f64; 3]; 3], origin: [f64; 3]) -> Affine {
 
 /// Gives the length of a voxel along each axis.
 pub(crate) fn spacing(affine: &Affine) -> [f64; 3] {
-    [0, 1, 2].map(|axis| {
-        column(affine, axis)
-            .map(|value| value * value)
-            .iter()
-            .sum::<f64>()
-            .sqrt()
-    })
+    [0, 1, 2].map(|axis| length(column(affine, axis)))
 }
 
 /// Maps by `first`, then by `second`, in one map.
@@ -83,18 +79,6 @@ pub(crate) fn spans_space(affine: &Affine) -> bool {
     }
     let [a, b, c] = [0, 1, 2].map(|axis| column(affine, axis).map(|value| value / lengths[axis]));
     dot(a, cross(b, c)).abs() > SMALLEST_VOLUME
-}
-
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [
-        a[1] * b[2] - a[2] * b[1],
-        a[2] * b[0] - a[0] * b[2],
-        a[0] * b[1] - a[1] * b[0],
-    ]
 }
 
 #[cfg(test)]
