@@ -25,11 +25,10 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use twox_hash::XxHash3_64;
 
-use crate::case::PreparedCase;
-use crate::manifest::{CaseDigest, ManifestCase, ValueRange};
-use crate::plausible::Note;
-use crate::source::CaseSource;
-use crate::volume::affine;
+use crate::DataSetError;
+use crate::manifest::{CaseDigest, ManifestCase, ValueRange, shard_name};
+use crate::metadata::Metadata;
+use crate::note::Note;
 
 /// Name of the values inside a fixed-size list.
 const ELEMENT: &str = "element";
@@ -44,6 +43,42 @@ pub(crate) const VOXEL_COLUMNS: [&str; 3] = ["pet", "ct", LABEL_COLUMN];
 const LABEL_COLUMN: &str = "label";
 /// The column that a slice is checked by when it is read.
 pub(crate) const CHECKSUM_COLUMN: &str = "checksum";
+
+/// One study on the grid of the data set.
+///
+/// # Shapes
+/// `pet`, `ct` and `label` are row-major in the order (A, R, S): a coronal slice is contiguous, S is fastest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreparedCase {
+    /// Name of the case, unique in the data set.
+    pub case_id: String,
+    /// What is known of the patient.
+    pub metadata: Metadata,
+    /// The part of a cross-validation that the case is tested in, where the source says so.
+    pub fold: Option<u32>,
+    /// Voxels along R, A, S.
+    pub grid: [usize; 3],
+    /// SUV, clamped to 0..60000.
+    pub pet: Vec<f16>,
+    /// Hounsfield units, clamped to -1024..3071 (whole ones are exact up to 2048, even ones above).
+    pub ct: Vec<f16>,
+    /// Labels, where the case has them.
+    pub label: Option<Vec<u8>>,
+    /// Grid indices (R, A, S) to RAS+ millimetres.
+    pub affine: [[f64; 4]; 3],
+    /// Millimetres a voxel of the grid, along R, A and S.
+    pub spacing: [f32; 3],
+    /// Voxel size of the PET along its canonical axes (R, A, S), in millimetres.
+    pub source_spacing: [f32; 3],
+    /// Voxels of the PET along its canonical axes.
+    pub source_shape: [usize; 3],
+    /// Directions of the PET's stored axes, such as `LAS`.
+    pub source_axes: String,
+    /// First and last coronal slice (A index) that shows the body.
+    pub body: [u32; 2],
+    /// What is unlikely about it.
+    pub notes: Vec<Note>,
+}
 
 /// Gathers bytes in blocks, as one buffer that grows is copied each time, and holds twice the shard meanwhile.
 struct Blocks(PutPayloadMut);
@@ -68,65 +103,76 @@ impl Write for Blocks {
 }
 
 /// Encodes cases and gathers them into the bytes of one shard.
-pub(crate) struct ShardWriter {
+#[derive(Debug)]
+pub struct ShardWriter {
     file: SerializedFileWriter<Blocks>,
     encoder: CaseEncoder,
-    shard: u32,
     row_groups: u32,
 }
 
 /// Turns cases into row groups; shared by the threads that encode one shard.
-pub(crate) struct CaseEncoder {
+#[derive(Debug)]
+pub struct CaseEncoder {
+    shard: u32,
     schema: SchemaRef,
     factory: ArrowRowGroupWriterFactory,
     labels: bool,
 }
 
 /// Holds one compressed case that has no place in a shard yet.
-pub(crate) struct EncodedCase {
+#[derive(Debug)]
+pub struct EncodedCase {
     columns: Vec<ArrowColumnChunk>,
     entry: ManifestCase,
 }
 
 impl EncodedCase {
     /// Gives what is unlikely about the case.
-    pub(crate) fn notes(&self) -> &[Note] {
+    pub fn notes(&self) -> &[Note] {
         &self.entry.notes
     }
 }
 
 impl ShardWriter {
     /// Starts shard number `shard`; `labels` says whether the data set has a label column.
-    pub(crate) fn new(shard: u32, grid: [usize; 3], labels: bool) -> Result<Self, ParquetError> {
+    ///
+    /// # Errors
+    /// [`DataSetError::Parquet`], as all that goes wrong with the encoding of a shard.
+    pub fn new(shard: u32, grid: [usize; 3], labels: bool) -> Result<Self, DataSetError> {
+        Self::start(shard, grid, labels).map_err(|source| broken(shard, source))
+    }
+
+    fn start(shard: u32, grid: [usize; 3], labels: bool) -> Result<Self, ParquetError> {
         let schema = schema(grid, labels)?;
         let writer = ArrowWriter::try_new(Blocks::new(), Arc::clone(&schema), Some(properties()?))?;
         let (file, factory) = writer.into_serialized_writer()?;
         Ok(Self {
             file,
             encoder: CaseEncoder {
+                shard,
                 schema,
                 factory,
                 labels,
             },
-            shard,
             row_groups: 0,
         })
     }
 
     /// Returns the encoder of this shard's cases.
-    pub(crate) fn encoder(&self) -> &CaseEncoder {
+    pub fn encoder(&self) -> &CaseEncoder {
         &self.encoder
     }
 
     /// Appends a case and returns its manifest entry.
-    pub(crate) fn append(&mut self, case: EncodedCase) -> Result<ManifestCase, ParquetError> {
-        let mut row_group = self.file.next_row_group()?;
-        for column in case.columns {
-            column.append_to_row_group(&mut row_group)?;
-        }
-        row_group.close()?;
+    ///
+    /// # Errors
+    /// As [`ShardWriter::new`].
+    pub fn append(&mut self, case: EncodedCase) -> Result<ManifestCase, DataSetError> {
+        let shard = self.encoder.shard;
+        self.append_columns(case.columns)
+            .map_err(|source| broken(shard, source))?;
         let entry = ManifestCase {
-            shard: self.shard,
+            shard,
             row_group: self.row_groups,
             ..case.entry
         };
@@ -134,24 +180,41 @@ impl ShardWriter {
         Ok(entry)
     }
 
+    fn append_columns(&mut self, columns: Vec<ArrowColumnChunk>) -> Result<(), ParquetError> {
+        let mut row_group = self.file.next_row_group()?;
+        for column in columns {
+            column.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+        Ok(())
+    }
+
     /// Ends the shard and returns its bytes; none if it holds no case.
-    pub(crate) fn finish(self) -> Result<Option<PutPayload>, ParquetError> {
-        let Blocks(bytes) = self.file.into_inner()?;
+    ///
+    /// # Errors
+    /// As [`ShardWriter::new`].
+    pub fn finish(self) -> Result<Option<PutPayload>, DataSetError> {
+        let written = self.file.into_inner();
+        let Blocks(bytes) = written.map_err(|source| broken(self.encoder.shard, source))?;
         Ok((self.row_groups > 0).then(|| bytes.freeze()))
     }
 }
 
 impl CaseEncoder {
     /// Compresses one case.
-    pub(crate) fn encode(
-        &self,
-        source: &CaseSource,
-        mut case: PreparedCase,
-    ) -> Result<EncodedCase, ParquetError> {
+    ///
+    /// # Errors
+    /// As [`ShardWriter::new`].
+    pub fn encode(&self, case: PreparedCase) -> Result<EncodedCase, DataSetError> {
+        let encoded = self.encode_columns(case);
+        encoded.map_err(|source| broken(self.shard, source))
+    }
+
+    fn encode_columns(&self, mut case: PreparedCase) -> Result<EncodedCase, ParquetError> {
         let images = [&mut case.pet, &mut case.ct].map(|voxels| Float16Array::from(take(voxels)));
         let (digests, checksums) = sum_up(&images, case.grid[0] * case.grid[2]);
-        let entry = manifest_entry(source, &case, &images, &digests);
-        let batch = record_batch(&self.schema, self.labels, source, case, images, &checksums)?;
+        let entry = manifest_entry(&case, &images, &digests);
+        let batch = record_batch(&self.schema, self.labels, case, images, &checksums)?;
         let mut writers = self.factory.create_column_writers(0)?.into_iter();
         let mut columns = Vec::new();
         for (field, array) in self.schema.fields().iter().zip(batch.columns()) {
@@ -167,6 +230,15 @@ impl CaseEncoder {
             columns.push(writer.close()?);
         }
         Ok(EncodedCase { columns, entry })
+    }
+}
+
+/// Names the shard that could not be written.
+fn broken(shard: u32, source: ParquetError) -> DataSetError {
+    DataSetError::Parquet {
+        action: "write",
+        shard: shard_name(shard),
+        source,
     }
 }
 
@@ -199,15 +271,14 @@ fn sum_up(images: &[Float16Array; 2], plane: usize) -> (Vec<[u8; 32]>, Vec<[u8; 
 }
 
 fn manifest_entry(
-    source: &CaseSource,
     case: &PreparedCase,
     [pet, ct]: &[Float16Array; 2],
     slices: &[[u8; 32]],
 ) -> ManifestCase {
     let mut digest = CaseDigest::new(
-        &source.case_id,
+        &case.case_id,
         case.grid,
-        &source.metadata,
+        &case.metadata,
         &case.affine,
         case.body,
     );
@@ -216,16 +287,16 @@ fn manifest_entry(
     }
     digest.label(case.label.as_deref());
     ManifestCase {
-        case_id: source.case_id.clone(),
+        case_id: case.case_id.clone(),
         shard: 0,
         row_group: 0,
         digest: digest.finish(),
         body: case.body,
         label: case.label.is_some(),
-        metadata: source.metadata.clone(),
-        fold: source.fold,
+        metadata: case.metadata.clone(),
+        fold: case.fold,
         affine: case.affine,
-        spacing: spacing(case),
+        spacing: case.spacing,
         source_spacing: case.source_spacing,
         source_shape: case.source_shape,
         source_axes: case.source_axes.clone(),
@@ -233,10 +304,6 @@ fn manifest_entry(
         ct: value_range(ct.values()),
         notes: case.notes.clone(),
     }
-}
-
-fn spacing(case: &PreparedCase) -> [f32; 3] {
-    affine::spacing(&case.affine).map(|size| size as f32)
 }
 
 fn value_range(voxels: &[f16]) -> ValueRange {
@@ -343,7 +410,6 @@ fn label_column(label: Option<Vec<u8>>, plane: usize, rows: usize) -> Result<Arr
 fn record_batch(
     schema: &SchemaRef,
     labels: bool,
-    source: &CaseSource,
     case: PreparedCase,
     [pet, ct]: [Float16Array; 2],
     checksums: &[[u8; 16]],
@@ -353,14 +419,14 @@ fn record_batch(
     let text = |value: Option<&str>| -> ArrayRef {
         Arc::new((0..rows).map(|_| value).collect::<StringArray>())
     };
-    let metadata = &source.metadata;
+    let metadata = &case.metadata;
     let origin: Vec<f64> = case.affine.iter().map(|row| row[3]).collect();
     let affine: Vec<f64> = case.affine.iter().flatten().copied().collect();
     let mut columns: Vec<ArrayRef> = vec![
-        text(Some(&source.case_id)),
+        text(Some(&case.case_id)),
         Arc::new(UInt32Array::from_iter_values(0..rows as u32)),
     ];
-    let spacing = lists::<Float32Type>(spacing(&case).repeat(rows), 3)?;
+    let spacing = lists::<Float32Type>(case.spacing.repeat(rows), 3)?;
     columns.push(lists::<Float16Type>(pet, plane)?);
     columns.push(lists::<Float16Type>(ct, plane)?);
     if labels {

@@ -12,7 +12,10 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-network", Some(&[])),
     ("fratmae-telemetry", Some(&[])),
     ("fratmae-protocol", Some(&["control"])),
+    ("fratmae-imaging", Some(&[])),
     ("fratmae-dataset", Some(&["store"])),
+    ("fratmae-prepare", Some(&["dataset", "imaging", "store"])),
+    ("fratmae-phantom", Some(&["dataset", "imaging"])),
     ("fratmae-checkpoint", Some(&["control", "store"])),
     ("fratmae-model", Some(&["config"])),
     (

@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_dataset::{
     CaseInspection, CaseLook, DataSet, Histogram, Inspection, Summary, ValueRange, inspect, look,
-    preview, stored_report,
+    preview,
 };
+use fratmae_prepare::stored_report;
 use fratmae_store::Location;
 use serde::Serialize;
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fratmae_dataset::{CaseInspection, CaseLook, CaseVerdict, Histogram, StoredReport};
+use fratmae_dataset::{CaseInspection, CaseLook, Histogram};
+use fratmae_prepare::{CaseVerdict, StoredReport};
 
 use crate::table::counted;
 
@@ -218,7 +219,8 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::super::tests::inspection;
     use super::*;
-    use fratmae_dataset::{CaseReport, Lesions, Remark};
+    use fratmae_dataset::Lesions;
+    use fratmae_prepare::{CaseReport, Remark};
 
     #[test]
     fn a_sheet_holds_pictures_captions_notes_and_skips_and_asks_for_nothing_else() {
