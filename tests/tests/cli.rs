@@ -111,6 +111,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 
 /// Every command that reports, on a finished run.
 #[test]
+#[expect(clippy::too_many_lines, reason = "every command once")]
 fn json_is_one_object_on_the_last_line_and_text_is_something_else() {
     let folder = scratch();
     let place = |name: &str| folder.path().join(name);

@@ -16,6 +16,7 @@ pub use report::event_of;
     missing_docs,
     unused_qualifications,
     clippy::allow_attributes,
+    clippy::too_many_lines,
     reason = "generated; the contract is documented in the .proto file"
 )]
 pub mod pb {
