@@ -109,7 +109,7 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
             .into_iter()
             .map(|steps| (*steps.start(), *steps.end()))
             .collect(),
-        loss: rows.last().map(|row| row.figures.loss),
+        loss: rows.last().map(HistoryRow::loss),
         notes,
         ..RunStatus::default()
     };
@@ -145,7 +145,7 @@ fn shown(time: SystemTime) -> String {
 fn speed(history: &[HistoryRow]) -> Option<f64> {
     let newest = history.iter().rev().take(RECENT);
     let (samples, seconds) = newest.fold((0, 0.0), |(samples, seconds), row| {
-        (samples + row.figures.samples, seconds + row.figures.seconds)
+        (samples + row.samples, seconds + row.seconds)
     });
     let speed = samples as f64 / seconds;
     (speed.is_finite() && speed > 0.0).then_some(speed)
@@ -245,12 +245,8 @@ impl RunStatus {
         self.members = reply.members;
         self.standing_by = reply.standing_by;
         self.workers = Some([reply.least_workers, reply.most_workers]);
-        if let Some(figures) = reply.figures {
-            self.loss = Some(figures.loss);
-            let speed = figures.samples as f64 / figures.seconds;
-            let is_known = speed.is_finite() && speed > 0.0;
-            self.samples_per_second = is_known.then_some(speed).or(self.samples_per_second);
-        }
+        self.loss = reply.loss.or(self.loss);
+        self.samples_per_second = reply.samples_per_second.or(self.samples_per_second);
         (self.step_seconds, self.eta_seconds) = (reply.step_seconds, reply.eta_s);
     }
 
@@ -270,7 +266,6 @@ impl RunStatus {
 mod tests {
     use super::*;
     use fratmae_checkpoint::CoordinatorMark;
-    use fratmae_protocol::pb;
 
     fn blank() -> RunStatus {
         RunStatus {
@@ -314,11 +309,9 @@ mod tests {
         let row = |step, seconds| HistoryRow {
             step,
             generation: 1,
-            figures: pb::Figures {
-                samples: 8,
-                seconds,
-                ..pb::Figures::default()
-            },
+            samples: 8,
+            seconds,
+            ..HistoryRow::default()
         };
         let seconds = |step| if step <= 20 { 4.0 } else { 2.0 };
         let slow_then_fast: Vec<_> = (1..=30).map(|step| row(step, seconds(step))).collect();

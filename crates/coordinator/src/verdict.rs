@@ -1,6 +1,5 @@
 //! A verdict on a worker as the journal and `status` keep it. Who is to blame is `control`'s to say.
 
-use crate::event::{EVENTS, json};
 use fratmae_control::Blame;
 use serde::{Deserialize, Serialize};
 
@@ -29,27 +28,6 @@ pub struct WorkerVerdict {
     pub reason: String,
     /// What that rests on, where it does not speak for itself.
     pub evidence: Vec<String>,
-}
-
-impl WorkerVerdict {
-    /// Writes the verdict to the log, with its parts as fields.
-    pub(crate) fn log(&self) {
-        tracing::warn!(
-            target: EVENTS,
-            verdict = self.line,
-            worker = self.worker,
-            host = self.host,
-            rank = self.rank,
-            generation = self.generation,
-            step = self.step,
-            phase = self.phase,
-            collective = self.collective,
-            sequence = self.sequence,
-            reason = self.reason,
-            evidence.json = json(&self.evidence),
-            "worker in trouble"
-        );
-    }
 }
 
 impl From<&Blame> for WorkerVerdict {

@@ -7,10 +7,12 @@ mod error;
 mod ledger;
 mod line;
 mod log;
+mod metrics;
 pub mod phases;
 
 pub use error::TelemetryError;
 pub use ledger::PhaseLedger;
 pub use line::{Line, describe};
 pub use log::init;
+pub use metrics::{LOSS, Metric, MetricKind, Metrics};
 pub use phases::Phases;

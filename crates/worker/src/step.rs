@@ -10,6 +10,7 @@ use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
 use crate::gradient::{Check, Sums};
 use crate::group::Group;
 use crate::integrity::compare;
+use crate::metrics::reported;
 use crate::resident::Resident;
 use crate::schedule::learning_rate;
 use crate::session::Session;
@@ -98,14 +99,14 @@ impl Session {
         self.note_sum(state)?;
         let seconds = started.elapsed().as_secs_f64();
         snapshots.step_took(seconds);
-        let figures = pb::Figures {
-            gradient_norm: norm.unwrap_or(f64::NAN),
-            learning_rate: rate,
+        let mut figures = pb::Figures {
             samples: self.plan.samples_at(step.get()),
             seconds,
             phases: self.phases(),
             ..computed.figures
         };
+        let learned = reported([("gradient_norm", norm), ("learning_rate", Some(rate))]);
+        figures.metrics.extend(learned);
         Ok(StepReport {
             step: step.get(),
             figures,
@@ -132,9 +133,9 @@ impl Session {
         compare(&gathered.bit_sums, group.process.rank(), step - 1)?;
         activity.enter(phases::BACKWARD);
         let contrast = self.contrast(&gathered)?;
-        let figures = self.figures(&gathered, contrast.as_ref());
+        let (loss, figures) = self.figures(&gathered, contrast.as_ref());
         let mut checks = Vec::new();
-        let sums = if figures.loss.is_finite() {
+        let sums = if loss.is_finite() {
             let backward = || self.backward(slots, contrast.as_ref(), group, &mut checks);
             Some(info_span!(phases::BACKWARD).in_scope(backward)?)
         } else {

@@ -9,7 +9,10 @@ use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcom
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::broadcast::{self, error::RecvError},
+};
 
 use crate::{
     commands::{
@@ -24,6 +27,9 @@ use crate::{
     table::Table,
     terminal,
 };
+
+/// Events that wait to be shown at most; a terminal that stands still misses the oldest.
+const EVENTS: usize = 1024;
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy)]
@@ -182,11 +188,17 @@ async fn attend(
     let listener = TcpListener::bind(&address).await;
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
-    let (events, mut told) = mpsc::channel(256);
+    let (events, mut told) = broadcast::channel(EVENTS);
     // Apart from the run, which may wait for its store while somebody wants an answer.
     let shown = tokio::spawn(async move {
-        while let Some(event) = told.recv().await {
-            watch.show(&event);
+        loop {
+            match told.recv().await {
+                Ok(event) => watch.show(&event),
+                Err(RecvError::Lagged(missed)) => {
+                    watch.note(&format!("{missed} lines are left out"))
+                }
+                Err(RecvError::Closed) => return,
+            }
         }
     });
     let stop = StopRequests {

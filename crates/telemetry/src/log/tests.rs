@@ -55,6 +55,19 @@ fn lists_are_lists_and_what_is_no_number_in_json_is_text() {
 }
 
 #[test]
+fn an_event_is_the_line_s_own_message_and_fields() {
+    let (lines, _) = logged("info", || {
+        info!(event.json = r#"{"message":"began","step":3,"members":["a"]}"#);
+    });
+    let value: Value = serde_json::from_str(&lines[0].to_json()).unwrap();
+    assert_eq!(value["message"], "began");
+    assert_eq!(
+        (&value["step"], &value["members"]),
+        (&json!(3), &json!(["a"]))
+    );
+}
+
+#[test]
 fn a_process_says_whose_its_lines_are() {
     crate::describe("worker", "node-1");
     crate::describe("rank", 0);
