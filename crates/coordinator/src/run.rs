@@ -12,7 +12,7 @@ use crate::runtime::{Place, Runtime};
 use crate::service::{Arrival, Service};
 use crate::stopping::{StopRequests, announce};
 use crate::waiting::tell_while;
-use fratmae_control::{Departure, Event, Phase, Step};
+use fratmae_control::{Departure, Event, RunPhase, Step};
 use fratmae_protocol::pb::coordination_server::CoordinationServer;
 use fratmae_protocol::{event_of, pb};
 use std::time::{Duration, Instant};
@@ -241,7 +241,7 @@ async fn pass_time(runtime: &mut Runtime) -> Result<(), CoordinatorError> {
 /// Starts the workers that should be here and are not, once it is known who has stayed from an earlier coordinator.
 async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), CoordinatorError> {
     let phase = runtime.cluster.phase();
-    if phase == Phase::Ended || phase == Phase::Returning && !fleet.is_open() {
+    if phase == RunPhase::Ended || phase == RunPhase::Returning && !fleet.is_open() {
         return Ok(());
     }
     fleet.evict(&runtime.take_evicted(), Instant::now());
@@ -273,7 +273,7 @@ async fn exited(
     if exit.is_well() {
         return start_missing(runtime, fleet).await;
     }
-    if !runtime.has_begun() && runtime.cluster.phase() == Phase::Gathering {
+    if !runtime.has_begun() && runtime.cluster.phase() == RunPhase::Gathering {
         let status = exit.status.clone();
         return Err(CoordinatorError::WorkerExited { status });
     }

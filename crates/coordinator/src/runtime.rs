@@ -25,7 +25,8 @@ use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointId, Journal, Lineage, Record, commit};
 use fratmae_control::{
-    Assignment, Cluster, Command, Event, Generation, Millis, Phase, Rank, Step, Verdict, WorkerId,
+    Assignment, Cluster, Command, Event, Generation, Millis, Rank, RunPhase, Step, Verdict,
+    WorkerId,
 };
 use fratmae_network::host_id;
 use fratmae_protocol::pb;
@@ -70,7 +71,7 @@ pub(crate) struct Runtime {
     status: watch::Sender<pb::StatusReply>,
     published: Instant,
     /// Phase and generation in the status that was published last.
-    status_of: Option<(Phase, Generation)>,
+    status_of: Option<(RunPhase, Generation)>,
     estimate: Estimate,
     /// When the step at hand began.
     step_began: Instant,
@@ -215,7 +216,7 @@ impl Runtime {
             }
         }
         self.write_verdicts().await?;
-        let is_training = self.cluster.phase() == Phase::Training;
+        let is_training = self.cluster.phase() == RunPhase::Training;
         self.has_begun |= is_training;
         let is_at_a_step = is_training && !self.cluster.has_nothing_to_save();
         let next = (self.applied + 1).min(self.job.config.train.steps);

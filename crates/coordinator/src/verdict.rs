@@ -40,7 +40,7 @@ impl From<&Blame> for WorkerVerdict {
             rank: blame.rank.map(fratmae_control::Rank::get),
             generation: blame.generation.get(),
             step: blame.heard_at.map(|(_, step)| step.get()),
-            phase: blame.work.name().to_owned(),
+            phase: blame.phase.name().to_owned(),
             collective: call.map(|call| call.operation.clone()),
             sequence: call.map(|call| call.sequence),
             reason: blame.reason.clone(),

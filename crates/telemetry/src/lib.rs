@@ -8,11 +8,9 @@ mod ledger;
 mod line;
 mod log;
 mod metrics;
-pub mod phases;
 
 pub use error::TelemetryError;
-pub use ledger::PhaseLedger;
+pub use ledger::{PhaseLedger, span};
 pub use line::{Line, describe};
 pub use log::init;
 pub use metrics::{LOSS, Metric, MetricKind, Metrics};
-pub use phases::Phases;

@@ -1,11 +1,11 @@
 //! The training thread: takes the coordinator's orders one after the other, and says how each ended.
 
-use crate::activity::work;
 use crate::error::WorkerError;
 use crate::fault::Fault;
 use crate::generation::Ending;
 use crate::session::{Session, Start};
 use crate::stream::Order;
+use fratmae_control::Phase;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ fn follow(start: Start, orders: &Receiver<Order>, spent: oneshot::Sender<WorkerE
             } => {
                 let generation = assignment.generation.get();
                 let ended = session.train(&assignment, figures_until);
-                shared.activity.enter(work::IDLE);
+                shared.activity.enter(Phase::Idle);
                 let ended = match ended {
                     Err(error) if error.asks_for_another_process() => {
                         // Nobody waits for it once the worker is at its end anyway.

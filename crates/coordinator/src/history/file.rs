@@ -6,8 +6,9 @@ use arrow_array::{
     Array, ArrayRef, Float64Array, ListArray, PrimitiveArray, RecordBatch, UInt64Array,
 };
 use bytes::Bytes;
+use fratmae_control::Phase;
 use fratmae_protocol::pb::Trained;
-use fratmae_telemetry::{Metrics, phases};
+use fratmae_telemetry::Metrics;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
@@ -34,8 +35,9 @@ pub(super) fn encode(rows: &[HistoryRow]) -> Result<Bytes, ParquetError> {
             .map(|name| (name.to_owned(), floats(&|row| row.metrics.get(name)))),
     );
     columns.push(("seconds".to_owned(), floats(&|row| row.seconds)));
-    columns.extend(phases::ALL.iter().map(|phase| {
-        let seconds = |row: &HistoryRow| row.phases.get(*phase).copied().unwrap_or_default();
+    columns.extend(Phase::of_a_step().map(|phase| {
+        let phase = phase.name();
+        let seconds = |row: &HistoryRow| row.phases.get(phase).copied().unwrap_or_default();
         (format!("{SECONDS_OF}{phase}"), floats(&seconds))
     }));
     let trained = || rows.iter().map(|row| row.trained.as_ref());

@@ -2,8 +2,8 @@
 
 use super::*;
 use bytes::Bytes;
+use fratmae_control::Phase;
 use fratmae_protocol::pb::Trained;
-use fratmae_telemetry::phases;
 
 fn row(step: u64, loss: f64) -> HistoryRow {
     let metrics = [("loss", loss), ("baseline_pet", 0.5), ("a_later_one", 0.25)];
@@ -12,7 +12,7 @@ fn row(step: u64, loss: f64) -> HistoryRow {
         generation: 1,
         samples: step * 4,
         metrics: metrics.into_iter().collect(),
-        phases: [(phases::FORWARD.to_owned(), 0.25)].into(),
+        phases: [(Phase::Forward.name().to_owned(), 0.25)].into(),
         trained: Some(Trained {
             positions: vec![2 * step, 2 * step + 1],
             cases: vec![7, u32::try_from(step).unwrap()],

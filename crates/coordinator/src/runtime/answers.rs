@@ -27,7 +27,6 @@ impl Runtime {
         pb::StatusReply {
             step_seconds,
             eta_s: step_seconds.map(|seconds| seconds * self.steps_left() as f64),
-            phase: format!("{:?}", self.cluster.phase()).to_lowercase(),
             generation: self.cluster.generation().get(),
             members: self.cluster.group_names(),
             step: self.applied,

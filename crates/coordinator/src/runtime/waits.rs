@@ -4,7 +4,7 @@ use super::Runtime;
 use super::count;
 use crate::event::RunEvent;
 use crate::waiting::EVERY;
-use fratmae_control::{Generation, Phase, WorkerId};
+use fratmae_control::{Generation, RunPhase, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use std::time::Instant;
 #[derive(Default)]
 pub(super) struct Waits {
     /// Phase, generation and number of workers when it was looked at last.
-    seen: Option<(Phase, Generation, usize)>,
+    seen: Option<(RunPhase, Generation, usize)>,
     /// When the gathering was told of last.
     told: Option<Instant>,
     /// What each worker without a seat knows.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tracing::{debug, info};
 
 use super::*;
-use crate::phases;
+use fratmae_control::Phase;
 
 /// Runs `body` under the set-up and gives the lines it made, and its ledger.
 fn logged(filter: &str, body: impl FnOnce()) -> (Vec<Line>, PhaseLedger) {
@@ -83,13 +83,13 @@ fn a_process_says_whose_its_lines_are() {
 #[test]
 fn the_filter_hides_lines_but_no_phase_from_the_ledger() {
     let (lines, ledger) = logged("off", || {
-        let _reduce = tracing::trace_span!(phases::REDUCE).entered();
+        let _reduce = crate::span(Phase::Reduce).entered();
         info!("hidden");
         let started = std::time::Instant::now();
         while started.elapsed().is_zero() {}
     });
     assert!(lines.is_empty());
-    assert!(ledger.take().reduce > 0.0);
+    assert!(ledger.take()[&Phase::Reduce] > 0.0);
 }
 
 #[test]

@@ -57,14 +57,10 @@ impl Session {
     }
 
     pub(super) fn phases(&self) -> Vec<pb::PhaseSeconds> {
-        let phase = |(phase, seconds): (&str, f64)| pb::PhaseSeconds {
-            phase: phase.to_owned(),
+        let phase = |(phase, seconds): (Phase, f64)| pb::PhaseSeconds {
+            phase: phase.name().to_owned(),
             seconds,
         };
-        phases::ALL
-            .into_iter()
-            .zip(self.ledger.take().seconds())
-            .map(phase)
-            .collect()
+        self.ledger.take().into_iter().map(phase).collect()
     }
 }
