@@ -13,13 +13,11 @@ use crate::service::{Arrival, Service};
 use crate::stopping::{StopRequests, announce};
 use crate::waiting::tell_while;
 use fratmae_control::{Departure, Event, RunPhase, Step};
-use fratmae_protocol::pb::coordination_server::CoordinationServer;
-use fratmae_protocol::{event_of, pb};
+use fratmae_protocol::{event_of, pb, serve};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
-use tokio_stream::wrappers::TcpListenerStream;
 
 /// Messages of all workers that may wait.
 const INBOX: usize = 1024;
@@ -320,13 +318,10 @@ struct Server {
 impl Server {
     fn start(listener: TcpListener, service: Service) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
-            .add_service(CoordinationServer::new(service))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
-                // A dropped sender means the same as a sent one.
-                let _ = stopped.await;
-            });
+        let serve = serve(listener, service, async {
+            // A dropped sender means the same as a sent one.
+            let _ = stopped.await;
+        });
         Self {
             stop,
             task: tokio::spawn(serve),

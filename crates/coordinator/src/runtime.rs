@@ -16,7 +16,6 @@ use crate::estimate::Estimate;
 use crate::event::{EventSink, RunEvent};
 use crate::history::{History, HistoryRow};
 use crate::job::{Job, RunFile};
-use crate::job_match::digest;
 use crate::knock::Knocks;
 use crate::opening::Opened;
 use crate::service::Outbox;
@@ -389,7 +388,7 @@ fn admission(job: &Job, opened: &Opened, place: &Place) -> Admission {
         version: job.version.clone(),
         told: place.addresses.told.clone(),
         host: host_id(),
-        config_digest: digest(&job.config),
+        config_digest: job.config.digest(),
         data_digest: opened.run_file.data_digest.clone(),
         given_up: opened.given_up,
         kernels: None,

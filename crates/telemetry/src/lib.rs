@@ -8,9 +8,11 @@ mod ledger;
 mod line;
 mod log;
 mod metrics;
+mod one_line;
 
 pub use error::TelemetryError;
 pub use ledger::{PhaseLedger, span};
 pub use line::{Line, describe};
 pub use log::init;
 pub use metrics::{LOSS, Metric, MetricKind, Metrics};
+pub use one_line::{fold, one_line};

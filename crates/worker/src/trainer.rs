@@ -8,6 +8,7 @@ use crate::stream::Order;
 use fratmae_control::Phase;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
+use fratmae_telemetry::one_line;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
@@ -169,18 +170,6 @@ fn from_error(generation: u64, error: &WorkerError) -> From {
     }
 }
 
-/// An error and its causes in one line.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line.replace('\n', " ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,19 +215,5 @@ mod tests {
         let stuck = WorkerError::from(CollectiveError::from(stuck));
         assert!(stuck.asks_for_another_process());
         assert!(!WorkerError::from(CollectiveError::Aborted).asks_for_another_process());
-    }
-
-    #[test]
-    fn causes_follow_in_one_line() {
-        let source = std::io::Error::other("address\nin use");
-        let error = WorkerError::Listen {
-            address: "h:1".to_owned(),
-            source,
-        };
-        let line = one_line(&error);
-        assert!(
-            line.ends_with("give another --listen: address in use"),
-            "{line}"
-        );
     }
 }
