@@ -74,6 +74,13 @@ impl Job {
         self
     }
 
+    /// Lets it take its run over from a live coordinator.
+    #[must_use]
+    pub fn take_over(mut self) -> Self {
+        self.call = self.call.and("--take-over");
+        self
+    }
+
     /// Lets its run begin from another one, given as `RUN[@STEP]`.
     #[must_use]
     pub fn fork(mut self, origin: &str) -> Self {

@@ -43,6 +43,7 @@ async fn join_from_a_gpu(address: &str) -> impl StreamExt<Item = pb::ToWorker> {
         name: "on a GPU".to_owned(),
         kernels: fratmae_model::kernel_set(),
         device: Some("cuda".to_owned()),
+        group_address: "127.0.0.1:2".to_owned(),
         ..Default::default()
     };
     let first = pb::FromWorker {

@@ -45,7 +45,7 @@ fn a_coordinator_says_whom_it_waits_for_and_a_worker_what_for() {
     first.runs_until("a line on the wait", PATIENCE, |first| {
         first
             .said()
-            .contains("waiting for 1 more workers (1 of 2 are here)")
+            .contains("1 of 2 workers are here, waiting for 1 more")
     });
     led.runs_until("a line on the worker", PATIENCE, |led| {
         let came = logged(&led.said(), "worker registered");
@@ -87,7 +87,7 @@ fn a_worker_beyond_the_most_says_that_it_stands_by_and_so_does_status() {
     extra.runs_until("a line on standing by", PATIENCE, |extra| {
         extra
             .said()
-            .contains("standing by: all 1 seats are taken (--workers 1)")
+            .contains("standing by: no seat is free (--workers 1)")
     });
     led.runs_until("the coordinator's line", PATIENCE, |led| {
         !logged(&led.said(), "worker stands by").is_empty()

@@ -95,11 +95,11 @@ pub enum RunEvent {
         step: u64,
         /// Steps of the whole job.
         steps: u64,
-        /// Samples of the step.
+        /// Samples in the lineage of the weights after the step.
         samples: u64,
         /// How long it took.
         seconds: f64,
-        /// The quotient of both.
+        /// Samples of the step in each of them.
         samples_per_second: f64,
         /// Its metrics.
         #[serde(flatten)]

@@ -13,6 +13,7 @@ use self::file::{decode, encode};
 use self::trim::steps_of;
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
+use fratmae_config::Train;
 use fratmae_protocol::pb::{Figures, Trained};
 use fratmae_store::Location;
 use fratmae_telemetry::{LOSS, Metrics};
@@ -30,7 +31,7 @@ pub struct HistoryRow {
     pub step: u64,
     /// The generation that applied it.
     pub generation: u64,
-    /// Its samples.
+    /// Samples in the lineage of the weights after the step.
     pub samples: u64,
     /// Its metrics.
     #[serde(flatten)]
@@ -66,21 +67,20 @@ impl HistoryRow {
         self.metrics.get(LOSS)
     }
 
-    /// Samples a second in this step; none if it took no time.
-    #[must_use]
-    pub fn samples_per_second(&self) -> Option<f64> {
-        let speed = self.samples as f64 / self.seconds;
+    /// Samples a second in this step of `batch` samples; none if it took no time.
+    pub(crate) fn samples_per_second(&self, batch: usize) -> Option<f64> {
+        let speed = batch as f64 / self.seconds;
         (speed.is_finite() && speed > 0.0).then_some(speed)
     }
 
-    /// The event that it was applied, in a job of so many steps.
-    pub(crate) fn applied(&self, steps: u64) -> RunEvent {
+    /// The event that it was applied, in a job that trains so.
+    pub(crate) fn applied(&self, train: &Train) -> RunEvent {
         RunEvent::Applied {
             step: self.step,
-            steps,
+            steps: train.steps,
             samples: self.samples,
             seconds: self.seconds,
-            samples_per_second: self.samples_per_second().unwrap_or_default(),
+            samples_per_second: self.samples_per_second(train.batch).unwrap_or_default(),
             metrics: self.metrics.clone(),
         }
     }

@@ -132,7 +132,9 @@ fn begin(
     if let Some(note) = place.addresses.note.clone() {
         events.emit(RunEvent::Noted { note });
     }
-    let runtime = Runtime::new(job, opened, place, events, status);
+    let mut runtime = Runtime::new(job, opened, place, events, status);
+    // Whoever starts the same run now has to learn at once that it is led.
+    runtime.publish_status();
     let warned = warned.map(|warning| RunEvent::Warned { warning });
     for event in warned.chain(noted.map(|note| RunEvent::Noted { note })) {
         runtime.emit(event);

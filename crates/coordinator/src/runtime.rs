@@ -69,8 +69,8 @@ pub(crate) struct Runtime {
     place: Place,
     status: watch::Sender<pb::StatusReply>,
     published: Instant,
-    /// Phase and generation in the status that was published last.
-    status_of: Option<(RunPhase, Generation)>,
+    /// Phase, generation and number of workers in the status that was published last.
+    status_of: Option<(RunPhase, Generation, usize)>,
     estimate: Estimate,
     /// When the step at hand began.
     step_began: Instant,

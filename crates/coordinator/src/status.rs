@@ -102,7 +102,7 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
         data: data.unwrap_or_default().to_owned(),
         last_step: number("/train/steps"),
         batch: number("/train/batch"),
-        samples_per_second: speed(&rows),
+        samples_per_second: speed(&rows, number("/train/batch")),
         step: rows.last().map_or(newest, |row| row.step.max(newest)),
         committed_step: committed,
         history_missing: missing_steps(&rows, began_at, newest)
@@ -141,13 +141,12 @@ fn shown(time: SystemTime) -> String {
     chrono::DateTime::<chrono::Utc>::from(time).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// Samples a second over the newest steps.
-fn speed(history: &[HistoryRow]) -> Option<f64> {
+/// Samples a second over the newest steps, each of `batch` samples.
+fn speed(history: &[HistoryRow], batch: u64) -> Option<f64> {
     let newest = history.iter().rev().take(RECENT);
-    let (samples, seconds) = newest.fold((0, 0.0), |(samples, seconds), row| {
-        (samples + row.samples, seconds + row.seconds)
-    });
-    let speed = samples as f64 / seconds;
+    let seconds: Vec<f64> = newest.map(|row| row.seconds).collect();
+    let samples = batch * seconds.len() as u64;
+    let speed = samples as f64 / seconds.iter().sum::<f64>();
     (speed.is_finite() && speed > 0.0).then_some(speed)
 }
 
@@ -309,15 +308,16 @@ mod tests {
         let row = |step, seconds| HistoryRow {
             step,
             generation: 1,
-            samples: 8,
+            // Of all steps so far.
+            samples: 8 * step,
             seconds,
             ..HistoryRow::default()
         };
         let seconds = |step| if step <= 20 { 4.0 } else { 2.0 };
         let slow_then_fast: Vec<_> = (1..=30).map(|step| row(step, seconds(step))).collect();
-        assert_eq!(speed(&slow_then_fast), Some(4.0));
-        assert_eq!(speed(&[]), None);
-        assert_eq!(speed(&[row(1, 0.0)]), None);
+        assert_eq!(speed(&slow_then_fast, 8), Some(4.0));
+        assert_eq!(speed(&[], 8), None);
+        assert_eq!(speed(&[row(1, 0.0)], 8), None);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ pub(crate) use spread::Spread;
 #[cfg(test)]
 mod tests;
 
-/// An SUV above this cannot be: it would be the whole dose in a few grams.
+/// An SUV above this cannot be: it would be the whole dose in a thousandth of the body.
 const HIGHEST_SUV: f32 = 1000.0;
 /// No PET reaches below this; a CT does.
 const LOWEST_PET: f32 = -100.0;

@@ -183,14 +183,14 @@ fn told(waiting: &pb::Waiting) -> String {
     } = waiting;
     match (waiting.stands_by, wanted.saturating_sub(*registered)) {
         (true, _) => {
-            format!("standing by: all {registered} seats are taken (--workers {wanted})")
+            format!("standing by: no seat is free (--workers {wanted})")
         }
         (false, 0) => {
-            format!("registered; {registered} workers are here, the run is about to begin")
+            format!("registered as the last of {registered}; the run is about to begin")
         }
         (false, missing) => {
             format!(
-                "registered; waiting for {missing} more workers ({registered} of {wanted} are here)"
+                "registered; {registered} of {wanted} workers are here, waiting for {missing} more"
             )
         }
     }

@@ -70,6 +70,14 @@ const INSTEAD: &[(&str, &str)] = &[
         "coordinator --config job.toml --listen",
         "coordinator --config job.toml --run runs/several --listen",
     ),
+    (
+        "coordinator job.toml --listen",
+        "coordinator job.toml --run runs/advertised --listen",
+    ),
+    (
+        "coordinator job.toml --workers 2:8",
+        "coordinator job.toml --run runs/growing --workers 2:4",
+    ),
     // Placeholders.
     (
         "SOURCE --layout auto",

@@ -18,7 +18,7 @@ use crate::{
     commands::{
         apart, ending,
         owner::{self, Kind},
-        pretrain::data,
+        pretrain::{data, memory},
         target,
         watch::Watch,
     },
@@ -77,7 +77,7 @@ pub(crate) async fn lead(
     let signals = Signals::catch(ending::PREPARING)?;
     let run = Location::open(&config.run.url)?;
     fratmae_telemetry::describe("run", run.url());
-    let (config, mut unread) =
+    let (mut config, mut unread) =
         apart(move || fratmae_worker::fill_digests(&mut config).map(|unread| (config, unread)))
             .await??;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
@@ -89,14 +89,17 @@ pub(crate) async fn lead(
         return Err(unread.swap_remove(0).into());
     }
     let data = data::open_or_prepare(&config, showing.quiet).await?;
+    let shortage = launcher.as_ref().and_then(|_| memory::fit(&mut config));
     let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
     let mut job = job(config, run, data, (allowed, take_over));
+    job.notes.extend(shortage);
     job.unread = unread.iter().map(ToString::to_string).collect();
     job.fork = fork;
     if !has_checkpoint {
         let config = job.config.clone();
-        job.notes = apart(move || weights_told(&config)).await??;
+        job.notes
+            .extend(apart(move || weights_told(&config)).await??);
     }
     let outcome = attend(job, launcher, watch, &signals).await;
     if let Some(table) = outcome.as_ref().err().and_then(other_job)

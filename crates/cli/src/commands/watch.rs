@@ -11,6 +11,7 @@ use fratmae_telemetry::{LOSS, MetricKind, Metrics};
 use fratmae_worker::METRICS;
 
 use crate::progress::{Progress, Report, StepReport};
+use crate::table::counted;
 
 // Steps over which the speed is measured: few, so that it follows a worker that comes or goes.
 const WINDOW: usize = 10;
@@ -112,8 +113,8 @@ fn lines(event: &RunEvent) -> Vec<String> {
             step,
             ..
         } => vec![format!(
-            "generation {generation}: {} workers from step {step} ({})",
-            members.len(),
+            "generation {generation}: {} from step {step} ({})",
+            counted(members.len(), "worker"),
             members.join(", ")
         )],
         // The end of a run has a screen of its own.
@@ -152,10 +153,11 @@ fn waits(event: &RunEvent) -> Option<String> {
             address,
             registered,
         } => Some(format!(
-            "{name} registered from {address} ({registered} workers)"
+            "{name} registered from {address} ({})",
+            counted(*registered, "worker")
         )),
         RunEvent::StandsBy { name, seats } => Some(format!(
-            "{name} stands by: all {seats} seats are taken (--workers)"
+            "{name} stands by: no seat is free (--workers {seats})"
         )),
         RunEvent::Estimated {
             step_seconds,

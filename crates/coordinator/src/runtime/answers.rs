@@ -7,8 +7,12 @@ use std::time::Instant;
 
 impl Runtime {
     /// Puts the status where anybody may read it; with thousands of members that takes longer than an event.
-    pub(super) fn publish_status(&mut self) {
-        let known = (self.cluster.phase(), self.cluster.generation());
+    pub(crate) fn publish_status(&mut self) {
+        let known = (
+            self.cluster.phase(),
+            self.cluster.generation(),
+            self.cluster.n_registered(),
+        );
         let is_due = self.published.elapsed() >= STATUS_EVERY;
         if is_due || self.status_of != Some(known) {
             self.status.send_replace(self.status_reply());
@@ -24,6 +28,7 @@ impl Runtime {
     fn status_reply(&self) -> pb::StatusReply {
         let step_seconds = self.estimate.step_seconds();
         let newest = self.newest_row.as_ref();
+        let batch = self.job.config.train.batch;
         pb::StatusReply {
             step_seconds,
             eta_s: step_seconds.map(|seconds| seconds * self.steps_left() as f64),
@@ -33,7 +38,7 @@ impl Runtime {
             last_step: self.job.config.train.steps,
             committed_step: self.cluster.newest().step().get(),
             loss: newest.map(HistoryRow::loss),
-            samples_per_second: newest.and_then(HistoryRow::samples_per_second),
+            samples_per_second: newest.and_then(|row| row.samples_per_second(batch)),
             run_id: self.run_file.run_id.clone(),
             fence: self.journal.fence().get(),
             standing_by: self.names_standing_by(),

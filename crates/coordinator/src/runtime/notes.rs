@@ -130,7 +130,7 @@ impl Runtime {
             ..row.clone()
         };
         self.history.push(row);
-        self.emit(shown.applied(self.job.config.train.steps));
+        self.emit(shown.applied(&self.job.config.train));
         self.newest_row = Some(shown);
         self.tell_estimate();
     }

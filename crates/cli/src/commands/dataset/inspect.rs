@@ -188,8 +188,10 @@ impl Voxels {
 
     fn told_lesions(&self) -> String {
         format!(
-            "{} lesions, {:.0} ml in total, in {} labelled cases",
-            self.lesions, self.lesion_millilitres, self.labelled_cases
+            "{}, {:.0} ml in total, in {}",
+            counted(self.lesions, "lesion"),
+            self.lesion_millilitres,
+            counted(self.labelled_cases, "labelled case")
         )
     }
 }
@@ -285,16 +287,16 @@ fn table(cases: &[CaseInspection]) -> Table {
     let mut table = Table::new(&[
         "case",
         "PET voxels#",
-        "PET mm#",
-        "axes",
-        "grid mm#",
-        "SUV min#",
-        "max#",
-        "mean#",
-        "HU min#",
-        "max#",
-        "mean#",
-        "body#",
+        "PET mm#?",
+        "axes?",
+        "grid mm#?",
+        "SUV min#?",
+        "SUV max#",
+        "SUV mean#?",
+        "HU min#?",
+        "HU max#?",
+        "HU mean#?",
+        "body#?",
         "label",
         "notes#",
         "sentence",

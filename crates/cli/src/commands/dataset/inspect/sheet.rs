@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fratmae_dataset::{CaseInspection, CaseLook, CaseVerdict, Histogram, StoredReport};
 
+use crate::table::counted;
+
 use super::{Voxels, lengths, sizes, summary};
 
 const CSS: &str = include_str!("sheet/page.css");
@@ -157,8 +159,10 @@ fn caption(case: &CaseInspection, seen: &CaseLook) -> String {
     let lesions = match seen.lesions {
         Some(lesions) if lesions.count == 0 => "no lesions".to_owned(),
         Some(lesions) => format!(
-            "{} lesions, {:.0} ml, SUV to {:.1}",
-            lesions.count, lesions.millilitres, lesions.highest_suv
+            "{}, {:.0} ml, SUV to {:.1}",
+            counted(lesions.count, "lesion"),
+            lesions.millilitres,
+            lesions.highest_suv
         ),
         None => "no label".to_owned(),
     };
