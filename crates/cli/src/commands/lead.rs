@@ -28,8 +28,9 @@ use crate::{
     terminal,
 };
 
-/// Events that wait to be shown at most; a terminal that stands still misses the oldest.
-const EVENTS: usize = 1024;
+/// Events that wait to be shown at most, hours of steps in two megabytes. Only a terminal that stands still for longer
+/// misses lines, the oldest first.
+const EVENTS: usize = 1 << 14;
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy)]
@@ -192,14 +193,14 @@ async fn attend(
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
     let (events, mut told) = broadcast::channel(EVENTS);
-    // Apart from the run, which may wait for its store while somebody wants an answer.
-    let shown = tokio::spawn(async move {
+    // A thread that may wait for the terminal, while the run waits for its store.
+    let shown = tokio::task::spawn_blocking(move || {
         loop {
-            match told.recv().await {
+            match told.blocking_recv() {
                 Ok(event) => watch.show(&event),
-                Err(RecvError::Lagged(missed)) => {
-                    watch.note(&format!("{missed} lines are left out"))
-                }
+                Err(RecvError::Lagged(missed)) => watch.note(&format!(
+                    "the terminal stood still and {missed} events are not shown; fratmae status has the newest verdicts"
+                )),
                 Err(RecvError::Closed) => return,
             }
         }
