@@ -5,6 +5,7 @@
 
 mod call;
 mod disk;
+mod events;
 mod faults;
 mod freezing;
 mod image;
@@ -19,13 +20,14 @@ mod scratch;
 mod seeded;
 mod skipping;
 mod snapshot;
-mod told;
 mod undisturbed;
 mod waiting;
 
 pub use call::{Call, Finished, fratmae, program};
 pub use disk::SmallDisk;
+pub use events::{applied, events, logged};
 pub use faults::{Fault, SickNetwork, Sickness};
+pub use fratmae_coordinator::RunEvent;
 pub use freezing::Frozen;
 pub use image::Image;
 pub use job::{Job, Outcome, committed_steps, journal, losses, status};
@@ -40,6 +42,5 @@ pub use scratch::{Phantoms, phantoms, scratch};
 pub use seeded::Seeded;
 pub use skipping::{skip, variable};
 pub use snapshot::{copy_folder, snapshot};
-pub use told::{Told, applied, logged, told};
 pub use undisturbed::Undisturbed;
 pub use waiting::{wait_for, wait_until};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fratmae_tests::{
     Call, Finished, Job, Running, Seeded, SickNetwork, Sickness, Signal, Undisturbed,
-    committed_steps, fratmae, is_alive, logged, phantoms, scratch, send, skip, told, variable,
+    committed_steps, events, fratmae, is_alive, logged, phantoms, scratch, send, skip, variable,
     wait_until,
 };
 
@@ -70,10 +70,10 @@ fn coordinator(run: &Path) -> Call {
 fn serving(running: &mut Running) -> String {
     let mut address = None;
     running.runs_until("the coordinator's address", PATIENCE, |running| {
-        address = told(&running.said())
+        address = events(&running.said())
             .into_iter()
-            .find_map(|told| match told {
-                fratmae_tests::Told::Serving { address } => Some(address),
+            .find_map(|event| match event {
+                fratmae_tests::RunEvent::Serving { address } => Some(address),
                 _ => None,
             });
         address.is_some()

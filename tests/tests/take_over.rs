@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fratmae_tests::{Host, Job, TwoHosts, Undisturbed, applied, scratch, skip, status, told};
+use fratmae_tests::{Host, Job, TwoHosts, Undisturbed, applied, events, scratch, skip, status};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -34,7 +34,10 @@ fn a_second_start_leaves_the_first_alone_and_says_so() {
         }
     }
     let first = first.wait().succeeded();
-    assert_eq!(applied(&told(&first.stderr)), (1..=60).collect::<Vec<_>>());
+    assert_eq!(
+        applied(&events(&first.stderr)),
+        (1..=60).collect::<Vec<_>>()
+    );
     assert_eq!(status(job.run_url())["fence"], 1);
     UNDISTURBED.assert_reached(&job, &first.digest(), "started twice");
 }

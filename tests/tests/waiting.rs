@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Job, Told, address_of, coordinator, fratmae, logged, scratch, status, told,
+    Call, Job, RunEvent, address_of, coordinator, events, fratmae, logged, scratch, status,
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,11 +22,11 @@ fn worker(address: &str, name: &str) -> Call {
 }
 
 fn worlds(stderr: &str) -> Vec<usize> {
-    let members = |told: Told| match told {
-        Told::Began { members, .. } => Some(members.len()),
+    let members = |events: RunEvent| match events {
+        RunEvent::Began { members, .. } => Some(members.len()),
         _ => None,
     };
-    told(stderr).into_iter().filter_map(members).collect()
+    events(stderr).into_iter().filter_map(members).collect()
 }
 
 #[test]

@@ -109,7 +109,7 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
             .into_iter()
             .map(|steps| (*steps.start(), *steps.end()))
             .collect(),
-        loss: rows.last().map(|row| row.figures.loss),
+        loss: rows.last().map(HistoryRow::loss),
         notes,
         ..RunStatus::default()
     };
@@ -144,7 +144,7 @@ fn shown(time: SystemTime) -> String {
 /// Samples a second over the newest steps, each of `batch` samples.
 fn speed(history: &[HistoryRow], batch: u64) -> Option<f64> {
     let newest = history.iter().rev().take(RECENT);
-    let seconds: Vec<f64> = newest.map(|row| row.figures.seconds).collect();
+    let seconds: Vec<f64> = newest.map(|row| row.seconds).collect();
     let samples = batch * seconds.len() as u64;
     let speed = samples as f64 / seconds.iter().sum::<f64>();
     (speed.is_finite() && speed > 0.0).then_some(speed)
@@ -244,12 +244,8 @@ impl RunStatus {
         self.members = reply.members;
         self.standing_by = reply.standing_by;
         self.workers = Some([reply.least_workers, reply.most_workers]);
-        if let Some(figures) = reply.figures {
-            self.loss = Some(figures.loss);
-            let speed = self.batch as f64 / figures.seconds;
-            let is_known = speed.is_finite() && speed > 0.0;
-            self.samples_per_second = is_known.then_some(speed).or(self.samples_per_second);
-        }
+        self.loss = reply.loss.or(self.loss);
+        self.samples_per_second = reply.samples_per_second.or(self.samples_per_second);
         (self.step_seconds, self.eta_seconds) = (reply.step_seconds, reply.eta_s);
     }
 
@@ -269,7 +265,6 @@ impl RunStatus {
 mod tests {
     use super::*;
     use fratmae_checkpoint::CoordinatorMark;
-    use fratmae_protocol::pb;
 
     fn blank() -> RunStatus {
         RunStatus {
@@ -313,12 +308,10 @@ mod tests {
         let row = |step, seconds| HistoryRow {
             step,
             generation: 1,
-            figures: pb::Figures {
-                // Of all steps so far.
-                samples: 8 * step,
-                seconds,
-                ..pb::Figures::default()
-            },
+            // Of all steps so far.
+            samples: 8 * step,
+            seconds,
+            ..HistoryRow::default()
         };
         let seconds = |step| if step <= 20 { 4.0 } else { 2.0 };
         let slow_then_fast: Vec<_> = (1..=30).map(|step| row(step, seconds(step))).collect();

@@ -1,6 +1,5 @@
 //! One generation's life: its group, its steps, and how it ends well. The state it begins with is `state.rs`'s.
 
-use crate::activity::work;
 use crate::digest::weights_digest;
 use crate::error::WorkerError;
 use crate::exchange::Wishes;
@@ -11,11 +10,10 @@ use crate::shares::ShareWriter;
 use crate::step::StepReport;
 use fratmae_collective::{AbortHandle, Membership, TcpSettings, form};
 use fratmae_config::{Axis, BadSample as Wanted};
-use fratmae_control::{Assignment, Step};
+use fratmae_control::{Assignment, Phase, Step};
 use fratmae_dataset::{BadSample, Loader, LoaderOptions, StackAxis, StackOptions};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_telemetry::phases;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +54,7 @@ impl Session {
         let n_slots = seat.map_or(0, |seat| seat.slots.end.get() - seat.slots.start.get());
         activity.begin(assignment.generation.get(), begins_at, n_slots as usize);
         self.prepare_state(assignment.source)?;
-        self.shared.activity.enter(work::JOIN);
+        self.shared.activity.enter(Phase::Join);
         let mut group = self.join(assignment)?;
         self.share_state(assignment, group.process.as_mut())?;
         self.share_figures(assignment, group.process.as_mut())?;
@@ -146,7 +144,7 @@ impl Session {
         if wishes.is_draining || wishes.is_leaving {
             return Ok(wishes);
         }
-        self.shared.activity.enter(phases::GATHER);
+        self.shared.activity.enter(Phase::Gather);
         self.shared.activity.call("all_gather");
         let mut mine = self.shared.take_wishes(group.generation);
         // All know of those of the step, and a request to save is taken once.

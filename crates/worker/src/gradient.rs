@@ -12,10 +12,10 @@ use crate::step::{Computed, LOGIT_SCALE, OpenSlot};
 use crate::tempo::Pass;
 use fratmae_checkpoint::State;
 use fratmae_collective::{Addend, OwnSums, SlotSums};
+use fratmae_control::Phase;
 use fratmae_model::{Contrast, DeviceKind, DeviceVector, Parameter};
-use fratmae_telemetry::phases;
+use fratmae_telemetry::span;
 use std::sync::Arc;
-use tracing::info_span;
 
 /// What a rank's own slots add up to.
 pub(crate) enum Sums {
@@ -125,10 +125,10 @@ impl Session {
             return Ok(None);
         };
         let shared = Arc::clone(&self.shared);
-        shared.activity.enter(phases::REDUCE);
+        shared.activity.enter(Phase::Reduce);
         shared.activity.call("all_reduce");
-        let gradient = info_span!(phases::REDUCE)
-            .in_scope(|| self.total(sums, computed.contrast.as_ref(), group))?;
+        let gradient =
+            span(Phase::Reduce).in_scope(|| self.total(sums, computed.contrast.as_ref(), group))?;
         if gradient.norm.is_finite() {
             return Ok(Some(gradient));
         }

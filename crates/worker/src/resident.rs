@@ -8,12 +8,11 @@ use crate::error::WorkerError;
 use crate::session::Session;
 use crate::snapshots::Snapshots;
 use fratmae_checkpoint::{Role, State, Vectors};
-use fratmae_control::Step;
+use fratmae_control::{Phase, Step};
 use fratmae_model::{Device, DeviceVector, ModelError, Parameter, UpdateFactors, bit_sum};
-use fratmae_telemetry::phases;
+use fratmae_telemetry::span;
 use std::borrow::Cow;
 use std::ops::Range;
-use tracing::info_span;
 
 /// The state after a step.
 pub(crate) enum Resident {
@@ -166,7 +165,7 @@ impl Session {
     ) -> Result<(), WorkerError> {
         match state {
             Resident::Host(state) => {
-                let taken = info_span!(phases::CHECKPOINT).in_scope(|| snapshots.take_back(state));
+                let taken = span(Phase::Checkpoint).in_scope(|| snapshots.take_back(state));
                 state.parameters = self.model.release()?;
                 taken
             }

@@ -2,14 +2,14 @@
 //!
 //! What a rank holds is replaced only by a whole state that has been verified.
 
-use crate::activity::{Activity, work};
+use crate::activity::Activity;
 use crate::beginning::first_weights;
 use crate::error::WorkerError;
 use crate::resident::Resident;
 use crate::session::Session;
 use fratmae_checkpoint::{CheckpointId, State, TensorSpec, load_manifest, restore_telling};
 use fratmae_collective::ProcessGroup;
-use fratmae_control::{Assignment, Source, Step};
+use fratmae_control::{Assignment, Phase, Source, Step};
 use fratmae_model::Parameter;
 use rayon::prelude::*;
 
@@ -27,12 +27,12 @@ impl Session {
         match source {
             Source::Initial => {
                 self.bit_sum = None;
-                self.shared.activity.enter(work::RESTORE);
+                self.shared.activity.enter(Phase::Restore);
                 self.held = Some(Resident::Host(self.initial_state()?));
             }
             Source::Checkpoint { step, generation } => {
                 self.bit_sum = None;
-                self.shared.activity.enter(work::RESTORE);
+                self.shared.activity.enter(Phase::Restore);
                 let id = CheckpointId { step, generation };
                 self.held = Some(Resident::Host(self.restored_state(id)?));
             }
@@ -58,7 +58,7 @@ impl Session {
         let holders: Vec<usize> = holders.map(|(rank, _)| rank).collect();
         let is_holder = holders.contains(&group.rank());
         let activity = &self.shared.activity;
-        activity.enter(work::COPY);
+        activity.enter(Phase::Copy);
         let own = self.held.as_mut().filter(|own| own.step() == step);
         match own {
             Some(_) if holders.len() == group.world_size() => Ok(()),
@@ -105,7 +105,7 @@ impl Session {
         let tensors = self.tensors();
         let restored = async {
             let manifest = load_manifest(&self.run, id).await?;
-            let progress = || self.shared.activity.advance(work::RESTORE);
+            let progress = || self.shared.activity.advance(Phase::Restore);
             restore_telling(&self.run, &manifest, &tensors, progress).await
         };
         match self.runtime.block_on(restored) {

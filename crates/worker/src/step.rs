@@ -10,22 +10,23 @@ use crate::exchange::{Gathered, SlotShare, Wishes, decode, encode};
 use crate::gradient::{Check, Sums};
 use crate::group::Group;
 use crate::integrity::compare;
+use crate::metrics::reported;
 use crate::resident::Resident;
 use crate::schedule::learning_rate;
 use crate::session::Session;
 use crate::snapshots::Snapshots;
 use crate::tempo::Pass;
+use fratmae_control::Phase;
 use fratmae_dataset::Stack;
 use fratmae_model::{
     Contrast, DeviceKind, SlotBatch, SlotFigures, SlotForward, SlotStart, contrast,
 };
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_telemetry::phases;
+use fratmae_telemetry::span;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
-use tracing::info_span;
 
 /// The limits between which the log of the inverse temperature is held (as CLIP does): 0 and ln 100.
 pub(crate) const LOGIT_SCALE: Range<f32> = 0.0..4.605_170_2;
@@ -74,8 +75,8 @@ impl Session {
         let shared = Arc::clone(&self.shared);
         let activity = &shared.activity;
         activity.step(step.get());
-        activity.enter(phases::LOAD);
-        let stacks = info_span!(phases::LOAD).in_scope(|| self.load(step.get(), group))?;
+        activity.enter(Phase::Load);
+        let stacks = span(Phase::Load).in_scope(|| self.load(step.get(), group))?;
         let before = self.sum_before(state)?;
         self.lend_weights(state, snapshots)?;
         let computed = self.compute(step.get(), &stacks, group, before);
@@ -86,26 +87,26 @@ impl Session {
         let gradient = self.reduce(step.get(), &mut computed, group)?;
         let rate = learning_rate(&self.config.train, step.get());
         if let Resident::Host(state) = &*state {
-            info_span!(phases::CHECKPOINT).in_scope(|| snapshots.secure(state))?;
+            span(Phase::Checkpoint).in_scope(|| snapshots.secure(state))?;
         }
         state.set_step(step);
-        activity.enter(phases::OPTIMIZER);
+        activity.enter(Phase::Optimizer);
         let norm = gradient.as_ref().map(|gradient| gradient.norm);
         if let Some(gradient) = gradient {
-            info_span!(phases::OPTIMIZER).in_scope(|| self.update(state, gradient, rate))?;
+            span(Phase::Optimizer).in_scope(|| self.update(state, gradient, rate))?;
             self.bad_in_a_row = 0;
         }
         self.note_sum(state)?;
         let seconds = started.elapsed().as_secs_f64();
         snapshots.step_took(seconds);
-        let figures = pb::Figures {
-            gradient_norm: norm.unwrap_or(f64::NAN),
-            learning_rate: rate,
+        let mut figures = pb::Figures {
             samples: self.plan.samples_at(step.get()),
             seconds,
             phases: self.phases(),
             ..computed.figures
         };
+        let learned = reported([("gradient_norm", norm), ("learning_rate", Some(rate))]);
+        figures.metrics.extend(learned);
         Ok(StepReport {
             step: step.get(),
             figures,
@@ -123,20 +124,19 @@ impl Session {
     ) -> Result<Computed, WorkerError> {
         let shared = Arc::clone(&self.shared);
         let activity = &shared.activity;
-        activity.enter(phases::FORWARD);
-        let slots = info_span!(phases::FORWARD).in_scope(|| self.forward(stacks, group))?;
-        activity.enter(phases::GATHER);
+        activity.enter(Phase::Forward);
+        let slots = span(Phase::Forward).in_scope(|| self.forward(stacks, group))?;
+        activity.enter(Phase::Gather);
         activity.call("all_gather");
-        let gathered =
-            info_span!(phases::GATHER).in_scope(|| self.gather(&slots, group, bit_sum))?;
+        let gathered = span(Phase::Gather).in_scope(|| self.gather(&slots, group, bit_sum))?;
         compare(&gathered.bit_sums, group.process.rank(), step - 1)?;
-        activity.enter(phases::BACKWARD);
+        activity.enter(Phase::Backward);
         let contrast = self.contrast(&gathered)?;
-        let figures = self.figures(&gathered, contrast.as_ref());
+        let (loss, figures) = self.figures(&gathered, contrast.as_ref());
         let mut checks = Vec::new();
-        let sums = if figures.loss.is_finite() {
+        let sums = if loss.is_finite() {
             let backward = || self.backward(slots, contrast.as_ref(), group, &mut checks);
-            Some(info_span!(phases::BACKWARD).in_scope(backward)?)
+            Some(span(Phase::Backward).in_scope(backward)?)
         } else {
             self.pass_over("loss", step, &gathered.bad_slots, group)?;
             None
@@ -156,7 +156,7 @@ impl Session {
         let mut next = |slot| {
             let stack = group.loader.next();
             let stack = stack.ok_or(WorkerError::LoaderEnded { step })??;
-            self.shared.activity.advance(phases::LOAD);
+            self.shared.activity.advance(Phase::Load);
             self.say_skipped(&stack, group.generation, step, slot);
             Ok(stack)
         };

@@ -10,6 +10,11 @@ const APART: &[(&str, &str)] = &[
     ),
     ("cargo build", "builds the project itself"),
     ("cargo test", "tests the project itself"),
+    ("cargo fuzz", "needs cargo-fuzz"),
+    (
+        "cargo run --release -p fratmae-fuzz",
+        "makes the archive of fuzzed inputs anew",
+    ),
     (
         "cargo install",
         "installs a tool of the project's developers",

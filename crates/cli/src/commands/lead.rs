@@ -9,7 +9,10 @@ use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcom
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::broadcast::{self, error::RecvError},
+};
 
 use crate::{
     commands::{
@@ -24,6 +27,10 @@ use crate::{
     table::Table,
     terminal,
 };
+
+/// Events that wait to be shown at most, hours of steps in two megabytes. Only a terminal that stands still for longer
+/// misses lines, the oldest first.
+const EVENTS: usize = 1 << 14;
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy)]
@@ -185,11 +192,17 @@ async fn attend(
     let listener = TcpListener::bind(&address).await;
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
-    let (events, mut told) = mpsc::channel(256);
-    // Apart from the run, which may wait for its store while somebody wants an answer.
-    let shown = tokio::spawn(async move {
-        while let Some(event) = told.recv().await {
-            watch.show(&event);
+    let (events, mut told) = broadcast::channel(EVENTS);
+    // A thread that may wait for the terminal, while the run waits for its store.
+    let shown = tokio::task::spawn_blocking(move || {
+        loop {
+            match told.blocking_recv() {
+                Ok(event) => watch.show(&event),
+                Err(RecvError::Lagged(missed)) => watch.note(&format!(
+                    "the terminal stood still and {missed} events are not shown; fratmae status has the newest verdicts"
+                )),
+                Err(RecvError::Closed) => return,
+            }
         }
     });
     let stop = StopRequests {

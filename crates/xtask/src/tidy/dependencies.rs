@@ -10,7 +10,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-store", Some(&[])),
     ("fratmae-collective", Some(&[])),
     ("fratmae-network", Some(&[])),
-    ("fratmae-telemetry", Some(&[])),
+    ("fratmae-telemetry", Some(&["control"])),
     ("fratmae-protocol", Some(&["control"])),
     ("fratmae-imaging", Some(&[])),
     ("fratmae-dataset", Some(&["store"])),
