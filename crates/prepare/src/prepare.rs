@@ -80,7 +80,7 @@ pub struct SkippedCase {
 /// [`PrepareError::Options`] for a grid or a share that is none; [`PrepareError::Case`] names the first bad case, unless
 /// they are skipped; [`DataSetError::Empty`] where none is left; [`DataSetError::Manifest`] names the shards that are
 /// missing for [`Part::Merge`]; [`PrepareError::OtherDataSet`] where a complete data set of other cases is in the way;
-/// [`PrepareError::Store`] where the store fails. After any of them no object under its final name is broken, and the
+/// [`DataSetError::Store`] where the store fails. After any of them no object under its final name is broken, and the
 /// same call goes on where it stopped.
 pub async fn prepare(
     survey: Survey,

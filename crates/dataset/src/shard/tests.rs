@@ -2,12 +2,15 @@
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type, Float64Type, UInt8Type};
 use bytes::Bytes;
 use fratmae_store::Location;
 use object_store::memory::InMemory;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
 use parquet::file::metadata::PageIndexPolicy;
 
+use super::columns::VOXEL_COLUMNS;
 use super::*;
 use crate::draw::Draw;
 use crate::manifest::{MANIFEST_NAME, Manifest};
