@@ -240,7 +240,7 @@ class Bench:
                 os.kill(children(process.pid)[0], signal.SIGKILL)
                 place, _, verdict = log.first(place, "worker in trouble")
                 phases.append(verdict["phase"])
-                place, _, _ = log.first(place, "generation began", lambda event: event["members"].count('"') == 4)
+                place, _, _ = log.first(place, "generation began", lambda event: len(event["members"]) == 2)
                 place, _, _ = log.first(place, "step applied")
             process.send_signal(signal.SIGTERM)
             process.wait(60)

@@ -103,10 +103,10 @@ def disturb(crew, workers, rng):
     struck = time.time()
     crew.strike()
     place, judged, verdict = log.first(place, "worker in trouble")
-    place, _, _ = log.first(place, "generation began", lambda f: f["members"].count('"') == 2 * (workers - 1))
+    place, _, _ = log.first(place, "generation began", lambda f: len(f["members"]) == workers - 1)
     place, stepped, _ = log.first(place, "step applied")
     crew.replace()
-    place, back, _ = log.first(place, "generation began", lambda f: f["members"].count('"') == 2 * workers)
+    place, back, _ = log.first(place, "generation began", lambda f: len(f["members"]) == workers)
     for _ in range(2):
         place, _, _ = log.first(place, "step applied")
     figures = {

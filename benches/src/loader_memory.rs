@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use fratmae_dataset::{
-    BadSample, DataSet, Layout, Loader, LoaderOptions, Order, PhantomSize, PrepareOptions,
-    StackAxis, StackOptions, prepare, survey, write_phantoms,
-};
+use fratmae_dataset::{BadSample, DataSet, Loader, LoaderOptions, Order, StackAxis, StackOptions};
+use fratmae_phantom::{PhantomSize, write_phantoms};
+use fratmae_prepare::{Layout, PrepareOptions, prepare, survey};
 use fratmae_store::Location;
 
 const GRID: [usize; 3] = [160, 160, 192];
@@ -79,7 +78,7 @@ fn coronal() -> StackOptions {
 /// Makes a data set of phantoms of the paper's grid.
 async fn make(folder: &Path) -> Result<DataSet> {
     let (source, out) = (folder.join("phantoms"), folder.join("data"));
-    write_phantoms(&source, CASES, 1, PhantomSize::default())?;
+    write_phantoms(&source, CASES, 1, PhantomSize::default(), &|_| {})?;
     let out = Location::open(&out.to_string_lossy())?;
     let options = PrepareOptions {
         grid: GRID,

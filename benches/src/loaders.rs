@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use fratmae_dataset::{
-    BadSample, DataSet, Layout, Loader, LoaderOptions, Order, PrepareOptions, Stack, StackAxis,
-    StackOptions, shard_name, survey,
+    BadSample, DataSet, Loader, LoaderOptions, Order, Stack, StackAxis, StackOptions, shard_name,
 };
+use fratmae_prepare::{Layout, PrepareOptions, survey};
 use fratmae_store::Location;
 use half::f16;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -42,7 +42,7 @@ pub(crate) fn prepare(table: &str, url: &str, grid: [usize; 3]) -> Result<()> {
     let cases = survey(Path::new(table), Layout::Auto)?;
     let out = Location::open(url)?;
     let runtime = Runtime::new()?;
-    runtime.block_on(fratmae_dataset::prepare(cases, &out, &options, &mut |_| ()))?;
+    runtime.block_on(fratmae_prepare::prepare(cases, &out, &options, &mut |_| ()))?;
     Ok(())
 }
 

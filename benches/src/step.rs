@@ -8,8 +8,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
 use fratmae_config::{Config, Model};
+use fratmae_control::Phase;
 use fratmae_model::{DeviceKind, FratMae, Masks, Modality, SlotBatch};
 use fratmae_pretrain::{Batch, Pretrain};
+use fratmae_telemetry::LOSS;
 use fratmae_trainer::{Hooks, Opening, Solo, Task as _, TrainError};
 use fratmae_worker::keep_memory;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -48,12 +50,12 @@ struct Bench {
 }
 
 /// When each phase of a step began.
-struct Phases(RefCell<Vec<(&'static str, Instant)>>);
+struct Phases(RefCell<Vec<(Phase, Instant)>>);
 
 impl Hooks for Phases {
     type Error = TrainError;
 
-    fn enter(&self, phase: &'static str) {
+    fn enter(&self, phase: Phase) {
         self.0.borrow_mut().push((phase, Instant::now()));
     }
 }
@@ -91,7 +93,7 @@ impl Bench {
         let end = Instant::now();
         let phases = phases.0.into_inner();
         let ends = phases.iter().skip(1).map(|(_, began)| *began).chain([end]);
-        let seconds = |wanted: &str| {
+        let seconds = |wanted: Phase| {
             let phases = phases.iter().zip(ends.clone());
             let own = phases.filter(|((phase, _), _)| *phase == wanted);
             own.map(|((_, began), end)| (end - *began).as_secs_f64())
@@ -99,12 +101,12 @@ impl Bench {
         };
         Ok(serde_json::json!({
             "seconds": (end - begin).as_secs_f64(),
-            "forward": seconds("forward"),
-            "backward": seconds("backward"),
-            "optimizer": seconds("reduce") + seconds("optimizer"),
+            "forward": seconds(Phase::Forward),
+            "backward": seconds(Phase::Backward),
+            "optimizer": seconds(Phase::Reduce) + seconds(Phase::Optimizer),
             "cpu": cpu_seconds()? - used,
             "peak_mib": getrusage(UsageWho::RUSAGE_SELF)?.max_rss() / 1024,
-            "loss": report.loss,
+            "loss": report.metrics.get(LOSS),
         }))
     }
 }

@@ -165,8 +165,8 @@ impl Task for Dice {
         global.loss
     }
 
-    fn metrics(global: &Global) -> Vec<(&'static str, f64)> {
-        vec![("overlap", global.overlap)]
+    fn metrics(global: &Global) -> Vec<(&'static str, Option<f64>)> {
+        vec![("overlap", Some(global.overlap))]
     }
 
     fn backward(

@@ -67,10 +67,17 @@ impl Job {
         self
     }
 
-    /// Lets it tell what happens as JSON, which [`told`](crate::told) reads.
+    /// Lets it tell what happens as JSON, which [`events`](crate::events) reads.
     #[must_use]
     pub fn told_as_json(mut self) -> Self {
         self.call = self.call.and("--log").and("json");
+        self
+    }
+
+    /// Lets it take its run over from a live coordinator.
+    #[must_use]
+    pub fn take_over(mut self) -> Self {
+        self.call = self.call.and("--take-over");
         self
     }
 

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::call::{Call, fratmae};
+use crate::events::events;
 use crate::running::Running;
 use crate::scratch::phantoms;
-use crate::told::{Told, told};
+use fratmae_coordinator::RunEvent;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
 
@@ -29,9 +30,9 @@ pub fn coordinator(run: &Path) -> Call {
 pub fn address_of(coordinator: &mut Running) -> String {
     let mut address = String::new();
     coordinator.runs_until("an address", PATIENCE, |running| {
-        let told = told(&running.said());
-        let serving = told.into_iter().find_map(|told| match told {
-            Told::Serving { address } => Some(address),
+        let events = events(&running.said());
+        let serving = events.into_iter().find_map(|event| match event {
+            RunEvent::Serving { address } => Some(address),
             _ => None,
         });
         address = serving.unwrap_or_default();

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 
 use crate::call::Finished;
+use crate::events::{applied, events};
 use crate::processes::{children_of, pid, send};
-use crate::told::{applied, told};
 use crate::waiting::wait_until;
 
 /// How long the children of an ended program may still hold its standard error.
@@ -110,7 +110,7 @@ impl Running {
     /// When the process ends before, or too much time passes.
     pub fn runs_until_step(&mut self, step: u64) {
         self.runs_until(&format!("step {step}"), STEP_PATIENCE, |running| {
-            let steps = applied(&told(&running.said()));
+            let steps = applied(&events(&running.said()));
             steps.iter().any(|applied| *applied >= step)
         });
     }

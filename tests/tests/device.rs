@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use fratmae_protocol::connect;
 use fratmae_protocol::pb;
-use fratmae_protocol::pb::coordination_client::CoordinationClient;
 use fratmae_protocol::pb::from_worker::Message;
 use fratmae_tests::{Job, fratmae, logged, phantoms, scratch};
 use tokio_stream::StreamExt;
@@ -43,15 +43,14 @@ async fn join_from_a_gpu(address: &str) -> impl StreamExt<Item = pb::ToWorker> {
         name: "on a GPU".to_owned(),
         kernels: fratmae_model::kernel_set(),
         device: Some("cuda".to_owned()),
+        group_address: "127.0.0.1:2".to_owned(),
         ..Default::default()
     };
     let first = pb::FromWorker {
         message: Some(Message::Register(register)),
     };
     let said = tokio_stream::once(first).chain(tokio_stream::pending());
-    let endpoint = tonic::transport::Endpoint::from_shared(address.to_owned());
-    let channel = endpoint.expect("a URL").connect().await;
-    let mut client = CoordinationClient::new(channel.expect("it serves"));
+    let mut client = connect(address).await.expect("it serves");
     let orders = client.attend(said).await;
     orders
         .expect("it answers")

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use fratmae_tests::{
-    Job, Signal, Told, Undisturbed, applied, committed_steps, scratch, send, told,
+    Job, RunEvent, Signal, Undisturbed, applied, committed_steps, events, scratch, send,
 };
 
 const STEPS: u64 = 40;
@@ -46,11 +46,11 @@ fn a_killed_worker_has_it_copied_from_the_others_devices() {
     running.runs_until_step(10);
     send(running.children()[1], Signal::SIGKILL);
     let finished = running.wait().succeeded();
-    let told = told(&finished.stderr);
+    let events = events(&finished.stderr);
     let once: Vec<u64> = (1..=STEPS).collect();
-    assert_eq!(applied(&told), once, "{}", finished.stderr);
-    let members = told.iter().filter_map(|told| match told {
-        Told::Began { members, .. } => Some(members.len()),
+    assert_eq!(applied(&events), once, "{}", finished.stderr);
+    let members = events.iter().filter_map(|event| match event {
+        RunEvent::Began { members, .. } => Some(members.len()),
         _ => None,
     });
     assert_eq!(members.collect::<Vec<_>>(), [3, 2, 3]);

@@ -18,9 +18,9 @@ fn newest_checkpoint(run: &Path) -> std::path::PathBuf {
 }
 
 fn notes(stderr: &str) -> String {
-    logged(stderr, "note")
+    logged(stderr, "job note")
         .iter()
-        .map(|note| note["line"].to_string())
+        .map(|note| note["note"].to_string())
         .collect()
 }
 

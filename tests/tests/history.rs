@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Running, Signal, Told, applied, fratmae, phantoms, scratch, status, told,
+    Call, RunEvent, Running, Signal, applied, events, fratmae, phantoms, scratch, status,
 };
 
 const STEPS: u64 = 150;
@@ -35,19 +35,17 @@ fn worker(address: &str, name: &str) -> Running {
         .start()
 }
 
-fn events(running: &Running) -> Vec<Told> {
-    told(&running.said())
-}
-
 fn address_of(coordinator: &mut Running) -> String {
-    let serving = |told: &Told| match told {
-        Told::Serving { address } => Some(address.clone()),
+    let serving = |event: &RunEvent| match event {
+        RunEvent::Serving { address } => Some(address.clone()),
         _ => None,
     };
     coordinator.runs_until("an address", PATIENCE, |running| {
-        events(running).iter().any(|told| serving(told).is_some())
+        events(&running.said())
+            .iter()
+            .any(|event| serving(event).is_some())
     });
-    events(coordinator)
+    events(&coordinator.said())
         .iter()
         .find_map(serving)
         .expect("it was there a moment ago")
@@ -55,9 +53,9 @@ fn address_of(coordinator: &mut Running) -> String {
 
 /// Whether a group with this member has applied a step.
 fn has_trained_with(running: &Running, name: &str) -> bool {
-    let events = events(running);
-    let is_start = |told: &Told| match told {
-        Told::Began { members, .. } => members.iter().any(|member| member == name),
+    let events = events(&running.said());
+    let is_start = |event: &RunEvent| match event {
+        RunEvent::Began { members, .. } => members.iter().any(|member| member == name),
         _ => false,
     };
     let start = events.iter().position(is_start);
@@ -83,9 +81,9 @@ fn a_worker_that_copied_the_state_tells_of_steps_that_only_dead_workers_and_a_de
     let second = leader(&run).start();
     let finished = second.wait().succeeded();
     c.wait().succeeded();
-    let told = told(&finished.stderr);
-    let began = told.iter().find_map(|told| match told {
-        Told::Began { step, members } => Some((*step, members.clone())),
+    let events = events(&finished.stderr);
+    let began = events.iter().find_map(|event| match event {
+        RunEvent::Began { step, members, .. } => Some((*step, members.clone())),
         _ => None,
     });
     let (step, members) = began.expect("the second coordinator has a group");

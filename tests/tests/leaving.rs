@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use fratmae_tests::{
-    Job, Signal, Told, Undisturbed, applied, committed_steps, scratch, send, status, told,
+    Job, RunEvent, Signal, Undisturbed, applied, committed_steps, events, scratch, send, status,
 };
 
 const STEPS: u64 = 30;
@@ -21,12 +21,12 @@ fn job(run: impl AsRef<Path>) -> Job {
 
 static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(job));
 
-fn worlds(told: &[Told]) -> Vec<usize> {
-    let world = |told: &Told| match told {
-        Told::Began { members, .. } => Some(members.len()),
+fn worlds(events: &[RunEvent]) -> Vec<usize> {
+    let world = |event: &RunEvent| match event {
+        RunEvent::Began { members, .. } => Some(members.len()),
         _ => None,
     };
-    told.iter().filter_map(world).collect()
+    events.iter().filter_map(world).collect()
 }
 
 #[test]
@@ -39,10 +39,10 @@ fn workers_that_are_told_to_leave_cost_no_step_and_are_not_started_again() {
         send(running.children()[0], signal);
     }
     let finished = running.wait().succeeded();
-    let told = told(&finished.stderr);
+    let events = events(&finished.stderr);
     let steps: Vec<u64> = (1..=STEPS).collect();
-    assert_eq!(applied(&told), steps, "{}", finished.stderr);
-    assert_eq!(worlds(&told), [3, 2, 1], "{}", finished.stderr);
+    assert_eq!(applied(&events), steps, "{}", finished.stderr);
+    assert_eq!(worlds(&events), [3, 2, 1], "{}", finished.stderr);
     let n_left = finished.stderr.matches("worker left as asked").count();
     assert_eq!(n_left, 2, "{}", finished.stderr);
     assert!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use fratmae_tests::{
-    Finished, Job, Signal, Told, Undisturbed, applied, logged, scratch, send, told,
+    Finished, Job, RunEvent, Signal, Undisturbed, applied, events, logged, scratch, send,
 };
 
 const STEPS: u64 = 30;
@@ -44,18 +44,18 @@ fn assert_undisturbed(job: &Job, finished: &Finished) {
     let said = &finished.stderr;
     assert!(!logged(said, "gradients go over NCCL").is_empty(), "{said}");
     let steps: Vec<u64> = (1..=STEPS).collect();
-    assert_eq!(applied(&told(said)), steps, "{said}");
+    assert_eq!(applied(&events(said)), steps, "{said}");
     UNDISTURBED.assert_reached(job, &finished.digest(), said);
 }
 
 /// How many members each generation had.
 fn sizes(finished: &Finished) -> Vec<usize> {
-    let told = told(&finished.stderr);
-    let size = |told: &Told| match told {
-        Told::Began { members, .. } => Some(members.len()),
+    let events = events(&finished.stderr);
+    let size = |event: &RunEvent| match event {
+        RunEvent::Began { members, .. } => Some(members.len()),
         _ => None,
     };
-    told.iter().filter_map(size).collect()
+    events.iter().filter_map(size).collect()
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Job, Seeded, Signal, Told, Undisturbed, address_of, applied, coordinator, fratmae,
-    scratch, send, status, told,
+    Call, Job, RunEvent, Seeded, Signal, Undisturbed, address_of, applied, coordinator, events,
+    fratmae, scratch, send, status,
 };
 
 const STEPS: u64 = 60;
@@ -23,12 +23,12 @@ fn job(run: impl AsRef<std::path::Path>) -> Job {
 static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| Undisturbed::of(job));
 
 /// Each generation's first step and members.
-fn generations(told: &[Told]) -> Vec<(u64, usize)> {
-    let begun = |told: &Told| match told {
-        Told::Began { step, members } => Some((*step, members.len())),
+fn generations(events: &[RunEvent]) -> Vec<(u64, usize)> {
+    let begun = |event: &RunEvent| match event {
+        RunEvent::Began { step, members, .. } => Some((*step, members.len())),
         _ => None,
     };
-    told.iter().filter_map(begun).collect()
+    events.iter().filter_map(begun).collect()
 }
 
 /// Leads the job's run, for workers from elsewhere.
@@ -58,15 +58,15 @@ fn a_killed_worker_costs_no_step_and_is_started_again() {
     running.runs_until_step(10);
     send(running.children()[1], Signal::SIGKILL);
     let finished = running.wait().succeeded();
-    let told = told(&finished.stderr);
+    let events = events(&finished.stderr);
     let steps: Vec<u64> = (1..=STEPS).collect();
     assert_eq!(
-        applied(&told),
+        applied(&events),
         steps,
         "each step once:\n{}",
         finished.stderr
     );
-    let generations = generations(&told);
+    let generations = generations(&events);
     let [(0, 3), (lost_at, 2), (back_at, 3)] = generations[..] else {
         panic!(
             "three workers, two, three: {generations:?}\n{}",
@@ -100,9 +100,9 @@ fn workers_killed_while_the_others_recover_cost_no_more_than_time() {
         moments.push(delay);
     }
     let finished = running.wait().succeeded();
-    let told = told(&finished.stderr);
+    let events = events(&finished.stderr);
     assert_eq!(
-        applied(&told),
+        applied(&events),
         (1..=STEPS).collect::<Vec<_>>(),
         "{moments:?}"
     );
@@ -122,9 +122,9 @@ fn a_standby_takes_over_from_a_killed_worker() {
     };
     let workers = ["one", "two", "three"].map(worker);
     coordinator.runs_until_step(10);
-    let begun = told(&coordinator.said());
-    let members = begun.iter().find_map(|told| match told {
-        Told::Began { members, .. } => Some(members.clone()),
+    let begun = events(&coordinator.said());
+    let members = begun.iter().find_map(|event| match event {
+        RunEvent::Began { members, .. } => Some(members.clone()),
         _ => None,
     });
     let members = members.expect("a generation began");
@@ -132,9 +132,12 @@ fn a_standby_takes_over_from_a_killed_worker() {
     let victim = names.iter().position(|name| *name == members[0]);
     send(workers[victim.expect("one of ours")].id(), Signal::SIGKILL);
     let finished = coordinator.wait().succeeded();
-    let told = told(&finished.stderr);
-    assert_eq!(applied(&told), (1..=STEPS).collect::<Vec<_>>());
-    let worlds: Vec<usize> = generations(&told).iter().map(|(_, world)| *world).collect();
+    let events = events(&finished.stderr);
+    assert_eq!(applied(&events), (1..=STEPS).collect::<Vec<_>>());
+    let worlds: Vec<usize> = generations(&events)
+        .iter()
+        .map(|(_, world)| *world)
+        .collect();
     assert_eq!(worlds, [2, 2], "{}", finished.stderr);
     UNDISTURBED.assert_reached(&job, &finished.digest(), "a standby");
 }
@@ -148,9 +151,9 @@ fn workers_train_on_while_their_coordinator_is_replaced() {
     let workers = first.children();
     first.signal(Signal::SIGKILL);
     let second = job.start().wait().succeeded();
-    let told = told(&second.stderr);
+    let events = events(&second.stderr);
     assert_eq!(
-        generations(&told),
+        generations(&events),
         [],
         "the group goes on:\n{}",
         second.stderr

@@ -168,7 +168,8 @@ fn a_second_coordinator_takes_the_run_over_and_the_first_one_stops() {
     let job = Job::long(&run);
     let mut first = job.start();
     run_until_committed(&mut first, &run, 4);
-    finish_as_undisturbed(&job, "after another coordinator had it");
+    let second = Job::long(&run).take_over();
+    finish_as_undisturbed(&second, "after another coordinator had it");
     let first = first.wait();
     first.no_panic();
     assert_eq!(first.code, Some(1), "{}", first.stderr);
@@ -177,7 +178,7 @@ fn a_second_coordinator_takes_the_run_over_and_the_first_one_stops() {
         .lines()
         .rfind(|line| line.starts_with("error: "));
     assert!(
-        reason.is_some_and(|line| line.contains("under fence 2")),
+        reason.is_some_and(|line| line.contains("fence 2) has taken over this run")),
         "{}",
         first.stderr
     );

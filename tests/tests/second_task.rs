@@ -6,9 +6,10 @@ use std::path::Path;
 use fratmae_config::{BadBatch, Config, StatePlace};
 use fratmae_dataset::{Order, Stack};
 use fratmae_model::DeviceKind;
+use fratmae_telemetry::LOSS;
 use fratmae_tests::{
     Call, Dice, Running, Signal, address_of, applied, coordinator, losses, program_call, scratch,
-    send, told,
+    send, status, told,
 };
 use fratmae_trainer::{Opening, Solo, StepReport, Task as _, TrainError};
 
@@ -58,6 +59,10 @@ fn a_second_task_trains_to_the_same_weights_with_any_number_of_workers_and_throu
     let loss = |at: usize| one.1[at].1.parse::<f64>().expect("a loss");
     let (first, last) = (loss(0), loss(STEPS as usize - 1));
     assert!(last < 0.9 * first, "it learns: {first} to {last}");
+    let history = status(&folder.path().join("run-1-false").display().to_string());
+    let row = &history["history"][0];
+    assert!(row["overlap"].is_number(), "its own metric is there: {row}");
+    assert!(row["reconstruction"].is_null(), "and no other task's: {row}");
     for (workers, is_killed) in [(2, false), (3, false), (5, false), (3, true)] {
         let other = trained(folder.path(), workers, is_killed);
         assert!(other == one, "{workers} workers, killed: {is_killed}");
@@ -119,7 +124,10 @@ fn a_state_on_the_device_comes_to_the_same_bits_as_one_in_the_hosts_memory() {
         let mut config = config();
         config.workers.state = place;
         let mut training = alone(&config);
-        let losses = [(); 30].map(|()| step(&mut training, batch()).expect("a step").loss);
+        let losses = [(); 30].map(|()| {
+            let step = step(&mut training, batch()).expect("a step");
+            step.metrics.get(LOSS)
+        });
         assert!(losses[29] < losses[0], "{losses:?}");
         (losses.map(f64::to_bits), bits(&training))
     };

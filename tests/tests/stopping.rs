@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use fratmae_tests::{
     Call, Finished, Job, Running, Seeded, SickNetwork, Sickness, Signal, Undisturbed,
-    committed_steps, fratmae, is_alive, logged, phantoms, scratch, send, skip, told, variable,
+    committed_steps, events, fratmae, is_alive, logged, phantoms, scratch, send, skip, variable,
     wait_until,
 };
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
 const STEPS: u64 = 30;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Undoes what `nohup` does, under which these tests may run too.
+const HEARS_SIGHUP: &[&str] = &["env", "--default-signal=HUP"];
 /// Exit codes, as `fratmae --help` lists them.
 const RESUMES: Option<i32> = Some(75);
 const AT_ONCE: Option<i32> = Some(130);
@@ -68,10 +70,10 @@ fn coordinator(run: &Path) -> Call {
 fn serving(running: &mut Running) -> String {
     let mut address = None;
     running.runs_until("the coordinator's address", PATIENCE, |running| {
-        address = told(&running.said())
+        address = events(&running.said())
             .into_iter()
-            .find_map(|told| match told {
-                fratmae_tests::Told::Serving { address } => Some(address),
+            .find_map(|event| match event {
+                fratmae_tests::RunEvent::Serving { address } => Some(address),
                 _ => None,
             });
         address.is_some()
@@ -85,7 +87,7 @@ fn every_signal_stops_a_run_with_its_checkpoint_and_the_same_command_resumes() {
     let run = folder.path().join("run");
     let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
     for (signal, step) in signals.into_iter().zip([4, 12, 20]) {
-        let mut running = job(&run).start();
+        let mut running = job(&run).call().through(HEARS_SIGHUP).start();
         running.runs_until_step(step);
         // As a terminal does it, and a scheduler that ends a whole group of processes.
         running.signal_all(signal);
@@ -199,7 +201,8 @@ fn a_run_under_nohup_outlives_the_terminal() {
 fn a_coordinator_that_waits_for_workers_stops_at_once() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let folder = scratch();
-        let mut running = coordinator(&folder.path().join("run")).start();
+        let coordinator = coordinator(&folder.path().join("run"));
+        let mut running = coordinator.through(HEARS_SIGHUP).start();
         serving(&mut running);
         running.signal(signal);
         let stopped = running.wait();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Job, Told, address_of, coordinator, fratmae, logged, scratch, status, told,
+    Call, Job, RunEvent, address_of, coordinator, events, fratmae, logged, scratch, status,
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,11 +22,11 @@ fn worker(address: &str, name: &str) -> Call {
 }
 
 fn worlds(stderr: &str) -> Vec<usize> {
-    let members = |told: Told| match told {
-        Told::Began { members, .. } => Some(members.len()),
+    let members = |events: RunEvent| match events {
+        RunEvent::Began { members, .. } => Some(members.len()),
         _ => None,
     };
-    told(stderr).into_iter().filter_map(members).collect()
+    events(stderr).into_iter().filter_map(members).collect()
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_coordinator_says_whom_it_waits_for_and_a_worker_what_for() {
     first.runs_until("a line on the wait", PATIENCE, |first| {
         first
             .said()
-            .contains("waiting for 1 more workers (1 of 2 are here)")
+            .contains("1 of 2 workers are here, waiting for 1 more")
     });
     led.runs_until("a line on the worker", PATIENCE, |led| {
         let came = logged(&led.said(), "worker registered");
@@ -87,7 +87,7 @@ fn a_worker_beyond_the_most_says_that_it_stands_by_and_so_does_status() {
     extra.runs_until("a line on standing by", PATIENCE, |extra| {
         extra
             .said()
-            .contains("standing by: all 1 seats are taken (--workers 1)")
+            .contains("standing by: no seat is free (--workers 1)")
     });
     led.runs_until("the coordinator's line", PATIENCE, |led| {
         !logged(&led.said(), "worker stands by").is_empty()

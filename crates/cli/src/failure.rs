@@ -3,6 +3,8 @@
 
 use std::{io::ErrorKind, panic::PanicHookInfo};
 
+use fratmae_telemetry::{fold, one_line};
+
 use crate::{exit::Stopped, terminal};
 
 /// Whether the reader of standard output went away (`fratmae … | head`), which is no failure.
@@ -47,36 +49,11 @@ pub(crate) fn report(error: &anyhow::Error) {
     if error.is::<ToldElsewhere>() {
         return;
     }
-    let causes = error.chain().map(ToString::to_string);
-    let text = line(causes);
+    let text = one_line(error.as_ref());
     match error.is::<Stopped>() {
         true => terminal::end(&text),
         false => terminal::error(&text),
     }
-}
-
-/// Joins a chain of causes by `: `, leaves out what an outer text already says, and folds newlines.
-pub(crate) fn line(causes: impl Iterator<Item = String>) -> String {
-    let mut line = String::new();
-    for cause in causes {
-        let cause = fold(&cause);
-        if cause.is_empty() || line.contains(&cause) {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push_str(": ");
-        }
-        line.push_str(&cause);
-    }
-    line
-}
-
-fn fold(text: &str) -> String {
-    let lines = text.lines().map(str::trim);
-    lines
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 #[cfg(test)]
@@ -84,38 +61,6 @@ mod tests {
     use anyhow::Context as _;
 
     use super::*;
-
-    fn joined(causes: &[&str]) -> String {
-        line(causes.iter().map(|cause| (*cause).to_owned()))
-    }
-
-    #[test]
-    fn causes_are_joined_from_the_outside_in() {
-        assert_eq!(
-            joined(&["cannot prepare", "case a", "no such file"]),
-            "cannot prepare: case a: no such file"
-        );
-    }
-
-    #[test]
-    fn a_cause_that_was_said_is_not_said_again() {
-        assert_eq!(
-            joined(&["case a: truncated", "truncated"]),
-            "case a: truncated"
-        );
-        assert_eq!(
-            joined(&["truncated", "truncated", "at 7"]),
-            "truncated: at 7"
-        );
-    }
-
-    #[test]
-    fn newlines_become_spaces_and_paths_keep_theirs() {
-        assert_eq!(
-            joined(&["first\n  second\n\n", "/a  b/c"]),
-            "first second: /a  b/c"
-        );
-    }
 
     #[test]
     fn only_a_broken_pipe_means_that_the_reader_is_gone() {

@@ -11,6 +11,7 @@ const SHORTEST: usize = 12;
 /// The narrowest column in which sentences can be read.
 const WRAPPED: usize = 24;
 
+/// On which side the cells of a column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Left,
@@ -29,21 +30,25 @@ pub(crate) fn counted(count: usize, word: &str) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     sides: Vec<Side>,
+    /// Which columns are left out where the table would be too wide.
+    optional: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// Starts a table; a column whose name ends in `#` holds numbers (the mark is not shown).
+    /// Starts a table. A column whose name ends in `#` holds numbers; one whose name ends in `?` is left out where the
+    /// table would be too wide. The marks are not shown.
     pub(crate) fn new(columns: &[&str]) -> Self {
-        let side = |name: &&str| match name.ends_with('#') {
+        let side = |name: &&str| match name.trim_end_matches('?').ends_with('#') {
             true => Side::Right,
             false => Side::Left,
         };
         let header = columns
             .iter()
-            .map(|name| name.trim_end_matches('#').to_owned());
+            .map(|name| name.trim_end_matches(['?', '#']).to_owned());
         Self {
             sides: columns.iter().map(side).collect(),
+            optional: columns.iter().map(|name| name.ends_with('?')).collect(),
             rows: vec![header.collect()],
         }
     }
@@ -54,8 +59,43 @@ impl Table {
     }
 
     /// The table in rows of at most `columns` characters where that can be. A text in the last column continues below
-    /// itself; other texts are cut with `…`, the longest first, but not below the length of a short digest. Numbers stay.
+    /// itself; other texts are cut with `…`, the longest first, but not below the length of a short digest. Numbers stay. Where even that is too wide, optional columns are left out,
+    /// the last first.
     pub(crate) fn fitted(&self, columns: usize) -> String {
+        let last = self.sides.len().saturating_sub(1);
+        let least = |column: usize| {
+            let bound = if column == last { WRAPPED } else { SHORTEST };
+            match self.sides[column] {
+                Side::Left => self.width(column).min(bound),
+                Side::Right => self.width(column),
+            }
+        };
+        let narrowest = (0..self.sides.len())
+            .map(|column| least(column) + 2)
+            .sum::<usize>();
+        match self.optional.iter().rposition(|is_optional| *is_optional) {
+            Some(column) if narrowest > columns + 2 => self.without(column).fitted(columns),
+            _ => self.narrowed(columns),
+        }
+    }
+
+    fn without(&self, column: usize) -> Self {
+        let mut left = Self {
+            sides: self.sides.clone(),
+            optional: self.optional.clone(),
+            rows: self.rows.clone(),
+        };
+        left.sides.remove(column);
+        left.optional.remove(column);
+        for row in &mut left.rows {
+            if column < row.len() {
+                row.remove(column);
+            }
+        }
+        left
+    }
+
+    fn narrowed(&self, columns: usize) -> String {
         let mut widths = self.widths();
         let used = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * (widths.len().max(1) - 1);
         let last = widths.len().saturating_sub(1);
@@ -172,6 +212,23 @@ mod tests {
             table.to_string(),
             "case    slices  axes\na            9  RAS\nlonger    1024  L\n"
         );
+    }
+
+    #[test]
+    fn optional_columns_are_left_out_where_the_table_is_too_wide() {
+        let mut table = Table::new(&["case", "mm#?", "SUV max#", "HU max#?", "note"]);
+        let cells = ["a", "4.00x4.00x4.00", "15.70", "1430", "sound"];
+        table.row(cells.map(str::to_owned).to_vec());
+        assert_eq!(table.fitted(200), table.to_string());
+        assert_eq!(
+            table.fitted(40),
+            "case              mm  SUV max  note\na     4.00x4.00x4.00    15.70  sound\n"
+        );
+        assert_eq!(
+            table.fitted(25),
+            "case  SUV max  note\na       15.70  sound\n"
+        );
+        assert_eq!(table.fitted(1), table.fitted(25), "the rest stays");
     }
 
     #[test]

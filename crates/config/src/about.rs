@@ -137,7 +137,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "model.decoder.self_attention",
-        "false: queries attend to the other modality only, the paper's sentence read literally.",
+        "false: queries attend to the other modality only, which is what the paper literally says.",
     ),
     (
         "model.text.width",
@@ -189,7 +189,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "train.weight_decay",
-        "AdamW's weight decay. Not from the paper: MAE's, as the two below.",
+        "AdamW's weight decay. Not from the paper: MAE's, like the two below.",
     ),
     ("train.beta1", "AdamW's decay of the mean gradient."),
     ("train.beta2", "AdamW's decay of the mean squared gradient."),
@@ -218,7 +218,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "checkpoint.every_s",
-        "Also save one when the newest is older than this many seconds, at whatever step; 0: by steps only.",
+        "Also save one when the newest is older than this many seconds; 0: by steps only.",
     ),
     (
         "checkpoint.part_mib",
@@ -226,7 +226,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "checkpoint.max_stall_ms",
-        "Milliseconds that a step may wait for a checkpoint.",
+        "Milliseconds that a step should wait for a checkpoint at most; a longer wait gives a warning.",
     ),
     (
         "checkpoint.max_slowdown_pct",
@@ -234,8 +234,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "checkpoint.memory_mib",
-        "Memory in MiB for the copied state that waits for its upload, per worker; with less than a worker's share,\n\
-         steps wait.",
+        "Memory in MiB per worker for copied state that is not uploaded yet; with less than a worker's share steps wait.",
     ),
     (
         "checkpoint.keep_last",
@@ -247,11 +246,11 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "checkpoint.delete_after_s",
-        "Seconds between removing a checkpoint from the list and deleting its files, for whoever still reads them.",
+        "Seconds between removing a checkpoint from the list and deleting its files, so that readers can finish.",
     ),
     (
         "store.stall_ms",
-        "Milliseconds without an answer from the store after which a request is sent again.",
+        "Milliseconds without an answer from the store before a request is sent again.",
     ),
     (
         "store.patience_s",
@@ -263,12 +262,11 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "workers.min",
-        "Number of workers with which the run may begin; it grows to workers.count as more register. 0: wait for all of\n\
-         them.",
+        "Least number of workers to begin with; the run grows to workers.count as more register. 0: wait for all of them.",
     ),
     (
         "workers.threads",
-        "Compute threads per worker; 0: the cores are shared evenly.",
+        "Compute threads per worker; 0: divide the cores evenly.",
     ),
     (
         "workers.device",
@@ -281,7 +279,8 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "workers.activation_checkpointing",
-        "Recompute activations in the backward pass: same bits, less memory, more time.",
+        "Recompute activations in the backward pass: same bits, less memory, more time. pretrain does so without being \
+         told where its workers would not fit this machine's memory.",
     ),
     (
         "workers.restarts_per_hour",
@@ -293,7 +292,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "workers.preemption_file",
-        "If this file appears on a worker's host, the worker leaves (preemption notice). SIGTERM and SIGUSR1 work\n\
+        "If this file appears on a worker's host, the worker leaves (preemption notice). Signals such as SIGTERM work\n\
          without it. \"\": none.",
     ),
     (
@@ -306,8 +305,8 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "collective.deadline_s",
-        "Seconds that a worker waits for the others in one exchange, and that it may compute without progress; more where a \
-         step takes long.",
+        "Longest time in seconds that a worker may wait for the others in one exchange, or compute without progress; more if\n\
+         its steps take long.",
     ),
     (
         "collective.backend",
@@ -333,8 +332,8 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "coordinator.advertise",
-        "Address that workers are told, HOST or HOST:PORT, if it differs from listen, as outside of a container. \"\": listen,\n\
-         or this host's own address if that is 0.0.0.0 or [::].",
+        "Address that workers connect to, HOST or HOST:PORT, if it differs from listen, for example in a container. \"\":\n\
+         listen, or this host's own address if listen is 0.0.0.0 or [::].",
     ),
     (
         "coordinator.heartbeat_ms",
@@ -342,7 +341,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "coordinator.worker_timeout_s",
-        "Seconds without a heartbeat after which a worker is given up.",
+        "Seconds without a heartbeat after which a worker is removed at the latest.",
     ),
     (
         "coordinator.join_timeout_s",

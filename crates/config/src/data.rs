@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where the run lives and from which seed it grows.
+/// Where the run is stored, and its seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Run {
@@ -17,7 +17,7 @@ impl Default for Run {
         Self {
             // A folder beside the caller, so that a first run needs nothing.
             url: "runs/default".to_owned(),
-            // Any number does; zero is the one a reader expects.
+            // Any number works; zero is what a reader expects.
             seed: 0,
         }
     }
@@ -29,7 +29,7 @@ impl Default for Run {
 pub struct Data {
     /// The prepared data set; `pretrain` prepares `source` into it when it has no manifest.
     pub url: String,
-    /// The raw cases: a CSV table or a folder in the AutoPET layout.
+    /// The raw cases: a CSV table or a folder in a known layout.
     pub source: String,
     /// How many phantom cases `pretrain` writes to `source` when nothing is there; 0 for none.
     pub phantoms: usize,
@@ -37,7 +37,7 @@ pub struct Data {
     pub grid: [usize; 3],
     /// Along which axis of the patient slices are stacked: the first size of `model.stack`.
     pub axis: Axis,
-    /// Every how-manieth slice a stack takes.
+    /// Slice stride of a stack.
     pub stride: usize,
     /// SUV that become 0 and 1.
     pub suv_window: [f64; 2],
@@ -45,13 +45,13 @@ pub struct Data {
     pub hu_window: [f64; 2],
     /// Whether the sentence given to the text encoder names the diagnosis.
     pub diagnosis_in_sentence: bool,
-    /// MiB that a worker's reading ahead may take, from the first byte fetched to the last stack waiting.
+    /// Memory in MiB that a worker may use to read ahead, from the first byte fetched to the last stack waiting.
     pub prefetch_mib: u64,
     /// A folder for pieces of a remote data set, shared by the workers of a machine; empty for none.
     pub cache_dir: String,
     /// MiB that the pieces in `cache_dir` may take.
     pub cache_mib: u64,
-    /// What becomes of a sample whose stored voxels are damaged.
+    /// What to do with a sample whose stored voxels are damaged.
     pub bad_sample: BadSample,
 }
 
@@ -61,7 +61,7 @@ impl Default for Data {
             // No data set can be guessed; `pretrain` asks for one.
             url: String::new(),
             source: String::new(),
-            // Phantoms are asked for, never a surprise.
+            // Phantoms are made only on request.
             phantoms: 0,
             // Paper: PET and CT resized to 160x160x192.
             grid: [160, 160, 192],
@@ -78,7 +78,7 @@ impl Default for Data {
             // Sixteen stacks waiting (8 MB each at the paper's size), or five on their way at their largest: two slots
             // of four ahead of the step, and as many again for a store that is slow for a moment.
             prefetch_mib: 128,
-            // A disk is written to only when one is named.
+            // Nothing is written to a disk unless the job names a folder.
             cache_dir: String::new(),
             // Holds the paper's 1,292 cases, some 15 MB each.
             cache_mib: 32_768,
@@ -100,12 +100,12 @@ pub enum Axis {
     Sagittal,
 }
 
-/// What becomes of a sample whose stored voxels do not match their digest.
+/// What to do with a sample whose stored voxels do not match their checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BadSample {
     /// The run ends.
     Fail,
-    /// Another case, drawn from the seed and the sample's position, takes its place, and the ledger says so.
+    /// Another case, drawn from the seed and the sample's position, takes its place, and the journal records it.
     Skip,
 }

@@ -77,8 +77,14 @@ impl Config {
         keys
     }
 
-    /// The identity as one stable text, for hashing: JSON with its keys in order.
+    /// BLAKE3 over the identity, in hexadecimal digits.
     pub fn digest(&self) -> String {
+        let digest = blake3::hash(self.identity_json().as_bytes());
+        digest.to_hex().to_string()
+    }
+
+    /// The identity as one stable text: JSON with its keys in order.
+    fn identity_json(&self) -> String {
         let pairs: Vec<_> = self
             .identity()
             .into_iter()

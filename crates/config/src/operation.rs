@@ -87,15 +87,15 @@ pub struct Workers {
     pub device: Device,
     /// Where each keeps parameters and moments, and updates them.
     pub state: StatePlace,
-    /// Whether blocks keep their inputs alone and compute the rest again on the way back.
+    /// Whether activations are recomputed in the backward pass.
     pub activation_checkpointing: bool,
-    /// How often within an hour a worker started here is started again after it died; 0 for never.
+    /// How often per hour a local worker is restarted after it died; 0 for never.
     pub restarts_per_hour: u32,
-    /// Seconds that workers train on without a coordinator before they give up.
+    /// Seconds that workers continue to train without a coordinator before they exit.
     pub coordinator_patience_s: u64,
     /// A path on each worker's host; once there is a file, the worker leaves. Empty for none.
     pub preemption_file: String,
-    /// Seconds that a worker which is asked to leave may take to hand over; then it goes as it is.
+    /// Grace period in seconds after a worker was asked to leave; then it exits in any case.
     pub grace_s: u64,
     /// Steps between comparisons of the ranks' parameters; 0 for none.
     pub compare_every: u64,
@@ -106,20 +106,20 @@ impl Default for Workers {
         Self {
             // The smallest number that is distributed, and what a laptop has cores for.
             count: 2,
-            // All of them: who asks for a number of workers expects that number.
+            // All of them: a user who sets a number of workers expects that number.
             min: 0,
             threads: 0,
             device: Device::Auto,
             state: StatePlace::Auto,
             // A fifth more time for about a fifth of the activations: for slots that would not fit otherwise.
             activation_checkpointing: false,
-            // A cause that comes back every few minutes will not go away by itself.
+            // A cause that returns every few minutes will not disappear.
             restarts_per_hour: 10,
             // Time for a scheduler or a person to start it again; short enough that forgotten workers free their machine.
             coordinator_patience_s: 120,
-            // Where a scheduler tells of preemption differs; signals are heard anyway.
+            // The path depends on the scheduler; signals work without it.
             preemption_file: String::new(),
-            // What Kubernetes, Slurm and the clouds give at least.
+            // The least that Kubernetes, Slurm and the clouds give.
             grace_s: 30,
             // Two passes over the parameters a step; with any other number a fault is found after it has spread.
             compare_every: 1,
@@ -155,14 +155,14 @@ pub enum StatePlace {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Collective {
-    /// Seconds that a rank waits for its peers within one exchange, and that a worker may compute without getting on; more
-    /// where one step, or one slot of it, takes that long on its machine.
+    /// Longest time in seconds that a rank may wait for its peers in one exchange, or compute without progress; more if a
+    /// step, or one slot of it, takes that long on its machine.
     pub deadline_s: u64,
     /// What gradients travel over.
     pub backend: Backend,
     /// In which order gradients are added; it decides the bits of the result.
     pub reduction: Reduction,
-    /// NCCL's library: a path, or a name where the system looks for libraries.
+    /// NCCL's library: a path, or a name on the library search path.
     pub nccl_library: String,
     /// The CUDA driver's library, likewise.
     pub cuda_library: String,
@@ -187,11 +187,11 @@ impl Default for Collective {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
-    /// NCCL where all workers train on GPUs of their own and have it, else TCP.
+    /// NCCL if all workers have it and a GPU each, else TCP.
     Auto,
     /// TCP.
     Tcp,
-    /// NCCL; the run ends where it cannot be had.
+    /// NCCL; the run ends if it is not available.
     Nccl,
 }
 
@@ -201,7 +201,7 @@ pub enum Backend {
 pub enum Reduction {
     /// In one tree over the slots.
     Exact,
-    /// As NCCL does it, which depends on the number of workers and their hardware; over TCP as `Exact`.
+    /// In NCCL's order, which depends on the number of workers and their hardware; over TCP like `Exact`.
     Fast,
 }
 
@@ -216,20 +216,20 @@ impl Workers {
     }
 }
 
-/// The coordinator's address and patience.
+/// The coordinator's addresses and timeouts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Coordinator {
     /// Address it listens at; port 0 takes a free one.
     pub listen: String,
-    /// Address that workers and the journal are told, HOST or HOST:PORT; empty: `listen`, or this host's own address
-    /// where that is `0.0.0.0` or `[::]`.
+    /// Address that workers connect to, HOST or HOST:PORT; empty: `listen`, or this host's own address if `listen` is
+    /// `0.0.0.0` or `[::]`. The journal has it too.
     pub advertise: String,
-    /// Milliseconds between a worker's signs of life.
+    /// Milliseconds between a worker's heartbeats.
     pub heartbeat_ms: u64,
-    /// Seconds of silence after which a worker is given up.
+    /// Seconds without a heartbeat after which a worker is removed at the latest.
     pub worker_timeout_s: u64,
-    /// Seconds that a run waits for all its workers to come.
+    /// Seconds that a run waits for all its workers to register.
     pub join_timeout_s: u64,
 }
 
@@ -238,11 +238,11 @@ impl Default for Coordinator {
         Self {
             // Loopback, so that nothing is open to a network unless asked; any free port.
             listen: "127.0.0.1:0".to_owned(),
-            // Differs where a port is forwarded, as out of a container.
+            // Differs where a port is forwarded, for example in a container.
             advertise: String::new(),
             // Fast enough to see a silent host within a second, too slow to cost anything.
             heartbeat_ms: 250,
-            // A stopped or starved process gets half a minute before the others go on without it.
+            // A stopped or starved process gets half a minute before the others continue without it.
             worker_timeout_s: 30,
             // Processes start within seconds; a minute covers a cold file system.
             join_timeout_s: 60,

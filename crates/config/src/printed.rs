@@ -54,8 +54,8 @@ impl Config {
         let keys = self.keys();
         let preset = self.preset();
         let mut text = String::from(
-            "# A fratmae job: every key with its value. Keys that a job file does not have take their defaults.\n\
-             # Any key can be changed on the command line, the last one wins: --set train.lr=2e-4\n\
+            "# A fratmae job: every key with its value. Keys that a job file omits have their defaults.\n\
+             # Any key can be changed on the command line; the last --set wins: --set train.lr=2e-4\n\
              # \"Paper\" is FratMAE (arXiv 2503.02824v1); its sizes need GPUs. What it does not state is marked.\n",
         );
         let mut section = "";
@@ -91,9 +91,9 @@ impl Config {
 
 fn preset_lines(preset: Option<&str>) -> String {
     let text = comment(
-        "Sizes of encoder, decoder, text encoder and embedding by name: \"tiny\" (the quickstart's), \"small\" (an hour on \
-         a few cores) or \"base\" (the paper's ViT-B). Where a preset and a size are both given, the later one wins: \
-         defaults, then the file's preset, the file's sizes, and each --set in its order.",
+        "Named sizes of encoder, decoder, text encoder and embedding: \"tiny\" (the quickstart's), \"small\" (an hour on a \
+         few cores) or \"base\" (the paper's ViT-B). If a preset and a size are both given, the later one wins, in this \
+         order: defaults, the file's preset, the file's sizes, each --set.",
     );
     match preset {
         Some(name) => format!("{text}preset = \"{name}\"\n"),

@@ -41,7 +41,7 @@ pub struct Train {
 pub enum BadBatch {
     /// The run ends.
     Fail,
-    /// It moves no weight, and the journal says so.
+    /// It changes no weight, and the journal records it.
     Skip,
 }
 
@@ -73,7 +73,7 @@ impl Default for Train {
             weight_decay: 0.05,
             beta1: 0.9,
             beta2: 0.95,
-            // Not from the paper: what AdamW takes when nobody says otherwise.
+            // Not from the paper: AdamW's usual value.
             epsilon: 1e-8,
             // Not from the paper: guards the first steps at a small batch.
             clip_norm: 1.0,
@@ -81,7 +81,7 @@ impl Default for Train {
             contrastive_weight: 1.0,
             // The same bits on every machine with a CPU.
             precision: Precision::F32,
-            // What is wrong with the numbers should be known before more hours go into them.
+            // A user should know that the numbers are wrong before more hours are spent.
             bad_batch: BadBatch::Fail,
         }
     }

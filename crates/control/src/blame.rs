@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::ids::{Generation, Rank, Step, WorkerId};
-use crate::progress::{Call, Work};
+use crate::progress::{Call, Phase};
 use std::fmt;
 
 /// Who is at fault, where it was in its work, why, and what that rests on.
@@ -19,7 +19,7 @@ pub struct Blame {
     /// The generation and step that it was last heard to work on; none if it was not heard to work.
     pub heard_at: Option<(Generation, Step)>,
     /// What it was last heard to do.
-    pub work: Work,
+    pub phase: Phase,
     /// The last collective call that it was heard to begin.
     pub call: Option<Call>,
     /// What is wrong with it.
@@ -50,7 +50,7 @@ impl Cluster {
                 .map(Rank::new),
             generation: self.generation,
             heard_at: heard.map(|progress| (progress.generation, progress.step)),
-            work: heard.map_or(Work::Idle, |progress| progress.work),
+            phase: heard.map_or(Phase::Idle, |progress| progress.phase),
             call: heard.and_then(|progress| progress.call.clone()),
             reason,
             evidence,
@@ -70,8 +70,8 @@ impl fmt::Display for Blame {
             write!(f, "; {line}")?;
         }
         if let Some((generation, step)) = self.heard_at {
-            let (work, host) = (self.work.name(), &self.host);
-            write!(f, "; last heard in {work} of step {step} on {host}")?;
+            let (phase, host) = (self.phase.name(), &self.host);
+            write!(f, "; last heard in {phase} of step {step} on {host}")?;
             if generation != self.generation {
                 write!(f, " in generation {generation}")?;
             }

@@ -51,7 +51,7 @@ pub struct Recorded {
 
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum RunPhase {
     /// Waiting for the group that an earlier coordinator left.
     Returning,
     /// Waiting for enough workers.
@@ -70,7 +70,7 @@ pub enum Phase {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     pub(crate) settings: Settings,
-    pub(crate) phase: Phase,
+    pub(crate) phase: RunPhase,
     pub(crate) generation: Generation,
     pub(crate) membership: Membership,
     /// How the group before this generation is left.
@@ -136,8 +136,8 @@ impl Cluster {
         Self {
             settings,
             phase: match recorded.members {
-                0 => Phase::Gathering,
-                _ => Phase::Returning,
+                0 => RunPhase::Gathering,
+                _ => RunPhase::Returning,
             },
             generation: recorded.generation,
             membership: Membership::default(),
@@ -173,7 +173,7 @@ impl Cluster {
 
     /// Where the run is in its life.
     #[must_use]
-    pub const fn phase(&self) -> Phase {
+    pub const fn phase(&self) -> RunPhase {
         self.phase
     }
 
@@ -208,7 +208,7 @@ impl Cluster {
     ///
     /// Events of a worker that is not registered and events of an old generation change nothing.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Command> {
-        if self.phase == Phase::Ended {
+        if self.phase == RunPhase::Ended {
             return self.turn_away(&event);
         }
         self.follow(now, event)
@@ -303,7 +303,7 @@ impl Cluster {
         // A group that is whole applies one more step, after which all its members hold the same.
         let with_leavers = leaving == Leaving::AtOnce && self.membership.needs_leavers();
         self.membership.regroup(self.limit(), with_leavers);
-        self.phase = Phase::Recording;
+        self.phase = RunPhase::Recording;
         vec![Command::RecordGeneration {
             generation: self.generation,
             members: self.group_names(),
@@ -337,7 +337,7 @@ impl Cluster {
 
     /// Ends the run: everybody is told to exit, and the verdict is the last command.
     pub(crate) fn end(&mut self, verdict: Verdict) -> Vec<Command> {
-        self.phase = Phase::Ended;
+        self.phase = RunPhase::Ended;
         let reason = match &verdict {
             Verdict::Finished { step, .. } => format!("the run finished at step {step}"),
             Verdict::Interrupted { step, cause } => {

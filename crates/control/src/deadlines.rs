@@ -3,7 +3,7 @@
 
 use crate::cluster::Settings;
 use crate::ids::Millis;
-use crate::progress::{Awaits, Lap, Pace, Work};
+use crate::progress::{Lap, Pace, Phase, WaitsFor};
 use std::collections::BTreeMap;
 
 /// Gaps between messages that must be known before one is judged by them.
@@ -19,7 +19,7 @@ const LULL: (u64, Millis) = (2, Millis::new(1_000));
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Deadlines {
     gaps: Durations,
-    laps: BTreeMap<Work, Durations>,
+    laps: BTreeMap<Phase, Durations>,
 }
 
 /// A limit, and what it rests on.
@@ -72,14 +72,14 @@ impl Ceiling {
     }
 }
 
-impl Work {
+impl Phase {
     /// The longest that this may go without getting on, for a worker of this pace: on a slow machine a pass over one
     /// slot alone can take longer than the job's bound.
     pub(crate) fn ceiling(self, settings: &Settings, pace: Option<Pace>) -> Ceiling {
         let key = Ceiling::of_key(settings.leave_timeout);
-        match self.awaits() {
-            Awaits::Nobody => key.or_pace(pace.map(|pace| pace.pass)),
-            Awaits::Store | Awaits::Others => key,
+        match self.waits_for() {
+            WaitsFor::Nobody => key.or_pace(pace.map(|pace| pace.pass)),
+            WaitsFor::Store | WaitsFor::Others => key,
         }
     }
 }
@@ -114,7 +114,7 @@ impl Deadlines {
     }
 
     pub(crate) fn note_lap(&mut self, lap: &Lap) {
-        let known = self.laps.entry(lap.work).or_default();
+        let known = self.laps.entry(lap.phase).or_default();
         known.note(lap.longest, u64::from(lap.count));
     }
 
@@ -134,20 +134,20 @@ impl Deadlines {
 
     /// How long a piece of work may take, at most so long; none where others decide that, unless they have all got
     /// further.
-    pub(crate) fn work(
+    pub(crate) fn phase(
         &self,
-        work: Work,
+        phase: Phase,
         settings: &Settings,
         is_behind: bool,
         ceiling: Ceiling,
     ) -> Option<Limit> {
-        let floor = match work.awaits() {
-            Awaits::Others if !is_behind => return None,
-            Awaits::Others | Awaits::Nobody => settings.least_timeout,
+        let floor = match phase.waits_for() {
+            WaitsFor::Others if !is_behind => return None,
+            WaitsFor::Others | WaitsFor::Nobody => settings.least_timeout,
             // A store that is borne with is nobody's hanging.
-            Awaits::Store => settings.least_timeout.plus(settings.store_patience),
+            WaitsFor::Store => settings.least_timeout.plus(settings.store_patience),
         };
-        let known = self.laps.get(&work);
+        let known = self.laps.get(&phase);
         let usual = known.and_then(|known| known.usual(ENOUGH_LAPS));
         Some(limit(usual, floor, ceiling))
     }
@@ -240,12 +240,12 @@ mod tests {
         }
     }
 
-    fn known(work: Work, times: &[(u32, u64)]) -> Deadlines {
+    fn known(phase: Phase, times: &[(u32, u64)]) -> Deadlines {
         let mut deadlines = Deadlines::default();
         for &(count, longest) in times {
             let longest = Millis::new(longest);
             deadlines.note_lap(&Lap {
-                work,
+                phase,
                 count,
                 longest,
             });
@@ -253,9 +253,9 @@ mod tests {
         deadlines
     }
 
-    fn allowed(deadlines: &Deadlines, work: Work) -> Option<u64> {
+    fn allowed(deadlines: &Deadlines, phase: Phase) -> Option<u64> {
         let settings = settings();
-        let limit = deadlines.work(work, &settings, false, work.ceiling(&settings, None));
+        let limit = deadlines.phase(phase, &settings, false, phase.ceiling(&settings, None));
         limit.map(|limit| limit.allowed.get())
     }
 
@@ -269,32 +269,32 @@ mod tests {
 
     #[test]
     fn three_times_the_usual_is_allowed_between_the_bounds() {
-        let fast = known(Work::Forward, &[(999, 100), (1, 60_000)]);
-        assert_eq!(allowed(&fast, Work::Forward), Some(5_000));
-        let slow = known(Work::Forward, &[(998, 100), (2, 4_000)]);
+        let fast = known(Phase::Forward, &[(999, 100), (1, 60_000)]);
+        assert_eq!(allowed(&fast, Phase::Forward), Some(5_000));
+        let slow = known(Phase::Forward, &[(998, 100), (2, 4_000)]);
         let usual = edge(bucket(4_000));
-        assert_eq!(allowed(&slow, Work::Forward), Some(3 * usual));
-        let slowest = known(Work::Forward, &[(100, 90_000)]);
-        assert_eq!(allowed(&slowest, Work::Forward), Some(120_000));
+        assert_eq!(allowed(&slow, Phase::Forward), Some(3 * usual));
+        let slowest = known(Phase::Forward, &[(100, 90_000)]);
+        assert_eq!(allowed(&slowest, Phase::Forward), Some(120_000));
     }
 
     #[test]
     fn too_little_history_leaves_the_upper_bound() {
-        let few = known(Work::Forward, &[(19, 10)]);
-        assert_eq!(allowed(&few, Work::Forward), Some(120_000));
-        assert_eq!(allowed(&few, Work::Backward), Some(120_000));
+        let few = known(Phase::Forward, &[(19, 10)]);
+        assert_eq!(allowed(&few, Phase::Forward), Some(120_000));
+        assert_eq!(allowed(&few, Phase::Backward), Some(120_000));
     }
 
     #[test]
     fn who_waits_for_others_is_not_judged_and_who_waits_for_the_store_later() {
-        let deadlines = known(Work::Load, &[(100, 1)]);
-        assert_eq!(allowed(&deadlines, Work::Load), Some(65_000));
-        for work in [Work::Gather, Work::Reduce, Work::Join, Work::Idle] {
-            assert_eq!(allowed(&deadlines, work), None);
+        let deadlines = known(Phase::Load, &[(100, 1)]);
+        assert_eq!(allowed(&deadlines, Phase::Load), Some(65_000));
+        for phase in [Phase::Gather, Phase::Reduce, Phase::Join, Phase::Idle] {
+            assert_eq!(allowed(&deadlines, phase), None);
         }
-        let gather = known(Work::Gather, &[(100, 1)]);
+        let gather = known(Phase::Gather, &[(100, 1)]);
         let key = Ceiling::of_key(settings().leave_timeout);
-        let behind = gather.work(Work::Gather, &settings(), true, key);
+        let behind = gather.phase(Phase::Gather, &settings(), true, key);
         assert_eq!(behind.map(|limit| limit.allowed.get()), Some(5_000));
     }
 
@@ -307,13 +307,18 @@ mod tests {
                 step: Millis::new(step),
             })
         };
-        let allowed = |work: Work, pace| work.ceiling(&settings, pace).limit().allowed.get();
-        assert_eq!(allowed(Work::Forward, pace(40_000, 400_000)), 120_000);
-        for work in [Work::Forward, Work::Backward, Work::Optimizer] {
-            assert_eq!(allowed(work, pace(50_000, 400_000)), 150_000);
+        let allowed = |phase: Phase, pace| phase.ceiling(&settings, pace).limit().allowed.get();
+        assert_eq!(allowed(Phase::Forward, pace(40_000, 400_000)), 120_000);
+        for phase in [Phase::Forward, Phase::Backward, Phase::Optimizer] {
+            assert_eq!(allowed(phase, pace(50_000, 400_000)), 150_000);
         }
-        for work in [Work::Load, Work::Restore, Work::Checkpoint, Work::Gather] {
-            assert_eq!(allowed(work, pace(50_000, 400_000)), 120_000);
+        for phase in [
+            Phase::Load,
+            Phase::Restore,
+            Phase::Checkpoint,
+            Phase::Gather,
+        ] {
+            assert_eq!(allowed(phase, pace(50_000, 400_000)), 120_000);
         }
         let step = step_ceiling(&settings, pace(50_000, 400_000)).limit();
         assert_eq!(step.allowed, Millis::new(1_200_000));
@@ -324,13 +329,13 @@ mod tests {
     #[test]
     fn a_slow_pass_that_is_usual_may_take_longer_than_the_key() {
         let settings = settings();
-        let slow = known(Work::Forward, &[(100, 90_000)]);
+        let slow = known(Phase::Forward, &[(100, 90_000)]);
         let pace = Pace {
             pass: Millis::new(90_000),
             step: Millis::new(90_000),
         };
-        let ceiling = Work::Forward.ceiling(&settings, Some(pace));
-        let limit = slow.work(Work::Forward, &settings, false, ceiling);
+        let ceiling = Phase::Forward.ceiling(&settings, Some(pace));
+        let limit = slow.phase(Phase::Forward, &settings, false, ceiling);
         assert_eq!(limit, Some(ceiling.limit()));
         assert_eq!(ceiling.limit().allowed, Millis::new(270_000));
     }

@@ -4,7 +4,7 @@
 use crate::command::Source;
 use crate::deadlines::Limit;
 use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
-use crate::progress::{Progress, Work};
+use crate::progress::{Phase, Progress};
 
 /// One fact, handed to [`crate::Cluster::handle`] together with the time it was learnt.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,14 +194,14 @@ pub enum Departure {
     /// Its heart beats, but it does not leave its group when asked.
     Stuck {
         /// What it was last heard to do.
-        work: Work,
+        phase: Phase,
         /// How long it had.
         limit: Limit,
     },
     /// Its heart beats, but its training does not get on.
     Hangs {
         /// What it does.
-        work: Work,
+        phase: Phase,
         /// How long it has not got on.
         lasts: Millis,
         /// How long it may.
@@ -247,15 +247,19 @@ impl Departure {
                 "its host is gone: it answers nobody, and nothing was heard of it for {:.1} s",
                 silence.seconds()
             ),
-            Self::Stuck { work, limit } => format!(
+            Self::Stuck { phase, limit } => format!(
                 "it was asked to leave its group and did not within {:.0} s although the process is alive, in {} ({})",
                 limit.allowed.seconds(),
-                work.name(),
+                phase.name(),
                 limit.told("such work took", DEADLINE)
             ),
-            Self::Hangs { work, lasts, limit } => format!(
+            Self::Hangs {
+                phase,
+                lasts,
+                limit,
+            } => format!(
                 "no progress in {} for {:.0} s although the process is alive ({})",
-                work.name(),
+                phase.name(),
                 lasts.seconds(),
                 limit.told("such work took", DEADLINE)
             ),

@@ -24,10 +24,10 @@ mod registered;
 
 pub use assignment::{Seat, deal_slots};
 pub use blame::Blame;
-pub use cluster::{Cluster, Phase, Recorded, Settings};
+pub use cluster::{Cluster, Recorded, RunPhase, Settings};
 pub use command::{Assignment, Cause, Command, Knock, Leaving, Source, Verdict};
 pub use deadlines::{Basis, Limit};
 pub use event::{Accusation, Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};
-pub use progress::{Call, Lap, Pace, Progress, Work};
+pub use progress::{Call, Lap, Pace, Phase, Progress};
 pub use registered::Gathering;

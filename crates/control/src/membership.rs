@@ -2,7 +2,7 @@
 //! Owns no decision: it answers questions about what is known.
 
 use crate::ids::{Millis, Step, WorkerId};
-use crate::progress::{Progress, Work};
+use crate::progress::{Phase, Progress};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ pub(crate) struct Member {
     /// Where it was in its work when it last said so.
     pub(crate) progress: Option<(Millis, Progress)>,
     /// What it has done at least once: its first time may take longer than anybody's later ones.
-    pub(crate) done: BTreeSet<Work>,
+    pub(crate) done: BTreeSet<Phase>,
 }
 
 impl Member {

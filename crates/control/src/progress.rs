@@ -2,103 +2,87 @@
 
 use crate::ids::{Generation, Millis, Step};
 
-/// A worker's business at a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Work {
-    /// It awaits an order.
-    #[default]
-    Idle,
-    /// It reads a checkpoint.
-    Restore,
-    /// It forms a group with its peers.
-    Join,
-    /// It copies the state from its peers, or to them.
-    Copy,
-    /// It awaits the samples of a step.
-    Load,
-    /// The forward pass.
-    Forward,
-    /// It exchanges embeddings with its peers.
-    Gather,
-    /// The backward pass.
-    Backward,
-    /// It sums gradients with its peers.
-    Reduce,
-    /// The update of the parameters.
-    Optimizer,
-    /// It awaits an earlier checkpoint and copies the state for the next.
-    Checkpoint,
-}
-
 /// On whom it depends how long something takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaits {
+pub(crate) enum WaitsFor {
     Nobody,
     Store,
     Others,
 }
 
-impl Work {
-    /// All kinds.
-    pub const ALL: [Self; 11] = [
-        Self::Idle,
-        Self::Restore,
-        Self::Join,
-        Self::Copy,
-        Self::Load,
-        Self::Forward,
-        Self::Gather,
-        Self::Backward,
-        Self::Reduce,
-        Self::Optimizer,
-        Self::Checkpoint,
-    ];
-
-    /// Its name, as in the figures of a step.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Restore => "restore",
-            Self::Join => "join",
-            Self::Copy => "copy",
-            Self::Load => "load",
-            Self::Forward => "forward",
-            Self::Gather => "gather",
-            Self::Backward => "backward",
-            Self::Reduce => "reduce",
-            Self::Optimizer => "optimizer",
-            Self::Checkpoint => "checkpoint",
+/// Declares the phases: what each is, its name, and whom it waits for.
+macro_rules! phases {
+    ($($(#[$about:meta])+ $phase:ident = $name:literal, $waits_for:ident;)+) => {
+        /// What a worker does at a moment, from the first one of a step on in the order of a step.
+        ///
+        /// Heartbeats, the time of a step's phases and the columns of the history have these names.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Phase {
+            $($(#[$about])+ $phase,)+
         }
+
+        impl Phase {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$phase),+];
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$phase => $name),+ }
+            }
+
+            pub(crate) const fn waits_for(self) -> WaitsFor {
+                match self { $(Self::$phase => WaitsFor::$waits_for),+ }
+            }
+        }
+    };
+}
+
+phases! {
+    /// It awaits an order.
+    #[default]
+    Idle = "idle", Others;
+    /// It reads a checkpoint.
+    Restore = "restore", Store;
+    /// It forms a group with its peers.
+    Join = "join", Others;
+    /// It copies the state from its peers, or to them.
+    Copy = "copy", Others;
+    /// It awaits the samples of a step, the first phase of one.
+    Load = "load", Store;
+    /// The forward pass.
+    Forward = "forward", Nobody;
+    /// It exchanges embeddings with its peers.
+    Gather = "gather", Others;
+    /// The backward pass.
+    Backward = "backward", Nobody;
+    /// It sums gradients with its peers.
+    Reduce = "reduce", Others;
+    /// The update of the parameters.
+    Optimizer = "optimizer", Nobody;
+    /// It awaits an earlier checkpoint and copies the state for the next.
+    Checkpoint = "checkpoint", Store;
+}
+
+impl Phase {
+    /// Those of a step.
+    pub fn of_a_step() -> impl Iterator<Item = Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .filter(|phase| phase.is_of_a_step())
     }
 
-    /// The kind of this name; an unknown one is judged as little as idleness.
+    /// The phase of this name; an unknown one is judged as little as idleness.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        let mut all = Self::ALL.into_iter();
-        all.find(|work| work.name() == name).unwrap_or_default()
+        let mut all = Self::ALL.iter().copied();
+        all.find(|phase| phase.name() == name).unwrap_or_default()
     }
 
     /// Whether it belongs to a step, and not to what comes before the first one.
-    pub(crate) const fn is_of_a_step(self) -> bool {
-        match self {
-            Self::Idle | Self::Restore | Self::Join | Self::Copy => false,
-            Self::Load
-            | Self::Forward
-            | Self::Gather
-            | Self::Backward
-            | Self::Reduce
-            | Self::Optimizer
-            | Self::Checkpoint => true,
-        }
-    }
-
-    pub(crate) const fn awaits(self) -> Awaits {
-        match self {
-            Self::Forward | Self::Backward | Self::Optimizer => Awaits::Nobody,
-            Self::Restore | Self::Load | Self::Checkpoint => Awaits::Store,
-            Self::Idle | Self::Join | Self::Copy | Self::Gather | Self::Reduce => Awaits::Others,
-        }
+    pub(crate) fn is_of_a_step(self) -> bool {
+        self >= Self::Load
     }
 }
 
@@ -115,7 +99,7 @@ pub struct Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lap {
     /// Of which kind.
-    pub work: Work,
+    pub phase: Phase,
     /// How many.
     pub count: u32,
     /// How long the longest of them took.
@@ -139,7 +123,7 @@ pub struct Progress {
     /// The step it works on.
     pub step: Step,
     /// What it does.
-    pub work: Work,
+    pub phase: Phase,
     /// How long it has been doing that.
     pub lasts: Millis,
     /// How long it has not got on within that: a pass gets on slot by slot, a checkpoint part by part.
@@ -158,9 +142,9 @@ mod tests {
 
     #[test]
     fn every_kind_is_found_by_its_name() {
-        for work in Work::ALL {
-            assert_eq!(Work::named(work.name()), work);
+        for phase in Phase::ALL {
+            assert_eq!(Phase::named(phase.name()), *phase);
         }
-        assert_eq!(Work::named("newer"), Work::Idle);
+        assert_eq!(Phase::named("newer"), Phase::Idle);
     }
 }

@@ -1,6 +1,6 @@
 //! Who is registered, and who of them waits: for people to read, nothing is decided here.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::ids::{Millis, WorkerId};
 
 /// What a run that gathers its first group waits for.
@@ -20,7 +20,7 @@ impl Cluster {
     pub fn gathering(&self, now: Millis) -> Option<Gathering> {
         let patience = self.settings.join_timeout.get();
         let waited = now.since(self.started).get();
-        (self.phase == Phase::Gathering).then(|| Gathering {
+        (self.phase == RunPhase::Gathering).then(|| Gathering {
             registered: self.membership.n_staying(),
             wanted: self.wanted(self.settings.least_workers),
             left: Millis::new(patience.saturating_sub(waited)),
@@ -31,7 +31,7 @@ impl Cluster {
     #[must_use]
     pub fn standing_by(&self) -> Vec<(WorkerId, &str)> {
         let is_full = self.membership.group().len() >= self.limit();
-        let members = match is_full && self.phase != Phase::Ended {
+        let members = match is_full && self.phase != RunPhase::Ended {
             true => self.membership.workers(),
             false => Vec::new(),
         };

@@ -1,10 +1,8 @@
 //! How far this host's clock is from a coordinator's, as that tells it over the network. It sets no clock.
 
 use crate::error::CoordinatorError;
-use fratmae_protocol::pb;
-use fratmae_protocol::pb::coordination_client::CoordinationClient;
+use fratmae_protocol::{Client, connect, pb};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tonic::transport::{Channel, Endpoint};
 
 /// How often the clock is asked for: the quickest answer is the one that the network delayed least.
 const TRIES: usize = 8;
@@ -35,11 +33,8 @@ pub async fn compare_clocks(address: &str) -> Result<ClockReading, CoordinatorEr
 }
 
 async fn ask(address: &str) -> Result<ClockReading, String> {
-    let endpoint = Endpoint::from_shared(address.to_owned());
-    let endpoint = endpoint.map_err(|error| error.to_string())?;
-    let channel = endpoint.tcp_nodelay(true).connect().await;
-    let channel = channel.map_err(|error| innermost(&error))?;
-    let mut client = CoordinationClient::new(channel);
+    let client = connect(address).await;
+    let mut client = client.map_err(|error| error.to_string())?;
     let mut best = read_once(&mut client).await?;
     for _ in 1..TRIES {
         best = closer(best, read_once(&mut client).await?);
@@ -47,7 +42,7 @@ async fn ask(address: &str) -> Result<ClockReading, String> {
     Ok(best)
 }
 
-async fn read_once(client: &mut CoordinationClient<Channel>) -> Result<ClockReading, String> {
+async fn read_once(client: &mut Client) -> Result<ClockReading, String> {
     let (before, started) = (unix_us(), Instant::now());
     let reply = client.clock(pb::ClockRequest {}).await;
     let round_trip = started.elapsed();
@@ -81,11 +76,6 @@ fn closer(one: ClockReading, other: ClockReading) -> ClockReading {
 pub(crate) fn unix_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
-}
-
-/// tonic says only "transport error"; the cause is at the end of its chain.
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub(crate) async fn conclude(runtime: &mut Runtime) -> Result<Outcome, Coordinat
                 .journal_mut()
                 .append(Record::Finished { summary: value })
                 .await?;
+            runtime.emit(RunEvent::Finished {
+                summary: Box::new(summary.clone()),
+            });
             Ok(Outcome::Finished(summary))
         }
         Verdict::Interrupted { step, cause } => {
@@ -87,29 +90,20 @@ async fn summarise(
         Ok(rows) => rows,
         Err(error) => {
             // The weights are none the worse for it.
-            let line = format!("the last steps of the history cannot be read: {error}");
-            runtime.tell(RunEvent::Warned { line }).await;
+            let warning = format!("the last steps of the history cannot be read: {error}");
+            runtime.emit(RunEvent::Warned { warning });
             Vec::new()
         }
     };
     let all = read_history(&runtime.job().run).await.ok();
-    let seconds = |rows: Vec<HistoryRow>| rows.iter().map(|row| row.figures.seconds).sum::<f64>();
-    let last = recent.last().map(|row| &row.figures);
-    let figures = runtime.newest_figures.as_ref().or(last);
-    let figures = figures.cloned().unwrap_or_default();
+    let seconds = |rows: Vec<HistoryRow>| rows.iter().map(|row| row.seconds).sum::<f64>();
+    let last = runtime.newest_row.as_ref().or(recent.last());
     let config = &runtime.job().config;
     let chance = || (config.train.batch as f64).ln();
     Ok(Summary {
         run: runtime.job().run.url().to_owned(),
         step: step.get(),
-        loss: figures.loss,
-        reconstruction: figures.reconstruction,
-        mean_baseline: figures.mean_baseline,
-        pet_reconstruction: figures.pet_reconstruction,
-        baseline_pet: figures.baseline_pet,
-        ct_reconstruction: figures.ct_reconstruction,
-        baseline_ct: figures.baseline_ct,
-        contrastive: figures.contrastive,
+        metrics: last.map(|row| row.metrics.clone()).unwrap_or_default(),
         contrastive_chance: config.model.contrastive.then(chance),
         recent: Recent::of(&recent),
         weights_digest,

@@ -1,29 +1,43 @@
-//! What a run tells whoever watches it: the progress bar, a test, a page.
+//! What a run tells whoever follows it: the progress bar, a line of JSON, a test, a page.
+//!
+//! An event is declared here once. Its JSON is the log line's own message and fields, and reads back from them.
 
 use crate::bad_batch::BadBatch;
+use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
-use fratmae_protocol::pb::Figures;
-use serde::Serialize;
-use tokio::sync::mpsc;
-use tracing::{info, warn};
+use fratmae_telemetry::Metrics;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::broadcast;
+use tracing::{Level, event};
 
 /// The log target of events. People see them as progress; a log in JSON asks for this target instead.
 pub const EVENTS: &str = "run";
 
-/// One thing worth showing.
-#[derive(Clone, Debug, PartialEq)]
+/// One thing worth showing. The names of its fields are those in `docs/logs.md`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "message")]
 pub enum RunEvent {
     /// Workers can join at this address.
+    #[serde(rename = "serving workers")]
     Serving {
         /// A URL for `worker --coordinator`.
         address: String,
     },
     /// Something is worth knowing and not odd.
+    #[serde(rename = "job note")]
     Noted {
         /// In one line.
-        line: String,
+        note: String,
+    },
+    /// Something about the job is odd, and the run goes on.
+    #[serde(rename = "job warning")]
+    Warned {
+        /// In one line.
+        warning: String,
     },
     /// Workers are waited for.
+    #[serde(rename = "waiting for workers")]
     Waiting {
         /// How many are there.
         registered: usize,
@@ -35,6 +49,7 @@ pub enum RunEvent {
         address: String,
     },
     /// A worker is there.
+    #[serde(rename = "worker registered")]
     Registered {
         /// Its name.
         name: String,
@@ -44,41 +59,54 @@ pub enum RunEvent {
         registered: usize,
     },
     /// A worker has no seat, since all are taken.
+    #[serde(rename = "worker stands by")]
     StandsBy {
         /// Its name.
         name: String,
         /// How many seats there are.
         seats: usize,
     },
-    /// Something about the job is odd, and the run goes on.
-    Warned {
-        /// In one line.
-        line: String,
-    },
     /// The run exists and goes on from a checkpoint.
+    #[serde(rename = "resuming from a checkpoint")]
     Resuming {
         /// Its step.
         step: u64,
+        /// Steps of the whole job.
+        steps: u64,
         /// Checkpoints that were passed over, and why, a line each.
         damaged: Vec<String>,
     },
     /// A group trains.
+    #[serde(rename = "generation began")]
     Began {
         /// Its generation.
         generation: u64,
-        /// Names in rank order.
-        members: Vec<String>,
         /// The step it goes on from.
         step: u64,
+        /// Steps of the whole job.
+        steps: u64,
+        /// Names in rank order.
+        members: Vec<String>,
     },
     /// A step was applied.
+    #[serde(rename = "step applied")]
     Applied {
         /// Which.
         step: u64,
-        /// Its figures.
-        figures: Figures,
+        /// Steps of the whole job.
+        steps: u64,
+        /// Samples in the lineage of the weights after the step.
+        samples: u64,
+        /// How long it took.
+        seconds: f64,
+        /// Samples of the step in each of them.
+        samples_per_second: f64,
+        /// Its metrics.
+        #[serde(flatten)]
+        metrics: Metrics,
     },
     /// How long a step takes here, and the steps that are left.
+    #[serde(rename = "estimate")]
     Estimated {
         /// Seconds of a step.
         step_seconds: f64,
@@ -88,6 +116,7 @@ pub enum RunEvent {
         seconds: f64,
     },
     /// The run was asked to stop.
+    #[serde(rename = "stopping")]
     Stopping {
         /// The step after which it does; none if it does so at once.
         after_step: Option<u64>,
@@ -95,37 +124,45 @@ pub enum RunEvent {
         seconds: Option<f64>,
     },
     /// A checkpoint is committed.
+    #[serde(rename = "checkpoint committed")]
     Committed {
         /// Its step.
         step: u64,
     },
     /// A checkpoint that a generation was to begin from is damaged; the run goes on from an older one.
+    #[serde(rename = "checkpoint passed over")]
     PassedOver {
         /// Which, who found it, and what is wrong with it, in one line.
         line: String,
     },
     /// A damaged sample was passed over, and another case trained on in its place.
+    #[serde(rename = "damaged sample skipped")]
     Skipped {
         /// The step that it belongs to.
         step: u64,
         /// Its slot in the step.
         slot: u32,
         /// What was damaged and what was taken.
+        #[serde(flatten)]
         sample: SkippedSample,
     },
     /// A batch moved no weight, since its loss or gradient is not finite.
+    #[serde(rename = "bad batch passed over")]
     BadBatch {
         /// The step.
         step: u64,
         /// What is wrong with it.
+        #[serde(flatten)]
         batch: BadBatch,
     },
     /// Workers of this machine that had died were started again.
+    #[serde(rename = "workers started again")]
     Restarted {
         /// Their names.
         names: Vec<String>,
     },
     /// A worker may not take part.
+    #[serde(rename = "worker refused")]
     Refused {
         /// Its name.
         name: String,
@@ -133,11 +170,13 @@ pub enum RunEvent {
         reason: String,
     },
     /// A worker left as it was asked to.
+    #[serde(rename = "worker left as asked")]
     Left {
         /// Its name.
         name: String,
     },
     /// A live worker saw its group fail; a verdict on whose fault that is may follow.
+    #[serde(rename = "group broken")]
     Broken {
         /// Who says it.
         worker: String,
@@ -145,44 +184,77 @@ pub enum RunEvent {
         reason: String,
     },
     /// Something went wrong with a worker, and the run goes on.
+    #[serde(rename = "worker in trouble")]
     Verdict {
         /// With whom, where and why.
+        #[serde(flatten)]
         verdict: Box<WorkerVerdict>,
     },
     /// A worker process of this machine ended although it was not told to.
+    #[serde(rename = "worker process ended")]
     Exited {
         /// In one line.
         line: String,
     },
+    /// Every step is applied and committed.
+    #[serde(rename = "run finished")]
+    Finished {
+        /// What it came to.
+        #[serde(flatten)]
+        summary: Box<Summary>,
+    },
 }
 
-/// The way to whoever watches; one that has left is no reason to stop.
-#[derive(Clone, Debug)]
-pub(crate) struct Telling {
-    events: mpsc::Sender<RunEvent>,
-    /// Those of the whole job, for the log.
-    steps: u64,
-}
-
-impl Telling {
-    pub(crate) const fn new(events: mpsc::Sender<RunEvent>, steps: u64) -> Self {
-        Self { events, steps }
+impl RunEvent {
+    /// Reads the event that a line of a log in JSON tells; most lines tell none.
+    #[must_use]
+    pub fn from_line(line: &str) -> Option<Self> {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let is_event = line["target"] == EVENTS;
+        is_event.then(|| serde_json::from_value(line).ok())?
     }
 
-    /// Tells and logs an event.
-    pub(crate) async fn tell(&self, event: RunEvent) {
-        event.log(self.steps);
-        let _ = self.events.send(event).await;
+    /// Writes the event to the log.
+    fn log(&self) {
+        // Every event is an object of text and numbers.
+        let event = serde_json::to_string(self).unwrap_or_default();
+        match self {
+            Self::Warned { .. }
+            | Self::PassedOver { .. }
+            | Self::Skipped { .. }
+            | Self::BadBatch { .. }
+            | Self::Refused { .. }
+            | Self::Broken { .. }
+            | Self::Verdict { .. }
+            | Self::Exited { .. } => event!(target: EVENTS, Level::WARN, event.json = event),
+            _ => event!(target: EVENTS, Level::INFO, event.json = event),
+        }
+    }
+}
+
+/// The way to whoever follows the run. None of them is waited for: one that is slow misses the oldest events.
+#[derive(Clone, Debug)]
+pub(crate) struct EventSink(broadcast::Sender<RunEvent>);
+
+impl EventSink {
+    pub(crate) const fn new(followers: broadcast::Sender<RunEvent>) -> Self {
+        Self(followers)
+    }
+
+    /// Logs an event and hands it to everybody who follows; there may be nobody.
+    pub(crate) fn emit(&self, event: RunEvent) {
+        event.log();
+        let _ = self.0.send(event);
     }
 
     #[cfg(test)]
     pub(crate) fn nobody() -> Self {
-        Self::new(mpsc::channel(1).0, 0)
+        Self::new(broadcast::Sender::new(1))
     }
 }
 
 /// A damaged sample and what took its place, as the journal keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedSample {
     /// Its case.
     pub case: String,
@@ -215,124 +287,5 @@ impl std::fmt::Display for SkippedSample {
     }
 }
 
-impl RunEvent {
-    /// Writes the event to the log, with its parts as fields. `steps` are those of the whole job.
-    fn log(&self, steps: u64) {
-        match self {
-            Self::Serving { address } => info!(target: EVENTS, address, "serving workers"),
-            Self::Warned { line } => warn!(target: EVENTS, warning = line, "job warning"),
-            Self::Noted { line } => info!(target: EVENTS, note = line, "job note"),
-            Self::Waiting { .. } | Self::Registered { .. } | Self::StandsBy { .. } => {
-                self.log_wait()
-            }
-            Self::Resuming { step, damaged } => {
-                info!(target: EVENTS, step, steps, damaged.json = json(damaged), "resuming from a checkpoint");
-            }
-            Self::Began {
-                generation,
-                members,
-                step,
-            } => info!(
-                target: EVENTS,
-                generation,
-                step,
-                steps,
-                members.json = json(members),
-                "generation began"
-            ),
-            Self::Applied { step, figures } => log_step(*step, steps, figures),
-            Self::Estimated {
-                step_seconds,
-                steps,
-                seconds,
-            } => info!(target: EVENTS, step_seconds, steps, seconds, "estimate"),
-            Self::Stopping {
-                after_step,
-                seconds,
-            } => info!(target: EVENTS, after_step, seconds, "stopping"),
-            Self::Committed { step } => info!(target: EVENTS, step, "checkpoint committed"),
-            Self::PassedOver { line } => warn!(target: EVENTS, line, "checkpoint passed over"),
-            Self::Skipped { step, slot, sample } => log_skipped(*step, *slot, sample),
-            Self::BadBatch { step, batch } => {
-                warn!(target: EVENTS, step, %batch, "bad batch passed over");
-            }
-            Self::Restarted { names } => {
-                let count = names.len();
-                info!(target: EVENTS, count, names.json = json(names), "workers started again");
-            }
-            Self::Refused { name, reason } => {
-                warn!(target: EVENTS, name, reason, "worker refused");
-            }
-            Self::Left { name } => info!(target: EVENTS, name, "worker left as asked"),
-            Self::Verdict { verdict } => verdict.log(),
-            Self::Broken { worker, reason } => {
-                warn!(target: EVENTS, worker, reason, "group broken");
-            }
-            Self::Exited { line } => warn!(target: EVENTS, line, "worker process ended"),
-        }
-    }
-
-    /// Writes an event of workers that wait; any other writes nothing here.
-    fn log_wait(&self) {
-        if let Self::Waiting {
-            registered,
-            wanted,
-            left_s,
-            address,
-        } = self
-        {
-            info!(target: EVENTS, registered, wanted, left_s, address, "waiting for workers");
-        }
-        if let Self::Registered {
-            name,
-            address,
-            registered,
-        } = self
-        {
-            info!(target: EVENTS, name, address, registered, "worker registered");
-        }
-        if let Self::StandsBy { name, seats } = self {
-            info!(target: EVENTS, name, seats, "worker stands by");
-        }
-    }
-}
-
-fn log_skipped(step: u64, slot: u32, sample: &SkippedSample) {
-    warn!(
-        target: EVENTS,
-        step,
-        slot,
-        case = sample.case,
-        shard = sample.shard,
-        row_group = sample.row_group,
-        slice = sample.slice,
-        offset = sample.offset,
-        replacement = sample.replacement,
-        "damaged sample skipped"
-    );
-}
-
-fn log_step(step: u64, steps: u64, figures: &Figures) {
-    info!(
-        target: EVENTS,
-        step,
-        steps,
-        loss = figures.loss,
-        reconstruction = figures.reconstruction,
-        pet_reconstruction = figures.pet_reconstruction,
-        ct_reconstruction = figures.ct_reconstruction,
-        mean_baseline = figures.mean_baseline,
-        contrastive = figures.contrastive,
-        gradient_norm = figures.gradient_norm,
-        learning_rate = figures.learning_rate,
-        samples = figures.samples,
-        seconds = figures.seconds,
-        samples_per_second = figures.samples as f64 / figures.seconds,
-        "step applied"
-    );
-}
-
-/// A list for a field whose name ends in `.json`, which the log shows as a list.
-pub(crate) fn json(list: &[String]) -> String {
-    serde_json::Value::from(list).to_string()
-}
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 
 use crate::error::CoordinatorError;
 use crate::job::{Job, RunFile, read_run_file, stored_config, unresumable};
-use crate::job_match::{digest, lineage_of};
+use crate::job_match::lineage_of;
 use crate::records::removed;
 use fratmae_checkpoint::{
     CheckpointId, Journal, Manifest, Record, commit, copy_parts, list, load_manifest,
@@ -210,7 +210,7 @@ pub(crate) async fn copy_origin(
     let manifest = Manifest {
         generation: id.generation.get(),
         fence: fence.get(),
-        config_digest: digest(&job.config),
+        config_digest: job.config.digest(),
         data_digest: run_file.data_digest.clone(),
         seed: job.config.run.seed,
         ..theirs

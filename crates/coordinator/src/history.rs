@@ -9,39 +9,80 @@ mod trim;
 
 pub(crate) use self::trim::trim_history;
 
-use self::file::{COLUMNS, decode, encode};
+use self::file::{decode, encode};
 use self::trim::steps_of;
 use crate::error::CoordinatorError;
-use fratmae_protocol::pb::Figures;
+use crate::event::RunEvent;
+use fratmae_config::Train;
+use fratmae_protocol::pb::{Figures, Trained};
 use fratmae_store::Location;
+use fratmae_telemetry::{LOSS, Metrics};
 use futures::StreamExt;
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 const FOLDER: &str = "history";
 
 /// One step's figures.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct HistoryRow {
     /// The step.
     pub step: u64,
     /// The generation that applied it.
     pub generation: u64,
-    /// Its figures.
-    pub figures: Figures,
+    /// Samples in the lineage of the weights after the step.
+    pub samples: u64,
+    /// Its metrics.
+    #[serde(flatten)]
+    pub metrics: Metrics,
+    /// How long it took.
+    pub seconds: f64,
+    /// Seconds of each phase that took some, by its name.
+    pub phases: BTreeMap<String, f64>,
+    /// What it was trained on; none in files of versions that did not record it.
+    #[serde(skip)]
+    pub trained: Option<Trained>,
 }
 
 impl HistoryRow {
-    /// Its figures by the names of their columns.
-    pub fn columns(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
-        COLUMNS
-            .iter()
-            .map(|(name, value)| (*name, value(&self.figures)))
+    /// The row of a step, from what a worker says of it.
+    pub(crate) fn of(generation: u64, step: u64, figures: Figures) -> Self {
+        let metrics = figures.metrics.into_iter();
+        let phases = figures.phases.into_iter();
+        Self {
+            step,
+            generation,
+            samples: figures.samples,
+            metrics: metrics.map(|metric| (metric.name, metric.value)).collect(),
+            seconds: figures.seconds,
+            phases: phases.map(|spent| (spent.phase, spent.seconds)).collect(),
+            trained: figures.trained,
+        }
     }
 
-    /// Seconds of each phase that took some, by its name.
-    pub fn phases(&self) -> impl Iterator<Item = (&str, f64)> + '_ {
-        let spent = self.figures.phases.iter();
-        spent.map(|spent| (spent.phase.as_str(), spent.seconds))
+    /// Its loss; not a number if that is unknown.
+    #[must_use]
+    pub fn loss(&self) -> f64 {
+        self.metrics.get(LOSS)
+    }
+
+    /// Samples a second in this step of `batch` samples; none if it took no time.
+    pub(crate) fn samples_per_second(&self, batch: usize) -> Option<f64> {
+        let speed = batch as f64 / self.seconds;
+        (speed.is_finite() && speed > 0.0).then_some(speed)
+    }
+
+    /// The event that it was applied, in a job that trains so.
+    pub(crate) fn applied(&self, train: &Train) -> RunEvent {
+        RunEvent::Applied {
+            step: self.step,
+            steps: train.steps,
+            samples: self.samples,
+            seconds: self.seconds,
+            samples_per_second: self.samples_per_second(train.batch).unwrap_or_default(),
+            metrics: self.metrics.clone(),
+        }
     }
 }
 
@@ -73,7 +114,7 @@ impl History {
     /// The loss of a step that has not been flushed; not a number if its figures never came.
     pub(crate) fn loss(&self, step: u64) -> f64 {
         let row = self.rows.iter().find(|row| row.step == step);
-        row.map_or(f64::NAN, |row| row.figures.loss)
+        row.map_or(f64::NAN, HistoryRow::loss)
     }
 
     /// Forgets everything after `step`, which a new generation goes on from.

@@ -5,7 +5,7 @@
 
 use crate::beat::last_beat;
 use crate::error::CoordinatorError;
-use crate::event::{RunEvent, Telling};
+use crate::event::{EventSink, RunEvent};
 use crate::leader::ask;
 use fratmae_checkpoint::{CoordinatorMark, Entry, Journal, Record};
 use fratmae_network::{Endpoint, Reach, host_id};
@@ -51,15 +51,15 @@ pub(crate) async fn ensure_not_led(
     run_id: &str,
     entries: &[Entry],
     take_over: bool,
-    telling: &Telling,
+    events: &EventSink,
 ) -> Result<(), CoordinatorError> {
     let Some((fence, mark)) = leader(entries.iter().map(|entry| &entry.record)) else {
         return Ok(());
     };
     let who = format!("the coordinator at {} (fence {fence})", mark.address);
     if take_over {
-        let line = format!("taking this run over from {who}, as asked");
-        telling.tell(RunEvent::Noted { line }).await;
+        let note = format!("taking this run over from {who}, as asked");
+        events.emit(RunEvent::Noted { note });
         return Ok(());
     }
     let incumbent = Incumbent {
@@ -72,10 +72,10 @@ pub(crate) async fn ensure_not_led(
     let answer = match incumbent.ask().await {
         Answer::Unknown(reason) => {
             let seconds = LOOKS.0.as_secs() * u64::from(LOOKS.1);
-            let line = format!(
+            let note = format!(
                 "{who} cannot be asked ({reason}); watching the run for its sign of life, {seconds} s at most"
             );
-            telling.tell(RunEvent::Noted { line }).await;
+            events.emit(RunEvent::Noted { note });
             incumbent.watch(reason).await
         }
         answer => answer,
@@ -87,8 +87,8 @@ pub(crate) async fn ensure_not_led(
             step,
         }),
         Answer::Gone(reason) | Answer::Unknown(reason) => {
-            let line = format!("{who} does not lead this run any more ({reason}); taking over");
-            telling.tell(RunEvent::Noted { line }).await;
+            let note = format!("{who} does not lead this run any more ({reason}); taking over");
+            events.emit(RunEvent::Noted { note });
             Ok(())
         }
     }
@@ -222,7 +222,7 @@ mod tests {
     }
 
     async fn ensured(entries: &[Entry], run: &Location) -> Result<(), CoordinatorError> {
-        ensure_not_led(run, "r", entries, false, &Telling::nobody()).await
+        ensure_not_led(run, "r", entries, false, &EventSink::nobody()).await
     }
 
     fn store() -> (tempfile::TempDir, Location) {

@@ -37,18 +37,11 @@ pub(crate) fn lineage_of(
         Record::Fence { mark, .. } => mark.version == version,
         _ => true,
     };
-    let digest = || digest(config);
     Lineage {
-        config_digest: entries.iter().all(is_ours).then(digest),
+        config_digest: entries.iter().all(is_ours).then(|| config.digest()),
         data_digest: Some(run_file.data_digest.clone()),
         seed: Some(config.run.seed),
     }
-}
-
-/// BLAKE3 over the keys that decide the result.
-pub(crate) fn digest(config: &Config) -> String {
-    let digest = blake3::hash(config.digest().as_bytes());
-    digest.to_hex().to_string()
 }
 
 #[cfg(test)]

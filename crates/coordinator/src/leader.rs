@@ -4,11 +4,9 @@ use crate::error::CoordinatorError;
 use crate::incumbent::live_leader;
 use crate::job::{read_run_file, unresumable};
 use fratmae_checkpoint::list;
-use fratmae_protocol::pb;
-use fratmae_protocol::pb::coordination_client::CoordinationClient;
+use fratmae_protocol::{connect, pb};
 use fratmae_store::Location;
 use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
 
 /// How long a coordinator may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -52,9 +50,4 @@ pub(crate) async fn ask(
 ) -> Result<pb::StatusReply, Box<dyn std::error::Error + Send + Sync>> {
     let mut client = connect(address).await?;
     Ok(client.status(pb::StatusRequest {}).await?.into_inner())
-}
-
-async fn connect(address: &str) -> Result<CoordinationClient<Channel>, tonic::transport::Error> {
-    let endpoint = Endpoint::from_shared(address.to_owned())?;
-    Ok(CoordinationClient::new(endpoint.connect().await?))
 }

@@ -1,7 +1,7 @@
 //! From a store to a run that can go on: replay the journal, take the fence, find the newest good state.
 
 use crate::error::CoordinatorError;
-use crate::event::{RunEvent, Telling};
+use crate::event::{EventSink, RunEvent};
 use crate::fork::copy_origin;
 use crate::history::trim_history;
 use crate::incumbent::ensure_not_led;
@@ -57,28 +57,28 @@ const TAKE_OVERS: usize = 5;
 pub(crate) async fn open(
     job: &mut Job,
     address: &str,
-    telling: &Telling,
+    events: &EventSink,
 ) -> Result<Opening, CoordinatorError> {
     job.run.probe().await?;
     let compared = job.compare().await?;
     // It answers, so from here on it is borne with longer.
     let run = job.run.clone().with_patience(job.patience());
     let found = Journal::read(&run).await?;
-    let begun = begin(job, compared, &run, &found.entries, telling).await?;
+    let begun = begin(job, compared, &run, &found.entries, events).await?;
     if let Some(summary) = finished(job, &begun.newest, &found.entries) {
         for (id, error) in &begun.newest.damaged {
             let line = passed_over(*id, error);
-            telling.tell(RunEvent::PassedOver { line }).await;
+            events.emit(RunEvent::PassedOver { line });
         }
         return Ok(Opening::Finished(Box::new(summary)));
     }
     begun.run_file.require_schedule(&run)?;
     let unneeded = |line: String| format!("{line}; not needed, because the run has a checkpoint");
     job.notes.extend(job.unread.drain(..).map(unneeded));
-    tell_torn(&found, &run, &begun.newest, telling).await;
+    tell_torn(&found, &run, &begun.newest, events);
     let n_torn = found.torn.len() as u64;
     let run_id = &begun.run_file.run_id;
-    let (journal, records) = take_over(job, &run, run_id, (address, found), telling).await?;
+    let (journal, records) = take_over(job, &run, run_id, (address, found), events).await?;
     go_on(job, &run, begun, (journal, records, n_torn)).await
 }
 
@@ -148,7 +148,7 @@ async fn begin(
     compared: Option<RunFile>,
     run: &Location,
     entries: &[Entry],
-    telling: &Telling,
+    events: &EventSink,
 ) -> Result<Begun, CoordinatorError> {
     let is_new = compared.is_none();
     let mut run_file = match compared {
@@ -168,9 +168,9 @@ async fn begin(
         // Another coordinator created it since.
         run_file = job.compare().await?.unwrap_or(run_file);
     } else if is_new && (newest.manifest.is_some() || !entries.is_empty()) {
-        let line = "config.json of this run was missing and was written anew from this job, which its checkpoints are of";
-        let line = line.to_owned();
-        telling.tell(RunEvent::Noted { line }).await;
+        let note = "config.json of this run was missing and was written anew from this job, which its checkpoints are of";
+        let note = note.to_owned();
+        events.emit(RunEvent::Noted { note });
     }
     Ok(Begun {
         run_file,
@@ -205,22 +205,22 @@ fn all_foreign(newest: &Newest) -> Option<String> {
 }
 
 /// Says what of the journal is missing, if anything is.
-async fn tell_torn(found: &Replayed, run: &Location, newest: &Newest, telling: &Telling) {
+fn tell_torn(found: &Replayed, run: &Location, newest: &Newest, events: &EventSink) {
     for error in &found.torn {
-        let line = format!("passed over the last record of a coordinator: {error}");
-        telling.tell(RunEvent::Noted { line }).await;
+        let note = format!("passed over the last record of a coordinator: {error}");
+        events.emit(RunEvent::Noted { note });
     }
     if let (true, true, Some(manifest)) = (
         found.entries.is_empty(),
         found.torn.is_empty(),
         &newest.manifest,
     ) {
-        let line = format!(
+        let note = format!(
             "the journal of {} is missing; resuming from its newest checkpoint, of step {}",
             run.url(),
             manifest.step
         );
-        telling.tell(RunEvent::Noted { line }).await;
+        events.emit(RunEvent::Noted { note });
     }
 }
 
@@ -230,7 +230,7 @@ async fn take_over(
     run: &Location,
     run_id: &str,
     (address, mut found): (&str, Replayed),
-    telling: &Telling,
+    events: &EventSink,
 ) -> Result<(Journal, Vec<Record>), CoordinatorError> {
     let mark = CoordinatorMark {
         address: address.to_owned(),
@@ -239,7 +239,7 @@ async fn take_over(
         host: host_id(),
     };
     for _ in 0..TAKE_OVERS {
-        ensure_not_led(run, run_id, &found.entries, job.take_over, telling).await?;
+        ensure_not_led(run, run_id, &found.entries, job.take_over, events).await?;
         if let Some(taken) = Journal::follow(run, mark.clone(), found).await? {
             return Ok(taken);
         }

@@ -3,7 +3,7 @@
 use crate::addresses::Addresses;
 use crate::conclusion::{Outcome, conclude};
 use crate::error::CoordinatorError;
-use crate::event::{RunEvent, Telling};
+use crate::event::{EventSink, RunEvent};
 use crate::fleet::{Exit, Fleet};
 use crate::job::Job;
 use crate::launch::Launcher;
@@ -12,14 +12,12 @@ use crate::runtime::{Place, Runtime};
 use crate::service::{Arrival, Service};
 use crate::stopping::{StopRequests, announce};
 use crate::waiting::tell_while;
-use fratmae_control::{Departure, Event, Phase, Step};
-use fratmae_protocol::pb::coordination_server::CoordinationServer;
-use fratmae_protocol::{event_of, pb};
+use fratmae_control::{Departure, Event, RunPhase, Step};
+use fratmae_protocol::{event_of, pb, serve};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
-use tokio_stream::wrappers::TcpListenerStream;
 
 /// Messages of all workers that may wait.
 const INBOX: usize = 1024;
@@ -36,7 +34,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 ///
 /// A run that exists goes on from its newest good checkpoint; one that is finished is left as it is.
 /// `listener` is the socket workers connect to; with a `launcher`, local workers are started against it.
-/// What happens is told to `events`, which may be dropped.
+/// What happens is told to everybody who follows `events`; there may be nobody, and nobody is waited for.
 ///
 /// # Errors
 /// Another job's run, a store that fails, a fence taken by another coordinator, or a verdict.
@@ -44,11 +42,11 @@ pub async fn run(
     mut job: Job,
     listener: TcpListener,
     launcher: Option<Launcher>,
-    events: mpsc::Sender<RunEvent>,
+    events: broadcast::Sender<RunEvent>,
     stop: StopRequests,
 ) -> Result<Outcome, CoordinatorError> {
     let started = Instant::now();
-    let telling = Telling::new(events, job.config.train.steps);
+    let events = EventSink::new(events);
     let addresses = Addresses::of(&listener, &job.config.coordinator.advertise)?;
     let (address, own) = (addresses.told.url(), addresses.own.url());
     let StopRequests {
@@ -59,10 +57,15 @@ pub async fn run(
         biased;
         () = &mut at_once => return Ok(Outcome::Abandoned),
         () = &mut after_the_step => return Ok(Outcome::NotBegun),
-        opened = open_telling(&mut job, &address, &telling) => opened?,
+        opened = open_telling(&mut job, &address, &events) => opened?,
     };
     let opened = match opened {
-        Opening::Finished(summary) => return Ok(Outcome::Finished(*summary)),
+        Opening::Finished(summary) => {
+            events.emit(RunEvent::Finished {
+                summary: summary.clone(),
+            });
+            return Ok(Outcome::Finished(*summary));
+        }
         Opening::Open(opened) => *opened,
     };
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
@@ -74,15 +77,15 @@ pub async fn run(
         started,
     };
     let mut fleet = Fleet::new(launcher, &own);
-    let mut runtime = begin(job, opened, place, (telling.clone(), status)).await;
+    let mut runtime = begin(job, opened, place, (events.clone(), status));
     let server = Server::start(listener, Service::new(run_id, arrivals, status_reader));
-    runtime.tell(RunEvent::Serving { address }).await;
+    runtime.emit(RunEvent::Serving { address });
     let (ask, asked) = oneshot::channel();
     let standing = runtime.standing();
     let outcome = tokio::select! {
         biased;
         () = &mut at_once => Ok(Outcome::Abandoned),
-        never = announce(after_the_step, standing, telling, ask) => match never {},
+        never = announce(after_the_step, standing, events, ask) => match never {},
         outcome = lead(&mut runtime, inbox, &mut fleet, asked) => outcome,
     };
     if let Ok(Outcome::Abandoned) = &outcome {
@@ -104,37 +107,40 @@ pub async fn run(
 async fn open_telling(
     job: &mut Job,
     address: &str,
-    telling: &Telling,
+    events: &EventSink,
 ) -> Result<Opening, CoordinatorError> {
     let run = job.run.url();
     let what = format!("opening {run}: reading its journal and newest checkpoint");
-    tell_while(telling, &what, open(job, address, telling)).await
+    tell_while(events, &what, open(job, address, events)).await
 }
 
 /// A run that is opened, and what is told of that.
-async fn begin(
+fn begin(
     job: Job,
     opened: Opened,
     place: Place,
-    (telling, status): (Telling, watch::Sender<pb::StatusReply>),
+    (events, status): (EventSink, watch::Sender<pb::StatusReply>),
 ) -> Runtime {
     let warned = job.warnings.clone().into_iter();
     let noted = job.notes.clone().into_iter();
     let resuming = RunEvent::Resuming {
         step: opened.newest.step().get(),
+        steps: job.config.train.steps,
         damaged: opened.damaged.clone(),
     };
     let is_resuming = opened.newest.step() > Step::new(0) || !opened.damaged.is_empty();
-    if let Some(line) = place.addresses.note.clone() {
-        telling.tell(RunEvent::Noted { line }).await;
+    if let Some(note) = place.addresses.note.clone() {
+        events.emit(RunEvent::Noted { note });
     }
-    let runtime = Runtime::new(job, opened, place, telling, status);
-    let warned = warned.map(|line| RunEvent::Warned { line });
-    for event in warned.chain(noted.map(|line| RunEvent::Noted { line })) {
-        runtime.tell(event).await;
+    let mut runtime = Runtime::new(job, opened, place, events, status);
+    // Whoever starts the same run now has to learn at once that it is led.
+    runtime.publish_status();
+    let warned = warned.map(|warning| RunEvent::Warned { warning });
+    for event in warned.chain(noted.map(|note| RunEvent::Noted { note })) {
+        runtime.emit(event);
     }
     if is_resuming {
-        runtime.tell(resuming).await;
+        runtime.emit(resuming);
     }
     runtime
 }
@@ -147,8 +153,8 @@ async fn lead(
 ) -> Result<Outcome, CoordinatorError> {
     attend(runtime, inbox, fleet, asked).await?;
     let what = "writing the end of the run and deleting old checkpoints";
-    let telling = runtime.telling();
-    tell_while(&telling, what, collect_and_conclude(runtime)).await
+    let events = runtime.events();
+    tell_while(&events, what, collect_and_conclude(runtime)).await
 }
 
 /// Lets everybody leave who can; `error` is what the run ended with, if it failed.
@@ -202,7 +208,7 @@ async fn attend(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut fence_checks = tokio::time::interval(FENCE_CHECK);
     fence_checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let telling = runtime.telling();
+    let events = runtime.events();
     let held = "waiting for the run's store";
     start_missing(runtime, fleet).await?;
     while runtime.verdict().is_none() {
@@ -213,13 +219,13 @@ async fn attend(
                 runtime.handle(Event::DrainRequested).await?;
             }
             Some(arrival) = inbox.recv() => {
-                tell_while(&telling, held, receive(runtime, arrival)).await?;
+                tell_while(&events, held, receive(runtime, arrival)).await?;
             }
             unanswered = runtime.knocks.next_unanswered() => runtime.handle(unanswered).await?,
             exit = fleet.next_exit() => exited(runtime, fleet, &exit).await?,
-            _ = fence_checks.tick() => tell_while(&telling, held, runtime.show_life()).await?,
+            _ = fence_checks.tick() => tell_while(&events, held, runtime.show_life()).await?,
             _ = ticks.tick() => {
-                tell_while(&telling, held, pass_time(runtime)).await?;
+                tell_while(&events, held, pass_time(runtime)).await?;
                 start_missing(runtime, fleet).await?;
             }
         }
@@ -235,7 +241,7 @@ async fn pass_time(runtime: &mut Runtime) -> Result<(), CoordinatorError> {
 /// Starts the workers that should be here and are not, once it is known who has stayed from an earlier coordinator.
 async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), CoordinatorError> {
     let phase = runtime.cluster.phase();
-    if phase == Phase::Ended || phase == Phase::Returning && !fleet.is_open() {
+    if phase == RunPhase::Ended || phase == RunPhase::Returning && !fleet.is_open() {
         return Ok(());
     }
     fleet.evict(&runtime.take_evicted(), Instant::now());
@@ -247,7 +253,7 @@ async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), C
     fleet.open(&registered);
     let names = fleet.start_missing(&registered, Instant::now())?;
     if !names.is_empty() {
-        runtime.tell(RunEvent::Restarted { names }).await;
+        runtime.emit(RunEvent::Restarted { names });
     }
     if fleet.is_spent() && registered.is_empty() {
         let reason = "every worker of this machine has ended and none is started again \
@@ -267,12 +273,12 @@ async fn exited(
     if exit.is_well() {
         return start_missing(runtime, fleet).await;
     }
-    if !runtime.has_begun() && runtime.cluster.phase() == Phase::Gathering {
+    if !runtime.has_begun() && runtime.cluster.phase() == RunPhase::Gathering {
         let status = exit.status.clone();
         return Err(CoordinatorError::WorkerExited { status });
     }
     let line = format!("worker {} ended with {}", exit.name(), exit.status);
-    runtime.tell(RunEvent::Exited { line }).await;
+    runtime.emit(RunEvent::Exited { line });
     start_missing(runtime, fleet).await
 }
 
@@ -292,7 +298,7 @@ async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), Coordina
         }
         Arrival::Message(worker, message) => match event_of(worker, &message) {
             Ok(event) => {
-                if runtime.refuses(worker, &message).await {
+                if runtime.refuses(worker, &message) {
                     return Ok(());
                 }
                 runtime.note(worker, *message).await?;
@@ -314,13 +320,10 @@ struct Server {
 impl Server {
     fn start(listener: TcpListener, service: Service) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
-            .add_service(CoordinationServer::new(service))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
-                // A dropped sender means the same as a sent one.
-                let _ = stopped.await;
-            });
+        let serve = serve(listener, service, async {
+            // A dropped sender means the same as a sent one.
+            let _ = stopped.await;
+        });
         Self {
             stop,
             task: tokio::spawn(serve),

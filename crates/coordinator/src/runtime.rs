@@ -13,10 +13,9 @@ use crate::beat::Beats;
 use crate::collection::Collection;
 use crate::error::CoordinatorError;
 use crate::estimate::Estimate;
-use crate::event::{RunEvent, Telling};
-use crate::history::History;
+use crate::event::{EventSink, RunEvent};
+use crate::history::{History, HistoryRow};
 use crate::job::{Job, RunFile};
-use crate::job_match::digest;
 use crate::knock::Knocks;
 use crate::opening::Opened;
 use crate::service::Outbox;
@@ -25,7 +24,8 @@ use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointId, Journal, Lineage, Record, commit};
 use fratmae_control::{
-    Assignment, Cluster, Command, Event, Generation, Millis, Phase, Rank, Step, Verdict, WorkerId,
+    Assignment, Cluster, Command, Event, Generation, Millis, Rank, RunPhase, Step, Verdict,
+    WorkerId,
 };
 use fratmae_network::host_id;
 use fratmae_protocol::pb;
@@ -60,16 +60,17 @@ pub(crate) struct Runtime {
     shares: Shares,
     history: History,
     collection: Collection,
-    pub(crate) newest_figures: Option<pb::Figures>,
+    /// The newest step that was applied here, without what it was trained on.
+    pub(crate) newest_row: Option<HistoryRow>,
     lineage: Lineage,
     beats: Beats,
-    telling: Telling,
+    events: EventSink,
     waits: Waits,
     place: Place,
     status: watch::Sender<pb::StatusReply>,
     published: Instant,
-    /// Phase and generation in the status that was published last.
-    status_of: Option<(Phase, Generation)>,
+    /// Phase, generation and number of workers in the status that was published last.
+    status_of: Option<(RunPhase, Generation, usize)>,
     estimate: Estimate,
     /// When the step at hand began.
     step_began: Instant,
@@ -92,7 +93,7 @@ impl Runtime {
         mut job: Job,
         opened: Opened,
         place: Place,
-        telling: Telling,
+        events: EventSink,
         status: watch::Sender<pb::StatusReply>,
     ) -> Self {
         // Until here a store that does not answer is soon told; a run that is under way bears with it longer.
@@ -119,8 +120,8 @@ impl Runtime {
             shares: Shares::default(),
             history: History::default(),
             collection: Collection::new(opened.collector),
-            newest_figures: None,
-            telling,
+            newest_row: None,
+            events,
             status,
             published: place.started,
             status_of: None,
@@ -145,8 +146,8 @@ impl Runtime {
         self.place.started.elapsed().as_secs_f64()
     }
 
-    pub(crate) fn telling(&self) -> Telling {
-        self.telling.clone()
+    pub(crate) fn events(&self) -> EventSink {
+        self.events.clone()
     }
 
     /// Makes sure that this coordinator still leads the run, and writes how far it is.
@@ -155,7 +156,7 @@ impl Runtime {
     /// That another one leads it, that the run was removed, or the store's.
     pub(crate) async fn show_life(&mut self) -> Result<(), CoordinatorError> {
         self.journal.ensure_held().await?;
-        let loss = self.newest_figures.as_ref().map(|figures| figures.loss);
+        let loss = self.newest_row.as_ref().map(HistoryRow::loss);
         self.beats.write(self.applied, loss);
         Ok(())
     }
@@ -214,7 +215,7 @@ impl Runtime {
             }
         }
         self.write_verdicts().await?;
-        let is_training = self.cluster.phase() == Phase::Training;
+        let is_training = self.cluster.phase() == RunPhase::Training;
         self.has_begun |= is_training;
         let is_at_a_step = is_training && !self.cluster.has_nothing_to_save();
         let next = (self.applied + 1).min(self.job.config.train.steps);
@@ -223,7 +224,7 @@ impl Runtime {
             since: self.step_began,
             step_seconds: self.estimate.step_seconds(),
         });
-        self.tell_waits().await;
+        self.tell_waits();
         self.publish_status();
         Ok(())
     }
@@ -251,7 +252,7 @@ impl Runtime {
                 generation,
                 leaving,
             } => self.prepare(worker, generation, leaving),
-            Command::Begin { worker, assignment } => self.begin(worker, assignment).await,
+            Command::Begin { worker, assignment } => self.begin(worker, assignment),
             Command::Drain { worker } => self.send(worker, To::Drain(pb::Drain {})),
             Command::Save { worker } => self.send(worker, To::Save(pb::Save {})),
             Command::Saved { step } => self.answer_savers(step),
@@ -264,12 +265,12 @@ impl Runtime {
             Command::Report { blame } => {
                 let verdict = Box::new(WorkerVerdict::from(&*blame));
                 self.unwritten.push(*verdict.clone());
-                self.tell(RunEvent::Verdict { verdict }).await;
+                self.emit(RunEvent::Verdict { verdict });
             }
             Command::Statement { worker, reason } => {
-                self.tell(RunEvent::Broken { worker, reason }).await;
+                self.emit(RunEvent::Broken { worker, reason });
             }
-            Command::Left { name } => self.tell(RunEvent::Left { name }).await,
+            Command::Left { name } => self.emit(RunEvent::Left { name }),
             Command::End { verdict } => self.verdict = Some(verdict),
         }
         Ok(None)
@@ -288,7 +289,7 @@ impl Runtime {
         Ok(Event::GenerationRecorded { generation })
     }
 
-    async fn begin(&mut self, worker: WorkerId, assignment: Assignment) {
+    fn begin(&mut self, worker: WorkerId, assignment: Assignment) {
         if assignment.rank == Rank::new(0) {
             let step = assignment.source.step().get();
             self.history.rewind(step);
@@ -297,12 +298,12 @@ impl Runtime {
             self.estimate.begin();
             let generation = assignment.generation.get();
             let members = self.cluster.group_names();
-            self.tell(RunEvent::Began {
+            self.emit(RunEvent::Began {
                 generation,
-                members,
                 step,
-            })
-            .await;
+                steps: self.job.config.train.steps,
+                members,
+            });
         }
         let begin = pb::Begin {
             figures_until: self.figures_until(),
@@ -338,7 +339,7 @@ impl Runtime {
         for &worker in self.outboxes.keys() {
             self.send(worker, To::Committed(pb::Committed { step: step.get() }));
         }
-        self.tell(RunEvent::Committed { step: step.get() }).await;
+        self.emit(RunEvent::Committed { step: step.get() });
         Ok(Event::CheckpointCommitted { generation, step })
     }
 
@@ -375,9 +376,9 @@ impl Runtime {
         }
     }
 
-    /// Tells the watcher; one that has left is no reason to stop.
-    pub(crate) async fn tell(&self, event: RunEvent) {
-        self.telling.tell(event).await;
+    /// Tells everybody who follows the run.
+    pub(crate) fn emit(&self, event: RunEvent) {
+        self.events.emit(event);
     }
 }
 
@@ -387,7 +388,7 @@ fn admission(job: &Job, opened: &Opened, place: &Place) -> Admission {
         version: job.version.clone(),
         told: place.addresses.told.clone(),
         host: host_id(),
-        config_digest: digest(&job.config),
+        config_digest: job.config.digest(),
         data_digest: opened.run_file.data_digest.clone(),
         given_up: opened.given_up,
         kernels: None,

@@ -1,7 +1,6 @@
 //! What ranks reported of their shares of a checkpoint, until its manifest is written.
 
 use crate::job::{Job, RunFile};
-use crate::job_match::digest;
 use fratmae_checkpoint::{FORMAT_VERSION, Manifest, PartRecord, weights_root};
 use fratmae_control::{Fence, Generation, Step};
 use fratmae_protocol::pb;
@@ -53,7 +52,7 @@ impl Shares {
             weights_digest,
             samples_seen: run_file.samples_at(step.get(), job.config.train.batch),
             loss,
-            config_digest: digest(&job.config),
+            config_digest: job.config.digest(),
             data_digest: run_file.data_digest.clone(),
             seed: job.config.run.seed,
         }

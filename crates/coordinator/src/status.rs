@@ -102,14 +102,14 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
         data: data.unwrap_or_default().to_owned(),
         last_step: number("/train/steps"),
         batch: number("/train/batch"),
-        samples_per_second: speed(&rows),
+        samples_per_second: speed(&rows, number("/train/batch")),
         step: rows.last().map_or(newest, |row| row.step.max(newest)),
         committed_step: committed,
         history_missing: missing_steps(&rows, began_at, newest)
             .into_iter()
             .map(|steps| (*steps.start(), *steps.end()))
             .collect(),
-        loss: rows.last().map(|row| row.figures.loss),
+        loss: rows.last().map(HistoryRow::loss),
         notes,
         ..RunStatus::default()
     };
@@ -141,13 +141,12 @@ fn shown(time: SystemTime) -> String {
     chrono::DateTime::<chrono::Utc>::from(time).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// Samples a second over the newest steps.
-fn speed(history: &[HistoryRow]) -> Option<f64> {
+/// Samples a second over the newest steps, each of `batch` samples.
+fn speed(history: &[HistoryRow], batch: u64) -> Option<f64> {
     let newest = history.iter().rev().take(RECENT);
-    let (samples, seconds) = newest.fold((0, 0.0), |(samples, seconds), row| {
-        (samples + row.figures.samples, seconds + row.figures.seconds)
-    });
-    let speed = samples as f64 / seconds;
+    let seconds: Vec<f64> = newest.map(|row| row.seconds).collect();
+    let samples = batch * seconds.len() as u64;
+    let speed = samples as f64 / seconds.iter().sum::<f64>();
     (speed.is_finite() && speed > 0.0).then_some(speed)
 }
 
@@ -245,12 +244,8 @@ impl RunStatus {
         self.members = reply.members;
         self.standing_by = reply.standing_by;
         self.workers = Some([reply.least_workers, reply.most_workers]);
-        if let Some(figures) = reply.figures {
-            self.loss = Some(figures.loss);
-            let speed = figures.samples as f64 / figures.seconds;
-            let is_known = speed.is_finite() && speed > 0.0;
-            self.samples_per_second = is_known.then_some(speed).or(self.samples_per_second);
-        }
+        self.loss = reply.loss.or(self.loss);
+        self.samples_per_second = reply.samples_per_second.or(self.samples_per_second);
         (self.step_seconds, self.eta_seconds) = (reply.step_seconds, reply.eta_s);
     }
 
@@ -270,7 +265,6 @@ impl RunStatus {
 mod tests {
     use super::*;
     use fratmae_checkpoint::CoordinatorMark;
-    use fratmae_protocol::pb;
 
     fn blank() -> RunStatus {
         RunStatus {
@@ -314,17 +308,16 @@ mod tests {
         let row = |step, seconds| HistoryRow {
             step,
             generation: 1,
-            figures: pb::Figures {
-                samples: 8,
-                seconds,
-                ..pb::Figures::default()
-            },
+            // Of all steps so far.
+            samples: 8 * step,
+            seconds,
+            ..HistoryRow::default()
         };
         let seconds = |step| if step <= 20 { 4.0 } else { 2.0 };
         let slow_then_fast: Vec<_> = (1..=30).map(|step| row(step, seconds(step))).collect();
-        assert_eq!(speed(&slow_then_fast), Some(4.0));
-        assert_eq!(speed(&[]), None);
-        assert_eq!(speed(&[row(1, 0.0)]), None);
+        assert_eq!(speed(&slow_then_fast, 8), Some(4.0));
+        assert_eq!(speed(&[], 8), None);
+        assert_eq!(speed(&[row(1, 0.0)], 8), None);
     }
 
     #[tokio::test]

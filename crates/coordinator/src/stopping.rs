@@ -1,9 +1,9 @@
 //! A run that is asked to stop: it says so at once, whatever it waits for.
 
-use crate::event::{RunEvent, Telling};
+use crate::event::{EventSink, RunEvent};
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 /// How a caller tells a run to stop.
@@ -41,13 +41,12 @@ impl Standing {
 pub(crate) async fn announce(
     after_the_step: Pin<Box<dyn Future<Output = ()> + Send>>,
     standing: watch::Receiver<Standing>,
-    telling: Telling,
+    events: EventSink,
     ask: oneshot::Sender<()>,
 ) -> Infallible {
     after_the_step.await;
     let answer = standing.borrow().answer(Instant::now());
-    // A watcher that does not read is no reason to go on.
-    let _ = tokio::time::timeout(Duration::from_secs(1), telling.tell(answer)).await;
+    events.emit(answer);
     let _ = ask.send(());
     std::future::pending().await
 }
@@ -55,6 +54,7 @@ pub(crate) async fn announce(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn standing(step: Option<u64>, step_seconds: Option<f64>) -> Standing {
         Standing {
@@ -101,10 +101,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_request_is_answered_and_passed_on() {
-        let (events, mut told) = tokio::sync::mpsc::channel(1);
+        let (events, mut told) = tokio::sync::broadcast::channel(1);
         let (ask, asked) = oneshot::channel();
         let (_publish, standing) = watch::channel(standing(Some(3), None));
-        let announcing = announce(Box::pin(async {}), standing, Telling::new(events, 9), ask);
+        let announcing = announce(Box::pin(async {}), standing, EventSink::new(events), ask);
         tokio::select! {
             never = announcing => match never {},
             asked = asked => assert!(asked.is_ok()),
@@ -113,6 +113,6 @@ mod tests {
             after_step: Some(3),
             seconds: None,
         };
-        assert_eq!(told.recv().await, Some(answer));
+        assert_eq!(told.recv().await, Ok(answer));
     }
 }

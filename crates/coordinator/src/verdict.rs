@@ -1,6 +1,5 @@
 //! A verdict on a worker as the journal and `status` keep it. Who is to blame is `control`'s to say.
 
-use crate::event::{EVENTS, json};
 use fratmae_control::Blame;
 use serde::{Deserialize, Serialize};
 
@@ -31,27 +30,6 @@ pub struct WorkerVerdict {
     pub evidence: Vec<String>,
 }
 
-impl WorkerVerdict {
-    /// Writes the verdict to the log, with its parts as fields.
-    pub(crate) fn log(&self) {
-        tracing::warn!(
-            target: EVENTS,
-            verdict = self.line,
-            worker = self.worker,
-            host = self.host,
-            rank = self.rank,
-            generation = self.generation,
-            step = self.step,
-            phase = self.phase,
-            collective = self.collective,
-            sequence = self.sequence,
-            reason = self.reason,
-            evidence.json = json(&self.evidence),
-            "worker in trouble"
-        );
-    }
-}
-
 impl From<&Blame> for WorkerVerdict {
     fn from(blame: &Blame) -> Self {
         let call = blame.call.as_ref();
@@ -62,7 +40,7 @@ impl From<&Blame> for WorkerVerdict {
             rank: blame.rank.map(fratmae_control::Rank::get),
             generation: blame.generation.get(),
             step: blame.heard_at.map(|(_, step)| step.get()),
-            phase: blame.work.name().to_owned(),
+            phase: blame.phase.name().to_owned(),
             collective: call.map(|call| call.operation.clone()),
             sequence: call.map(|call| call.sequence),
             reason: blame.reason.clone(),

@@ -1,6 +1,6 @@
 //! What takes long is told: what it is, and since when.
 
-use crate::event::{RunEvent, Telling};
+use crate::event::{EventSink, RunEvent};
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, interval_at};
@@ -10,7 +10,7 @@ pub(crate) const EVERY: Duration = Duration::from_secs(10);
 
 /// Does some work, and tells every ten seconds that it is not done yet; `what` completes "still".
 pub(crate) async fn tell_while<T>(
-    telling: &Telling,
+    events: &EventSink,
     what: &str,
     work: impl Future<Output = T>,
 ) -> T {
@@ -21,8 +21,8 @@ pub(crate) async fn tell_while<T>(
         tokio::select! {
             done = &mut work => return done,
             _ = ticks.tick() => {
-                let line = format!("still {what} ({} s)", began.elapsed().as_secs());
-                telling.tell(RunEvent::Noted { line }).await;
+                let note = format!("still {what} ({} s)", began.elapsed().as_secs());
+                events.emit(RunEvent::Noted { note });
             }
         }
     }

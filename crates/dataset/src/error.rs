@@ -1,117 +1,21 @@
-//! Owns the one error type of this crate. It decides nothing: whoever meets a failure fills in the fields.
+//! Owns the error type of this crate.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::source::Fault;
-
-/// Says what went wrong with the input, or with a data set, in one line an operator can act on.
+/// Says what went wrong with a data set, in one line an operator can act on.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum DataSetError {
-    /// A file could not be read or written.
+    /// A file could not be written, or a background task did not end.
     #[error("cannot {action} {}", .path.display())]
     Io {
-        /// What was tried, as a verb: `read`, `write`, `list`.
+        /// What was tried, as a verb.
         action: &'static str,
-        /// The file or folder.
+        /// What it was tried on.
         path: PathBuf,
         /// The answer of the operating system.
         source: std::io::Error,
-    },
-    /// A file or a series is there, but is no image this project can use.
-    #[error("{} is not a usable image: {reason}", .path.display())]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and with which numbers.
-        reason: String,
-    },
-    /// Two files bear the name of one image and hold two.
-    #[error(
-        "{} and {} have the same SOPInstanceUID (0008,0018) and differ: remove the wrong one",
-        .other.display(),
-        .path.display()
-    )]
-    Twice {
-        /// The later of the files.
-        path: PathBuf,
-        /// The earlier one.
-        other: PathBuf,
-    },
-    /// An image holds voxels that are not numbers.
-    #[error(
-        "{} holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out",
-        .path.display()
-    )]
-    NonFinite {
-        /// The file.
-        path: PathBuf,
-        /// How many voxels are not finite.
-        count: usize,
-        /// Index of the first of them, in the file's own axes.
-        first: [usize; 3],
-    },
-    /// Two images of one case lie apart in space.
-    #[error(
-        "PET and {image} do not overlap: PET covers {pet} and {image} covers {other} (mm, RAS): {advice}"
-    )]
-    NoOverlap {
-        /// The image beside the PET: `CT` or `label`.
-        image: &'static str,
-        /// Physical box of the PET.
-        pet: String,
-        /// Physical box of the other.
-        other: String,
-        /// What to check.
-        advice: &'static str,
-    },
-    /// A case that could be used has notes, where none are accepted.
-    #[error("{}: without --strict the case is used and the note is kept", notes.join("; "))]
-    Noted {
-        /// Their texts.
-        notes: Vec<String>,
-    },
-    /// A table of cases or of metadata cannot be used.
-    #[error("{} line {line}: {reason}", .path.display())]
-    Table {
-        /// The CSV file.
-        path: PathBuf,
-        /// Line number, the header being line 1.
-        line: u64,
-        /// What is wrong there.
-        reason: String,
-    },
-    /// A source is in none of the layouts, or not in the one that was named.
-    #[error("{}: {reason}", .path.display())]
-    Source {
-        /// What was given.
-        path: PathBuf,
-        /// What was looked for.
-        reason: String,
-    },
-    /// A case cannot be used for what was found before an image was opened.
-    #[error("{}", .0.told)]
-    Fault(Fault),
-    /// Cases cannot be used, where none may be left out.
-    #[error(
-        "{}: {}", counted(.faults.len()), shortened(.faults)
-    )]
-    Faults {
-        /// Name and reason of each.
-        faults: Vec<String>,
-    },
-    /// One case failed.
-    #[error("case {case}{}{part}", if .part.is_empty() { "" } else { ", " })]
-    Case {
-        /// The case.
-        case: String,
-        /// Which of its images or files, in words that hold no path, such as `file 12 of the PET series`; empty where
-        /// it is no single one.
-        part: String,
-        /// Why it failed.
-        source: Box<DataSetError>,
     },
     /// There is nothing to work on.
     #[error("{place} holds no cases: {hint}")]
@@ -170,83 +74,10 @@ pub enum DataSetError {
         /// Byte of the shard at which the slice's voxels begin.
         offset: u64,
     },
-    /// The place holds a data set made from other cases.
-    #[error(
-        "{url} already holds another data set: {reason}; prepare into an empty place, or delete it first"
-    )]
-    OtherDataSet {
-        /// Root of the data set.
-        url: String,
-        /// What differs.
-        reason: String,
-    },
     /// What was asked for does not fit the data or itself.
     #[error("{reason}")]
     Options {
         /// What does not fit, and what to change.
         reason: String,
     },
-}
-
-impl DataSetError {
-    /// Says why a case failed, without its name, as one line for who works with its files.
-    pub(crate) fn told(&self) -> String {
-        let Self::Case { part, source, .. } = self else {
-            return with_sources(self);
-        };
-        after(part, &with_sources(source))
-    }
-
-    /// Says why a case failed without its name and without a path, which may name a patient: what a data set may keep.
-    pub(crate) fn told_without_paths(&self) -> String {
-        match self {
-            Self::Case { part, source, .. } => after(part, &source.told_without_paths()),
-            Self::Io { action, source, .. } => format!("cannot {action} it: {source}"),
-            Self::Image { reason, .. }
-            | Self::Table { reason, .. }
-            | Self::Source { reason, .. } => reason.clone(),
-            Self::NonFinite { count, first, .. } => format!(
-                "it holds {count} NaN or infinite voxels, the first at voxel {first:?}: export it again, or leave the case out"
-            ),
-            Self::Fault(fault) => fault.kept.clone(),
-            Self::Twice { .. } => {
-                "an earlier file has the same SOPInstanceUID (0008,0018) and differs: remove the wrong one".to_owned()
-            }
-            other => other.to_string(),
-        }
-    }
-}
-
-fn counted(cases: usize) -> String {
-    match cases {
-        1 => "1 case cannot be used".to_owned(),
-        cases => format!("{cases} cases cannot be used"),
-    }
-}
-
-/// Joins as many reasons as are read.
-fn shortened(faults: &[String]) -> String {
-    const NAMED: usize = 20;
-    let named = faults[..faults.len().min(NAMED)].join("; ");
-    match faults.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named}; and {more} more"),
-    }
-}
-
-fn after(part: &str, reason: &str) -> String {
-    match part {
-        "" => reason.to_owned(),
-        part => format!("{part}: {reason}"),
-    }
-}
-
-fn with_sources(error: &DataSetError) -> String {
-    let mut line = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        line = format!("{line}: {cause}");
-        next = cause.source();
-    }
-    line
 }

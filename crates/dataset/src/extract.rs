@@ -1,9 +1,8 @@
-//! Owns the way back: one image of a prepared case as a volume that other tools can show.
+//! Owns the way back: the voxels of one image of a prepared case, in the order of its grid.
 
 use crate::DataSetError;
 use crate::preview::read;
 use crate::reader::{DataSet, unblocked};
-use crate::volume::Volume;
 
 /// What of a case is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +15,7 @@ pub enum CaseImage {
     Label,
 }
 
-/// Returns an image of a case on the grid of the data set, with the grid's affine; none for a label it does not have.
+/// Returns the voxels of an image of a case on the grid of the data set, S fastest; none for a label it does not have.
 ///
 /// # Errors
 /// What [`DataSet::read_slices`] says.
@@ -24,20 +23,15 @@ pub async fn extract(
     data: &DataSet,
     case: u32,
     image: CaseImage,
-) -> Result<Option<Volume>, DataSetError> {
-    let (entry, slices, label) = read(data, case).await?;
+) -> Result<Option<Vec<f32>>, DataSetError> {
+    let (_, slices, label) = read(data, case).await?;
     let shape = data.manifest.grid;
     unblocked(move || {
-        let voxels = match image {
+        Ok(match image {
             CaseImage::Pet => Some(turned(&slices.pet, shape, f32::from)),
             CaseImage::Ct => Some(turned(&slices.ct, shape, f32::from)),
             CaseImage::Label => label.map(|label| turned(&label, shape, f32::from)),
-        };
-        Ok(voxels.map(|voxels| Volume {
-            shape,
-            voxels,
-            affine: entry.affine,
-        }))
+        })
     })
     .await
 }
@@ -66,12 +60,12 @@ mod tests {
         let case = prepared(0);
         let ct = extract(&data, 0, CaseImage::Ct).await.unwrap().unwrap();
         let label = extract(&data, 0, CaseImage::Label).await.unwrap().unwrap();
-        assert_eq!((ct.shape, ct.affine), (GRID, case.affine));
+        assert_eq!(ct.len(), GRID.iter().product::<usize>());
         for (index, value) in case.ct.iter().enumerate() {
             let (a, r, s) = (index / (5 * 7), index / 7 % 5, index % 7);
             let place = (r * 12 + a) * 7 + s;
-            assert_eq!(ct.voxels[place], value.to_f32());
-            assert_eq!(label.voxels[place], f32::from((index % 3) as u8));
+            assert_eq!(ct[place], value.to_f32());
+            assert_eq!(label[place], f32::from((index % 3) as u8));
         }
         assert_eq!(extract(&data, 1, CaseImage::Label).await.unwrap(), None);
     }

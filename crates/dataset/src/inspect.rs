@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::manifest::ValueRange;
 use crate::metadata::Metadata;
-use crate::plausible::Note;
+use crate::note::Note;
 use crate::reader::DataSet;
 
 pub use lesions::Lesions;

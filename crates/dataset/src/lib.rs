@@ -1,66 +1,47 @@
-//! PET/CT cases in, windowed stacks out.
+//! The prepared data set: its layout (Parquet shards and a manifest), the order of samples, and windowed stacks out.
 //!
-//! Owns the reading of images and tables, the prepared data set (Parquet shards and a manifest), the order of
-//! samples and the loader. It knows nothing of ranks, models or runs.
+//! Shards are written and read here, so that columns, checksums and digests are said once; what goes into them is made
+//! by `prepare`. It reads no image, and knows nothing of ranks, models or runs.
 
 mod cache;
 mod canvas;
-mod case;
-mod dicom;
 mod draw;
 mod error;
 mod extract;
-mod image;
 mod inspect;
 mod loader;
 mod manifest;
 mod metadata;
-mod nifti;
+mod note;
 mod order;
-mod orientation;
 mod pages;
-mod phantom;
-mod plausible;
-mod prepare;
 mod preview;
 mod reader;
-mod resample;
 mod shard;
-mod source;
 mod stack;
 mod text;
 mod verify;
-mod volume;
 
 pub use cache::Cache;
 pub use canvas::{
     BAR_WIDTH, Canvas, Colour, FAINT, Frame, GAP, INK, Letters, OUTLINE, Shades, Side,
 };
-pub use case::{PreparedCase, prepare_case};
-pub use dicom::{EnhancedPet, HeaderNumber, PetHeader, SuvScale, TagUsed, suv_scale};
 pub use draw::Draw;
 pub use error::DataSetError;
 pub use extract::{CaseImage, extract};
-pub use image::{Image, Units, read_image};
 pub use inspect::{
     CaseInspection, CaseLook, Histogram, Inspection, Lesions, Summary, inspect, look,
 };
 pub use loader::{BadSample, Loader, LoaderOptions, SkippedSample};
-pub use manifest::{LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueRange, shard_name};
-pub use metadata::Metadata;
-pub use nifti::{read_nifti, write_nifti};
-pub use order::{Order, Sample, Samples};
-pub use orientation::canonical;
-pub use phantom::{PhantomSize, write_phantoms, write_phantoms_telling};
-pub use plausible::{Note, NoteKind};
-pub use prepare::{
-    CaseOutcome, CaseReport, CaseVerdict, KeptFields, Part, PrepareOptions, PrepareProgress,
-    PrepareReport, REPORT_NAME, SkippedCase, StoredReport, prepare, stored_report,
+pub use manifest::{
+    LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueRange, grid_fault, shard_name,
 };
+pub use metadata::Metadata;
+pub use note::{Note, NoteKind};
+pub use order::{Order, Sample, Samples};
 pub use preview::{preview, telling_slice};
-pub use reader::{DataSet, Slices};
-pub use source::{CaseSource, Fault, ImageSource, Layout, Remark, Survey, find_cases, survey};
+pub use reader::{DataSet, Slices, task_failure};
+pub use shard::{CaseEncoder, EncodedCase, PreparedCase, ShardWriter};
 pub use stack::{Stack, StackAxis, StackOptions};
-pub use text::printable;
+pub use text::{is_hidden, printable};
 pub use verify::{Damage, VerifyReport, verify};
-pub use volume::{Affine, Volume};

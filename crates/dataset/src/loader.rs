@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::DataSetError;
 use crate::order::Sample;
-use crate::reader::{DataSet, Origin, lost, unblocked};
+use crate::reader::{DataSet, Origin, task_failure, unblocked};
 use crate::stack::{Spare, Stack, StackOptions};
 pub use replacement::{BadSample, SkippedSample};
 use room::{Room, Taken};
@@ -99,7 +99,7 @@ impl Loader {
         self.allowed.add_permits(FOR_ONE);
         match self.runtime.block_on(&mut stack.0) {
             Ok((stack, _taken)) => Some(stack),
-            Err(failure) => Some(Err(lost(failure))),
+            Err(failure) => Some(Err(task_failure(failure))),
         }
     }
 

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DataSetError;
 use crate::metadata::Metadata;
-use crate::plausible::Note;
-use crate::volume::Affine;
+use crate::note::Note;
 
 /// Version of the layout this program reads and writes: manifest, shards and the meaning of both.
 pub const LAYOUT_VERSION: u32 = 3;
@@ -52,7 +51,7 @@ pub struct ManifestCase {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<u32>,
     /// Voxel of the grid (R, A, S) to millimetres (RAS+).
-    pub affine: Affine,
+    pub affine: [[f64; 4]; 3],
     /// Millimetres a voxel of the grid, along R, A and S.
     pub spacing: [f32; 3],
     /// Millimetres a voxel of the PET before it was resized, along R, A and S.
@@ -87,7 +86,7 @@ pub fn shard_name(shard: u32) -> String {
 }
 
 /// Says why a grid cannot be one, if so.
-pub(crate) fn grid_fault(grid: [usize; 3]) -> Option<String> {
+pub fn grid_fault(grid: [usize; 3]) -> Option<String> {
     let fits = grid.iter().all(|side| (1..=LONGEST_SIDE).contains(side));
     (!fits).then(|| format!("the grid {grid:?} has a side outside 1..={LONGEST_SIDE}"))
 }
@@ -190,7 +189,10 @@ impl Manifest {
     }
 
     /// Writes the manifest as the bytes of its object.
-    pub(crate) fn to_json(&self) -> Result<Vec<u8>, DataSetError> {
+    ///
+    /// # Errors
+    /// [`DataSetError::Manifest`] for numbers that JSON does not have.
+    pub fn to_json(&self) -> Result<Vec<u8>, DataSetError> {
         serde_json::to_vec_pretty(self).map_err(|error| DataSetError::Manifest {
             url: MANIFEST_NAME.to_owned(),
             reason: error.to_string(),
@@ -212,7 +214,7 @@ impl CaseDigest {
         case_id: &str,
         grid: [usize; 3],
         metadata: &Metadata,
-        affine: &Affine,
+        affine: &[[f64; 4]; 3],
         body: [u32; 2],
     ) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("fratmae 2026-11-24 case");

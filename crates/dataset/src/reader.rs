@@ -364,12 +364,12 @@ pub(crate) async fn unblocked<T: Send + 'static>(
 ) -> Result<T, DataSetError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(failure) => Err(lost(failure)),
+        Err(failure) => Err(task_failure(failure)),
     }
 }
 
 /// Says that a background task ended without a result; a panic in it goes on here.
-pub(crate) fn lost(failure: tokio::task::JoinError) -> DataSetError {
+pub fn task_failure(failure: tokio::task::JoinError) -> DataSetError {
     match failure.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(failure) => DataSetError::Io {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Says whether a letter does something else than show itself: controls, and what turns the direction of writing.
-pub(crate) fn is_hidden(letter: char) -> bool {
+pub fn is_hidden(letter: char) -> bool {
     letter.is_control()
         || matches!(
             letter,

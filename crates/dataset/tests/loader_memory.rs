@@ -6,10 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fratmae_dataset::{
-    BadSample, DataSet, Layout, Loader, LoaderOptions, Order, PhantomSize, PrepareOptions,
-    StackAxis, StackOptions, prepare, survey, write_phantoms,
-};
+use fratmae_dataset::{BadSample, DataSet, Loader, LoaderOptions, Order, StackAxis, StackOptions};
+use fratmae_phantom::{PhantomSize, write_phantoms};
+use fratmae_prepare::{Layout, PrepareOptions, prepare, survey};
 use fratmae_store::Location;
 
 const BOUND: u64 = 8 << 20;
@@ -25,7 +24,7 @@ async fn made(folder: &Path) -> DataSet {
         varies: false,
     };
     let source = folder.join("phantoms");
-    write_phantoms(&source, CASES, 1, size).unwrap();
+    write_phantoms(&source, CASES, 1, size, &|_| {}).unwrap();
     let out = Location::open(&folder.join("data").to_string_lossy()).unwrap();
     let options = PrepareOptions {
         grid: [32, 40, 48],

@@ -8,6 +8,7 @@ mod error;
 mod first_weights;
 mod masks;
 mod message;
+mod metrics;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -15,4 +16,5 @@ mod tests;
 pub use error::PretrainError;
 pub use first_weights::{fill_digests, first_weights};
 pub use message::{Global, SlotMessage};
+pub use metrics::METRICS;
 pub use task::{Batch, Pretrain};

@@ -138,25 +138,20 @@ impl Global {
         })
     }
 
-    pub(crate) fn metrics(&self) -> Vec<(&'static str, f64)> {
+    pub(crate) fn metrics(&self) -> Vec<(&'static str, Option<f64>)> {
         let SlotFigures { pet, ct } = self.figures;
-        let [baseline_pet, baseline_ct] = [pet, ct].map(|f| f.baseline().unwrap_or(0.0));
-        let both = baseline_pet * pet.samples as f64 + baseline_ct * ct.samples as f64;
-        let contrast = self.contrast.as_ref();
+        let contrastive = self.contrast.as_ref().map(|contrast| contrast.loss);
+        let [pet_mean, ct_mean] = [pet, ct].map(|f| f.baseline().unwrap_or(0.0));
+        let both = pet_mean * pet.samples as f64 + ct_mean * ct.samples as f64;
+        let mean_baseline = both / (pet.samples + ct.samples) as f64;
         vec![
-            ("reconstruction", self.figures.reconstruction()),
-            (
-                "pet_reconstruction",
-                pet.mean_squared_error().unwrap_or(0.0),
-            ),
-            ("ct_reconstruction", ct.mean_squared_error().unwrap_or(0.0)),
-            (
-                "contrastive",
-                contrast.map_or(0.0, |contrast| contrast.loss),
-            ),
-            ("mean_baseline", both / (pet.samples + ct.samples) as f64),
-            ("baseline_pet", baseline_pet),
-            ("baseline_ct", baseline_ct),
+            ("reconstruction", Some(self.figures.reconstruction())),
+            ("pet_reconstruction", pet.mean_squared_error()),
+            ("ct_reconstruction", ct.mean_squared_error()),
+            ("contrastive", contrastive),
+            ("mean_baseline", Some(mean_baseline)),
+            ("baseline_pet", pet.baseline()),
+            ("baseline_ct", ct.baseline()),
         ]
     }
 }

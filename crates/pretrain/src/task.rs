@@ -197,7 +197,7 @@ impl Task for Pretrain {
         global.loss
     }
 
-    fn metrics(global: &Global) -> Vec<(&'static str, f64)> {
+    fn metrics(global: &Global) -> Vec<(&'static str, Option<f64>)> {
         global.metrics()
     }
 

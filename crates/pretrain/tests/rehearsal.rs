@@ -9,6 +9,7 @@ use std::path::Path;
 use fratmae_config::{Config, Decoder, Model, Precision, Text, Train, Transformer};
 use fratmae_model::{Device, FratMae, Masks, Modality, PatchGrid, SlotBatch};
 use fratmae_pretrain::{Batch, Pretrain};
+use fratmae_telemetry::LOSS;
 use fratmae_trainer::Solo;
 
 const STEPS: usize = 10;
@@ -108,7 +109,7 @@ fn train(model: &Model, device: Device, precision: Precision) -> Trained {
     };
     for _ in 0..STEPS {
         let step = training.step(vec![batch.clone()], &mut ()).unwrap();
-        trained.losses.push(step.loss);
+        trained.losses.push(step.metrics.get(LOSS));
         if trained.gradient.is_empty() {
             trained.gradient = training.engine().last_gradient().to_vec();
         }

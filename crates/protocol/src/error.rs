@@ -3,6 +3,12 @@
 /// A message that its sender should not have sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
+    /// Nobody takes the connection.
+    #[error("{cause}")]
+    Unreachable {
+        /// Why.
+        cause: String,
+    },
     /// A field or variant that must be there is not.
     #[error("message lacks {field}; is the other side of another version?")]
     Missing {

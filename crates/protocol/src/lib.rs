@@ -1,13 +1,15 @@
-//! The gRPC contract between coordinator and workers, and its conversions to `control`'s terms.
+//! The gRPC contract between coordinator and workers, both of its ends, and its conversions to `control`'s terms.
 //!
 //! Holds no logic: what a message leads to is decided in `control`, `coordinator` and `worker`.
 
 mod begin;
+mod ends;
 mod error;
 mod progress;
 mod recalled;
 mod report;
 
+pub use ends::{Client, connect, serve};
 pub use error::ProtocolError;
 pub use report::event_of;
 
@@ -16,6 +18,7 @@ pub use report::event_of;
     missing_docs,
     unused_qualifications,
     clippy::allow_attributes,
+    clippy::too_many_lines,
     reason = "generated; the contract is documented in the .proto file"
 )]
 pub mod pb {

@@ -1,7 +1,7 @@
 //! A heartbeat as `control` reads it.
 
 use crate::pb;
-use fratmae_control::{Call, Generation, Lap, Millis, Pace, Progress, Step, Work};
+use fratmae_control::{Call, Generation, Lap, Millis, Pace, Phase, Progress, Step};
 
 /// Where the sender of a heartbeat is in its work; a phase of a newer version counts as idleness.
 pub(crate) fn progress(heartbeat: &pb::Heartbeat) -> Progress {
@@ -10,7 +10,7 @@ pub(crate) fn progress(heartbeat: &pb::Heartbeat) -> Progress {
         sequence: call.sequence,
     };
     let lap = |lap: &pb::Lap| Lap {
-        work: Work::named(&lap.phase),
+        phase: Phase::named(&lap.phase),
         count: lap.count,
         longest: Millis::new(lap.longest_ms),
     };
@@ -21,7 +21,7 @@ pub(crate) fn progress(heartbeat: &pb::Heartbeat) -> Progress {
     Progress {
         generation: Generation::new(heartbeat.generation),
         step: Step::new(heartbeat.step),
-        work: Work::named(&heartbeat.phase),
+        phase: Phase::named(&heartbeat.phase),
         lasts: Millis::new(heartbeat.phase_ms),
         still: Millis::new(heartbeat.still_ms),
         pace: heartbeat.pace.as_ref().map(pace),
@@ -59,8 +59,8 @@ mod tests {
         };
         let progress = progress(&heartbeat);
         assert_eq!(
-            (progress.work, progress.step),
-            (Work::Reduce, Step::new(12))
+            (progress.phase, progress.step),
+            (Phase::Reduce, Step::new(12))
         );
         assert_eq!(
             (progress.lasts, progress.still),
@@ -68,6 +68,6 @@ mod tests {
         );
         assert_eq!(progress.pace.map(|pace| pace.step), Some(Millis::new(70)));
         assert_eq!(progress.call.map(|call| call.sequence), Some(24));
-        assert_eq!(progress.laps[0].work, Work::Forward);
+        assert_eq!(progress.laps[0].phase, Phase::Forward);
     }
 }

@@ -5,7 +5,7 @@ use crate::agenda::Agenda;
 use crate::clock::Clock;
 use crate::life::Life;
 use crate::random::Random;
-use fratmae_control::{Command, Event, Millis, Step, Work, WorkerId};
+use fratmae_control::{Command, Event, Millis, Phase, Step, WorkerId};
 
 /// A worker beats about so often, in milliseconds.
 const BEAT: u64 = 250;
@@ -62,8 +62,8 @@ pub fn jittered(
                 agenda.after(BEAT + late(&mut random), Thing::Beat(worker));
                 match is_ill(worker) {
                     Some(Illness::Silent) => Vec::new(),
-                    Some(Illness::Hangs) => life.beat(worker, Work::Forward, Millis::new(6_000)),
-                    None => life.beat(worker, Work::Forward, lasts),
+                    Some(Illness::Hangs) => life.beat(worker, Phase::Forward, Millis::new(6_000)),
+                    None => life.beat(worker, Phase::Forward, lasts),
                 }
             }
             Thing::Tick => {

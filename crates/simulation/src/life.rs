@@ -1,8 +1,8 @@
 //! A run's life with nothing but `control` in the loop: what is to be made durable is so at once.
 
 use fratmae_control::{
-    Accusation, Call, Cluster, Command, Departure, Event, Generation, Lap, Millis, Past, Progress,
-    Rank, Recorded, Settings, Source, Step, Work, WorkerId,
+    Accusation, Call, Cluster, Command, Departure, Event, Generation, Lap, Millis, Past, Phase,
+    Progress, Rank, Recorded, Settings, Source, Step, WorkerId,
 };
 
 /// A cluster, and the workers that it knows.
@@ -116,23 +116,23 @@ impl Life {
         let (step, generation) = (self.step, self.generation);
         self.see(Event::Applied { generation, step });
         for worker in self.workers.clone() {
-            self.beat(worker, Work::Reduce, Millis::new(3));
+            self.beat(worker, Phase::Reduce, Millis::new(3));
         }
         self.see(Event::Tick);
     }
 
     /// A heart beats: a pass forward and one backward have been made since the one before.
-    pub(crate) fn beat(&mut self, worker: WorkerId, work: Work, lasts: Millis) -> Vec<Command> {
+    pub(crate) fn beat(&mut self, worker: WorkerId, phase: Phase, lasts: Millis) -> Vec<Command> {
         let longest = Millis::new(80);
-        let lap = |work| Lap {
-            work,
+        let lap = |phase| Lap {
+            phase,
             count: 1,
             longest,
         };
         let progress = Progress {
             generation: self.generation,
             step: self.step,
-            work,
+            phase,
             lasts,
             still: lasts,
             pace: None,
@@ -140,7 +140,7 @@ impl Life {
                 operation: "reduce".to_owned(),
                 sequence: self.step.get(),
             }),
-            laps: [Work::Forward, Work::Backward].map(lap).to_vec(),
+            laps: [Phase::Forward, Phase::Backward].map(lap).to_vec(),
         };
         let mut commands = self.see(Event::Heard { worker });
         commands.extend(self.see(Event::Beat { worker, progress }));

@@ -3,7 +3,7 @@
 //! Those of the shell around it, which holds the fence, are made where the world's coordinators write and open.
 
 use fratmae_control::{
-    Cluster, Command, Event, Generation, Millis, Recorded, Seat, Settings, Source, Work, WorkerId,
+    Cluster, Command, Event, Generation, Millis, Phase, Recorded, Seat, Settings, Source, WorkerId,
 };
 use std::collections::BTreeSet;
 
@@ -155,8 +155,8 @@ impl Subject {
                     mut progress,
                 },
             ) => {
-                if matches!(progress.work, Work::Gather | Work::Reduce) {
-                    progress.work = Work::Forward;
+                if matches!(progress.phase, Phase::Gather | Phase::Reduce) {
+                    progress.phase = Phase::Forward;
                 }
                 vec![Event::Beat { worker, progress }]
             }

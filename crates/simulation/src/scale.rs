@@ -90,7 +90,7 @@ fn resident_kib() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fratmae_control::{Generation, Phase};
+    use fratmae_control::{Generation, RunPhase};
 
     #[test]
     fn the_life_that_is_measured_goes_as_it_should() {
@@ -111,6 +111,6 @@ mod tests {
         ];
         let expected = expected.map(|(members, number)| (members, Generation::new(number)));
         assert_eq!(generations, expected);
-        assert_eq!(life.cluster.phase(), Phase::Ended);
+        assert_eq!(life.cluster.phase(), RunPhase::Ended);
     }
 }

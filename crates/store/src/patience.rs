@@ -2,7 +2,6 @@
 //! Owns the waits between tries; what is tried again is decided in `objects` and `reading`.
 
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -214,8 +213,7 @@ fn wait_before(tries: u32) -> Duration {
     let [first, longest] = WAITS;
     let whole = longest.min(first.saturating_mul(1 << tries.saturating_sub(1).min(16)));
     // Nothing that is kept depends on this number.
-    let random = RandomState::new().build_hasher().finish();
-    whole.mul_f64(0.5 + (random % 1024) as f64 / 2048.0)
+    whole.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 #[expect(

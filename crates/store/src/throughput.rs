@@ -1,7 +1,6 @@
 //! How fast a store takes bytes and gives them back.
 //! Owns the object that it measures with, which is gone when the measurement returns.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -50,16 +49,11 @@ impl Location {
     }
 }
 
-/// Bytes without a pattern, other ones each time; xorshift needs a state that is not zero.
+/// Bytes without a pattern, other ones each time.
 fn noise(bytes: usize) -> Bytes {
-    let mut state = RandomState::new().build_hasher().finish() | 1;
-    let words = std::iter::repeat_with(move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.flatten().take(bytes).collect()
+    let mut noise = vec![0; bytes];
+    fastrand::fill(&mut noise);
+    noise.into()
 }
 
 #[cfg(test)]

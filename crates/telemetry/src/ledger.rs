@@ -1,20 +1,29 @@
-//! The ledger of phases: a tracing layer that sums the time spent in spans named like a phase.
+//! The ledger of phases: a tracing layer that sums the time spent in the spans of phases.
 //!
-//! Owns the attribution of time; it knows phases by name only and keeps each thread's time apart.
+//! Owns the attribution of time; it keeps each thread's time apart.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use tracing::span::Id;
-use tracing::{Metadata, Subscriber};
+use fratmae_control::Phase;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
+use tracing::{Metadata, Span, Subscriber, info_span};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::phases::{ALL, Phases};
+/// The name of the spans of phases; a field has the phase's.
+const SPAN: &str = "phase";
+
+/// The span of a phase: a ledger counts the time in it.
+#[must_use]
+pub fn span(phase: Phase) -> Span {
+    info_span!(SPAN, name = phase.name())
+}
 
 type Clock = dyn Fn() -> Duration + Send + Sync;
 
@@ -35,16 +44,16 @@ struct Inner {
 /// One thread's phases, innermost last, and its time up to `since`.
 #[derive(Default)]
 struct Account {
-    entered: Vec<usize>,
+    entered: Vec<Phase>,
     since: Duration,
-    spent: [Duration; ALL.len()],
+    spent: BTreeMap<Phase, Duration>,
 }
 
 impl Account {
     /// Counts the time since the last change to the innermost phase.
     fn settle(&mut self, now: Duration) {
         if let Some(phase) = self.entered.last() {
-            self.spent[*phase] += now.saturating_sub(self.since);
+            *self.spent.entry(*phase).or_default() += now.saturating_sub(self.since);
         }
         self.since = now;
     }
@@ -69,28 +78,30 @@ impl PhaseLedger {
         }
     }
 
-    /// Gives the calling thread's time since its last call, and starts anew; a phase that is entered now is cut here.
+    /// Gives the seconds of the calling thread in each phase since its last call, and starts anew; a phase that is
+    /// entered now is cut here.
     #[must_use]
-    pub fn take(&self) -> Phases {
+    pub fn take(&self) -> BTreeMap<Phase, f64> {
         let thread = thread::current().id();
         let mut threads = self.lock();
         let Some(account) = threads.get_mut(&thread) else {
-            return Phases::default();
+            return BTreeMap::new();
         };
         account.settle((self.inner.clock)());
         let spent = mem::take(&mut account.spent);
         if account.entered.is_empty() {
             threads.remove(&thread);
         }
-        Phases::from_seconds(spent.map(|spent| spent.as_secs_f64()))
+        let seconds = |(phase, spent): (Phase, Duration)| (phase, spent.as_secs_f64());
+        spent.into_iter().map(seconds).collect()
     }
 
     /// Tells whether the ledger has to see this span.
     pub(crate) fn wants(metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && phase_named(metadata.name()).is_some()
+        metadata.is_span() && metadata.name() == SPAN
     }
 
-    fn change(&self, change: impl FnOnce(&mut Vec<usize>)) {
+    fn change(&self, change: impl FnOnce(&mut Vec<Phase>)) {
         let now = (self.inner.clock)();
         let mut threads = self.lock();
         let account = threads.entry(thread::current().id()).or_default();
@@ -121,6 +132,14 @@ impl fmt::Debug for PhaseLedger {
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for PhaseLedger {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let mut name = PhaseName(None);
+        attributes.record(&mut name);
+        if let (Some(phase), Some(span)) = (name.0, ctx.span(id)) {
+            span.extensions_mut().insert(phase);
+        }
+    }
+
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         if let Some(phase) = phase_of(id, &ctx) {
             self.change(|entered| entered.push(phase));
@@ -142,12 +161,19 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for PhaseLedger {
 fn phase_of<S: Subscriber + for<'a> LookupSpan<'a>>(
     id: &Id,
     ctx: &Context<'_, S>,
-) -> Option<usize> {
-    phase_named(ctx.metadata(id)?.name())
+) -> Option<Phase> {
+    ctx.span(id)?.extensions().get().copied()
 }
 
-fn phase_named(name: &str) -> Option<usize> {
-    ALL.iter().position(|phase| *phase == name)
+/// The phase that a span is of.
+struct PhaseName(Option<Phase>);
+
+impl Visit for PhaseName {
+    fn record_str(&mut self, _: &Field, name: &str) {
+        self.0 = Some(Phase::named(name));
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
 #[cfg(test)]

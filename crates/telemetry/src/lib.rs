@@ -7,10 +7,12 @@ mod error;
 mod ledger;
 mod line;
 mod log;
-pub mod phases;
+mod metrics;
+mod one_line;
 
 pub use error::TelemetryError;
-pub use ledger::PhaseLedger;
+pub use ledger::{PhaseLedger, span};
 pub use line::{Line, describe};
 pub use log::init;
-pub use phases::Phases;
+pub use metrics::{LOSS, Metric, MetricKind, Metrics};
+pub use one_line::{fold, one_line};

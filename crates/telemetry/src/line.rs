@@ -1,7 +1,8 @@
 //! One log line: an event with its level, message and fields, and its form as JSON.
 //!
 //! It knows no terminal. A field whose name ends in `.json` carries JSON text and appears under the bare name as the
-//! value itself, so that lists are lists: tracing's own values are numbers and text only.
+//! value itself, so that lists are lists: tracing's own values are numbers and text only. The object in a field `event.json`
+//! is the line's own message and fields.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +13,8 @@ use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-const LISTS: &str = ".json";
+const JSON: &str = ".json";
+const EVENT: &str = "event";
 
 /// The part of each line that says whose it is.
 static CONTEXT: Mutex<BTreeMap<&'static str, Value>> = Mutex::new(BTreeMap::new());
@@ -120,8 +122,7 @@ impl Line {
         text
     }
 
-    fn put(&mut self, field: &Field, value: Value) {
-        let name = field.name();
+    fn put(&mut self, name: &str, value: Value) {
         match (name, value) {
             ("message", Value::String(text)) => self.message = text,
             (name, value) => self.fields.push((name.to_owned(), value)),
@@ -134,36 +135,39 @@ impl Visit for Line {
         // JSON has no word for infinity; text keeps it apart from a missing value.
         let number = serde_json::Number::from_f64(value);
         self.put(
-            field,
+            field.name(),
             number.map_or_else(|| value.to_string().into(), Value::Number),
         );
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
+        self.put(field.name(), value.into());
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         let parsed = field
             .name()
-            .strip_suffix(LISTS)
+            .strip_suffix(JSON)
             .map(|name| (name, serde_json::from_str(value)));
         match parsed {
-            Some((name, Ok(value))) => self.fields.push((name.to_owned(), value)),
-            _ => self.put(field, value.into()),
+            Some((EVENT, Ok(Value::Object(event)))) => event
+                .into_iter()
+                .for_each(|(name, value)| self.put(&name, value)),
+            Some((name, Ok(value))) => self.put(name, value),
+            _ => self.put(field.name(), value.into()),
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}").into());
+        self.put(field.name(), format!("{value:?}").into());
     }
 }
 

@@ -11,15 +11,16 @@ use crate::group::Group;
 use crate::hooks::{Hooks, Pass, in_phase};
 use crate::integrity::{Integrity, compare};
 use crate::messages::{Gathered, decode, encode};
+use crate::metrics::{GRADIENT_NORM, LEARNING_RATE};
 use crate::optimizer::AdamW;
 use crate::schedule::learning_rate;
 use crate::task::{Samples, Task};
 use crate::train_state::{DeviceState, TrainState};
 use config::{Config, StatePlace, Train};
-use control::Step;
+use control::{Phase, Step};
 use model::{Device, DeviceKind, Parameter};
 use std::ops::{Range, RangeInclusive};
-use telemetry::phases;
+use telemetry::{LOSS, Metrics};
 
 /// Trains a task, step by step.
 pub struct Engine<T> {
@@ -43,26 +44,12 @@ pub struct Engine<T> {
 pub struct StepReport {
     /// The step.
     pub step: u64,
-    /// The loss of the global batch, before the update.
-    pub loss: f64,
-    /// The task's other figures, by name.
-    pub metrics: Vec<(&'static str, f64)>,
-    /// The norm of the gradient before clipping; not a number where the loss is not finite.
-    pub gradient_norm: f64,
-    /// What the update was scaled by.
-    pub learning_rate: f64,
+    /// The loss of the global batch before the update, the task's own metrics, the gradient's norm and the learning rate.
+    pub metrics: Metrics,
     /// Why no weight was moved, if none was.
     pub bad: Option<BadBatch>,
     /// What each rank's hooks noted, in rank order.
     pub notes: Vec<Vec<u8>>,
-}
-
-impl StepReport {
-    /// One of the task's figures; not a number where it has none of that name.
-    pub fn metric(&self, name: &str) -> f64 {
-        let found = self.metrics.iter().find(|(own, _)| *own == name);
-        found.map_or(f64::NAN, |(_, value)| *value)
-    }
 }
 
 /// This rank's slots after their forward pass.
@@ -177,16 +164,13 @@ impl<T: Task> Engine<T> {
         }
         let norm = gradient.as_ref().map(|gradient| gradient.norm);
         let rate = learning_rate(&self.train, step.get());
-        in_phase(hooks, phases::OPTIMIZER, || {
+        in_phase(hooks, Phase::Optimizer, || {
             self.apply(step, gradient, rate, state)
         })?;
         self.integrity.note(state)?;
         Ok(StepReport {
             step: step.get(),
-            loss: T::loss(&computed.global),
-            metrics: T::metrics(&computed.global),
-            gradient_norm: norm.unwrap_or(f64::NAN),
-            learning_rate: rate,
+            metrics: metrics::<T>(&computed.global, norm, rate),
             bad: computed.bad,
             notes: computed.notes,
         })
@@ -232,16 +216,16 @@ impl<T: Task> Engine<T> {
         bit_sum: Option<u64>,
         hooks: &impl Hooks,
     ) -> Result<Computed<T>, TrainError> {
-        let Forwarded { slots, messages } = in_phase(hooks, phases::FORWARD, || {
+        let Forwarded { slots, messages } = in_phase(hooks, Phase::Forward, || {
             self.forward(batches, group, hooks)
         })?;
-        let gathered: Gathered<T::Message> = in_phase(hooks, phases::GATHER, || {
+        let gathered: Gathered<T::Message> = in_phase(hooks, Phase::Gather, || {
             hooks.call("all_gather");
             let mine = encode(bit_sum.unwrap_or_default(), hooks.note(), &messages);
             decode(&group.process.all_gather(&mine)?, &group.slots)
         })?;
         compare(&gathered.bit_sums, group.process.rank(), step - 1)?;
-        in_phase(hooks, phases::BACKWARD, || {
+        in_phase(hooks, Phase::Backward, || {
             let global = self.task.global(&gathered.slots)?;
             let (sums, bad) = if T::loss(&global).is_finite() {
                 (Some(self.backward(slots, &global, group, hooks)?), None)
@@ -302,7 +286,7 @@ impl<T: Task> Engine<T> {
         let Some((sums, checks)) = computed.sums.take() else {
             return Ok(None);
         };
-        let gradient = in_phase(hooks, phases::REDUCE, || {
+        let gradient = in_phase(hooks, Phase::Reduce, || {
             hooks.call("all_reduce");
             self.total(sums, &computed.global, group)
         })?;
@@ -351,6 +335,15 @@ impl<T: Task> Engine<T> {
         let cases = slots.iter().map(|slot| (*slot, cases(slot)));
         BadBatch::new(what, cases).tolerated(step, self.train.bad_batch, self.n_bad)
     }
+}
+
+fn metrics<T: Task>(global: &T::Global, norm: Option<f64>, rate: f64) -> Metrics {
+    let own = T::metrics(global);
+    let loss = (LOSS, Some(T::loss(global)));
+    let engines = [(GRADIENT_NORM.name, norm), (LEARNING_RATE.name, Some(rate))];
+    let all = std::iter::once(loss).chain(own).chain(engines);
+    all.map(|(name, value)| (name, value.unwrap_or(f64::NAN)))
+        .collect()
 }
 
 /// Whether the state is kept where a device of this kind computes.

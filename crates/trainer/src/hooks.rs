@@ -3,7 +3,8 @@
 use crate::error::TrainError;
 use crate::task::{SharedWeights, TaskError};
 use checkpoint::State;
-use telemetry::phases;
+use control::Phase;
+use telemetry::span;
 
 /// The two passes of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub trait Hooks {
     type Error: From<TrainError>;
 
     /// A phase begins.
-    fn enter(&self, _phase: &'static str) {}
+    fn enter(&self, _phase: Phase) {}
 
     /// A call to the other ranks begins.
     fn call(&self, _operation: &'static str) {}
@@ -73,7 +74,7 @@ impl Hooks for () {
 }
 
 /// Does the work of a phase: the hooks hear of it, and its time is the phase's.
-pub fn in_phase<T>(hooks: &impl Hooks, phase: &'static str, work: impl FnOnce() -> T) -> T {
+pub fn in_phase<T>(hooks: &impl Hooks, phase: Phase, work: impl FnOnce() -> T) -> T {
     hooks.enter(phase);
-    phases::span(phase).in_scope(work)
+    span(phase).in_scope(work)
 }

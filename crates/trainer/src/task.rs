@@ -124,8 +124,8 @@ pub trait Task: Sized {
     /// The loss of the global batch.
     fn loss(global: &Self::Global) -> f64;
 
-    /// Other figures of the step, by name.
-    fn metrics(global: &Self::Global) -> Vec<(&'static str, f64)>;
+    /// Other metrics of the step by name, in the order in which they are shown; one that it does not have is none.
+    fn metrics(global: &Self::Global) -> Vec<(&'static str, Option<f64>)>;
 
     /// Runs slot number `slot` of the global batch back: its part of the gradient of the batch's loss.
     ///

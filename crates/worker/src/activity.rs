@@ -1,19 +1,12 @@
 //! Where the training thread is: what its heartbeats say of it. It decides nothing.
 
 use crate::tempo::Tempo;
+use fratmae_control::Phase;
 use fratmae_protocol::pb;
 use fratmae_trainer::Pass;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Names of what a step's own phases leave out.
-pub(crate) mod work {
-    pub(crate) const IDLE: &str = "idle";
-    pub(crate) const RESTORE: &str = "restore";
-    pub(crate) const JOIN: &str = "join";
-    pub(crate) const COPY: &str = "copy";
-}
 
 /// The training thread's place in its work; a std lock, held for a few instructions.
 #[derive(Debug, Default)]
@@ -21,7 +14,7 @@ pub(crate) struct Activity(Mutex<Place>);
 
 #[derive(Debug)]
 struct Place {
-    phase: &'static str,
+    phase: Phase,
     since: Instant,
     /// When it got on last within the phase.
     advanced: Instant,
@@ -29,7 +22,7 @@ struct Place {
     step: u64,
     call: Option<pb::Call>,
     /// How many of each phase ended since the heartbeat before, and the longest in milliseconds.
-    laps: BTreeMap<&'static str, (u32, u64)>,
+    laps: BTreeMap<Phase, (u32, u64)>,
     tempo: Tempo,
     /// This rank's slots of a step.
     n_slots: usize,
@@ -38,7 +31,7 @@ struct Place {
 impl Default for Place {
     fn default() -> Self {
         Self {
-            phase: work::IDLE,
+            phase: Phase::default(),
             since: Instant::now(),
             advanced: Instant::now(),
             generation: 0,
@@ -70,7 +63,7 @@ impl Activity {
     }
 
     /// One phase ends and another begins.
-    pub(crate) fn enter(&self, phase: &'static str) {
+    pub(crate) fn enter(&self, phase: Phase) {
         let mut place = self.lock();
         let (ended, now) = (place.phase, Instant::now());
         let took = milliseconds(now.duration_since(place.since));
@@ -80,7 +73,7 @@ impl Activity {
     }
 
     /// The phase gets on, and is not at its end; nothing is said of another phase that the thread is in by now.
-    pub(crate) fn advance(&self, phase: &'static str) {
+    pub(crate) fn advance(&self, phase: Phase) {
         let mut place = self.lock();
         if place.phase == phase {
             place.advanced = Instant::now();
@@ -116,14 +109,14 @@ impl Activity {
     /// What there is to say now; phases that ended are said once.
     pub(crate) fn heartbeat(&self) -> pb::Heartbeat {
         let mut place = self.lock();
-        let lap = |(phase, (count, longest_ms)): (&str, (u32, u64))| pb::Lap {
-            phase: phase.to_owned(),
+        let lap = |(phase, (count, longest_ms)): (Phase, (u32, u64))| pb::Lap {
+            phase: phase.name().to_owned(),
             count,
             longest_ms,
         };
         let laps = std::mem::take(&mut place.laps).into_iter();
         pb::Heartbeat {
-            phase: place.phase.to_owned(),
+            phase: place.phase.name().to_owned(),
             generation: place.generation,
             step: place.step,
             phase_ms: milliseconds(place.since.elapsed()),
@@ -152,7 +145,7 @@ mod tests {
         let activity = Activity::default();
         activity.begin(4, 10, 2);
         activity.step(11);
-        for phase in ["forward", "gather", "forward"] {
+        for phase in [Phase::Forward, Phase::Gather, Phase::Forward] {
             activity.enter(phase);
         }
         activity.call("all_gather");
@@ -167,7 +160,7 @@ mod tests {
             .iter()
             .map(|lap| (lap.phase.as_str(), lap.count))
             .collect();
-        assert_eq!(counts, [("forward", 1), ("gather", 1), ("idle", 1)]);
+        assert_eq!(counts, [("idle", 1), ("forward", 1), ("gather", 1)]);
         assert!(activity.heartbeat().laps.is_empty());
     }
 }

@@ -120,19 +120,22 @@ mod tests {
         let mut figures = pushed([1, 2, 6]);
         assert_eq!(figures.runs(0, 9), [1..=2, 6..=6]);
         assert_eq!(figures.runs(1, 5), [2..=2]);
-        let loss = |loss| pb::Figures {
-            loss,
+        let of = |samples| pb::Figures {
+            samples,
             ..Default::default()
         };
         figures.fill(
             (2..=5)
                 .map(|step| pb::StepFigures {
                     step,
-                    figures: Some(loss(9.0)),
+                    figures: Some(of(9)),
                 })
                 .collect(),
         );
         assert_eq!(figures.runs(0, 9), [1..=6]);
-        assert_eq!((figures.steps[&2].loss, figures.steps[&3].loss), (0.0, 9.0));
+        assert_eq!(
+            (figures.steps[&2].samples, figures.steps[&3].samples),
+            (0, 9)
+        );
     }
 }

@@ -1,17 +1,15 @@
 //! One generation's life: its group, its steps, and how it ends well. Its first state is `state_source.rs`'s matter.
 
-use crate::activity::work;
 use crate::error::WorkerError;
 use crate::note::Wishes;
 use crate::session::Session;
 use crate::shares::ShareWriter;
 use fratmae_collective::{AbortHandle, Membership, TcpSettings, form};
 use fratmae_config::{Axis, BadSample as Wanted};
-use fratmae_control::{Assignment, Step};
+use fratmae_control::{Assignment, Phase, Step};
 use fratmae_dataset::{BadSample, Loader, LoaderOptions, StackAxis, StackOptions};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_telemetry::phases;
 use fratmae_trainer::{Group, Task, TrainError, TrainState, weights_digest};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -61,7 +59,7 @@ impl<T: Task> Session<T> {
         let n_slots = seat.map_or(0, |seat| seat.slots.end.get() - seat.slots.start.get());
         activity.begin(assignment.generation.get(), begins_at, n_slots as usize);
         self.prepare_state(assignment.source)?;
-        self.shared.activity.enter(work::JOIN);
+        self.shared.activity.enter(Phase::Join);
         let mut seated = self.join(assignment)?;
         let process = seated.group.process.as_mut();
         self.share_state(assignment, process)?;
@@ -158,7 +156,7 @@ impl<T: Task> Session<T> {
         if wishes.is_draining || wishes.is_leaving {
             return Ok(wishes);
         }
-        self.shared.activity.enter(phases::GATHER);
+        self.shared.activity.enter(Phase::Gather);
         self.shared.activity.call("all_gather");
         let mut mine = self.shared.take_wishes(seated.generation);
         // All know of those of the step, and a request to save is taken once.

@@ -6,9 +6,10 @@ use crate::note;
 use crate::shared::Shared;
 use crate::snapshots::Snapshots;
 use fratmae_checkpoint::State;
+use fratmae_control::Phase;
 use fratmae_dataset::ManifestCase;
 use fratmae_protocol::pb;
-use fratmae_telemetry::phases;
+use fratmae_telemetry::span;
 use fratmae_trainer::{Hooks, Pass, SharedWeights, TaskError, TrainError};
 
 /// Around one step.
@@ -24,7 +25,7 @@ pub(crate) struct StepHooks<'a> {
 impl Hooks for StepHooks<'_> {
     type Error = WorkerError;
 
-    fn enter(&self, phase: &'static str) {
+    fn enter(&self, phase: Phase) {
         self.shared.activity.enter(phase);
     }
 
@@ -65,10 +66,10 @@ impl Hooks for StepHooks<'_> {
 
     // The phase that the training thread is in goes on: it waits for a piece of the copy at most.
     fn stop_copy(&mut self, state: &mut State) -> Result<(), WorkerError> {
-        phases::span(phases::CHECKPOINT).in_scope(|| self.snapshots.take_back(state))
+        span(Phase::Checkpoint).in_scope(|| self.snapshots.take_back(state))
     }
 
     fn finish_copy(&mut self, state: &State) -> Result<(), WorkerError> {
-        phases::span(phases::CHECKPOINT).in_scope(|| self.snapshots.secure(state))
+        span(Phase::Checkpoint).in_scope(|| self.snapshots.secure(state))
     }
 }

@@ -142,7 +142,7 @@ fn join<T: Task>(
         reason: error.to_string(),
     })?;
     // Another coordinator must lead the same run.
-    register.config_digest = config_digest(&config);
+    register.config_digest = config.digest();
     register.data_digest.clone_from(&stream.welcome.data_digest);
     let device = choose_device(&config, options.place);
     let name = device.as_ref().map_or("", |kind| kind.name());
@@ -171,12 +171,6 @@ fn join<T: Task>(
         patience: Duration::from_secs(config.workers.coordinator_patience_s),
     };
     Ok((attendance, leaving, trainer))
-}
-
-/// BLAKE3 over the keys of the job that decide the result.
-fn config_digest(config: &Config) -> String {
-    let digest = blake3::hash(config.digest().as_bytes());
-    digest.to_hex().to_string()
 }
 
 /// What a worker attends a coordinator with, this one or the next.

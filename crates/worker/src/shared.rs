@@ -1,8 +1,9 @@
 //! What the stream tells the training thread while it is busy, and what is told of it.
 
-use crate::activity::{Activity, work};
+use crate::activity::Activity;
 use crate::note::Wishes;
 use fratmae_collective::AbortHandle;
+use fratmae_control::Phase;
 use fratmae_protocol::pb;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -28,10 +29,10 @@ pub(crate) struct Shared {
 }
 
 /// Phases that wait for others, in words.
-const WAITS: [(&str, &str); 3] = [
-    (work::RESTORE, "reading the state from the run's store"),
-    (work::JOIN, "connecting to the other workers"),
-    (work::COPY, "copying the state from other workers"),
+const WAITS: [(Phase, &str); 3] = [
+    (Phase::Restore, "reading the state from the run's store"),
+    (Phase::Join, "connecting to the other workers"),
+    (Phase::Copy, "copying the state from other workers"),
 ];
 
 impl Shared {
@@ -54,7 +55,7 @@ impl Shared {
     pub(crate) fn tell_slow(&self, beat: &pb::Heartbeat) {
         let tens = beat.phase_ms / 10_000;
         let told = self.told_tens.swap(tens, Ordering::Relaxed);
-        let wait = WAITS.iter().find(|(phase, _)| *phase == beat.phase);
+        let wait = WAITS.iter().find(|(phase, _)| phase.name() == beat.phase);
         if let Some((_, what)) = wait.filter(|_| tens > told) {
             tracing::info!("still {what} ({} s)", beat.phase_ms / 1000);
         }

@@ -7,10 +7,9 @@ use crate::upload::WrittenPart;
 use fratmae_checkpoint::{CheckpointId, plan_parts};
 use fratmae_collective::ProcessGroup;
 use fratmae_config::Checkpoint;
-use fratmae_control::Generation;
+use fratmae_control::{Generation, Phase};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_telemetry::phases;
 use fratmae_trainer::{DeviceState, Task, TrainState, tensor_specs};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +38,7 @@ impl ShareWriter {
         let reserve = session.copies.clone();
         let snapshots = Snapshots::new(run, runtime, mine, settings(config), reserve)?;
         let shared = Arc::clone(&session.shared);
-        let progress = move || shared.activity.advance(phases::CHECKPOINT);
+        let progress = move || shared.activity.advance(Phase::Checkpoint);
         Ok(Self {
             generation,
             snapshots: snapshots.telling(Arc::new(progress)),
@@ -55,7 +54,7 @@ impl ShareWriter {
         state: &TrainState,
         session: &Session<T>,
     ) -> Result<(), WorkerError> {
-        session.shared.activity.enter(phases::CHECKPOINT);
+        session.shared.activity.enter(Phase::Checkpoint);
         let id = CheckpointId {
             step: state.step(),
             generation: self.generation,

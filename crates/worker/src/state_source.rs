@@ -2,12 +2,11 @@
 //!
 //! What a rank holds is replaced only by a whole state that has been verified.
 
-use crate::activity::work;
 use crate::error::WorkerError;
 use crate::session::Session;
 use fratmae_checkpoint::{CheckpointId, State, load_manifest, restore_telling};
 use fratmae_collective::ProcessGroup;
-use fratmae_control::{Assignment, Source, Step};
+use fratmae_control::{Assignment, Phase, Source, Step};
 use fratmae_model::Parameter;
 use fratmae_trainer::{Task, TrainError, TrainState, first_state, replicate, tensor_specs};
 
@@ -22,12 +21,12 @@ impl<T: Task> Session<T> {
         match source {
             Source::Initial => {
                 self.engine.forget_state();
-                self.shared.activity.enter(work::RESTORE);
+                self.shared.activity.enter(Phase::Restore);
                 self.held = Some(TrainState::Host(self.initial_state()?));
             }
             Source::Checkpoint { step, generation } => {
                 self.engine.forget_state();
-                self.shared.activity.enter(work::RESTORE);
+                self.shared.activity.enter(Phase::Restore);
                 let id = CheckpointId { step, generation };
                 self.held = Some(TrainState::Host(self.restored_state(id)?));
             }
@@ -53,7 +52,7 @@ impl<T: Task> Session<T> {
         let holders: Vec<usize> = holders.map(|(rank, _)| rank).collect();
         let is_holder = holders.contains(&group.rank());
         let activity = &self.shared.activity;
-        activity.enter(work::COPY);
+        activity.enter(Phase::Copy);
         let call = |operation| activity.call(operation);
         let own = self.held.as_mut().filter(|own| own.step() == step);
         match own {
@@ -114,7 +113,7 @@ impl<T: Task> Session<T> {
         let tensors = tensor_specs(self.engine.parameters());
         let restored = async {
             let manifest = load_manifest(&self.run, id).await?;
-            let progress = || self.shared.activity.advance(work::RESTORE);
+            let progress = || self.shared.activity.advance(Phase::Restore);
             restore_telling(&self.run, &manifest, &tensors, progress).await
         };
         match self.runtime.block_on(restored) {

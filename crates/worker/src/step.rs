@@ -6,11 +6,12 @@ use crate::hooks::StepHooks;
 use crate::note::{self, Wishes};
 use crate::session::Session;
 use crate::snapshots::Snapshots;
+use fratmae_control::Phase;
 use fratmae_dataset::Stack;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_telemetry::phases;
-use fratmae_trainer::{BadBatch, StepReport, Task, TrainState, in_phase};
+use fratmae_telemetry::Metrics;
+use fratmae_trainer::{BadBatch, Task, TrainState, in_phase};
 use std::time::Instant;
 
 impl<T: Task> Session<T> {
@@ -34,7 +35,7 @@ impl<T: Task> Session<T> {
             generation: seated.generation,
             trained: pb::Trained::default(),
         };
-        let (batches, trained) = in_phase(&hooks, phases::LOAD, || self.load(step, seated))?;
+        let (batches, trained) = in_phase(&hooks, Phase::Load, || self.load(step, seated))?;
         hooks.trained = trained;
         let group = &mut seated.group;
         let report = self.engine.step(state, batches, group, &mut hooks)?;
@@ -46,7 +47,7 @@ impl<T: Task> Session<T> {
             seconds,
             phases: self.phases(),
             trained: Some(trained),
-            ..figures(&report)
+            metrics: metrics(&report.metrics),
         };
         self.say_applied(seated, step, figures, report.bad);
         Ok(wishes)
@@ -65,7 +66,7 @@ impl<T: Task> Session<T> {
             for _ in 0..self.engine.batches().slot_size() {
                 let stack = seated.loader.next();
                 let stack = stack.ok_or(WorkerError::LoaderEnded { step })??;
-                self.shared.activity.advance(phases::LOAD);
+                self.shared.activity.advance(Phase::Load);
                 self.say_skipped(&stack, seated.generation, step, slot);
                 trained.positions.push(stack.sample.position);
                 trained.cases.push(stack.sample.case);
@@ -117,12 +118,11 @@ impl<T: Task> Session<T> {
     }
 
     fn phases(&self) -> Vec<pb::PhaseSeconds> {
-        let phase = |(phase, seconds): (&str, f64)| pb::PhaseSeconds {
-            phase: phase.to_owned(),
+        let phase = |(phase, seconds): (Phase, f64)| pb::PhaseSeconds {
+            phase: phase.name().to_owned(),
             seconds,
         };
-        let seconds = self.ledger.take().seconds();
-        phases::ALL.into_iter().zip(seconds).map(phase).collect()
+        self.ledger.take().into_iter().map(phase).collect()
     }
 }
 
@@ -130,23 +130,11 @@ fn number(slot: usize) -> u32 {
     u32::try_from(slot).unwrap_or(u32::MAX)
 }
 
-/// The figures of a step as they are told; those that its task does not have are zero.
-fn figures(report: &StepReport) -> pb::Figures {
-    let metric = |name| {
-        let value = report.metrics.iter().find(|(own, _)| *own == name);
-        value.map_or(0.0, |(_, value)| *value)
+/// The metrics as the coordinator takes them.
+fn metrics(metrics: &Metrics) -> Vec<pb::Metric> {
+    let metric = |(name, value): (&str, f64)| pb::Metric {
+        name: name.to_owned(),
+        value,
     };
-    pb::Figures {
-        loss: report.loss,
-        reconstruction: metric("reconstruction"),
-        pet_reconstruction: metric("pet_reconstruction"),
-        ct_reconstruction: metric("ct_reconstruction"),
-        contrastive: metric("contrastive"),
-        mean_baseline: metric("mean_baseline"),
-        baseline_pet: metric("baseline_pet"),
-        baseline_ct: metric("baseline_ct"),
-        gradient_norm: report.gradient_norm,
-        learning_rate: report.learning_rate,
-        ..pb::Figures::default()
-    }
+    metrics.iter().map(metric).collect()
 }

@@ -5,10 +5,9 @@ use crate::outbox::Outbox;
 use crate::reach::Wait;
 use crate::shared::Shared;
 use fratmae_control::Assignment;
-use fratmae_protocol::pb;
-use fratmae_protocol::pb::coordination_client::CoordinationClient;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
+use fratmae_protocol::{connect, pb};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -19,12 +18,8 @@ use tonic::Streaming;
 
 /// Messages to the coordinator that may wait.
 const OUTBOX: usize = 1024;
-/// How long one connection may take to open.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How often it is tried.
 const EVERY: Duration = Duration::from_millis(500);
-/// How often a silent coordinator is asked for a sign of life, and how long it may take to give one.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 
 /// What the training thread is told to do, in the order the coordinator said it.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +81,8 @@ impl Stream {
         register: &pb::Register,
         outbox: &Outbox,
     ) -> Result<Self, WorkerError> {
-        let mut client = connect(address).await?;
+        let client = connect(address).await;
+        let mut client = client.map_err(|error| unreachable(address, &error.to_string()))?;
         let (sender, receiver) = mpsc::channel(OUTBOX);
         let register = From::Register(outbox.register(register));
         let first = pb::FromWorker {
@@ -187,14 +183,14 @@ fn told(waiting: &pb::Waiting) -> String {
     } = waiting;
     match (waiting.stands_by, wanted.saturating_sub(*registered)) {
         (true, _) => {
-            format!("standing by: all {registered} seats are taken (--workers {wanted})")
+            format!("standing by: no seat is free (--workers {wanted})")
         }
         (false, 0) => {
-            format!("registered; {registered} workers are here, the run is about to begin")
+            format!("registered as the last of {registered}; the run is about to begin")
         }
         (false, missing) => {
             format!(
-                "registered; waiting for {missing} more workers ({registered} of {wanted} are here)"
+                "registered; {registered} of {wanted} workers are here, waiting for {missing} more"
             )
         }
     }
@@ -229,36 +225,10 @@ fn pass(orders: &SyncSender<Order>, order: Order) -> Result<(), WorkerError> {
     }
 }
 
-async fn connect(
-    address: &str,
-) -> Result<CoordinationClient<tonic::transport::Channel>, WorkerError> {
-    let (interval, timeout) = KEEP_ALIVE;
-    let endpoint = tonic::transport::Endpoint::from_shared(address.to_owned())
-        .map_err(|error| unreachable(address, &error.to_string()))?
-        .connect_timeout(CONNECT)
-        .http2_keep_alive_interval(interval)
-        .keep_alive_timeout(timeout)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true);
-    match endpoint.connect().await {
-        Ok(channel) => Ok(CoordinationClient::new(channel)),
-        Err(error) => Err(unreachable(address, &innermost(&error))),
-    }
-}
-
 fn unreachable(address: &str, reason: &str) -> WorkerError {
     WorkerError::Unreachable {
         address: address.to_owned(),
         reason: reason.to_owned(),
         patience: None,
     }
-}
-
-/// tonic says only "transport error"; the cause is at the end of its chain.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -1,13 +1,14 @@
 //! The training thread: takes the coordinator's orders one after the other, and says how each ended.
 
-use crate::activity::work;
 use crate::error::WorkerError;
 use crate::fault::Fault;
 use crate::generation::Ending;
 use crate::session::{Session, Start};
 use crate::stream::Order;
+use fratmae_control::Phase;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
+use fratmae_telemetry::one_line;
 use fratmae_trainer::Task;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -118,7 +119,7 @@ fn follow<T: Task>(start: Start, orders: &Receiver<Order>, spent: oneshot::Sende
             } => {
                 let generation = assignment.generation.get();
                 let ended = session.train(&assignment, figures_until);
-                shared.activity.enter(work::IDLE);
+                shared.activity.enter(Phase::Idle);
                 let ended = match ended {
                     Err(error) if error.needs_new_process() => {
                         // Nobody waits for it once the worker is at its end anyway.
@@ -173,18 +174,6 @@ fn from_error(generation: u64, error: &WorkerError) -> From {
     }
 }
 
-/// An error and its causes in one line.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line.replace('\n', " ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,19 +220,5 @@ mod tests {
         let stuck = WorkerError::from(CollectiveError::from(stuck));
         assert!(stuck.needs_new_process());
         assert!(!WorkerError::from(CollectiveError::Aborted).needs_new_process());
-    }
-
-    #[test]
-    fn causes_follow_in_one_line() {
-        let source = std::io::Error::other("address\nin use");
-        let error = WorkerError::Listen {
-            address: "h:1".to_owned(),
-            source,
-        };
-        let line = one_line(&error);
-        assert!(
-            line.ends_with("give another --listen: address in use"),
-            "{line}"
-        );
     }
 }

@@ -15,8 +15,6 @@ pub(crate) use plan::Plan;
 
 /// The package with libFuzzer's programs.
 const PACKAGE: &str = "tests/fuzz/libfuzzer";
-/// The inputs that are kept.
-const KEPT: &str = "tests/fuzz/corpus";
 /// Longest input that is tried, in bytes: longer ones find nothing that these do not, only slower.
 const LONGEST: u32 = 65_536;
 /// Seconds after which an input counts as one that never ends.
@@ -56,7 +54,7 @@ pub(crate) fn run(plan: &Plan) -> Result<ExitCode> {
     }
     println!(
         "fuzz: broken: {}; the inputs are in target/fuzz/found, what happened in target/fuzz/logs. \
-         Mend it, and keep the input in {KEPT}/TARGET",
+         Mend it, and keep the input in tests/fuzz/corpus/TARGET",
         broken.join(", ")
     );
     Ok(ExitCode::FAILURE)
@@ -77,7 +75,7 @@ fn chosen(plan: &Plan) -> Result<Vec<String>> {
     }
 }
 
-/// Builds the programs and writes the seeds.
+/// Builds the programs and writes the inputs to begin with.
 fn prepare(folder: &std::path::Path) -> Result<()> {
     fs::create_dir_all(folder.join("logs"))?;
     let mut build = cargo_fuzz("build");
@@ -86,7 +84,7 @@ fn prepare(folder: &std::path::Path) -> Result<()> {
         bail!("the targets do not build; cargo-fuzz is needed: `cargo install cargo-fuzz`");
     }
     let inputs = folder.join("inputs");
-    let mut seeds = program::cargo(&[
+    let mut unpack = program::cargo(&[
         "run",
         "--release",
         "--locked",
@@ -95,9 +93,9 @@ fn prepare(folder: &std::path::Path) -> Result<()> {
         "fratmae-fuzz",
         "--",
     ]);
-    seeds.arg(&inputs);
-    if !program::watch(&mut seeds)?.success() {
-        bail!("the seeds cannot be written to {}", inputs.display());
+    unpack.arg("unpack").arg(&inputs);
+    if !program::watch(&mut unpack)?.success() {
+        bail!("the inputs cannot be written to {}", inputs.display());
     }
     Ok(())
 }
@@ -109,12 +107,9 @@ fn fuzz(target: &str, seconds: u64, folder: &std::path::Path, log: &PathBuf) -> 
         folder.join("inputs").join(target),
         folder.join("found").join(target),
     );
-    let kept = root.join(KEPT).join(target);
-    for folder in [&inputs, &found, &kept] {
-        fs::create_dir_all(folder)?;
-    }
+    fs::create_dir_all(&found)?;
     let mut run = cargo_fuzz("run");
-    run.arg(target).arg(&inputs).arg(&kept).arg("--").args([
+    run.arg(target).arg(&inputs).arg("--").args([
         format!("-max_total_time={seconds}"),
         format!("-max_len={LONGEST}"),
         format!("-timeout={NEVER_ENDS}"),

@@ -9,13 +9,11 @@
 )]
 
 mod check;
-mod counting;
 mod cuda;
 mod environment;
 mod fix;
 mod fuzz;
 mod gpu;
-mod measure;
 mod parity;
 mod program;
 mod services;

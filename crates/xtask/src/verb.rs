@@ -21,7 +21,6 @@ usage: cargo xtask VERB
   sim [--seeds N | --seed N]
                             simulated runs of `control` (default: 100,000 seeds, every mutation, 10,000 workers)
   parity                    install PyTorch from PyPI (once, 5 GB) and compare the model with it
-  measure                   the size figures of this tree beside their targets
   cuda                      check that the program compiles with the `cuda` feature
   gpu build                 build and link the program with CUDA (LLVM comes from PyPI; no GPU needed) and pack it with
                             the script that measures on a machine with a card
@@ -43,7 +42,6 @@ enum Verb {
     Fuzz(Plan),
     Sim(Vec<String>),
     Parity,
-    Measure,
     Cuda,
     GpuBuild,
     GpuRehearse,
@@ -68,7 +66,6 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         Verb::Fuzz(plan) => crate::fuzz::run(&plan),
         Verb::Sim(words) => crate::sim::run(&words),
         Verb::Parity => crate::parity::run(),
-        Verb::Measure => crate::measure::run(),
         Verb::Cuda => crate::cuda::run(),
         Verb::GpuBuild => crate::gpu::build(),
         Verb::GpuRehearse => crate::gpu::rehearse(),
@@ -91,7 +88,6 @@ fn parse(words: &[String]) -> Result<Verb> {
         ["fuzz", words @ ..] => Verb::Fuzz(Plan::parse(words)?),
         ["sim", words @ ..] => Verb::Sim(owned(words)),
         ["parity"] => Verb::Parity,
-        ["measure"] => Verb::Measure,
         ["cuda"] => Verb::Cuda,
         ["gpu", "build"] => Verb::GpuBuild,
         ["gpu", "rehearse"] => Verb::GpuRehearse,

@@ -4,6 +4,7 @@
 //! bring them, and must neither panic nor take memory without measure. Two programs call it: libFuzzer, through the
 //! package in `libfuzzer/`, and the test that replays the kept corpus. Nothing here knows which of the two it is.
 
+mod corpus;
 mod memory;
 mod panics;
 mod places;
@@ -12,6 +13,7 @@ mod seeds;
 mod target;
 mod targets;
 
+pub use corpus::{kept, pack, unpack};
 pub use panics::end_on_panic;
-pub use seeds::{Seed, seeds, write_seeds};
+pub use seeds::{Seed, seeds};
 pub use target::{TARGETS, Target, run};

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use fratmae_dataset::{
-    CaseSource, ImageSource, Layout, MANIFEST_NAME, Metadata, PrepareOptions, Survey, Volume,
-    prepare, shard_name, write_nifti,
-};
+use fratmae_dataset::{MANIFEST_NAME, Metadata, shard_name};
+use fratmae_imaging::{ImageSource, Volume, write_nifti};
+use fratmae_prepare::{CaseSource, Layout, PrepareOptions, Survey, prepare};
 
 use crate::places::{runtime, store};
 

@@ -5,9 +5,7 @@ mod messages;
 mod objects;
 mod real;
 
-use std::path::Path;
-
-/// One sound input.
+/// One input.
 #[derive(Debug, Clone)]
 pub struct Seed {
     /// The target it is for.
@@ -19,7 +17,11 @@ pub struct Seed {
 }
 
 impl Seed {
-    fn new(target: &'static str, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(
+        target: &'static str,
+        name: impl Into<String>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
         Self {
             target,
             name: name.into(),
@@ -35,17 +37,4 @@ pub fn seeds() -> Vec<Seed> {
     seeds.extend(messages::seeds());
     seeds.extend(real::seeds());
     seeds
-}
-
-/// Writes the seeds below a folder, each in the folder of its target.
-///
-/// # Errors
-/// A file that cannot be written.
-pub fn write_seeds(folder: &Path) -> std::io::Result<()> {
-    for seed in seeds() {
-        let folder = folder.join(seed.target);
-        std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join(seed.name), seed.bytes)?;
-    }
-    Ok(())
 }

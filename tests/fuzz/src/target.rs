@@ -6,7 +6,7 @@ use crate::targets;
 /// One door and what is done with bytes that come through it.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// Its name: of libFuzzer's program, and of the folder of its corpus.
+    /// Its name: of libFuzzer's program, and of the folder of its inputs.
     pub name: &'static str,
     work: fn(&[u8]),
     /// Bytes of memory that any input may take.

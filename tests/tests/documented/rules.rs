@@ -10,6 +10,11 @@ const APART: &[(&str, &str)] = &[
     ),
     ("cargo build", "builds the project itself"),
     ("cargo test", "tests the project itself"),
+    ("cargo fuzz", "needs cargo-fuzz"),
+    (
+        "cargo run --release -p fratmae-fuzz",
+        "makes the archive of fuzzed inputs anew",
+    ),
     (
         "cargo install",
         "installs a tool of the project's developers",
@@ -64,6 +69,14 @@ const INSTEAD: &[(&str, &str)] = &[
     (
         "coordinator --config job.toml --listen",
         "coordinator --config job.toml --run runs/several --listen",
+    ),
+    (
+        "coordinator job.toml --listen",
+        "coordinator job.toml --run runs/advertised --listen",
+    ),
+    (
+        "coordinator job.toml --workers 2:8",
+        "coordinator job.toml --run runs/growing --workers 2:4",
     ),
     // Placeholders.
     (

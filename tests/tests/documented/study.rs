@@ -61,6 +61,7 @@ impl Made {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a line for each element")]
 fn file(modality: &str, slice: u16) -> Vec<u8> {
     let is_pet = modality == "PT";
     let (series, class) = match is_pet {

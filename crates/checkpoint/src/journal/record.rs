@@ -195,6 +195,7 @@ fn refuse_unknown_kind(object: &str, body: &str) -> Result<(), CheckpointError> 
 mod tests {
     use super::*;
 
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn entries() -> Vec<Entry> {
         let mark = CoordinatorMark {
             address: "http://host:1".to_owned(),

@@ -6,6 +6,7 @@
 mod arena;
 mod fault;
 mod folder;
+mod heard;
 mod hosts;
 mod ledger;
 mod moment;
@@ -16,7 +17,6 @@ mod scorecard;
 mod sheet;
 mod stillness;
 mod strikes;
-mod told;
 
 use std::{path::PathBuf, time::Duration};
 

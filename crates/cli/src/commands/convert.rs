@@ -1,10 +1,10 @@
-//! `fratmae convert`: one series to NIfTI, and how its values came about. The work is the `dataset` crate's.
+//! `fratmae convert`: one series to NIfTI, and how its values came about. The work is the `imaging` crate's.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_dataset::{Image, SuvScale, Units, read_image, write_nifti};
+use fratmae_imaging::{Image, SuvScale, Units, read_image, write_nifti};
 use serde::Serialize;
 
 use crate::{
@@ -96,7 +96,7 @@ fn mean(voxels: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use fratmae_dataset::{TagUsed, Volume};
+    use fratmae_imaging::{TagUsed, Volume};
 
     use super::*;
     use crate::output::captured::Captured;

@@ -32,8 +32,9 @@ use crate::{
 };
 use finding::{Finding, State};
 use gpu::Gpu;
-use host::{Host, Roots};
-use need::Need;
+use host::Roots;
+
+pub(crate) use {finding::size, host::Host, need::Need};
 
 /// Checks whether this host can run a job, and what to do if not.
 #[derive(Debug, Args)]

@@ -2,7 +2,8 @@
 //! comes next. Of one that was stopped: what is saved, and how it resumes.
 
 use anyhow::Result;
-use fratmae_coordinator::{EVENTS, Outcome, Recent, Summary};
+use fratmae_coordinator::{Outcome, Recent, Summary};
+use fratmae_telemetry::LOSS;
 
 use crate::{exit::Stopped, output::Output};
 
@@ -14,7 +15,6 @@ const CLEARLY: f64 = 0.2;
 /// # Errors
 /// What the system says of standard output.
 pub(crate) fn show(summary: &Summary, data: &str, json: bool, output: &mut Output) -> Result<()> {
-    log(summary);
     if json {
         return Ok(output.json(summary)?);
     }
@@ -27,7 +27,8 @@ pub(crate) fn show(summary: &Summary, data: &str, json: bool, output: &mut Outpu
         summary.samples_seen,
         crate::progress::clock(seconds)
     ))?;
-    output.line(&format!("loss      {:.4} in the last step", summary.loss))?;
+    let loss = summary.metrics.get(LOSS);
+    output.line(&format!("loss      {loss:.4} in the last step"))?;
     if let Some(recent) = &summary.recent {
         for line in learned(recent, summary.contrastive_chance) {
             output.line(&line)?;
@@ -49,25 +50,11 @@ next:
     ))?)
 }
 
-/// For machines, the end is an event like those before it.
-fn log(summary: &Summary) {
-    tracing::info!(
-        target: EVENTS,
-        step = summary.step,
-        loss = summary.loss,
-        reconstruction = summary.reconstruction,
-        contrastive = summary.contrastive,
-        samples = summary.samples_seen,
-        seconds = summary.training_seconds,
-        weights_digest = summary.weights_digest,
-        "run finished"
-    );
-}
-
 /// A line for each part of the loss: what the last steps came to, and what guessing gives.
 fn learned(recent: &Recent, chance: Option<f64>) -> Vec<String> {
     let steps = recent.steps;
-    let part = |name: &str, error: f64, baseline: f64| {
+    let part = |name: &str, error: &str, baseline: &str| {
+        let [error, baseline] = [error, baseline].map(|name| recent.metrics.get(name));
         let verdict = match error < baseline {
             true => "learned",
             false => "not learned yet",
@@ -77,10 +64,10 @@ fn learned(recent: &Recent, chance: Option<f64>) -> Vec<String> {
             format!("{name}  reconstruction error {error:.5}, predicting the mean {baseline:.5}: {verdict}")
         })
     };
-    let pet = part("PET     ", recent.pet_reconstruction, recent.baseline_pet);
-    let ct = part("CT      ", recent.ct_reconstruction, recent.baseline_ct);
+    let pet = part("PET     ", "pet_reconstruction", "baseline_pet");
+    let ct = part("CT      ", "ct_reconstruction", "baseline_ct");
     let contrast = chance.map(|chance| {
-        let found = recent.contrastive;
+        let found = recent.metrics.get("contrastive");
         let verdict = match found < chance - CLEARLY {
             true => "learned",
             false => "not learned yet",
@@ -125,27 +112,27 @@ mod tests {
         Summary {
             run: "/r".to_owned(),
             step: 50,
-            loss: 1.5,
-            reconstruction: 0.0125,
-            mean_baseline: 0.05,
-            pet_reconstruction: 0.1,
-            baseline_pet: 0.1,
-            ct_reconstruction: 0.1,
-            baseline_ct: 0.1,
-            contrastive: 3.0,
-            recent: Some(Recent {
-                steps: 20,
-                pet_reconstruction: 0.003,
-                baseline_pet: 0.004,
-                ct_reconstruction: 0.05,
-                baseline_ct: 0.04,
-                contrastive: 1.4875,
-            }),
+            metrics: [(LOSS, 1.5)].into_iter().collect(),
+            recent: Some(recent(0.004, 1.4875)),
             contrastive_chance: Some(8_f64.ln()),
             weights_digest: "abc".to_owned(),
             samples_seen: 400,
             seconds: 5.0,
             training_seconds: Some(75.2),
+        }
+    }
+
+    fn recent(baseline_pet: f64, contrastive: f64) -> Recent {
+        let metrics = [
+            ("pet_reconstruction", 0.003),
+            ("baseline_pet", baseline_pet),
+            ("ct_reconstruction", 0.05),
+            ("baseline_ct", 0.04),
+            ("contrastive", contrastive),
+        ];
+        Recent {
+            steps: 20,
+            metrics: metrics.into_iter().collect(),
         }
     }
 
@@ -175,9 +162,7 @@ mod tests {
     #[test]
     fn a_loss_at_chance_is_not_learned_and_one_that_was_not_computed_is_not_shown() {
         let mut summary = summary();
-        let mut recent = summary.recent.take().unwrap();
-        (recent.contrastive, recent.baseline_pet) = (2.0, f64::NAN);
-        summary.recent = Some(recent);
+        summary.recent = Some(recent(f64::NAN, 2.0));
         assert!(shown(&summary, false).contains("chance 2.0794: not learned yet"));
         summary.contrastive_chance = None;
         let text = shown(&summary, false);

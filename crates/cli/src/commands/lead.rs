@@ -9,13 +9,16 @@ use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcom
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
 use serde::Serialize;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::broadcast::{self, error::RecvError},
+};
 
 use crate::{
     commands::{
         apart, ending,
         owner::{self, Kind},
-        pretrain::data,
+        pretrain::{data, memory},
         target,
         watch::Watch,
     },
@@ -24,6 +27,10 @@ use crate::{
     table::Table,
     terminal,
 };
+
+/// Events that wait to be shown at most, hours of steps in two megabytes. Only a terminal that stands still for longer
+/// misses lines, the oldest first.
+const EVENTS: usize = 1 << 14;
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +78,7 @@ pub(crate) async fn lead(
     let signals = Signals::catch(ending::PREPARING)?;
     let run = Location::open(&config.run.url)?;
     fratmae_telemetry::describe("run", run.url());
-    let (config, mut unread) =
+    let (mut config, mut unread) =
         apart(move || fratmae_pretrain::fill_digests(&mut config).map(|unread| (config, unread)))
             .await??;
     // Told before hours of preparing; that it can be written is found out when the run is opened.
@@ -83,14 +90,17 @@ pub(crate) async fn lead(
         return Err(unread.swap_remove(0).into());
     }
     let data = data::open_or_prepare(&config, showing.quiet).await?;
+    let shortage = launcher.as_ref().and_then(|_| memory::fit(&mut config));
     let watch = Watch::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
     let mut job = job(config, run, data, (allowed, take_over));
+    job.notes.extend(shortage);
     job.unread = unread.iter().map(ToString::to_string).collect();
     job.fork = fork;
     if !has_checkpoint {
         let config = job.config.clone();
-        job.notes = apart(move || weights_told(&config)).await??;
+        job.notes
+            .extend(apart(move || weights_told(&config)).await??);
     }
     let outcome = attend(job, launcher, watch, &signals).await;
     if let Some(table) = outcome.as_ref().err().and_then(other_job)
@@ -182,11 +192,17 @@ async fn attend(
     let listener = TcpListener::bind(&address).await;
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
-    let (events, mut told) = mpsc::channel(256);
-    // Apart from the run, which may wait for its store while somebody wants an answer.
-    let shown = tokio::spawn(async move {
-        while let Some(event) = told.recv().await {
-            watch.show(&event);
+    let (events, mut told) = broadcast::channel(EVENTS);
+    // A thread that may wait for the terminal, while the run waits for its store.
+    let shown = tokio::task::spawn_blocking(move || {
+        loop {
+            match told.blocking_recv() {
+                Ok(event) => watch.show(&event),
+                Err(RecvError::Lagged(missed)) => watch.note(&format!(
+                    "the terminal stood still and {missed} events are not shown; fratmae status has the newest verdicts"
+                )),
+                Err(RecvError::Closed) => return,
+            }
         }
     });
     let stop = StopRequests {

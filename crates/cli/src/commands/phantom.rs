@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_dataset::{PhantomSize, write_phantoms_telling};
+use fratmae_phantom::{PhantomSize, write_phantoms};
 use serde::Serialize;
 
 use crate::{
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Re
 /// Writes phantoms while it shows how far it is.
 ///
 /// # Errors
-/// As [`write_phantoms_telling`].
+/// As [`write_phantoms`].
 pub(crate) fn write(
     out: &Path,
     cases: usize,
@@ -90,7 +90,7 @@ pub(crate) fn write(
             name: name.to_owned(),
         });
     };
-    Ok(write_phantoms_telling(out, cases, seed, size, &tell)?)
+    Ok(write_phantoms(out, cases, seed, size, &tell)?)
 }
 
 impl Arguments {

@@ -1,4 +1,4 @@
-//! `fratmae prepare`: raw cases to a data set. The work is the `dataset` crate's; here are options, progress and report.
+//! `fratmae prepare`: raw cases to a data set. The work is the `prepare` crate's; here are options, progress and report.
 
 mod account;
 mod folders;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_dataset::{
+use fratmae_prepare::{
     CaseOutcome, Layout, Part, PrepareOptions, PrepareProgress, PrepareReport, Survey, prepare,
     survey,
 };

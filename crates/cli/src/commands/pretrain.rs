@@ -1,6 +1,7 @@
 //! `fratmae pretrain`: the whole job on this machine, from one command.
 
 pub(crate) mod data;
+pub(crate) mod memory;
 
 use anyhow::{Context as _, Result};
 use clap::Args;

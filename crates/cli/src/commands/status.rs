@@ -7,7 +7,6 @@ use clap::Args;
 use fratmae_coordinator::{HistoryRow, RunStatus, read_kept_history, status};
 use fratmae_store::Location;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::{output::Output, progress::clock, table::Table};
 
@@ -47,7 +46,7 @@ struct Report {
     #[serde(flatten)]
     status: RunStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
-    history: Option<Vec<Map<String, Value>>>,
+    history: Option<Vec<HistoryRow>>,
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
@@ -62,9 +61,9 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let since = arguments.since.or(arguments.history.then_some(0));
     let history = match since {
         Some(since) => {
-            let kept = read_kept_history(&run).await?;
-            let later = kept.rows.iter().filter(|row| row.step > since);
-            Some(later.map(row).collect())
+            let mut rows = read_kept_history(&run).await?.rows;
+            rows.retain(|row| row.step > since);
+            Some(rows)
         }
         None => None,
     };
@@ -88,22 +87,6 @@ async fn watch(run: &Location, output: &mut Output) -> Result<()> {
             return Ok(());
         }
     }
-}
-
-/// A step's figures under the names of the history's columns.
-fn row(row: &HistoryRow) -> Map<String, Value> {
-    let numbers = [
-        ("step", row.step.into()),
-        ("generation", row.generation.into()),
-        ("samples", row.figures.samples.into()),
-    ];
-    let figures = row.columns().map(|(name, value)| (name, value.into()));
-    let phases = row
-        .phases()
-        .map(|(name, value)| (name.to_owned(), value.into()));
-    let phases = ("phases", Value::Object(phases.collect()));
-    let all = numbers.into_iter().chain(figures).chain([phases]);
-    all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn table(status: &RunStatus, output: &Output) -> Table {
@@ -265,20 +248,6 @@ mod tests {
             ..blank()
         };
         assert!(text(&status).contains("checkpoint   no checkpoint yet\n"));
-    }
-
-    #[test]
-    fn a_step_of_the_history_has_its_figures_by_name() {
-        let mut step = HistoryRow {
-            step: 3,
-            generation: 1,
-            figures: Default::default(),
-        };
-        step.figures.loss = 0.5;
-        let shown = row(&step);
-        assert_eq!(shown["step"], 3);
-        assert_eq!(shown["loss"], 0.5);
-        assert!(shown.contains_key("mean_baseline"));
     }
 
     #[test]

@@ -7,8 +7,11 @@ use std::{
 
 use fratmae_config::Config;
 use fratmae_coordinator::RunEvent;
+use fratmae_pretrain::METRICS;
+use fratmae_telemetry::{LOSS, MetricKind, Metrics};
 
 use crate::progress::{Progress, Report, StepReport};
+use crate::table::counted;
 
 // Steps over which the speed is measured: few, so that it follows a worker that comes or goes.
 const WINDOW: usize = 10;
@@ -20,7 +23,6 @@ pub(crate) struct Watch {
     pace: Pace,
     steps: u64,
     batch: u64,
-    is_contrastive: bool,
     /// The step after which the run stops, once it was asked to.
     last: Option<u64>,
 }
@@ -34,7 +36,6 @@ impl Watch {
             pace: Pace::default(),
             steps: config.train.steps,
             batch: config.train.batch as u64,
-            is_contrastive: config.model.contrastive,
             last: None,
         }
     }
@@ -46,21 +47,25 @@ impl Watch {
 
     /// Shows one event.
     pub(crate) fn show(&mut self, event: &RunEvent) {
-        if let RunEvent::Applied { step, figures } = event {
+        if let RunEvent::Applied {
+            step,
+            metrics,
+            samples_per_second,
+            ..
+        } = event
+        {
             let elapsed = self.started.elapsed();
             let pace = self.pace.steps_per_second(elapsed, *step) * self.batch as f64;
             // Of the first step only its own time is known.
             let samples_per_second = match pace > 0.0 {
                 true => pace,
-                false => figures.samples as f64 / figures.seconds,
+                false => *samples_per_second,
             };
             self.progress.show(&Report::Step(StepReport {
                 step: *step,
                 steps: self.steps,
                 batch: self.batch,
-                loss: figures.loss,
-                reconstruction: figures.reconstruction,
-                contrastive: self.is_contrastive.then_some(figures.contrastive),
+                losses: losses(metrics, self.batch),
                 samples_per_second,
             }));
             if self.last.take_if(|last| *last <= *step).is_some() {
@@ -75,13 +80,25 @@ impl Watch {
     }
 }
 
+/// The losses of a step, each beside what guessing gives; those that the job does not have are left out.
+fn losses(metrics: &Metrics, batch: u64) -> Vec<String> {
+    let losses = METRICS.iter().filter(|it| it.kind == MetricKind::Loss);
+    let shown = losses.filter_map(|metric| {
+        let (name, value) = (metric.name, metrics.get(metric.name));
+        let chance = metric.chance.map(|chance| chance(batch));
+        let chance = chance.map_or(String::new(), |chance| format!(" (chance {chance:.4})"));
+        (name == LOSS || !value.is_nan()).then(|| format!("{name} {value:.4}{chance}"))
+    });
+    shown.collect()
+}
+
 /// An event in words; a step has none, it moves the bar.
 fn lines(event: &RunEvent) -> Vec<String> {
     match event {
-        RunEvent::Warned { line } => vec![format!("warning: {line}")],
-        RunEvent::Noted { line } => vec![line.clone()],
+        RunEvent::Warned { warning } => vec![format!("warning: {warning}")],
+        RunEvent::Noted { note } => vec![note.clone()],
         RunEvent::Serving { address } => vec![format!("coordinator at {address}")],
-        RunEvent::Resuming { step, damaged } => {
+        RunEvent::Resuming { step, damaged, .. } => {
             let passed = damaged
                 .iter()
                 .map(|line| format!("skipped a damaged checkpoint: {line}"));
@@ -94,12 +111,14 @@ fn lines(event: &RunEvent) -> Vec<String> {
             generation,
             members,
             step,
+            ..
         } => vec![format!(
-            "generation {generation}: {} workers from step {step} ({})",
-            members.len(),
+            "generation {generation}: {} from step {step} ({})",
+            counted(members.len(), "worker"),
             members.join(", ")
         )],
-        RunEvent::Applied { .. } => Vec::new(),
+        // The end of a run has a screen of its own.
+        RunEvent::Applied { .. } | RunEvent::Finished { .. } => Vec::new(),
         RunEvent::Waiting { .. }
         | RunEvent::Registered { .. }
         | RunEvent::StandsBy { .. }
@@ -134,10 +153,11 @@ fn waits(event: &RunEvent) -> Option<String> {
             address,
             registered,
         } => Some(format!(
-            "{name} registered from {address} ({registered} workers)"
+            "{name} registered from {address} ({})",
+            counted(*registered, "worker")
         )),
         RunEvent::StandsBy { name, seats } => Some(format!(
-            "{name} stands by: all {seats} seats are taken (--workers)"
+            "{name} stands by: no seat is free (--workers {seats})"
         )),
         RunEvent::Estimated {
             step_seconds,
@@ -299,6 +319,7 @@ mod tests {
     fn events_become_lines_and_damage_is_named() {
         let resuming = RunEvent::Resuming {
             step: 20,
+            steps: 50,
             damaged: vec!["step 40: part-00000 differs".to_owned()],
         };
         assert_eq!(
@@ -312,17 +333,32 @@ mod tests {
             generation: 2,
             members: vec!["a".to_owned(), "b".to_owned()],
             step: 20,
+            steps: 50,
         };
         assert_eq!(
             lines(&began),
             ["generation 2: 2 workers from step 20 (a, b)"]
         );
-        assert!(
-            lines(&RunEvent::Applied {
-                step: 1,
-                figures: Default::default()
-            })
-            .is_empty()
+    }
+
+    #[test]
+    fn a_step_shows_the_losses_that_the_job_has() {
+        let all = [
+            ("loss", 2.10234),
+            ("reconstruction", 0.02286),
+            ("contrastive", 2.0794),
+            ("learning_rate", 0.5),
+        ];
+        let shown = |metrics: &[(&str, f64)]| losses(&metrics.iter().copied().collect(), 8);
+        assert_eq!(
+            shown(&all),
+            [
+                "loss 2.1023",
+                "reconstruction 0.0229",
+                "contrastive 2.0794 (chance 2.0794)"
+            ]
         );
+        assert_eq!(shown(&all[..2]), ["loss 2.1023", "reconstruction 0.0229"]);
+        assert_eq!(shown(&[("loss", f64::NAN)]), ["loss NaN"]);
     }
 }

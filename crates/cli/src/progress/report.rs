@@ -29,21 +29,10 @@ pub(crate) struct StepReport {
     pub(crate) steps: u64,
     /// Samples of a step.
     pub(crate) batch: u64,
-    /// The whole loss.
-    pub(crate) loss: f64,
-    /// Its reconstruction part.
-    pub(crate) reconstruction: f64,
-    /// Its contrastive part, where the job has one.
-    pub(crate) contrastive: Option<f64>,
+    /// Its losses, each by name, the most important first.
+    pub(crate) losses: Vec<String>,
     /// Samples a second, over the last steps; not above zero when unknown.
     pub(crate) samples_per_second: f64,
-}
-
-impl StepReport {
-    /// The contrastive loss of an encoder that guesses: it picks one of a batch.
-    fn chance(&self) -> f64 {
-        (self.batch.max(1) as f64).ln()
-    }
 }
 
 impl Report {
@@ -115,16 +104,7 @@ impl Report {
         match self {
             Self::Items { name, .. } => vec![name.clone()],
             Self::Waiting(_) => Vec::new(),
-            Self::Step(step) => {
-                let mut figures = vec![
-                    format!("loss {:.4}", step.loss),
-                    format!("reconstruction {:.4}", step.reconstruction),
-                ];
-                figures.extend(step.contrastive.map(|contrastive| {
-                    format!("contrastive {contrastive:.3} (chance {:.3})", step.chance())
-                }));
-                figures
-            }
+            Self::Step(step) => step.losses.clone(),
         }
     }
 

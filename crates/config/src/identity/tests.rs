@@ -60,8 +60,8 @@ fn where_and_with_how_many_a_run_goes_changes_no_digest() {
 }
 
 #[test]
-fn the_digest_is_json_with_sorted_keys() {
-    let text = Config::default().digest();
+fn the_digest_is_of_json_with_sorted_keys() {
+    let text = Config::default().identity_json();
     let back: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
     assert_eq!(back, Config::default().identity());
     assert!(

@@ -3,7 +3,7 @@
 //! A cannot reach B, and both reach the coordinator: no single statement says whose fault that is. So the others are
 //! heard for a moment, and if the next group breaks in the same way, the member with the most broken links goes.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Command, Leaving, Verdict};
 use crate::event::{Accusation, Departure};
 use crate::ids::{Generation, Millis, Rank, WorkerId};
@@ -26,7 +26,7 @@ impl Cluster {
         generation: Generation,
         (reason, accusation): (&str, Option<Accusation>),
     ) -> Vec<Command> {
-        let is_known = matches!(self.phase, Phase::Training | Phase::Returning);
+        let is_known = matches!(self.phase, RunPhase::Training | RunPhase::Returning);
         if generation != self.generation || !is_known {
             return Vec::new();
         }
@@ -34,7 +34,7 @@ impl Cluster {
         if commands.is_empty() {
             return commands;
         }
-        if self.phase == Phase::Returning {
+        if self.phase == RunPhase::Returning {
             self.is_broken = true;
             return commands;
         }
@@ -81,7 +81,7 @@ impl Cluster {
     /// Ends a hearing that has lasted long enough.
     pub(crate) fn end_hearing(&mut self, now: Millis) -> Vec<Command> {
         match self.hearing {
-            Some(began) if self.phase == Phase::Training && now.since(began) >= HEARING => {
+            Some(began) if self.phase == RunPhase::Training && now.since(began) >= HEARING => {
                 self.regroup_broken(now, "its members do not reach each other")
             }
             _ => Vec::new(),

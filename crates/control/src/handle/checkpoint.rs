@@ -1,6 +1,6 @@
 //! A checkpoint is committed once every rank's share is on the store.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Command, Source};
 use crate::ids::{Generation, Step, WorkerId};
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ impl Cluster {
         step: Step,
     ) -> Vec<Command> {
         let is_seated = self.membership.rank_of(worker).is_some();
-        let is_heard = matches!(self.phase, Phase::Training | Phase::Returning);
+        let is_heard = matches!(self.phase, RunPhase::Training | RunPhase::Returning);
         if !is_heard || generation != self.generation || !is_seated {
             return Vec::new();
         }

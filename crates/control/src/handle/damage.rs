@@ -1,6 +1,6 @@
 //! A checkpoint turns out to be damaged when a generation begins from it: an older one has to do.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Command, Leaving, Source};
 use crate::ids::{Generation, Millis, Step, WorkerId};
 
@@ -15,7 +15,7 @@ impl Cluster {
         generation: Generation,
         (checkpoint, reason): ((Generation, Step), String),
     ) -> Vec<Command> {
-        let is_known = matches!(self.phase, Phase::Training | Phase::Returning);
+        let is_known = matches!(self.phase, RunPhase::Training | RunPhase::Returning);
         let Some(who) = self.describe_registered(worker) else {
             return Vec::new();
         };
@@ -32,7 +32,7 @@ impl Cluster {
             let reason = format!("{who}: {reason}");
             commands.push(Command::PassOver { checkpoint, reason });
         }
-        if self.phase == Phase::Returning {
+        if self.phase == RunPhase::Returning {
             self.is_broken = true;
             return commands;
         }

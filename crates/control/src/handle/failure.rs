@@ -1,6 +1,6 @@
 //! A worker is gone, or cannot go on.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Command, Leaving, Verdict};
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
@@ -37,7 +37,7 @@ impl Cluster {
     fn panicked(&mut self, now: Millis, worker: WorkerId, departure: &Departure) -> Vec<Command> {
         let is_known = self.membership.member(worker).is_some();
         let mut commands = self.evict(now, vec![(worker, departure.clone())]);
-        if is_known && self.phase == Phase::Gathering {
+        if is_known && self.phase == RunPhase::Gathering {
             self.n_left = self.n_left.saturating_add(1);
             commands.extend(self.gather(now));
         }
@@ -89,8 +89,8 @@ impl Cluster {
                 lost_member = Some(verdict);
             }
         }
-        let is_waiting = matches!(self.phase, Phase::Gathering | Phase::Returning);
-        if self.phase == Phase::Gathering {
+        let is_waiting = matches!(self.phase, RunPhase::Gathering | RunPhase::Returning);
+        if self.phase == RunPhase::Gathering {
             self.last_lost = lost.or(self.last_lost.take());
         }
         if let Some(verdict) = lost_member.filter(|_| !is_waiting) {
@@ -101,7 +101,7 @@ impl Cluster {
 
     /// Whether a group of this worker alone has not come to a step of its own.
     fn is_alone_without_a_step(&self, worker: WorkerId) -> bool {
-        let is_waiting = matches!(self.phase, Phase::Gathering | Phase::Returning);
+        let is_waiting = matches!(self.phase, RunPhase::Gathering | RunPhase::Returning);
         let is_alone = self.membership.others(worker).next().is_none();
         !is_waiting && !self.is_fruitful && is_alone
     }

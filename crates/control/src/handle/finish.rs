@@ -1,6 +1,6 @@
 //! A run ends when every member says the same and the last checkpoint is committed.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Cause, Command, Verdict};
 use crate::ids::{Generation, Step, WorkerId};
 use crate::membership::Member;
@@ -38,18 +38,18 @@ impl Cluster {
     /// Asks the group to stop after its step; a run that has none yet, or has not begun one since it was restored, stops
     /// at once.
     pub(crate) fn drain_requested(&mut self) -> Vec<Command> {
-        if self.phase == Phase::Gathering || self.has_nothing_to_save() {
+        if self.phase == RunPhase::Gathering || self.has_nothing_to_save() {
             return self.interrupt(Cause::Asked);
         }
         self.draining = Some(Cause::Asked);
         match self.phase {
-            Phase::Training => self.drain_all(),
+            RunPhase::Training => self.drain_all(),
             // The group that forms or returns is asked when it is whole, if there is anything to save by then.
-            Phase::Returning
-            | Phase::Gathering
-            | Phase::Recording
-            | Phase::Preparing
-            | Phase::Ended => Vec::new(),
+            RunPhase::Returning
+            | RunPhase::Gathering
+            | RunPhase::Recording
+            | RunPhase::Preparing
+            | RunPhase::Ended => Vec::new(),
         }
     }
 
@@ -59,12 +59,12 @@ impl Cluster {
         let is_saved = self.applied == self.newest.step() && self.committing.is_empty();
         let is_before_its_steps = |member: &Member| match &member.progress {
             Some((_, progress)) => {
-                progress.generation == self.generation && !progress.work.is_of_a_step()
+                progress.generation == self.generation && !progress.phase.is_of_a_step()
             }
             None => false,
         };
         let mut members = self.membership.group_members();
-        self.phase == Phase::Training
+        self.phase == RunPhase::Training
             && is_saved
             && members.all(|(_, member)| is_before_its_steps(member))
     }
@@ -83,7 +83,7 @@ impl Cluster {
 
     /// Ends the run if nothing is outstanding.
     pub(crate) fn end_if_complete(&mut self) -> Vec<Command> {
-        if self.phase != Phase::Training {
+        if self.phase != RunPhase::Training {
             return Vec::new();
         }
         let newest = self.newest.step();

@@ -1,6 +1,6 @@
 //! From a durable generation record to a group that trains, and to a larger one when somebody waits for a seat.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Assignment, Command, Leaving, Source};
 use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ impl Cluster {
         now: Millis,
         generation: Generation,
     ) -> Vec<Command> {
-        if self.phase != Phase::Recording || generation != self.generation {
+        if self.phase != RunPhase::Recording || generation != self.generation {
             return Vec::new();
         }
-        self.phase = Phase::Preparing;
+        self.phase = RunPhase::Preparing;
         self.started = now;
         let leaving = self.leaving;
         let prepare = |&worker: &WorkerId| Command::Prepare {
@@ -38,7 +38,7 @@ impl Cluster {
         if generation == self.generation && self.membership.is_leaver(worker) {
             return self.release(worker);
         }
-        if self.phase != Phase::Preparing || generation != self.generation {
+        if self.phase != RunPhase::Preparing || generation != self.generation {
             return Vec::new();
         }
         let is_seated = self.membership.rank_of(worker).is_some();
@@ -53,7 +53,8 @@ impl Cluster {
     /// Lets the group begin if all have left their old one and it is known where to begin.
     pub(crate) fn begin_if_prepared(&mut self) -> Vec<Command> {
         let prepared = self.membership.reports.prepared.len();
-        let is_prepared = self.phase == Phase::Preparing && self.membership.is_everybody(prepared);
+        let is_prepared =
+            self.phase == RunPhase::Preparing && self.membership.is_everybody(prepared);
         if !is_prepared || self.doubted.is_some() {
             return Vec::new();
         }
@@ -69,7 +70,7 @@ impl Cluster {
         if let (Some(cause), true) = (self.draining, is_saved) {
             return self.interrupt(cause);
         }
-        self.phase = Phase::Training;
+        self.phase = RunPhase::Training;
         self.has_trained = true;
         self.applied = source.step();
         let mut commands = self.begin_all(source);
@@ -99,7 +100,7 @@ impl Cluster {
     /// A step of its own shows that a generation is worth having; whoever stands by may now get a seat.
     pub(crate) fn applied(&mut self, generation: Generation, step: Step) -> Vec<Command> {
         let is_news = step > self.applied && generation == self.generation;
-        if self.phase != Phase::Training || !is_news {
+        if self.phase != RunPhase::Training || !is_news {
             return Vec::new();
         }
         self.applied = step;
@@ -117,7 +118,7 @@ impl Cluster {
     ///
     /// Only after a step of its own: so newcomers that come one after another are taken in together.
     pub(crate) fn grow(&mut self) -> Vec<Command> {
-        let is_settled = self.phase == Phase::Training && self.is_fruitful;
+        let is_settled = self.phase == RunPhase::Training && self.is_fruitful;
         let is_ending = self.draining.is_some() || self.applied >= self.settings.last_step;
         if !is_settled || is_ending || !self.has_room_for_more() {
             return Vec::new();

@@ -1,6 +1,6 @@
 //! A worker registers, and is heard of again.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Command, Leaving};
 use crate::event::Past;
 use crate::ids::{Millis, WorkerId};
@@ -23,9 +23,11 @@ impl Cluster {
         self.came = now;
         self.has_trained |= past.place.is_some();
         match self.phase {
-            Phase::Returning => self.returned(worker, past),
-            Phase::Gathering => self.gather(now),
-            Phase::Recording | Phase::Preparing | Phase::Training | Phase::Ended => self.grow(),
+            RunPhase::Returning => self.returned(worker, past),
+            RunPhase::Gathering => self.gather(now),
+            RunPhase::Recording | RunPhase::Preparing | RunPhase::Training | RunPhase::Ended => {
+                self.grow()
+            }
         }
     }
 
@@ -60,7 +62,7 @@ impl Cluster {
         if let Some(member) = self.membership.member_mut(worker) {
             for lap in progress.laps.iter().filter(|lap| lap.count > 0) {
                 self.deadlines.note_lap(lap);
-                member.done.insert(lap.work);
+                member.done.insert(lap.phase);
             }
             member.progress = Some((now, progress));
         }

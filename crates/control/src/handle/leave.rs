@@ -1,6 +1,6 @@
 //! A worker is to go: it finishes the step at hand, the others go on with the state that they hold as well.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Cause, Command, Leaving};
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
@@ -13,16 +13,16 @@ impl Cluster {
             return Vec::new();
         }
         match self.phase {
-            Phase::Training if is_seated => self.part_with_leavers(),
+            RunPhase::Training if is_seated => self.part_with_leavers(),
             // A group that forms has a step to apply first, and one that returns may hold what nobody else does.
-            Phase::Recording | Phase::Preparing if is_seated => Vec::new(),
-            Phase::Returning | Phase::Ended => Vec::new(),
-            Phase::Gathering => {
+            RunPhase::Recording | RunPhase::Preparing if is_seated => Vec::new(),
+            RunPhase::Returning | RunPhase::Ended => Vec::new(),
+            RunPhase::Gathering => {
                 let mut commands = self.release(worker);
                 commands.extend(self.gather(now));
                 commands
             }
-            Phase::Recording | Phase::Preparing | Phase::Training => self.release(worker),
+            RunPhase::Recording | RunPhase::Preparing | RunPhase::Training => self.release(worker),
         }
     }
 
@@ -30,7 +30,7 @@ impl Cluster {
     /// checkpoint.
     pub(crate) fn part_with_leavers(&mut self) -> Vec<Command> {
         let is_ending = self.draining.is_some() || self.applied >= self.settings.last_step;
-        if self.phase != Phase::Training || is_ending || !self.membership.has_leaver() {
+        if self.phase != RunPhase::Training || is_ending || !self.membership.has_leaver() {
             return Vec::new();
         }
         if self.membership.n_staying() == 0 {

@@ -1,7 +1,7 @@
 //! A coordinator without workers finds the group that it or an earlier one lost sight of: it trains on, undisturbed,
 //! if it is whole.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Command, Leaving};
 use crate::event::Past;
 use crate::ids::{Millis, WorkerId};
@@ -14,7 +14,7 @@ impl Cluster {
         self.membership = Membership::default();
         self.is_broken = false;
         self.started = now;
-        self.phase = Phase::Returning;
+        self.phase = RunPhase::Returning;
     }
 
     /// A worker came before it is clear whether the old group is whole.
@@ -36,7 +36,7 @@ impl Cluster {
         if self.is_broken || !self.membership.adopt(self.awaited as usize) {
             return self.start_generation(Leaving::AtOnce);
         }
-        self.phase = Phase::Training;
+        self.phase = RunPhase::Training;
         let held = self.membership.group_members().filter_map(|(_, m)| m.held);
         self.applied = held.max().unwrap_or(self.applied);
         let mut commands = self.commit_complete();
@@ -44,7 +44,7 @@ impl Cluster {
             commands.extend(self.drain_all());
         }
         commands.extend(self.end_if_complete());
-        if self.phase == Phase::Training {
+        if self.phase == RunPhase::Training {
             commands.extend(self.renew_save());
             commands.extend(self.release_leavers());
         }
@@ -58,7 +58,7 @@ impl Cluster {
         if self.membership.n_experienced() > 0 {
             return self.start_generation(Leaving::AtOnce);
         }
-        self.phase = Phase::Gathering;
+        self.phase = RunPhase::Gathering;
         if let Some(cause) = self.draining {
             return self.interrupt(cause);
         }

@@ -2,7 +2,7 @@
 //!
 //! One member is asked, and tells the others within its next step: so all store the same one, whichever it is.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Command, Source};
 use crate::ids::{Millis, Step};
 
@@ -37,7 +37,7 @@ impl Cluster {
         let is_old = |every: Millis| now.since(self.saved) >= every;
         let is_due = self.settings.save_every.is_some_and(is_old);
         let is_behind = self.applied > self.newest.step();
-        if self.phase != Phase::Training || !is_due || !is_behind || self.saving.is_some() {
+        if self.phase != RunPhase::Training || !is_due || !is_behind || self.saving.is_some() {
             return Vec::new();
         }
         self.saved = now;
@@ -55,7 +55,7 @@ impl Cluster {
     /// The group's first member carries the wish to the others.
     fn ask_to_save(&mut self) -> Vec<Command> {
         let answer = self.answer_save();
-        if self.phase != Phase::Training || !answer.is_empty() {
+        if self.phase != RunPhase::Training || !answer.is_empty() {
             return answer;
         }
         let first = self.membership.group().first();

@@ -2,13 +2,13 @@
 //!
 //! Who hangs in a call looks to the others as they look to it. So all are asked to leave: whoever can does so at once.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Command, Leaving};
 use crate::deadlines::{Basis, Limit, step_ceiling};
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
-use crate::progress::{Awaits, Work};
+use crate::progress::{Phase, WaitsFor};
 
 /// How long a member may take to leave a call that nobody got on in.
 pub(super) const LAST_CALL: Millis = Millis::new(2_000);
@@ -17,7 +17,7 @@ impl Cluster {
     /// Breaks a group off that hangs as a whole.
     pub(crate) fn break_stall(&mut self, now: Millis) -> Vec<Command> {
         let stalls = |(_, member): (WorkerId, &Member)| self.is_in_long_call(now, member);
-        let is_apt = self.phase == Phase::Training && self.hearing.is_none();
+        let is_apt = self.phase == RunPhase::Training && self.hearing.is_none();
         if !is_apt
             || self.membership.group().len() < 2
             || !self.membership.group_members().all(stalls)
@@ -33,11 +33,11 @@ impl Cluster {
         let Some((heard, progress)) = &member.progress else {
             return false;
         };
-        let is_call = matches!(progress.work, Work::Gather | Work::Reduce);
-        let ceiling = progress.work.ceiling(&self.settings, progress.pace);
+        let is_call = matches!(progress.phase, Phase::Gather | Phase::Reduce);
+        let ceiling = progress.phase.ceiling(&self.settings, progress.pace);
         let limit = self
             .deadlines
-            .work(progress.work, &self.settings, true, ceiling);
+            .phase(progress.phase, &self.settings, true, ceiling);
         let lasts = progress.lasts.plus(now.since(*heard));
         is_call
             && progress.generation == self.generation
@@ -57,7 +57,7 @@ impl Cluster {
 
     /// Members that have not left their old group in time.
     fn stuck(&self, now: Millis) -> Vec<(WorkerId, Departure)> {
-        if self.phase != Phase::Preparing {
+        if self.phase != RunPhase::Preparing {
             return Vec::new();
         }
         let waited = now.since(self.started);
@@ -65,8 +65,11 @@ impl Cluster {
         let stuck = unprepared.filter_map(|worker| {
             let member = self.membership.member(worker)?;
             let limit = self.leave_limit(member);
-            let work = member.progress.as_ref().map_or(Work::Idle, |(_, p)| p.work);
-            (waited > limit.allowed).then_some((worker, Departure::Stuck { work, limit }))
+            let phase = member
+                .progress
+                .as_ref()
+                .map_or(Phase::Idle, |(_, p)| p.phase);
+            (waited > limit.allowed).then_some((worker, Departure::Stuck { phase, limit }))
         });
         stuck.collect()
     }
@@ -77,11 +80,12 @@ impl Cluster {
         let progress = member.progress.as_ref().map(|(_, progress)| progress);
         let pace = progress.and_then(|progress| progress.pace);
         let ceiling = match self.leaving {
-            Leaving::AtOnce => Work::Forward.ceiling(&self.settings, pace),
+            Leaving::AtOnce => Phase::Forward.ceiling(&self.settings, pace),
             Leaving::AfterTheStep => step_ceiling(&self.settings, pace),
         };
-        let is_free = progress.is_some_and(|progress| progress.work.awaits() != Awaits::Store);
-        if !is_free || !member.done.contains(&Work::Forward) {
+        let is_free =
+            progress.is_some_and(|progress| progress.phase.waits_for() != WaitsFor::Store);
+        if !is_free || !member.done.contains(&Phase::Forward) {
             return ceiling.limit();
         }
         if self.is_stalled {
@@ -90,9 +94,9 @@ impl Cluster {
                 basis: Basis::LastCall,
             };
         }
-        let passes = [Work::Forward, Work::Backward].into_iter();
+        let passes = [Phase::Forward, Phase::Backward].into_iter();
         let limits =
-            passes.filter_map(|work| self.deadlines.work(work, &self.settings, false, ceiling));
+            passes.filter_map(|phase| self.deadlines.phase(phase, &self.settings, false, ceiling));
         let longest = limits.max_by_key(|limit| limit.allowed);
         longest.unwrap_or(ceiling.limit())
     }

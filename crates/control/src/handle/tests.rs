@@ -18,8 +18,8 @@ mod unfit;
 mod waiting;
 
 use crate::{
-    Cause, Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Phase, Rank,
-    Recorded, Settings, Source, Step, Verdict, WorkerId,
+    Cause, Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Rank, Recorded,
+    RunPhase, Settings, Source, Step, Verdict, WorkerId,
 };
 
 fn settings(workers: u32) -> Settings {
@@ -247,7 +247,7 @@ fn the_group_begins_when_its_last_member_is_prepared() {
     assert_eq!(first.seats, second.seats);
     assert_eq!(first.seats[1].slots.start.get(), 4);
     assert_eq!(first.source, Source::Initial);
-    assert_eq!(run.cluster.phase(), Phase::Training);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn a_run_whose_last_worker_goes_waits_for_another_and_then_names_it() {
     run.lose(ONE);
     assert_eq!(run.lose(TWO).len(), 1, "only the loss is reported");
     run.at(501, Event::Tick);
-    assert_eq!(run.cluster.phase(), Phase::Gathering);
+    assert_eq!(run.cluster.phase(), RunPhase::Gathering);
     let commands = run.at(6_000, Event::Tick);
     let Some(Verdict::Failed { reason }) = verdict(&commands) else {
         panic!("{commands:?}")
@@ -435,7 +435,7 @@ fn a_standby_that_goes_disturbs_nobody() {
         departure: Departure::StreamClosed,
     });
     assert_eq!(commands.len(), 1);
-    assert_eq!(run.cluster.phase(), Phase::Training);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! What the passing of time alone decides: silence, members that hang, and a group that never gathers.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::{Command, Verdict};
 use crate::event::Departure;
 use crate::handle::stall::LAST_CALL;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
-use crate::progress::{Awaits, Pace, Progress};
+use crate::progress::{Pace, Progress, WaitsFor};
 use std::cmp::Reverse;
 
 impl Cluster {
@@ -25,13 +25,13 @@ impl Cluster {
         commands.extend(self.part_with_stuck(now));
         commands.extend(self.save_in_time(now));
         let waited = now.since(self.started);
-        if self.phase == Phase::Returning && waited > self.settings.return_timeout {
+        if self.phase == RunPhase::Returning && waited > self.settings.return_timeout {
             commands.extend(self.stop_waiting(now));
         }
-        if self.phase == Phase::Gathering {
+        if self.phase == RunPhase::Gathering {
             commands.extend(self.gather(now));
         }
-        if self.phase == Phase::Gathering && waited > self.settings.join_timeout {
+        if self.phase == RunPhase::Gathering && waited > self.settings.join_timeout {
             commands.extend(self.end(Verdict::Failed {
                 reason: self.nobody_came(),
             }));
@@ -78,7 +78,7 @@ impl Cluster {
     ///
     /// What holds all of several members up at once is none of theirs, so each has the longest time there is for it.
     fn hanging(&self) -> Vec<(WorkerId, Departure)> {
-        if self.phase != Phase::Training {
+        if self.phase != RunPhase::Training {
             return Vec::new();
         }
         let furthest = self.furthest();
@@ -93,11 +93,11 @@ impl Cluster {
     }
 
     fn is_beyond_all_limits(&self, worker: WorkerId, departure: &Departure) -> bool {
-        let Departure::Hangs { work, lasts, .. } = departure else {
+        let Departure::Hangs { phase, lasts, .. } = departure else {
             return false;
         };
         *lasts
-            > work
+            > phase
                 .ceiling(&self.settings, self.pace(worker))
                 .limit()
                 .allowed
@@ -140,20 +140,24 @@ impl Cluster {
         }
         let is_further = |(newest, _): &(u64, Millis)| self.sequence(progress) < Some(*newest);
         let behind = furthest.filter(is_further);
-        let work = progress.work;
-        let ceiling = work.ceiling(&self.settings, progress.pace);
+        let phase = progress.phase;
+        let ceiling = phase.ceiling(&self.settings, progress.pace);
         let mut limit = self
             .deadlines
-            .work(work, &self.settings, behind.is_some(), ceiling)?;
-        if !member.done.contains(&work) {
+            .phase(phase, &self.settings, behind.is_some(), ceiling)?;
+        if !member.done.contains(&phase) {
             limit = ceiling.limit();
         }
-        let lasts = match (work.awaits(), behind) {
-            (Awaits::Others, Some((_, since))) => progress.lasts.min(heard.since(since)),
-            (Awaits::Others, None) => progress.lasts,
-            (Awaits::Nobody | Awaits::Store, _) => progress.still,
+        let lasts = match (phase.waits_for(), behind) {
+            (WaitsFor::Others, Some((_, since))) => progress.lasts.min(heard.since(since)),
+            (WaitsFor::Others, None) => progress.lasts,
+            (WaitsFor::Nobody | WaitsFor::Store, _) => progress.still,
         };
-        (lasts > limit.allowed).then_some(Departure::Hangs { work, lasts, limit })
+        (lasts > limit.allowed).then_some(Departure::Hangs {
+            phase,
+            lasts,
+            limit,
+        })
     }
 
     fn nobody_came(&self) -> String {

@@ -1,6 +1,6 @@
 //! A worker cannot train although others may: it goes, and they go on.
 
-use crate::cluster::{Cluster, Phase};
+use crate::cluster::{Cluster, RunPhase};
 use crate::command::Command;
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
@@ -9,7 +9,7 @@ impl Cluster {
     /// Gives up a worker that cannot train. Before there ever was a group, and where nobody else could go on, that ends
     /// the run.
     pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
-        if self.phase == Phase::Returning || self.is_new(now) {
+        if self.phase == RunPhase::Returning || self.is_new(now) {
             // Those who are well may be on their way.
             return self.evict(now, vec![(worker, Departure::Unfit { reason })]);
         }

@@ -1,4 +1,4 @@
-//! The Parquet of a history's file: a row a step, a column a figure.
+//! The Parquet of a history's file: a row a step, a column a figure. A metric has the column of its name.
 
 use super::HistoryRow;
 use arrow_array::types::{ArrowPrimitiveType, UInt32Type, UInt64Type};
@@ -6,65 +6,41 @@ use arrow_array::{
     Array, ArrayRef, Float64Array, ListArray, PrimitiveArray, RecordBatch, UInt64Array,
 };
 use bytes::Bytes;
-use fratmae_protocol::pb::{Figures, PhaseSeconds, Trained};
-use fratmae_telemetry::phases;
+use fratmae_control::Phase;
+use fratmae_protocol::pb::Trained;
+use fratmae_telemetry::Metrics;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use std::sync::Arc;
 
-pub(super) type Column = (&'static str, fn(&Figures) -> f64);
-
-/// Figures that are one number, by the names of their columns.
-pub(super) const COLUMNS: [Column; 11] = [
-    ("loss", |f| f.loss),
-    ("reconstruction", |f| f.reconstruction),
-    ("pet_reconstruction", |f| f.pet_reconstruction),
-    ("ct_reconstruction", |f| f.ct_reconstruction),
-    ("contrastive", |f| f.contrastive),
-    ("mean_baseline", |f| f.mean_baseline),
-    ("baseline_pet", |f| f.baseline_pet),
-    ("baseline_ct", |f| f.baseline_ct),
-    ("gradient_norm", |f| f.gradient_norm),
-    ("learning_rate", |f| f.learning_rate),
-    ("seconds", |f| f.seconds),
-];
-
-fn phase_seconds(figures: &Figures, phase: &str) -> f64 {
-    figures
-        .phases
-        .iter()
-        .filter(|entry| entry.phase == phase)
-        .map(|entry| entry.seconds)
-        .sum()
-}
+/// What the columns of phases begin with; every other column of floats but `seconds` is a metric.
+const SECONDS_OF: &str = "seconds_";
 
 pub(super) fn encode(rows: &[HistoryRow]) -> Result<Bytes, ParquetError> {
     let numbers = |value: fn(&HistoryRow) -> u64| -> ArrayRef {
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(value)))
     };
-    let figures = |value: &dyn Fn(&Figures) -> f64| -> ArrayRef {
-        Arc::new(Float64Array::from_iter_values(
-            rows.iter().map(|row| value(&row.figures)),
-        ))
+    let floats = |value: &dyn Fn(&HistoryRow) -> f64| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(value)))
     };
     let mut columns: Vec<(String, ArrayRef)> = vec![
         ("step".to_owned(), numbers(|row| row.step)),
         ("generation".to_owned(), numbers(|row| row.generation)),
-        ("samples".to_owned(), numbers(|row| row.figures.samples)),
+        ("samples".to_owned(), numbers(|row| row.samples)),
     ];
     columns.extend(
-        COLUMNS
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), figures(value))),
+        Metrics::names(rows.iter().map(|row| &row.metrics))
+            .into_iter()
+            .map(|name| (name.to_owned(), floats(&|row| row.metrics.get(name)))),
     );
-    columns.extend(phases::ALL.iter().map(|phase| {
-        (
-            format!("seconds_{phase}"),
-            figures(&|f| phase_seconds(f, phase)),
-        )
+    columns.push(("seconds".to_owned(), floats(&|row| row.seconds)));
+    columns.extend(Phase::of_a_step().map(|phase| {
+        let phase = phase.name();
+        let seconds = |row: &HistoryRow| row.phases.get(phase).copied().unwrap_or_default();
+        (format!("{SECONDS_OF}{phase}"), floats(&seconds))
     }));
-    let trained = || rows.iter().map(|row| row.figures.trained.as_ref());
+    let trained = || rows.iter().map(|row| row.trained.as_ref());
     let positions = trained().map(|it| it.map(|it| it.positions.as_slice()));
     let cases = trained().map(|it| it.map(|it| it.cases.as_slice()));
     columns.push(("positions".to_owned(), lists::<UInt64Type>(positions)));
@@ -97,41 +73,30 @@ pub(super) fn decode(bytes: Bytes) -> Result<Vec<HistoryRow>, ParquetError> {
 
 fn decode_row(batch: &RecordBatch, index: usize) -> Result<HistoryRow, ParquetError> {
     let number = |name: &str| column::<UInt64Array>(batch, name).map(|column| column.value(index));
-    let figure = |name: &str| column::<Float64Array>(batch, name).map(|column| column.value(index));
-    // Versions before this one did not write these.
-    let later = |name: &str| match batch.column_by_name(name) {
-        Some(_) => figure(name),
-        None => Ok(f64::NAN),
-    };
-    let mut spent = Vec::new();
-    for phase in phases::ALL {
-        spent.push(PhaseSeconds {
-            seconds: figure(&format!("seconds_{phase}"))?,
-            phase: phase.to_owned(),
-        });
-    }
-    spent.retain(|phase| phase.seconds > 0.0);
-    let figures = Figures {
-        loss: figure("loss")?,
-        reconstruction: figure("reconstruction")?,
-        pet_reconstruction: figure("pet_reconstruction")?,
-        ct_reconstruction: figure("ct_reconstruction")?,
-        contrastive: figure("contrastive")?,
-        mean_baseline: figure("mean_baseline")?,
-        baseline_pet: later("baseline_pet")?,
-        baseline_ct: later("baseline_ct")?,
-        gradient_norm: figure("gradient_norm")?,
-        learning_rate: figure("learning_rate")?,
-        samples: number("samples")?,
-        seconds: figure("seconds")?,
-        phases: spent,
-        trained: trained(batch, index)?,
-    };
-    Ok(HistoryRow {
+    let mut row = HistoryRow {
         step: number("step")?,
         generation: number("generation")?,
-        figures,
-    })
+        samples: number("samples")?,
+        seconds: column::<Float64Array>(batch, "seconds")?.value(index),
+        trained: trained(batch, index)?,
+        ..HistoryRow::default()
+    };
+    let mut metrics = Vec::new();
+    let schema = batch.schema();
+    for (field, values) in schema.fields().iter().zip(batch.columns()) {
+        let Some(values) = values.as_any().downcast_ref::<Float64Array>() else {
+            continue;
+        };
+        let (name, value) = (field.name().as_str(), values.value(index));
+        match name.strip_prefix(SECONDS_OF) {
+            Some(phase) if value > 0.0 => drop(row.phases.insert(phase.to_owned(), value)),
+            Some(_) => {}
+            None if name == "seconds" => {}
+            None => metrics.push((name, value)),
+        }
+    }
+    row.metrics = metrics.into_iter().collect();
+    Ok(row)
 }
 
 /// What a step was trained on; none in files of versions that did not record it.

@@ -2,28 +2,22 @@
 
 use super::*;
 use bytes::Bytes;
-use fratmae_protocol::pb::{PhaseSeconds, Trained};
-use fratmae_telemetry::phases;
+use fratmae_control::Phase;
+use fratmae_protocol::pb::Trained;
 
 fn row(step: u64, loss: f64) -> HistoryRow {
+    let metrics = [("loss", loss), ("baseline_pet", 0.5), ("a_later_one", 0.25)];
     HistoryRow {
         step,
         generation: 1,
-        figures: Figures {
-            loss,
-            samples: step * 4,
-            phases: vec![PhaseSeconds {
-                phase: phases::FORWARD.to_owned(),
-                seconds: 0.25,
-            }],
-            baseline_pet: 0.5,
-            baseline_ct: 0.25,
-            trained: Some(Trained {
-                positions: vec![2 * step, 2 * step + 1],
-                cases: vec![7, u32::try_from(step).unwrap()],
-            }),
-            ..Figures::default()
-        },
+        samples: step * 4,
+        metrics: metrics.into_iter().collect(),
+        phases: [(Phase::Forward.name().to_owned(), 0.25)].into(),
+        trained: Some(Trained {
+            positions: vec![2 * step, 2 * step + 1],
+            cases: vec![7, u32::try_from(step).unwrap()],
+        }),
+        ..HistoryRow::default()
     }
 }
 
@@ -68,7 +62,7 @@ fn a_rewound_step_is_replaced_by_its_second_coming() {
         history.rows.iter().map(|row| row.step).collect::<Vec<_>>(),
         [1, 2, 3]
     );
-    assert!((history.rows[2].figures.loss - 0.25).abs() < 1e-12);
+    assert!((history.rows[2].loss() - 0.25).abs() < 1e-12);
 }
 
 #[test]

@@ -1,13 +1,18 @@
 //! What the coordinator answers when it is asked how far the run is.
 
 use super::{Runtime, STATUS_EVERY, count};
+use crate::history::HistoryRow;
 use fratmae_protocol::pb;
 use std::time::Instant;
 
 impl Runtime {
     /// Puts the status where anybody may read it; with thousands of members that takes longer than an event.
-    pub(super) fn publish_status(&mut self) {
-        let known = (self.cluster.phase(), self.cluster.generation());
+    pub(crate) fn publish_status(&mut self) {
+        let known = (
+            self.cluster.phase(),
+            self.cluster.generation(),
+            self.cluster.n_registered(),
+        );
         let is_due = self.published.elapsed() >= STATUS_EVERY;
         if is_due || self.status_of != Some(known) {
             self.status.send_replace(self.status_reply());
@@ -22,16 +27,18 @@ impl Runtime {
 
     fn status_reply(&self) -> pb::StatusReply {
         let step_seconds = self.estimate.step_seconds();
+        let newest = self.newest_row.as_ref();
+        let batch = self.job.config.train.batch;
         pb::StatusReply {
             step_seconds,
             eta_s: step_seconds.map(|seconds| seconds * self.steps_left() as f64),
-            phase: format!("{:?}", self.cluster.phase()).to_lowercase(),
             generation: self.cluster.generation().get(),
             members: self.cluster.group_names(),
             step: self.applied,
             last_step: self.job.config.train.steps,
             committed_step: self.cluster.newest().step().get(),
-            figures: self.newest_figures.clone(),
+            loss: newest.map(HistoryRow::loss),
+            samples_per_second: newest.and_then(|row| row.samples_per_second(batch)),
             run_id: self.run_file.run_id.clone(),
             fence: self.journal.fence().get(),
             standing_by: self.names_standing_by(),

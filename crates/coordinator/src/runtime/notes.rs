@@ -38,17 +38,17 @@ impl Runtime {
                 pace: Some(pace), ..
             })) => {
                 self.estimate.note_pace(worker, &pace);
-                self.tell_estimate().await;
+                self.tell_estimate();
             }
             Some(From::Applied(pb::Applied {
                 generation,
                 step,
                 figures: Some(figures),
-            })) => self.note_applied(generation, step, figures).await,
+            })) => self.note_applied(HistoryRow::of(generation, step, figures)),
             Some(From::Recalled(recalled)) => {
                 for pb::StepFigures { step, figures } in recalled.steps {
                     let figures = figures.unwrap_or_default();
-                    self.note_applied(recalled.generation, step, figures).await;
+                    self.note_applied(HistoryRow::of(recalled.generation, step, figures));
                 }
             }
             Some(From::PartsWritten(written)) => self.shares.add(written),
@@ -58,7 +58,7 @@ impl Runtime {
     }
 
     /// Whether a worker that registers is turned away; it is told why.
-    pub(crate) async fn refuses(&mut self, worker: WorkerId, message: &pb::FromWorker) -> bool {
+    pub(crate) fn refuses(&mut self, worker: WorkerId, message: &pb::FromWorker) -> bool {
         let Some(From::Register(register)) = &message.message else {
             return false;
         };
@@ -72,7 +72,7 @@ impl Runtime {
             is_resumable: false,
         };
         self.send(worker, To::Stop(stop));
-        self.tell(RunEvent::Refused { name, reason }).await;
+        self.emit(RunEvent::Refused { name, reason });
         true
     }
 
@@ -96,7 +96,7 @@ impl Runtime {
             sample: value,
         };
         self.journal.append(record).await?;
-        self.tell(RunEvent::Skipped { step, slot, sample }).await;
+        self.emit(RunEvent::Skipped { step, slot, sample });
         Ok(())
     }
 
@@ -112,35 +112,32 @@ impl Runtime {
             batch: value,
         };
         self.journal.append(record).await?;
-        self.tell(RunEvent::BadBatch { step, batch }).await;
+        self.emit(RunEvent::BadBatch { step, batch });
         Ok(())
     }
 
-    async fn note_applied(&mut self, generation: u64, step: u64, mut figures: pb::Figures) {
-        let is_current = generation == self.cluster.generation().get();
-        if !is_current || step <= self.cluster.newest().step().get() {
+    fn note_applied(&mut self, row: HistoryRow) {
+        let is_current = row.generation == self.cluster.generation().get();
+        if !is_current || row.step <= self.cluster.newest().step().get() {
             return;
         }
-        self.applied = self.applied.max(step);
+        self.applied = self.applied.max(row.step);
         self.step_began = Instant::now();
-        self.estimate.note_step(figures.seconds);
-        // Who watches a run is not told of each sample.
-        let trained = figures.trained.take();
-        self.newest_figures = Some(figures.clone());
-        let shown = figures.clone();
-        self.history.push(HistoryRow {
-            step,
-            generation,
-            figures: pb::Figures { trained, ..figures },
-        });
-        let figures = shown;
-        self.tell(RunEvent::Applied { step, figures }).await;
-        self.tell_estimate().await;
+        self.estimate.note_step(row.seconds);
+        // Who follows a run is not told of each sample.
+        let shown = HistoryRow {
+            trained: None,
+            ..row.clone()
+        };
+        self.history.push(row);
+        self.emit(shown.applied(&self.job.config.train));
+        self.newest_row = Some(shown);
+        self.tell_estimate();
     }
 
-    async fn tell_estimate(&mut self) {
+    fn tell_estimate(&mut self) {
         if let Some(estimate) = self.estimate.news(self.steps_left()) {
-            self.tell(estimate).await;
+            self.emit(estimate);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What workers are told, and those who asked for a checkpoint.
 
 use super::Runtime;
-use fratmae_control::{Generation, Leaving, Phase, Step, WorkerId};
+use fratmae_control::{Generation, Leaving, RunPhase, Step, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ impl Runtime {
         let name = self.names.get(&worker).filter(|_| failed);
         self.evicted.extend(name.cloned());
         let is_short = self.cluster.newest().step().get() < self.job.config.train.steps;
-        let is_resumable = !failed && is_short && self.cluster.phase() == Phase::Ended;
+        let is_resumable = !failed && is_short && self.cluster.phase() == RunPhase::Ended;
         let stop = pb::Stop {
             reason,
             failed,

@@ -19,11 +19,11 @@ impl Runtime {
     ) -> Result<Event, CoordinatorError> {
         let (generation, step) = checkpoint;
         let id = CheckpointId { step, generation };
-        self.spare(id, passed_over(id, &reason)).await;
+        self.spare(id, passed_over(id, &reason));
         let newest =
             newest_good_but(&self.job.run, &self.lineage, &self.collection.unusable()).await?;
         for (id, error) in &newest.damaged {
-            self.spare(*id, passed_over(*id, error)).await;
+            self.spare(*id, passed_over(*id, error));
         }
         if newest.manifest.is_none() && self.run_file.origin.is_some() {
             return Err(no_good_checkpoint(&self.job.run));
@@ -34,8 +34,8 @@ impl Runtime {
         })
     }
 
-    async fn spare(&mut self, id: CheckpointId, line: String) {
+    fn spare(&mut self, id: CheckpointId, line: String) {
         self.collection.spare(id);
-        self.tell(RunEvent::PassedOver { line }).await;
+        self.emit(RunEvent::PassedOver { line });
     }
 }

@@ -4,7 +4,7 @@ use super::Runtime;
 use super::count;
 use crate::event::RunEvent;
 use crate::waiting::EVERY;
-use fratmae_control::{Generation, Phase, WorkerId};
+use fratmae_control::{Generation, RunPhase, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use std::time::Instant;
 #[derive(Default)]
 pub(super) struct Waits {
     /// Phase, generation and number of workers when it was looked at last.
-    seen: Option<(Phase, Generation, usize)>,
+    seen: Option<(RunPhase, Generation, usize)>,
     /// When the gathering was told of last.
     told: Option<Instant>,
     /// What each worker without a seat knows.
@@ -41,19 +41,19 @@ impl Runtime {
     }
 
     /// Tells what is waited for, where it has changed or a while has passed.
-    pub(super) async fn tell_waits(&mut self) {
-        self.tell_registered().await;
+    pub(super) fn tell_waits(&mut self) {
+        self.tell_registered();
         let (phase, n_registered) = (self.cluster.phase(), self.cluster.n_registered());
         let now = Some((phase, self.cluster.generation(), n_registered));
         if self.waits.seen != now {
             self.waits.seen = now;
-            self.tell_workers().await;
+            self.tell_workers();
         }
-        self.tell_gathering().await;
+        self.tell_gathering();
     }
 
     /// Workers of this machine are expected; others come when somebody starts them.
-    async fn tell_registered(&mut self) {
+    fn tell_registered(&mut self) {
         let registered = self.cluster.n_registered();
         let cluster = &self.cluster;
         // What it says is kept before the cluster takes it in.
@@ -66,13 +66,13 @@ impl Runtime {
                     address,
                     registered,
                 };
-                self.tell(event).await;
+                self.emit(event);
             }
         }
     }
 
     /// Tells each worker without a seat what it waits for.
-    async fn tell_workers(&mut self) {
+    fn tell_workers(&mut self) {
         let mut known = BTreeMap::new();
         let standing = self.cluster.standing_by();
         let standing: Vec<_> = standing
@@ -103,7 +103,7 @@ impl Runtime {
                 .get(&worker)
                 .is_some_and(|known| known.stands_by)
             {
-                self.tell(RunEvent::StandsBy { name, seats }).await;
+                self.emit(RunEvent::StandsBy { name, seats });
             }
             known.insert(worker, waiting);
         }
@@ -115,7 +115,7 @@ impl Runtime {
         self.waits.known = known;
     }
 
-    async fn tell_gathering(&mut self) {
+    fn tell_gathering(&mut self) {
         let Some(gathering) = self.cluster.gathering(self.now()) else {
             self.waits.told = None;
             return;
@@ -139,6 +139,6 @@ impl Runtime {
             left_s: gathering.left.get() / 1000,
             address: self.place.addresses.told.url(),
         };
-        self.tell(event).await;
+        self.emit(event);
     }
 }

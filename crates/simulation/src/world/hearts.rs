@@ -2,7 +2,7 @@
 
 use super::{Happening, World};
 use crate::group::Stage;
-use fratmae_control::{Call, Event, Lap, Millis, Progress, Work};
+use fratmae_control::{Call, Event, Lap, Millis, Phase, Progress};
 
 /// How often a worker's heart beats.
 const BEAT: u64 = 700;
@@ -36,7 +36,7 @@ impl World {
         let mut progress = Progress {
             generation: its.assignment.generation,
             step: its.state.step.next(),
-            work: Work::Join,
+            phase: Phase::Join,
             laps: self.laps(place),
             ..Progress::default()
         };
@@ -47,15 +47,15 @@ impl World {
                 true => began,
                 false => began.max(ends.saturating_sub(LONGEST)),
             };
-            let (work, since, calls) = phase(began, now);
+            let (phase, since, calls) = phase(began, now);
             let sequence = 2 * its.n_steps.saturating_sub(1) + calls;
-            progress.work = work;
+            progress.phase = phase;
             progress.lasts = Millis::new(now - since);
             progress.call = call(sequence);
         }
         if let Some(since) = worker.hangs_since {
             // Whatever its group has come to since: it is where it was.
-            progress.work = Work::Forward;
+            progress.phase = Phase::Forward;
             progress.lasts = Millis::new(now - since);
             progress.call = call(2 * its.n_steps.saturating_sub(1));
         }
@@ -65,16 +65,16 @@ impl World {
 
     fn laps(&self, place: usize) -> Vec<Lap> {
         let count = self.workers[place].n_applied;
-        let lap = |(work, longest)| Lap {
-            work,
+        let lap = |(phase, longest)| Lap {
+            phase,
             count,
             longest: Millis::new(longest),
         };
         let phases = [
-            (Work::Forward, FORWARD),
-            (Work::Gather, GATHER),
-            (Work::Backward, BACKWARD),
-            (Work::Reduce, LONGEST - FORWARD - GATHER - BACKWARD),
+            (Phase::Forward, FORWARD),
+            (Phase::Gather, GATHER),
+            (Phase::Backward, BACKWARD),
+            (Phase::Reduce, LONGEST - FORWARD - GATHER - BACKWARD),
         ];
         match count {
             0 => Vec::new(),
@@ -92,17 +92,17 @@ fn call(sequence: u64) -> Option<Call> {
 
 /// What a member that gets on does now, since when, and how many calls of the step it has begun. It waits for those who
 /// do not get on in the last of them.
-const fn phase(began: u64, now: u64) -> (Work, u64, u64) {
+const fn phase(began: u64, now: u64) -> (Phase, u64, u64) {
     let gather = began + FORWARD;
     let backward = gather + GATHER;
     let reduce = backward + BACKWARD;
     if now < gather {
-        (Work::Forward, began, 0)
+        (Phase::Forward, began, 0)
     } else if now < backward {
-        (Work::Gather, gather, 1)
+        (Phase::Gather, gather, 1)
     } else if now < reduce {
-        (Work::Backward, backward, 1)
+        (Phase::Backward, backward, 1)
     } else {
-        (Work::Reduce, reduce, 2)
+        (Phase::Reduce, reduce, 2)
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tracing::{debug, info};
 
 use super::*;
-use crate::phases;
+use fratmae_control::Phase;
 
 /// Runs `body` under the set-up and gives the lines it made, and its ledger.
 fn logged(filter: &str, body: impl FnOnce()) -> (Vec<Line>, PhaseLedger) {
@@ -55,6 +55,19 @@ fn lists_are_lists_and_what_is_no_number_in_json_is_text() {
 }
 
 #[test]
+fn an_event_is_the_line_s_own_message_and_fields() {
+    let (lines, _) = logged("info", || {
+        info!(event.json = r#"{"message":"began","step":3,"members":["a"]}"#);
+    });
+    let value: Value = serde_json::from_str(&lines[0].to_json()).unwrap();
+    assert_eq!(value["message"], "began");
+    assert_eq!(
+        (&value["step"], &value["members"]),
+        (&json!(3), &json!(["a"]))
+    );
+}
+
+#[test]
 fn a_process_says_whose_its_lines_are() {
     crate::describe("worker", "node-1");
     crate::describe("rank", 0);
@@ -70,13 +83,13 @@ fn a_process_says_whose_its_lines_are() {
 #[test]
 fn the_filter_hides_lines_but_no_phase_from_the_ledger() {
     let (lines, ledger) = logged("off", || {
-        let _reduce = tracing::trace_span!(phases::REDUCE).entered();
+        let _reduce = crate::span(Phase::Reduce).entered();
         info!("hidden");
         let started = std::time::Instant::now();
         while started.elapsed().is_zero() {}
     });
     assert!(lines.is_empty());
-    assert!(ledger.take().reduce > 0.0);
+    assert!(ledger.take()[&Phase::Reduce] > 0.0);
 }
 
 #[test]

@@ -10,9 +10,12 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-store", Some(&[])),
     ("fratmae-collective", Some(&[])),
     ("fratmae-network", Some(&[])),
-    ("fratmae-telemetry", Some(&[])),
+    ("fratmae-telemetry", Some(&["control"])),
     ("fratmae-protocol", Some(&["control"])),
+    ("fratmae-imaging", Some(&[])),
     ("fratmae-dataset", Some(&["store"])),
+    ("fratmae-prepare", Some(&["dataset", "imaging", "store"])),
+    ("fratmae-phantom", Some(&["dataset", "imaging"])),
     ("fratmae-checkpoint", Some(&["control", "store"])),
     ("fratmae-model", Some(&["config"])),
     (
@@ -29,7 +32,14 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ),
     (
         "fratmae-pretrain",
-        Some(&["config", "dataset", "model", "store", "trainer"]),
+        Some(&[
+            "config",
+            "dataset",
+            "model",
+            "store",
+            "telemetry",
+            "trainer",
+        ]),
     ),
     (
         "fratmae-worker",

@@ -7,7 +7,7 @@ const EMPTY_NAMES: &[&str] = &[
     "common", "util", "utils", "helper", "helpers", "type", "types", "manager", "managers",
 ];
 const ARCHITECTURE: &str = "docs/architecture.md";
-const ARCHITECTURE_LINES: usize = 250;
+const ARCHITECTURE_LINES: usize = 300;
 const DECISIONS: &str = "docs/decisions/";
 
 /// Finds names that say nothing, `mod.rs`, and an architecture page that nobody will read.
@@ -94,8 +94,9 @@ mod tests {
 
     #[test]
     fn the_architecture_page_stays_short() {
-        assert!(check(&file(ARCHITECTURE, &"x\n".repeat(250))).is_empty());
-        assert_eq!(check(&file(ARCHITECTURE, &"x\n".repeat(251)))[0].line, 251);
+        assert!(check(&file(ARCHITECTURE, &"x\n".repeat(ARCHITECTURE_LINES))).is_empty());
+        let long = check(&file(ARCHITECTURE, &"x\n".repeat(ARCHITECTURE_LINES + 1)));
+        assert_eq!(long[0].line, ARCHITECTURE_LINES + 1);
         assert!(check(&file("docs/other.md", &"x\n".repeat(900))).is_empty());
     }
 

@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use fratmae_checkpoint::{
     CoordinatorMark, Journal, Manifest, Record, State, commit, plan_parts, write_part,
 };
-use fratmae_dataset::write_nifti;
+use fratmae_imaging::write_nifti;
 
 use super::Seed;
 use crate::places::{in_folder, runtime, store};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use fratmae_dataset::{
     BadSample, CaseImage, DataSet, DataSetError, Loader, LoaderOptions, MANIFEST_NAME, Order,
-    StackAxis, StackOptions, Summary, extract, inspect, look, prepare, preview, shard_name, verify,
+    StackAxis, StackOptions, Summary, extract, inspect, look, preview, shard_name, verify,
 };
+use fratmae_prepare::prepare;
 use fratmae_store::Location;
 
 use crate::places::{in_folder, put, runtime, store};

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use fratmae_dataset::{
-    CaseSource, ImageSource, canonical, find_cases, prepare_case, read_image, write_nifti,
-};
+use fratmae_imaging::{ImageSource, canonical, read_image, write_nifti};
+use fratmae_prepare::{CaseSource, find_cases, prepare_case};
 
 use crate::places::{in_folder, write};
 use crate::prepared::{GRID, ct, volume};

@@ -1,6 +1,6 @@
 //! Tables and lists that come with images, each under every name that one is looked for.
 
-use fratmae_dataset::{Layout, survey};
+use fratmae_prepare::{Layout, survey};
 
 use crate::places::{in_folder, write};
 

@@ -7,16 +7,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use fratmae_coordinator::RunEvent;
 use serde_json::Value;
 
 use super::{
     fault::{Party, Strike, worker_name},
     folder::Folder,
+    heard::{Heard, heard},
     hosts::Hosts,
     moment::{Moment, What},
     process::{Line, Process},
     stillness::Stillness,
-    told::{Told, told},
 };
 use crate::progress::{Progress, Report};
 use crate::signals;
@@ -238,27 +239,31 @@ impl<'a> Arena<'a> {
             }
             return;
         }
-        let Some(told) = told(&line.text) else {
+        let Some(heard) = heard(&line.text) else {
             return;
         };
-        if let Told::Applied(_) = told {
+        if let Heard::Event(RunEvent::Applied { .. }) = heard {
             self.began.get_or_insert(line.at);
         }
         let began = self.began.unwrap_or(line.at);
         let at = line.at.saturating_duration_since(began);
-        let what = match told {
-            Told::Serving(address) => {
+        let what = match heard {
+            Heard::Event(RunEvent::Serving { address }) => {
                 self.address = address;
                 What::Serving
             }
-            Told::Error(reason) => {
+            Heard::Error(reason) => {
                 self.errors.insert(line.from, reason);
                 return;
             }
-            Told::Began { step, members } => What::Began { step, members },
-            Told::Applied(step) => What::Applied { step },
-            Told::Verdict(line) => What::Verdict { line },
-            Told::Panic(line) => What::Panic { line },
+            Heard::Event(RunEvent::Began { step, members, .. }) => What::Began {
+                step,
+                members: members.len(),
+            },
+            Heard::Event(RunEvent::Applied { step, .. }) => What::Applied { step },
+            Heard::Event(RunEvent::Verdict { verdict }) => What::Verdict { line: verdict.line },
+            Heard::Event(_) => return,
+            Heard::Panic(line) => What::Panic { line },
         };
         if let What::Applied { step } = what {
             self.newest = self.newest.max(step);

@@ -1,4 +1,4 @@
-//! The faults that chaos knows: what each does to whom, in data. Doing them is `strike.rs`'s.
+//! The faults that chaos knows: what each does to whom, in data. `strikes.rs` does them.
 
 use std::time::Duration;
 

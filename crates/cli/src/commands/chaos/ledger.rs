@@ -90,7 +90,7 @@ impl Ledger {
 
 /// Position and case of every sample of some steps.
 fn samples(rows: &[HistoryRow]) -> impl Iterator<Item = (u64, u32)> + '_ {
-    let trained = rows.iter().filter_map(|row| row.figures.trained.as_ref());
+    let trained = rows.iter().filter_map(|row| row.trained.as_ref());
     trained.flat_map(|trained| {
         let positions = trained.positions.iter().copied();
         positions.zip(trained.cases.iter().copied())
@@ -114,7 +114,7 @@ fn cases(rows: &[HistoryRow]) -> BTreeMap<u64, u64> {
 }
 
 fn losses(rows: &[HistoryRow]) -> BTreeMap<u64, u64> {
-    let bits = |row: &HistoryRow| (row.step, row.figures.loss.to_bits());
+    let bits = |row: &HistoryRow| (row.step, row.loss().to_bits());
     rows.iter().map(bits).collect()
 }
 
@@ -128,21 +128,26 @@ fn unlike(ours: &BTreeMap<u64, u64>, theirs: &BTreeMap<u64, u64>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fratmae_telemetry::LOSS;
 
     const BATCH: u64 = 8;
+
+    fn with_loss(step: u64, loss: f64) -> HistoryRow {
+        HistoryRow {
+            step,
+            generation: 1,
+            metrics: [(LOSS, loss)].into_iter().collect(),
+            ..HistoryRow::default()
+        }
+    }
 
     /// A step as it should be recorded.
     fn row(step: u64) -> HistoryRow {
         let positions: Vec<u64> = ((step - 1) * BATCH..step * BATCH).collect();
         let cases = positions.iter().map(|position| (position % 5) as u32);
-        let mut row = HistoryRow {
-            step,
-            generation: 1,
-            figures: Default::default(),
-        };
-        row.figures.loss = 1.0 / step as f64;
-        row.figures.samples = step * BATCH;
-        let trained = row.figures.trained.get_or_insert_default();
+        let mut row = with_loss(step, 1.0 / step as f64);
+        row.samples = step * BATCH;
+        let trained = row.trained.get_or_insert_default();
         trained.cases = cases.collect();
         trained.positions = positions;
         row
@@ -185,43 +190,27 @@ mod tests {
         let mut rows = whole();
         for list in [1, 4] {
             rows[1]
-                .figures
                 .trained
                 .get_or_insert_default()
                 .positions
                 .remove(list);
-            rows[1]
-                .figures
-                .trained
-                .get_or_insert_default()
-                .cases
-                .remove(list);
+            rows[1].trained.get_or_insert_default().cases.remove(list);
         }
         let found = ledger(&rows, &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (2, 0));
-        assert_eq!(rows[1].figures.samples, 16);
+        assert_eq!(rows[1].samples, 16);
     }
 
     #[test]
     fn a_sample_in_two_steps_or_twice_in_one_is_doubled() {
         let mut rows = whole();
         // In the place of another one, which is lost.
-        rows[2].figures.trained.get_or_insert_default().positions[0] = 3;
+        rows[2].trained.get_or_insert_default().positions[0] = 3;
         let found = ledger(&rows, &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (1, 1));
         let mut rows = whole();
-        rows[0]
-            .figures
-            .trained
-            .get_or_insert_default()
-            .positions
-            .push(2);
-        rows[0]
-            .figures
-            .trained
-            .get_or_insert_default()
-            .cases
-            .push(2);
+        rows[0].trained.get_or_insert_default().positions.push(2);
+        rows[0].trained.get_or_insert_default().cases.push(2);
         let found = ledger(&rows, &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (0, 1));
     }
@@ -229,7 +218,7 @@ mod tests {
     #[test]
     fn a_slot_that_two_ranks_trained_on_in_place_of_the_next_is_lost_and_doubled() {
         let mut rows = whole();
-        rows[0].figures.trained.get_or_insert_default().positions = vec![0, 1, 2, 3, 0, 1, 2, 3];
+        rows[0].trained.get_or_insert_default().positions = vec![0, 1, 2, 3, 0, 1, 2, 3];
         let found = ledger(&rows, &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (4, 4));
     }
@@ -257,14 +246,14 @@ mod tests {
     #[test]
     fn a_step_whose_record_is_empty_has_lost_its_samples() {
         let mut rows = whole();
-        rows[1].figures.trained = None;
+        rows[1].trained = None;
         assert_eq!(ledger(&rows, &[], None).samples_lost, 8);
     }
 
     #[test]
     fn another_case_in_a_position_is_found() {
         let mut rows = whole();
-        rows[1].figures.trained.get_or_insert_default().cases[3] += 1;
+        rows[1].trained.get_or_insert_default().cases[3] += 1;
         assert_eq!(ledger(&rows, &[], Some(&whole())).samples_unlike, Some(1));
         assert_eq!(ledger(&rows, &[], None).samples_unlike, None);
     }
@@ -272,7 +261,7 @@ mod tests {
     #[test]
     fn another_loss_is_found() {
         let mut rows = whole();
-        rows[2].figures.loss += 1e-12;
+        rows[2].metrics = with_loss(3, rows[2].loss() + 1e-12).metrics;
         assert_eq!(ledger(&rows, &[], Some(&whole())).steps_unlike, Some(1));
         assert_eq!(ledger(&rows, &[], None).steps_unlike, None);
     }

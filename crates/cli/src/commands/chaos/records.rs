@@ -5,17 +5,17 @@ use std::{path::Path, sync::mpsc::sync_channel};
 use anyhow::{Context as _, Result, ensure};
 use fratmae_checkpoint::{Journal, Record};
 use fratmae_config::Config;
-use fratmae_coordinator::{HistoryRow, read_history};
+use fratmae_coordinator::{HistoryRow, RunEvent, read_history};
 use fratmae_store::Location;
 use serde_json::Value;
 
 use super::{
     arena::{Calls, LINES},
     folder::Folder,
+    heard::{Heard, heard},
     ledger::{Ledger, Left},
     process::Process,
     text,
-    told::{Told, told},
 };
 use crate::progress::{Progress, Report};
 
@@ -51,14 +51,14 @@ fn finished(run: &Path, folder: &Folder, calls: &Calls, progress: &mut Progress)
     drop(sender);
     let (mut summary, mut last_word) = (None, String::new());
     for line in lines {
-        match told(&line.text) {
+        match heard(&line.text) {
             _ if line.is_result => summary = serde_json::from_str(&line.text).ok(),
-            Some(Told::Applied(step)) => progress.show(&Report::Items {
+            Some(Heard::Event(RunEvent::Applied { step, .. })) => progress.show(&Report::Items {
                 done: step,
                 total: calls.steps,
                 name: "steps, undisturbed".to_owned(),
             }),
-            Some(Told::Error(reason)) => last_word = reason,
+            Some(Heard::Error(reason)) => last_word = reason,
             _ => {}
         }
     }

@@ -4,11 +4,11 @@ use anyhow::{Result, bail};
 use clap::Args;
 use fratmae_checkpoint::CheckpointId;
 use fratmae_store::Location;
+use fratmae_telemetry::one_line;
 use serde::Serialize;
 
 use crate::{
     commands::checkpoint::{choose, listed, mebibytes},
-    failure,
     output::Output,
     progress::Busy,
 };
@@ -72,13 +72,7 @@ async fn judge(run: &Location, id: CheckpointId) -> Verdict {
     let verified = fratmae_checkpoint::verify(run, id).await;
     let (bytes, damage) = match verified {
         Ok(manifest) => (manifest.bytes(), None),
-        Err(error) => {
-            let error = anyhow::Error::from(error);
-            (
-                0,
-                Some(failure::line(error.chain().map(ToString::to_string))),
-            )
-        }
+        Err(error) => (0, Some(one_line(&error))),
     };
     Verdict {
         checkpoint: id.to_string(),

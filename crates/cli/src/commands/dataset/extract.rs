@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use fratmae_dataset::{CaseImage, DataSet, extract, write_nifti};
+use fratmae_dataset::{CaseImage, DataSet, extract};
+use fratmae_imaging::{Volume, write_nifti};
 use fratmae_store::Location;
 use serde::Serialize;
 
@@ -60,11 +61,20 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         Image::Ct => CaseImage::Ct,
         Image::Label => CaseImage::Label,
     };
-    let volume = extract(&data, number_of(&data, case)?, image).await?;
-    let volume = volume.with_context(|| format!("case {case} has no label"))?;
+    let number = number_of(&data, case)?;
+    let voxels = extract(&data, number, image).await?;
+    let voxels = voxels.with_context(|| format!("case {case} has no label"))?;
+    let (shape, affine) = (
+        data.manifest.grid,
+        data.manifest.cases[number as usize].affine,
+    );
+    let volume = Volume {
+        shape,
+        voxels,
+        affine,
+    };
     write_nifti(target.path(), &volume)?;
     target.finish().await?;
-    let (shape, affine) = (volume.shape, volume.affine);
     if arguments.json {
         let extracted = Extracted { out, shape, affine };
         return Ok(output.json(&extracted)?);

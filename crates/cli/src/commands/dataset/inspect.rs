@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_dataset::{
     CaseInspection, CaseLook, DataSet, Histogram, Inspection, Summary, ValueRange, inspect, look,
-    preview, stored_report,
+    preview,
 };
+use fratmae_prepare::stored_report;
 use fratmae_store::Location;
 use serde::Serialize;
 
@@ -188,8 +189,10 @@ impl Voxels {
 
     fn told_lesions(&self) -> String {
         format!(
-            "{} lesions, {:.0} ml in total, in {} labelled cases",
-            self.lesions, self.lesion_millilitres, self.labelled_cases
+            "{}, {:.0} ml in total, in {}",
+            counted(self.lesions, "lesion"),
+            self.lesion_millilitres,
+            counted(self.labelled_cases, "labelled case")
         )
     }
 }
@@ -285,16 +288,16 @@ fn table(cases: &[CaseInspection]) -> Table {
     let mut table = Table::new(&[
         "case",
         "PET voxels#",
-        "PET mm#",
-        "axes",
-        "grid mm#",
-        "SUV min#",
-        "max#",
-        "mean#",
-        "HU min#",
-        "max#",
-        "mean#",
-        "body#",
+        "PET mm#?",
+        "axes?",
+        "grid mm#?",
+        "SUV min#?",
+        "SUV max#",
+        "SUV mean#?",
+        "HU min#?",
+        "HU max#?",
+        "HU mean#?",
+        "body#?",
         "label",
         "notes#",
         "sentence",

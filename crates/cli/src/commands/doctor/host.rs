@@ -96,13 +96,15 @@ impl Host {
                 size(all)
             ));
         }
-        let wanted = need.job.as_ref().map(|job| job.worker_bytes);
-        let Some(wanted) = wanted.filter(|_| !need.demands_gpu()) else {
+        let Some(job) = need.job.as_ref().filter(|_| !need.demands_gpu()) else {
             return Finding::ok("memory", found);
         };
+        let wanted = job.worker_bytes;
         found.push_str(&format!(
-            "; a worker of this job takes at least {}",
-            size(wanted)
+            "; a worker of this job takes at least {}, {} of them {}",
+            size(wanted),
+            job.workers,
+            size(wanted * job.workers as u64)
         ));
         let free = limit.or(self.available).unwrap_or(bound);
         if wanted > bound {

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use fratmae_config::Config;
+use fratmae_config::{Config, Model};
 use fratmae_model::{
     DeviceKind, FileTensor, FratMae, StageInputs, TensorFile, to_torch, torch_shape,
 };
 use fratmae_pretrain::{Batch, Pretrain};
-use fratmae_trainer::{Solo, StepReport};
+use fratmae_telemetry::LOSS;
+use fratmae_trainer::{GRADIENT_NORM, Solo, StepReport};
 use serde::Serialize;
 
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae model step --weights weights --inputs in.safetensors --out steps.st
+  fratmae model step --weights weights --inputs in.safetensors --steps 3 --out steps.st
 
 Writes `loss` and `norm` of each step, `gradient.NAME` of the first step before clipping, and `parameter.NAME` after the last, in torch's layouts.")]
 pub(crate) struct Arguments {
@@ -71,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
             .step(vec![batch.clone()], &mut ())
             .with_context(|| format!("cannot train on {}", arguments.inputs.display()))?;
         if !arguments.json {
-            let (loss, norm) = (step.loss, step.gradient_norm);
+            let [loss, norm] = [LOSS, GRADIENT_NORM.name].map(|name| step.metrics.get(name));
             output.line(&format!("step {number}: loss {loss}, norm {norm}"))?;
         }
         if number == 1 {
@@ -79,7 +80,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         }
         steps.push(step);
     }
-    let mut file = figures(&steps);
+    let taken = Taken::of(&arguments.out, &job.model, &steps);
+    let mut file = taken.file();
     let after = training.weights()?;
     for parameter in &parameters {
         let named = |kind: &str, values: &[f32]| {
@@ -97,7 +99,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
     write_tensors(&arguments.out, &file)?;
     match arguments.json {
-        true => Ok(output.json(&Taken::of(&arguments.out, &steps))?),
+        true => Ok(output.json(&taken)?),
         false => Ok(()),
     }
 }
@@ -120,28 +122,32 @@ struct Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
-    fn of(out: &'a PathBuf, steps: &[StepReport]) -> Self {
-        let each = |figure: fn(&StepReport) -> f64| steps.iter().map(figure).collect();
+    fn of(out: &'a PathBuf, model: &Model, steps: &[StepReport]) -> Self {
+        let each = |name| steps.iter().map(|step| step.metrics.get(name)).collect();
         Self {
             out,
-            loss: each(|step| step.loss),
-            reconstruction: each(|step| step.metric("reconstruction")),
-            contrastive: each(|step| step.metric("contrastive")),
-            norm: each(|step| step.gradient_norm),
+            loss: each(LOSS),
+            reconstruction: each("reconstruction"),
+            contrastive: match model.contrastive {
+                true => each("contrastive"),
+                false => vec![0.0; steps.len()],
+            },
+            norm: each(GRADIENT_NORM.name),
         }
     }
-}
 
-fn figures(steps: &[StepReport]) -> TensorFile {
-    let mut file = TensorFile::default();
-    let mut add = |name: &str, figure: fn(&StepReport) -> f64| {
-        let values: Vec<f32> = steps.iter().map(|step| figure(step) as f32).collect();
-        let tensor = FileTensor::float([values.len()], values);
-        file.tensors.insert(name.to_owned(), tensor);
-    };
-    add("loss", |step| step.loss);
-    add("reconstruction", |step| step.metric("reconstruction"));
-    add("contrastive", |step| step.metric("contrastive"));
-    add("norm", |step| step.gradient_norm);
-    file
+    fn file(&self) -> TensorFile {
+        let mut file = TensorFile::default();
+        for (name, figures) in [
+            ("loss", &self.loss),
+            ("reconstruction", &self.reconstruction),
+            ("contrastive", &self.contrastive),
+            ("norm", &self.norm),
+        ] {
+            let values: Vec<f32> = figures.iter().map(|figure| *figure as f32).collect();
+            let tensor = FileTensor::float([values.len()], values);
+            file.tensors.insert(name.to_owned(), tensor);
+        }
+        file
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Result;
 
-use fratmae_dataset::{CaseReport, CaseVerdict, PrepareReport, Remark};
+use fratmae_prepare::{CaseReport, CaseVerdict, PrepareReport, Remark};
 
 use super::folders::Folders;
 use crate::{
@@ -145,7 +145,8 @@ fn fields(report: &PrepareReport) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use fratmae_dataset::{KeptFields, Layout, Note, NoteKind, SkippedCase};
+    use fratmae_dataset::{Note, NoteKind};
+    use fratmae_prepare::{KeptFields, Layout, SkippedCase};
 
     use super::*;
     use crate::output::captured::Captured;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fratmae_dataset::{CaseSource, Layout, Survey};
+use fratmae_prepare::{CaseSource, Layout, Survey};
 
 /// The folder of each case of a DICOM tree; none of other layouts, whose cases bear names of their own.
 #[derive(Debug, Default)]

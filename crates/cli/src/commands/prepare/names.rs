@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use fratmae_dataset::Survey;
+use fratmae_prepare::Survey;
 use fratmae_store::Location;
 
 /// How a list of names begins; a file that begins otherwise is somebody else's.
@@ -80,7 +80,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use fratmae_dataset::{CaseSource, Layout};
+    use fratmae_prepare::{CaseSource, Layout};
 
     use super::*;
 

@@ -1,11 +1,13 @@
 //! The data set of a job: opened when it is there, else prepared from the job's source, which may be phantoms.
-//! How cases are read and written is the `dataset` crate's.
+//! How cases are read and written is the `prepare` crate's.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fratmae_config::Config;
-use fratmae_dataset::{DataSet, Layout, MANIFEST_NAME, PhantomSize, PrepareOptions, survey};
+use fratmae_dataset::{DataSet, MANIFEST_NAME};
+use fratmae_phantom::PhantomSize;
+use fratmae_prepare::{Layout, PrepareOptions, survey};
 use fratmae_store::{Location, local_path};
 
 use crate::{

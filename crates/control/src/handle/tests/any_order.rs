@@ -6,7 +6,7 @@
 )]
 
 use super::*;
-use crate::{Accusation, Progress, Work};
+use crate::{Accusation, Phase, Progress};
 
 /// A small generator, so that a failing run is told by its seed alone.
 struct Random(u64);
@@ -92,7 +92,7 @@ fn rare_event(random: &mut Random, worker: WorkerId, generation: Generation) -> 
             progress: Progress {
                 generation,
                 lasts: Millis::new(random.below(2_000)),
-                work: Work::ALL[random.below(Work::ALL.len() as u64) as usize],
+                phase: Phase::ALL[random.below(Phase::ALL.len() as u64) as usize],
                 ..Progress::default()
             },
         },

@@ -1,7 +1,7 @@
 //! Who is blamed for what, and on what grounds.
 
 use super::*;
-use crate::{Accusation, Blame, Call, Lap, Progress, Work};
+use crate::{Accusation, Blame, Call, Lap, Phase, Progress};
 
 const THREE: WorkerId = WorkerId::new(3);
 
@@ -29,17 +29,17 @@ fn prepare(run: &mut Run, generation: Generation) -> Vec<Command> {
     commands
 }
 
-fn beat(worker: WorkerId, work: Work, lasts: u64, n_laps: u32) -> Event {
+fn beat(worker: WorkerId, phase: Phase, lasts: u64, n_laps: u32) -> Event {
     let longest = Millis::new(10);
-    let lap = |work| Lap {
-        work,
+    let lap = |phase| Lap {
+        phase,
         count: n_laps,
         longest,
     };
     let progress = Progress {
         generation: FIRST,
         step: Step::new(7),
-        work,
+        phase,
         lasts: Millis::new(lasts),
         still: Millis::new(lasts),
         pace: None,
@@ -47,7 +47,7 @@ fn beat(worker: WorkerId, work: Work, lasts: u64, n_laps: u32) -> Event {
             operation: "all_reduce".to_owned(),
             sequence: 12,
         }),
-        laps: vec![lap(Work::Forward)],
+        laps: vec![lap(Phase::Forward)],
     };
     Event::Beat { worker, progress }
 }
@@ -78,7 +78,7 @@ fn unreachable(rank: u32) -> Option<Accusation> {
 #[test]
 fn a_silent_member_is_named_with_the_place_where_it_was_last_heard() {
     let mut run = Run::training();
-    run.see(beat(TWO, Work::Backward, 3, 1));
+    run.see(beat(TWO, Phase::Backward, 3, 1));
     run.at(1_200, Event::Heard { worker: ONE });
     let commands = run.at(1_500, Event::Tick);
     let [blame] = blamed(&commands)[..] else {
@@ -99,14 +99,14 @@ fn a_member_whose_training_hangs_while_its_heart_beats_is_named_and_the_others_g
     run.cluster.settings.leave_timeout = Millis::new(120_000);
     run.cluster.settings.worker_timeout = Millis::new(120_000);
     for worker in [ONE, TWO] {
-        run.see(beat(worker, Work::Gather, 0, 50));
+        run.see(beat(worker, Phase::Gather, 0, 50));
     }
-    run.see(beat(TWO, Work::Forward, 5_000, 0));
-    run.see(beat(ONE, Work::Gather, 5_000, 0));
+    run.see(beat(TWO, Phase::Forward, 5_000, 0));
+    run.see(beat(ONE, Phase::Gather, 5_000, 0));
     assert_eq!(run.at(1_000, Event::Tick), [], "5 s are always allowed");
     run.at(4_000, Event::Heard { worker: ONE });
     assert_eq!(run.at(9_000, Event::Tick), [], "it said no more since");
-    run.see(beat(TWO, Work::Forward, 5_001, 0));
+    run.see(beat(TWO, Phase::Forward, 5_001, 0));
     let commands = run.at(9_001, Event::Tick);
     let [blame] = blamed(&commands)[..] else {
         panic!("{commands:?}")
@@ -114,7 +114,7 @@ fn a_member_whose_training_hangs_while_its_heart_beats_is_named_and_the_others_g
     assert_eq!(
         blame.reason,
         "no progress in forward for 5 s although the process is alive \
-         (limit 5.0 s, as 99.9 % of such work took 0.01 s at most; never more than collective.deadline_s)"
+         (limit 5.0 s, as 99.9 % of such phase took 0.01 s at most; never more than collective.deadline_s)"
     );
     let is_told = matches!(
         commands[..],
@@ -136,15 +136,15 @@ fn the_first_time_and_what_holds_everybody_up_have_the_longest_time() {
     let mut run = Run::training();
     run.cluster.settings.leave_timeout = Millis::new(120_000);
     run.cluster.settings.worker_timeout = Millis::new(120_000);
-    run.see(beat(ONE, Work::Gather, 0, 50));
-    run.see(beat(TWO, Work::Forward, 6_000, 0));
+    run.see(beat(ONE, Phase::Gather, 0, 50));
+    run.see(beat(TWO, Phase::Forward, 6_000, 0));
     assert_eq!(run.see(Event::Tick), [], "its first forward pass");
-    run.see(beat(TWO, Work::Gather, 0, 1));
+    run.see(beat(TWO, Phase::Gather, 0, 1));
     for worker in [ONE, TWO] {
-        run.see(beat(worker, Work::Forward, 6_000, 0));
+        run.see(beat(worker, Phase::Forward, 6_000, 0));
     }
     assert_eq!(run.see(Event::Tick), [], "both at once");
-    run.see(beat(ONE, Work::Reduce, 100_000, 0));
+    run.see(beat(ONE, Phase::Reduce, 100_000, 0));
     assert_eq!(blamed(&run.see(Event::Tick)).len(), 1, "one alone");
 }
 
@@ -295,8 +295,8 @@ fn of_a_group_that_hangs_in_one_call_the_member_that_does_not_leave_it_is_named(
     run.cluster.settings.leave_timeout = Millis::new(120_000);
     run.cluster.settings.worker_timeout = Millis::new(120_000);
     for worker in [ONE, TWO, THREE] {
-        run.see(beat(worker, Work::Gather, 0, 50));
-        run.see(beat(worker, Work::Reduce, 4_000, 0));
+        run.see(beat(worker, Phase::Gather, 0, 50));
+        run.see(beat(worker, Phase::Reduce, 4_000, 0));
     }
     assert_eq!(
         run.at(100_000, Event::Tick),
@@ -304,7 +304,7 @@ fn of_a_group_that_hangs_in_one_call_the_member_that_does_not_leave_it_is_named(
         "how long is usual is not known"
     );
     let lap = Lap {
-        work: Work::Reduce,
+        phase: Phase::Reduce,
         count: 50,
         longest: Millis::new(20),
     };

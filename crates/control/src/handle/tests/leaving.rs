@@ -69,7 +69,7 @@ fn a_leaver_is_released_when_it_has_left_even_if_the_others_train_by_then() {
     run.see(leave(ONE));
     run.see(Event::GenerationRecorded { generation: SECOND });
     run.see(prepared(TWO, SECOND, 2));
-    assert_eq!(run.cluster.phase(), Phase::Training);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
     assert_eq!(run.see(prepared(ONE, SECOND, 2)), left(ONE));
 }
 
@@ -78,7 +78,7 @@ fn a_standby_that_leaves_is_released_at_once() {
     let mut run = Run::training();
     run.register(THREE);
     assert_eq!(run.see(leave(THREE)), left(THREE));
-    assert_eq!(run.cluster.phase(), Phase::Training);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn the_last_that_leaves_stops_the_run_with_a_checkpoint() {
     run.applied(FIRST, 1);
     run.see(leave(ONE));
     run.see(leave(TWO));
-    assert_eq!(run.cluster.phase(), Phase::Recording);
+    assert_eq!(run.cluster.phase(), RunPhase::Recording);
     run.see(Event::GenerationRecorded { generation: SECOND });
     run.see(prepared(ONE, SECOND, 2));
     let commands = run.see(prepared(TWO, SECOND, 2));
@@ -167,7 +167,7 @@ fn a_run_that_stops_anyway_lets_a_leaver_write_its_share() {
     let mut run = Run::training();
     run.see(Event::DrainRequested);
     assert_eq!(run.see(leave(ONE)), []);
-    assert_eq!(run.cluster.phase(), Phase::Training);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_leaver_that_nobody_waits_for_is_released_when_the_run_gathers() {
     run.register(ONE);
     assert_eq!(run.see(leave(ONE)), [], "it may hold what nobody else does");
     assert_eq!(run.at(501, Event::Tick), left(ONE));
-    assert_eq!(run.cluster.phase(), Phase::Gathering);
+    assert_eq!(run.cluster.phase(), RunPhase::Gathering);
 }
 
 #[test]

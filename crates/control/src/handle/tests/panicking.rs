@@ -60,7 +60,7 @@ fn who_is_alone_after_a_step_is_waited_for_as_after_any_death() {
     });
     run.applied(FIRST, 1);
     run.see(panicked(ONE));
-    assert_eq!(run.cluster.phase(), Phase::Returning);
+    assert_eq!(run.cluster.phase(), RunPhase::Returning);
 }
 
 #[test]

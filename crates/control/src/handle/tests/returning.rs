@@ -31,10 +31,10 @@ fn is_new_generation(commands: &[Command], number: u64) -> bool {
 #[test]
 fn a_group_that_is_whole_trains_on_in_its_generation() {
     let mut run = taken_over();
-    assert_eq!(run.cluster.phase(), Phase::Returning);
+    assert_eq!(run.cluster.phase(), RunPhase::Returning);
     assert_eq!(run.comes_back(TWO, THIRD, 0), []);
     assert_eq!(run.comes_back(ONE, THIRD, 1), []);
-    assert_eq!(run.cluster.phase(), Phase::Training);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
     assert_eq!(run.cluster.generation(), THIRD);
     assert_eq!(run.cluster.group_names(), ["w2", "w1"]);
 }
@@ -70,7 +70,7 @@ fn reports_of_a_stream_that_broke_again_do_not_count() {
     run.lose(ONE);
     run.comes_back(three, THIRD, 0);
     run.comes_back(TWO, THIRD, 1);
-    assert_eq!(run.cluster.phase(), Phase::Training);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
     let reported_once = run.see(Event::PartsWritten {
         worker: three,
         generation: THIRD,
@@ -112,7 +112,7 @@ fn a_run_whose_workers_are_all_gone_gathers_new_ones() {
     let mut run = taken_over();
     run.register(ONE);
     assert_eq!(run.at(501, Event::Tick), []);
-    assert_eq!(run.cluster.phase(), Phase::Gathering);
+    assert_eq!(run.cluster.phase(), RunPhase::Gathering);
     assert!(is_new_generation(&run.register(TWO), 4));
 }
 

@@ -1,7 +1,7 @@
 //! A machine on which a step takes long: who gets on is not hanging, and who does not is found all the same.
 
 use super::*;
-use crate::{Lap, Pace, Progress, Work};
+use crate::{Lap, Pace, Phase, Progress};
 
 fn patient() -> Run {
     let mut run = Run::training();
@@ -11,16 +11,16 @@ fn patient() -> Run {
 }
 
 /// A heartbeat: since how long at what, how long without getting on, and at which pace.
-fn beat(work: Work, (lasts, still): (u64, u64), pace: Option<(u64, u64)>) -> Event {
+fn beat(phase: Phase, (lasts, still): (u64, u64), pace: Option<(u64, u64)>) -> Event {
     let lap = Lap {
-        work: Work::Gather,
+        phase: Phase::Gather,
         count: 50,
         longest: Millis::new(10),
     };
     let progress = Progress {
         generation: FIRST,
         step: Step::new(1),
-        work,
+        phase,
         lasts: Millis::new(lasts),
         still: Millis::new(still),
         pace: pace.map(|(pass, step)| Pace {
@@ -47,23 +47,23 @@ fn reason(commands: &[Command]) -> &str {
 
 #[test]
 fn who_gets_on_slot_by_slot_is_not_hanging_however_long_the_pass_takes() {
-    for work in [
-        Work::Forward,
-        Work::Backward,
-        Work::Load,
-        Work::Restore,
-        Work::Checkpoint,
+    for phase in [
+        Phase::Forward,
+        Phase::Backward,
+        Phase::Load,
+        Phase::Restore,
+        Phase::Checkpoint,
     ] {
         let mut run = patient();
-        run.see(beat(work, (900_000, 119_000), None));
-        assert_eq!(run.see(Event::Tick), [], "{work:?}");
-        run.see(beat(work, (901_000, 120_001), None));
+        run.see(beat(phase, (900_000, 119_000), None));
+        assert_eq!(run.see(Event::Tick), [], "{phase:?}");
+        run.see(beat(phase, (901_000, 120_001), None));
         assert_eq!(
             reason(&run.see(Event::Tick)),
             format!(
                 "no progress in {} for 120 s although the process is alive \
                  (limit collective.deadline_s = 120)",
-                work.name()
+                phase.name()
             )
         );
     }
@@ -73,9 +73,9 @@ fn who_gets_on_slot_by_slot_is_not_hanging_however_long_the_pass_takes() {
 fn a_pass_that_takes_long_on_this_machine_has_three_times_that() {
     let mut run = patient();
     let pace = Some((50_000, 600_000));
-    run.see(beat(Work::Forward, (149_000, 149_000), pace));
+    run.see(beat(Phase::Forward, (149_000, 149_000), pace));
     assert_eq!(run.see(Event::Tick), []);
-    run.see(beat(Work::Forward, (150_001, 150_001), pace));
+    run.see(beat(Phase::Forward, (150_001, 150_001), pace));
     assert_eq!(
         reason(&run.see(Event::Tick)),
         "no progress in forward for 150 s although the process is alive \
@@ -87,7 +87,7 @@ fn a_pass_that_takes_long_on_this_machine_has_three_times_that() {
 fn who_is_to_leave_after_a_step_has_as_long_as_its_step_takes() {
     let mut run = patient();
     run.applied(FIRST, 1);
-    run.see(beat(Work::Forward, (100, 100), Some((30_000, 300_000))));
+    run.see(beat(Phase::Forward, (100, 100), Some((30_000, 300_000))));
     run.see(Event::LeaveRequested { worker: ONE });
     run.see(Event::GenerationRecorded { generation: SECOND });
     for now in [200_000, 880_000] {

@@ -1,13 +1,13 @@
 //! A run that is asked to stop.
 
 use super::*;
-use crate::{Progress, Work};
+use crate::{Phase, Progress};
 
-fn beat(worker: WorkerId, work: Work) -> Event {
+fn beat(worker: WorkerId, phase: Phase) -> Event {
     let progress = Progress {
         generation: FIRST,
         step: Step::new(1),
-        work,
+        phase,
         ..Progress::default()
     };
     Event::Beat { worker, progress }
@@ -15,10 +15,10 @@ fn beat(worker: WorkerId, work: Work) -> Event {
 
 #[test]
 fn a_group_that_still_restores_stops_at_once() {
-    for work in [Work::Restore, Work::Join, Work::Copy] {
+    for phase in [Phase::Restore, Phase::Join, Phase::Copy] {
         let mut run = Run::training();
-        run.see(beat(ONE, work));
-        run.see(beat(TWO, Work::Restore));
+        run.see(beat(ONE, phase));
+        run.see(beat(TWO, Phase::Restore));
         let commands = run.see(Event::DrainRequested);
         assert_eq!(
             verdict(&commands),
@@ -26,22 +26,27 @@ fn a_group_that_still_restores_stops_at_once() {
                 step: Step::new(0),
                 cause: Cause::Asked
             }),
-            "{work:?}"
+            "{phase:?}"
         );
     }
 }
 
 #[test]
 fn a_group_of_which_one_is_at_a_step_ends_it() {
-    for work in [Work::Load, Work::Forward, Work::Backward, Work::Optimizer] {
+    for phase in [
+        Phase::Load,
+        Phase::Forward,
+        Phase::Backward,
+        Phase::Optimizer,
+    ] {
         let mut run = Run::training();
-        run.see(beat(ONE, Work::Join));
-        run.see(beat(TWO, work));
+        run.see(beat(ONE, Phase::Join));
+        run.see(beat(TWO, phase));
         let drain = |worker| Command::Drain { worker };
         assert_eq!(
             run.see(Event::DrainRequested),
             [drain(ONE), drain(TWO)],
-            "{work:?}"
+            "{phase:?}"
         );
     }
 }
@@ -50,7 +55,7 @@ fn a_group_of_which_one_is_at_a_step_ends_it() {
 fn what_was_applied_is_saved_first() {
     let mut run = Run::training();
     run.applied(FIRST, 1);
-    run.see(beat(ONE, Work::Idle));
-    run.see(beat(TWO, Work::Idle));
+    run.see(beat(ONE, Phase::Idle));
+    run.see(beat(TWO, Phase::Idle));
     assert_eq!(run.see(Event::DrainRequested).len(), 2);
 }

@@ -118,7 +118,7 @@ fn one_left_behind_that_comes_first_and_is_unfit_ends_no_run_of_which_others_tra
         },
     });
     assert_eq!(failure(&run.see(unfit(ONE))), None);
-    assert_eq!(run.cluster.phase(), Phase::Returning);
+    assert_eq!(run.cluster.phase(), RunPhase::Returning);
 }
 
 #[test]

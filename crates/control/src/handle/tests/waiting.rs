@@ -1,21 +1,21 @@
 //! Members that wait for another one: they are not at fault, whatever holds that one up.
 
 use super::*;
-use crate::{Call, Lap, Progress, Work};
+use crate::{Call, Lap, Phase, Progress};
 
 const THREE: WorkerId = WorkerId::new(3);
 
 /// A heartbeat: since how long at what, after which call.
-fn beat(worker: WorkerId, work: Work, lasts: u64, sequence: u64) -> Event {
+fn beat(worker: WorkerId, phase: Phase, lasts: u64, sequence: u64) -> Event {
     let lap = Lap {
-        work: Work::Gather,
+        phase: Phase::Gather,
         count: 50,
         longest: Millis::new(10),
     };
     let progress = Progress {
         generation: FIRST,
         step: Step::new(7),
-        work,
+        phase,
         lasts: Millis::new(lasts),
         still: Millis::new(lasts),
         pace: None,
@@ -46,15 +46,15 @@ fn who_waited_as_all_did_is_not_late_when_the_first_is_heard_to_get_on() {
             held,
         });
     }
-    run.at(60_000, beat(ONE, Work::Load, 59_000, 11));
+    run.at(60_000, beat(ONE, Phase::Load, 59_000, 11));
     for worker in [TWO, THREE] {
-        run.see(beat(worker, Work::Gather, 59_000, 12));
+        run.see(beat(worker, Phase::Gather, 59_000, 12));
     }
-    run.at(60_100, beat(ONE, Work::Reduce, 10, 13));
+    run.at(60_100, beat(ONE, Phase::Reduce, 10, 13));
     assert_eq!(run.see(Event::Tick), [], "the others have not spoken since");
-    run.at(65_200, beat(ONE, Work::Reduce, 5_110, 13));
-    run.see(beat(THREE, Work::Reduce, 5_000, 13));
-    run.see(beat(TWO, Work::Gather, 64_200, 12));
+    run.at(65_200, beat(ONE, Phase::Reduce, 5_110, 13));
+    run.see(beat(THREE, Phase::Reduce, 5_000, 13));
+    run.see(beat(TWO, Phase::Gather, 64_200, 12));
     let commands = run.see(Event::Tick);
     assert!(
         matches!(

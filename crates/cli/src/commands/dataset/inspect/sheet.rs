@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fratmae_dataset::{CaseInspection, CaseLook, CaseVerdict, Histogram, StoredReport};
+use fratmae_dataset::{CaseInspection, CaseLook, Histogram};
+use fratmae_prepare::{CaseVerdict, StoredReport};
+
+use crate::table::counted;
 
 use super::{Voxels, lengths, sizes, summary};
 
@@ -157,8 +160,10 @@ fn caption(case: &CaseInspection, seen: &CaseLook) -> String {
     let lesions = match seen.lesions {
         Some(lesions) if lesions.count == 0 => "no lesions".to_owned(),
         Some(lesions) => format!(
-            "{} lesions, {:.0} ml, SUV to {:.1}",
-            lesions.count, lesions.millilitres, lesions.highest_suv
+            "{}, {:.0} ml, SUV to {:.1}",
+            counted(lesions.count, "lesion"),
+            lesions.millilitres,
+            lesions.highest_suv
         ),
         None => "no label".to_owned(),
     };
@@ -214,7 +219,8 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::super::tests::inspection;
     use super::*;
-    use fratmae_dataset::{CaseReport, Lesions, Remark};
+    use fratmae_dataset::Lesions;
+    use fratmae_prepare::{CaseReport, Remark};
 
     #[test]
     fn a_sheet_holds_pictures_captions_notes_and_skips_and_asks_for_nothing_else() {

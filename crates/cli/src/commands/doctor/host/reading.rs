@@ -29,6 +29,16 @@ impl Default for Roots {
 }
 
 impl Host {
+    /// Bytes of memory that this process and its children may still take.
+    pub(crate) fn available_memory() -> Option<u64> {
+        let roots = Roots::default();
+        let bounds = [
+            read_memory(&roots.proc, "MemAvailable:"),
+            read_memory_limit(&roots),
+        ];
+        bounds.into_iter().flatten().min()
+    }
+
     /// Reads everything that can be judged.
     pub(crate) fn read(roots: &Roots, need: &Need) -> Self {
         let limit = |resource| getrlimit(resource).ok();
