@@ -8,8 +8,8 @@ use fratmae_dataset::{Order, Stack};
 use fratmae_model::DeviceKind;
 use fratmae_telemetry::LOSS;
 use fratmae_tests::{
-    Call, Dice, Running, Signal, address_of, applied, coordinator, losses, program_call, scratch,
-    send, status, told,
+    Call, Dice, Running, Signal, address_of, applied, coordinator, events, losses, program_call,
+    scratch, send, status,
 };
 use fratmae_trainer::{Opening, Solo, StepReport, Task as _, TrainError};
 
@@ -47,7 +47,7 @@ fn trained(folder: &Path, workers: usize, is_killed: bool) -> (String, Vec<(u64,
         all.push(worker(&address, workers));
     }
     let finished = coordinator.wait().succeeded();
-    let steps = applied(&told(&finished.stderr));
+    let steps = applied(&events(&finished.stderr));
     assert_eq!(steps, (1..=STEPS).collect::<Vec<_>>(), "each step once");
     (finished.digest(), losses(&run.display().to_string()))
 }
@@ -62,7 +62,10 @@ fn a_second_task_trains_to_the_same_weights_with_any_number_of_workers_and_throu
     let history = status(&folder.path().join("run-1-false").display().to_string());
     let row = &history["history"][0];
     assert!(row["overlap"].is_number(), "its own metric is there: {row}");
-    assert!(row["reconstruction"].is_null(), "and no other task's: {row}");
+    assert!(
+        row["reconstruction"].is_null(),
+        "and no other task's: {row}"
+    );
     for (workers, is_killed) in [(2, false), (3, false), (5, false), (3, true)] {
         let other = trained(folder.path(), workers, is_killed);
         assert!(other == one, "{workers} workers, killed: {is_killed}");

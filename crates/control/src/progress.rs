@@ -52,7 +52,7 @@ phases! {
     Load = "load", Store;
     /// The forward pass.
     Forward = "forward", Nobody;
-    /// It exchanges embeddings with its peers.
+    /// It exchanges the slots' messages with its peers.
     Gather = "gather", Others;
     /// The backward pass.
     Backward = "backward", Nobody;

@@ -102,7 +102,10 @@ fn one_batch_is_learnt_by_heart() {
     // The variance of uniform noise is a twelfth.
     let limit = 0.01 / 12.0;
     let first = step(&mut training, &batch);
-    assert!(first.metrics.get("reconstruction") > 50.0 * limit, "{first:?}");
+    assert!(
+        first.metrics.get("reconstruction") > 50.0 * limit,
+        "{first:?}"
+    );
     let mut last = first;
     for _ in 1..400 {
         last = step(&mut training, &batch);
