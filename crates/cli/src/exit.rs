@@ -42,7 +42,7 @@ impl Exit {
     const fn meaning(self) -> &'static str {
         match self {
             Self::Finished => "finished",
-            Self::Failed => "failed; the last line says why",
+            Self::Failed => "failed; the last line has the reason",
             Self::Usage => "wrong command line",
             Self::Stopped => "stopped as asked; run the same command to resume",
             Self::StoppedAtOnce => {

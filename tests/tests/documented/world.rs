@@ -179,8 +179,10 @@ impl World {
     /// Makes what the text around an example assumes.
     fn ready(&self, line: &str) {
         let root = self.root();
-        if line.contains("in.safetensors") {
-            write_inputs(&root.join("weights"), &root.join("in.safetensors"));
+        for inputs in ["in.safetensors", "in.st"] {
+            if line.contains(&format!("--inputs {inputs}")) {
+                write_inputs(&root.join("weights"), &root.join(inputs));
+            }
         }
         if line.contains("mae_vit_base.safetensors") {
             let _ = fs::copy(

@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fratmae model step --weights weights --inputs in.safetensors --steps 3 --out steps.st
+  fratmae model step --weights weights --inputs in.st --steps 3 --out steps.st
 
 Writes `loss` and `norm` of each step, `gradient.NAME` of the first step before clipping, and `parameter.NAME` after the last, in torch's layouts.")]
 pub(crate) struct Arguments {
