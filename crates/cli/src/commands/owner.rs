@@ -45,6 +45,8 @@ struct Contents {
     owner: Option<(Kind, &'static str)>,
     /// Objects under names that exports use, and that no export wrote.
     foreign: Vec<&'static str>,
+    /// Whether its config is no JSON yet: another start may be writing it.
+    is_unfinished: bool,
 }
 
 /// Makes sure that a place may be used for a kind: that it is of no other kind, and that no file of another origin has
@@ -68,7 +70,7 @@ pub(crate) async fn ensure_free(place: &Location, wanted: Kind) -> Result<()> {
     let foreign = match (wanted, &contents.foreign[..]) {
         (Kind::Weights, [first, ..]) => Some(first),
         // A run's first object has the name that an export's config has.
-        (Kind::Run, names) if contents.owner.is_none() => {
+        (Kind::Run, names) if contents.owner.is_none() && !contents.is_unfinished => {
             names.iter().find(|name| **name == CONFIG)
         }
         _ => None,
@@ -102,8 +104,9 @@ impl Contents {
         let is_ours = config.as_ref().is_some_and(|text| is_model_config(text));
         if is_ours {
             contents.owner = contents.owner.or(Some((Kind::Weights, CONFIG)));
-        } else if config.is_some() {
+        } else if let Some(text) = &config {
             contents.foreign.push(CONFIG);
+            contents.is_unfinished = serde_json::from_slice::<serde_json::Value>(text).is_err();
         }
         let files = files(place).await?;
         if !is_ours && files.iter().any(|file| file == WEIGHTS) {
