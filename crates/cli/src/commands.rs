@@ -27,6 +27,8 @@ pub(crate) mod target;
 pub(crate) mod watch;
 pub(crate) mod worker;
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
 use fratmae_telemetry::PhaseLedger;
@@ -89,6 +91,11 @@ fn start_log(logging: &Logging) -> Result<PhaseLedger> {
     )?)
 }
 
+/// How long the end of a command waits for its threads. What still blocks then, such as a read of a file system that
+/// hangs, ends with the process. Not to wait at all is not safe: glibc's pthread_detach reads the thread's memory after
+/// the thread may have freed it (bug 19951).
+const AT_THE_END: Duration = Duration::from_secs(1);
+
 /// Runs work that may wait for long, such as reading a whole file from a store, on a thread of its own; a command that
 /// is stopped does not wait for it.
 ///
@@ -99,10 +106,13 @@ pub(crate) async fn apart<T: Send + 'static>(
 ) -> Result<T> {
     let (tell, told) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("apart".to_owned());
-    thread
+    let thread = thread
         .spawn(move || tell.send(work()))
         .context("cannot start a thread")?;
-    told.await.context("a thread ended without a result")
+    let told = told.await.context("a thread ended without a result");
+    // It is at its end; letting go of a thread that is just ending is not safe (see `AT_THE_END`).
+    drop(thread.join());
+    told
 }
 
 /// Runs `future` to its end on a runtime of its own.
@@ -112,7 +122,6 @@ pub(crate) async fn apart<T: Send + 'static>(
 pub(crate) fn wait_for<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = threads::runtime()?;
     let ended = runtime.block_on(future);
-    // What still blocks, such as a read of a file system that hangs, ends with the process.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(AT_THE_END);
     ended
 }

@@ -53,22 +53,17 @@ pub(crate) async fn ensure_not_led(
     take_over: bool,
     events: &EventSink,
 ) -> Result<(), CoordinatorError> {
-    let Some((fence, mark)) = leader(entries.iter().map(|entry| &entry.record)) else {
+    let records = entries.iter().map(|entry| &entry.record);
+    let Some(incumbent) = Incumbent::of(run, run_id, records) else {
         return Ok(());
     };
+    let Incumbent { mark, fence, .. } = incumbent;
     let who = format!("the coordinator at {} (fence {fence})", mark.address);
     if take_over {
         let note = format!("taking this run over from {who}, as asked");
         events.emit(RunEvent::Noted { note });
         return Ok(());
     }
-    let incumbent = Incumbent {
-        mark,
-        fence,
-        run,
-        run_id,
-        looks: LOOKS,
-    };
     let answer = match incumbent.ask().await {
         Answer::Unknown(reason) => {
             let seconds = LOOKS.0.as_secs() * u64::from(LOOKS.1);
@@ -103,21 +98,14 @@ pub(crate) async fn live_leader(
     run_id: &str,
 ) -> Result<Option<String>, CoordinatorError> {
     let records = Journal::since_newest_fence(run).await?;
-    let Some((fence, mark)) = leader(records.iter()) else {
+    let Some(incumbent) = Incumbent::of(run, run_id, records.iter()) else {
         return Ok(None);
-    };
-    let incumbent = Incumbent {
-        mark,
-        fence,
-        run,
-        run_id,
-        looks: LOOKS,
     };
     let answer = match incumbent.ask().await {
         Answer::Unknown(reason) => incumbent.watch(reason).await,
         answer => answer,
     };
-    Ok(matches!(answer, Answer::Leads { .. }).then(|| mark.address.clone()))
+    Ok(matches!(answer, Answer::Leads { .. }).then(|| incumbent.mark.address.clone()))
 }
 
 /// Who led the run last, if that did not end it.
@@ -134,7 +122,23 @@ fn leader<'a>(
     newest.flatten()
 }
 
-impl Incumbent<'_> {
+impl<'a> Incumbent<'a> {
+    /// Who led a run last, if that did not end it.
+    fn of(
+        run: &'a Location,
+        run_id: &'a str,
+        records: impl DoubleEndedIterator<Item = &'a Record>,
+    ) -> Option<Self> {
+        let (fence, mark) = leader(records)?;
+        Some(Self {
+            mark,
+            fence,
+            run,
+            run_id,
+            looks: LOOKS,
+        })
+    }
+
     /// Asks it over the network.
     async fn ask(&self) -> Answer {
         let address = &self.mark.address;

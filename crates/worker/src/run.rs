@@ -20,7 +20,7 @@ use fratmae_store::Location;
 use fratmae_telemetry::{PhaseLedger, describe};
 use fratmae_trainer::Task;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -217,7 +217,9 @@ fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), Wor
         advertise => Some(Endpoint::parse_or(advertise, 0)?),
     };
     let address = match (options.listen.as_str(), &told) {
-        ("", told) => Endpoint::of(own, told.as_ref().map_or(0, Endpoint::port)).to_string(),
+        ("", None) => Endpoint::of(own, 0).to_string(),
+        // What is advertised may lead here by another of this host's addresses.
+        ("", Some(told)) => Endpoint::of(every_address(own), told.port()).to_string(),
         (listen, _) => listen.to_owned(),
     };
     let failed = |source| WorkerError::Listen {
@@ -229,6 +231,14 @@ fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), Wor
     let told = announced(told, bound, own);
     told.check_connectable()?;
     Ok((listener, told))
+}
+
+/// The address that stands for all of a host's, of the same family.
+const fn every_address(own: IpAddr) -> IpAddr {
+    match own {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
 }
 
 /// What peers are told of a socket: the address that was asked for, else the one it is bound to, else, where that is

@@ -28,9 +28,12 @@ pub(crate) fn companions(line: &str) -> Vec<Companion> {
     };
     match words.get(1).copied() {
         Some("coordinator") => {
-            let address = value("--advertise")
-                .or(value("--listen"))
-                .unwrap_or_default();
+            let listened = value("--listen").unwrap_or_default();
+            let port = listened.rsplit(':').next().unwrap_or_default();
+            let address = match value("--advertise") {
+                Some(host) => &format!("{host}:{port}"),
+                None => listened,
+            };
             let count = value("--workers").and_then(|count| count.rsplit(':').next()?.parse().ok());
             let workers = (0..count.unwrap_or(2)).map(|_| ending(worker(address)));
             workers.collect()

@@ -18,7 +18,6 @@ use crate::{
 #[command(after_help = "\
 Examples:
   fratmae coordinator job.toml --run runs/big --workers 4 --listen 10.0.0.1:5600
-  fratmae coordinator job.toml --listen 0.0.0.0:5600 --advertise 10.0.0.1
   fratmae coordinator job.toml --workers 2:8 --listen 10.0.0.1:5600
 
 Then, on each machine: fratmae worker --coordinator http://10.0.0.1:5600")]

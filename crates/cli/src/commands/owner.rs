@@ -85,7 +85,9 @@ pub(crate) async fn ensure_free(place: &Location, wanted: Kind) -> Result<()> {
 
 impl Contents {
     async fn of(place: &Location) -> Result<Self> {
-        if let Some(object) = run_object(place).await? {
+        // Read once: between two looks another start may have created it.
+        let config = place.get_if_present(CONFIG).await?;
+        if let Some(object) = run_object(place, config.as_deref()).await? {
             let owner = Some((Kind::Run, object));
             return Ok(Self {
                 owner,
@@ -98,14 +100,13 @@ impl Contents {
         if has_shards {
             contents.owner = Some((Kind::DataSet, "shards/"));
         }
-        let config = place.get_if_present(CONFIG).await?;
         let is_ours = config.as_ref().is_some_and(|text| is_model_config(text));
         if is_ours {
             contents.owner = contents.owner.or(Some((Kind::Weights, CONFIG)));
         } else if config.is_some() {
             contents.foreign.push(CONFIG);
         }
-        let files = files(place).await?;
+        let files = place.list_files("").await?;
         if !is_ours && files.iter().any(|file| file == WEIGHTS) {
             contents.foreign.push(WEIGHTS);
         }
@@ -119,9 +120,8 @@ impl Contents {
 }
 
 /// What shows that a place is a run, if it is one, also one that has lost a part.
-async fn run_object(place: &Location) -> Result<Option<&'static str>> {
-    let config = place.get_if_present(CONFIG).await?;
-    let config = config.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+async fn run_object(place: &Location, config: Option<&[u8]>) -> Result<Option<&'static str>> {
+    let config = config.and_then(|text| serde_json::from_slice::<serde_json::Value>(text).ok());
     if config.is_some_and(|config| config.get("run_id").is_some()) {
         return Ok(Some("a run's config.json"));
     }
@@ -140,11 +140,6 @@ async fn run_object(place: &Location) -> Result<Option<&'static str>> {
         .iter()
         .any(|entry| is_record(&entry.relative))
         .then_some("journal/"))
-}
-
-/// The names of those of the files that exports write which are directly at a place.
-async fn files(place: &Location) -> Result<Vec<String>> {
-    Ok(place.list_files("").await?)
 }
 
 fn is_model_config(text: &[u8]) -> bool {

@@ -24,7 +24,6 @@ const VARIABLE: &str = "FRATMAE_COORDINATOR";
 Examples:
   fratmae worker --coordinator http://10.0.0.1:5600
   fratmae worker --coordinator 10.0.0.1:5600 --wait 10m --name node-2
-  fratmae worker --coordinator 10.0.0.1:5600 --advertise 10.0.0.2
   srun fratmae worker --coordinator http://10.0.0.1:5600 --place $SLURM_LOCALID")]
 pub(crate) struct Arguments {
     /// Address of the coordinator, as it printed it [env: FRATMAE_COORDINATOR]
