@@ -2,6 +2,9 @@
 
 use std::{fmt, process::ExitCode};
 
+use fratmae_config::ConfigError;
+use fratmae_network::AddressError;
+
 /// An end of the program, as whoever started it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -9,7 +12,7 @@ pub(crate) enum Exit {
     Finished,
     /// It failed.
     Failed,
-    /// The command line is wrong.
+    /// The command line or the job file is wrong: the same call fails again.
     Usage,
     /// It was stopped as it was asked to, and the same command resumes.
     Stopped,
@@ -43,7 +46,7 @@ impl Exit {
         match self {
             Self::Finished => "finished",
             Self::Failed => "failed; the last line has the reason",
-            Self::Usage => "wrong command line",
+            Self::Usage => "wrong command line or job file",
             Self::Stopped => "stopped as asked; run the same command to resume",
             Self::StoppedAtOnce => {
                 "stopped at once by a second Ctrl-C; run the same command to resume"
@@ -53,11 +56,27 @@ impl Exit {
 
     /// The exit code that an error of a command leads to.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        error
-            .downcast_ref::<Stopped>()
-            .map_or(Self::Failed, |stopped| stopped.exit)
+        let is_usage =
+            error.is::<Misuse>() || error.is::<ConfigError>() || error.is::<AddressError>();
+        match error.downcast_ref::<Stopped>() {
+            Some(stopped) => stopped.exit,
+            None if is_usage => Self::Usage,
+            None => Self::Failed,
+        }
     }
 }
+
+/// What a command was not told, or was told wrong.
+#[derive(Debug)]
+pub(crate) struct Misuse(pub(crate) String);
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misuse {}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -116,6 +135,17 @@ mod tests {
         let at_once = anyhow::Error::from(Stopped::at_once("stopped at once"));
         assert_eq!(Exit::of(&at_once).code(), 130);
         assert_eq!(Exit::of(&anyhow::anyhow!("no such file")).code(), 1);
+    }
+
+    #[test]
+    fn a_call_that_can_never_work_is_told_apart_from_a_failure() {
+        let set = fratmae_config::Config::load(None, &["train.stepz=4".to_owned()]);
+        assert_eq!(Exit::of(&anyhow::Error::from(set.unwrap_err())).code(), 2);
+        let address = fratmae_network::Endpoint::parse("localhost").unwrap_err();
+        let address = anyhow::Error::from(address).context("--coordinator");
+        assert_eq!(Exit::of(&address).code(), 2);
+        let misuse = Misuse("no coordinator is named".to_owned());
+        assert_eq!(Exit::of(&misuse.into()).code(), 2);
     }
 
     #[test]

@@ -155,6 +155,8 @@ struct Caught {
     hangup: Option<Signal>,
     /// Whether Ctrl-C and the end of the terminal are left to the parent.
     is_child: bool,
+    /// Caught so that a file beyond `ulimit -f` is an error of the write and not the end of the process.
+    _file_size: Signal,
 }
 
 impl Caught {
@@ -170,6 +172,7 @@ impl Caught {
                 false => Some(catch(hangup)?),
             },
             is_child: false,
+            _file_size: catch(SignalKind::from_raw(nix::libc::SIGXFSZ))?,
         })
     }
 

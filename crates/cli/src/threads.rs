@@ -17,7 +17,9 @@ const LIMIT: &str =
 /// When the system gives no threads.
 pub(crate) fn start_pool(threads: usize) -> Result<()> {
     // Matrix products, optimizer and loader share this one pool.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("compute-{index}"));
     pool.build_global().context(LIMIT)
 }
 

@@ -23,8 +23,9 @@ pub async fn save(run: &Location) -> Result<u64, CoordinatorError> {
             Some(id) => format!("its newest checkpoint is of step {}", id.step),
             None => "it has no checkpoint yet".to_owned(),
         };
-        let reason =
-            format!("no coordinator is running, so there is nothing new to save; {newest}");
+        let reason = format!(
+            "no coordinator answers, so nothing was saved; {newest}; if its workers still train, start the same job again: it takes them over"
+        );
         return Err(unresumable(run, &reason));
     };
     let unanswered = |reason: String| CoordinatorError::Unanswered {

@@ -1,6 +1,7 @@
 //! What a run is and does now, from its store, and from its coordinator if one answers.
 
 use crate::beat::last_beat;
+use crate::clock::unix_us;
 use crate::error::CoordinatorError;
 use crate::history::{HistoryRow, KeptHistory, missing_steps, read_kept_history};
 use crate::job::{RunFile, read_run_file};
@@ -26,9 +27,9 @@ pub struct RunStatus {
     pub run: String,
     /// `running`, `finished`, `interrupted` or `stopped` (no coordinator answers).
     pub state: &'static str,
-    /// When the run began and when it last wrote something, by its store's clock; as `2026-11-30T02:50:18Z`.
+    /// When the run began, by its store's clock; as `2026-11-30T02:50:18Z`.
     pub started: Option<String>,
-    /// See `started`.
+    /// When its coordinator last gave a sign of life: it answers, wrote how far the run is, or a record.
     pub updated: Option<String>,
     /// The version of the newest coordinator.
     pub version: String,
@@ -138,7 +139,17 @@ async fn times(
 }
 
 fn shown(time: SystemTime) -> String {
-    chrono::DateTime::<chrono::Utc>::from(time).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    in_seconds(time.into())
+}
+
+/// Microseconds since 1970 as a time, if it is in the calendar's range.
+fn at(unix_us: u64) -> Option<String> {
+    let time = chrono::DateTime::from_timestamp_micros(i64::try_from(unix_us).ok()?);
+    time.map(in_seconds)
+}
+
+fn in_seconds(time: chrono::DateTime<chrono::Utc>) -> String {
+    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 /// Samples a second over the newest steps, each of `batch` samples.
@@ -239,6 +250,7 @@ impl RunStatus {
             return;
         };
         self.state = "running";
+        self.updated = at(unix_us());
         self.step = self.step.max(reply.step);
         self.generation = reply.generation;
         self.members = reply.members;
@@ -254,6 +266,8 @@ impl RunStatus {
         let Some(beat) = last_beat(run).await else {
             return;
         };
+        // Both are in UTC and of one form, so their texts sort by time.
+        self.updated = self.updated.take().max(at(beat.unix_us));
         if beat.fence == self.fence && beat.step > self.step {
             self.step = beat.step;
             self.loss = beat.loss.or(self.loss);

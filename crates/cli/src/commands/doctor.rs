@@ -90,16 +90,22 @@ struct Report<'a> {
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let need = arguments.need()?;
     let mut findings = check_host(&need);
-    findings.extend(check_places(arguments, &need).await);
+    findings.extend(check_places(&need).await);
+    let mut asked = Vec::new();
+    for url in &arguments.store {
+        asked.push(place::judge("store", url, &place::measure(url).await));
+    }
     if let Some(address) = &arguments.coordinator {
-        findings.extend(clock::judge(address, &compare_clocks(address).await));
+        let address = super::worker::coordinator(Some(address))?.url();
+        asked.extend(clock::judge(&address, &compare_clocks(&address).await));
     }
     if let Some(address) = &arguments.peer {
-        findings.push(link::judge(address, &link::call(address).await, &need));
+        asked.push(link::judge(address, &link::call(address).await, &need));
     }
     if let Some(address) = &arguments.listen {
-        findings.extend(listen(address, arguments.within, quiet, &need).await?);
+        asked.extend(listen(address, arguments.within, quiet, &need).await?);
     }
+    findings.extend(asked.into_iter().map(Finding::asked));
     let form = match arguments.json {
         true => Form::Json,
         false => Form::Text { all: arguments.all },
@@ -140,7 +146,7 @@ fn check_host(need: &Need) -> Vec<Finding> {
     findings
 }
 
-async fn check_places(arguments: &Arguments, need: &Need) -> Vec<Finding> {
+async fn check_places(need: &Need) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(job) = &need.job {
         let measured = place::measure(&job.run_url).await;
@@ -150,9 +156,6 @@ async fn check_places(arguments: &Arguments, need: &Need) -> Vec<Finding> {
             false => place::find_data(job).await,
         };
         findings.push(place::judge_data(&job.data_url, &data));
-    }
-    for url in &arguments.store {
-        findings.push(place::judge("store", url, &place::measure(url).await));
     }
     findings
 }
@@ -218,7 +221,7 @@ fn report(findings: &[Finding], form: Form, output: &mut Output) -> Result<()> {
 
 /// A line for each check that is not ok, its advice below it, and one line for all the others.
 fn show(findings: &[Finding], all: bool, output: &mut Output) -> Result<()> {
-    let is_shown = |one: &&Finding| all || one.state != State::Ok;
+    let is_shown = |one: &&Finding| all || one.is_asked || one.state != State::Ok;
     let shown: Vec<&Finding> = findings.iter().filter(is_shown).collect();
     let width = |text: fn(&Finding) -> usize| shown.iter().map(|one| text(one)).max().unwrap_or(0);
     let check = width(|one| one.check.chars().count());

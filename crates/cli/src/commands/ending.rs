@@ -9,6 +9,8 @@ use crate::{exit::Stopped, output::Output};
 
 /// How far below chance a contrastive loss tells pairs apart: the noise of one small batch is less.
 const CLEARLY: f64 = 0.2;
+/// An error so many times that of predicting the mean is no beginning of learning.
+const FAR: f64 = 10.0;
 
 /// Prints a finished run's summary, for people or as JSON.
 ///
@@ -57,7 +59,8 @@ fn learned(recent: &Recent, chance: Option<f64>) -> Vec<String> {
         let [error, baseline] = [error, baseline].map(|name| recent.metrics.get(name));
         let verdict = match error < baseline {
             true => "learned",
-            false => "not learned yet",
+            false if error < FAR * baseline => "not learned yet",
+            false => "diverged; lower train.lr",
         };
         // Without a sample of this modality in the batch there is nothing to compare.
         (baseline > 0.0).then(|| {

@@ -11,7 +11,11 @@ use fratmae_worker::{Ended, Options, WorkerError};
 use serde::Serialize;
 
 use crate::{
-    commands::chaos::time, exit::Stopped, failure::ToldElsewhere, output::Output, signals::Signals,
+    commands::chaos::time,
+    exit::{Misuse, Stopped},
+    failure::ToldElsewhere,
+    output::Output,
+    signals::Signals,
     terminal,
 };
 
@@ -143,13 +147,13 @@ const LEAVING: &str =
     clippy::disallowed_methods,
     reason = "the command line's own default, for schedulers that set it for all workers"
 )]
-fn coordinator(typed: Option<&str>) -> Result<Endpoint> {
+pub(crate) fn coordinator(typed: Option<&str>) -> Result<Endpoint> {
     let variable = std::env::var(VARIABLE).unwrap_or_default();
     let text = typed.unwrap_or(variable.trim());
     if text.is_empty() {
-        bail!(
+        bail!(Misuse(format!(
             "no coordinator is named; give its address with --coordinator HOST:PORT or in {VARIABLE}"
-        );
+        )));
     }
     let endpoint = Endpoint::parse(text).context("--coordinator")?;
     endpoint.check_connectable().context("--coordinator")?;

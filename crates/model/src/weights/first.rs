@@ -95,11 +95,20 @@ pub fn init_from(
     }
     let unused = file.tensors.keys().filter(|name| !used.contains(*name));
     report.unused = unused.cloned().collect();
-    refuse_nothing(file, report)
+    refuse_nothing(file, parameters, report)
 }
 
-fn refuse_nothing(file: &TensorFile, report: InitReport) -> Result<InitReport, WeightsError> {
-    if !(report.taken.is_empty() && report.adapted.is_empty()) {
+/// A lone number such as the temperature fits every model, so it makes no file fit.
+fn refuse_nothing(
+    file: &TensorFile,
+    parameters: &[Parameter],
+    report: InitReport,
+) -> Result<InitReport, WeightsError> {
+    let is_lone = |name: &String| {
+        let mut named = parameters.iter().filter(|one| one.name == *name);
+        named.any(|one| one.len() == 1)
+    };
+    if !(report.taken.iter().all(is_lone) && report.adapted.is_empty()) {
         return Ok(report);
     }
     let faults = Faults {

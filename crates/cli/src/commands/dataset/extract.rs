@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// The prepared data set
     #[arg(value_name = "URL")]
     data: String,
-    /// The case, by its id: `fratmae dataset inspect URL` lists them
+    /// The case, by its id: `fratmae dataset inspect URL --cases` lists them
     #[arg(value_name = "ID")]
     case: String,
     /// Which image

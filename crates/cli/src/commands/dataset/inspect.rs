@@ -202,7 +202,7 @@ pub(super) fn number_of(data: &DataSet, case: &str) -> Result<u32> {
     let number = cases.iter().position(|known| known.case_id == case);
     let number = number.with_context(|| {
         let url = data.location.url();
-        format!("{url} has no case {case}; `fratmae dataset inspect {url}` lists its cases")
+        format!("{url} has no case {case}; `fratmae dataset inspect {url} --cases` lists them")
     })?;
     Ok(u32::try_from(number)?)
 }

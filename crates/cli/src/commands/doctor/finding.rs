@@ -48,6 +48,9 @@ pub(crate) struct Finding {
     pub(crate) found: String,
     /// What to do about it; empty for nothing.
     pub(crate) advice: String,
+    /// Whether an option asked for this one: then it is shown however it went.
+    #[serde(skip)]
+    pub(crate) is_asked: bool,
 }
 
 impl Finding {
@@ -63,6 +66,15 @@ impl Finding {
             state,
             found,
             advice,
+            is_asked: false,
+        }
+    }
+
+    /// The same, as an option asked for it.
+    pub(crate) fn asked(self) -> Self {
+        Self {
+            is_asked: true,
+            ..self
         }
     }
 

@@ -153,7 +153,7 @@ async fn cut(config: &Config, data: &DataSet, case: Option<&str>) -> Result<Cut>
         .filter(|&number| number < cases.len())
         .with_context(|| {
             let case = case.unwrap_or("at all");
-            format!("{url} has no case {case}; `fratmae dataset inspect {url}` lists its cases")
+            format!("{url} has no case {case}; `fratmae dataset inspect {url} --cases` lists them")
         })?;
     let case = u32::try_from(number)?;
     let axis = config.data.axis;

@@ -12,6 +12,7 @@ use fratmae_store::{Location, local_path};
 
 use crate::{
     commands::{claim::claim, phantom, prepare::prepare_with_progress},
+    exit::Misuse,
     progress::Progress,
 };
 
@@ -26,7 +27,7 @@ pub(crate) async fn open_or_prepare(config: &Config, quiet: bool) -> Result<Data
     let url = &config.data.url;
     ensure!(
         !url.is_empty(),
-        "the job names no data set; give one with --data URL or data.url"
+        Misuse("the job names no data set; give one with --data URL or data.url".to_owned())
     );
     let location = Location::open(url)?;
     if location.get_if_present(MANIFEST_NAME).await?.is_none() {
