@@ -129,3 +129,17 @@ fn a_file_with_nothing_to_take_is_refused_with_its_names() {
     );
     assert_eq!(flat, before);
 }
+
+#[test]
+fn a_file_of_another_width_is_refused_though_its_temperature_fits() {
+    let (parameters, flat) = model();
+    let mut file = export(&parameters, &flat, &tiny::config());
+    for (name, tensor) in &mut file.tensors {
+        if name != "logit_scale" {
+            tensor.shape.push(1);
+        }
+    }
+    let refused = init_from(&file, &parameters, &tiny::config(), &mut flat.clone());
+    let line = refused.unwrap_err().to_string();
+    assert!(line.contains("has nothing for this model"), "{line}");
+}
