@@ -31,9 +31,14 @@ impl SelfAttention {
     /// # Shapes
     ///
     /// `[batch, tokens, width]` -> the same
-    pub(crate) fn added(&self, tokens: Tensor<3>, norm: &LayerNorm, recompute: bool) -> Tensor<3> {
+    pub(crate) fn residual(
+        &self,
+        tokens: Tensor<3>,
+        norm: &LayerNorm,
+        recompute: bool,
+    ) -> Tensor<3> {
         self.fused(&tokens, norm, recompute)
-            .unwrap_or_else(|| tokens.clone() + self.composed(norm.forward(tokens)))
+            .unwrap_or_else(|| tokens.clone() + self.reference(norm.forward(tokens)))
     }
 
     pub(crate) fn fused(
@@ -57,7 +62,7 @@ impl SelfAttention {
     /// # Shapes
     ///
     /// `[batch, tokens, width]` -> the same
-    pub(crate) fn composed(&self, input: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn reference(&self, input: Tensor<3>) -> Tensor<3> {
         let width = input.dims()[2];
         let qkv = self.qkv.forward(input);
         let part = |index| split_heads(qkv.clone().narrow(2, index * width, width), self.heads);
@@ -93,7 +98,7 @@ impl CrossAttention {
     /// # Shapes
     ///
     /// queries `[batch, tokens, width]`, memory `[batch, memory tokens, width]` -> `[batch, tokens, width]`
-    pub(crate) fn added(
+    pub(crate) fn residual(
         &self,
         queries: Tensor<3>,
         memory: Tensor<3>,
@@ -103,7 +108,7 @@ impl CrossAttention {
         let fused = self.fused(&queries, &memory, norms, recompute);
         fused.unwrap_or_else(|| {
             let asked = norms[0].forward(queries.clone());
-            queries + self.composed(asked, norms[1].forward(memory))
+            queries + self.reference(asked, norms[1].forward(memory))
         })
     }
 
@@ -132,7 +137,7 @@ impl CrossAttention {
     /// # Shapes
     ///
     /// queries `[batch, tokens, width]`, memory `[batch, memory tokens, width]` -> `[batch, tokens, width]`
-    pub(crate) fn composed(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn reference(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
         let query = split_heads(self.projq.forward(queries), self.heads);
         let key = split_heads(self.projk.forward(memory.clone()), self.heads);
         let value = split_heads(self.projv.forward(memory), self.heads);
@@ -168,9 +173,14 @@ impl CausalAttention {
     /// # Shapes
     ///
     /// tokens `[batch, tokens, width]`, bias `[1, 1, tokens, tokens]` from [`causal_bias`] -> `[batch, tokens, width]`
-    pub(crate) fn added(&self, tokens: Tensor<3>, norm: &LayerNorm, bias: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn residual(
+        &self,
+        tokens: Tensor<3>,
+        norm: &LayerNorm,
+        bias: Tensor<4>,
+    ) -> Tensor<3> {
         self.fused(&tokens, norm)
-            .unwrap_or_else(|| tokens.clone() + self.composed(norm.forward(tokens), bias))
+            .unwrap_or_else(|| tokens.clone() + self.reference(norm.forward(tokens), bias))
     }
 
     pub(crate) fn fused(&self, tokens: &Tensor<3>, norm: &LayerNorm) -> Option<Tensor<3>> {
@@ -188,7 +198,7 @@ impl CausalAttention {
     /// # Shapes
     ///
     /// input `[batch, tokens, width]`, bias `[1, 1, tokens, tokens]` from [`causal_bias`] -> `[batch, tokens, width]`
-    pub(crate) fn composed(&self, input: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn reference(&self, input: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
         let part = |layer: &Linear| split_heads(layer.forward(input.clone()), self.heads);
         let (query, key, value) = (part(&self.q_proj), part(&self.k_proj), part(&self.v_proj));
         let seen = attend(query, key, value, Some(bias), self.out_proj.precision);

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::ModelConfig;
 use crate::error::ModelError;
-use crate::layer::{Linear, blank};
+use crate::layer::{Linear, zeros};
 use crate::text::TextEncoder;
 
 /// The parameters that only the contrastive loss needs.
@@ -30,7 +30,7 @@ impl ContextAlign {
     pub(crate) fn new(config: &ModelConfig, device: &Device) -> Self {
         Self {
             pet_projection: Linear::without_bias(config.encoder.width, config.embedding, device),
-            logit_scale: blank([1], device),
+            logit_scale: zeros([1], device),
             text: TextEncoder::new(config, device),
             known: (!config.text.trainable).then(Known::default),
         }

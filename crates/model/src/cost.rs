@@ -28,7 +28,7 @@ pub struct PartCost {
     pub fixed: usize,
     /// Floating-point operations forward, a sample; a multiplication and an addition are two.
     pub forward_flops: f64,
-    /// The same there and back; the way back costs twice the way there.
+    /// The same of both passes; the backward pass costs twice the forward pass.
     pub step_flops: f64,
     /// Bytes that are kept of a sample between the two ways, without activation checkpointing.
     pub activation_bytes: f64,
@@ -158,11 +158,11 @@ impl<'a> Count<'a> {
 
 struct BlockCost {
     flops: f64,
-    /// Bytes kept for the way back.
+    /// Bytes kept for the backward pass.
     kept: f64,
 }
 
-/// A block of so many attentions (the last one over the memory) and a perceptron.
+/// A block of so many attentions (the last one over the memory) and an MLP.
 fn block(
     tokens: usize,
     memory: usize,
@@ -173,7 +173,7 @@ fn block(
 ) -> BlockCost {
     let (t, c, r) = (tokens as f64, width as f64, ratio as f64);
     let mut flops = 4.0 * t * c * r * c;
-    // The block's input, its norm, and the perceptron's hidden row before and after its activation.
+    // The block's input, its norm, and the MLP's hidden row before and after its activation.
     let mut kept = t * c * (2.0 + 2.0 * r);
     for attention in 1..=n_attentions {
         let looks_at = if attention == n_attentions {

@@ -72,7 +72,7 @@ pub enum ModelError {
     },
     /// The model was asked for parameters that it was never given, or gave away.
     #[error("the model holds no parameters; hand it some first")]
-    NothingHeld,
+    NothingLoaded,
     /// The device's name is not known.
     #[error("unknown device {found:?}; use \"cpu\", \"cuda\" or \"cuda:N\"")]
     UnknownDevice {

@@ -11,15 +11,15 @@ use crate::context_align::ContextAlign;
 use crate::decoder::{Decoder, DecoderRows};
 use crate::encoder::Encoder;
 use crate::error::ModelError;
-use crate::flat::{Held, Parameter, layout};
-use crate::group::Group;
+use crate::flat::{HostVector, Parameter, layout};
+use crate::group::MaskedGroup;
 use crate::init::first_values;
 use crate::kernels::threads;
 use crate::loss::reconstruction_of;
 use crate::masking::Modality;
 use crate::patchify::PatchGrid;
 use crate::precision::Multiplies;
-use crate::slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward, SlotStart};
+use crate::slot::{ModalityStats, SlotBatch, SlotForward, SlotStart, SlotStats};
 
 /// The cross-fraternal twin masked autoencoder.
 #[derive(Module, Debug)]
@@ -36,7 +36,7 @@ pub struct FratMae {
     pub(crate) layout: Arc<Vec<Parameter>>,
     /// Where the parameters came from; nothing while they are zeros or gone.
     #[module(skip)]
-    pub(crate) held: Option<Held>,
+    pub(crate) loaded: Option<HostVector>,
     #[module(skip)]
     pub(crate) device: Device,
     norm_pix: bool,
@@ -48,7 +48,7 @@ impl FratMae {
     ///
     /// The config must have passed its own check: patches divide the stack, widths fit heads and positions.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Self {
-        let mut model = Self::blank(config, device);
+        let mut model = Self::zeros(config, device);
         model.set(Self::first_values(&model.layout, config, seed));
         model
     }
@@ -63,21 +63,21 @@ impl FratMae {
     /// # Errors
     ///
     /// [`ModelError::FlatLength`] when the vector belongs to another config.
-    pub fn of_flat(
+    pub fn from_flat(
         config: &ModelConfig,
         flat: &[f32],
         device: &Device,
     ) -> Result<Self, ModelError> {
-        Self::blank(config, device).with_flat(flat)
+        Self::zeros(config, device).with_flat(flat)
     }
 
     /// The layout of the flat vector of a config's models, whatever their values.
     pub fn layout(config: &ModelConfig) -> Vec<Parameter> {
-        Self::blank(config, &Device::flex()).parameters()
+        Self::zeros(config, &Device::flex()).parameters()
     }
 
     /// Makes a model whose parameters are zeros, for whoever gives it others before its first use.
-    pub fn blank(config: &ModelConfig, device: &Device) -> Self {
+    pub fn zeros(config: &ModelConfig, device: &Device) -> Self {
         let mut model = Self {
             pet_encoder: Encoder::new(config, device),
             ct_encoder: (!config.shared_encoders).then(|| Encoder::new(config, device)),
@@ -88,7 +88,7 @@ impl FratMae {
                 .then(|| ContextAlign::new(config, device)),
             grid: PatchGrid::new(config),
             layout: Arc::default(),
-            held: None,
+            loaded: None,
             device: device.clone(),
             norm_pix: config.norm_pix,
             embedding: config.embedding,
@@ -97,10 +97,10 @@ impl FratMae {
         model
     }
 
-    /// Says whether blocks keep their inputs alone and compute the rest again on the way back; no bit depends on it.
+    /// Says whether blocks keep their inputs alone and compute the rest again in the backward pass; no bit depends on it.
     ///
     /// On a GPU it changes nothing yet: there the blocks are burn's own operations.
-    pub fn recomputing(mut self, recompute: bool) -> Self {
+    pub fn with_activation_checkpointing(mut self, recompute: bool) -> Self {
         for encoder in [Some(&mut self.pet_encoder), self.ct_encoder.as_mut()]
             .into_iter()
             .flatten()
@@ -120,7 +120,7 @@ impl FratMae {
     /// Says in which numbers matrix products are computed; all else, parameters and their gradients first, stays f32.
     ///
     /// The CPU's own kernels know f32 alone, so bf16 there is burn's, and slow.
-    pub fn computing_in(mut self, precision: Precision) -> Self {
+    pub fn with_precision(mut self, precision: Precision) -> Self {
         self.compute_in(precision);
         self.context_align.iter_mut().for_each(ContextAlign::forget);
         self
@@ -175,14 +175,14 @@ impl FratMae {
 
     fn start_here(&self, batch: &SlotBatch, device: &Device) -> Result<SlotStart, ModelError> {
         batch.check(self.grid, self.context_align.is_some())?;
-        let mut figures = SlotFigures::default();
+        let mut stats = SlotStats::default();
         let mut errors = Vec::with_capacity(2);
         let mut twins = Vec::with_capacity(2);
         for masked in [Modality::Pet, Modality::Ct] {
-            let group = Group::new(batch, masked, self.grid);
+            let group = MaskedGroup::new(batch, masked, self.grid);
             if !group.samples.is_empty() {
                 let mut twin = self.forward_group(&group, device);
-                figures += twin.figures;
+                stats += twin.stats;
                 errors.append(&mut twin.errors);
                 twins.push(twin);
             }
@@ -193,7 +193,7 @@ impl FratMae {
             reconstruction: losses.fold(Tensor::zeros([1], device), |sum, loss| sum + loss),
             pet_embedding,
             text_embedding,
-            figures,
+            stats,
         };
         Ok(SlotStart { forward, errors })
     }
@@ -215,7 +215,7 @@ impl FratMae {
     }
 
     /// Cross-modal reconstruction of the samples that mask one modality (paper, section 2.1), or both.
-    fn forward_group(&self, group: &Group<'_>, device: &Device) -> Twin {
+    fn forward_group(&self, group: &MaskedGroup<'_>, device: &Device) -> Twin {
         let mirror = group.mirror();
         let visible = group.encode_visible(self, device);
         let other = match &mirror {
@@ -230,21 +230,21 @@ impl FratMae {
         let pet_class = pet_tokens.clone().narrow(1, 0, 1);
         let pet_class = pet_class.reshape([n_samples, width]);
         let rows = group.rows(mirror.as_ref(), device);
-        let (loss, figures) = self.rebuild(group, visible.clone(), other.clone(), rows);
+        let (loss, stats) = self.rebuild(group, visible.clone(), other.clone(), rows);
         let mut twin = Twin {
             samples: group.samples.clone(),
             errors: vec![(group.masked, loss.clone())],
             loss,
             pet_class,
-            figures,
+            stats,
         };
         if let Some(mirror) = &mirror {
             let rows = mirror.rows(Some(group), device);
-            let (loss, figures) = self.rebuild(mirror, other, visible, rows);
+            let (loss, stats) = self.rebuild(mirror, other, visible, rows);
             twin.errors.push((mirror.masked, loss.clone()));
             // A sample's error is the mean over its two modalities.
             twin.loss = (twin.loss + loss).mul_scalar(0.5);
-            twin.figures += figures;
+            twin.stats += stats;
         }
         twin
     }
@@ -252,20 +252,20 @@ impl FratMae {
     /// Rebuilds what a group hides of its masked modality, and compares.
     fn rebuild(
         &self,
-        group: &Group<'_>,
+        group: &MaskedGroup<'_>,
         visible: Tensor<3>,
         memory: Tensor<3>,
         rows: DecoderRows,
-    ) -> (Tensor<1>, SlotFigures) {
+    ) -> (Tensor<1>, SlotStats) {
         let n_samples = group.samples.len();
         let decoder = self.decoder(group.masked);
         let prediction = decoder.forward(visible, memory, rows);
         let target = group.target(self.norm_pix);
-        let own = ModalityFigures::new(n_samples, &target);
+        let own = ModalityStats::new(n_samples, &target);
         let loss = reconstruction_of(prediction, target, n_samples);
-        let mut figures = SlotFigures::default();
-        *figures.of(group.masked) = own;
-        (loss, figures)
+        let mut stats = SlotStats::default();
+        *stats.of(group.masked) = own;
+        (loss, stats)
     }
 
     /// PET's class tokens and the sentences in one space, in the slot's order (paper, section 2.2).
@@ -299,7 +299,7 @@ struct Twin {
     errors: Vec<(Modality, Tensor<1>)>,
     loss: Tensor<1>,
     pet_class: Tensor<2>,
-    figures: SlotFigures,
+    stats: SlotStats,
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::patchify::PatchGrid;
 use crate::slot::SlotBatch;
 
 /// Samples of one slot, all with the same modality masked.
-pub(crate) struct Group<'a> {
+pub(crate) struct MaskedGroup<'a> {
     batch: &'a SlotBatch,
     pub(crate) masked: Modality,
     pub(crate) samples: Vec<usize>,
@@ -19,7 +19,7 @@ pub(crate) struct Group<'a> {
     grid: PatchGrid,
 }
 
-impl<'a> Group<'a> {
+impl<'a> MaskedGroup<'a> {
     pub(crate) fn new(batch: &'a SlotBatch, masked: Modality, grid: PatchGrid) -> Self {
         let samples = batch.masks.samples_of(masked);
         Self::of(batch, masked, samples, &batch.masks.keep, grid)

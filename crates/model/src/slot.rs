@@ -1,4 +1,4 @@
-//! A slot going into the model and coming out: its checks, its figures and its way back. The network is not here.
+//! A slot going into the model and coming out: its checks and its statistics. The network is not here.
 
 use std::ops::AddAssign;
 
@@ -93,7 +93,7 @@ pub struct SlotStart {
 }
 
 impl SlotStart {
-    /// Waits for the device and puts the errors into the figures.
+    /// Waits for the device and puts the errors into the stats.
     ///
     /// # Errors
     ///
@@ -105,13 +105,13 @@ impl SlotStart {
         } = self;
         for (masked, error) in errors {
             let error = error.try_into_scalar::<f32>().map_err(ModelError::device)?;
-            forward.figures.of(masked).squared_error += f64::from(error);
+            forward.stats.of(masked).squared_error += f64::from(error);
         }
         Ok(forward)
     }
 }
 
-/// What the model makes of a slot; the tensors still know their way back to the parameters.
+/// What the model makes of a slot; the tensors are still connected to the parameters in burn's graph.
 #[derive(Debug, Clone)]
 pub struct SlotForward {
     /// The sum over the slot's samples of each sample's mean squared error on its hidden patches, `[1]`.
@@ -121,7 +121,7 @@ pub struct SlotForward {
     /// Its sentence's embedding, likewise.
     pub text_embedding: Tensor<2>,
     /// The slot's numbers for the log.
-    pub figures: SlotFigures,
+    pub stats: SlotStats,
 }
 
 impl SlotForward {
@@ -178,16 +178,16 @@ fn inner_product(
 
 /// Sums over a slot's samples, in the slot's order; they add up over slots.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct SlotFigures {
+pub struct SlotStats {
     /// Of the samples whose PET is masked.
-    pub pet: ModalityFigures,
+    pub pet: ModalityStats,
     /// Of the samples whose CT is masked.
-    pub ct: ModalityFigures,
+    pub ct: ModalityStats,
 }
 
-impl SlotFigures {
+impl SlotStats {
     /// Of the samples that mask this modality.
-    pub(crate) fn of(&mut self, masked: Modality) -> &mut ModalityFigures {
+    pub(crate) fn of(&mut self, masked: Modality) -> &mut ModalityStats {
         match masked {
             Modality::Pet => &mut self.pet,
             Modality::Ct => &mut self.ct,
@@ -201,7 +201,7 @@ impl SlotFigures {
     }
 }
 
-impl AddAssign for SlotFigures {
+impl AddAssign for SlotStats {
     fn add_assign(&mut self, other: Self) {
         self.pet += other.pet;
         self.ct += other.ct;
@@ -210,7 +210,7 @@ impl AddAssign for SlotFigures {
 
 /// Sums over the samples that mask one modality.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct ModalityFigures {
+pub struct ModalityStats {
     /// Sum of the samples' mean squared errors.
     pub squared_error: f64,
     /// Number of samples.
@@ -223,8 +223,8 @@ pub struct ModalityFigures {
     pub targets: u64,
 }
 
-impl ModalityFigures {
-    /// The figures of some samples but for their error.
+impl ModalityStats {
+    /// The stats of some samples but for their error.
     pub(crate) fn new(samples: usize, targets: &[f32]) -> Self {
         let (target_sum, target_squares) = sums(targets);
         Self {
@@ -260,7 +260,7 @@ fn sums(values: &[f32]) -> (f64, f64) {
     pieces.into_iter().fold((0.0, 0.0), add)
 }
 
-impl AddAssign for ModalityFigures {
+impl AddAssign for ModalityStats {
     fn add_assign(&mut self, other: Self) {
         self.squared_error += other.squared_error;
         self.samples += other.samples;
@@ -323,15 +323,15 @@ mod tests {
 
     #[test]
     fn the_baseline_is_the_variance_of_the_targets() {
-        let of = |squared_error| ModalityFigures {
+        let of = |squared_error| ModalityStats {
             squared_error,
-            ..ModalityFigures::new(1, &[1.0, 3.0])
+            ..ModalityStats::new(1, &[1.0, 3.0])
         };
-        let mut figures = of(0.5);
-        figures += of(1.5);
-        assert_eq!(figures.mean_squared_error(), Some(1.0));
-        assert_eq!(figures.baseline(), Some(1.0));
-        assert_eq!(ModalityFigures::default().baseline(), None);
-        assert_eq!(ModalityFigures::default().mean_squared_error(), None);
+        let mut stats = of(0.5);
+        stats += of(1.5);
+        assert_eq!(stats.mean_squared_error(), Some(1.0));
+        assert_eq!(stats.baseline(), Some(1.0));
+        assert_eq!(ModalityStats::default().baseline(), None);
+        assert_eq!(ModalityStats::default().mean_squared_error(), None);
     }
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crate::ModelConfig;
 use crate::error::ModelError;
 use crate::fratmae::FratMae;
-use crate::group::Group;
+use crate::group::MaskedGroup;
 use crate::loss::{contrastive, normalise_patches};
 use crate::masking::{Masks, Modality};
 use crate::patchify::PatchGrid;
@@ -144,7 +144,7 @@ pub fn stages(
     batch.check(grid, model.context_align.is_some() && has_words)?;
     let mut kept = Kept::new(batch.n_samples(), grid);
     for masked in [Modality::Pet, Modality::Ct] {
-        let group = Group::new(batch, masked, grid);
+        let group = MaskedGroup::new(batch, masked, grid);
         if !group.samples.is_empty() {
             kept.run(model, config.norm_pix, &group, device)?;
         }
@@ -239,7 +239,7 @@ impl Kept {
         &mut self,
         model: &FratMae,
         norm_pix: bool,
-        group: &Group<'_>,
+        group: &MaskedGroup<'_>,
         device: &Device,
     ) -> Result<(), ModelError> {
         let visible = group.encode_visible(model, device);

@@ -120,9 +120,9 @@ impl Task for Pretrain {
         } = *opening;
         let precision = precision(config, kind)?;
         let recompute = config.workers.activation_checkpointing;
-        let model = FratMae::blank(&config.model, device)
-            .recomputing(recompute)
-            .computing_in(precision);
+        let model = FratMae::zeros(&config.model, device)
+            .with_activation_checkpointing(recompute)
+            .with_precision(precision);
         Ok(Self::new(model, config, n_cases, device))
     }
 
@@ -137,19 +137,19 @@ impl Task for Pretrain {
     }
 
     fn load(&mut self, weights: Vec<f32>) -> Result<(), TaskError> {
-        Ok(self.model.hold(weights)?)
+        Ok(self.model.load(weights)?)
     }
 
     fn load_on_device(&mut self, weights: &DeviceVector) -> Result<(), TaskError> {
-        Ok(self.model.hold_on_device(weights)?)
+        Ok(self.model.load_on_device(weights)?)
     }
 
     fn share(&self) -> Result<SharedWeights, TaskError> {
-        Ok(self.model.lend()?)
+        Ok(self.model.share()?)
     }
 
     fn unload(&mut self) -> Result<Vec<f32>, TaskError> {
-        Ok(self.model.release()?)
+        Ok(self.model.unload()?)
     }
 
     fn samples(&self, first: u64) -> Samples {
@@ -173,7 +173,7 @@ impl Task for Pretrain {
     ) -> Result<(SlotForward, SlotMessage), TaskError> {
         let forward = started.finish()?;
         let embeddings = forward.embeddings()?;
-        let message = SlotMessage::new(&forward.figures, embeddings, sentences);
+        let message = SlotMessage::new(&forward.stats, embeddings, sentences);
         Ok((forward, message))
     }
 

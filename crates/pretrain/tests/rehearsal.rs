@@ -98,7 +98,7 @@ fn train(model: &Model, device: Device, precision: Precision) -> Trained {
         },
         ..Config::default()
     };
-    let network = FratMae::blank(model, &device).computing_in(precision);
+    let network = FratMae::zeros(model, &device).with_precision(precision);
     let weights = FratMae::first_values(&network.parameters(), model, 11);
     let task = Pretrain::new(network, &config, 1, &device);
     let mut training = Solo::new(task, weights, &config, device);

@@ -49,13 +49,10 @@ fn a_slot_has_one_loss_and_two_embeddings_of_length_one() {
             assert!((length - 1.0).abs() < 1e-5, "{length}");
         }
     }
-    assert_eq!((out.figures.pet.samples, out.figures.ct.samples), (2, 1));
+    assert_eq!((out.stats.pet.samples, out.stats.ct.samples), (2, 1));
     // Six hidden tokens of 32 voxels a sample.
-    assert_eq!(
-        (out.figures.pet.targets, out.figures.ct.targets),
-        (384, 192)
-    );
-    let parts = out.figures.pet.squared_error + out.figures.ct.squared_error;
+    assert_eq!((out.stats.pet.targets, out.stats.ct.targets), (384, 192));
+    let parts = out.stats.pet.squared_error + out.stats.ct.squared_error;
     assert!((f64::from(values(&out.reconstruction)[0]) - parts).abs() < 1e-5);
 }
 
@@ -64,8 +61,8 @@ fn a_slot_may_mask_one_modality_only() {
     let model = model(&tiny::config());
     let batch = only(&tiny::batch(2), 1);
     let out = forward(&model, &batch);
-    assert_eq!((out.figures.pet.samples, out.figures.ct.samples), (0, 1));
-    assert_eq!(out.figures.pet.mean_squared_error(), None);
+    assert_eq!((out.stats.pet.samples, out.stats.ct.samples), (0, 1));
+    assert_eq!(out.stats.pet.mean_squared_error(), None);
 }
 
 #[test]
@@ -87,8 +84,8 @@ fn a_bad_slot_is_an_error() {
 #[test]
 fn a_gradient_that_fits_no_embedding_is_an_error() {
     let model = model(&tiny::config());
-    let slopes = Some((&[0.0; 16][..], &[0.0; 15][..]));
-    let refused = model.backward(forward(&model, &tiny::batch(2)), 1.0, slopes, Vec::new());
+    let grads = Some((&[0.0; 16][..], &[0.0; 15][..]));
+    let refused = model.backward(forward(&model, &tiny::batch(2)), 1.0, grads, Vec::new());
     let refused = refused.err();
     let expected = ModelError::Length {
         part: "text embedding gradient",
@@ -103,7 +100,7 @@ fn a_device_without_gradients_runs_forward_and_refuses_the_way_back() {
     let device = Device::flex();
     let model = FratMae::new(&tiny::config(), 11, &device);
     let out = model.forward(&tiny::batch(2), &device).unwrap();
-    assert!(out.figures.pet.squared_error > 0.0);
+    assert!(out.stats.pet.squared_error > 0.0);
     let refused = model.backward(out, 1.0, None, Vec::new()).err();
     assert!(matches!(refused, Some(ModelError::DeviceFailed { .. })));
 }
@@ -161,12 +158,12 @@ fn gradients_agree_with_differences_of_the_loss() {
         let steepest = steepest(parameter, &gradient);
         let place = parameter.offset + steepest - parameter.gradient.start;
         let h = 5e-3;
-        let slope = (loss_at(place, h) - loss_at(place, -h)) / f64::from(2.0 * h);
+        let grad = (loss_at(place, h) - loss_at(place, -h)) / f64::from(2.0 * h);
         let found = f64::from(gradient[steepest]);
-        let allowed = 0.03 * slope.abs() + 3e-4;
+        let allowed = 0.03 * grad.abs() + 3e-4;
         assert!(
-            (found - slope).abs() < allowed,
-            "{name}: {found} is not {slope}"
+            (found - grad).abs() < allowed,
+            "{name}: {found} is not {grad}"
         );
         assert_ne!(found, 0.0, "{name}");
     }
@@ -232,7 +229,7 @@ fn hidden_voxels_enter_as_targets_only() {
         values(&before.reconstruction),
         values(&after.reconstruction)
     );
-    let moved = after.figures.pet.target_sum - before.figures.pet.target_sum;
+    let moved = after.stats.pet.target_sum - before.stats.pet.target_sum;
     assert!((moved - 1.0).abs() < 1e-5, "{moved}");
 }
 
@@ -246,10 +243,10 @@ fn visible_voxels_enter_as_inputs_only() {
     other.pet[0] += 1.0;
     let (before, after) = (forward(&model, &batch), forward(&model, &other));
     assert_ne!(values(&before.pet_embedding), values(&after.pet_embedding));
-    assert_eq!(before.figures.pet.target_sum, after.figures.pet.target_sum);
+    assert_eq!(before.stats.pet.target_sum, after.stats.pet.target_sum);
     assert_eq!(
-        before.figures.pet.target_squares,
-        after.figures.pet.target_squares
+        before.stats.pet.target_squares,
+        after.stats.pet.target_squares
     );
 }
 
@@ -323,7 +320,7 @@ fn normalised_targets_have_variance_one() {
     let mut config = tiny::config();
     config.norm_pix = true;
     let out = forward(&model(&config), &tiny::batch(2));
-    let baseline = out.figures.pet.baseline().unwrap();
+    let baseline = out.stats.pet.baseline().unwrap();
     // Each patch's unbiased variance is one: 31 / 32 over its own 32 voxels.
     assert!((baseline - 31.0 / 32.0).abs() < 1e-3, "{baseline}");
 }
@@ -356,9 +353,9 @@ fn with_symmetric_masks_both_decoders_learn_and_each_sample_weighs_once() {
     let model = model(&tiny::config());
     let batch = symmetric(3);
     let out = forward(&model, &batch);
-    assert_eq!((out.figures.pet.samples, out.figures.ct.samples), (3, 3));
+    assert_eq!((out.stats.pet.samples, out.stats.ct.samples), (3, 3));
     let sum = values(&out.reconstruction)[0];
-    let mean = out.figures.reconstruction() * 3.0;
+    let mean = out.stats.reconstruction() * 3.0;
     assert!((f64::from(sum) - mean).abs() < 1e-5, "{sum} is not {mean}");
     let (_, gradient) = tiny::loss_and_gradient(&model, &batch);
     for parameter in model.parameters() {
@@ -373,7 +370,7 @@ fn with_symmetric_masks_what_is_hidden_of_the_other_modality_informs_nothing() {
     let model = model(&tiny::config());
     let batch = symmetric(1);
     let out = forward(&model, &batch);
-    let error = |out: &SlotForward| out.figures.pet.squared_error;
+    let error = |out: &SlotForward| out.stats.pet.squared_error;
     for (is_hidden, token) in [
         (true, hidden_of_ct(&batch)),
         (false, batch.masks.keep_other[0][0]),
@@ -424,7 +421,7 @@ fn any_ratio_hides_what_it_says() {
         config.mask_ratio = ratio;
         let batch = tiny::slot(&config, 2);
         let out = forward(&model(&config), &batch);
-        assert_eq!(out.figures.pet.targets, n_hidden * 32, "{ratio}");
+        assert_eq!(out.stats.pet.targets, n_hidden * 32, "{ratio}");
     }
 }
 

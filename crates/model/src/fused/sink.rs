@@ -1,6 +1,6 @@
-//! The one vector that parts write parameters' gradients into during a way back. It owns which node's go where.
+//! The one vector that parts write parameters' gradients into during a backward pass. It owns which node's go where.
 //!
-//! burn keeps gradients by node until the way back has ended; that would be a second copy of all of them. A thread
+//! burn keeps gradients by node until the backward pass has ended; that would be a second copy of all of them. A thread
 //! that runs back inside [`catch`] has a sink, and parts ask it first.
 
 use std::cell::Cell;
@@ -9,12 +9,12 @@ use std::ops::Range;
 
 use burn::backend::autodiff::NodeId;
 
-use crate::kernels::affine::Target;
-use crate::kernels::product::Before;
+use crate::kernels::linear::Target;
+use crate::kernels::product::Beta;
 use crate::kernels::rows;
 
 thread_local! {
-    /// The sink of the way back that runs on this thread; a part takes it out while it works.
+    /// The sink of the backward pass that runs on this thread; a part takes it out while it works.
     static SINK: Cell<Option<Sink>> = const { Cell::new(None) };
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Sink {
 
 struct Place {
     range: Range<usize>,
-    before: Before,
+    beta: Beta,
 }
 
 /// Runs back with a sink, and returns it with what was written.
@@ -53,8 +53,8 @@ impl Sink {
         if let Some(node) = node {
             self.of_node.insert(node, self.places.len());
         }
-        let before = Before::Overwritten;
-        self.places.push(Place { range, before });
+        let beta = Beta::Overwrite;
+        self.places.push(Place { range, beta });
     }
 
     /// Takes this thread's sink.
@@ -74,24 +74,24 @@ impl Sink {
 
     fn place(&mut self, number: usize) -> Target<'_> {
         let place = &mut self.places[number];
-        let before = std::mem::replace(&mut place.before, Before::Kept);
+        let beta = std::mem::replace(&mut place.beta, Beta::Accumulate);
         let values = &mut self.flat[place.range.clone()];
-        Target { values, before }
+        Target { values, beta }
     }
 
     /// Adds a gradient that burn kept itself to that of parameter `number`, counted as they were expected.
-    pub(crate) fn add(&mut self, number: usize, slope: &[f32]) {
+    pub(crate) fn add(&mut self, number: usize, grad: &[f32]) {
         let target = self.place(number);
-        match target.before {
-            Before::Overwritten => target.values.copy_from_slice(slope),
-            Before::Kept => rows::add(target.values, slope),
+        match target.beta {
+            Beta::Overwrite => target.values.copy_from_slice(grad),
+            Beta::Accumulate => rows::add(target.values, grad),
         }
     }
 
     /// The gradient; what nothing was written to has zeros.
     pub(crate) fn finish(mut self) -> Vec<f32> {
         for place in self.places {
-            if place.before == Before::Overwritten {
+            if place.beta == Beta::Overwrite {
                 rows::clear(&mut self.flat[place.range]);
             }
         }

@@ -76,7 +76,7 @@ fn resolved(vector: &DeviceVector) -> Result<CubeTensor, ModelError> {
     Ok(client.resolve_tensor_float::<CubeBackend>(fused))
 }
 
-/// As [`DeviceVector::bit_sum`], by running sums that each take every so manieth number.
+/// As [`DeviceVector::bit_sum`], by running sums: sum i takes the numbers i, i + SUMS, i + 2 SUMS and so on.
 pub(super) fn bit_sum(vector: &DeviceVector) -> Result<u64, ModelError> {
     let tensor = into_contiguous(resolved(vector)?);
     let client = tensor.client.clone();

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let (config, _, flat) = read_folder(&arguments.weights)?;
     let inputs = StageInputs::read(&read_tensors(&arguments.inputs)?, &config)?;
     let device = fratmae_model::open(DeviceKind::Cpu)?;
-    let model = FratMae::of_flat(&config, &flat, &device)?;
+    let model = FratMae::from_flat(&config, &flat, &device)?;
     let file = stages(&model, &config, &inputs, &device)
         .with_context(|| format!("{} cannot be run", arguments.inputs.display()))?;
     write_tensors(&arguments.out, &file)?;

@@ -79,7 +79,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let inputs = inputs(&stored.config, &cut);
     let device = fratmae_model::open(DeviceKind::Cpu)?;
     let model = &stored.config.model;
-    let network = FratMae::of_flat(model, &stored.flat, &device)?;
+    let network = FratMae::from_flat(model, &stored.flat, &device)?;
     let found = stages(&network, model, &inputs, &device)?;
     let prediction = found.floats("prediction")?.1;
     let depth = model.stack[0];
