@@ -96,9 +96,7 @@ pub enum CollectiveError {
         found: u64,
     },
     /// A message above the limit of [`TcpSettings`](crate::TcpSettings).
-    #[error(
-        "rank {rank} brought {bytes} bytes to {operation} {sequence}, above the limit of {limit}"
-    )]
+    #[error("rank {rank} sent {bytes} bytes to {operation} {sequence}, above the limit of {limit}")]
     TooLong {
         /// The rank whose message it is; may be this one.
         rank: usize,
@@ -254,7 +252,7 @@ pub enum Operation {
     ReduceShare,
     /// The holders' values to the ranks that lack them.
     Replicate,
-    /// What the ranks settle before the first call: how they are linked.
+    /// What the ranks agree on before the first call: how they are linked.
     Form,
     /// All of `all_reduce` behind the sizes, where a library adds.
     ReduceSum,

@@ -102,7 +102,7 @@ fn a_message_that_is_too_long_accuses_its_sender() {
     };
     check(
         &error,
-        "rank 1 brought 11 bytes to all_gather 2, above the limit of 10",
+        "rank 1 sent 11 bytes to all_gather 2, above the limit of 10",
         Some(1),
         Action::Fatal,
     );

@@ -38,7 +38,7 @@ pub struct NcclDevice {
 pub(super) struct Shareable<T>(pub(super) *mut T);
 
 // SAFETY: contexts, streams and communicators are handles; the driver and NCCL take them from any thread, and what
-// must not happen at the same time is kept apart by `&mut` in `lane.rs`.
+// must not happen at the same time is kept apart by `&mut` in `communicator.rs`.
 unsafe impl<T> Send for Shareable<T> {}
 // SAFETY: as above; sharing a handle gives no access to what is behind it.
 unsafe impl<T> Sync for Shareable<T> {}
