@@ -5,7 +5,7 @@
 use crate::anatomy::{Body, Tissue, spine_at};
 use crate::person::{Diagnosis, Person};
 use crate::staging::{Side, Site, Stage, ann_arbor};
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 /// Where in a site lesions occur, in body units, on the right of the body.
 struct Place {
@@ -70,8 +70,8 @@ fn places(site: Site) -> &'static [Place] {
 }
 
 /// Opens the stream of numbers that the disease of a person is drawn from.
-fn stream(person: &Person) -> Draw {
-    Draw::new("phantom lesions", person.seed, &[person.index])
+fn stream(person: &Person) -> KeyedRng {
+    KeyedRng::new("phantom lesions", person.seed, &[person.index])
 }
 
 /// Gives the stage of a lymphoma; other patients have none.
@@ -92,7 +92,7 @@ pub(crate) fn add(person: &Person, body: &mut Body<'_>) {
     }
 }
 
-fn add_one(site: Site, draw: &mut Draw, body: &mut Body<'_>) {
+fn add_one(site: Site, draw: &mut KeyedRng, body: &mut Body<'_>) {
     let place = pick(draw, places(site));
     let mut at =
         [0, 1, 2].map(|axis| place.low[axis] + (place.high[axis] - place.low[axis]) * draw.unit());
@@ -127,7 +127,7 @@ fn add_one(site: Site, draw: &mut Draw, body: &mut Body<'_>) {
 }
 
 /// Draws the sites of a disease, each once.
-fn draw_sites(diagnosis: Diagnosis, draw: &mut Draw) -> Vec<Site> {
+fn draw_sites(diagnosis: Diagnosis, draw: &mut KeyedRng) -> Vec<Site> {
     match diagnosis {
         Diagnosis::Negative => Vec::new(),
         Diagnosis::Lymphoma => {
@@ -166,7 +166,7 @@ fn draw_sites(diagnosis: Diagnosis, draw: &mut Draw) -> Vec<Site> {
 }
 
 /// Draws sites that make a lymphoma of a stage.
-fn lymphoma(stage: Stage, draw: &mut Draw) -> Vec<Site> {
+fn lymphoma(stage: Stage, draw: &mut KeyedRng) -> Vec<Site> {
     let above = [
         Site::Neck(Side::Right),
         Site::Neck(Side::Left),
@@ -203,7 +203,7 @@ fn lymphoma(stage: Stage, draw: &mut Draw) -> Vec<Site> {
     }
 }
 
-fn side(draw: &mut Draw) -> Side {
+fn side(draw: &mut KeyedRng) -> Side {
     if draw.below(2) == 0 {
         Side::Right
     } else {
@@ -211,12 +211,12 @@ fn side(draw: &mut Draw) -> Side {
     }
 }
 
-fn pick<'a, T>(draw: &mut Draw, from: &'a [T]) -> &'a T {
+fn pick<'a, T>(draw: &mut KeyedRng, from: &'a [T]) -> &'a T {
     &from[draw.below(from.len() as u64) as usize]
 }
 
 /// Draws `least` to `most` different ones.
-fn some(draw: &mut Draw, from: &[Site], least: usize, most: usize) -> Vec<Site> {
+fn some(draw: &mut KeyedRng, from: &[Site], least: usize, most: usize) -> Vec<Site> {
     let count = least + draw.below((most - least + 1) as u64) as usize;
     let order = draw.permutation(from.len());
     let chosen = order.into_iter().take(count);
@@ -231,7 +231,7 @@ mod tests {
     fn drawn_sites_make_the_stage_they_were_drawn_for() {
         for seed in 0..50 {
             for stage in Stage::ALL {
-                let sites = lymphoma(stage, &mut Draw::new("test", seed, &[]));
+                let sites = lymphoma(stage, &mut KeyedRng::new("test", seed, &[]));
                 assert_eq!(ann_arbor(&sites), Some(stage), "{sites:?}");
             }
         }

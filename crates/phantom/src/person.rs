@@ -1,6 +1,6 @@
 //! Owns who a phantom is: tracer, age, sex, build, diagnosis, and the names of the study. Organs are `anatomy`'s.
 
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 /// What was injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(crate) struct Person {
 
 impl Person {
     pub(crate) fn draw(seed: u64, index: u64) -> Self {
-        let mut draw = Draw::new("phantom person", seed, &[index]);
+        let mut draw = KeyedRng::new("phantom person", seed, &[index]);
         let psma = draw.unit() < 0.37;
         let male = draw.unit() < 0.55 || psma;
         let age = if psma {
@@ -122,7 +122,7 @@ impl Person {
 }
 
 /// Draws an illness: those of AutoPET, but every other FDG study shows a lymphoma, so that stages can be learnt.
-fn draw_diagnosis(draw: &mut Draw, psma: bool) -> Diagnosis {
+fn draw_diagnosis(draw: &mut KeyedRng, psma: bool) -> Diagnosis {
     match (psma, draw.below(8)) {
         (true, _) => Diagnosis::Prostate,
         (false, 0 | 1) => Diagnosis::Negative,
@@ -133,7 +133,7 @@ fn draw_diagnosis(draw: &mut Draw, psma: bool) -> Diagnosis {
 }
 
 /// Draws from a bell-shaped distribution: the sum of four even ones, so never further than 3.5 deviations away.
-pub(crate) fn bell(draw: &mut Draw, mean: f64, deviation: f64) -> f64 {
+pub(crate) fn bell(draw: &mut KeyedRng, mean: f64, deviation: f64) -> f64 {
     let sum: f64 = (0..4).map(|_| draw.unit()).sum();
     mean + deviation * (sum - 2.0) * 3.0_f64.sqrt()
 }

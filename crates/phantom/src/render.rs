@@ -9,7 +9,7 @@ use crate::anatomy::{Body, Part, Section};
 use crate::lesions;
 use crate::person::Person;
 use crate::scanner::{CT_BLUR, Noise, PET_BLUR, blur};
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 /// Air around the body.
 const AIR: f32 = -1000.0;
@@ -39,7 +39,7 @@ pub(crate) struct Study {
 pub(crate) fn render(person: &Person, size: PhantomSize) -> Study {
     let canvas = Canvas::new(person, size);
     let (mut ct, mut pet, label) = paint(person, &canvas);
-    let mut draw = Draw::new("phantom imaging", person.seed, &[person.index]);
+    let mut draw = KeyedRng::new("phantom imaging", person.seed, &[person.index]);
     let mut noise = Noise(draw.below(u64::MAX));
     for value in &mut ct {
         let strength = if *value == AIR {

@@ -5,7 +5,7 @@ use crate::first_weights::first_weights;
 use crate::masks::Masker;
 use crate::message::{Global, SlotMessage};
 use fratmae_config::{Config, Precision};
-use fratmae_dataset::{Order, Stack};
+use fratmae_dataset::{SampleOrder, Stack};
 use fratmae_model::{
     Device, DeviceKind, DeviceVector, FratMae, Parameter, SlotBatch, SlotForward, SlotStart,
     Tokenizer, costs,
@@ -21,7 +21,7 @@ pub struct Pretrain {
     model: FratMae,
     parameters: Vec<Parameter>,
     config: Config,
-    order: Order,
+    order: SampleOrder,
     masker: Masker,
     tokenizer: Tokenizer,
     device: Device,
@@ -48,7 +48,7 @@ impl Pretrain {
         Self {
             parameters: model.parameters(),
             model,
-            order: Order {
+            order: SampleOrder {
                 seed: config.run.seed,
                 cases: n_cases,
             },

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 /// What marks a folder as chaos's own.
 const MARK: &str = "chaos.json";
@@ -81,7 +81,7 @@ impl Folder {
             return Ok(false);
         };
         let mut bytes = fs::read(&part)?;
-        let place = Draw::new("chaos byte", seed, &[]).below(bytes.len() as u64) as usize;
+        let place = KeyedRng::new("chaos byte", seed, &[]).below(bytes.len() as u64) as usize;
         if let Some(byte) = bytes.get_mut(place) {
             *byte ^= 1 << (seed % 8);
         }
@@ -113,7 +113,7 @@ impl Folder {
         if parts.is_empty() {
             return Ok(None);
         }
-        let place = Draw::new("chaos part", seed, &[]).below(parts.len() as u64) as usize;
+        let place = KeyedRng::new("chaos part", seed, &[]).below(parts.len() as u64) as usize;
         Ok(Some(parts.swap_remove(place)))
     }
 }

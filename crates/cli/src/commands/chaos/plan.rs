@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 use super::fault::{Kind, Strike};
 
@@ -35,7 +35,7 @@ pub(crate) struct Wanted<'a> {
 /// Plans the faults of a run, in the order of their time.
 pub(crate) fn plan(wanted: &Wanted<'_>) -> Vec<Strike> {
     let mut planner = Planner {
-        draw: Draw::new("chaos", wanted.seed, &[]),
+        draw: KeyedRng::new("chaos", wanted.seed, &[]),
         bag: Vec::new(),
     };
     let mut strikes = Vec::new();
@@ -59,14 +59,14 @@ pub(crate) fn plan(wanted: &Wanted<'_>) -> Vec<Strike> {
 
 /// How many workers stand by beside the group, and the group's size where the caller names none.
 pub(crate) fn crew(seed: u64, workers: Option<usize>, most: usize) -> (usize, usize) {
-    let mut draw = Draw::new("chaos crew", seed, &[]);
+    let mut draw = KeyedRng::new("chaos crew", seed, &[]);
     let drawn = 2 + draw.below(5) as usize;
     let standbys = draw.below(2) as usize;
     (workers.unwrap_or_else(|| drawn.min(most)), standbys)
 }
 
 struct Planner {
-    draw: Draw,
+    draw: KeyedRng,
     bag: Vec<Kind>,
 }
 

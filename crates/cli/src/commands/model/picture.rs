@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_config::{Axis, Config};
-use fratmae_dataset::{DataSet, Draw, Sample, StackAxis, StackOptions, telling_slice};
+use fratmae_dataset::{DataSet, KeyedRng, Sample, StackAxis, StackOptions, telling_slice};
 use fratmae_model::{
     DeviceKind, FratMae, Masks, Modality, PatchGrid, SlotBatch, StageInputs, n_kept, stages,
 };
@@ -218,7 +218,7 @@ fn stack_options(config: &Config) -> StackOptions {
 fn inputs(config: &Config, cut: &Cut) -> StageInputs {
     let n_tokens = PatchGrid::new(&config.model).n_tokens();
     let keep = |purpose| {
-        let mut draw = Draw::new(purpose, config.run.seed, &[u64::from(cut.case)]);
+        let mut draw = KeyedRng::new(purpose, config.run.seed, &[u64::from(cut.case)]);
         let mut tokens = draw.permutation(n_tokens);
         tokens.truncate(n_kept(n_tokens, config.model.mask_ratio));
         tokens

@@ -136,7 +136,7 @@ fn swap(bytes: &mut [u8], width: usize) {
 }
 
 fn volume(seed: u64, below: u64) -> Vec<u8> {
-    let mut draw = fratmae_dataset::Draw::new("a volume of this test", seed, &[]);
+    let mut draw = fratmae_dataset::KeyedRng::new("a volume of this test", seed, &[]);
     let voxels = 0..SHAPE.iter().product();
     voxels.map(|_: usize| draw.below(below) as u8).collect()
 }
