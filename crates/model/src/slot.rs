@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
 use crate::error::ModelError;
@@ -85,32 +85,6 @@ fn check_sentences(sentences: &[Vec<u32>]) -> Result<(), ModelError> {
     }
 }
 
-/// What a slot's forward pass will come to, which the device may still be at.
-#[derive(Debug)]
-pub struct SlotStart {
-    pub(crate) forward: SlotForward,
-    pub(crate) errors: Vec<(Modality, Tensor<1>)>,
-}
-
-impl SlotStart {
-    /// Waits for the device and puts the errors into the stats.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::DeviceFailed`] when the device does not give them back.
-    pub fn finish(self) -> Result<SlotForward, ModelError> {
-        let Self {
-            mut forward,
-            errors,
-        } = self;
-        for (masked, error) in errors {
-            let error = error.try_into_scalar::<f32>().map_err(ModelError::device)?;
-            forward.stats.of(masked).squared_error += f64::from(error);
-        }
-        Ok(forward)
-    }
-}
-
 /// What the model makes of a slot; the tensors are still connected to the parameters in burn's graph.
 #[derive(Debug, Clone)]
 pub struct SlotForward {
@@ -120,11 +94,68 @@ pub struct SlotForward {
     pub pet_embedding: Tensor<2>,
     /// Its sentence's embedding, likewise.
     pub text_embedding: Tensor<2>,
-    /// The slot's numbers for the log.
-    pub stats: SlotStats,
+    reconstructions: Vec<Reconstruction>,
+}
+
+/// What the model makes of the samples that mask one modality.
+pub(crate) struct GroupForward {
+    pub(crate) samples: Vec<usize>,
+    /// The sum of their errors, `[1]`.
+    pub(crate) loss: Tensor<1>,
+    /// PET's class tokens, `[samples, width]`.
+    pub(crate) pet_class: Tensor<2>,
+    /// Of the masked modality, or of both.
+    pub(crate) reconstructions: Vec<Reconstruction>,
+}
+
+/// What a decoder has rebuilt of one modality.
+#[derive(Debug, Clone)]
+pub(crate) struct Reconstruction {
+    pub(crate) masked: Modality,
+    /// The sum over samples of their mean squared errors, `[1]`.
+    pub(crate) loss: Tensor<1>,
+    /// What is known without the device: all but the error.
+    pub(crate) targets: ModalityStats,
 }
 
 impl SlotForward {
+    pub(crate) fn new(
+        groups: Vec<GroupForward>,
+        pet_embedding: Tensor<2>,
+        text_embedding: Tensor<2>,
+        device: &Device,
+    ) -> Self {
+        let mut reconstruction = Tensor::zeros([1], device);
+        let mut reconstructions = Vec::with_capacity(2);
+        for group in groups {
+            reconstruction = reconstruction + group.loss;
+            reconstructions.extend(group.reconstructions);
+        }
+        Self {
+            reconstruction,
+            pet_embedding,
+            text_embedding,
+            reconstructions,
+        }
+    }
+
+    /// The slot's sums, once the device has computed its errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::DeviceFailed`] when the device does not give them back.
+    pub fn stats(&self) -> Result<SlotStats, ModelError> {
+        let mut stats = SlotStats::default();
+        for part in &self.reconstructions {
+            let error = part.loss.clone().try_into_scalar::<f32>();
+            *stats.of(part.masked) += ModalityStats {
+                squared_error: error.map_err(ModelError::device)?.into(),
+                ..part.targets
+            };
+        }
+        Ok(stats)
+    }
+
     /// The scalar that [`crate::FratMae::backward`] runs back from.
     pub(crate) fn total(
         &self,
@@ -187,7 +218,7 @@ pub struct SlotStats {
 
 impl SlotStats {
     /// Of the samples that mask this modality.
-    pub(crate) fn of(&mut self, masked: Modality) -> &mut ModalityStats {
+    fn of(&mut self, masked: Modality) -> &mut ModalityStats {
         match masked {
             Modality::Pet => &mut self.pet,
             Modality::Ct => &mut self.ct,

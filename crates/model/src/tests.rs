@@ -24,6 +24,7 @@ fn the_model_computes_what_the_formulas_say() {
         .unwrap();
     let batch = tiny::batch(4);
     let out = model.forward(&batch, &tiny::device()).unwrap();
+    let stats = out.stats().unwrap();
     let reference = Reference::new(&model, &config);
     let (mut pet, mut ct) = (0.0, 0.0);
     for sample in 0..4 {
@@ -33,7 +34,7 @@ fn the_model_computes_what_the_formulas_say() {
         assert_row(&out.pet_embedding, sample, &expected.pet_embedding);
         assert_row(&out.text_embedding, sample, &expected.text_embedding);
     }
-    for (found, expected) in [(out.stats.pet, pet), (out.stats.ct, ct)] {
+    for (found, expected) in [(stats.pet, pet), (stats.ct, ct)] {
         let relative = (found.squared_error / expected - 1.0).abs();
         assert!(relative < 1e-5, "{} is not {expected}", found.squared_error);
     }

@@ -164,7 +164,7 @@ fn the_gradient_on_the_device_is_the_one_that_is_read_back() {
     let batch = slot(&config);
     let grads = wave(config.embedding, 0.5);
     let embeddings = Some((grads.as_slice(), grads.as_slice()));
-    let forward = || model.start(&batch, &gpu).unwrap().finish().unwrap();
+    let forward = || model.forward(&batch, &gpu).unwrap();
     let read = model.backward(forward(), 0.5, embeddings, Vec::new());
     let there = model.backward_on_device(forward(), 0.5, embeddings);
     let (read, there) = (read.unwrap(), there.unwrap());

@@ -7,8 +7,7 @@ use crate::message::{Global, SlotMessage};
 use fratmae_config::{Config, Precision};
 use fratmae_dataset::{SampleOrder, Stack};
 use fratmae_model::{
-    Device, DeviceKind, DeviceVector, FratMae, Parameter, SlotBatch, SlotForward, SlotStart,
-    Tokenizer, costs,
+    Device, DeviceKind, DeviceVector, FratMae, Parameter, SlotBatch, SlotForward, Tokenizer, costs,
 };
 use fratmae_trainer::{Opening, Operations, Samples, SharedWeights, Task, TaskError};
 use std::ops::Range;
@@ -106,7 +105,7 @@ impl Pretrain {
 
 impl Task for Pretrain {
     type Batch = Batch;
-    type Started = (SlotStart, Vec<u64>);
+    type Started = (SlotForward, Vec<u64>);
     type Forward = SlotForward;
     type Message = SlotMessage;
     type Global = Global;
@@ -164,16 +163,16 @@ impl Task for Pretrain {
                 (slot, sentences)
             }
         };
-        Ok((self.model.start(&slot, &self.device)?, sentences))
+        Ok((self.model.forward(&slot, &self.device)?, sentences))
     }
 
     fn finish(
         &mut self,
-        (started, sentences): Self::Started,
+        (forward, sentences): Self::Started,
     ) -> Result<(SlotForward, SlotMessage), TaskError> {
-        let forward = started.finish()?;
+        let stats = forward.stats()?;
         let embeddings = forward.embeddings()?;
-        let message = SlotMessage::new(&forward.stats, embeddings, sentences);
+        let message = SlotMessage::new(&stats, embeddings, sentences);
         Ok((forward, message))
     }
 

@@ -212,7 +212,7 @@ fn a_decoder_that_looks_at_another_cases_twin_does_worse() {
     let trained = FratMae::from_flat(&plain, &training.weights().unwrap(), &device).unwrap();
     let error = |batch: &SlotBatch| {
         let forward = trained.forward(batch, &device).unwrap();
-        forward.stats.reconstruction()
+        forward.stats().unwrap().reconstruction()
     };
     let own = twins(0, 18);
     let mut shuffled = own.clone();

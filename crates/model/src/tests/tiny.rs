@@ -80,7 +80,7 @@ pub(crate) fn loss_and_gradient(model: &FratMae, batch: &SlotBatch) -> (f64, Vec
     let device = device();
     let forward = model.forward(batch, &device).unwrap();
     let n_samples = batch.n_samples() as f32;
-    let stats = forward.stats;
+    let stats = forward.stats().unwrap();
     let error = stats.pet.squared_error + stats.ct.squared_error;
     let contrast = model.context_align.as_ref();
     let contrast = contrast.map(|_| contrast_of(model, &forward, batch));
