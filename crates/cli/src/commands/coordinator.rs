@@ -8,7 +8,7 @@ use crate::{
     commands::{
         fork::Forking,
         job::{Job, Named},
-        lead::{Showing, Workers, lead},
+        run_coordinator::{OutputMode, Workers, run_coordinator},
     },
     output::Output,
 };
@@ -65,11 +65,11 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         version: arguments.allow.contains(&Difference::Version),
         kernels: arguments.allow.contains(&Difference::Kernels),
     };
-    lead(
+    run_coordinator(
         (config, arguments.forking.resolve()?),
         Workers::Elsewhere(allowed),
         arguments.take_over,
-        Showing { quiet, json },
+        OutputMode { quiet, json },
         output,
     )
     .await

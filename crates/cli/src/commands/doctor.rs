@@ -6,10 +6,10 @@ mod gpu;
 mod host;
 mod infiniband;
 mod link;
-mod need;
 mod pace;
-mod place;
 mod proxies;
+mod requirements;
+mod store;
 
 use std::io;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use finding::{Finding, State};
 use gpu::Gpu;
 use host::Roots;
 
-pub(crate) use {finding::size, host::Host, need::Need};
+pub(crate) use {finding::size, host::Host, requirements::Requirements};
 
 /// Checks whether this host can run a job, and what to do if not.
 #[derive(Debug, Args)]
@@ -108,7 +108,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
 }
 
 impl Arguments {
-    fn need(&self) -> Result<Need> {
+    fn need(&self) -> Result<Requirements> {
         let Job {
             values: Values { config, set },
             workers,
@@ -122,13 +122,13 @@ impl Arguments {
             data.is_some(),
         ];
         match set.is_empty() && !named.contains(&true) {
-            true => Ok(Need::nothing()),
-            false => Ok(Need::of(&self.job.resolve()?)),
+            true => Ok(Requirements::nothing()),
+            false => Ok(Requirements::of(&self.job.resolve()?)),
         }
     }
 }
 
-fn check_host(need: &Need) -> Vec<Finding> {
+fn check_host(need: &Requirements) -> Vec<Finding> {
     let roots = Roots::default();
     let ports = infiniband::read_ports(&roots.sys);
     let gpu = Gpu::read(&roots.proc, need);
@@ -140,19 +140,19 @@ fn check_host(need: &Need) -> Vec<Finding> {
     findings
 }
 
-async fn check_places(arguments: &Arguments, need: &Need) -> Vec<Finding> {
+async fn check_places(arguments: &Arguments, need: &Requirements) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(job) = &need.job {
-        let measured = place::measure(&job.run_url).await;
-        findings.push(place::judge("run", &job.run_url, &measured));
+        let measured = store::measure(&job.run_url).await;
+        findings.push(store::judge("run", &job.run_url, &measured));
         let data = match job.data_url.is_empty() {
-            true => place::Data::Absent,
-            false => place::find_data(job).await,
+            true => store::Data::Absent,
+            false => store::find_data(job).await,
         };
-        findings.push(place::judge_data(&job.data_url, &data));
+        findings.push(store::judge_data(&job.data_url, &data));
     }
     for url in &arguments.store {
-        findings.push(place::judge("store", url, &place::measure(url).await));
+        findings.push(store::judge("store", url, &store::measure(url).await));
     }
     findings
 }
@@ -162,7 +162,7 @@ async fn listen(
     address: &str,
     within: Option<Duration>,
     quiet: bool,
-    need: &Need,
+    need: &Requirements,
 ) -> Result<Option<Finding>> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("cannot listen at {address}"))?;
@@ -185,7 +185,7 @@ async fn listen(
 }
 
 /// Answers callers until one of them is a doctor too.
-async fn attend(listener: &TcpListener, need: &Need) -> Finding {
+async fn attend(listener: &TcpListener, need: &Requirements) -> Finding {
     loop {
         let answered = match listener.accept().await {
             Ok((stream, from)) => (from.to_string(), link::answer(stream).await),

@@ -12,7 +12,7 @@ use crate::{
     commands::{
         fork::Forking,
         job::{Job, Named},
-        lead::{Showing, Workers, lead},
+        run_coordinator::{OutputMode, Workers, run_coordinator},
     },
     logging::Logging,
     output::Output,
@@ -58,11 +58,11 @@ pub(crate) async fn run(
     // Before the launcher and after all else: the last lines of workers are written when it ends.
     let lines = terminal::draws().then(WorkerLines::start).transpose()?;
     let launcher = launcher(&config, logging, lines.as_ref())?;
-    lead(
+    run_coordinator(
         (config, arguments.forking.resolve()?),
         Workers::Here(launcher),
         arguments.take_over,
-        Showing { quiet, json },
+        OutputMode { quiet, json },
         output,
     )
     .await

@@ -1,4 +1,4 @@
-//! The faults that chaos knows: what each does to whom, in data. `strikes.rs` does them.
+//! The faults that chaos knows: what each does to whom, in data. `injection.rs` does them.
 
 use std::time::Duration;
 

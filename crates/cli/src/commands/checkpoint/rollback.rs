@@ -6,7 +6,7 @@ use fratmae_coordinator::RolledBack;
 use fratmae_store::Location;
 use serde::Serialize;
 
-use crate::{commands::lead::nonce, output::Output};
+use crate::{commands::run_coordinator::nonce, output::Output};
 
 /// Resets a stopped run to one of its checkpoints.
 #[derive(Debug, Args)]

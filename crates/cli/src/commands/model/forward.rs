@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::{
     commands::{
-        exported::{read_folder, read_tensors, write_tensors},
         target::here,
+        weights_dir::{read_folder, read_tensors, write_tensors},
     },
     output::Output,
 };

@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::{
     commands::{
-        exported::write_folder,
         job::Values,
         owner::{self, Kind},
         target::Target,
         wait_for,
+        weights_dir::write_folder,
     },
     output::Output,
 };

@@ -15,7 +15,7 @@ use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
-    commands::{exported::write, stored::Stored, target::Target},
+    commands::{run_weights::RunWeights, target::Target, weights_dir::write},
     output::Output,
 };
 use draw::Shown;
@@ -72,7 +72,7 @@ struct Drawn<'a> {
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let target = Target::of(&arguments.out)?;
-    let stored = Stored::open(&arguments.run, arguments.step).await?;
+    let stored = RunWeights::open(&arguments.run, arguments.step).await?;
     let url = arguments.data.as_ref().unwrap_or(&stored.config.data.url);
     let data = DataSet::open(&Location::open(url)?).await?;
     let cut = cut(&stored.config, &data, arguments.case.as_deref()).await?;

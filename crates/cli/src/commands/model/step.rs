@@ -15,9 +15,9 @@ use serde::Serialize;
 
 use crate::{
     commands::{
-        exported::{read_folder, read_tensors, write_tensors},
         job::Values,
         target::here,
+        weights_dir::{read_folder, read_tensors, write_tensors},
     },
     output::Output,
 };

@@ -8,14 +8,14 @@ use std::time::Duration;
 use fratmae_collective::{NcclError, nccl_version, survey_driver};
 
 use super::{Driver, Gpu};
-use crate::commands::doctor::need::Need;
+use crate::commands::doctor::requirements::Requirements;
 
 /// How long a driver may take to answer; a healthy one that wakes eight GPUs needs some seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Gpu {
     /// Asks everything that can be judged.
-    pub(crate) fn read(proc: &Path, need: &Need) -> Self {
+    pub(crate) fn read(proc: &Path, need: &Requirements) -> Self {
         let library = need.cuda_library.clone();
         Self {
             is_built: cfg!(feature = "cuda"),

@@ -6,7 +6,7 @@ use super::fault::{Party, worker_name};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Moment {
+pub(crate) struct TimelineEvent {
     /// Since the first step.
     pub(crate) at: Duration,
     /// What it was.

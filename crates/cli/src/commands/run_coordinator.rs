@@ -19,8 +19,8 @@ use crate::{
         apart, ending,
         owner::{self, Kind},
         pretrain::{data, memory},
+        run_progress::RunProgress,
         target,
-        watch::Watch,
     },
     output::Output,
     signals::Signals,
@@ -34,7 +34,7 @@ const EVENTS: usize = 1 << 14;
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Showing {
+pub(crate) struct OutputMode {
     /// No progress.
     pub(crate) quiet: bool,
     /// The end as one JSON object.
@@ -63,11 +63,11 @@ struct Interrupted<'a> {
 ///
 /// # Errors
 /// Whatever the data, the store or the run failed of, and that the run was interrupted.
-pub(crate) async fn lead(
+pub(crate) async fn run_coordinator(
     (mut config, fork): (Config, Option<Fork>),
     workers: Workers,
     take_over: bool,
-    showing: Showing,
+    showing: OutputMode,
     output: &mut Output,
 ) -> Result<()> {
     let (launcher, allowed) = match workers {
@@ -91,7 +91,7 @@ pub(crate) async fn lead(
     }
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let shortage = launcher.as_ref().and_then(|_| memory::fit(&mut config));
-    let watch = Watch::start(&config, showing.quiet);
+    let watch = RunProgress::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
     let mut job = job(config, run, data, (allowed, take_over));
     job.notes.extend(shortage);
@@ -185,7 +185,7 @@ fn weights_told(config: &Config) -> Result<Vec<String>> {
 async fn attend(
     job: Job,
     launcher: Option<Launcher>,
-    mut watch: Watch,
+    mut watch: RunProgress,
     signals: &Signals,
 ) -> Result<Outcome> {
     let address = job.config.coordinator.listen.clone();
