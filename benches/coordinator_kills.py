@@ -80,7 +80,7 @@ def main():
             still_there = sum(process.poll() is None for process in workers)
             for process in workers:
                 process.kill()
-        told = subprocess.run(
+        answer = subprocess.run(
             [options.program, "status", str(run), "--json", "--history"], check=True, stdout=subprocess.PIPE, text=True
         ).stdout
         steps = [row["step"] for row in json.loads(told)["history"]]

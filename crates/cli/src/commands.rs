@@ -104,15 +104,15 @@ const AT_THE_END: Duration = Duration::from_secs(1);
 pub(crate) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("apart".to_owned());
     let thread = thread
-        .spawn(move || tell.send(work()))
+        .spawn(move || sender.send(work()))
         .context("cannot start a thread")?;
-    let told = told.await.context("a thread ended without a result");
+    let result = receiver.await.context("a thread ended without a result");
     // It is at its end; letting go of a thread that is just ending is not safe (see `AT_THE_END`).
     drop(thread.join());
-    told
+    result
 }
 
 /// Runs `future` to its end on a runtime of its own.

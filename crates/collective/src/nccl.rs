@@ -2,7 +2,7 @@
 //!
 //! With [`Adding::Fast`] vectors may lie on the GPUs: NCCL then adds them where they are, and nothing is copied.
 //!
-//! The mesh is a [`TcpGroup`] that joined as ever. It carries the communicator's id to the ranks, the sizes at the
+//! The mesh is an ordinary [`TcpGroup`]. It carries the communicator's id to the ranks, the sizes at the
 //! start of a reduction, and a barrier at its end; and it shows that a peer is gone, since
 //! NCCL by itself may wait for ever. So a communicator belongs to one generation, and the next one makes its own.
 //!

@@ -1,6 +1,6 @@
 //! Owns the summary of a data set for people and tools, taken from the manifest alone.
 //!
-//! It reads no shard but in `voxels`; pictures are `preview`'s work.
+//! Only `voxels` reads shards; `preview` draws the pictures.
 
 mod lesions;
 mod summary;

@@ -1,7 +1,7 @@
 //! Owns the background reading of stacks, in their order, ahead of who trains on them, within a bound on its bytes.
 //!
 //! Fetching runs on the runtime, unpacking on its blocking threads. What a stack is, and which samples come, is
-//! decided elsewhere; what takes the place of a damaged sample is decided in `replacement`.
+//! decided elsewhere; what replaces a damaged sample is decided in `replacement`.
 
 mod memory_budget;
 mod replacement;

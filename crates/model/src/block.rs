@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gelu_has_its_own_value_and_slope() {
+    fn gelu_has_its_own_value_and_derivative() {
         let device = Device::flex().autodiff();
         let at = Tensor::<3>::from_data([[[0.0_f32, 1.0, -2.0, 2.0]]], &device).require_grad();
         let found = gelu(at.clone());

@@ -1,7 +1,7 @@
 //! Mixed precision: the numbers that matrix products are computed in. Everything between two products is f32.
 //!
 //! Parameters stay f32. Casting one to bf16 is a step of burn's graph, whose backward pass casts its gradient to f32 again,
-//! so what is summed, clipped and applied is f32 as ever. The range of bf16 is that of f32: no loss is scaled.
+//! so what is summed, clipped and applied is always f32. The range of bf16 is that of f32: no loss is scaled.
 
 use burn::tensor::module::linear;
 use burn::tensor::{FloatDType, Tensor};

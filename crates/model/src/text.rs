@@ -1,4 +1,4 @@
-//! The CLIP-shaped text encoder, with CLIP's parameter names. It takes token ids; the words are the tokenizer's.
+//! The CLIP-shaped text encoder, with CLIP's parameter names. It takes token ids; the tokenizer makes them from words.
 
 use std::sync::Arc;
 

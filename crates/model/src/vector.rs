@@ -1,5 +1,5 @@
 //! Flat vectors on the model's device: parameters, moments and gradients that never pass through this machine's memory.
-//! It owns the journeys there and back; what the numbers mean is the caller's.
+//! It owns the transfers to and from the device, not the meaning of the numbers.
 
 #[cfg(feature = "cuda")]
 mod gpu;

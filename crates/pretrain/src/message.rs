@@ -1,4 +1,4 @@
-//! What every rank is told of a slot, and what the global batch comes to: sums over all slots, and InfoNCE.
+//! The message that every rank receives about a slot, and what follows for the global batch: sums over all slots, and InfoNCE.
 
 use crate::error::PretrainError;
 use fratmae_model::{Contrast, ModalityStats, SlotStats};

@@ -130,8 +130,8 @@ impl Task for Pretrain {
     }
 
     fn first_weights(&self) -> Result<Vec<f32>, TaskError> {
-        let (weights, told) = first_weights(&self.config, &self.parameters)?;
-        told.iter().for_each(|line| tracing::debug!("{line}"));
+        let (weights, notes) = first_weights(&self.config, &self.parameters)?;
+        notes.iter().for_each(|line| tracing::debug!("{line}"));
         Ok(weights)
     }
 

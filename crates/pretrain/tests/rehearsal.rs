@@ -148,7 +148,7 @@ fn length(row: &[f32]) -> f64 {
         .sqrt()
 }
 
-/// The larger one; what is no number is worst.
+/// The larger of the two; NaN counts as the largest.
 fn worse(a: f64, b: f64) -> f64 {
     if a.is_nan() || a > b { a } else { b }
 }

@@ -31,10 +31,10 @@ pub(crate) struct Arguments {
     /// Address to listen at (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
-    /// Address that workers are told, if it is not the one to listen at (coordinator.advertise)
+    /// Address that workers connect to, if it differs from --listen (coordinator.advertise)
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) advertise: Option<String>,
-    /// Take the run over from a coordinator that leads it and answers; without this it is left alone
+    /// Replace the coordinator that leads the run even if it still answers; without this the command is refused
     #[arg(long)]
     pub(crate) take_over: bool,
     /// Admit workers that differ, comma-separated; results may then not be bit-identical

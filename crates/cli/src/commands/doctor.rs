@@ -257,15 +257,15 @@ mod tests {
 
     fn text(findings: &[Finding], all: bool) -> (Result<()>, String) {
         let captured = Captured::default();
-        let told = report(findings, Form::Text { all }, &mut captured.output());
-        (told, captured.text())
+        let result = report(findings, Form::Text { all }, &mut captured.output());
+        (result, captured.text())
     }
 
     #[test]
     fn what_is_missing_fails_and_is_named_in_one_line() {
-        let (told, shown) = text(&findings(), false);
+        let (result, shown) = text(&findings(), false);
         assert_eq!(
-            told.unwrap_err().to_string(),
+            result.unwrap_err().to_string(),
             "2 checks failed: driver, NCCL"
         );
         assert_eq!(
@@ -274,8 +274,8 @@ mod tests {
              NCCL    MISSING  old\n                 -> install a newer one\n\
              1 check ok; --all shows it\n"
         );
-        let (told, shown) = text(&findings()[..1], false);
-        told.unwrap();
+        let (result, shown) = text(&findings()[..1], false);
+        result.unwrap();
         assert_eq!(shown, "1 check ok; --all shows it\n");
     }
 
@@ -290,9 +290,9 @@ mod tests {
     fn json_has_every_check_and_what_is_missing() {
         let captured = Captured::default();
         report(&findings(), Form::Json, &mut captured.output()).unwrap_err();
-        let told: serde_json::Value = serde_json::from_str(&captured.text()).unwrap();
-        assert_eq!(told["missing"], serde_json::json!(["driver", "NCCL"]));
-        assert_eq!(told["checks"][0]["state"], "ok");
-        assert_eq!(told["checks"][1]["advice"], "install it");
+        let result: serde_json::Value = serde_json::from_str(&captured.text()).unwrap();
+        assert_eq!(result["missing"], serde_json::json!(["driver", "NCCL"]));
+        assert_eq!(result["checks"][0]["state"], "ok");
+        assert_eq!(result["checks"][1]["advice"], "install it");
     }
 }

@@ -110,7 +110,7 @@ fn card(stored: &RunWeights) -> Result<String> {
                 config.model.stack, config.data.axis
             ),
         ),
-        ("every how-manieth slice", config.data.stride.to_string()),
+        ("slice stride", config.data.stride.to_string()),
         (
             "grid of a case",
             format!("{:?} (R, A, S)", config.data.grid),

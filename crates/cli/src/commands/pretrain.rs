@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     pub(crate) job: Job,
     #[command(flatten)]
     pub(crate) forking: Forking,
-    /// Take the run over from a coordinator that leads it and answers; without this it is left alone
+    /// Replace the coordinator that leads the run even if it still answers; without this the command is refused
     #[arg(long)]
     pub(crate) take_over: bool,
     /// Print the result as one JSON object, the last line of standard output

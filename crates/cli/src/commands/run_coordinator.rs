@@ -192,11 +192,11 @@ async fn attend(
     let listener = TcpListener::bind(&address).await;
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
-    let (events, mut told) = broadcast::channel(EVENTS);
+    let (events, mut receiver) = broadcast::channel(EVENTS);
     // A thread that may wait for the terminal, while the run waits for its store.
     let shown = tokio::task::spawn_blocking(move || {
         loop {
-            match told.blocking_recv() {
+            match receiver.blocking_recv() {
                 Ok(event) => watch.show(&event),
                 Err(RecvError::Lagged(missed)) => watch.note(&format!(
                     "the terminal stood still and {missed} events are not shown; fratmae status has the newest verdicts"

@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
         hide_default_value = true
     )]
     pub(crate) listen: String,
-    /// Address that the other workers are told, if it is not the one to listen at
+    /// Address that the other workers connect to, if it differs from --listen
     #[arg(
         long,
         value_name = "HOST[:PORT]",

@@ -1,6 +1,6 @@
 //! `all_reduce` over the mesh: sizes, partial sums to the owners, results to everybody.
 //!
-//! Which elements and subtrees these are is `reduce.rs`'s and `tree.rs`'s matter.
+//! `reduce.rs` and `tree.rs` decide which elements and subtrees these are.
 
 use super::TcpGroup;
 use super::exchange::{Call, PeerExchange};

@@ -1,6 +1,6 @@
 //! One direction of one socket, moved in slices so that a deadline, an abort or a failure elsewhere ends the wait.
 //!
-//! It moves bytes and counts them; what they mean is `frame.rs`'s and `handshake.rs`'s matter.
+//! It moves bytes and counts them; `frame.rs` and `handshake.rs` know what they mean.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;

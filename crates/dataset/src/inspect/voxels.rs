@@ -1,6 +1,6 @@
 //! Reads the voxels of a data set for a person: histograms, lesions and pictures, one case after the other.
 //!
-//! No more than a few cases are in memory, however many there are. How it is shown is the caller's.
+//! No more than a few cases are in memory, however many there are. The caller decides how they are shown.
 
 use futures::{StreamExt, TryStreamExt};
 use half::f16;

@@ -22,7 +22,7 @@ pub enum BadSample {
     Skip,
 }
 
-/// Names a damaged sample that another case has taken the place of.
+/// Names a damaged sample that was replaced by another case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedSample {
     /// Its case.

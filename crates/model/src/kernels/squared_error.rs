@@ -1,4 +1,4 @@
-//! The mean squared error of each patch and its backward pass. How patches are weighed is the loss's.
+//! The mean squared error of each patch and its backward pass. `loss` decides how patches are weighted.
 
 use rayon::prelude::*;
 

@@ -27,7 +27,7 @@ fn activations_have_their_known_values() {
 }
 
 #[test]
-fn activations_turn_slopes_as_their_differences_do() {
+fn activation_gradients_match_finite_differences() {
     for activation in [Activation::Gelu, Activation::QuickGelu] {
         // Longer than one task's piece.
         let input: Vec<f32> = (0..20_000).map(|i| (i as f32 - 10_000.0) * 5e-4).collect();

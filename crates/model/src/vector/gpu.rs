@@ -1,4 +1,4 @@
-//! What burn has no words for on a GPU: the update's kernel, sums over bits, and where a vector lies in its memory.
+//! What burn offers no operation for on a GPU: the update's kernel, sums over bits, and where a vector lies in its memory.
 //!
 //! It goes through burn's fusion and the runtime beneath to the device's own addresses: the one place that does, so
 //! that a new version of burn breaks here and nowhere else.

@@ -30,7 +30,7 @@ pub struct InitReport {
 impl InitReport {
     /// Tells what became of what, a line each, for whoever named the file.
     pub fn lines(&self) -> Vec<String> {
-        let told = [
+        let lists = [
             ("loaded", &self.taken),
             ("loaded and resized", &self.adapted),
             ("not in the file, initial values kept", &self.absent),
@@ -39,7 +39,7 @@ impl InitReport {
                 &self.misshapen,
             ),
         ];
-        let parameters = told
+        let parameters = lists
             .into_iter()
             .map(|(what, names)| ("parameters", what, names));
         parameters
@@ -196,8 +196,8 @@ impl Source<'_> {
     }
 
     fn read_positions<'a>(&self, shape: &[usize], values: &'a [f32]) -> Option<Positions<'a>> {
-        let told = self.file.notes.get(GRID_NOTE).and_then(|note| grid(note));
-        Positions::read(shape, values, told, self.grid)
+        let recorded = self.file.notes.get(GRID_NOTE).and_then(|note| grid(note));
+        Positions::read(shape, values, recorded, self.grid)
     }
 
     fn class_token(

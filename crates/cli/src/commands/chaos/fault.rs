@@ -109,7 +109,7 @@ impl Kind {
 }
 
 impl Strike {
-    /// The kind, and whom it befalls.
+    /// The kind, and the process that it hits.
     pub(crate) fn what(&self) -> String {
         let (kind, place) = (self.kind.name(), worker_name(self.place));
         match self.kind {

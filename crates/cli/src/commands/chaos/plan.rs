@@ -28,7 +28,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) places: usize,
     /// Kinds to choose from; none twice before each has come once.
     pub(crate) kinds: &'a [Kind],
-    /// One fault so often, instead of some at moments that are drawn.
+    /// One fault in each of these intervals, instead of at drawn moments.
     pub(crate) every: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! The folder of one call: its own run, the undisturbed one, logs and the scorecard. It begins in none that is another's.
+//! The folder of one call: its own run, the undisturbed one, logs and the scorecard. It refuses a folder that another call did not make.
 
 use std::{
     fs,

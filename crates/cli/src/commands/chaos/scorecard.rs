@@ -63,25 +63,25 @@ impl Scorecard {
         let mut timeline = timeline.to_vec();
         // A line is noted when it was written, and read a little later.
         timeline.sort_by_key(|event| event.at);
-        let told = Judged {
+        let judged = Judged {
             plan,
             timeline: &timeline,
         };
-        let (right, wrong) = told.verdicts();
-        let (coordinators_ended, workers_ended) = told.endings();
+        let (right, wrong) = judged.verdicts();
+        let (coordinators_ended, workers_ended) = judged.endings();
         Self {
-            faults: told.rows(),
-            steps_lost: told.steps_lost(),
+            faults: judged.rows(),
+            steps_lost: judged.steps_lost(),
             verdicts_right: right,
             verdicts_wrong: wrong,
             coordinators_ended,
             workers_ended,
-            olds_stayed: told
+            olds_stayed: judged
                 .timeline
                 .iter()
                 .filter(|event| event.what == What::OldStayed)
                 .count(),
-            panics: told.panics(),
+            panics: judged.panics(),
         }
     }
 }
@@ -214,7 +214,7 @@ impl Judged<'_> {
         (right, wrong)
     }
 
-    /// Whether a fault of those around that time befell whom a verdict names.
+    /// Whether a fault around that time hit the one that a verdict names.
     fn is_explained(&self, line: &str, at: Duration) -> bool {
         let explains = |victim| victim == Party::Coordinator || is_named(line, victim);
         let struck = self.timeline.iter().filter_map(|event| match event.what {

@@ -1,5 +1,5 @@
-//! The disturbed run: its processes, started again as a supervisor would, and what they tell. What is done to them is
-//! `injection.rs`'s.
+//! The disturbed run: its processes, restarted as a supervisor would, and what they log. `injection.rs` injects the
+//! faults.
 
 use std::{
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -52,7 +52,7 @@ pub(crate) struct Supervisor<'a> {
     pub(super) hosts: &'a Hosts,
     progress: &'a mut Progress,
     pub(super) coordinator: Seat,
-    /// Coordinators that others have taken the place of.
+    /// Coordinators that were replaced.
     pub(super) olds: Vec<Process>,
     pub(super) workers: Vec<Seat>,
     pub(super) timeline: Vec<TimelineEvent>,
@@ -172,7 +172,7 @@ impl<'a> Supervisor<'a> {
         self.timeline.push(event);
     }
 
-    /// Shows what is done to the run, and writes it beside the logs of those to whom it is done.
+    /// Shows what is done to the run, and writes it into the log folder.
     pub(super) fn tell(&mut self, what: &str) {
         let line = self.folder.log_at(self.elapsed().unwrap_or_default(), what);
         self.progress.note(&line);
@@ -327,7 +327,7 @@ impl<'a> Supervisor<'a> {
         Process::start(words, self.started, &self.folder.log(name), &self.sender)
     }
 
-    /// Coordinators that were taken the place of find out and end.
+    /// Replaced coordinators must notice it and end.
     fn await_olds(&mut self) {
         /// A coordinator looks at its fence every five seconds, and gives its workers ten to leave.
         const PATIENCE: Duration = Duration::from_secs(20);

@@ -75,7 +75,7 @@ pub(crate) enum What {
         /// Its last word.
         reason: String,
     },
-    /// A coordinator ended that another one had taken the place of.
+    /// A coordinator that was replaced has ended.
     OldEnded {
         /// Its last word.
         reason: String,

@@ -158,7 +158,7 @@ impl Gpu {
             Ok(version) => {
                 return Finding::ok("NCCL", format!("{version}, 2.18 or later is needed"));
             }
-            Err(told) => told,
+            Err(reason) => reason,
         };
         if need.demands_nccl() {
             return Finding::new("NCCL", State::Missing, found, advice);

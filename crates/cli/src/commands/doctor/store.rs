@@ -132,13 +132,14 @@ mod tests {
             write: Duration::from_millis(200),
             read: Duration::from_millis(100),
         });
-        let told = judge("store", "s3://b", &measured);
-        assert_eq!(told.state, State::Ok);
+        let result = judge("store", "s3://b", &measured);
+        assert_eq!(result.state, State::Ok);
         assert!(
-            told.found
+            result
+                .found
                 .starts_with("s3://b: write 40 MB/s, read 80 MB/s (one connection)"),
             "{}",
-            told.found
+            result.found
         );
     }
 
@@ -148,9 +149,9 @@ mod tests {
             url: "s3://b".to_owned(),
             reason: "a second create replaced the first".to_owned(),
         });
-        let told = judge("run", "s3://b", &measured);
+        let result = judge("run", "s3://b", &measured);
         assert_eq!(
-            (told.state, told.advice.as_str()),
+            (result.state, result.advice.as_str()),
             (State::Missing, "use another store")
         );
     }

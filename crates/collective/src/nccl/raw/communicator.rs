@@ -19,7 +19,7 @@ use super::functions::{
 use super::memory::{Buffer, DeviceFloats};
 
 /// How long the abort of a communicator that is dropped may take.
-const FAREWELL: Duration = Duration::from_secs(5);
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The communicator, or the stream behind it, did not come to an end within the time given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,7 +260,7 @@ impl Communicator {
 
 impl Drop for Communicator {
     fn drop(&mut self) {
-        if self.abort(FAREWELL).is_err() {
+        if self.abort(DROP_TIMEOUT).is_err() {
             self.device.give_up();
             return tracing::error!(
                 "a communicator of NCCL does not end: this process must be replaced"

@@ -1,4 +1,4 @@
-//! Forming a mesh while strangers, late ranks and members of other generations dial too.
+//! Forming a mesh while other programs, late ranks and members of other generations dial too.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -64,7 +64,7 @@ fn a_rank_ahead_waits_until_its_peer_reaches_the_generation() {
 }
 
 #[test]
-fn strangers_and_half_hellos_do_not_keep_a_rank_out() {
+fn other_programs_and_half_hellos_do_not_keep_a_rank_out() {
     let world = World::of(2);
     let dial = || TcpStream::connect(world.addresses[0]).unwrap();
     let silent: Vec<_> = (0..100).map(|_| dial()).collect();

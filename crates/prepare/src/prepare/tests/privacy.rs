@@ -78,13 +78,13 @@ async fn no_name_path_or_date_enters_a_data_set() {
     let root = tree();
     let bench = Bench::new(0);
     let found = survey(root.path(), Layout::Auto).unwrap();
-    let mut told = Vec::new();
+    let mut calls = Vec::new();
     let options = PrepareOptions {
         skip_bad: true,
         ..OPTIONS
     };
     let out = bench.out("out");
-    let report = prepare(found, &out, &options, &mut |done| told.push(done)).await;
+    let report = prepare(found, &out, &options, &mut |done| calls.push(done)).await;
     let report = report.unwrap();
     assert_eq!((report.prepared, report.skipped.len()), (1, 1));
     let reason = &report.skipped[0].reason;

@@ -108,7 +108,7 @@ fn a_fault_that_could_not_be_done_counts_apart() {
 }
 
 #[test]
-fn a_verdict_on_somebody_whom_nothing_befell_is_wrong() {
+fn a_verdict_on_a_worker_without_a_fault_is_wrong() {
     let judge = |kind, line: &str| {
         let timeline = [at(1, What::Struck(0)), at(2, verdict(line))];
         Scorecard::of(&[strike(kind, 1)], &timeline).verdicts_right

@@ -44,13 +44,13 @@ pub(super) fn read_module(proc: &Path) -> Option<String> {
 
 /// Asks on a thread of its own: a driver that hangs keeps that one, and not the report.
 fn patiently(ask: impl FnOnce() -> Driver + Send + 'static) -> Driver {
-    let (sender, told) = sync_channel(1);
+    let (sender, receiver) = sync_channel(1);
     std::thread::spawn(move || {
         // Nobody listens any more where it took too long.
         let _ = sender.send(ask());
     });
     let silent = |_| Driver::Refuses(format!("no answer within {PATIENCE:?}"));
-    told.recv_timeout(PATIENCE).unwrap_or_else(silent)
+    receiver.recv_timeout(PATIENCE).unwrap_or_else(silent)
 }
 
 fn driver_of(library: &str) -> Driver {

@@ -73,9 +73,9 @@ fn a_machine_without_gpus_is_told_so_calmly() {
 #[test]
 fn a_job_that_demands_a_gpu_lacks_driver_and_build_and_no_toolkit() {
     for check in ["driver", "build"] {
-        let told = finding(&bare(), &cuda(), check);
+        let result = finding(&bare(), &cuda(), check);
         assert_eq!(told.state, State::Missing, "{told:?}");
-        assert_ne!(told.advice, "");
+        assert_ne!(result.advice, "");
     }
     let build = finding(&bare(), &cuda(), "build");
     assert!(
@@ -105,18 +105,19 @@ fn an_equipped_machine_has_nothing_to_do() {
         let is_well = |one: &Finding| one.state == State::Ok || one.check.starts_with("GPU");
         assert!(findings.iter().all(is_well), "{findings:?}");
     }
-    let told = finding(&equipped(1), &Requirements::nothing(), "GPU 0").found;
-    assert_eq!(told, "A, 80.0 GiB, compute capability 9.0");
+    let result = finding(&equipped(1), &Requirements::nothing(), "GPU 0").found;
+    assert_eq!(result, "A, 80.0 GiB, compute capability 9.0");
 }
 
 #[test]
 fn half_an_installation_is_named() {
     let mut gpu = bare();
     gpu.module = Some("550.54".to_owned());
-    let told = finding(&gpu, &Requirements::nothing(), "driver");
-    assert_eq!(told.state, State::Warning);
+    let result = finding(&gpu, &Requirements::nothing(), "driver");
+    assert_eq!(result.state, State::Warning);
     assert!(
-        told.found
+        result
+            .found
             .starts_with("kernel module 550.54 without its library")
     );
     assert_eq!(
@@ -125,16 +126,17 @@ fn half_an_installation_is_named() {
     );
     gpu.module = None;
     gpu.driver = Driver::Refuses("cuInit answered 100".to_owned());
-    let told = finding(&gpu, &cuda(), "driver");
-    assert_eq!(told.state, State::Missing);
+    let result = finding(&gpu, &cuda(), "driver");
+    assert_eq!(result.state, State::Missing);
     assert!(
-        told.found
+        result
+            .found
             .starts_with("the library without its kernel module")
     );
     assert!(
-        told.advice.starts_with("modprobe nvidia"),
+        result.advice.starts_with("modprobe nvidia"),
         "{}",
-        told.advice
+        result.advice
     );
 }
 
@@ -165,9 +167,9 @@ fn gpus_that_do_not_reach_each_other_are_named_in_pairs() {
     if let Driver::Answers(survey) = &mut gpu.driver {
         survey.apart = vec![(0, 1), (1, 0)];
     }
-    let told = finding(&gpu, &Requirements::nothing(), "peer access");
+    let result = finding(&gpu, &Requirements::nothing(), "peer access");
     assert_eq!(
-        (told.state, told.found.as_str()),
+        (result.state, result.found.as_str()),
         (State::Warning, "not between 0-1, 1-0")
     );
 }
@@ -191,9 +193,9 @@ fn nccl_is_wanted_where_there_are_gpus() {
         nccl: bare().nccl,
         ..equipped(2)
     };
-    let told = finding(&gpu, &Requirements::nothing(), "NCCL");
+    let result = finding(&gpu, &Requirements::nothing(), "NCCL");
     assert_eq!(
-        (told.state, told.advice.as_str()),
+        (result.state, result.advice.as_str()),
         (State::Warning, "install it")
     );
 }

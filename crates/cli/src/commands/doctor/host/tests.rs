@@ -54,8 +54,11 @@ fn fewer_cores_than_the_machine_has_are_a_note() {
         usable_cores: 2,
         ..sound()
     };
-    let told = finding(&host, &Requirements::nothing(), "cores");
-    assert_eq!((told.state, told.found.as_str()), (State::Note, "2 of 8"));
+    let result = finding(&host, &Requirements::nothing(), "cores");
+    assert_eq!(
+        (result.state, result.found.as_str()),
+        (State::Note, "2 of 8")
+    );
 }
 
 #[test]
@@ -65,12 +68,12 @@ fn a_limit_of_the_group_counts_as_the_memory() {
         ..sound()
     };
     let need = job(&["workers.count=1"]);
-    let told = finding(&host, &need, "memory");
-    assert_eq!(told.state, State::Missing);
+    let result = finding(&host, &need, "memory");
+    assert_eq!(result.state, State::Missing);
     assert!(
-        told.found.starts_with("1.0 MiB, the limit"),
+        result.found.starts_with("1.0 MiB, the limit"),
         "{}",
-        told.found
+        result.found
     );
     assert_eq!(state(&host, &Requirements::nothing(), "memory"), State::Ok);
 }
