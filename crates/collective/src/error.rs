@@ -76,7 +76,7 @@ pub enum CollectiveError {
         transfer: Transfer,
     },
     /// The call's deadline passed while this peer was awaited.
-    #[error("{transfer}: the peer was still awaited at the deadline of {deadline:.1?}")]
+    #[error("{transfer}: the peer did not answer within {deadline:.1?}")]
     TimedOut {
         /// Where it happened.
         transfer: Transfer,

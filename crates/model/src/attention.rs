@@ -26,7 +26,7 @@ impl SelfAttention {
         }
     }
 
-    /// The tokens plus what each sees of all after the norm.
+    /// Tokens + attention(norm(tokens)).
     ///
     /// # Shapes
     ///
@@ -66,12 +66,12 @@ impl SelfAttention {
         let width = input.dims()[2];
         let qkv = self.qkv.forward(input);
         let part = |index| split_heads(qkv.clone().narrow(2, index * width, width), self.heads);
-        let seen = attend(part(0), part(1), part(2), None, self.proj.precision);
-        self.proj.forward(merge_heads(seen))
+        let attended = attend(part(0), part(1), part(2), None, self.proj.precision);
+        self.proj.forward(merge_heads(attended))
     }
 }
 
-/// Attention of queries over a memory (paper, section 2.1: the masked modality asks, the whole one answers).
+/// Attention of queries over a memory (paper, section 2.1: queries from the masked modality, keys and values from the other).
 #[derive(Module, Debug)]
 pub(crate) struct CrossAttention {
     pub(crate) projq: Linear,
@@ -93,7 +93,7 @@ impl CrossAttention {
         }
     }
 
-    /// The queries plus what each sees of the memory, both after their norms.
+    /// Queries + attention(norm(queries), norm_y(memory)).
     ///
     /// # Shapes
     ///
@@ -107,8 +107,8 @@ impl CrossAttention {
     ) -> Tensor<3> {
         let fused = self.fused(&queries, &memory, norms, recompute);
         fused.unwrap_or_else(|| {
-            let asked = norms[0].forward(queries.clone());
-            queries + self.reference(asked, norms[1].forward(memory))
+            let normed = norms[0].forward(queries.clone());
+            queries + self.reference(normed, norms[1].forward(memory))
         })
     }
 
@@ -141,8 +141,8 @@ impl CrossAttention {
         let query = split_heads(self.projq.forward(queries), self.heads);
         let key = split_heads(self.projk.forward(memory.clone()), self.heads);
         let value = split_heads(self.projv.forward(memory), self.heads);
-        let seen = attend(query, key, value, None, self.proj.precision);
-        self.proj.forward(merge_heads(seen))
+        let attended = attend(query, key, value, None, self.proj.precision);
+        self.proj.forward(merge_heads(attended))
     }
 }
 
@@ -168,7 +168,7 @@ impl CausalAttention {
         }
     }
 
-    /// The tokens plus what each sees of those up to itself, after the norm.
+    /// Tokens + attention(norm(tokens)), each token attending to itself and the earlier ones.
     ///
     /// # Shapes
     ///
@@ -201,12 +201,12 @@ impl CausalAttention {
     pub(crate) fn reference(&self, input: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
         let part = |layer: &Linear| split_heads(layer.forward(input.clone()), self.heads);
         let (query, key, value) = (part(&self.q_proj), part(&self.k_proj), part(&self.v_proj));
-        let seen = attend(query, key, value, Some(bias), self.out_proj.precision);
-        self.out_proj.forward(merge_heads(seen))
+        let attended = attend(query, key, value, Some(bias), self.out_proj.precision);
+        self.out_proj.forward(merge_heads(attended))
     }
 }
 
-/// What is added to the scores so that no token sees a later one: zero up to the diagonal, minus infinity past it.
+/// The mask that is added to the scores: zero up to the diagonal, minus infinity past it.
 pub(crate) fn causal_bias(n_tokens: usize, device: &Device) -> Tensor<4> {
     let scores = (0..n_tokens * n_tokens)
         .map(|at| {
@@ -290,7 +290,7 @@ mod tests {
         let zeros = Tensor::zeros([1, 1, 2, 1], &Device::flex());
         let value = tensor([1, 1, 2, 1], &[4.0, 8.0]);
         let bias = causal_bias(2, &Device::flex());
-        let seen = attend(zeros.clone(), zeros, value, Some(bias), Precision::F32);
+        let attended = attend(zeros.clone(), zeros, value, Some(bias), Precision::F32);
         assert_eq!(values(seen), [4.0, 6.0]);
     }
 }

@@ -26,7 +26,7 @@ impl Mlp {
         }
     }
 
-    /// The tokens plus what the MLP makes of each after the norm.
+    /// Tokens + mlp(norm(tokens)).
     ///
     /// # Shapes
     ///
@@ -68,7 +68,7 @@ impl Mlp {
     }
 }
 
-/// x times the normal distribution's share below x, with that function's own derivative.
+/// GELU: x times the normal distribution's CDF at x, with its exact derivative.
 ///
 /// burn's backward pass uses the derivative of a tanh approximation, which is off by up to a thousandth. So each number
 /// moves along the tangent at its value: the value is the function's, and only the tangent's derivative is saved.
@@ -153,7 +153,7 @@ impl DecoderBlock {
         self.cross_attend(queries, memory)
     }
 
-    /// Lets the queries see each other, if they do.
+    /// Self-attention of the queries, if the block has it.
     pub(crate) fn self_attend(&self, queries: Tensor<3>) -> Tensor<3> {
         match (&self.norm1, &self.attn) {
             (Some(norm), Some(attention)) => attention.residual(queries, norm, self.recompute),
@@ -161,7 +161,7 @@ impl DecoderBlock {
         }
     }
 
-    /// Lets each query by itself see the memory.
+    /// Cross-attention to the memory, then the MLP; each query by itself.
     pub(crate) fn cross_attend(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
         let norms = [&self.norm2, &self.norm_y];
         let queries = self

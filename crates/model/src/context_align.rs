@@ -23,7 +23,7 @@ pub(crate) struct ContextAlign {
 
 /// Embeddings of sentences that were read before, of length one, by their token ids; clones of a model share it.
 ///
-/// A frozen encoder reads each sentence once, and each by itself, so that its bits do not depend on its neighbours.
+/// A frozen encoder encodes each sentence once, and alone, so that its bits do not depend on the rest of the batch.
 type Known = Arc<Mutex<BTreeMap<Vec<u32>, Vec<f32>>>>;
 
 impl ContextAlign {
@@ -36,7 +36,7 @@ impl ContextAlign {
         }
     }
 
-    /// Forgets what was read, since the text encoder's values have changed.
+    /// Clears the stored embeddings, since the text encoder's weights have changed.
     pub(crate) fn forget(&mut self) {
         self.known = self.known.as_ref().map(|_| Known::default());
     }

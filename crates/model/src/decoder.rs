@@ -53,7 +53,7 @@ impl DecoderRows {
         }
     }
 
-    /// The same where the other modality is masked too: these are its tokens that stay visible.
+    /// The same if the other modality is masked too; `kept` are its visible tokens.
     pub(crate) fn over(self, kept: &[&[u32]], device: &Device) -> Self {
         let places = kept.iter().flat_map(|kept| {
             let tokens = kept.iter().map(|&token| i64::from(token) + 1);
@@ -120,7 +120,7 @@ impl Decoder {
         self.pred.forward(self.norm.forward(hidden))
     }
 
-    /// Predicts the voxels of all patches, for whoever looks at them.
+    /// Predicts the voxels of all patches, hidden or not.
     ///
     /// # Shapes
     ///
@@ -138,7 +138,7 @@ impl Decoder {
         self.pred.forward(self.norm.forward(patches))
     }
 
-    /// What the blocks make of those queries that are asked for.
+    /// The output of the blocks at the chosen queries.
     fn run_blocks(
         &self,
         visible: Tensor<3>,
@@ -147,7 +147,7 @@ impl Decoder {
         chosen: impl Fn(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
         let (queries, memory) = self.embed_inputs(visible, memory, rows);
-        // Past the last look at each other queries are on their own, and only some of them are asked for.
+        // After the last self-attention each query is computed by itself, and only the chosen ones are needed.
         match self.blocks.split_last() {
             None => chosen(queries),
             Some((last, blocks)) => {
@@ -158,7 +158,7 @@ impl Decoder {
         }
     }
 
-    /// Queries, class token first, and memory in the decoder's width and at their places.
+    /// Queries (class token first) and memory, projected to the decoder's width, with positions added.
     fn embed_inputs(
         &self,
         visible: Tensor<3>,

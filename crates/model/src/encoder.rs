@@ -51,7 +51,7 @@ impl Encoder {
         self.forward(self.patch_embed.proj.forward(patches) + positions)
     }
 
-    /// Encodes the visible patches of each stack; the hidden ones are not there at all.
+    /// Encodes the visible patches of each stack; the hidden ones are left out.
     ///
     /// # Shapes
     ///

@@ -80,7 +80,7 @@ impl FratMae {
     /// Replaces all parameters by those of one vector.
     ///
     /// On the CPU they lie in it, and nothing is copied; another device has a copy of its own beside it.
-    /// Frozen ones must be as they were: what a frozen text encoder has read is kept.
+    /// Frozen parameters must be as they were: the embeddings of a frozen text encoder are kept.
     ///
     /// # Errors
     ///
@@ -128,13 +128,13 @@ impl FratMae {
         Err(ModelError::FlatLength { found, expected })
     }
 
-    /// Gives back the vector that it holds, and leaves the model without parameters until the next [`Self::load`].
+    /// Takes the loaded vector out, and leaves the model without parameters until the next [`Self::load`].
     ///
-    /// Nothing is copied when no clone of the model and no slot on its way holds on to them.
+    /// Nothing is copied if no clone of the model and no graph of a slot shares them.
     ///
     /// # Errors
     ///
-    /// [`ModelError::NothingLoaded`] when it holds none.
+    /// [`ModelError::NothingLoaded`] when none is loaded.
     pub fn unload(&mut self) -> Result<Vec<f32>, ModelError> {
         let loaded = self.loaded.take().ok_or(ModelError::NothingLoaded)?;
         let mut clear = Clear(self.device.clone());
@@ -143,13 +143,13 @@ impl FratMae {
         data.try_into_vec().map_err(ModelError::device)
     }
 
-    /// The vector that it holds, for another thread to read.
+    /// The loaded vector, for another thread to read.
     ///
     /// It must be gone before [`Self::unload`], which else has to copy.
     ///
     /// # Errors
     ///
-    /// [`ModelError::NothingLoaded`] when it holds none.
+    /// [`ModelError::NothingLoaded`] when none is loaded.
     pub fn share(&self) -> Result<Box<dyn AsRef<[f32]> + Send>, ModelError> {
         let loaded = self.loaded.clone().ok_or(ModelError::NothingLoaded)?;
         Ok(Box::new(loaded))
@@ -299,7 +299,7 @@ impl ModuleMapper for Replace<'_> {
     }
 }
 
-/// Puts nothing in the place of every parameter.
+/// Replaces every parameter by an empty tensor.
 struct Clear(Device);
 
 impl ModuleMapper for Clear {

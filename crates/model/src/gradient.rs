@@ -13,7 +13,7 @@ use crate::slot::SlotForward;
 use crate::vector::DeviceVector;
 
 impl FratMae {
-    /// Runs a slot back from its weighted reconstruction and, if given, from the global contrastive loss's gradients at
+    /// Runs the backward pass of a slot from its weighted reconstruction and, if given, from the global contrastive loss's gradients at
     /// its own PET and text embeddings.
     ///
     /// The result holds the gradient of every parameter that learns, in the layout's order, each at

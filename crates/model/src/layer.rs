@@ -1,4 +1,4 @@
-//! The two layers everything is made of, with torch's parameter names. It owns their shapes, not their first values.
+//! The two layers that everything is made of, with torch's parameter names. It owns their shapes, not their first values.
 
 use burn::module::{Module, Param};
 use burn::tensor::module::layer_norm;
@@ -17,7 +17,7 @@ pub(crate) struct Linear {
     /// `[in, out]`; torch keeps `[out, in]`, and export transposes.
     pub(crate) weight: Param<Tensor<2>>,
     pub(crate) bias: Option<Param<Tensor<1>>>,
-    /// The numbers that its product, or those of the attention it belongs to, are computed in.
+    /// The precision of its product, or of the products of the attention that it belongs to.
     #[module(skip)]
     pub(crate) precision: Precision,
 }
@@ -54,7 +54,7 @@ impl Linear {
         mixed_linear(rows, self.weight.val(), bias, self.precision)
     }
 
-    /// Weight and bias for a fused part, where both are there and on the CPU; such parts compute in f32 alone.
+    /// Weight and bias for a fused operation, if there are both, on the CPU; these compute in f32 only.
     pub(crate) fn inputs(&self) -> Option<[Input; 2]> {
         let bias = self.bias.as_ref()?;
         if self.precision != Precision::F32 {
@@ -100,7 +100,7 @@ impl LayerNorm {
         layer_norm(rows, self.weight.val(), bias, self.epsilon)
     }
 
-    /// Weight and bias for a fused part, where they are on the CPU.
+    /// Weight and bias for a fused operation, if they are on the CPU.
     pub(crate) fn inputs(&self) -> Option<[Input; 2]> {
         Some([input(&self.weight.val())?, input(&self.bias.val())?])
     }

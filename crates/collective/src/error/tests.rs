@@ -35,7 +35,7 @@ fn a_peer_that_failed_is_named_with_call_and_bytes() {
         transfer: received,
         deadline,
     };
-    let line = format!("{place} received: the peer was still awaited at the deadline of 2.5s");
+    let line = format!("{place} received: the peer did not answer within 2.5s");
     check(&late, &line, Some(3), Action::Rejoin);
     let source = io::Error::other("cable");
     let io = CollectiveError::Io {

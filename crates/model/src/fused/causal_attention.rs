@@ -12,11 +12,11 @@ use crate::kernels::linear::Linear;
 pub(crate) struct CausalAttentionOp {
     pub(crate) n_heads: usize,
     pub(crate) epsilon: f32,
-    /// Whether what is seen is computed again in the backward pass instead of kept.
+    /// Whether the backward pass computes the attention output again instead of saving it.
     pub(crate) recompute: bool,
 }
 
-/// Queries, keys, values, and what the queries see.
+/// Queries, keys, values, and the attention output.
 #[derive(Debug, Clone)]
 pub(crate) struct AttentionOut([Vec<f32>; 4]);
 

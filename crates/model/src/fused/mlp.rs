@@ -10,7 +10,7 @@ use crate::kernels::activation::Activation;
 pub(crate) struct MlpOp {
     pub(crate) activation: Activation,
     pub(crate) epsilon: f32,
-    /// Whether the hidden layer is computed again in the backward pass instead of kept.
+    /// Whether the backward pass computes the hidden layer again instead of saving it.
     pub(crate) recompute: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How a part with a hand-written backward pass enters burn's graph. It owns the passage between tensors and slices.
+//! How an operation with a hand-written backward pass enters burn's graph, and the conversion of tensors to slices.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -17,15 +17,15 @@ use super::sink::Sink;
 use crate::kernels::linear::Target;
 use crate::kernels::product::Beta;
 
-/// A part of the network on slices, with N inputs: what flows in first, then parameters.
+/// An operation on slices with N inputs: activations first, then parameters.
 pub(crate) trait Op<const N: usize>: Debug + Clone + Send + 'static {
     /// What the backward pass needs besides the inputs.
     type Saved: Debug + Clone + Send + 'static;
 
-    /// The output, its shape, and what is kept.
+    /// The output, its shape, and what is saved for the backward pass.
     fn forward(&self, inputs: [View<'_>; N]) -> (Vec<f32>, Vec<usize>, Self::Saved);
 
-    /// Takes the output's gradient and hands each wanted input its own.
+    /// Turns the output's gradient into the gradients of the inputs that need one.
     fn backward(
         &self,
         inputs: [View<'_>; N],
@@ -58,11 +58,11 @@ pub(crate) fn input<const D: usize>(tensor: &Tensor<D>) -> Option<Input> {
     contiguous(&tensor).then_some(Input::Plain(tensor))
 }
 
-/// Runs a part and, where a gradient will be asked for, enters it into burn's graph.
+/// Runs an operation and, if an input needs a gradient, enters it into burn's graph.
 ///
 /// # Shapes
 ///
-/// the output has `D` axes, as the part says
+/// the output has `D` axes
 pub(crate) fn apply<O: Op<N>, const N: usize, const D: usize>(
     op: O,
     inputs: [Input; N],
@@ -112,7 +112,7 @@ fn into_values(grad: FlexTensor) -> Vec<f32> {
     data.try_into_vec().expect("the gradient of f32 is f32")
 }
 
-/// A part in the graph.
+/// An operation in the graph.
 struct Step<O>(PhantomData<fn(O)>);
 
 impl<O> Debug for Step<O> {
@@ -121,7 +121,7 @@ impl<O> Debug for Step<O> {
     }
 }
 
-/// What a part in the graph holds until its backward pass.
+/// What an operation keeps in the graph until its backward pass.
 #[derive(Debug, Clone)]
 struct SavedForBackward<O, K, const N: usize> {
     op: O,
@@ -153,7 +153,7 @@ impl<O: Op<N>, const N: usize> Backward<Flex, N> for Step<O> {
     }
 }
 
-/// Where the gradients of a part's inputs go: into the sink, or back to burn.
+/// Where the gradients of an operation's inputs go: into the sink, or back to burn.
 pub(crate) struct InputGrads<const N: usize> {
     nodes: [Option<NodeId>; N],
     lengths: [usize; N],
@@ -162,7 +162,7 @@ pub(crate) struct InputGrads<const N: usize> {
 }
 
 impl<const N: usize> InputGrads<N> {
-    /// Whether anybody asks for an input's gradient.
+    /// Whether an input needs a gradient.
     pub(crate) fn is_wanted(&self, input: usize) -> bool {
         self.nodes[input].is_some()
     }
@@ -172,7 +172,7 @@ impl<const N: usize> InputGrads<N> {
         self.lengths[input]
     }
 
-    /// Hands an input its gradient.
+    /// Sets an input's gradient.
     pub(crate) fn set(&mut self, input: usize, grad: Vec<f32>) {
         self.found[input] = Some(grad);
     }

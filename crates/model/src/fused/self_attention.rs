@@ -11,11 +11,11 @@ use crate::kernels::attention::Heads;
 pub(crate) struct SelfAttentionOp {
     pub(crate) n_heads: usize,
     pub(crate) epsilon: f32,
-    /// Whether what is seen is computed again in the backward pass instead of kept.
+    /// Whether the backward pass computes the attention output again instead of saving it.
     pub(crate) recompute: bool,
 }
 
-/// Queries, keys and values side by side, and what the queries see.
+/// Queries, keys and values side by side, and the attention output.
 type AttentionOut = (Vec<f32>, Vec<f32>);
 
 impl SelfAttentionOp {

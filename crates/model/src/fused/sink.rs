@@ -1,7 +1,7 @@
-//! The one vector that parts write parameters' gradients into during a backward pass. It owns which node's go where.
+//! The flat vector into which operations write parameters' gradients during a backward pass, and the place of each node in it.
 //!
 //! burn keeps gradients by node until the backward pass has ended; that would be a second copy of all of them. A thread
-//! that runs back inside [`catch`] has a sink, and parts ask it first.
+//! that runs a backward pass inside [`catch`] has a sink, and operations write into it first.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -14,11 +14,11 @@ use crate::kernels::product::Beta;
 use crate::kernels::rows;
 
 thread_local! {
-    /// The sink of the backward pass that runs on this thread; a part takes it out while it works.
+    /// The sink of the backward pass on this thread; an operation takes it out while it writes.
     static SINK: Cell<Option<Sink>> = const { Cell::new(None) };
 }
 
-/// A flat gradient under way.
+/// A flat gradient that is being written.
 #[derive(Default)]
 pub(crate) struct Sink {
     flat: Vec<f32>,
@@ -32,7 +32,7 @@ struct Place {
     beta: Beta,
 }
 
-/// Runs back with a sink, and returns it with what was written.
+/// Runs a backward pass with a sink, and returns the sink.
 pub(crate) fn catch<R>(sink: Sink, run_back: impl FnOnce() -> R) -> (R, Sink) {
     sink.put_back();
     let result = run_back();
@@ -66,7 +66,7 @@ impl Sink {
         SINK.set(Some(self));
     }
 
-    /// Where a node's gradient goes, if it goes here; whoever asks writes all of it.
+    /// The place of a node's gradient, if it has one here; the caller must write all of it.
     pub(super) fn target(&mut self, node: NodeId) -> Option<Target<'_>> {
         let place = *self.of_node.get(&node)?;
         Some(self.place(place))

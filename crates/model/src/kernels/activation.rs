@@ -14,7 +14,7 @@ const PIECE: usize = 1 << 13;
 /// What an MLP puts between its two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
-    /// x times the normal distribution's share below x (ViT).
+    /// x times the normal distribution's CDF at x (ViT).
     Gelu,
     /// x times the sigmoid of 1.702 x (CLIP).
     QuickGelu,
@@ -66,9 +66,9 @@ fn gelu(values: &mut [f32]) {
 ))]
 fn gelu_backward(input: &mut [f32], grad: &mut [f32]) {
     for (x, grad) in input.iter_mut().zip(grad) {
-        let below = normal_cdf(*x);
-        *grad *= x.mul_add(normal_pdf(*x), below);
-        *x *= below;
+        let cdf = normal_cdf(*x);
+        *grad *= x.mul_add(normal_pdf(*x), cdf);
+        *x *= cdf;
     }
 }
 

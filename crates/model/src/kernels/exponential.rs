@@ -25,7 +25,7 @@ pub(super) fn exp(x: f32) -> f32 {
     power * fraction
 }
 
-/// The normal distribution's share below x, within about 1e-6 of itself also far below zero.
+/// The normal distribution's CDF at x, with a relative error of about 1e-6 also far below zero.
 ///
 /// The complementary error function is Numerical Recipes' `erfcc`, a Chebyshev fit of relative error 1.2e-7.
 #[inline(always)]

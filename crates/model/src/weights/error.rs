@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeightsError {
     /// The bytes are no safetensors file.
-    #[error("{file} is no safetensors file: {reason}")]
+    #[error("{file} is not a safetensors file: {reason}")]
     Damaged {
         /// Its path.
         file: String,
