@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn words_are_those_of_the_description() {
-        let mut draw = KeyedRng::new("golden", 7, &[1, 2, 3]);
-        let words: Vec<u64> = (0..3).map(|_| draw.word()).collect();
+        let mut rng = KeyedRng::new("golden", 7, &[1, 2, 3]);
+        let words: Vec<u64> = (0..3).map(|_| rng.word()).collect();
         // Made by another implementation of the description, in Python.
         assert_eq!(
             words,
@@ -93,16 +93,16 @@ mod tests {
 
     #[test]
     fn numbers_below_a_bound_are_frozen() {
-        let mut draw = KeyedRng::new("golden", 7, &[1, 2, 3]);
-        let numbers: Vec<u64> = (0..12).map(|_| draw.below(98)).collect();
+        let mut rng = KeyedRng::new("golden", 7, &[1, 2, 3]);
+        let numbers: Vec<u64> = (0..12).map(|_| rng.below(98)).collect();
         assert_eq!(numbers, [30, 37, 55, 31, 78, 88, 20, 44, 33, 80, 0, 46]);
     }
 
     #[test]
     fn units_are_frozen() {
-        let mut draw = KeyedRng::new("golden", 7, &[]);
+        let mut rng = KeyedRng::new("golden", 7, &[]);
         assert_eq!(
-            [draw.unit(), draw.unit()],
+            [rng.unit(), rng.unit()],
             [0.295_211_803_955_640_6, 0.972_156_914_737_654_8]
         );
     }
@@ -135,10 +135,10 @@ mod tests {
 
     #[test]
     fn every_number_below_a_bound_comes_up_about_equally_often() {
-        let mut draw = KeyedRng::new("fair", 0, &[]);
+        let mut rng = KeyedRng::new("fair", 0, &[]);
         let mut counts = [0_u32; 6];
         for _ in 0..60_000 {
-            counts[draw.below(6) as usize] += 1;
+            counts[rng.below(6) as usize] += 1;
         }
         // Four standard deviations of a fair die over 60,000 throws are 365.
         assert!(
@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn a_bound_that_does_not_divide_the_words_is_not_biased() {
         // Without the second draw, a bound of 3 * 2^62 would give numbers in its first third twice as often.
-        let mut draw = KeyedRng::new("fair", 1, &[]);
+        let mut rng = KeyedRng::new("fair", 1, &[]);
         let bound = 3 << 62;
-        let low = (0..3_000).filter(|_| draw.below(bound) < 1 << 62).count();
+        let low = (0..3_000).filter(|_| rng.below(bound) < 1 << 62).count();
         assert!(low.abs_diff(1_000) < 110, "{low}");
     }
 

@@ -46,8 +46,8 @@ impl Masker {
     }
 
     fn keep(&self, purpose: &'static str, sample: &Sample) -> Vec<u32> {
-        let mut draw = KeyedRng::new(purpose, self.seed, &[sample.epoch, u64::from(sample.case)]);
-        let mut tokens = draw.permutation(self.tokens);
+        let mut rng = KeyedRng::new(purpose, self.seed, &[sample.epoch, u64::from(sample.case)]);
+        let mut tokens = rng.permutation(self.tokens);
         tokens.truncate(self.kept);
         tokens
     }
@@ -63,8 +63,8 @@ impl Masker {
     }
 
     fn coin(&self, sample: &Sample) -> Modality {
-        let mut draw = KeyedRng::new("modality", self.seed, &[sample.position]);
-        if draw.below(2) == 0 {
+        let mut rng = KeyedRng::new("modality", self.seed, &[sample.position]);
+        if rng.below(2) == 0 {
             Modality::Pet
         } else {
             Modality::Ct
@@ -76,10 +76,10 @@ impl Masker {
         let Some(first) = samples.first() else {
             return Vec::new();
         };
-        let mut draw = KeyedRng::new("modalities", self.seed, &[first.position]);
+        let mut rng = KeyedRng::new("modalities", self.seed, &[first.position]);
         let mut modalities = vec![self.coin(first); samples.len()];
         let half = samples.len() / 2;
-        for (place, &index) in draw
+        for (place, &index) in rng
             .permutation(samples.len())
             .iter()
             .enumerate()

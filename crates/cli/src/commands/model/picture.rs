@@ -218,8 +218,8 @@ fn stack_options(config: &Config) -> StackOptions {
 fn inputs(config: &Config, cut: &Cut) -> StageInputs {
     let n_tokens = PatchGrid::new(&config.model).n_tokens();
     let keep = |purpose| {
-        let mut draw = KeyedRng::new(purpose, config.run.seed, &[u64::from(cut.case)]);
-        let mut tokens = draw.permutation(n_tokens);
+        let mut rng = KeyedRng::new(purpose, config.run.seed, &[u64::from(cut.case)]);
+        let mut tokens = rng.permutation(n_tokens);
         tokens.truncate(n_kept(n_tokens, config.model.mask_ratio));
         tokens
     };
