@@ -83,7 +83,7 @@ def main():
         answer = subprocess.run(
             [options.program, "status", str(run), "--json", "--history"], check=True, stdout=subprocess.PIPE, text=True
         ).stdout
-        steps = [row["step"] for row in json.loads(told)["history"]]
+        steps = [row["step"] for row in json.loads(answer)["history"]]
         records = [json.loads(path.read_text())["record"] for path in (run / "journal").glob("*.json")]
     commits = [record["step"] for record in records if record["kind"] == "commit"]
     missing, twice = wrong_counts(steps)

@@ -79,8 +79,8 @@ fn a_picture_shows_three_images_of_both_modalities() {
     let call = fratmae(["model", "picture", job.run_url(), "--out"]).and(&file);
     let output = call.run().succeeded().last_line();
     assert!(
-        told.contains(", step 4, slice ") && told.contains(" of 0 to 7, reconstruction PET 0."),
-        "{told}"
+        output.contains(", step 4, slice ") && output.contains(" of 0 to 7, reconstruction PET 0."),
+        "{output}"
     );
     let reader = png::Decoder::new(std::io::BufReader::new(File::open(&file).unwrap()));
     let reader = reader.read_info().unwrap();
@@ -99,7 +99,10 @@ fn a_network_is_shown_part_by_part() {
     let parts = output["parts"].as_array().unwrap();
     let learning = parts.iter().map(|part| part["learning"].as_u64().unwrap());
     assert_eq!(output["total"]["learning"], learning.sum::<u64>());
-    assert!(told["flops_per_second"].as_f64().unwrap() > 1e8, "{told}");
+    assert!(
+        output["flops_per_second"].as_f64().unwrap() > 1e8,
+        "{output}"
+    );
     let table = call().run().succeeded().stdout;
     for part in [
         "pet encoder",

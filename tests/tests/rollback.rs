@@ -32,10 +32,10 @@ fn later_checkpoints_and_figures_are_gone_and_the_run_comes_to_the_same_weights(
     assert_eq!(committed_steps(&run), [2, 4]);
     assert_eq!(losses(job.run_url()), figures[..4]);
     let output = status(job.run_url());
-    assert_eq!(told["state"], "interrupted", "{told}");
+    assert_eq!(output["state"], "interrupted", "{output}");
     assert_eq!(output["reason"], "rolled back to step 4");
     assert_eq!(
-        (&told["step"], &told["committed_step"]),
+        (&output["step"], &output["committed_step"]),
         (&4.into(), &4.into())
     );
     let kinds: Vec<_> = journal(&run)

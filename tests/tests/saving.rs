@@ -73,7 +73,7 @@ fn the_newest_checkpoint_is_followed_by_another_when_it_is_old() {
     running.signal(Signal::SIGTERM);
     running.wait().no_panic();
     let output = status(job.run_url());
-    assert_eq!(told["state"], "interrupted", "{told}");
+    assert_eq!(output["state"], "interrupted", "{output}");
 }
 
 #[test]

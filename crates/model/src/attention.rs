@@ -291,6 +291,6 @@ mod tests {
         let value = tensor([1, 1, 2, 1], &[4.0, 8.0]);
         let bias = causal_bias(2, &Device::flex());
         let attended = attend(zeros.clone(), zeros, value, Some(bias), Precision::F32);
-        assert_eq!(values(seen), [4.0, 6.0]);
+        assert_eq!(values(attended), [4.0, 6.0]);
     }
 }

@@ -166,7 +166,7 @@ mod tests {
         config.model.init_from = file.path().display().to_string();
         let (flat, notes) = first_weights(&config, &parameters(&config)).unwrap();
         assert_eq!(flat, theirs);
-        assert!(told[0].contains("parameters loaded: "), "{told:?}");
+        assert!(notes[0].contains("parameters loaded: "), "{notes:?}");
         config.model.init_from = String::new();
         let (file, _) = written(&config, true);
         config.model.text.weights = file.path().display().to_string();

@@ -154,7 +154,9 @@ mod tests {
             seen.push(case);
             Ok(())
         };
-        look(&data, &[2, 0, 1], true, &mut keep).await.unwrap();
+        inspect_voxels(&data, &[2, 0, 1], true, &mut keep)
+            .await
+            .unwrap();
         let names: Vec<&str> = seen.iter().map(|seen| seen.case_id.as_str()).collect();
         assert_eq!(names, ["case-2", "case-0", "case-1"]);
         let voxels = GRID.iter().product::<usize>() as u64;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fratmae_dataset::{
-    BadSample, CaseImage, DataSet, DataSetError, Loader, LoaderOptions, MANIFEST_NAME, Order,
+    BadSample, CaseImage, DataSet, DataSetError, Loader, LoaderOptions, MANIFEST_NAME, SampleOrder,
     StackAxis, StackOptions, Summary, extract, inspect, inspect_voxels, preview, shard_name,
     verify,
 };
@@ -88,7 +88,7 @@ async fn load(data: &Arc<DataSet>, axis: StackAxis) {
     if options.check(&data.manifest).is_err() {
         return;
     }
-    let order = Order {
+    let order = SampleOrder {
         seed: 7,
         cases: u32::try_from(data.manifest.cases.len()).expect("an input is small"),
     };

@@ -242,7 +242,7 @@ impl<'a> Supervisor<'a> {
         let Some(event) = log_event(&line.text) else {
             return;
         };
-        if let LogEvent::Event(RunEvent::Applied { .. }) = heard {
+        if let LogEvent::Event(RunEvent::Applied { .. }) = event {
             self.began.get_or_insert(line.at);
         }
         let began = self.began.unwrap_or(line.at);

@@ -15,7 +15,7 @@ pub(crate) fn fit(config: &mut Config) -> Option<String> {
 }
 
 fn fit_into(config: &mut Config, available: u64) -> Option<String> {
-    let requirements = need_of(config)?;
+    let need = need_of(config)?;
     if need <= available {
         return None;
     }

@@ -94,7 +94,7 @@ async fn no_name_path_or_date_enters_a_data_set() {
     );
     // Who works with the files is told which.
     let is_told = |done: &PrepareProgress| format!("{:?}", done.outcome).contains(SECRET);
-    assert!(told.iter().any(is_told), "{told:?}");
+    assert!(calls.iter().any(is_told), "{calls:?}");
     let files = bench.files("out").await;
     assert_eq!(files.len(), 4, "{:?}", files.keys());
     for (name, bytes) in files {

@@ -74,7 +74,7 @@ fn a_machine_without_gpus_is_told_so_calmly() {
 fn a_job_that_demands_a_gpu_lacks_driver_and_build_and_no_toolkit() {
     for check in ["driver", "build"] {
         let result = finding(&bare(), &cuda(), check);
-        assert_eq!(told.state, State::Missing, "{told:?}");
+        assert_eq!(result.state, State::Missing, "{result:?}");
         assert_ne!(result.advice, "");
     }
     let build = finding(&bare(), &cuda(), "build");
