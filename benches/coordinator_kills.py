@@ -80,10 +80,10 @@ def main():
             still_there = sum(process.poll() is None for process in workers)
             for process in workers:
                 process.kill()
-        told = subprocess.run(
+        answer = subprocess.run(
             [options.program, "status", str(run), "--json", "--history"], check=True, stdout=subprocess.PIPE, text=True
         ).stdout
-        steps = [row["step"] for row in json.loads(told)["history"]]
+        steps = [row["step"] for row in json.loads(answer)["history"]]
         records = [json.loads(path.read_text())["record"] for path in (run / "journal").glob("*.json")]
     commits = [record["step"] for record in records if record["kind"] == "commit"]
     missing, twice = wrong_counts(steps)

@@ -9,7 +9,7 @@ its own and cuts one off, so that its packets vanish and no connection is closed
 
 One run is disturbed again and again, as long as its steps last. Times are the coordinator's, from its log in JSON; a
 step that was already on its way to the coordinator does not count. A verdict is right if the first after a fault names
-whom it befell, wrong if it names anybody else or anybody twice. Steps redone and missing are counted over the whole run.
+whom it hit, wrong if it names anybody else or anybody twice. Steps redone and missing are counted over the whole run.
 Signals go only to processes that this script started.
 """
 import collections
@@ -95,7 +95,7 @@ def age(pid):
 
 
 def disturb(crew, workers, rng):
-    """One fault: seconds to the verdict, the next step and the worker's return; whom it befell, who was named and why."""
+    """One fault: seconds to the verdict, the next step and the worker's return; whom it hit, who was named and why."""
     log, victim = crew.leader.log, crew.choose()
     # In the middle of a step, at a moment unlike the last one.
     place, _, step = log.first(log.place(), "step applied")

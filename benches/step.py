@@ -53,7 +53,7 @@ def build():
 
 
 def flops(preset, batch):
-    """Multiplications and additions of a step's matrix products; the way back takes twice those of the way there."""
+    """Multiplications and additions of a step's matrix products; the backward pass takes twice those of the forward pass."""
     sys.path.insert(0, str(HERE))
     from twin import PRESETS
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use fratmae_dataset::{BadSample, DataSet, Loader, LoaderOptions, Order, StackAxis, StackOptions};
+use fratmae_dataset::{
+    BadSample, DataSet, Loader, LoaderOptions, SampleOrder, StackAxis, StackOptions,
+};
 use fratmae_phantom::{PhantomSize, write_phantoms};
 use fratmae_prepare::{Layout, PrepareOptions, prepare, survey};
 use fratmae_store::Location;
@@ -24,7 +26,7 @@ pub(crate) fn watch(stacks: usize, mib: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let data = runtime.block_on(make(folder.path()))?;
-    let order = Order {
+    let order = SampleOrder {
         seed: 1,
         cases: CASES as u32,
     };

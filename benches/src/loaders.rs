@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use fratmae_dataset::{
-    BadSample, DataSet, Loader, LoaderOptions, Order, Stack, StackAxis, StackOptions, shard_name,
+    BadSample, DataSet, Loader, LoaderOptions, SampleOrder, Stack, StackAxis, StackOptions,
+    shard_name,
 };
 use fratmae_prepare::{Layout, PrepareOptions, survey};
 use fratmae_store::Location;
@@ -55,7 +56,9 @@ pub(crate) fn epoch(url: &str, depth: usize) -> Result<()> {
     let (cpu, begin) = (cpu()?, Instant::now());
     let data = Arc::new(runtime.block_on(DataSet::open(&Location::open(url)?))?);
     let cases = u32::try_from(data.manifest.cases.len())?;
-    let samples = Order { seed: 1, cases }.samples(0).take(cases as usize);
+    let samples = SampleOrder { seed: 1, cases }
+        .samples(0)
+        .take(cases as usize);
     let options = LoaderOptions {
         bytes: AHEAD,
         bad_sample: BadSample::Fail,

@@ -130,7 +130,11 @@ fn zeros(elements: usize) -> State {
 }
 
 fn wave(elements: usize) -> State {
-    let wave = |slope: f32| (0..elements).map(|i| (i as f32 * slope).sin()).collect();
+    let wave = |frequency: f32| {
+        (0..elements)
+            .map(|i| (i as f32 * frequency).sin())
+            .collect()
+    };
     State {
         step: Step::new(1),
         parameters: wave(0.11),

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use fratmae_dataset::{Order, Stack};
+use fratmae_dataset::{SampleOrder, Stack};
 use fratmae_model::{Parameter, Update};
 use fratmae_trainer::{Opening, Operations, Samples, SharedWeights, Task, TaskError};
 
@@ -17,7 +17,7 @@ const SHARPNESS: usize = BLOCKS + 1;
 pub struct Dice {
     weights: Vec<f32>,
     parameters: Vec<Parameter>,
-    order: Order,
+    order: SampleOrder,
 }
 
 /// A sample that the model has looked at.
@@ -77,7 +77,7 @@ impl Task for Dice {
                 parameter("offset", OFFSET..SHARPNESS, Update::NoDecay),
                 parameter("sharpness", SHARPNESS..SHARPNESS + 1, Update::NoDecay),
             ],
-            order: Order {
+            order: SampleOrder {
                 seed: opening.config.run.seed,
                 cases: opening.n_cases,
             },

@@ -56,7 +56,7 @@ fn hosts_train_together_over_ipv6_and_behind_every_address() {
     let folder = scratch();
     let expected = Job::tiny(folder.path().join("local")).finish();
     let first = Host::First;
-    for (name, listen, told) in [
+    for (name, listen, advertised) in [
         (
             "six",
             format!("[{}]:22061", first.address6()),
@@ -75,8 +75,8 @@ fn hosts_train_together_over_ipv6_and_behind_every_address() {
     ] {
         let run = folder.path().join(name);
         let (finished, address) = spread(&hosts, &run, &listen);
-        assert_eq!(address, told);
-        assert_eq!(address_in_journal(&run), told);
+        assert_eq!(address, advertised);
+        assert_eq!(address_in_journal(&run), advertised);
         assert_eq!(
             finished.digest(),
             expected.digest(),

@@ -43,8 +43,8 @@ fn a_run_that_is_disturbed_in_many_ways_comes_to_the_weights_of_an_undisturbed_o
         assert_eq!(card[key], 0, "{key} in {card}");
     }
     assert_eq!(card["history_missing"], serde_json::json!([]));
-    for told in ["8 s, seed 1", " s  kill-", "steps, undisturbed"] {
-        assert!(finished.stderr.contains(told), "{}", finished.stderr);
+    for text in ["8 s, seed 1", " s  kill-", "steps, undisturbed"] {
+        assert!(finished.stderr.contains(text), "{}", finished.stderr);
     }
     let log = std::fs::read_to_string(place.join("logs/chaos.log")).unwrap();
     let shown = finished

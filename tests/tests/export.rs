@@ -21,11 +21,11 @@ fn an_export_holds_three_files_and_is_the_checkpoint_asked_for() {
     let job = trained(&run);
     let out = work.path().join("weights");
     let export = || fratmae(["export", job.run_url(), "--json", "--out"]).and(&out);
-    let told = export().run().succeeded().json();
-    assert_eq!(told["step"], 4);
+    let output = export().run().succeeded().json();
+    assert_eq!(output["step"], 4);
     let bytes = std::fs::read(out.join("model.safetensors")).unwrap();
-    let told = export().and("--step").and("2").run().succeeded().json();
-    assert_eq!(told["step"], 2);
+    let output = export().and("--step").and("2").run().succeeded().json();
+    assert_eq!(output["step"], 2);
     assert_ne!(std::fs::read(out.join("model.safetensors")).unwrap(), bytes);
     let config = std::fs::read(out.join("config.json")).unwrap();
     let config: Value = serde_json::from_slice(&config).unwrap();
@@ -77,10 +77,10 @@ fn a_picture_shows_three_images_of_both_modalities() {
     let job = trained(&work.path().join("run"));
     let file = work.path().join("case.png");
     let call = fratmae(["model", "picture", job.run_url(), "--out"]).and(&file);
-    let told = call.run().succeeded().last_line();
+    let output = call.run().succeeded().last_line();
     assert!(
-        told.contains(", step 4, slice ") && told.contains(" of 0 to 7, reconstruction PET 0."),
-        "{told}"
+        output.contains(", step 4, slice ") && output.contains(" of 0 to 7, reconstruction PET 0."),
+        "{output}"
     );
     let reader = png::Decoder::new(std::io::BufReader::new(File::open(&file).unwrap()));
     let reader = reader.read_info().unwrap();
@@ -95,11 +95,14 @@ fn a_picture_shows_three_images_of_both_modalities() {
 #[test]
 fn a_network_is_shown_part_by_part() {
     let call = || fratmae(["model", "--set", "model.preset=small"]);
-    let told = call().and("--json").run().succeeded().json();
-    let parts = told["parts"].as_array().unwrap();
+    let output = call().and("--json").run().succeeded().json();
+    let parts = output["parts"].as_array().unwrap();
     let learning = parts.iter().map(|part| part["learning"].as_u64().unwrap());
-    assert_eq!(told["total"]["learning"], learning.sum::<u64>());
-    assert!(told["flops_per_second"].as_f64().unwrap() > 1e8, "{told}");
+    assert_eq!(output["total"]["learning"], learning.sum::<u64>());
+    assert!(
+        output["flops_per_second"].as_f64().unwrap() > 1e8,
+        "{output}"
+    );
     let table = call().run().succeeded().stdout;
     for part in [
         "pet encoder",

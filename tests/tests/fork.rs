@@ -85,8 +85,8 @@ fn where_it_came_from_is_in_its_journal_once_and_in_its_status() {
     assert_eq!(record["run_id"], theirs["run_id"]);
     assert_eq!(record["step"], 6);
     assert_eq!(record["weights_digest"], last["summary"]["weights_digest"]);
-    let told = status(fork.run_url());
-    assert_eq!(told["forked_from"], at(&origin, 6));
+    let shown = status(fork.run_url());
+    assert_eq!(shown["forked_from"], at(&origin, 6));
     assert_eq!(committed_steps(&place), [6, 8]);
     fratmae(["checkpoint", "verify", "--all"])
         .and(&place)

@@ -70,8 +70,8 @@ fn exported_encoders_load_into_pytorch_and_come_back() {
     let outcome = Job::tiny(&run_folder).set("train.steps=2").finish();
     let out = work.path().join("weights");
     let call = fratmae(["export"]).and(&run_folder).and("--out").and(&out);
-    let told = call.and("--json").run().succeeded().json();
-    assert_eq!(told["weights_digest"], outcome.digest());
+    let output = call.and("--json").run().succeeded().json();
+    assert_eq!(output["weights_digest"], outcome.digest());
     let script = format!("{SCRIPTS}/round_trip.py");
     let docs = Path::new(DOCS);
     run(&python, &script, &[&program(), &out, docs, work.path()]);

@@ -26,16 +26,16 @@ fn later_checkpoints_and_figures_are_gone_and_the_run_comes_to_the_same_weights(
     let job = job(&run);
     let digest = job.finish().digest().to_owned();
     let figures = losses(job.run_url());
-    let told = rollback(&run, 4).succeeded().json();
-    assert_eq!(told["step"], 4);
-    assert_eq!(told["given_up"], serde_json::json!([6, 8]));
+    let output = rollback(&run, 4).succeeded().json();
+    assert_eq!(output["step"], 4);
+    assert_eq!(output["given_up"], serde_json::json!([6, 8]));
     assert_eq!(committed_steps(&run), [2, 4]);
     assert_eq!(losses(job.run_url()), figures[..4]);
-    let told = status(job.run_url());
-    assert_eq!(told["state"], "interrupted", "{told}");
-    assert_eq!(told["reason"], "rolled back to step 4");
+    let output = status(job.run_url());
+    assert_eq!(output["state"], "interrupted", "{output}");
+    assert_eq!(output["reason"], "rolled back to step 4");
     assert_eq!(
-        (&told["step"], &told["committed_step"]),
+        (&output["step"], &output["committed_step"]),
         (&4.into(), &4.into())
     );
     let kinds: Vec<_> = journal(&run)
@@ -144,6 +144,6 @@ fn what_is_not_there_is_told() {
     );
     let line = rollback(&folder.path().join("nowhere"), 5).only_line();
     assert!(line.contains("no run at"), "{line}");
-    let told = rollback(&run, 8).succeeded().json();
-    assert_eq!(told["given_up"], serde_json::json!([]));
+    let output = rollback(&run, 8).succeeded().json();
+    assert_eq!(output["given_up"], serde_json::json!([]));
 }

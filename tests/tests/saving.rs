@@ -25,9 +25,9 @@ fn a_run_that_trains_stores_on_demand_and_comes_to_the_same_weights() {
     for step in [2, 9] {
         running.runs_until_step(step);
         let call = fratmae(["checkpoint", "save", "--json"]).and(&run);
-        let told = call.run().succeeded().json();
-        assert_eq!(told["run"], job.run_url());
-        saved.push(told["step"].as_u64().unwrap());
+        let output = call.run().succeeded().json();
+        assert_eq!(output["run"], job.run_url());
+        saved.push(output["step"].as_u64().unwrap());
     }
     let finished = running.wait().succeeded();
     undisturbed.assert_reached(&job, &finished.digest(), &finished.stderr);
@@ -72,8 +72,8 @@ fn the_newest_checkpoint_is_followed_by_another_when_it_is_old() {
     });
     running.signal(Signal::SIGTERM);
     running.wait().no_panic();
-    let told = status(job.run_url());
-    assert_eq!(told["state"], "interrupted", "{told}");
+    let output = status(job.run_url());
+    assert_eq!(output["state"], "interrupted", "{output}");
 }
 
 #[test]

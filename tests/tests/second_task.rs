@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use fratmae_config::{BadBatch, Config, StatePlace};
-use fratmae_dataset::{Order, Stack};
+use fratmae_dataset::{SampleOrder, Stack};
 use fratmae_model::DeviceKind;
 use fratmae_telemetry::LOSS;
 use fratmae_tests::{
@@ -104,7 +104,7 @@ fn batch() -> Vec<Vec<Stack>> {
         ct: wave(sample.position + 8).collect(),
         skipped: Vec::new(),
     };
-    let stacks: Vec<_> = Order { seed: 0, cases: 8 }
+    let stacks: Vec<_> = SampleOrder { seed: 0, cases: 8 }
         .samples(0)
         .take(8)
         .map(stack)

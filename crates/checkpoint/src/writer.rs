@@ -46,7 +46,7 @@ pub async fn create_part(
         }
     }
     // Whoever restores it may do so days from now, or never.
-    run.let_go_of(&object).await;
+    run.drop_page_cache(&object).await;
     Ok(())
 }
 

@@ -11,20 +11,20 @@ pub(crate) mod dataset;
 pub(crate) mod doctor;
 pub(crate) mod ending;
 pub(crate) mod export;
-pub(crate) mod exported;
 pub(crate) mod fork;
 pub(crate) mod job;
-pub(crate) mod lead;
 pub(crate) mod model;
 pub(crate) mod owner;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
+pub(crate) mod run_coordinator;
+pub(crate) mod run_progress;
+pub(crate) mod run_weights;
 pub(crate) mod sizes;
 pub(crate) mod status;
-pub(crate) mod stored;
 pub(crate) mod target;
-pub(crate) mod watch;
+pub(crate) mod weights_dir;
 pub(crate) mod worker;
 
 use std::time::Duration;
@@ -104,15 +104,15 @@ const AT_THE_END: Duration = Duration::from_secs(1);
 pub(crate) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("apart".to_owned());
     let thread = thread
-        .spawn(move || tell.send(work()))
+        .spawn(move || sender.send(work()))
         .context("cannot start a thread")?;
-    let told = told.await.context("a thread ended without a result");
+    let result = receiver.await.context("a thread ended without a result");
     // It is at its end; letting go of a thread that is just ending is not safe (see `AT_THE_END`).
     drop(thread.join());
-    told
+    result
 }
 
 /// Runs `future` to its end on a runtime of its own.

@@ -1,5 +1,5 @@
 //! Standard output: results only, as lines, tables or one JSON object. Progress and log lines go to standard error.
-//! It owns no wording.
+//! The texts are written by the commands.
 
 use std::borrow::Cow;
 use std::io::{self, Write};

@@ -1,5 +1,5 @@
 //! Signals that ask this process to stop: the first one is answered at once, a second Ctrl-C ends it at once.
-//! What a stop means for a command is the command's.
+//! Each command decides what a stop means for it.
 
 use std::{
     io::IsTerminal as _,

@@ -76,7 +76,7 @@ pub enum CollectiveError {
         transfer: Transfer,
     },
     /// The call's deadline passed while this peer was awaited.
-    #[error("{transfer}: the peer was still awaited at the deadline of {deadline:.1?}")]
+    #[error("{transfer}: the peer did not answer within {deadline:.1?}")]
     TimedOut {
         /// Where it happened.
         transfer: Transfer,
@@ -96,9 +96,7 @@ pub enum CollectiveError {
         found: u64,
     },
     /// A message above the limit of [`TcpSettings`](crate::TcpSettings).
-    #[error(
-        "rank {rank} brought {bytes} bytes to {operation} {sequence}, above the limit of {limit}"
-    )]
+    #[error("rank {rank} sent {bytes} bytes to {operation} {sequence}, above the limit of {limit}")]
     TooLong {
         /// The rank whose message it is; may be this one.
         rank: usize,
@@ -254,7 +252,7 @@ pub enum Operation {
     ReduceShare,
     /// The holders' values to the ranks that lack them.
     Replicate,
-    /// What the ranks settle before the first call: how they are linked.
+    /// What the ranks agree on before the first call: how they are linked.
     Form,
     /// All of `all_reduce` behind the sizes, where a library adds.
     ReduceSum,

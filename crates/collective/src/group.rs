@@ -27,7 +27,7 @@ pub trait ProcessGroup: Send {
 
     /// Sums the slots' gradients of all ranks in the order of the slot tree.
     ///
-    /// The result has the same bits on every rank, for every world size and every dealing of the slots.
+    /// The result has the same bits on every rank, for every world size and every exchange of the slots.
     ///
     /// # Errors
     /// `Sums` if they are not exactly of this rank's slots; else as [`all_gather`](Self::all_gather).

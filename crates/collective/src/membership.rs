@@ -1,6 +1,6 @@
 //! Who is in the group: ranks, addresses and slots of one generation.
 //!
-//! It checks that they fit together; where they come from is the coordinator's matter.
+//! It checks that they fit together; the coordinator decides them.
 
 use std::net::SocketAddr;
 use std::ops::Range;

@@ -2,8 +2,8 @@
 //!
 //! With [`Adding::Fast`] vectors may lie on the GPUs: NCCL then adds them where they are, and nothing is copied.
 //!
-//! The mesh is a [`TcpGroup`] that joined as ever. It carries the communicator's id to the ranks, the sizes at the
-//! start of a reduction, and the word that all are through at its end; and it is what tells that a peer is gone, since
+//! The mesh is an ordinary [`TcpGroup`]. It carries the communicator's id to the ranks, the sizes at the
+//! start of a reduction, and a barrier at its end; and it shows that a peer is gone, since
 //! NCCL by itself may wait for ever. So a communicator belongs to one generation, and the next one makes its own.
 //!
 //! `all_gather` and `replicate` stay on the mesh altogether. The messages of the first are kilobytes of different sizes
@@ -13,16 +13,16 @@
 //! Every call of NCCL returns at once and is looked after until the call's deadline. After any failure the communicator
 //! is aborted before the error is returned; if that hangs, the error says that the process must be replaced.
 
+mod capabilities;
 mod error;
 mod forming;
-mod offer;
 mod raw;
 mod reduction;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::raw::{Fault, Lane};
+use self::raw::{Communicator, Fault};
 use self::reduction::Reduction;
 use crate::group::hosts_add;
 use crate::tcp::{Call, Interruption};
@@ -57,7 +57,7 @@ pub enum Adding {
 /// A [`ProcessGroup`] over NCCL. Dropping it ends its communicator and closes its connections.
 struct NcclGroup {
     control: TcpGroup,
-    lane: Lane,
+    communicator: Communicator,
     settings: NcclSettings,
 }
 
@@ -65,14 +65,18 @@ impl NcclGroup {
     /// Leaves the group after a failure, so that the peers see it at once, and ends the communicator.
     fn fail(&mut self, cause: CollectiveError) -> CollectiveError {
         self.control.leave();
-        end(&mut self.lane, &self.settings, cause)
+        end(&mut self.communicator, &self.settings, cause)
     }
 }
 
 /// Ends a communicator after a failure; gives the failure, or says that the end failed too.
-fn end(lane: &mut Lane, settings: &NcclSettings, cause: CollectiveError) -> CollectiveError {
+fn end(
+    communicator: &mut Communicator,
+    settings: &NcclSettings,
+    cause: CollectiveError,
+) -> CollectiveError {
     let waited = settings.abort_within;
-    match lane.abort(waited) {
+    match communicator.abort(waited) {
         Ok(()) => cause,
         Err(raw::Hung) => {
             settings.device.give_up();
@@ -83,7 +87,7 @@ fn end(lane: &mut Lane, settings: &NcclSettings, cause: CollectiveError) -> Coll
 }
 
 /// Looks after what NCCL does until it is done, and says what went wrong and where.
-fn attend(
+fn wait_until(
     group: &TcpGroup,
     call: &Call,
     site: Site,
@@ -106,7 +110,7 @@ fn attend(
             .into()
         }
     };
-    call.attend(&group.peers, is_done).map_err(interrupted)
+    call.wait_until(&group.peers, is_done).map_err(interrupted)
 }
 
 impl ProcessGroup for NcclGroup {
@@ -130,13 +134,18 @@ impl ProcessGroup for NcclGroup {
     fn all_reduce(&mut self, sums: SlotSums) -> Result<Vec<f32>, CollectiveError> {
         let Self {
             control,
-            lane,
+            communicator,
             settings,
         } = self;
         let outcome = control.call(Operation::ReduceOffer, |group, call| {
             let membership = &group.membership;
             let parts = sums.into_parts(membership.tree(), &membership.slots[membership.rank])?;
-            Reduction { group, call, lane }.run(parts, settings.adding)
+            Reduction {
+                group,
+                call,
+                communicator,
+            }
+            .run(parts, settings.adding)
         });
         outcome.map_err(|cause| self.fail(cause))
     }
@@ -149,9 +158,18 @@ impl ProcessGroup for NcclGroup {
         if !self.sums_on_device() {
             return Err(hosts_add(vector));
         }
-        let Self { control, lane, .. } = self;
+        let Self {
+            control,
+            communicator,
+            ..
+        } = self;
         let outcome = control.call(Operation::ReduceOffer, |group, call| {
-            Reduction { group, call, lane }.run_on_device(vector)
+            Reduction {
+                group,
+                call,
+                communicator,
+            }
+            .run_on_device(vector)
         });
         outcome.map_err(|cause| self.fail(cause))
     }

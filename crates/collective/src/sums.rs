@@ -91,7 +91,7 @@ impl<V: Addend> OwnSums<V> {
         self.fold.push(Part { slots, values });
     }
 
-    /// The sum, if there was a slot; of all slots it is the tree's.
+    /// The sum, if there was a slot; over all slots it equals the tree's.
     pub fn into_sum(self) -> Option<V> {
         let parts = self.fold.parts.into_iter();
         parts.map(|part| part.values).reduce(Addend::plus)

@@ -2,10 +2,11 @@
 //!
 //! Owns the life of a group: joining, counting calls, refusing them after a failure. Its parts own the rest.
 
+mod acceptor;
+mod call_guard;
 mod control;
 mod exchange;
 mod frame;
-mod gate;
 mod handshake;
 mod mesh;
 mod reduction;
@@ -13,7 +14,6 @@ mod replication;
 mod sizes;
 #[cfg(test)]
 mod tests;
-mod watch;
 mod wire;
 
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
@@ -22,10 +22,10 @@ use std::time::Duration;
 
 use tracing::debug;
 
+use self::call_guard::moment_after;
 use self::frame::Stamp;
 use self::reduction::Reduction;
 use self::replication::Replication;
-use self::watch::moment_after;
 use crate::{AbortHandle, CollectiveError, Membership, Operation, ProcessGroup, SlotSums};
 
 pub(crate) use self::control::Interruption;
@@ -212,7 +212,7 @@ impl TcpGroup {
                 limit,
             });
         }
-        let mut messages = call.tell_all(peers, mine, limit)?;
+        let mut messages = call.send_all(peers, mine, limit)?;
         messages.insert(*rank, mine.to_vec());
         Ok(messages)
     }

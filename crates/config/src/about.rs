@@ -279,8 +279,8 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "workers.activation_checkpointing",
-        "Recompute activations in the backward pass: same bits, less memory, more time. pretrain does so without being \
-         told where its workers would not fit this machine's memory.",
+        "Recompute activations in the backward pass: same bits, less memory, more time.\n\
+         pretrain turns it on by itself if its workers would not fit into this machine's memory.",
     ),
     (
         "workers.restarts_per_hour",

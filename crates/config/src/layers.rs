@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::{ConfigError, Origin},
-    nearest::nearest_key,
     rules::{Allowed, allowed, is_section},
+    suggest::nearest_key,
 };
 
 /// Jobs that the program carries with it, for a machine that has the program alone.

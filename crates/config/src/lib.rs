@@ -9,12 +9,12 @@ mod identity;
 mod job;
 mod layers;
 mod model;
-mod nearest;
 mod operation;
 mod preset;
 mod printed;
 mod relations;
 mod rules;
+mod suggest;
 mod train;
 
 pub use data::{Axis, BadSample, Data, Run};

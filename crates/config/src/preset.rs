@@ -20,7 +20,7 @@ pub const NAMES: [&str; 3] = ["tiny", "small", "base"];
 /// Puts the sizes of each preset in `layers` in the place of its name.
 ///
 /// # Errors
-/// `Value` for a name that is none.
+/// `Value` for an unknown name.
 pub(crate) fn expand(layers: Vec<Layer>) -> Result<Vec<Layer>, ConfigError> {
     let mut expanded = Vec::new();
     for (key, mut value, origin) in layers {

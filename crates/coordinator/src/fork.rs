@@ -196,7 +196,7 @@ pub(crate) async fn copy_origin(
     (run_file, origin): (&RunFile, &Origin),
     fence: Fence,
 ) -> Result<Manifest, CoordinatorError> {
-    let from = Location::open(&origin.run)?.with_patience(job.patience());
+    let from = Location::open(&origin.run)?.with_retry_policy(job.patience());
     let theirs = load_manifest(&from, origin.there()).await?;
     if theirs.weights_digest != origin.weights_digest {
         let reason = format!(

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fratmae_checkpoint::{Journal, Record};
 use fratmae_config::{Config, ConfigError};
 use fratmae_dataset::DataSet;
-use fratmae_store::{Created, Location, Patience};
+use fratmae_store::{Created, Location, RetryPolicy};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -106,8 +106,8 @@ impl RunFile {
 
 impl Job {
     /// How long the run's store is borne with once it is under way.
-    pub(crate) fn patience(&self) -> Patience {
-        Patience {
+    pub(crate) fn patience(&self) -> RetryPolicy {
+        RetryPolicy {
             stall: Duration::from_millis(self.config.store.stall_ms),
             total: Duration::from_secs(self.config.store.patience_s),
         }

@@ -109,7 +109,7 @@ impl Launcher {
             .args(&self.arguments)
             .args(["worker", "--launched", "--coordinator", address])
             .args(["--name", &Self::name(number)])
-            .args(["--place", &number.to_string()])
+            .args(["--local-rank", &number.to_string()])
             .args(["--threads", &self.threads.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

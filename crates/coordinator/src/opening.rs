@@ -62,7 +62,7 @@ pub(crate) async fn open(
     job.run.probe().await?;
     let compared = job.compare().await?;
     // It answers, so from here on it is borne with longer.
-    let run = job.run.clone().with_patience(job.patience());
+    let run = job.run.clone().with_retry_policy(job.patience());
     let found = Journal::read(&run).await?;
     let begun = begin(job, compared, &run, &found.entries, events).await?;
     if let Some(summary) = finished(job, &begun.newest, &found.entries) {

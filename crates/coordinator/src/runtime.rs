@@ -97,7 +97,7 @@ impl Runtime {
         status: watch::Sender<pb::StatusReply>,
     ) -> Self {
         // Until here a store that does not answer is soon told; a run that is under way bears with it longer.
-        job.run = job.run.clone().with_patience(job.patience());
+        job.run = job.run.clone().with_retry_policy(job.patience());
         let admission = admission(&job, &opened, &place);
         let cluster = Cluster::new(
             settings(&job),

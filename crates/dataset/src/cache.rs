@@ -35,16 +35,16 @@ pub struct Cache {
     root: PathBuf,
     own: PathBuf,
     bound: u64,
-    room: Mutex<Room>,
+    usage: Mutex<Usage>,
     /// Nothing is taken in any more: the disk failed.
     is_off: AtomicBool,
 }
 
-/// What is known of the space taken; a std lock, held over no call to the disk but the seldom look around.
+/// How much of the disk is used, as far as is known; a std lock, held over no call to the disk but the rare sweep.
 #[derive(Debug, Default)]
-struct Room {
+struct Usage {
     taken: u64,
-    /// Bytes written since the last look at what others have written.
+    /// Bytes written since the folder was last listed for what others have written.
     since: u64,
     is_full: bool,
 }
@@ -89,7 +89,7 @@ impl Cache {
             root,
             own,
             bound,
-            room: Mutex::default(),
+            usage: Mutex::default(),
             is_off: AtomicBool::new(false),
         };
         let taken = cache.sweep(cache.bound, true)?;
@@ -134,8 +134,8 @@ impl Cache {
         };
         match written {
             Ok(()) => {
-                let mut room = self.lock();
-                (room.taken, room.since) = (room.taken + size, room.since + size);
+                let mut usage = self.lock();
+                (usage.taken, usage.since) = (usage.taken + size, usage.since + size);
             }
             Err(error) if !self.is_off.swap(true, Ordering::Relaxed) => warn_of(&self.root, &error),
             Err(_) => {}
@@ -161,20 +161,20 @@ impl Cache {
     /// An eighth of the bound is left for what up to eight workers write between two looks at the disk.
     fn has_room(&self, size: u64) -> io::Result<bool> {
         let limit = self.bound - self.bound / 8;
-        let mut room = self.lock();
-        if room.is_full {
+        let mut usage = self.lock();
+        if usage.is_full {
             return Ok(false);
         }
-        if room.since >= self.bound / 64 || room.taken + size > limit {
-            room.taken = self.sweep(limit.saturating_sub(size), false)?;
-            room.since = 0;
-            room.is_full = room.taken + size > limit;
+        if usage.since >= self.bound / 64 || usage.taken + size > limit {
+            usage.taken = self.sweep(limit.saturating_sub(size), false)?;
+            usage.since = 0;
+            usage.is_full = usage.taken + size > limit;
         }
-        Ok(!room.is_full)
+        Ok(!usage.is_full)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Room> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns the way back: the voxels of one image of a prepared case, in the order of its grid.
+//! Reads the voxels of one image of a prepared case back, in the order of its grid.
 
 use crate::DataSetError;
 use crate::preview::read;

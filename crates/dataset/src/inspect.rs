@@ -1,10 +1,10 @@
 //! Owns the summary of a data set for people and tools, taken from the manifest alone.
 //!
-//! It reads no shard but in `look`; pictures are `preview`'s work.
+//! Only `voxels` reads shards; `preview` draws the pictures.
 
 mod lesions;
-mod look;
 mod summary;
+mod voxels;
 
 use serde::Serialize;
 
@@ -15,8 +15,8 @@ use crate::reader::DataSet;
 
 pub use lesions::Lesions;
 pub(crate) use lesions::plane_of_largest_lesion;
-pub use look::{CaseLook, Histogram, look};
 pub use summary::Summary;
+pub use voxels::{CaseStats, Histogram, inspect_voxels};
 
 /// Sums up a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]

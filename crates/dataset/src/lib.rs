@@ -5,10 +5,10 @@
 
 mod cache;
 mod canvas;
-mod draw;
 mod error;
 mod extract;
 mod inspect;
+mod keyed_rng;
 mod loader;
 mod manifest;
 mod metadata;
@@ -26,19 +26,19 @@ pub use cache::Cache;
 pub use canvas::{
     BAR_WIDTH, Canvas, Colour, FAINT, Frame, GAP, INK, Letters, OUTLINE, Shades, Side,
 };
-pub use draw::Draw;
 pub use error::DataSetError;
 pub use extract::{CaseImage, extract};
 pub use inspect::{
-    CaseInspection, CaseLook, Histogram, Inspection, Lesions, Summary, inspect, look,
+    CaseInspection, CaseStats, Histogram, Inspection, Lesions, Summary, inspect, inspect_voxels,
 };
+pub use keyed_rng::KeyedRng;
 pub use loader::{BadSample, Loader, LoaderOptions, SkippedSample};
 pub use manifest::{
     LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueRange, grid_fault, shard_name,
 };
 pub use metadata::Metadata;
 pub use note::{Note, NoteKind};
-pub use order::{Order, Sample, Samples};
+pub use order::{Sample, SampleOrder, Samples};
 pub use preview::{preview, telling_slice};
 pub use reader::{DataSet, Slices, task_failure};
 pub use shard::{CaseEncoder, EncodedCase, PreparedCase, ShardWriter};

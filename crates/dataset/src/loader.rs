@@ -1,10 +1,10 @@
 //! Owns the background reading of stacks, in their order, ahead of who trains on them, within a bound on its bytes.
 //!
 //! Fetching runs on the runtime, unpacking on its blocking threads. What a stack is, and which samples come, is
-//! decided elsewhere; what takes the place of a damaged sample is decided in `replacement`.
+//! decided elsewhere; what replaces a damaged sample is decided in `replacement`.
 
+mod memory_budget;
 mod replacement;
-mod room;
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::DataSetError;
 use crate::order::Sample;
 use crate::reader::{DataSet, Origin, task_failure, unblocked};
 use crate::stack::{Spare, Stack, StackOptions};
+use memory_budget::{MemoryBudget, MemoryPermit};
 pub use replacement::{BadSample, SkippedSample};
-use room::{Room, Taken};
 
 /// Stacks that are on their way at once: enough to hide a store, few enough not to storm it where stacks are small.
 const AT_ONCE: usize = 16;
@@ -52,7 +52,7 @@ pub struct Loader {
 }
 
 /// A stack on its way or waiting, with the room it takes.
-type Waiting = Task<(Result<Stack, DataSetError>, Taken)>;
+type Waiting = Task<(Result<Stack, DataSetError>, MemoryPermit)>;
 
 impl Loader {
     /// Starts reading the samples ahead of [`Loader::next`].
@@ -73,8 +73,8 @@ impl Loader {
             unpacking: Arc::new(Semaphore::new(cores())),
         });
         let allowed = Arc::new(Semaphore::new(AT_ONCE));
-        let room = Room::new(options.bytes);
-        let feed = runtime.spawn(feed(work, samples, Arc::clone(&allowed), room, sender));
+        let budget = MemoryBudget::new(options.bytes);
+        let feed = runtime.spawn(feed(work, samples, Arc::clone(&allowed), budget, sender));
         Self {
             runtime: runtime.clone(),
             stacks: receiver,
@@ -120,7 +120,7 @@ async fn feed(
     work: Arc<Work>,
     samples: Box<dyn Iterator<Item = Sample> + Send>,
     allowed: Arc<Semaphore>,
-    room: Room,
+    budget: MemoryBudget,
     sender: mpsc::Sender<Waiting>,
 ) {
     let at_once = Arc::new(Semaphore::new(AT_ONCE));
@@ -137,7 +137,7 @@ async fn feed(
             return;
         };
         allowance.forget();
-        let mut taken = room.take(footprint.largest).await;
+        let mut taken = budget.take(footprint.largest).await;
         let work = Arc::clone(&work);
         place.send(Task(tokio::spawn(async move {
             let stack = work.load_or_replace(sample).await;

@@ -3,11 +3,11 @@
 //! The order is a pure function of the seed and the number of cases. It knows nothing of ranks, slots or steps; who
 //! deals positions to workers decides nothing about what lies at them.
 
-use crate::draw::Draw;
+use crate::keyed_rng::KeyedRng;
 
 /// Orders the cases of a data set: epoch after epoch, each a fresh permutation of all cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
+pub struct SampleOrder {
     /// Seed of the run.
     pub seed: u64,
     /// Number of cases in the data set; an order of no cases yields no samples.
@@ -25,15 +25,15 @@ pub struct Sample {
     pub case: u32,
 }
 
-impl Order {
+impl SampleOrder {
     /// Returns the cases of one epoch in their order, each exactly once.
     pub fn epoch(&self, epoch: u64) -> Vec<u32> {
-        Draw::new("order", self.seed, &[epoch]).permutation(self.cases as usize)
+        KeyedRng::new("order", self.seed, &[epoch]).permutation(self.cases as usize)
     }
 
     /// Returns the sample at a position; case 0 of epoch 0 in an order of no cases.
     ///
-    /// It draws the whole epoch: [`Order::samples`] is the cheap way to a run of positions.
+    /// It draws the whole epoch: [`SampleOrder::samples`] is the cheap way to a run of positions.
     pub fn sample(&self, position: u64) -> Sample {
         let missing = Sample {
             position,
@@ -53,10 +53,10 @@ impl Order {
     }
 }
 
-/// Walks the endless order; made by [`Order::samples`].
+/// Walks the endless order; made by [`SampleOrder::samples`].
 #[derive(Debug, Clone)]
 pub struct Samples {
-    order: Order,
+    order: SampleOrder,
     position: u64,
     drawn: Option<(u64, Vec<u32>)>,
 }
@@ -90,14 +90,14 @@ mod tests {
 
     #[test]
     fn the_order_of_an_epoch_is_frozen() {
-        let order = Order { seed: 17, cases: 8 };
+        let order = SampleOrder { seed: 17, cases: 8 };
         assert_eq!(order.epoch(0), [6, 4, 5, 3, 2, 1, 0, 7]);
         assert_eq!(order.epoch(1), [7, 6, 5, 1, 0, 4, 2, 3]);
     }
 
     #[test]
     fn epochs_follow_each_other_without_a_gap() {
-        let order = Order { seed: 17, cases: 8 };
+        let order = SampleOrder { seed: 17, cases: 8 };
         let walked: Vec<Sample> = order.samples(0).take(20).collect();
         let expected: Vec<u32> = (0..3)
             .flat_map(|epoch| order.epoch(epoch))
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_order_of_no_cases_yields_nothing() {
-        let order = Order { seed: 1, cases: 0 };
+        let order = SampleOrder { seed: 1, cases: 0 };
         assert_eq!(order.samples(5).next(), None);
         assert_eq!(
             order.sample(5),
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_last_position_ends_the_walk_without_overflow() {
-        let order = Order { seed: 1, cases: 3 };
+        let order = SampleOrder { seed: 1, cases: 3 };
         assert_eq!(order.samples(u64::MAX).next(), None);
         assert_eq!(order.sample(u64::MAX - 1).position, u64::MAX - 1);
     }
@@ -144,7 +144,7 @@ mod tests {
     /// Deals the slots of each step to workers in contiguous runs, has each worker walk the order on its own, and
     /// merges what they read by position.
     fn deal_and_merge(
-        order: Order,
+        order: SampleOrder,
         steps: u64,
         slots: u64,
         slot_size: u64,
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn any_number_of_workers_reads_the_same_order() {
-        let order = Order { seed: 3, cases: 13 };
+        let order = SampleOrder { seed: 3, cases: 13 };
         let alone = deal_and_merge(order, 5, 8, 2, 1);
         assert_eq!(alone, order.samples(0).take(80).collect::<Vec<_>>());
         for workers in [2, 3, 4, 5, 7, 8, 11] {
@@ -183,7 +183,7 @@ mod tests {
     proptest! {
         #[test]
         fn each_case_comes_once_an_epoch(seed: u64, cases in 1_u32..200, epoch in 0_u64..1_000) {
-            let order = Order { seed, cases };
+            let order = SampleOrder { seed, cases };
             let first = epoch * u64::from(cases);
             let mut read: Vec<u32> = order.samples(first).take(cases as usize).map(|sample| sample.case).collect();
             read.sort_unstable();
@@ -192,14 +192,14 @@ mod tests {
 
         #[test]
         fn epochs_and_seeds_differ(seed in 0..u64::MAX, epoch in 0_u64..1_000) {
-            let order = Order { seed, cases: 32 };
+            let order = SampleOrder { seed, cases: 32 };
             prop_assert_ne!(order.epoch(epoch), order.epoch(epoch + 1));
-            prop_assert_ne!(order.epoch(epoch), Order { seed: seed + 1, cases: 32 }.epoch(epoch));
+            prop_assert_ne!(order.epoch(epoch), SampleOrder { seed: seed + 1, cases: 32 }.epoch(epoch));
         }
 
         #[test]
         fn a_sample_is_where_the_walk_finds_it(seed: u64, cases in 1_u32..50, position in 0_u64..10_000) {
-            let order = Order { seed, cases };
+            let order = SampleOrder { seed, cases };
             prop_assert_eq!(Some(order.sample(position)), order.samples(position).next());
             prop_assert_eq!(Some(order.sample(position)), order.samples(0).nth(position as usize));
         }

@@ -7,7 +7,7 @@ mod spare;
 mod window;
 
 use crate::DataSetError;
-use crate::draw::Draw;
+use crate::keyed_rng::KeyedRng;
 use crate::loader::SkippedSample;
 use crate::manifest::{Manifest, ManifestCase};
 use crate::order::Sample;
@@ -101,7 +101,7 @@ impl StackOptions {
             StackAxis::Axial => ("axial stack", (0, latest)),
             StackAxis::Sagittal => ("sagittal stack", (0, latest)),
         };
-        let draw = Draw::new(purpose, self.seed, &[sample.epoch, u64::from(sample.case)])
+        let draw = KeyedRng::new(purpose, self.seed, &[sample.epoch, u64::from(sample.case)])
             .below(u64::from(last - first) + 1);
         let start = first + u32::try_from(draw).ok()?;
         Some((start..start + span).step_by(self.stride).collect())

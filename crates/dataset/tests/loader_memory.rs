@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fratmae_dataset::{BadSample, DataSet, Loader, LoaderOptions, Order, StackAxis, StackOptions};
+use fratmae_dataset::{
+    BadSample, DataSet, Loader, LoaderOptions, SampleOrder, StackAxis, StackOptions,
+};
 use fratmae_phantom::{PhantomSize, write_phantoms};
 use fratmae_prepare::{Layout, PrepareOptions, prepare, survey};
 use fratmae_store::Location;
@@ -66,7 +68,7 @@ fn ten_thousand_stacks_stay_within_the_bound() {
         seed: 1,
         with_diagnosis: false,
     };
-    let order = Order {
+    let order = SampleOrder {
         seed: 1,
         cases: CASES as u32,
     };

@@ -26,14 +26,19 @@ impl SelfAttention {
         }
     }
 
-    /// The tokens plus what each sees of all after the norm.
+    /// Tokens + attention(norm(tokens)).
     ///
     /// # Shapes
     ///
     /// `[batch, tokens, width]` -> the same
-    pub(crate) fn added(&self, tokens: Tensor<3>, norm: &LayerNorm, recompute: bool) -> Tensor<3> {
+    pub(crate) fn residual(
+        &self,
+        tokens: Tensor<3>,
+        norm: &LayerNorm,
+        recompute: bool,
+    ) -> Tensor<3> {
         self.fused(&tokens, norm, recompute)
-            .unwrap_or_else(|| tokens.clone() + self.composed(norm.forward(tokens)))
+            .unwrap_or_else(|| tokens.clone() + self.reference(norm.forward(tokens)))
     }
 
     pub(crate) fn fused(
@@ -57,16 +62,16 @@ impl SelfAttention {
     /// # Shapes
     ///
     /// `[batch, tokens, width]` -> the same
-    pub(crate) fn composed(&self, input: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn reference(&self, input: Tensor<3>) -> Tensor<3> {
         let width = input.dims()[2];
         let qkv = self.qkv.forward(input);
         let part = |index| split_heads(qkv.clone().narrow(2, index * width, width), self.heads);
-        let seen = attend(part(0), part(1), part(2), None, self.proj.precision);
-        self.proj.forward(merge_heads(seen))
+        let attended = attend(part(0), part(1), part(2), None, self.proj.precision);
+        self.proj.forward(merge_heads(attended))
     }
 }
 
-/// Attention of queries over a memory (paper, section 2.1: the masked modality asks, the whole one answers).
+/// Attention of queries over a memory (paper, section 2.1: queries from the masked modality, keys and values from the other).
 #[derive(Module, Debug)]
 pub(crate) struct CrossAttention {
     pub(crate) projq: Linear,
@@ -88,12 +93,12 @@ impl CrossAttention {
         }
     }
 
-    /// The queries plus what each sees of the memory, both after their norms.
+    /// Queries + attention(norm(queries), norm_y(memory)).
     ///
     /// # Shapes
     ///
     /// queries `[batch, tokens, width]`, memory `[batch, memory tokens, width]` -> `[batch, tokens, width]`
-    pub(crate) fn added(
+    pub(crate) fn residual(
         &self,
         queries: Tensor<3>,
         memory: Tensor<3>,
@@ -102,8 +107,8 @@ impl CrossAttention {
     ) -> Tensor<3> {
         let fused = self.fused(&queries, &memory, norms, recompute);
         fused.unwrap_or_else(|| {
-            let asked = norms[0].forward(queries.clone());
-            queries + self.composed(asked, norms[1].forward(memory))
+            let normed = norms[0].forward(queries.clone());
+            queries + self.reference(normed, norms[1].forward(memory))
         })
     }
 
@@ -132,12 +137,12 @@ impl CrossAttention {
     /// # Shapes
     ///
     /// queries `[batch, tokens, width]`, memory `[batch, memory tokens, width]` -> `[batch, tokens, width]`
-    pub(crate) fn composed(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn reference(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
         let query = split_heads(self.projq.forward(queries), self.heads);
         let key = split_heads(self.projk.forward(memory.clone()), self.heads);
         let value = split_heads(self.projv.forward(memory), self.heads);
-        let seen = attend(query, key, value, None, self.proj.precision);
-        self.proj.forward(merge_heads(seen))
+        let attended = attend(query, key, value, None, self.proj.precision);
+        self.proj.forward(merge_heads(attended))
     }
 }
 
@@ -163,14 +168,19 @@ impl CausalAttention {
         }
     }
 
-    /// The tokens plus what each sees of those up to itself, after the norm.
+    /// Tokens + attention(norm(tokens)), each token attending to itself and the earlier ones.
     ///
     /// # Shapes
     ///
     /// tokens `[batch, tokens, width]`, bias `[1, 1, tokens, tokens]` from [`causal_bias`] -> `[batch, tokens, width]`
-    pub(crate) fn added(&self, tokens: Tensor<3>, norm: &LayerNorm, bias: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn residual(
+        &self,
+        tokens: Tensor<3>,
+        norm: &LayerNorm,
+        bias: Tensor<4>,
+    ) -> Tensor<3> {
         self.fused(&tokens, norm)
-            .unwrap_or_else(|| tokens.clone() + self.composed(norm.forward(tokens), bias))
+            .unwrap_or_else(|| tokens.clone() + self.reference(norm.forward(tokens), bias))
     }
 
     pub(crate) fn fused(&self, tokens: &Tensor<3>, norm: &LayerNorm) -> Option<Tensor<3>> {
@@ -188,15 +198,15 @@ impl CausalAttention {
     /// # Shapes
     ///
     /// input `[batch, tokens, width]`, bias `[1, 1, tokens, tokens]` from [`causal_bias`] -> `[batch, tokens, width]`
-    pub(crate) fn composed(&self, input: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn reference(&self, input: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
         let part = |layer: &Linear| split_heads(layer.forward(input.clone()), self.heads);
         let (query, key, value) = (part(&self.q_proj), part(&self.k_proj), part(&self.v_proj));
-        let seen = attend(query, key, value, Some(bias), self.out_proj.precision);
-        self.out_proj.forward(merge_heads(seen))
+        let attended = attend(query, key, value, Some(bias), self.out_proj.precision);
+        self.out_proj.forward(merge_heads(attended))
     }
 }
 
-/// What is added to the scores so that no token sees a later one: zero up to the diagonal, minus infinity past it.
+/// The mask that is added to the scores: zero up to the diagonal, minus infinity past it.
 pub(crate) fn causal_bias(n_tokens: usize, device: &Device) -> Tensor<4> {
     let scores = (0..n_tokens * n_tokens)
         .map(|at| {
@@ -280,7 +290,7 @@ mod tests {
         let zeros = Tensor::zeros([1, 1, 2, 1], &Device::flex());
         let value = tensor([1, 1, 2, 1], &[4.0, 8.0]);
         let bias = causal_bias(2, &Device::flex());
-        let seen = attend(zeros.clone(), zeros, value, Some(bias), Precision::F32);
-        assert_eq!(values(seen), [4.0, 6.0]);
+        let attended = attend(zeros.clone(), zeros, value, Some(bias), Precision::F32);
+        assert_eq!(values(attended), [4.0, 6.0]);
     }
 }

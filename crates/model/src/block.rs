@@ -1,4 +1,4 @@
-//! The pre-norm blocks of encoder and decoder. It owns the order of norm, attention and perceptron within a block.
+//! The pre-norm blocks of encoder and decoder. It owns the order of norm, attention and MLP within a block.
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -7,11 +7,11 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 
 use crate::attention::{CrossAttention, SelfAttention};
-use crate::fused::{PerceptronOp, apply, input};
+use crate::fused::{MlpOp, apply, input};
 use crate::kernels::activation::Activation;
 use crate::layer::{LayerNorm, Linear, VIT_EPSILON};
 
-/// The two-layer perceptron of a block; its activation is an argument.
+/// The two-layer MLP of a block; its activation is an argument.
 #[derive(Module, Debug)]
 pub(crate) struct Mlp {
     pub(crate) fc1: Linear,
@@ -26,12 +26,12 @@ impl Mlp {
         }
     }
 
-    /// The tokens plus what the perceptron makes of each after the norm.
+    /// Tokens + mlp(norm(tokens)).
     ///
     /// # Shapes
     ///
     /// `[batch, tokens, width]` -> the same
-    pub(crate) fn added(
+    pub(crate) fn residual(
         &self,
         tokens: Tensor<3>,
         norm: &LayerNorm,
@@ -39,7 +39,7 @@ impl Mlp {
         recompute: bool,
     ) -> Tensor<3> {
         self.fused(&tokens, norm, activation, recompute)
-            .unwrap_or_else(|| tokens.clone() + self.composed(norm.forward(tokens), activation))
+            .unwrap_or_else(|| tokens.clone() + self.reference(norm.forward(tokens), activation))
     }
 
     pub(crate) fn fused(
@@ -49,7 +49,7 @@ impl Mlp {
         activation: Activation,
         recompute: bool,
     ) -> Option<Tensor<3>> {
-        let op = PerceptronOp {
+        let op = MlpOp {
             activation,
             epsilon: norm.epsilon(),
             recompute,
@@ -59,7 +59,7 @@ impl Mlp {
         Some(apply(op, [tokens, norm_w, norm_b, w1, b1, w2, b2]))
     }
 
-    pub(crate) fn composed(&self, input: Tensor<3>, activation: Activation) -> Tensor<3> {
+    pub(crate) fn reference(&self, input: Tensor<3>, activation: Activation) -> Tensor<3> {
         let hidden = self.fc1.forward(input);
         self.fc2.forward(match activation {
             Activation::Gelu => gelu(hidden),
@@ -68,23 +68,23 @@ impl Mlp {
     }
 }
 
-/// x times the normal distribution's share below x, with that function's own slope.
+/// GELU: x times the normal distribution's CDF at x, with its exact derivative.
 ///
-/// burn's way back takes the slope of an approximation by a tanh, which is off by up to a thousandth. So each number goes
-/// along the tangent at its place: the value there is the function's, and the tangent's slope is all that is kept.
+/// burn's backward pass uses the derivative of a tanh approximation, which is off by up to a thousandth. So each number
+/// moves along the tangent at its value: the value is the function's, and only the tangent's derivative is saved.
 fn gelu(hidden: Tensor<3>) -> Tensor<3> {
     let x = hidden.clone().detach();
-    let below = (x.clone() * FRAC_1_SQRT_2)
+    let cdf = (x.clone() * FRAC_1_SQRT_2)
         .erf()
         .mul_scalar(0.5)
         .add_scalar(0.5);
     let density = (x.clone().square() * -0.5).exp() * (0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
-    let slope = below.clone() + x.clone() * density;
-    let rest = x.clone() * below - x * slope.clone();
-    hidden * slope + rest
+    let derivative = cdf.clone() + x.clone() * density;
+    let rest = x.clone() * cdf - x * derivative.clone();
+    hidden * derivative + rest
 }
 
-/// ViT's block: self-attention, then perceptron.
+/// ViT's block: self-attention, then MLP.
 #[derive(Module, Debug)]
 pub(crate) struct EncoderBlock {
     pub(crate) norm1: LayerNorm,
@@ -109,13 +109,13 @@ impl EncoderBlock {
     ///
     /// `[batch, tokens, width]` -> the same
     pub(crate) fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let tokens = self.attn.added(tokens, &self.norm1, self.recompute);
+        let tokens = self.attn.residual(tokens, &self.norm1, self.recompute);
         self.mlp
-            .added(tokens, &self.norm2, Activation::Gelu, self.recompute)
+            .residual(tokens, &self.norm2, Activation::Gelu, self.recompute)
     }
 }
 
-/// The decoder's block: self-attention of the queries (a switch), attention over the other modality, perceptron.
+/// The decoder's block: self-attention of the queries (a switch), attention over the other modality, MLP.
 #[derive(Module, Debug)]
 pub(crate) struct DecoderBlock {
     pub(crate) norm1: Option<LayerNorm>,
@@ -149,26 +149,26 @@ impl DecoderBlock {
     ///
     /// queries `[batch, tokens, width]`, memory `[batch, memory tokens, width]` -> `[batch, tokens, width]`
     pub(crate) fn forward(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
-        let queries = self.look_around(queries);
-        self.ask(queries, memory)
+        let queries = self.self_attend(queries);
+        self.cross_attend(queries, memory)
     }
 
-    /// Lets the queries see each other, if they do.
-    pub(crate) fn look_around(&self, queries: Tensor<3>) -> Tensor<3> {
+    /// Self-attention of the queries, if the block has it.
+    pub(crate) fn self_attend(&self, queries: Tensor<3>) -> Tensor<3> {
         match (&self.norm1, &self.attn) {
-            (Some(norm), Some(attention)) => attention.added(queries, norm, self.recompute),
+            (Some(norm), Some(attention)) => attention.residual(queries, norm, self.recompute),
             _ => queries,
         }
     }
 
-    /// Lets each query by itself see the memory.
-    pub(crate) fn ask(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
+    /// Cross-attention to the memory, then the MLP; each query by itself.
+    pub(crate) fn cross_attend(&self, queries: Tensor<3>, memory: Tensor<3>) -> Tensor<3> {
         let norms = [&self.norm2, &self.norm_y];
         let queries = self
             .cross_attn
-            .added(queries, memory, norms, self.recompute);
+            .residual(queries, memory, norms, self.recompute);
         self.mlp
-            .added(queries, &self.norm3, Activation::Gelu, self.recompute)
+            .residual(queries, &self.norm3, Activation::Gelu, self.recompute)
     }
 }
 
@@ -177,11 +177,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gelu_has_its_own_value_and_slope() {
+    fn gelu_has_its_own_value_and_derivative() {
         let device = Device::flex().autodiff();
         let at = Tensor::<3>::from_data([[[0.0_f32, 1.0, -2.0, 2.0]]], &device).require_grad();
         let found = gelu(at.clone());
-        let slopes = at.grad(&found.clone().sum().backward()).unwrap();
+        let grads = at.grad(&found.clone().sum().backward()).unwrap();
         // The normal distribution's share below x and its density there, from a table.
         let shares = [0.5, 0.841_344_75, 0.022_750_13, 0.977_249_87];
         let densities = [0.398_942_28, 0.241_970_72, 0.053_990_97, 0.053_990_97];
@@ -190,11 +190,11 @@ mod tests {
             .zip(shares)
             .zip(densities);
         let numbers = |tensor: Tensor<3>| tensor.try_into_vec_as::<f32>().unwrap();
-        let found = numbers(found).into_iter().zip(numbers(slopes));
-        for (((x, share), density), (value, slope)) in places.zip(found) {
+        let found = numbers(found).into_iter().zip(numbers(grads));
+        for (((x, share), density), (value, grad)) in places.zip(found) {
             let close = |a: f32, b: f64| assert!((f64::from(a) - b).abs() < 1e-6, "{x}: {a}, {b}");
             close(value, x * share);
-            close(slope, share + x * density);
+            close(grad, share + x * density);
         }
     }
 }

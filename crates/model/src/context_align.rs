@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::ModelConfig;
 use crate::error::ModelError;
-use crate::layer::{Linear, blank};
+use crate::layer::{Linear, zeros};
 use crate::text::TextEncoder;
 
 /// The parameters that only the contrastive loss needs.
@@ -23,20 +23,20 @@ pub(crate) struct ContextAlign {
 
 /// Embeddings of sentences that were read before, of length one, by their token ids; clones of a model share it.
 ///
-/// A frozen encoder reads each sentence once, and each by itself, so that its bits do not depend on its neighbours.
+/// A frozen encoder encodes each sentence once, and alone, so that its bits do not depend on the rest of the batch.
 type Known = Arc<Mutex<BTreeMap<Vec<u32>, Vec<f32>>>>;
 
 impl ContextAlign {
     pub(crate) fn new(config: &ModelConfig, device: &Device) -> Self {
         Self {
             pet_projection: Linear::without_bias(config.encoder.width, config.embedding, device),
-            logit_scale: blank([1], device),
+            logit_scale: zeros([1], device),
             text: TextEncoder::new(config, device),
             known: (!config.text.trainable).then(Known::default),
         }
     }
 
-    /// Forgets what was read, since the text encoder's values have changed.
+    /// Clears the stored embeddings, since the text encoder's weights have changed.
     pub(crate) fn forget(&mut self) {
         self.known = self.known.as_ref().map(|_| Known::default());
     }

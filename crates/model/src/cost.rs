@@ -1,4 +1,4 @@
-//! What the network costs, part by part, by counting; and how fast this machine multiplies matrices, by trying.
+//! What the network costs, counted part by part, and how fast this machine multiplies matrices, measured.
 //! It trains nothing and holds no weight.
 
 use std::time::Instant;
@@ -15,22 +15,22 @@ use crate::patchify::PatchGrid;
 /// Tokens of a sentence, for counting: what `prepare` writes has 15 to 30.
 const SENTENCE: usize = 24;
 
-/// One part of the network, in the mean over samples.
+/// One part of the network, averaged over samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartCost {
     /// Its name.
     pub name: String,
     /// Tokens that go through its blocks.
     pub tokens: usize,
-    /// Numbers that learn.
+    /// Trainable parameters.
     pub learning: usize,
-    /// Numbers that are fixed.
+    /// Frozen parameters.
     pub fixed: usize,
     /// Floating-point operations forward, a sample; a multiplication and an addition are two.
     pub forward_flops: f64,
-    /// The same there and back; the way back costs twice the way there.
+    /// The same of both passes; the backward pass costs twice the forward pass.
     pub step_flops: f64,
-    /// Bytes that are kept of a sample between the two ways, without activation checkpointing.
+    /// Bytes saved of a sample for the backward pass, without activation checkpointing.
     pub activation_bytes: f64,
 }
 
@@ -158,11 +158,11 @@ impl<'a> Count<'a> {
 
 struct BlockCost {
     flops: f64,
-    /// Bytes kept for the way back.
+    /// Bytes saved for the backward pass.
     kept: f64,
 }
 
-/// A block of so many attentions (the last one over the memory) and a perceptron.
+/// A block of one or two attentions (the last one over the memory) and an MLP.
 fn block(
     tokens: usize,
     memory: usize,
@@ -173,7 +173,7 @@ fn block(
 ) -> BlockCost {
     let (t, c, r) = (tokens as f64, width as f64, ratio as f64);
     let mut flops = 4.0 * t * c * r * c;
-    // The block's input, its norm, and the perceptron's hidden row before and after its activation.
+    // The block's input, its norm, and the MLP's hidden row before and after its activation.
     let mut kept = t * c * (2.0 + 2.0 * r);
     for attention in 1..=n_attentions {
         let looks_at = if attention == n_attentions {
@@ -183,7 +183,7 @@ fn block(
         };
         let m = looks_at as f64;
         flops += 4.0 * t * c * c + 4.0 * m * c * c + 4.0 * t * m * c;
-        // Input, norm, query and what was seen; key and value; the weights.
+        // Input, norm, query and attention output; key and value; the weights.
         kept += 4.0 * t * c + 2.0 * m * c + heads as f64 * t * m;
     }
     BlockCost {

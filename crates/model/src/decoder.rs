@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::ModelConfig;
 use crate::block::DecoderBlock;
-use crate::layer::{LayerNorm, Linear, VIT_EPSILON, blank};
+use crate::layer::{LayerNorm, Linear, VIT_EPSILON, zeros};
 use crate::patchify::PatchGrid;
 
 /// Where the decoder's tokens come from, as rows of flat tensors; made on the host from the masks.
@@ -53,7 +53,7 @@ impl DecoderRows {
         }
     }
 
-    /// The same where the other modality is masked too: these are its tokens that stay visible.
+    /// The same if the other modality is masked too; `kept` are its visible tokens.
     pub(crate) fn over(self, kept: &[&[u32]], device: &Device) -> Self {
         let places = kept.iter().flat_map(|kept| {
             let tokens = kept.iter().map(|&token| i64::from(token) + 1);
@@ -87,8 +87,8 @@ impl Decoder {
         Self {
             embed: Linear::new(encoder_width, width, device),
             memory_embed: Linear::new(encoder_width, width, device),
-            mask_token: blank([1, 1, width], device),
-            pos_embed: blank([1, 1 + grid.n_tokens(), width], device),
+            mask_token: zeros([1, 1, width], device),
+            pos_embed: zeros([1, 1 + grid.n_tokens(), width], device),
             blocks: (0..config.decoder.depth).map(block).collect(),
             norm: LayerNorm::new(width, VIT_EPSILON, device),
             pred: Linear::new(width, grid.n_patch_voxels(), device),
@@ -107,7 +107,7 @@ impl Decoder {
         rows: DecoderRows,
     ) -> Tensor<2> {
         let chosen = rows.hidden.clone();
-        let hidden = self.answered(visible, memory, rows, |queries| {
+        let hidden = self.run_blocks(visible, memory, rows, |queries| {
             let [batch, n_tokens, width] = queries.dims();
             let n_hidden = chosen.dims()[0] / batch;
             let queries = queries.reshape([batch * n_tokens, width]);
@@ -120,7 +120,7 @@ impl Decoder {
         self.pred.forward(self.norm.forward(hidden))
     }
 
-    /// Predicts the voxels of all patches, for whoever looks at them.
+    /// Predicts the voxels of all patches, hidden or not.
     ///
     /// # Shapes
     ///
@@ -131,35 +131,35 @@ impl Decoder {
         memory: Tensor<3>,
         rows: DecoderRows,
     ) -> Tensor<3> {
-        let patches = self.answered(visible, memory, rows, |queries| {
+        let patches = self.run_blocks(visible, memory, rows, |queries| {
             let n_tokens = queries.dims()[1] - 1;
             queries.narrow(1, 1, n_tokens)
         });
         self.pred.forward(self.norm.forward(patches))
     }
 
-    /// What the blocks make of those queries that are asked for.
-    fn answered(
+    /// The output of the blocks at the chosen queries.
+    fn run_blocks(
         &self,
         visible: Tensor<3>,
         memory: Tensor<3>,
         rows: DecoderRows,
         chosen: impl Fn(Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let (queries, memory) = self.embedded(visible, memory, rows);
-        // Past the last look at each other queries are on their own, and only some of them are asked for.
+        let (queries, memory) = self.embed_inputs(visible, memory, rows);
+        // After the last self-attention each query is computed by itself, and only the chosen ones are needed.
         match self.blocks.split_last() {
             None => chosen(queries),
             Some((last, blocks)) => {
                 let each = |queries, block: &DecoderBlock| block.forward(queries, memory.clone());
                 let queries = blocks.iter().fold(queries, each);
-                last.ask(chosen(last.look_around(queries)), memory)
+                last.cross_attend(chosen(last.self_attend(queries)), memory)
             }
         }
     }
 
-    /// Queries, class token first, and memory in the decoder's width and at their places.
-    fn embedded(
+    /// Queries (class token first) and memory, projected to the decoder's width, with positions added.
+    fn embed_inputs(
         &self,
         visible: Tensor<3>,
         memory: Tensor<3>,

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::ModelConfig;
 use crate::block::EncoderBlock;
-use crate::layer::{LayerNorm, Linear, VIT_EPSILON, blank};
+use crate::layer::{LayerNorm, Linear, VIT_EPSILON, zeros};
 use crate::patchify::PatchGrid;
 
 /// The projection of a patch's voxels to a token.
@@ -30,8 +30,8 @@ impl Encoder {
         let width = config.encoder.width;
         let block = |_| EncoderBlock::new(width, config.encoder.heads, config.mlp_ratio, device);
         Self {
-            cls_token: blank([1, 1, width], device),
-            pos_embed: blank([1, 1 + grid.n_tokens(), width], device),
+            cls_token: zeros([1, 1, width], device),
+            pos_embed: zeros([1, 1 + grid.n_tokens(), width], device),
             patch_embed: PatchEmbed {
                 proj: Linear::new(grid.n_patch_voxels(), width, device),
             },
@@ -51,7 +51,7 @@ impl Encoder {
         self.forward(self.patch_embed.proj.forward(patches) + positions)
     }
 
-    /// Encodes the visible patches of each stack; the hidden ones are not there at all.
+    /// Encodes the visible patches of each stack; the hidden ones are left out.
     ///
     /// # Shapes
     ///

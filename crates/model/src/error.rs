@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
     /// The slot has no samples.
-    #[error("the slot has no samples; hand at least one stack")]
+    #[error("the slot has no samples; give it at least one stack")]
     EmptySlot,
     /// A part of the slot has another length than the rest asks for.
     #[error("the slot's {part} has length {found}, not {expected}")]
@@ -71,8 +71,8 @@ pub enum ModelError {
         expected: usize,
     },
     /// The model was asked for parameters that it was never given, or gave away.
-    #[error("the model holds no parameters; hand it some first")]
-    NothingHeld,
+    #[error("the model holds no parameters; load some first")]
+    NothingLoaded,
     /// The device's name is not known.
     #[error("unknown device {found:?}; use \"cpu\", \"cuda\" or \"cuda:N\"")]
     UnknownDevice {

@@ -60,8 +60,8 @@ impl FratMae {
 
     /// Copies all parameters into one vector.
     pub fn to_flat(&self) -> Vec<f32> {
-        match &self.held {
-            Some(held) => AsRef::<[f32]>::as_ref(held).to_vec(),
+        match &self.loaded {
+            Some(loaded) => AsRef::<[f32]>::as_ref(loaded).to_vec(),
             None => vec![0.0; self.n_numbers()],
         }
     }
@@ -72,7 +72,7 @@ impl FratMae {
     ///
     /// [`ModelError::FlatLength`] when the vector belongs to another config.
     pub fn with_flat(mut self, flat: &[f32]) -> Result<Self, ModelError> {
-        self.hold(flat.to_vec())?;
+        self.load(flat.to_vec())?;
         self.context_align.iter_mut().for_each(ContextAlign::forget);
         Ok(self)
     }
@@ -80,12 +80,12 @@ impl FratMae {
     /// Replaces all parameters by those of one vector.
     ///
     /// On the CPU they lie in it, and nothing is copied; another device has a copy of its own beside it.
-    /// Frozen ones must be as they were: what a frozen text encoder has read is kept.
+    /// Frozen parameters must be as they were: the embeddings of a frozen text encoder are kept.
     ///
     /// # Errors
     ///
     /// [`ModelError::FlatLength`] when the vector belongs to another config.
-    pub fn hold(&mut self, flat: Vec<f32>) -> Result<(), ModelError> {
+    pub fn load(&mut self, flat: Vec<f32>) -> Result<(), ModelError> {
         self.require_length(flat.len())?;
         self.set(flat);
         Ok(())
@@ -96,18 +96,18 @@ impl FratMae {
     /// # Errors
     ///
     /// [`ModelError::FlatLength`] when the vector belongs to another config.
-    pub fn hold_on_device(&mut self, flat: &DeviceVector) -> Result<(), ModelError> {
+    pub fn load_on_device(&mut self, flat: &DeviceVector) -> Result<(), ModelError> {
         self.require_length(flat.len())?;
         self.replace(flat.tensor());
-        self.held = None;
+        self.loaded = None;
         Ok(())
     }
 
-    /// The same as [`Self::hold`] with a vector known to be as long as the model.
+    /// The same as [`Self::load`] with a vector known to be as long as the model.
     pub(crate) fn set(&mut self, flat: Vec<f32>) {
-        let held = Held::new(flat);
-        self.replace(held.on(&self.device.clone().inner()));
-        self.held = Some(held);
+        let loaded = HostVector::new(flat);
+        self.replace(loaded.on(&self.device.clone().inner()));
+        self.loaded = Some(loaded);
     }
 
     fn replace(&mut self, flat: Tensor<1>) {
@@ -128,31 +128,31 @@ impl FratMae {
         Err(ModelError::FlatLength { found, expected })
     }
 
-    /// Gives back the vector that it holds, and leaves the model without parameters until the next [`Self::hold`].
+    /// Takes the loaded vector out, and leaves the model without parameters until the next [`Self::load`].
     ///
-    /// Nothing is copied when no clone of the model and no slot on its way holds on to them.
+    /// Nothing is copied if no clone of the model and no graph of a slot shares them.
     ///
     /// # Errors
     ///
-    /// [`ModelError::NothingHeld`] when it holds none.
-    pub fn release(&mut self) -> Result<Vec<f32>, ModelError> {
-        let held = self.held.take().ok_or(ModelError::NothingHeld)?;
+    /// [`ModelError::NothingLoaded`] when none is loaded.
+    pub fn unload(&mut self) -> Result<Vec<f32>, ModelError> {
+        let loaded = self.loaded.take().ok_or(ModelError::NothingLoaded)?;
         let mut clear = Clear(self.device.clone());
         *self = self.clone().map(&mut clear);
-        let data = held.0.into_data();
+        let data = loaded.0.into_data();
         data.try_into_vec().map_err(ModelError::device)
     }
 
-    /// The vector that it holds, for another thread to read.
+    /// The loaded vector, for another thread to read.
     ///
-    /// It must be gone before [`Self::release`], which else has to copy.
+    /// It must be gone before [`Self::unload`], which else has to copy.
     ///
     /// # Errors
     ///
-    /// [`ModelError::NothingHeld`] when it holds none.
-    pub fn lend(&self) -> Result<Box<dyn AsRef<[f32]> + Send>, ModelError> {
-        let held = self.held.clone().ok_or(ModelError::NothingHeld)?;
-        Ok(Box::new(held))
+    /// [`ModelError::NothingLoaded`] when none is loaded.
+    pub fn share(&self) -> Result<Box<dyn AsRef<[f32]> + Send>, ModelError> {
+        let loaded = self.loaded.clone().ok_or(ModelError::NothingLoaded)?;
+        Ok(Box::new(loaded))
     }
 
     fn n_numbers(&self) -> usize {
@@ -236,9 +236,9 @@ impl ModuleVisitor for Layouter {
 
 /// The flat vector in this machine's memory; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Held(pub(crate) FlexTensor);
+pub(crate) struct HostVector(pub(crate) FlexTensor);
 
-impl Held {
+impl HostVector {
     pub(crate) fn new(flat: Vec<f32>) -> Self {
         let length = flat.len();
         Self(FlexTensor::from_data(TensorData::new(flat, [length])))
@@ -264,13 +264,13 @@ impl Held {
     }
 }
 
-impl AsRef<[f32]> for Held {
+impl AsRef<[f32]> for HostVector {
     fn as_ref(&self) -> &[f32] {
         self.0.storage()
     }
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for HostVector {
     fn as_ref(&self) -> &[u8] {
         self.0.bytes()
     }
@@ -299,7 +299,7 @@ impl ModuleMapper for Replace<'_> {
     }
 }
 
-/// Puts nothing in the place of every parameter.
+/// Replaces every parameter by an empty tensor.
 struct Clear(Device);
 
 impl ModuleMapper for Clear {

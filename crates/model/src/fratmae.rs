@@ -1,4 +1,5 @@
-//! FratMAE (arXiv 2503.02824v1), top to bottom: mask one twin, encode both, let it ask the other, rebuild, align.
+//! FratMAE (arXiv 2503.02824v1), top to bottom: encode the visible tokens of both modalities, decode the masked one from
+//! the other, compare, align PET with text.
 
 use std::sync::Arc;
 
@@ -11,15 +12,15 @@ use crate::context_align::ContextAlign;
 use crate::decoder::{Decoder, DecoderRows};
 use crate::encoder::Encoder;
 use crate::error::ModelError;
-use crate::flat::{Held, Parameter, layout};
-use crate::group::Group;
+use crate::flat::{HostVector, Parameter, layout};
+use crate::group::MaskedGroup;
 use crate::init::first_values;
 use crate::kernels::threads;
 use crate::loss::reconstruction_of;
 use crate::masking::Modality;
 use crate::patchify::PatchGrid;
 use crate::precision::Multiplies;
-use crate::slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward, SlotStart};
+use crate::slot::{GroupForward, ModalityStats, Reconstruction, SlotBatch, SlotForward};
 
 /// The cross-fraternal twin masked autoencoder.
 #[derive(Module, Debug)]
@@ -36,7 +37,7 @@ pub struct FratMae {
     pub(crate) layout: Arc<Vec<Parameter>>,
     /// Where the parameters came from; nothing while they are zeros or gone.
     #[module(skip)]
-    pub(crate) held: Option<Held>,
+    pub(crate) loaded: Option<HostVector>,
     #[module(skip)]
     pub(crate) device: Device,
     norm_pix: bool,
@@ -44,11 +45,159 @@ pub struct FratMae {
 }
 
 impl FratMae {
+    /// Runs the model on a slot (paper, sections 2.1 and 2.2): rebuilds what is masked of one modality from the other, and
+    /// embeds PET and sentence in one space.
+    ///
+    /// The samples that mask PET run together, and so do those that mask CT: within a group every tensor has one shape.
+    /// The device may still be computing when this returns; what reads the result waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ModelError`] about the slot's lengths, masks and sentences; [`ModelError::DeviceFailed`] when the device
+    /// does not give a sentence's embedding back.
+    pub fn forward(&self, batch: &SlotBatch, device: &Device) -> Result<SlotForward, ModelError> {
+        batch.check(self.grid, self.context_align.is_some())?;
+        threads::inside(|| {
+            let groups = MaskedGroup::all(batch, self.grid);
+            let groups = groups.iter().map(|group| self.reconstruct(group, device));
+            let groups: Vec<GroupForward> = groups.collect();
+            let (pet_embedding, text_embedding) = self.align(&groups, batch, device)?;
+            Ok(SlotForward::new(
+                groups,
+                pet_embedding,
+                text_embedding,
+                device,
+            ))
+        })
+    }
+
+    /// Cross-modal reconstruction of the samples that mask one modality (paper, section 2.1), or both.
+    fn reconstruct(&self, group: &MaskedGroup<'_>, device: &Device) -> GroupForward {
+        let mirror = group.mirror();
+        let visible = self.encode_visible(group, device);
+        let other = match &mirror {
+            None => self.encode_other(group, device),
+            Some(mirror) => self.encode_visible(mirror, device),
+        };
+        let pet_class = class_token(match group.masked {
+            Modality::Pet => &visible,
+            Modality::Ct => &other,
+        });
+        let rows = group.rows(mirror.as_ref(), device);
+        let first = self.decode(group, visible.clone(), other.clone(), rows);
+        let mut loss = first.loss.clone();
+        let mut reconstructions = vec![first];
+        if let Some(mirror) = &mirror {
+            let rows = mirror.rows(Some(group), device);
+            let second = self.decode(mirror, other, visible, rows);
+            // A sample's error is the mean over its two modalities.
+            loss = (loss + second.loss.clone()).mul_scalar(0.5);
+            reconstructions.push(second);
+        }
+        GroupForward {
+            samples: group.samples.clone(),
+            loss,
+            pet_class,
+            reconstructions,
+        }
+    }
+
+    /// Encodes the visible patches of the masked modality.
+    ///
+    /// # Shapes
+    ///
+    /// -> `[samples, 1 + kept, width]`
+    pub(crate) fn encode_visible(&self, group: &MaskedGroup<'_>, device: &Device) -> Tensor<3> {
+        let (patches, tokens) = group.visible(device);
+        self.encoder(group.masked).forward_visible(patches, tokens)
+    }
+
+    /// Encodes all patches of the other modality.
+    ///
+    /// # Shapes
+    ///
+    /// -> `[samples, 1 + tokens, width]`
+    pub(crate) fn encode_other(&self, group: &MaskedGroup<'_>, device: &Device) -> Tensor<3> {
+        let encoder = self.encoder(group.masked.other());
+        encoder.forward_whole(group.other(device))
+    }
+
+    /// Predicts the hidden patches of the masked modality from the other one, and compares (L_MSE).
+    fn decode(
+        &self,
+        group: &MaskedGroup<'_>,
+        visible: Tensor<3>,
+        memory: Tensor<3>,
+        rows: DecoderRows,
+    ) -> Reconstruction {
+        let n_samples = group.samples.len();
+        let prediction = self.decoder(group.masked).forward(visible, memory, rows);
+        let target = group.target(self.norm_pix);
+        let targets = ModalityStats::new(n_samples, &target);
+        Reconstruction {
+            masked: group.masked,
+            loss: reconstruction_of(prediction, target, n_samples),
+            targets,
+        }
+    }
+
+    /// PET's class tokens and the sentences in one space, in the slot's order (paper, section 2.2); the loss between them
+    /// is of the global batch ([`crate::contrast`]).
+    fn align(
+        &self,
+        groups: &[GroupForward],
+        batch: &SlotBatch,
+        device: &Device,
+    ) -> Result<(Tensor<2>, Tensor<2>), ModelError> {
+        let Some(align) = &self.context_align else {
+            let nothing = Tensor::zeros([batch.n_samples(), self.embedding], device);
+            return Ok((nothing.clone(), nothing));
+        };
+        let classes = groups.iter().map(|group| group.pet_class.clone()).collect();
+        let mut row_of_sample = vec![0_i64; batch.n_samples()];
+        let grouped = groups.iter().flat_map(|group| &group.samples);
+        for (row, &sample) in grouped.enumerate() {
+            row_of_sample[sample] = row as i64;
+        }
+        let rows = Tensor::from_data(row_of_sample.as_slice(), device);
+        let classes = Tensor::cat(classes, 0).select(0, rows);
+        let text = align.embed_text(&batch.tokens, device)?;
+        Ok((align.embed_pet(classes), text))
+    }
+
+    /// The encoder of one modality.
+    pub(crate) fn encoder(&self, modality: Modality) -> &Encoder {
+        match (modality, &self.ct_encoder) {
+            (Modality::Ct, Some(own)) => own,
+            _ => &self.pet_encoder,
+        }
+    }
+
+    /// The decoder that rebuilds one modality.
+    pub(crate) fn decoder(&self, modality: Modality) -> &Decoder {
+        match modality {
+            Modality::Pet => &self.pet_decoder,
+            Modality::Ct => &self.ct_decoder,
+        }
+    }
+}
+
+/// # Shapes
+///
+/// tokens `[samples, 1 + tokens, width]` -> `[samples, width]`
+fn class_token(tokens: &Tensor<3>) -> Tensor<2> {
+    let [n_samples, _, width] = tokens.dims();
+    let class = tokens.clone().narrow(1, 0, 1);
+    class.reshape([n_samples, width])
+}
+
+/// Construction, settings and single values.
+impl FratMae {
     /// Makes a model with its first values, a pure function of config and seed.
     ///
     /// The config must have passed its own check: patches divide the stack, widths fit heads and positions.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Self {
-        let mut model = Self::blank(config, device);
+        let mut model = Self::zeros(config, device);
         model.set(Self::first_values(&model.layout, config, seed));
         model
     }
@@ -63,21 +212,21 @@ impl FratMae {
     /// # Errors
     ///
     /// [`ModelError::FlatLength`] when the vector belongs to another config.
-    pub fn of_flat(
+    pub fn from_flat(
         config: &ModelConfig,
         flat: &[f32],
         device: &Device,
     ) -> Result<Self, ModelError> {
-        Self::blank(config, device).with_flat(flat)
+        Self::zeros(config, device).with_flat(flat)
     }
 
     /// The layout of the flat vector of a config's models, whatever their values.
     pub fn layout(config: &ModelConfig) -> Vec<Parameter> {
-        Self::blank(config, &Device::flex()).parameters()
+        Self::zeros(config, &Device::flex()).parameters()
     }
 
     /// Makes a model whose parameters are zeros, for whoever gives it others before its first use.
-    pub fn blank(config: &ModelConfig, device: &Device) -> Self {
+    pub fn zeros(config: &ModelConfig, device: &Device) -> Self {
         let mut model = Self {
             pet_encoder: Encoder::new(config, device),
             ct_encoder: (!config.shared_encoders).then(|| Encoder::new(config, device)),
@@ -88,7 +237,7 @@ impl FratMae {
                 .then(|| ContextAlign::new(config, device)),
             grid: PatchGrid::new(config),
             layout: Arc::default(),
-            held: None,
+            loaded: None,
             device: device.clone(),
             norm_pix: config.norm_pix,
             embedding: config.embedding,
@@ -97,10 +246,10 @@ impl FratMae {
         model
     }
 
-    /// Says whether blocks keep their inputs alone and compute the rest again on the way back; no bit depends on it.
+    /// Says whether blocks keep their inputs alone and compute the rest again in the backward pass; no bit depends on it.
     ///
     /// On a GPU it changes nothing yet: there the blocks are burn's own operations.
-    pub fn recomputing(mut self, recompute: bool) -> Self {
+    pub fn with_activation_checkpointing(mut self, recompute: bool) -> Self {
         for encoder in [Some(&mut self.pet_encoder), self.ct_encoder.as_mut()]
             .into_iter()
             .flatten()
@@ -120,7 +269,7 @@ impl FratMae {
     /// Says in which numbers matrix products are computed; all else, parameters and their gradients first, stays f32.
     ///
     /// The CPU's own kernels know f32 alone, so bf16 there is burn's, and slow.
-    pub fn computing_in(mut self, precision: Precision) -> Self {
+    pub fn with_precision(mut self, precision: Precision) -> Self {
         self.compute_in(precision);
         self.context_align.iter_mut().for_each(ContextAlign::forget);
         self
@@ -151,155 +300,6 @@ impl FratMae {
             None => Tensor::zeros([1], &self.pet_encoder.cls_token.device()),
         }
     }
-
-    /// Runs the model on a slot (paper, sections 2.1 and 2.2).
-    ///
-    /// The samples that mask PET run together, and so do those that mask CT: within a group every tensor has one shape.
-    ///
-    /// # Errors
-    ///
-    /// Any [`ModelError`] about the slot's lengths, masks and sentences; [`ModelError::DeviceFailed`] when the device
-    /// does not give the loss back.
-    pub fn forward(&self, batch: &SlotBatch, device: &Device) -> Result<SlotForward, ModelError> {
-        self.start(batch, device)?.finish()
-    }
-
-    /// As [`Self::forward`], but does not wait for the device: a GPU computes while the next slot is made ready for it.
-    ///
-    /// # Errors
-    ///
-    /// Any [`ModelError`] about the slot's lengths, masks and sentences.
-    pub fn start(&self, batch: &SlotBatch, device: &Device) -> Result<SlotStart, ModelError> {
-        threads::inside(|| self.start_here(batch, device))
-    }
-
-    fn start_here(&self, batch: &SlotBatch, device: &Device) -> Result<SlotStart, ModelError> {
-        batch.check(self.grid, self.context_align.is_some())?;
-        let mut figures = SlotFigures::default();
-        let mut errors = Vec::with_capacity(2);
-        let mut twins = Vec::with_capacity(2);
-        for masked in [Modality::Pet, Modality::Ct] {
-            let group = Group::new(batch, masked, self.grid);
-            if !group.samples.is_empty() {
-                let mut twin = self.forward_group(&group, device);
-                figures += twin.figures;
-                errors.append(&mut twin.errors);
-                twins.push(twin);
-            }
-        }
-        let (pet_embedding, text_embedding) = self.align(&twins, batch, device)?;
-        let losses = twins.into_iter().map(|twin| twin.loss);
-        let forward = SlotForward {
-            reconstruction: losses.fold(Tensor::zeros([1], device), |sum, loss| sum + loss),
-            pet_embedding,
-            text_embedding,
-            figures,
-        };
-        Ok(SlotStart { forward, errors })
-    }
-
-    /// The encoder of one modality.
-    pub(crate) fn encoder(&self, modality: Modality) -> &Encoder {
-        match (modality, &self.ct_encoder) {
-            (Modality::Ct, Some(own)) => own,
-            _ => &self.pet_encoder,
-        }
-    }
-
-    /// The decoder that rebuilds one modality.
-    pub(crate) fn decoder(&self, modality: Modality) -> &Decoder {
-        match modality {
-            Modality::Pet => &self.pet_decoder,
-            Modality::Ct => &self.ct_decoder,
-        }
-    }
-
-    /// Cross-modal reconstruction of the samples that mask one modality (paper, section 2.1), or both.
-    fn forward_group(&self, group: &Group<'_>, device: &Device) -> Twin {
-        let mirror = group.mirror();
-        let visible = group.encode_visible(self, device);
-        let other = match &mirror {
-            None => group.encode_other(self, device),
-            Some(mirror) => mirror.encode_visible(self, device),
-        };
-        let pet_tokens = match group.masked {
-            Modality::Pet => &visible,
-            Modality::Ct => &other,
-        };
-        let [n_samples, _, width] = pet_tokens.dims();
-        let pet_class = pet_tokens.clone().narrow(1, 0, 1);
-        let pet_class = pet_class.reshape([n_samples, width]);
-        let rows = group.rows(mirror.as_ref(), device);
-        let (loss, figures) = self.rebuild(group, visible.clone(), other.clone(), rows);
-        let mut twin = Twin {
-            samples: group.samples.clone(),
-            errors: vec![(group.masked, loss.clone())],
-            loss,
-            pet_class,
-            figures,
-        };
-        if let Some(mirror) = &mirror {
-            let rows = mirror.rows(Some(group), device);
-            let (loss, figures) = self.rebuild(mirror, other, visible, rows);
-            twin.errors.push((mirror.masked, loss.clone()));
-            // A sample's error is the mean over its two modalities.
-            twin.loss = (twin.loss + loss).mul_scalar(0.5);
-            twin.figures += figures;
-        }
-        twin
-    }
-
-    /// Rebuilds what a group hides of its masked modality, and compares.
-    fn rebuild(
-        &self,
-        group: &Group<'_>,
-        visible: Tensor<3>,
-        memory: Tensor<3>,
-        rows: DecoderRows,
-    ) -> (Tensor<1>, SlotFigures) {
-        let n_samples = group.samples.len();
-        let decoder = self.decoder(group.masked);
-        let prediction = decoder.forward(visible, memory, rows);
-        let target = group.target(self.norm_pix);
-        let own = ModalityFigures::new(n_samples, &target);
-        let loss = reconstruction_of(prediction, target, n_samples);
-        let mut figures = SlotFigures::default();
-        *figures.of(group.masked) = own;
-        (loss, figures)
-    }
-
-    /// PET's class tokens and the sentences in one space, in the slot's order (paper, section 2.2).
-    fn align(
-        &self,
-        twins: &[Twin],
-        batch: &SlotBatch,
-        device: &Device,
-    ) -> Result<(Tensor<2>, Tensor<2>), ModelError> {
-        let Some(align) = &self.context_align else {
-            let nothing = Tensor::zeros([batch.n_samples(), self.embedding], device);
-            return Ok((nothing.clone(), nothing));
-        };
-        let classes = twins.iter().map(|twin| twin.pet_class.clone()).collect();
-        let mut row_of_sample = vec![0_i64; batch.n_samples()];
-        let grouped = twins.iter().flat_map(|twin| &twin.samples);
-        for (row, &sample) in grouped.enumerate() {
-            row_of_sample[sample] = row as i64;
-        }
-        let rows = Tensor::from_data(row_of_sample.as_slice(), device);
-        let classes = Tensor::cat(classes, 0).select(0, rows);
-        let text = align.embed_text(&batch.tokens, device)?;
-        Ok((align.embed_pet(classes), text))
-    }
-}
-
-/// What one group of samples gives.
-struct Twin {
-    samples: Vec<usize>,
-    /// The errors of its modalities, still on the device.
-    errors: Vec<(Modality, Tensor<1>)>,
-    loss: Tensor<1>,
-    pet_class: Tensor<2>,
-    figures: SlotFigures,
 }
 
 #[cfg(test)]

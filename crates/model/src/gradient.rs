@@ -1,4 +1,4 @@
-//! The way back of a slot, into one flat vector. It owns where each parameter's gradient goes, not the gradients' formulas.
+//! The backward pass of a slot, into one flat vector. It owns where each parameter's gradient goes, not the gradients' formulas.
 
 use burn::backend::{Autodiff, Flex};
 use burn::module::{Module, ModuleVisitor, Param};
@@ -13,7 +13,7 @@ use crate::slot::SlotForward;
 use crate::vector::DeviceVector;
 
 impl FratMae {
-    /// Runs a slot back from its weighted reconstruction and, if given, from the global contrastive loss's gradients at
+    /// Runs the backward pass of a slot from its weighted reconstruction and, if given, from the global contrastive loss's gradients at
     /// its own PET and text embeddings.
     ///
     /// The result holds the gradient of every parameter that learns, in the layout's order, each at
@@ -129,14 +129,14 @@ struct Rest<'a> {
 impl Rest<'_> {
     /// Reads them all at once, since every read waits for the device, and adds them to what was written.
     fn read(self, mut sink: Sink) -> Result<Sink, ModelError> {
-        let (numbers, slopes): (Vec<_>, Vec<_>) = self.pieces.into_iter().unzip();
-        let transaction = slopes
+        let (numbers, grads): (Vec<_>, Vec<_>) = self.pieces.into_iter().unzip();
+        let transaction = grads
             .into_iter()
-            .fold(Transaction::default(), |all, slope| all.register(slope));
+            .fold(Transaction::default(), |all, grad| all.register(grad));
         let read = transaction.try_execute().map_err(ModelError::device)?;
-        for (number, slope) in numbers.into_iter().zip(read) {
-            let slope = slope.try_cast_as::<f32>().map_err(ModelError::device)?;
-            sink.add(number, slope.as_slice().map_err(ModelError::device)?);
+        for (number, grad) in numbers.into_iter().zip(read) {
+            let grad = grad.try_cast_as::<f32>().map_err(ModelError::device)?;
+            sink.add(number, grad.as_slice().map_err(ModelError::device)?);
         }
         Ok(sink)
     }

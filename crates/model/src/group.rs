@@ -1,16 +1,15 @@
 //! The samples of a slot that mask one modality, and what is cut from their stacks on the host. It owns no weight.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::decoder::DecoderRows;
-use crate::fratmae::FratMae;
 use crate::loss::normalise_patches;
 use crate::masking::{Modality, hidden};
 use crate::patchify::PatchGrid;
 use crate::slot::SlotBatch;
 
 /// Samples of one slot, all with the same modality masked.
-pub(crate) struct Group<'a> {
+pub(crate) struct MaskedGroup<'a> {
     batch: &'a SlotBatch,
     pub(crate) masked: Modality,
     pub(crate) samples: Vec<usize>,
@@ -19,10 +18,15 @@ pub(crate) struct Group<'a> {
     grid: PatchGrid,
 }
 
-impl<'a> Group<'a> {
-    pub(crate) fn new(batch: &'a SlotBatch, masked: Modality, grid: PatchGrid) -> Self {
-        let samples = batch.masks.samples_of(masked);
-        Self::of(batch, masked, samples, &batch.masks.keep, grid)
+impl<'a> MaskedGroup<'a> {
+    /// The groups of a slot that have samples: those that mask PET, then those that mask CT.
+    pub(crate) fn all(batch: &'a SlotBatch, grid: PatchGrid) -> Vec<Self> {
+        let group = |masked| {
+            let samples = batch.masks.samples_of(masked);
+            (!samples.is_empty()).then(|| Self::of(batch, masked, samples, &batch.masks.keep, grid))
+        };
+        let groups = [Modality::Pet, Modality::Ct].map(group);
+        groups.into_iter().flatten().collect()
     }
 
     /// The same samples seen from their other modality, where that is masked too.
@@ -53,32 +57,28 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// What the masked modality's encoder makes of the visible patches.
+    /// The visible patches of the masked modality, and their places in the stack.
     ///
     /// # Shapes
     ///
-    /// -> `[samples, 1 + kept, width]`
-    pub(crate) fn encode_visible(&self, model: &FratMae, device: &Device) -> Tensor<3> {
+    /// -> `[samples, kept, voxels]`, `[samples * kept]`
+    pub(crate) fn visible(&self, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
         let kept: Vec<i64> = self.keep.concat().into_iter().map(i64::from).collect();
         let patches = self.tensor(self.cut(self.masked, &self.keep), device);
-        let encoder = model.encoder(self.masked);
-        encoder.forward_visible(patches, Tensor::from_data(kept.as_slice(), device))
+        (patches, Tensor::from_data(kept.as_slice(), device))
     }
 
-    /// What the other modality's encoder makes of all its patches.
+    /// All patches of the other modality.
     ///
     /// # Shapes
     ///
-    /// -> `[samples, 1 + tokens, width]`
-    pub(crate) fn encode_other(&self, model: &FratMae, device: &Device) -> Tensor<3> {
-        let other = self.masked.other();
-        let all: Vec<u32> = (0..self.grid.n_tokens() as u32).collect();
-        let tokens = vec![all.as_slice(); self.samples.len()];
-        let patches = self.tensor(self.cut(other, &tokens), device);
-        model.encoder(other).forward_whole(patches)
+    /// -> `[samples, tokens, voxels]`
+    pub(crate) fn other(&self, device: &Device) -> Tensor<3> {
+        self.tensor(self.all_patches(self.masked.other()), device)
     }
 
-    /// Where the decoder's tokens come from; `memory` is the group whose visible tokens it looks at, if not at all.
+    /// Where the decoder's tokens come from; `memory` is the group whose visible tokens it attends to, if the other
+    /// modality is masked too.
     pub(crate) fn rows(&self, memory: Option<&Self>, device: &Device) -> DecoderRows {
         let rows = DecoderRows::new(&self.keep, &self.hidden, self.grid.n_tokens(), device);
         match memory {
@@ -97,10 +97,10 @@ impl<'a> Group<'a> {
         patches
     }
 
-    /// All patches of the masked modality, a sample after the other.
-    pub(crate) fn all_patches(&self) -> Vec<f32> {
+    /// All patches of a modality, a sample after the other.
+    pub(crate) fn all_patches(&self, modality: Modality) -> Vec<f32> {
         let all: Vec<u32> = (0..self.grid.n_tokens() as u32).collect();
-        self.cut(self.masked, &vec![all.as_slice(); self.samples.len()])
+        self.cut(modality, &vec![all.as_slice(); self.samples.len()])
     }
 
     /// The hidden tokens of each sample, ascending.

@@ -5,11 +5,11 @@
 //! result depend neither on the number of threads nor on the width of the machine's vectors.
 
 pub(crate) mod activation;
-pub(crate) mod affine;
 pub(crate) mod attention;
 mod exponential;
 mod lanes;
 pub(crate) mod layer_norm;
+pub(crate) mod linear;
 pub(crate) mod product;
 pub(crate) mod rows;
 pub(crate) mod squared_error;

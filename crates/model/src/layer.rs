@@ -1,23 +1,23 @@
-//! The two layers everything is made of, with torch's parameter names. It owns their shapes, not their first values.
+//! The two layers that everything is made of, with torch's parameter names. It owns their shapes, not their first values.
 
 use burn::module::{Module, Param};
 use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Tensor};
 use fratmae_config::Precision;
 
-use crate::fused::{AffineOp, Input, LayerNormOp, apply, input};
-use crate::precision::affine;
+use crate::fused::{Input, LayerNormOp, LinearOp, apply, input};
+use crate::precision::mixed_linear;
 
 /// LayerNorm's epsilon in MAE, SelfMedMAE and this model.
 pub(crate) const VIT_EPSILON: f64 = 1e-6;
 
-/// An affine map over the last axis.
+/// A linear layer over the last axis.
 #[derive(Module, Debug)]
 pub(crate) struct Linear {
     /// `[in, out]`; torch keeps `[out, in]`, and export transposes.
     pub(crate) weight: Param<Tensor<2>>,
     pub(crate) bias: Option<Param<Tensor<1>>>,
-    /// The numbers that its product, or those of the attention it belongs to, are computed in.
+    /// The precision of its product, or of the products of the attention that it belongs to.
     #[module(skip)]
     pub(crate) precision: Precision,
 }
@@ -25,14 +25,14 @@ pub(crate) struct Linear {
 impl Linear {
     pub(crate) fn new(n_in: usize, n_out: usize, device: &Device) -> Self {
         Self {
-            bias: Some(blank([n_out], device)),
+            bias: Some(zeros([n_out], device)),
             ..Self::without_bias(n_in, n_out, device)
         }
     }
 
     pub(crate) fn without_bias(n_in: usize, n_out: usize, device: &Device) -> Self {
         Self {
-            weight: blank([n_in, n_out], device),
+            weight: zeros([n_in, n_out], device),
             bias: None,
             precision: Precision::F32,
         }
@@ -43,18 +43,18 @@ impl Linear {
     /// `[.., in]` -> `[.., out]`
     pub(crate) fn forward<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
         match (input(&rows), self.inputs()) {
-            (Some(rows), Some([weight, bias])) => apply(AffineOp, [rows, weight, bias]),
-            _ => self.composed(rows),
+            (Some(rows), Some([weight, bias])) => apply(LinearOp, [rows, weight, bias]),
+            _ => self.reference(rows),
         }
     }
 
     /// The same in burn's own operations.
-    pub(crate) fn composed<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn reference<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
-        affine(rows, self.weight.val(), bias, self.precision)
+        mixed_linear(rows, self.weight.val(), bias, self.precision)
     }
 
-    /// Weight and bias for a fused part, where both are there and on the CPU; such parts compute in f32 alone.
+    /// Weight and bias for a fused operation, if there are both, on the CPU; these compute in f32 only.
     pub(crate) fn inputs(&self) -> Option<[Input; 2]> {
         let bias = self.bias.as_ref()?;
         if self.precision != Precision::F32 {
@@ -75,8 +75,8 @@ pub(crate) struct LayerNorm {
 impl LayerNorm {
     pub(crate) fn new(width: usize, epsilon: f64, device: &Device) -> Self {
         Self {
-            weight: blank([width], device),
-            bias: blank([width], device),
+            weight: zeros([width], device),
+            bias: zeros([width], device),
             epsilon,
         }
     }
@@ -90,17 +90,17 @@ impl LayerNorm {
                 let epsilon = self.epsilon();
                 apply(LayerNormOp { epsilon }, [rows, weight, bias])
             }
-            _ => self.composed(rows),
+            _ => self.reference(rows),
         }
     }
 
     /// The same in burn's own operations.
-    pub(crate) fn composed<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn reference<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
         let bias = Some(self.bias.val());
         layer_norm(rows, self.weight.val(), bias, self.epsilon)
     }
 
-    /// Weight and bias for a fused part, where they are on the CPU.
+    /// Weight and bias for a fused operation, if they are on the CPU.
     pub(crate) fn inputs(&self) -> Option<[Input; 2]> {
         Some([input(&self.weight.val())?, input(&self.bias.val())?])
     }
@@ -112,6 +112,6 @@ impl LayerNorm {
 }
 
 /// A parameter of zeros, which are one number in memory; the first values come from [`crate::init`] by name.
-pub(crate) fn blank<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+pub(crate) fn zeros<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     Param::from_tensor(Tensor::<D>::zeros([1; D], device).expand(shape))
 }

@@ -47,7 +47,7 @@ pub use kernel_set::kernel_set;
 pub use loss::{Contrast, contrast, contrastive};
 pub use masking::{Masks, Modality, n_kept};
 pub use patchify::PatchGrid;
-pub use slot::{ModalityFigures, SlotBatch, SlotFigures, SlotForward, SlotStart};
+pub use slot::{ModalityStats, SlotBatch, SlotForward, SlotStats};
 pub use stages::{StageInputs, stages};
 pub use text::VOCABULARY;
 pub use tokenizer::Tokenizer;

@@ -1,4 +1,4 @@
-//! Which modality of each sample is masked and which of its tokens stay. It checks masks; drawing them is the caller's.
+//! Which modality of each sample is masked and which of its tokens stay. It checks masks; the caller draws them.
 
 use crate::error::ModelError;
 

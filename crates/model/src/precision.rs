@@ -1,7 +1,7 @@
 //! Mixed precision: the numbers that matrix products are computed in. Everything between two products is f32.
 //!
-//! Parameters stay f32. Casting one to bf16 is a step of burn's graph, whose way back casts its gradient to f32 again,
-//! so what is summed, clipped and applied is f32 as ever. The range of bf16 is that of f32: no loss is scaled.
+//! Parameters stay f32. Casting one to bf16 is a step of burn's graph, whose backward pass casts its gradient to f32 again,
+//! so what is summed, clipped and applied is always f32. The range of bf16 is that of f32: no loss is scaled.
 
 use burn::tensor::module::linear;
 use burn::tensor::{FloatDType, Tensor};
@@ -33,7 +33,7 @@ pub(crate) fn product<const D: usize>(
 /// # Shapes
 ///
 /// rows `[.., in]`, weight `[in, out]`, bias `[out]` -> `[.., out]`
-pub(crate) fn affine<const D: usize>(
+pub(crate) fn mixed_linear<const D: usize>(
     rows: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
@@ -42,7 +42,9 @@ pub(crate) fn affine<const D: usize>(
     match (precision, bias) {
         (Precision::F32, bias) => linear(rows, weight, bias),
         (Precision::Bf16, None) => whole(linear(half(rows), half(weight), None)),
-        (Precision::Bf16, Some(bias)) => affine(rows, weight, None, precision) + bias.unsqueeze(),
+        (Precision::Bf16, Some(bias)) => {
+            mixed_linear(rows, weight, None, precision) + bias.unsqueeze()
+        }
     }
 }
 

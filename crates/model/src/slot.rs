@@ -1,8 +1,8 @@
-//! A slot going into the model and coming out: its checks, its figures and its way back. The network is not here.
+//! A slot going into the model and coming out: its checks and its statistics. The network is not here.
 
 use std::ops::AddAssign;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
 use crate::error::ModelError;
@@ -85,33 +85,7 @@ fn check_sentences(sentences: &[Vec<u32>]) -> Result<(), ModelError> {
     }
 }
 
-/// What a slot's forward pass will come to, which the device may still be at.
-#[derive(Debug)]
-pub struct SlotStart {
-    pub(crate) forward: SlotForward,
-    pub(crate) errors: Vec<(Modality, Tensor<1>)>,
-}
-
-impl SlotStart {
-    /// Waits for the device and puts the errors into the figures.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::DeviceFailed`] when the device does not give them back.
-    pub fn finish(self) -> Result<SlotForward, ModelError> {
-        let Self {
-            mut forward,
-            errors,
-        } = self;
-        for (masked, error) in errors {
-            let error = error.try_into_scalar::<f32>().map_err(ModelError::device)?;
-            forward.figures.of(masked).squared_error += f64::from(error);
-        }
-        Ok(forward)
-    }
-}
-
-/// What the model makes of a slot; the tensors still know their way back to the parameters.
+/// What the model makes of a slot; the tensors are still connected to the parameters in burn's graph.
 #[derive(Debug, Clone)]
 pub struct SlotForward {
     /// The sum over the slot's samples of each sample's mean squared error on its hidden patches, `[1]`.
@@ -120,11 +94,68 @@ pub struct SlotForward {
     pub pet_embedding: Tensor<2>,
     /// Its sentence's embedding, likewise.
     pub text_embedding: Tensor<2>,
-    /// The slot's numbers for the log.
-    pub figures: SlotFigures,
+    reconstructions: Vec<Reconstruction>,
+}
+
+/// What the model makes of the samples that mask one modality.
+pub(crate) struct GroupForward {
+    pub(crate) samples: Vec<usize>,
+    /// The sum of their errors, `[1]`.
+    pub(crate) loss: Tensor<1>,
+    /// PET's class tokens, `[samples, width]`.
+    pub(crate) pet_class: Tensor<2>,
+    /// Of the masked modality, or of both.
+    pub(crate) reconstructions: Vec<Reconstruction>,
+}
+
+/// What a decoder has rebuilt of one modality.
+#[derive(Debug, Clone)]
+pub(crate) struct Reconstruction {
+    pub(crate) masked: Modality,
+    /// The sum over samples of their mean squared errors, `[1]`.
+    pub(crate) loss: Tensor<1>,
+    /// What is known without the device: all but the error.
+    pub(crate) targets: ModalityStats,
 }
 
 impl SlotForward {
+    pub(crate) fn new(
+        groups: Vec<GroupForward>,
+        pet_embedding: Tensor<2>,
+        text_embedding: Tensor<2>,
+        device: &Device,
+    ) -> Self {
+        let mut reconstruction = Tensor::zeros([1], device);
+        let mut reconstructions = Vec::with_capacity(2);
+        for group in groups {
+            reconstruction = reconstruction + group.loss;
+            reconstructions.extend(group.reconstructions);
+        }
+        Self {
+            reconstruction,
+            pet_embedding,
+            text_embedding,
+            reconstructions,
+        }
+    }
+
+    /// The slot's sums, once the device has computed its errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::DeviceFailed`] when the device does not give them back.
+    pub fn stats(&self) -> Result<SlotStats, ModelError> {
+        let mut stats = SlotStats::default();
+        for part in &self.reconstructions {
+            let error = part.loss.clone().try_into_scalar::<f32>();
+            *stats.of(part.masked) += ModalityStats {
+                squared_error: error.map_err(ModelError::device)?.into(),
+                ..part.targets
+            };
+        }
+        Ok(stats)
+    }
+
     /// The scalar that [`crate::FratMae::backward`] runs back from.
     pub(crate) fn total(
         &self,
@@ -178,16 +209,16 @@ fn inner_product(
 
 /// Sums over a slot's samples, in the slot's order; they add up over slots.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct SlotFigures {
+pub struct SlotStats {
     /// Of the samples whose PET is masked.
-    pub pet: ModalityFigures,
+    pub pet: ModalityStats,
     /// Of the samples whose CT is masked.
-    pub ct: ModalityFigures,
+    pub ct: ModalityStats,
 }
 
-impl SlotFigures {
+impl SlotStats {
     /// Of the samples that mask this modality.
-    pub(crate) fn of(&mut self, masked: Modality) -> &mut ModalityFigures {
+    fn of(&mut self, masked: Modality) -> &mut ModalityStats {
         match masked {
             Modality::Pet => &mut self.pet,
             Modality::Ct => &mut self.ct,
@@ -201,7 +232,7 @@ impl SlotFigures {
     }
 }
 
-impl AddAssign for SlotFigures {
+impl AddAssign for SlotStats {
     fn add_assign(&mut self, other: Self) {
         self.pet += other.pet;
         self.ct += other.ct;
@@ -210,7 +241,7 @@ impl AddAssign for SlotFigures {
 
 /// Sums over the samples that mask one modality.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct ModalityFigures {
+pub struct ModalityStats {
     /// Sum of the samples' mean squared errors.
     pub squared_error: f64,
     /// Number of samples.
@@ -223,8 +254,8 @@ pub struct ModalityFigures {
     pub targets: u64,
 }
 
-impl ModalityFigures {
-    /// The figures of some samples but for their error.
+impl ModalityStats {
+    /// The stats of some samples but for their error.
     pub(crate) fn new(samples: usize, targets: &[f32]) -> Self {
         let (target_sum, target_squares) = sums(targets);
         Self {
@@ -260,7 +291,7 @@ fn sums(values: &[f32]) -> (f64, f64) {
     pieces.into_iter().fold((0.0, 0.0), add)
 }
 
-impl AddAssign for ModalityFigures {
+impl AddAssign for ModalityStats {
     fn add_assign(&mut self, other: Self) {
         self.squared_error += other.squared_error;
         self.samples += other.samples;
@@ -323,15 +354,15 @@ mod tests {
 
     #[test]
     fn the_baseline_is_the_variance_of_the_targets() {
-        let of = |squared_error| ModalityFigures {
+        let of = |squared_error| ModalityStats {
             squared_error,
-            ..ModalityFigures::new(1, &[1.0, 3.0])
+            ..ModalityStats::new(1, &[1.0, 3.0])
         };
-        let mut figures = of(0.5);
-        figures += of(1.5);
-        assert_eq!(figures.mean_squared_error(), Some(1.0));
-        assert_eq!(figures.baseline(), Some(1.0));
-        assert_eq!(ModalityFigures::default().baseline(), None);
-        assert_eq!(ModalityFigures::default().mean_squared_error(), None);
+        let mut stats = of(0.5);
+        stats += of(1.5);
+        assert_eq!(stats.mean_squared_error(), Some(1.0));
+        assert_eq!(stats.baseline(), Some(1.0));
+        assert_eq!(ModalityStats::default().baseline(), None);
+        assert_eq!(ModalityStats::default().mean_squared_error(), None);
     }
 }

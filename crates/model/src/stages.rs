@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crate::ModelConfig;
 use crate::error::ModelError;
 use crate::fratmae::FratMae;
-use crate::group::Group;
+use crate::group::MaskedGroup;
 use crate::loss::{contrastive, normalise_patches};
 use crate::masking::{Masks, Modality};
 use crate::patchify::PatchGrid;
@@ -143,11 +143,8 @@ pub fn stages(
     let has_words = !batch.tokens.is_empty();
     batch.check(grid, model.context_align.is_some() && has_words)?;
     let mut kept = Kept::new(batch.n_samples(), grid);
-    for masked in [Modality::Pet, Modality::Ct] {
-        let group = Group::new(batch, masked, grid);
-        if !group.samples.is_empty() {
-            kept.run(model, config.norm_pix, &group, device)?;
-        }
+    for group in MaskedGroup::all(batch, grid) {
+        kept.run(model, config.norm_pix, &group, device)?;
     }
     let mut file = kept.file();
     let mse_mean = kept.mse.iter().sum::<f32>() / kept.mse.len() as f32;
@@ -239,11 +236,11 @@ impl Kept {
         &mut self,
         model: &FratMae,
         norm_pix: bool,
-        group: &Group<'_>,
+        group: &MaskedGroup<'_>,
         device: &Device,
     ) -> Result<(), ModelError> {
-        let visible = group.encode_visible(model, device);
-        let whole = group.encode_other(model, device);
+        let visible = model.encode_visible(group, device);
+        let whole = model.encode_other(group, device);
         let prediction = model.decoder(group.masked).forward_all(
             visible.clone(),
             whole.clone(),
@@ -255,7 +252,7 @@ impl Kept {
             Modality::Pet => (visible, whole),
             Modality::Ct => (whole, visible),
         };
-        let targets = group.all_patches();
+        let targets = group.all_patches(group.masked);
         let n_voxels = self.grid.n_stack_voxels();
         let patches = prediction.chunks_exact(n_voxels);
         let pairs = patches.zip(targets.chunks_exact(n_voxels));

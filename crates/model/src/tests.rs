@@ -24,6 +24,7 @@ fn the_model_computes_what_the_formulas_say() {
         .unwrap();
     let batch = tiny::batch(4);
     let out = model.forward(&batch, &tiny::device()).unwrap();
+    let stats = out.stats().unwrap();
     let reference = Reference::new(&model, &config);
     let (mut pet, mut ct) = (0.0, 0.0);
     for sample in 0..4 {
@@ -33,7 +34,7 @@ fn the_model_computes_what_the_formulas_say() {
         assert_row(&out.pet_embedding, sample, &expected.pet_embedding);
         assert_row(&out.text_embedding, sample, &expected.text_embedding);
     }
-    for (found, expected) in [(out.figures.pet, pet), (out.figures.ct, ct)] {
+    for (found, expected) in [(stats.pet, pet), (stats.ct, ct)] {
         let relative = (found.squared_error / expected - 1.0).abs();
         assert!(relative < 1e-5, "{} is not {expected}", found.squared_error);
     }
@@ -76,7 +77,7 @@ fn gradients_have_the_same_bits_for_any_number_of_threads() {
 #[test]
 fn gradients_have_the_same_bits_when_activations_are_computed_again() {
     let kept = model(&tiny::config());
-    let recomputed = kept.clone().recomputing(true);
+    let recomputed = kept.clone().with_activation_checkpointing(true);
     let batch = tiny::batch(4);
     assert!(tiny::loss_and_gradient(&kept, &batch) == tiny::loss_and_gradient(&recomputed, &batch));
 }
@@ -84,11 +85,11 @@ fn gradients_have_the_same_bits_when_activations_are_computed_again() {
 #[test]
 fn weights_go_into_the_model_and_come_out_without_a_copy() {
     let mut model = model(&tiny::config());
-    let flat = model.release().unwrap();
+    let flat = model.unload().unwrap();
     let (place, values) = (flat.as_ptr(), flat.clone());
-    model.hold(flat).unwrap();
+    model.load(flat).unwrap();
     tiny::loss_and_gradient(&model, &tiny::batch(2));
-    let back = model.release().unwrap();
+    let back = model.unload().unwrap();
     assert_eq!((back.as_ptr(), back), (place, values));
 }
 

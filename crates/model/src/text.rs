@@ -1,4 +1,4 @@
-//! The CLIP-shaped text encoder, with CLIP's parameter names. It takes token ids; the words are the tokenizer's.
+//! The CLIP-shaped text encoder, with CLIP's parameter names. It takes token ids; the tokenizer makes them from words.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use fratmae_config::Text;
 use crate::ModelConfig;
 use crate::attention::{CausalAttention, causal_bias};
 use crate::block::Mlp;
-use crate::fused::{TableOp, apply, input};
+use crate::fused::{EmbeddingOp, apply, input};
 use crate::kernels::activation::Activation;
-use crate::layer::{LayerNorm, Linear, blank};
+use crate::layer::{LayerNorm, Linear, zeros};
 
 /// Number of token ids in CLIP's vocabulary.
 pub const VOCABULARY: usize = 49_408;
@@ -34,13 +34,13 @@ impl Table {
         match input(&table) {
             Some(on_cpu) => {
                 let numbers = Arc::new(numbers);
-                apply(TableOp { numbers }, [on_cpu])
+                apply(EmbeddingOp { numbers }, [on_cpu])
             }
-            None => self.composed(&numbers),
+            None => self.reference(&numbers),
         }
     }
 
-    fn composed(&self, numbers: &[u32]) -> Tensor<2> {
+    fn reference(&self, numbers: &[u32]) -> Tensor<2> {
         let table = self.weight.val();
         let numbers: Vec<i64> = numbers.iter().map(|&number| i64::from(number)).collect();
         let numbers = Tensor::from_data(numbers.as_slice(), &table.device());
@@ -120,7 +120,7 @@ impl TextModel {
         let width = config.width;
         let norm = || LayerNorm::new(width, EPSILON, device);
         let table = |rows| Table {
-            weight: blank([rows, width], device),
+            weight: zeros([rows, width], device),
         };
         let block = |_| TextBlock {
             layer_norm1: norm(),
@@ -166,9 +166,9 @@ impl TextModel {
 
 impl TextBlock {
     fn forward(&self, tokens: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
-        let tokens = self.self_attn.added(tokens, &self.layer_norm1, bias);
+        let tokens = self.self_attn.residual(tokens, &self.layer_norm1, bias);
         self.mlp
-            .added(tokens, &self.layer_norm2, Activation::QuickGelu, false)
+            .residual(tokens, &self.layer_norm2, Activation::QuickGelu, false)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Flat vectors on the model's device: parameters, moments and gradients that never pass through this machine's memory.
-//! It owns the journeys there and back; what the numbers mean is the caller's.
+//! It owns the transfers to and from the device, not the meaning of the numbers.
 
 #[cfg(feature = "cuda")]
 mod gpu;
@@ -13,7 +13,7 @@ use burn::backend::Flex;
 use burn::tensor::{Device, Tensor};
 
 use crate::error::ModelError;
-use crate::flat::{Held, Parameter, Update};
+use crate::flat::{HostVector, Parameter, Update};
 
 pub use self::sum::bit_sum;
 pub use self::update::UpdateFactors;
@@ -28,7 +28,7 @@ pub struct DeviceVector(Tensor<1>);
 impl DeviceVector {
     /// Takes numbers to a device, in one piece; to the CPU they need not go.
     pub fn new(numbers: Vec<f32>, device: &Device) -> Self {
-        Self(Held::new(numbers).on(&device.clone().inner()))
+        Self(HostVector::new(numbers).on(&device.clone().inner()))
     }
 
     /// A vector of zeros.
@@ -63,7 +63,7 @@ impl DeviceVector {
     /// The vector itself where the device is the CPU.
     pub fn on_cpu(&self) -> Option<impl AsRef<[f32]> + use<>> {
         let on_cpu = self.0.clone().try_into_primitive::<Flex>();
-        on_cpu.ok().map(Held)
+        on_cpu.ok().map(HostVector)
     }
 
     /// Brings some of its numbers to this machine's memory.

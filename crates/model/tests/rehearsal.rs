@@ -157,14 +157,14 @@ fn the_gradient_on_the_device_is_the_one_that_is_read_back() {
     let (config, gpu) = (config(), Device::cpu().autodiff());
     let layout = FratMae::layout(&config);
     let flat = FratMae::first_values(&layout, &config, 11);
-    let mut model = FratMae::blank(&config, &gpu);
+    let mut model = FratMae::zeros(&config, &gpu);
     model
-        .hold_on_device(&DeviceVector::new(flat, &gpu))
+        .load_on_device(&DeviceVector::new(flat, &gpu))
         .unwrap();
     let batch = slot(&config);
-    let slopes = wave(config.embedding, 0.5);
-    let embeddings = Some((slopes.as_slice(), slopes.as_slice()));
-    let forward = || model.start(&batch, &gpu).unwrap().finish().unwrap();
+    let grads = wave(config.embedding, 0.5);
+    let embeddings = Some((grads.as_slice(), grads.as_slice()));
+    let forward = || model.forward(&batch, &gpu).unwrap();
     let read = model.backward(forward(), 0.5, embeddings, Vec::new());
     let there = model.backward_on_device(forward(), 0.5, embeddings);
     let (read, there) = (read.unwrap(), there.unwrap());

@@ -7,7 +7,7 @@ mod organs;
 mod skeleton;
 
 use crate::person::{Person, Tracer, bell};
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 pub(crate) use skeleton::spine_at;
 
@@ -108,7 +108,7 @@ impl Part {
 /// A body under construction; later parts cover earlier ones.
 pub(crate) struct Body<'a> {
     person: &'a Person,
-    draw: Draw,
+    rng: KeyedRng,
     /// Half the width of the chest without its fat, in millimetres.
     pub(crate) width: f64,
     /// Half the depth of the chest without its fat.
@@ -125,7 +125,7 @@ impl<'a> Body<'a> {
         let padding = if person.male { 5.0 } else { 9.0 };
         let mut body = Self {
             person,
-            draw: Draw::new("phantom anatomy", person.seed, &[person.index]),
+            rng: KeyedRng::new("phantom anatomy", person.seed, &[person.index]),
             width: 0.088 * person.height * build.powf(0.35),
             depth: 0.060 * person.height * build.powf(0.55),
             fat: padding + 1.4 * (person.body_mass_index - 18.0),
@@ -176,8 +176,8 @@ impl<'a> Body<'a> {
             Tracer::Fdg => tissue.fdg,
             Tracer::Psma { .. } => tissue.psma,
         };
-        let suv = bell(&mut self.draw, uptake, 0.12 * uptake).max(0.0) as f32;
-        let hu = bell(&mut self.draw, tissue.hu, 4.0) as f32;
+        let suv = bell(&mut self.rng, uptake, 0.12 * uptake).max(0.0) as f32;
+        let hu = bell(&mut self.rng, tissue.hu, 4.0) as f32;
         self.parts.push(Part {
             centre: [
                 place[0] * self.width,

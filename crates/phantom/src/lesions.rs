@@ -5,7 +5,7 @@
 use crate::anatomy::{Body, Tissue, spine_at};
 use crate::person::{Diagnosis, Person};
 use crate::staging::{Side, Site, Stage, ann_arbor};
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 /// Where in a site lesions occur, in body units, on the right of the body.
 struct Place {
@@ -70,8 +70,8 @@ fn places(site: Site) -> &'static [Place] {
 }
 
 /// Opens the stream of numbers that the disease of a person is drawn from.
-fn stream(person: &Person) -> Draw {
-    Draw::new("phantom lesions", person.seed, &[person.index])
+fn stream(person: &Person) -> KeyedRng {
+    KeyedRng::new("phantom lesions", person.seed, &[person.index])
 }
 
 /// Gives the stage of a lymphoma; other patients have none.
@@ -84,25 +84,25 @@ pub(crate) fn stage(person: &Person) -> Option<Stage> {
 
 /// Adds the lesions of a person, one to three in each site.
 pub(crate) fn add(person: &Person, body: &mut Body<'_>) {
-    let mut draw = stream(person);
-    for site in draw_sites(person.diagnosis, &mut draw) {
-        for _ in 0..1 + draw.below(3) {
-            add_one(site, &mut draw, body);
+    let mut rng = stream(person);
+    for site in draw_sites(person.diagnosis, &mut rng) {
+        for _ in 0..1 + rng.below(3) {
+            add_one(site, &mut rng, body);
         }
     }
 }
 
-fn add_one(site: Site, draw: &mut Draw, body: &mut Body<'_>) {
-    let place = pick(draw, places(site));
+fn add_one(site: Site, rng: &mut KeyedRng, body: &mut Body<'_>) {
+    let place = pick(rng, places(site));
     let mut at =
-        [0, 1, 2].map(|axis| place.low[axis] + (place.high[axis] - place.low[axis]) * draw.unit());
+        [0, 1, 2].map(|axis| place.low[axis] + (place.high[axis] - place.low[axis]) * rng.unit());
     let is_left = match site {
         Site::Neck(side)
         | Site::Axilla(side)
         | Site::Iliac(side)
         | Site::Groin(side)
         | Site::Lung(side) => side == Side::Left,
-        Site::Marrow | Site::Skin => draw.below(2) == 0,
+        Site::Marrow | Site::Skin => rng.below(2) == 0,
         _ => false,
     };
     if is_left {
@@ -112,9 +112,9 @@ fn add_one(site: Site, draw: &mut Draw, body: &mut Body<'_>) {
     if site == Site::Marrow && place.high[1] == place.low[1] {
         at[1] = spine_at(at[2]);
     }
-    let radius = LEAST_RADIUS + (place.largest - LEAST_RADIUS) * draw.unit();
-    let half = [0, 1, 2].map(|_| radius * (0.8 + 0.4 * draw.unit()));
-    let uptake = 5.0 + 11.0 * draw.unit();
+    let radius = LEAST_RADIUS + (place.largest - LEAST_RADIUS) * rng.unit();
+    let half = [0, 1, 2].map(|_| radius * (0.8 + 0.4 * rng.unit()));
+    let uptake = 5.0 + 11.0 * rng.unit();
     let tissue = Tissue {
         hu: place.hu,
         fdg: uptake,
@@ -127,31 +127,31 @@ fn add_one(site: Site, draw: &mut Draw, body: &mut Body<'_>) {
 }
 
 /// Draws the sites of a disease, each once.
-fn draw_sites(diagnosis: Diagnosis, draw: &mut Draw) -> Vec<Site> {
+fn draw_sites(diagnosis: Diagnosis, rng: &mut KeyedRng) -> Vec<Site> {
     match diagnosis {
         Diagnosis::Negative => Vec::new(),
         Diagnosis::Lymphoma => {
-            let stage = *pick(draw, &Stage::ALL);
-            lymphoma(stage, draw)
+            let stage = *pick(rng, &Stage::ALL);
+            lymphoma(stage, rng)
         }
         Diagnosis::LungCancer => {
-            let lung = Site::Lung(side(draw));
+            let lung = Site::Lung(side(rng));
             let spread = [Site::Mediastinum, Site::Marrow, Site::Liver];
-            [vec![lung], some(draw, &spread, 0, 3)].concat()
+            [vec![lung], some(rng, &spread, 0, 3)].concat()
         }
         Diagnosis::Melanoma => {
             let spread = [
                 Site::Skin,
                 Site::Liver,
-                Site::Lung(side(draw)),
+                Site::Lung(side(rng)),
                 Site::Marrow,
-                Site::Axilla(side(draw)),
-                Site::Groin(side(draw)),
+                Site::Axilla(side(rng)),
+                Site::Groin(side(rng)),
             ];
-            some(draw, &spread, 1, 5)
+            some(rng, &spread, 1, 5)
         }
         // One in ten has no lesion, as in AutoPET.
-        Diagnosis::Prostate if draw.below(10) == 0 => Vec::new(),
+        Diagnosis::Prostate if rng.below(10) == 0 => Vec::new(),
         Diagnosis::Prostate => {
             let spread = [
                 Site::Prostate,
@@ -160,13 +160,13 @@ fn draw_sites(diagnosis: Diagnosis, draw: &mut Draw) -> Vec<Site> {
                 Site::ParaAortic,
                 Site::Marrow,
             ];
-            some(draw, &spread, 1, 5)
+            some(rng, &spread, 1, 5)
         }
     }
 }
 
 /// Draws sites that make a lymphoma of a stage.
-fn lymphoma(stage: Stage, draw: &mut Draw) -> Vec<Site> {
+fn lymphoma(stage: Stage, rng: &mut KeyedRng) -> Vec<Site> {
     let above = [
         Site::Neck(Side::Right),
         Site::Neck(Side::Left),
@@ -178,47 +178,47 @@ fn lymphoma(stage: Stage, draw: &mut Draw) -> Vec<Site> {
         Site::Spleen,
         Site::ParaAortic,
         Site::Mesentery,
-        Site::Iliac(side(draw)),
+        Site::Iliac(side(rng)),
         Site::Groin(Side::Right),
         Site::Groin(Side::Left),
     ];
-    let one_side = if draw.below(3) > 0 {
+    let one_side = if rng.below(3) > 0 {
         &above[..]
     } else {
         &below[..]
     };
     match stage {
-        Stage::One => some(draw, one_side, 1, 1),
-        Stage::Two => some(draw, one_side, 2, 3),
-        Stage::Three => [some(draw, &above, 1, 3), some(draw, &below, 1, 3)].concat(),
+        Stage::One => some(rng, one_side, 1, 1),
+        Stage::Two => some(rng, one_side, 2, 3),
+        Stage::Three => [some(rng, &above, 1, 3), some(rng, &below, 1, 3)].concat(),
         Stage::Four => {
-            let organs = [Site::Liver, Site::Marrow, Site::Lung(side(draw))];
+            let organs = [Site::Liver, Site::Marrow, Site::Lung(side(rng))];
             [
-                some(draw, &above, 1, 3),
-                some(draw, &below, 0, 3),
-                some(draw, &organs, 1, 3),
+                some(rng, &above, 1, 3),
+                some(rng, &below, 0, 3),
+                some(rng, &organs, 1, 3),
             ]
             .concat()
         }
     }
 }
 
-fn side(draw: &mut Draw) -> Side {
-    if draw.below(2) == 0 {
+fn side(rng: &mut KeyedRng) -> Side {
+    if rng.below(2) == 0 {
         Side::Right
     } else {
         Side::Left
     }
 }
 
-fn pick<'a, T>(draw: &mut Draw, from: &'a [T]) -> &'a T {
-    &from[draw.below(from.len() as u64) as usize]
+fn pick<'a, T>(rng: &mut KeyedRng, from: &'a [T]) -> &'a T {
+    &from[rng.below(from.len() as u64) as usize]
 }
 
 /// Draws `least` to `most` different ones.
-fn some(draw: &mut Draw, from: &[Site], least: usize, most: usize) -> Vec<Site> {
-    let count = least + draw.below((most - least + 1) as u64) as usize;
-    let order = draw.permutation(from.len());
+fn some(rng: &mut KeyedRng, from: &[Site], least: usize, most: usize) -> Vec<Site> {
+    let count = least + rng.below((most - least + 1) as u64) as usize;
+    let order = rng.permutation(from.len());
     let chosen = order.into_iter().take(count);
     chosen.map(|place| from[place as usize]).collect()
 }
@@ -231,7 +231,7 @@ mod tests {
     fn drawn_sites_make_the_stage_they_were_drawn_for() {
         for seed in 0..50 {
             for stage in Stage::ALL {
-                let sites = lymphoma(stage, &mut Draw::new("test", seed, &[]));
+                let sites = lymphoma(stage, &mut KeyedRng::new("test", seed, &[]));
                 assert_eq!(ann_arbor(&sites), Some(stage), "{sites:?}");
             }
         }

@@ -1,6 +1,6 @@
 //! Owns who a phantom is: tracer, age, sex, build, diagnosis, and the names of the study. Organs are `anatomy`'s.
 
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 /// What was injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,27 +56,26 @@ pub(crate) struct Person {
 
 impl Person {
     pub(crate) fn draw(seed: u64, index: u64) -> Self {
-        let mut draw = Draw::new("phantom person", seed, &[index]);
-        let psma = draw.unit() < 0.37;
-        let male = draw.unit() < 0.55 || psma;
+        let mut rng = KeyedRng::new("phantom person", seed, &[index]);
+        let psma = rng.unit() < 0.37;
+        let male = rng.unit() < 0.55 || psma;
         let age = if psma {
-            50 + draw.below(36)
+            50 + rng.below(36)
         } else {
-            20 + draw.below(66)
+            20 + rng.below(66)
         } as u32;
-        let height =
-            bell(&mut draw, if male { 1760.0 } else { 1640.0 }, 65.0).clamp(1550.0, 1920.0);
-        let body_mass_index = bell(&mut draw, 26.0, 4.0).clamp(18.5, 36.0);
-        let tracer = match (psma, draw.unit() < 0.62) {
+        let height = bell(&mut rng, if male { 1760.0 } else { 1640.0 }, 65.0).clamp(1550.0, 1920.0);
+        let body_mass_index = bell(&mut rng, 26.0, 4.0).clamp(18.5, 36.0);
+        let tracer = match (psma, rng.unit() < 0.62) {
             (false, _) => Tracer::Fdg,
             (true, true) => Tracer::Psma { nuclide: "18F" },
             (true, false) => Tracer::Psma { nuclide: "68Ga" },
         };
-        let diagnosis = draw_diagnosis(&mut draw, psma);
+        let diagnosis = draw_diagnosis(&mut rng, psma);
         let subject = if psma {
-            format!("{:08x}{:08x}", draw.below(1 << 32), draw.below(1 << 32))
+            format!("{:08x}{:08x}", rng.below(1 << 32), rng.below(1 << 32))
         } else {
-            format!("{:010x}", draw.below(1 << 40))
+            format!("{:010x}", rng.below(1 << 40))
         };
         Self {
             seed,
@@ -87,14 +86,10 @@ impl Person {
             height,
             body_mass_index,
             diagnosis,
-            contrast: draw.unit() < 0.6,
+            contrast: rng.unit() < 0.6,
             subject,
-            date: [
-                2000 + draw.below(20),
-                1 + draw.below(12),
-                1 + draw.below(28),
-            ],
-            number: draw.below(100_000),
+            date: [2000 + rng.below(20), 1 + rng.below(12), 1 + rng.below(28)],
+            number: rng.below(100_000),
         }
     }
 
@@ -122,8 +117,8 @@ impl Person {
 }
 
 /// Draws an illness: those of AutoPET, but every other FDG study shows a lymphoma, so that stages can be learnt.
-fn draw_diagnosis(draw: &mut Draw, psma: bool) -> Diagnosis {
-    match (psma, draw.below(8)) {
+fn draw_diagnosis(rng: &mut KeyedRng, psma: bool) -> Diagnosis {
+    match (psma, rng.below(8)) {
         (true, _) => Diagnosis::Prostate,
         (false, 0 | 1) => Diagnosis::Negative,
         (false, 2) => Diagnosis::Melanoma,
@@ -133,8 +128,8 @@ fn draw_diagnosis(draw: &mut Draw, psma: bool) -> Diagnosis {
 }
 
 /// Draws from a bell-shaped distribution: the sum of four even ones, so never further than 3.5 deviations away.
-pub(crate) fn bell(draw: &mut Draw, mean: f64, deviation: f64) -> f64 {
-    let sum: f64 = (0..4).map(|_| draw.unit()).sum();
+pub(crate) fn bell(rng: &mut KeyedRng, mean: f64, deviation: f64) -> f64 {
+    let sum: f64 = (0..4).map(|_| rng.unit()).sum();
     mean + deviation * (sum - 2.0) * 3.0_f64.sqrt()
 }
 

@@ -9,7 +9,7 @@ use crate::anatomy::{Body, Part, Section};
 use crate::lesions;
 use crate::person::Person;
 use crate::scanner::{CT_BLUR, Noise, PET_BLUR, blur};
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 /// Air around the body.
 const AIR: f32 = -1000.0;
@@ -39,8 +39,8 @@ pub(crate) struct Study {
 pub(crate) fn render(person: &Person, size: PhantomSize) -> Study {
     let canvas = Canvas::new(person, size);
     let (mut ct, mut pet, label) = paint(person, &canvas);
-    let mut draw = Draw::new("phantom imaging", person.seed, &[person.index]);
-    let mut noise = Noise(draw.below(u64::MAX));
+    let mut rng = KeyedRng::new("phantom imaging", person.seed, &[person.index]);
+    let mut noise = Noise(rng.below(u64::MAX));
     for value in &mut ct {
         let strength = if *value == AIR {
             CT_NOISE / 3.0
@@ -49,7 +49,7 @@ pub(crate) fn render(person: &Person, size: PhantomSize) -> Study {
         };
         *value += strength * noise.next();
     }
-    let strength = pet_noise(size) * (0.7 + 0.8 * draw.unit() as f32);
+    let strength = pet_noise(size) * (0.7 + 0.8 * rng.unit() as f32);
     blur(&mut pet, size.shape, size.spacing, 0.8 * PET_BLUR);
     for value in &mut pet {
         *value += strength * (*value + SCATTER).sqrt() * noise.next();
@@ -61,7 +61,7 @@ pub(crate) fn render(person: &Person, size: PhantomSize) -> Study {
     let stored_hu = |value: f32| value.clamp(-1024.0, 3071.0).round() as i16;
     Study {
         shape: size.shape,
-        affine: canvas.affine(100.0 * draw.unit() - 900.0),
+        affine: canvas.affine(100.0 * rng.unit() - 900.0),
         ct: ct.into_iter().map(stored_hu).collect(),
         pet: pet.into_iter().map(stored_suv).collect(),
         label,

@@ -44,7 +44,7 @@ fn mix(voxels: &mut [f32], stride: usize, length: usize, side: f32) {
     }
 }
 
-/// A fast stream of bell-shaped noise (SplitMix64); drawing each voxel from `Draw` would take longer than imaging.
+/// A fast stream of bell-shaped noise (SplitMix64); drawing each voxel from `KeyedRng` would take longer than imaging.
 pub(crate) struct Noise(pub(crate) u64);
 
 impl Noise {

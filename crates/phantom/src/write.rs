@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 use rayon::prelude::*;
 
 use crate::folder::Folder;
@@ -29,7 +29,7 @@ impl PhantomSize {
         if !self.varies {
             return self;
         }
-        let finer = match Draw::new("phantom scanner", person.seed, &[person.index]).below(3) {
+        let finer = match KeyedRng::new("phantom scanner", person.seed, &[person.index]).below(3) {
             0 => [1.0, 1.0, 1.0],
             1 => [1.25, 1.25, 1.0],
             _ => [1.0, 1.0, 1.5],

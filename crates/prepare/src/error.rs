@@ -67,7 +67,7 @@ pub enum PrepareError {
         reason: String,
     },
     /// A case cannot be used for what was found before an image was opened.
-    #[error("{}", .0.told)]
+    #[error("{}", .0.full)]
     Fault(Fault),
     /// Cases cannot be used, where none may be left out.
     #[error(
@@ -108,7 +108,7 @@ pub enum PrepareError {
 
 impl PrepareError {
     /// Says why a case failed, without its name, as one line for who works with its files.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn full_reason(&self) -> String {
         let Self::Case { part, source, .. } = self else {
             return with_sources(self);
         };

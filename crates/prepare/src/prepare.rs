@@ -153,7 +153,7 @@ impl About {
 fn refuse_faults(cases: &[CaseSource], options: &PrepareOptions) -> Result<(), PrepareError> {
     let faults = cases.iter().filter_map(|case| {
         let fault = case.fault.as_ref()?;
-        Some(format!("case {}: {}", case.case_id, fault.told))
+        Some(format!("case {}: {}", case.case_id, fault.full))
     });
     let faults: Vec<String> = faults.collect();
     let may_skip = options.skip_bad && faults.len() < cases.len();

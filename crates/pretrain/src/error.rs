@@ -46,7 +46,7 @@ pub enum PretrainError {
     )]
     NoHalfPrecision,
     /// The message of a slot has another shape than the job's.
-    #[error("the message of slot {slot} has {found} {part} where {expected} belong")]
+    #[error("the message of slot {slot} has {found} {part}, not {expected}")]
     Message {
         /// Which slot.
         slot: usize,

@@ -20,7 +20,7 @@ pub fn first_weights(
 ) -> Result<(Vec<f32>, Vec<String>), PretrainError> {
     let model = &config.model;
     let mut flat = FratMae::first_values(parameters, model, config.run.seed);
-    let mut told = Vec::new();
+    let mut notes = Vec::new();
     if let (Some(file), true) = (text_file(config)?, model.contrastive) {
         text_weights(&file, parameters, model, &mut flat)?;
         let how = if model.text.trainable {
@@ -28,14 +28,14 @@ pub fn first_weights(
         } else {
             "stays as it is"
         };
-        told.push(format!("{} is {}: the text encoder {how}", TEXT, file.name));
+        notes.push(format!("{} is {}: the text encoder {how}", TEXT, file.name));
     }
     if let Some(file) = init_file(config)? {
         let report = init_from(&file, parameters, model, &mut flat)?;
         let line = |line| format!("{} is {}: {line}", INIT, file.name);
-        told.extend(report.lines().into_iter().map(line));
+        notes.extend(report.lines().into_iter().map(line));
     }
-    Ok((flat, told))
+    Ok((flat, notes))
 }
 
 /// Fills in the digests of the files that the job names, so that they are part of what decides the result.
@@ -151,12 +151,12 @@ mod tests {
     #[test]
     fn without_files_the_weights_are_the_seeds() {
         let config = config();
-        let (flat, told) = first_weights(&config, &parameters(&config)).unwrap();
+        let (flat, notes) = first_weights(&config, &parameters(&config)).unwrap();
         assert_eq!(
             flat,
             FratMae::first_values(&parameters(&config), &config.model, 0)
         );
-        assert!(told.is_empty());
+        assert!(notes.is_empty());
     }
 
     #[test]
@@ -164,14 +164,14 @@ mod tests {
         let mut config = config();
         let (file, theirs) = written(&config, false);
         config.model.init_from = file.path().display().to_string();
-        let (flat, told) = first_weights(&config, &parameters(&config)).unwrap();
+        let (flat, notes) = first_weights(&config, &parameters(&config)).unwrap();
         assert_eq!(flat, theirs);
-        assert!(told[0].contains("parameters loaded: "), "{told:?}");
+        assert!(notes[0].contains("parameters loaded: "), "{notes:?}");
         config.model.init_from = String::new();
         let (file, _) = written(&config, true);
         config.model.text.weights = file.path().display().to_string();
-        let (flat, told) = first_weights(&config, &parameters(&config)).unwrap();
-        assert_eq!(told.len(), 1);
+        let (flat, notes) = first_weights(&config, &parameters(&config)).unwrap();
+        assert_eq!(notes.len(), 1);
         for parameter in parameters(&config) {
             let place = parameter.offset..parameter.offset + parameter.len();
             if parameter.name.starts_with("text.") {

@@ -1,8 +1,8 @@
 //! Pretraining as a task: FratMAE learns to rebuild what is hidden of PET or CT, and to tell which sentence belongs to
 //! which PET.
 //!
-//! It owns what is drawn for a sample, what ranks tell each other of a slot, the contrastive loss of the global batch, and
-//! the first weights. The network is `model`'s, the step `trainer`'s. Read [`Pretrain`] first.
+//! It owns what is drawn for a sample, the messages that ranks exchange for a slot, the contrastive loss of the global batch, and
+//! the first weights. The network is in `model`, the step in `trainer`. Read [`Pretrain`] first.
 
 mod error;
 mod first_weights;

@@ -1,7 +1,7 @@
 //! What is hidden of each sample of a slot: a pure function of seed and sample.
 
 use fratmae_config::{Config, Masking, ModalityDraw};
-use fratmae_dataset::{Draw, Sample};
+use fratmae_dataset::{KeyedRng, Sample};
 use fratmae_model::{Masks, Modality, n_kept};
 
 /// How a job hides parts of its samples.
@@ -46,8 +46,8 @@ impl Masker {
     }
 
     fn keep(&self, purpose: &'static str, sample: &Sample) -> Vec<u32> {
-        let mut draw = Draw::new(purpose, self.seed, &[sample.epoch, u64::from(sample.case)]);
-        let mut tokens = draw.permutation(self.tokens);
+        let mut rng = KeyedRng::new(purpose, self.seed, &[sample.epoch, u64::from(sample.case)]);
+        let mut tokens = rng.permutation(self.tokens);
         tokens.truncate(self.kept);
         tokens
     }
@@ -63,8 +63,8 @@ impl Masker {
     }
 
     fn coin(&self, sample: &Sample) -> Modality {
-        let mut draw = Draw::new("modality", self.seed, &[sample.position]);
-        if draw.below(2) == 0 {
+        let mut rng = KeyedRng::new("modality", self.seed, &[sample.position]);
+        if rng.below(2) == 0 {
             Modality::Pet
         } else {
             Modality::Ct
@@ -76,10 +76,10 @@ impl Masker {
         let Some(first) = samples.first() else {
             return Vec::new();
         };
-        let mut draw = Draw::new("modalities", self.seed, &[first.position]);
+        let mut rng = KeyedRng::new("modalities", self.seed, &[first.position]);
         let mut modalities = vec![self.coin(first); samples.len()];
         let half = samples.len() / 2;
-        for (place, &index) in draw
+        for (place, &index) in rng
             .permutation(samples.len())
             .iter()
             .enumerate()
@@ -98,7 +98,7 @@ impl Masker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fratmae_dataset::Order;
+    use fratmae_dataset::SampleOrder;
 
     fn masker(modality: ModalityDraw) -> Masker {
         let mut config = Config::default();
@@ -108,7 +108,7 @@ mod tests {
 
     /// Samples from a position on.
     fn samples(first: u64, n: usize) -> Vec<Sample> {
-        let order = Order {
+        let order = SampleOrder {
             seed: Config::default().run.seed,
             cases: 10,
         };

@@ -1,19 +1,19 @@
-//! What every rank is told of a slot, and what the global batch comes to: sums over all slots, and InfoNCE.
+//! The message that every rank receives about a slot, and what follows for the global batch: sums over all slots, and InfoNCE.
 
 use crate::error::PretrainError;
-use fratmae_model::{Contrast, ModalityFigures, SlotFigures};
+use fratmae_model::{Contrast, ModalityStats, SlotStats};
 use fratmae_trainer::TaskError;
 use prost::Message;
 
-/// Numbers that the figures of one modality take.
-const FIGURES: usize = 5;
+/// Numbers that the stats of one modality take.
+const STATS: usize = 5;
 
 /// Figures, embeddings and sentences of a slot.
 #[derive(Clone, PartialEq, Message)]
 pub struct SlotMessage {
-    /// PET's and CT's figures, floats as their bits.
+    /// PET's and CT's stats, floats as their bits.
     #[prost(fixed64, repeated, tag = "1")]
-    figures: Vec<u64>,
+    stats: Vec<u64>,
     /// `[slot size, embedding]`, row-major.
     #[prost(float, repeated, tag = "2")]
     pet: Vec<f32>,
@@ -27,12 +27,12 @@ pub struct SlotMessage {
 
 impl SlotMessage {
     pub(crate) fn new(
-        figures: &SlotFigures,
+        stats: &SlotStats,
         (pet, text): (Vec<f32>, Vec<f32>),
         sentences: Vec<u64>,
     ) -> Self {
         Self {
-            figures: [&figures.pet, &figures.ct].map(words).concat(),
+            stats: [&stats.pet, &stats.ct].map(words).concat(),
             pet,
             text,
             sentences,
@@ -41,12 +41,12 @@ impl SlotMessage {
 
     pub(crate) fn is_finite(&self) -> bool {
         let embeddings = self.pet.iter().chain(&self.text);
-        self.figures().reconstruction().is_finite() && embeddings.into_iter().all(|x| x.is_finite())
+        self.stats().reconstruction().is_finite() && embeddings.into_iter().all(|x| x.is_finite())
     }
 
-    fn figures(&self) -> SlotFigures {
-        let (pet, ct) = self.figures.split_at(FIGURES.min(self.figures.len()));
-        SlotFigures {
+    fn stats(&self) -> SlotStats {
+        let (pet, ct) = self.stats.split_at(STATS.min(self.stats.len()));
+        SlotStats {
             pet: modality(pet),
             ct: modality(ct),
         }
@@ -56,7 +56,7 @@ impl SlotMessage {
     fn check(&self, slot: usize, n_samples: usize, embedding: usize) -> Result<(), PretrainError> {
         let values = n_samples * embedding;
         for (part, found, expected) in [
-            ("figures", self.figures.len(), 2 * FIGURES),
+            ("stats", self.stats.len(), 2 * STATS),
             ("numbers of PET embeddings", self.pet.len(), values),
             ("numbers of text embeddings", self.text.len(), values),
         ] {
@@ -73,21 +73,21 @@ impl SlotMessage {
     }
 }
 
-fn words(figures: &ModalityFigures) -> [u64; FIGURES] {
+fn words(stats: &ModalityStats) -> [u64; STATS] {
     [
-        figures.squared_error.to_bits(),
-        figures.samples,
-        figures.target_sum.to_bits(),
-        figures.target_squares.to_bits(),
-        figures.targets,
+        stats.squared_error.to_bits(),
+        stats.samples,
+        stats.target_sum.to_bits(),
+        stats.target_squares.to_bits(),
+        stats.targets,
     ]
 }
 
-fn modality(words: &[u64]) -> ModalityFigures {
+fn modality(words: &[u64]) -> ModalityStats {
     let &[squared_error, samples, target_sum, target_squares, targets] = words else {
-        return ModalityFigures::default();
+        return ModalityStats::default();
     };
-    ModalityFigures {
+    ModalityStats {
         squared_error: f64::from_bits(squared_error),
         samples,
         target_sum: f64::from_bits(target_sum),
@@ -99,14 +99,14 @@ fn modality(words: &[u64]) -> ModalityFigures {
 /// What a global batch comes to; the same on every rank.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Global {
-    pub(crate) figures: SlotFigures,
+    pub(crate) stats: SlotStats,
     /// None without the contrastive loss.
     pub(crate) contrast: Option<Contrast>,
     pub(crate) loss: f64,
 }
 
 impl Global {
-    /// Adds up the slots' figures and computes InfoNCE over all samples, at a temperature and with a weight.
+    /// Adds up the slots' stats and computes InfoNCE over all samples, at a temperature and with a weight.
     pub(crate) fn of(
         slots: &[SlotMessage],
         n_samples: usize,
@@ -114,11 +114,11 @@ impl Global {
         logit_scale: Option<f32>,
         weight: f64,
     ) -> Result<Self, TaskError> {
-        let mut figures = SlotFigures::default();
+        let mut stats = SlotStats::default();
         let (mut pet, mut text, mut sentences) = (Vec::new(), Vec::new(), Vec::new());
         for (number, slot) in slots.iter().enumerate() {
             slot.check(number, n_samples, embedding)?;
-            figures += slot.figures();
+            stats += slot.stats();
             pet.extend_from_slice(&slot.pet);
             text.extend_from_slice(&slot.text);
             sentences.extend_from_slice(&slot.sentences);
@@ -132,20 +132,20 @@ impl Global {
         };
         let contrastive = contrast.as_ref().map_or(0.0, |contrast| contrast.loss);
         Ok(Self {
-            loss: figures.reconstruction() + weight * contrastive,
-            figures,
+            loss: stats.reconstruction() + weight * contrastive,
+            stats,
             contrast,
         })
     }
 
     pub(crate) fn metrics(&self) -> Vec<(&'static str, Option<f64>)> {
-        let SlotFigures { pet, ct } = self.figures;
+        let SlotStats { pet, ct } = self.stats;
         let contrastive = self.contrast.as_ref().map(|contrast| contrast.loss);
         let [pet_mean, ct_mean] = [pet, ct].map(|f| f.baseline().unwrap_or(0.0));
         let both = pet_mean * pet.samples as f64 + ct_mean * ct.samples as f64;
         let mean_baseline = both / (pet.samples + ct.samples) as f64;
         vec![
-            ("reconstruction", Some(self.figures.reconstruction())),
+            ("reconstruction", Some(self.stats.reconstruction())),
             ("pet_reconstruction", pet.mean_squared_error()),
             ("ct_reconstruction", ct.mean_squared_error()),
             ("contrastive", contrastive),
@@ -168,20 +168,20 @@ mod tests {
     use super::*;
 
     fn message(number: u64) -> SlotMessage {
-        let modality = ModalityFigures {
+        let modality = ModalityStats {
             squared_error: number as f64 + 0.5,
             samples: 1,
             target_sum: -1.25,
             target_squares: 3.0,
             targets: 100 + number,
         };
-        let figures = SlotFigures {
+        let stats = SlotStats {
             pet: modality,
             ct: modality,
         };
         let pet = vec![number as f32, 1.0, 2.0, 3.0];
         let text = vec![-1.0, number as f32, 0.0, f32::MIN_POSITIVE];
-        SlotMessage::new(&figures, (pet, text), vec![number % 2, 9])
+        SlotMessage::new(&stats, (pet, text), vec![number % 2, 9])
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&read.pet), bits(&sent.pet));
         assert_eq!(bits(&read.text), bits(&sent.text));
-        assert_eq!(read.figures(), message(3).figures());
+        assert_eq!(read.stats(), message(3).stats());
         assert_eq!(read.sentences, [1, 9]);
     }
 
@@ -201,15 +201,15 @@ mod tests {
     fn the_global_batch_has_all_slots() {
         let slots: Vec<_> = (0..4).map(message).collect();
         let global = Global::of(&slots, 2, 2, Some(2.5), 0.1).unwrap();
-        assert_eq!(global.figures.pet.samples, 4);
-        assert_eq!(global.figures.ct.targets, 406);
+        assert_eq!(global.stats.pet.samples, 4);
+        assert_eq!(global.stats.ct.targets, 406);
         let contrast = global.contrast.unwrap();
         assert_eq!(contrast.pet_gradient.len(), 16);
         assert!(contrast.loss > 0.0);
-        let expected = global.figures.reconstruction() + 0.1 * contrast.loss;
+        let expected = global.stats.reconstruction() + 0.1 * contrast.loss;
         assert_eq!(global.loss, expected);
         let plain = Global::of(&slots, 2, 2, None, 0.1).unwrap();
-        assert_eq!(plain.loss, plain.figures.reconstruction());
+        assert_eq!(plain.loss, plain.stats.reconstruction());
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
         let mut text = message(1);
         text.text[3] = f32::NAN;
         let mut error = message(2);
-        error.figures[FIGURES] = f64::INFINITY.to_bits();
+        error.stats[STATS] = f64::INFINITY.to_bits();
         assert!(!text.is_finite() && !error.is_finite());
     }
 

@@ -5,10 +5,9 @@ use crate::first_weights::first_weights;
 use crate::masks::Masker;
 use crate::message::{Global, SlotMessage};
 use fratmae_config::{Config, Precision};
-use fratmae_dataset::{Order, Stack};
+use fratmae_dataset::{SampleOrder, Stack};
 use fratmae_model::{
-    Device, DeviceKind, DeviceVector, FratMae, Parameter, SlotBatch, SlotForward, SlotStart,
-    Tokenizer, costs,
+    Device, DeviceKind, DeviceVector, FratMae, Parameter, SlotBatch, SlotForward, Tokenizer, costs,
 };
 use fratmae_trainer::{Opening, Operations, Samples, SharedWeights, Task, TaskError};
 use std::ops::Range;
@@ -21,7 +20,7 @@ pub struct Pretrain {
     model: FratMae,
     parameters: Vec<Parameter>,
     config: Config,
-    order: Order,
+    order: SampleOrder,
     masker: Masker,
     tokenizer: Tokenizer,
     device: Device,
@@ -48,7 +47,7 @@ impl Pretrain {
         Self {
             parameters: model.parameters(),
             model,
-            order: Order {
+            order: SampleOrder {
                 seed: config.run.seed,
                 cases: n_cases,
             },
@@ -106,7 +105,7 @@ impl Pretrain {
 
 impl Task for Pretrain {
     type Batch = Batch;
-    type Started = (SlotStart, Vec<u64>);
+    type Started = (SlotForward, Vec<u64>);
     type Forward = SlotForward;
     type Message = SlotMessage;
     type Global = Global;
@@ -120,9 +119,9 @@ impl Task for Pretrain {
         } = *opening;
         let precision = precision(config, kind)?;
         let recompute = config.workers.activation_checkpointing;
-        let model = FratMae::blank(&config.model, device)
-            .recomputing(recompute)
-            .computing_in(precision);
+        let model = FratMae::zeros(&config.model, device)
+            .with_activation_checkpointing(recompute)
+            .with_precision(precision);
         Ok(Self::new(model, config, n_cases, device))
     }
 
@@ -131,25 +130,25 @@ impl Task for Pretrain {
     }
 
     fn first_weights(&self) -> Result<Vec<f32>, TaskError> {
-        let (weights, told) = first_weights(&self.config, &self.parameters)?;
-        told.iter().for_each(|line| tracing::debug!("{line}"));
+        let (weights, notes) = first_weights(&self.config, &self.parameters)?;
+        notes.iter().for_each(|line| tracing::debug!("{line}"));
         Ok(weights)
     }
 
     fn load(&mut self, weights: Vec<f32>) -> Result<(), TaskError> {
-        Ok(self.model.hold(weights)?)
+        Ok(self.model.load(weights)?)
     }
 
     fn load_on_device(&mut self, weights: &DeviceVector) -> Result<(), TaskError> {
-        Ok(self.model.hold_on_device(weights)?)
+        Ok(self.model.load_on_device(weights)?)
     }
 
     fn share(&self) -> Result<SharedWeights, TaskError> {
-        Ok(self.model.lend()?)
+        Ok(self.model.share()?)
     }
 
     fn unload(&mut self) -> Result<Vec<f32>, TaskError> {
-        Ok(self.model.release()?)
+        Ok(self.model.unload()?)
     }
 
     fn samples(&self, first: u64) -> Samples {
@@ -164,16 +163,16 @@ impl Task for Pretrain {
                 (slot, sentences)
             }
         };
-        Ok((self.model.start(&slot, &self.device)?, sentences))
+        Ok((self.model.forward(&slot, &self.device)?, sentences))
     }
 
     fn finish(
         &mut self,
-        (started, sentences): Self::Started,
+        (forward, sentences): Self::Started,
     ) -> Result<(SlotForward, SlotMessage), TaskError> {
-        let forward = started.finish()?;
+        let stats = forward.stats()?;
         let embeddings = forward.embeddings()?;
-        let message = SlotMessage::new(&forward.figures, embeddings, sentences);
+        let message = SlotMessage::new(&stats, embeddings, sentences);
         Ok((forward, message))
     }
 

@@ -68,7 +68,7 @@ fn training(model: &Model, train: Train, n_samples: usize) -> Solo<Pretrain> {
         ..Config::default()
     };
     let device = device();
-    let network = FratMae::blank(model, &device);
+    let network = FratMae::zeros(model, &device);
     let weights = FratMae::first_values(&network.parameters(), model, 4);
     let task = Pretrain::new(network, &config, 1, &device);
     Solo::new(task, weights, &config, device)
@@ -209,10 +209,10 @@ fn a_decoder_that_looks_at_another_cases_twin_does_worse() {
         step(&mut training, &twins(0, 18));
     }
     let device = device();
-    let trained = FratMae::of_flat(&plain, &training.weights().unwrap(), &device).unwrap();
+    let trained = FratMae::from_flat(&plain, &training.weights().unwrap(), &device).unwrap();
     let error = |batch: &SlotBatch| {
         let forward = trained.forward(batch, &device).unwrap();
-        forward.figures.reconstruction()
+        forward.stats().unwrap().reconstruction()
     };
     let own = twins(0, 18);
     let mut shuffled = own.clone();

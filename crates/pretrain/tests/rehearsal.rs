@@ -98,7 +98,7 @@ fn train(model: &Model, device: Device, precision: Precision) -> Trained {
         },
         ..Config::default()
     };
-    let network = FratMae::blank(model, &device).computing_in(precision);
+    let network = FratMae::zeros(model, &device).with_precision(precision);
     let weights = FratMae::first_values(&network.parameters(), model, 11);
     let task = Pretrain::new(network, &config, 1, &device);
     let mut training = Solo::new(task, weights, &config, device);
@@ -148,7 +148,7 @@ fn length(row: &[f32]) -> f64 {
         .sqrt()
 }
 
-/// The larger one; what is no number is worst.
+/// The larger of the two; NaN counts as the largest.
 fn worse(a: f64, b: f64) -> f64 {
     if a.is_nan() || a > b { a } else { b }
 }

@@ -76,8 +76,8 @@ mod tests {
         for message in &messages {
             assert!(message.generation == 4 && message.encoded_len() < 2 * MOST);
         }
-        let told: Vec<_> = messages.into_iter().flat_map(|it| it.steps).collect();
-        assert_eq!(told, all);
+        let steps: Vec<_> = messages.into_iter().flat_map(|it| it.steps).collect();
+        assert_eq!(steps, all);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::StoreError;
 use crate::address::{Address, Kind};
 use crate::environment::Environment;
 use crate::open::{Opened, Way, open};
-use crate::patience::{Health, Patience};
+use crate::retry::{Health, RetryPolicy};
 
 /// A root on an object store. Cheap to clone; clones share one client.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Location {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) kind: Kind,
     pub(crate) way: Way,
-    pub(crate) patience: Patience,
+    pub(crate) retry: RetryPolicy,
     pub(crate) health: Arc<Health>,
     prefix: Path,
     url: String,
@@ -46,7 +46,7 @@ impl Location {
             store,
             kind: address.kind,
             way,
-            patience: Patience::default(),
+            retry: RetryPolicy::default(),
             health: Arc::default(),
             prefix: address.path,
             url: address.url,
@@ -60,7 +60,7 @@ impl Location {
             store,
             kind: Kind::Given,
             way: Way::default(),
-            patience: Patience::default(),
+            retry: RetryPolicy::default(),
             health: Arc::default(),
             prefix: Path::from(prefix),
             url: url.trim_end_matches('/').to_owned(),

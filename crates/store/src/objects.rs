@@ -1,5 +1,5 @@
 //! The operations on objects below a [`Location`]: read, replace, create if absent, list, delete.
-//! Owns what a create that finds something means; how long each is tried is `patience`, how a body is read `reading`.
+//! Owns what a create that finds something means; how long each is tried is `retry`, how a body is read `reading`.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use object_store::{
 use crate::address::Kind;
 use crate::classify::os_error;
 use crate::error::{SILENCE, STALL};
-use crate::patience::Tries;
+use crate::retry::Tries;
 use crate::{Location, StoreError};
 
 /// How a create went.
@@ -197,7 +197,7 @@ impl Location {
         let mut pages = self.store.list(Some(path)).ready_chunks(1000);
         let mut found = Vec::new();
         while let Some(page) = self
-            .unless_silent(self.patience.stall, pages.next())
+            .with_stall_timeout(self.retry.stall, pages.next())
             .await
             .ok_or_else(|| self.silent(prefix))?
         {

@@ -12,7 +12,7 @@ impl Location {
     /// The next file then goes through the same memory; else each takes pages that were never used, and the first write
     /// to one costs several times the copy, most of all where a hypervisor has to find the page.
     /// Only on this machine's file system, and only advice: nothing depends on whether the system takes it.
-    pub async fn let_go_of(&self, relative: &str) {
+    pub async fn drop_page_cache(&self, relative: &str) {
         if !self.is_local() {
             return;
         }
@@ -37,8 +37,8 @@ mod tests {
         let place = Location::open(folder.path().to_str().unwrap()).unwrap();
         let bytes = vec![7; 1 << 20];
         place.put("a/part", bytes.clone()).await.unwrap();
-        place.let_go_of("a/part").await;
-        place.let_go_of("a/nothing").await;
+        place.drop_page_cache("a/part").await;
+        place.drop_page_cache("a/nothing").await;
         assert_eq!(place.get("a/part").await.unwrap(), bytes);
     }
 }

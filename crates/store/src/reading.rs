@@ -12,7 +12,7 @@ use object_store::{GetOptions, GetRange, GetResult, ObjectStore, coalesce_ranges
 
 use crate::address::Kind;
 use crate::classify::one_line;
-use crate::patience::Tries;
+use crate::retry::Tries;
 use crate::{Location, StoreError};
 
 /// Ranges with at most so many bytes between them are one request: at 100 MB/s the gap costs less than a round trip.
@@ -27,7 +27,7 @@ impl Location {
     /// Ranges that lie close together are fetched as one and share its memory.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] if nothing is there; [`StoreError::Unreachable`] once patience is at an end, with the
+    /// [`StoreError::NotFound`] if nothing is there; [`StoreError::Unreachable`] once the time is over, with the
     /// number of tries and the last cause; any other failure of the store as it is.
     pub async fn get_ranges(
         &self,
@@ -76,12 +76,12 @@ impl Location {
 
     /// Asks once for what is missing of a body and takes in what comes.
     async fn read_on(&self, relative: &str, body: &mut Body) -> Result<(), StoreError> {
-        let stall = self.patience.stall;
+        let stall = self.retry.stall;
         let path = self.path(relative);
         self.credentialed(relative).await?;
         let answer = self.store.get_opts(&path, body.rest());
         let answer = self
-            .unless_silent(stall, answer)
+            .with_stall_timeout(stall, answer)
             .await
             .ok_or_else(|| self.silent(relative))?
             .map_err(|error| self.explain(relative, &error))?;
@@ -92,7 +92,7 @@ impl Location {
         }
         let mut pieces = answer.into_stream();
         while let Some(piece) = self
-            .unless_silent(stall, pieces.next())
+            .with_stall_timeout(stall, pieces.next())
             .await
             .ok_or_else(|| self.stalled(relative))?
         {

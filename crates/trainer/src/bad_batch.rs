@@ -88,7 +88,7 @@ pub(crate) fn encode(slots: &[usize]) -> Vec<u8> {
     slots.iter().flat_map(number).collect()
 }
 
-/// The slots that all ranks told, in order.
+/// The slots that all ranks reported, in order.
 pub(crate) fn decode(messages: &[Vec<u8>]) -> Vec<usize> {
     let numbers = messages.iter().flat_map(|message| message.as_chunks().0);
     let mut slots: Vec<usize> = numbers

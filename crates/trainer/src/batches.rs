@@ -64,7 +64,7 @@ impl Batches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataset::Order;
+    use dataset::SampleOrder;
 
     fn batches(batch: usize) -> Batches {
         Batches::new(&Train {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     fn positions(batches: &Batches, slots: Range<usize>, steps: RangeInclusive<u64>) -> Vec<u64> {
-        let order = Order { seed: 0, cases: 10 };
+        let order = SampleOrder { seed: 0, cases: 10 };
         let samples = batches.samples(|first| Box::new(order.samples(first)), slots, steps);
         samples.map(|sample| sample.position).collect()
     }

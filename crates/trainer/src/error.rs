@@ -10,7 +10,7 @@ use crate::task::TaskError;
 pub enum TrainError {
     /// A loss or gradient is infinite or not a number; the same on every rank.
     #[error(
-        "{what} is not finite at step {step} ({blame}); lower train.lr, look at these cases, or pass over such batches with train.bad_batch = \"skip\""
+        "{what} is not finite at step {step} ({blame}); lower train.lr, look at these cases, or skip such batches with train.bad_batch = \"skip\""
     )]
     NotFinite {
         /// Loss or gradient.

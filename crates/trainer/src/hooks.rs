@@ -29,7 +29,7 @@ pub trait Hooks {
     /// A slot has made a pass.
     fn passed(&self, _pass: Pass) {}
 
-    /// What every rank is told along with this rank's slots.
+    /// What every rank receives along with this rank's slots.
     fn note(&self) -> Vec<u8> {
         Vec::new()
     }
@@ -73,7 +73,7 @@ impl Hooks for () {
     type Error = TrainError;
 }
 
-/// Does the work of a phase: the hooks hear of it, and its time is the phase's.
+/// Does the work of a phase: tells the hooks that it begins, and measures its time.
 pub fn in_phase<T>(hooks: &impl Hooks, phase: Phase, work: impl FnOnce() -> T) -> T {
     hooks.enter(phase);
     span(phase).in_scope(work)

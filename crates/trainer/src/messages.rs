@@ -18,7 +18,7 @@ struct OfRank {
     slots: Vec<Vec<u8>>,
 }
 
-/// What all ranks told.
+/// The messages of all ranks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Gathered<M> {
     /// In rank order.

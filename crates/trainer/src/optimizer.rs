@@ -1,7 +1,7 @@
 //! AdamW on the flat parameter vector in host memory, in place, and the factors of its steps wherever the vector lies.
 //!
 //! Every element is updated by the same arithmetic whatever the number of threads, so the bits of the
-//! result depend on the step and the gradient alone. The formula is `model`'s.
+//! result depend on the step and the gradient alone. The formula is in `model`.
 
 use checkpoint::State;
 use config::Train;

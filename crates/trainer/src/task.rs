@@ -48,7 +48,7 @@ pub trait Task: Sized {
     type Started;
     /// What the backward pass needs of the forward pass.
     type Forward;
-    /// What every rank is told of a slot.
+    /// What every rank receives about a slot.
     type Message: prost::Message + Default;
     /// What follows from the messages of all slots; the same on every rank.
     type Global;

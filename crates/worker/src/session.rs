@@ -14,7 +14,7 @@ use fratmae_config::Config;
 use fratmae_dataset::{Cache, DataSet};
 use fratmae_model::DeviceKind;
 use fratmae_protocol::pb;
-use fratmae_store::{Location, Patience, StoreError, local_path};
+use fratmae_store::{Location, RetryPolicy, StoreError, local_path};
 use fratmae_telemetry::PhaseLedger;
 use fratmae_trainer::{Engine, Opening, Task, TrainError, TrainState};
 use std::net::TcpListener;
@@ -111,14 +111,14 @@ impl<T: Task> Session<T> {
 
 /// Opens the run's store and the data set named in the welcome.
 fn places(welcome: &pb::Welcome, config: &Config) -> Result<(Location, Location), WorkerError> {
-    let patience = Patience {
+    let patience = RetryPolicy {
         stall: Duration::from_millis(config.store.stall_ms),
         total: Duration::from_secs(config.store.patience_s),
     };
     // The coordinator has opened both.
     let open = |url: &str| {
         let place = Location::open(url)?;
-        Ok::<_, StoreError>(place.with_patience(patience).known_to_answer())
+        Ok::<_, StoreError>(place.with_retry_policy(patience).assume_reachable())
     };
     Ok((open(&welcome.run_url)?, open(&welcome.data_url)?))
 }

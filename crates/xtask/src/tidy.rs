@@ -12,6 +12,7 @@ mod privacy;
 mod size;
 mod source;
 mod tracked;
+mod words;
 
 use std::fmt;
 use std::path::Path;
@@ -75,6 +76,7 @@ fn check_file(file: &TextFile) -> Vec<Violation> {
         markers::check,
         privacy::check,
         dependencies::check,
+        words::check,
     ];
     rules.iter().flat_map(|rule| rule(file)).collect()
 }

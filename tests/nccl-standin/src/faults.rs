@@ -89,13 +89,13 @@ pub(crate) fn has_device() -> bool {
 }
 
 pub(crate) fn n_devices() -> i32 {
-    let told = number("gpus").and_then(|count| i32::try_from(count).ok());
-    told.unwrap_or(1)
+    let number_given = number("gpus").and_then(|count| i32::try_from(count).ok());
+    number_given.unwrap_or(1)
 }
 
 pub(crate) fn cuda_version() -> i32 {
-    let told = number("cuda").and_then(|version| i32::try_from(version).ok());
-    told.unwrap_or(13_000)
+    let number_given = number("cuda").and_then(|version| i32::try_from(version).ok());
+    number_given.unwrap_or(13_000)
 }
 
 pub(crate) fn are_apart() -> bool {

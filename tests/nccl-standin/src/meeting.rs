@@ -55,29 +55,29 @@ fn gather_ports(communicator: &Communicator, root: u16, own: u16) -> io::Result<
     let (_, listener) = roots.swap_remove(at.ok_or(ErrorKind::NotFound)?);
     drop(roots);
     let mut ports = vec![own; communicator.world];
-    let mut visitors = Vec::new();
+    let mut connections = Vec::new();
     for _ in 1..communicator.world {
-        let mut visitor = accept(communicator, &listener)?;
+        let mut connection = accept(communicator, &listener)?;
         let mut said = [0; 3];
-        visitor.read_exact(&mut said)?;
+        connection.read_exact(&mut said)?;
         let place = ports.get_mut(usize::from(said[0]));
         *place.ok_or(ErrorKind::InvalidData)? = u16::from_le_bytes([said[1], said[2]]);
-        visitors.push(visitor);
+        connections.push(connection);
     }
-    let told: Vec<u8> = ports.iter().flat_map(|port| port.to_le_bytes()).collect();
-    for mut visitor in visitors {
-        visitor.write_all(&told)?;
+    let ports_bytes: Vec<u8> = ports.iter().flat_map(|port| port.to_le_bytes()).collect();
+    for mut connection in connections {
+        connection.write_all(&ports_bytes)?;
     }
     Ok(ports)
 }
 
 fn tell_port(communicator: &Communicator, root: u16, own: u16) -> io::Result<Vec<u16>> {
-    let mut visitor = dial(communicator, root)?;
+    let mut connection = dial(communicator, root)?;
     let [low, high] = own.to_le_bytes();
-    visitor.write_all(&[communicator.rank as u8, low, high])?;
-    let mut told = vec![0; 2 * communicator.world];
-    visitor.read_exact(&mut told)?;
-    let (ports, _) = told.as_chunks();
+    connection.write_all(&[communicator.rank as u8, low, high])?;
+    let mut ports_bytes = vec![0; 2 * communicator.world];
+    connection.read_exact(&mut ports_bytes)?;
+    let (ports, _) = ports_bytes.as_chunks();
     Ok(ports.iter().map(|port| u16::from_le_bytes(*port)).collect())
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fratmae_store::{Location, Patience};
+use fratmae_store::{Location, RetryPolicy};
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -52,11 +52,11 @@ impl FaultyStore {
     /// A location on a new store, and the store itself. Nothing is tried again: every failure is the caller's.
     pub(crate) fn new() -> (Arc<Self>, Location) {
         let store = Arc::new(Self::default());
-        let patience = Patience {
+        let patience = RetryPolicy {
             stall: Duration::from_secs(4),
             total: Duration::ZERO,
         };
-        let run = Location::over(store.clone(), "run", "mem://run").with_patience(patience);
+        let run = Location::over(store.clone(), "run", "mem://run").with_retry_policy(patience);
         (store, run)
     }
 

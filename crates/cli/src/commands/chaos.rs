@@ -1,22 +1,22 @@
 //! `fratmae chaos`: a real run of processes on this machine, disturbed by a seed, beside the same run undisturbed.
 //!
-//! Here is the order of things. What goes wrong is planned in `plan.rs`, done in `strikes.rs` and judged in
-//! `scorecard.rs` and `ledger.rs`.
+//! Here is the order of things. What goes wrong is planned in `plan.rs`, done in `injection.rs` and judged in
+//! `scorecard.rs` and `sample_audit.rs`.
 
-mod arena;
 mod fault;
-mod folder;
-mod heard;
 mod hosts;
-mod ledger;
-mod moment;
+mod injection;
+mod log_event;
 mod plan;
 mod process;
 mod records;
+mod report;
+mod run_dir;
+mod sample_audit;
 mod scorecard;
-mod sheet;
 mod stillness;
-mod strikes;
+mod supervisor;
+mod timeline;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -25,14 +25,14 @@ use clap::{Args, ValueEnum as _};
 use serde_json::Value;
 
 use self::{
-    arena::{Arena, Calls},
     fault::Kind,
-    folder::Folder,
     hosts::Hosts,
-    moment::Moment,
     plan::{Wanted, crew, plan},
+    report::ChaosReport,
+    run_dir::RunDir,
     scorecard::Scorecard,
-    sheet::Sheet,
+    supervisor::{Calls, Supervisor},
+    timeline::TimelineEvent,
 };
 use crate::{
     commands::{
@@ -120,7 +120,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
 }
 
 async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
-    let folder = Folder::take(&arguments.run)?;
+    let folder = RunDir::take(&arguments.run)?;
     let job = arguments.job(&folder)?;
     let config = job.resolve()?;
     let (workers, standbys) = crew(arguments.seed, arguments.workers, config.train.slots);
@@ -151,43 +151,43 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
     ));
     let skipped = left_out.iter().map(|line| format!("left out: {line}"));
     skipped.for_each(|line| progress.note(&line));
-    let ended = Arena::new(&calls, &folder, &hosts, &mut progress).run(&plan, HEALING);
+    let ended = Supervisor::new(&calls, &folder, &hosts, &mut progress).run(&plan, HEALING);
     drop(progress);
-    let (summary, moments) = ended.with_context(|| format!("again: {again}"))?;
+    let (summary, timeline) = ended.with_context(|| format!("again: {again}"))?;
     drop(hosts);
     let (digest, undisturbed) =
         records::undisturbed(arguments.digest.as_deref(), &folder, &calls, quiet).await?;
-    let ledger = records::ledger(&folder, &config, undisturbed.as_deref()).await?;
-    let mut sheet = Sheet {
+    let audit = records::audit(&folder, &config, undisturbed.as_deref()).await?;
+    let mut report = ChaosReport {
         seed: arguments.seed,
         workers,
         standbys,
         steps: config.train.steps,
-        seconds: moments
+        seconds: timeline
             .last()
-            .map_or(0.0, |moment: &Moment| moment.at.as_secs_f64()),
+            .map_or(0.0, |event: &TimelineEvent| event.at.as_secs_f64()),
         left_out,
-        scorecard: Scorecard::of(&plan, &moments),
-        ledger,
+        scorecard: Scorecard::of(&plan, &timeline),
+        audit,
         weights_digest: text(&summary, "weights_digest"),
         undisturbed_digest: digest,
         is_sound: false,
         again,
     };
-    sheet.is_sound = sheet.complaint().is_none();
-    finish(&sheet, &folder, arguments.json, output)
+    report.is_sound = report.complaint().is_none();
+    finish(&report, &folder, arguments.json, output)
 }
 
-fn finish(sheet: &Sheet, folder: &Folder, json: bool, output: &mut Output) -> Result<()> {
+fn finish(report: &ChaosReport, folder: &RunDir, json: bool, output: &mut Output) -> Result<()> {
     let place = folder.place("scorecard.json");
-    std::fs::write(&place, format!("{:#}\n", serde_json::to_value(sheet)?))
+    std::fs::write(&place, format!("{:#}\n", serde_json::to_value(report)?))
         .with_context(|| format!("cannot write {}", place.display()))?;
     match json {
-        true => output.json(sheet)?,
-        false => sheet.show(output)?,
+        true => output.json(report)?,
+        false => report.show(output)?,
     }
-    match sheet.complaint() {
-        Some(complaint) => bail!("{complaint}; again: {}", sheet.again),
+    match report.complaint() {
+        Some(complaint) => bail!("{complaint}; again: {}", report.again),
         None => Ok(()),
     }
 }
@@ -204,7 +204,7 @@ impl Arguments {
     }
 
     /// The job: what chaos sets, then the file or the tiny job, then what was typed.
-    fn job(&self, folder: &Folder) -> Result<Job> {
+    fn job(&self, folder: &RunDir) -> Result<Job> {
         let mut set: Vec<String> = SETS.map(str::to_owned).to_vec();
         let config = match &self.config {
             Some(config) => config.clone(),
@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn without_a_job_there_is_a_tiny_one_that_lasts_as_long_as_the_faults() {
         let folder = tempfile::tempdir().unwrap();
-        let ours = Folder::take(folder.path()).unwrap();
+        let ours = RunDir::take(folder.path()).unwrap();
         let config = parsed("r --for 30s").job(&ours).unwrap().resolve().unwrap();
         assert_eq!(config.train.steps, 30 * PACE);
         assert_eq!(

@@ -29,7 +29,7 @@ pub(crate) struct Claim {
 /// What the system said of the file.
 pub(crate) async fn claim(folder: &Path, mut tell: impl FnMut(&str)) -> Result<Claim> {
     let path = beside(folder);
-    let (began, mut told) = (Instant::now(), None::<Instant>);
+    let (began, mut mentioned) = (Instant::now(), None::<Instant>);
     let mut looks = tokio::time::interval(EVERY);
     loop {
         looks.tick().await;
@@ -41,8 +41,8 @@ pub(crate) async fn claim(folder: &Path, mut tell: impl FnMut(&str)) -> Result<C
             Tried::Impossible => return Ok(Claim { held: None }),
             Tried::Again => {}
             Tried::Taken => {
-                if told.is_none_or(|told| told.elapsed() >= TELL) {
-                    told = Some(Instant::now());
+                if mentioned.is_none_or(|mentioned| mentioned.elapsed() >= TELL) {
+                    mentioned = Some(Instant::now());
                     tell(&format!(
                         "another process is preparing {}; waiting until it is done ({} s)",
                         folder.display(),

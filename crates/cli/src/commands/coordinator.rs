@@ -8,7 +8,7 @@ use crate::{
     commands::{
         fork::Forking,
         job::{Job, Named},
-        lead::{Showing, Workers, lead},
+        run_coordinator::{OutputMode, Workers, run_coordinator},
     },
     output::Output,
 };
@@ -31,10 +31,10 @@ pub(crate) struct Arguments {
     /// Address to listen at (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
-    /// Address that workers are told, if it is not the one to listen at (coordinator.advertise)
+    /// Address that workers connect to, if it differs from --listen (coordinator.advertise)
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) advertise: Option<String>,
-    /// Take the run over from a coordinator that leads it and answers; without this it is left alone
+    /// Replace the coordinator that leads the run even if it still answers; without this the command is refused
     #[arg(long)]
     pub(crate) take_over: bool,
     /// Admit workers that differ, comma-separated; results may then not be bit-identical
@@ -65,11 +65,11 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         version: arguments.allow.contains(&Difference::Version),
         kernels: arguments.allow.contains(&Difference::Kernels),
     };
-    lead(
+    run_coordinator(
         (config, arguments.forking.resolve()?),
         Workers::Elsewhere(allowed),
         arguments.take_over,
-        Showing { quiet, json },
+        OutputMode { quiet, json },
         output,
     )
     .await

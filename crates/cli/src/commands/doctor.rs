@@ -6,10 +6,10 @@ mod gpu;
 mod host;
 mod infiniband;
 mod link;
-mod need;
 mod pace;
-mod place;
 mod proxies;
+mod requirements;
+mod store;
 
 use std::io;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use finding::{Finding, State};
 use gpu::Gpu;
 use host::Roots;
 
-pub(crate) use {finding::size, host::Host, need::Need};
+pub(crate) use {finding::size, host::Host, requirements::Requirements};
 
 /// Checks whether this host can run a job, and what to do if not.
 #[derive(Debug, Args)]
@@ -93,7 +93,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
     findings.extend(check_places(&need).await);
     let mut asked = Vec::new();
     for url in &arguments.store {
-        asked.push(place::judge("store", url, &place::measure(url).await));
+        asked.push(store::judge("store", url, &store::measure(url).await));
     }
     if let Some(address) = &arguments.coordinator {
         let address = super::worker::coordinator(Some(address))?.url();
@@ -114,7 +114,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
 }
 
 impl Arguments {
-    fn need(&self) -> Result<Need> {
+    fn need(&self) -> Result<Requirements> {
         let Job {
             values: Values { config, set },
             workers,
@@ -128,13 +128,13 @@ impl Arguments {
             data.is_some(),
         ];
         match set.is_empty() && !named.contains(&true) {
-            true => Ok(Need::nothing()),
-            false => Ok(Need::of(&self.job.resolve()?)),
+            true => Ok(Requirements::nothing()),
+            false => Ok(Requirements::of(&self.job.resolve()?)),
         }
     }
 }
 
-fn check_host(need: &Need) -> Vec<Finding> {
+fn check_host(need: &Requirements) -> Vec<Finding> {
     let roots = Roots::default();
     let ports = infiniband::read_ports(&roots.sys);
     let gpu = Gpu::read(&roots.proc, need);
@@ -146,16 +146,16 @@ fn check_host(need: &Need) -> Vec<Finding> {
     findings
 }
 
-async fn check_places(need: &Need) -> Vec<Finding> {
+async fn check_places(need: &Requirements) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(job) = &need.job {
-        let measured = place::measure(&job.run_url).await;
-        findings.push(place::judge("run", &job.run_url, &measured));
+        let measured = store::measure(&job.run_url).await;
+        findings.push(store::judge("run", &job.run_url, &measured));
         let data = match job.data_url.is_empty() {
-            true => place::Data::Absent,
-            false => place::find_data(job).await,
+            true => store::Data::Absent,
+            false => store::find_data(job).await,
         };
-        findings.push(place::judge_data(&job.data_url, &data));
+        findings.push(store::judge_data(&job.data_url, &data));
     }
     findings
 }
@@ -165,7 +165,7 @@ async fn listen(
     address: &str,
     within: Option<Duration>,
     quiet: bool,
-    need: &Need,
+    need: &Requirements,
 ) -> Result<Option<Finding>> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("cannot listen at {address}"))?;
@@ -188,7 +188,7 @@ async fn listen(
 }
 
 /// Answers callers until one of them is a doctor too.
-async fn attend(listener: &TcpListener, need: &Need) -> Finding {
+async fn attend(listener: &TcpListener, need: &Requirements) -> Finding {
     loop {
         let answered = match listener.accept().await {
             Ok((stream, from)) => (from.to_string(), link::answer(stream).await),
@@ -260,15 +260,15 @@ mod tests {
 
     fn text(findings: &[Finding], all: bool) -> (Result<()>, String) {
         let captured = Captured::default();
-        let told = report(findings, Form::Text { all }, &mut captured.output());
-        (told, captured.text())
+        let result = report(findings, Form::Text { all }, &mut captured.output());
+        (result, captured.text())
     }
 
     #[test]
     fn what_is_missing_fails_and_is_named_in_one_line() {
-        let (told, shown) = text(&findings(), false);
+        let (result, shown) = text(&findings(), false);
         assert_eq!(
-            told.unwrap_err().to_string(),
+            result.unwrap_err().to_string(),
             "2 checks failed: driver, NCCL"
         );
         assert_eq!(
@@ -277,8 +277,8 @@ mod tests {
              NCCL    MISSING  old\n                 -> install a newer one\n\
              1 check ok; --all shows it\n"
         );
-        let (told, shown) = text(&findings()[..1], false);
-        told.unwrap();
+        let (result, shown) = text(&findings()[..1], false);
+        result.unwrap();
         assert_eq!(shown, "1 check ok; --all shows it\n");
     }
 
@@ -293,9 +293,9 @@ mod tests {
     fn json_has_every_check_and_what_is_missing() {
         let captured = Captured::default();
         report(&findings(), Form::Json, &mut captured.output()).unwrap_err();
-        let told: serde_json::Value = serde_json::from_str(&captured.text()).unwrap();
-        assert_eq!(told["missing"], serde_json::json!(["driver", "NCCL"]));
-        assert_eq!(told["checks"][0]["state"], "ok");
-        assert_eq!(told["checks"][1]["advice"], "install it");
+        let result: serde_json::Value = serde_json::from_str(&captured.text()).unwrap();
+        assert_eq!(result["missing"], serde_json::json!(["driver", "NCCL"]));
+        assert_eq!(result["checks"][0]["state"], "ok");
+        assert_eq!(result["checks"][1]["advice"], "install it");
     }
 }

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::{
     commands::{
-        exported::{CARD, CARD_TITLE, CONFIG, WEIGHTS, write, write_folder},
         owner::{self, Kind},
-        stored::Stored,
+        run_weights::RunWeights,
         target::Target,
+        weights_dir::{CARD, CARD_TITLE, CONFIG, WEIGHTS, write, write_folder},
     },
     output::Output,
     progress::Busy,
@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
     let place = Location::open(&out.to_string_lossy())?;
     owner::ensure_free(&place, Kind::Weights).await?;
     let target = Target::of(out)?;
-    let stored = Stored::open(&arguments.run, arguments.step).await?;
+    let stored = RunWeights::open(&arguments.run, arguments.step).await?;
     let folder = target.path();
     write_folder(
         folder,
@@ -87,7 +87,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
 }
 
 /// The model card.
-fn card(stored: &Stored) -> Result<String> {
+fn card(stored: &RunWeights) -> Result<String> {
     let (manifest, config) = (&stored.manifest, &stored.config);
     let mut card = format!(
         "{CARD_TITLE}\n\nPre-trained with fratmae (the method of arXiv 2503.02824v1).\n\n| | |\n|---|---|\n",
@@ -110,7 +110,7 @@ fn card(stored: &Stored) -> Result<String> {
                 config.model.stack, config.data.axis
             ),
         ),
-        ("every how-manieth slice", config.data.stride.to_string()),
+        ("slice stride", config.data.stride.to_string()),
         (
             "grid of a case",
             format!("{:?} (R, A, S)", config.data.grid),
@@ -170,7 +170,7 @@ mod tests {
             data_digest: "d0".to_owned(),
             seed: 7,
         };
-        let card = card(&Stored {
+        let card = card(&RunWeights {
             url: "/r".to_owned(),
             config: Config::default(),
             manifest,

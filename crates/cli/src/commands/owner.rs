@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use fratmae_model::ModelConfig;
 use fratmae_store::Location;
 
-use crate::commands::exported::{CARD, CARD_TITLE, CONFIG, WEIGHTS};
+use crate::commands::weights_dir::{CARD, CARD_TITLE, CONFIG, WEIGHTS};
 
 /// What a place is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::{
     commands::{
         fork::Forking,
         job::{Job, Named},
-        lead::{Showing, Workers, lead},
+        run_coordinator::{OutputMode, Workers, run_coordinator},
     },
     logging::Logging,
     output::Output,
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     pub(crate) job: Job,
     #[command(flatten)]
     pub(crate) forking: Forking,
-    /// Take the run over from a coordinator that leads it and answers; without this it is left alone
+    /// Replace the coordinator that leads the run even if it still answers; without this the command is refused
     #[arg(long)]
     pub(crate) take_over: bool,
     /// Print the result as one JSON object, the last line of standard output
@@ -58,11 +58,11 @@ pub(crate) async fn run(
     // Before the launcher and after all else: the last lines of workers are written when it ends.
     let lines = terminal::draws().then(WorkerLines::start).transpose()?;
     let launcher = launcher(&config, logging, lines.as_ref())?;
-    lead(
+    run_coordinator(
         (config, arguments.forking.resolve()?),
         Workers::Here(launcher),
         arguments.take_over,
-        Showing { quiet, json },
+        OutputMode { quiet, json },
         output,
     )
     .await

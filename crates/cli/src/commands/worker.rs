@@ -28,7 +28,7 @@ const VARIABLE: &str = "FRATMAE_COORDINATOR";
 Examples:
   fratmae worker --coordinator http://10.0.0.1:5600
   fratmae worker --coordinator 10.0.0.1:5600 --wait 10m --name node-2
-  srun fratmae worker --coordinator http://10.0.0.1:5600 --place $SLURM_LOCALID")]
+  srun fratmae worker --coordinator http://10.0.0.1:5600 --local-rank $SLURM_LOCALID")]
 pub(crate) struct Arguments {
     /// Address of the coordinator, as it printed it [env: FRATMAE_COORDINATOR]
     #[arg(long, value_name = "HOST:PORT")]
@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
         hide_default_value = true
     )]
     pub(crate) listen: String,
-    /// Address that the other workers are told, if it is not the one to listen at
+    /// Address that the other workers connect to, if it differs from --listen
     #[arg(
         long,
         value_name = "HOST[:PORT]",
@@ -57,7 +57,10 @@ pub(crate) struct Arguments {
     pub(crate) name: Option<String>,
     /// Index of this worker on its machine; selects the GPU
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) place: usize,
+    pub(crate) local_rank: usize,
+    /// The former name of `--local-rank`, for one version
+    #[arg(long, value_name = "N", hide = true, conflicts_with = "local_rank")]
+    pub(crate) place: Option<usize>,
     /// Compute threads; 0: all cores
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
@@ -67,6 +70,17 @@ pub(crate) struct Arguments {
     /// Print one JSON object when the worker has left the run
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Arguments {
+    fn local_rank(&self) -> usize {
+        self.place.map_or(self.local_rank, |place| {
+            tracing::warn!(
+                "--place is called --local-rank now; the next version knows the new name only"
+            );
+            place
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -98,7 +112,7 @@ pub(crate) async fn run(
         advertise: arguments.advertise.clone(),
         is_told: !arguments.launched,
         name: name.clone(),
-        place: arguments.place,
+        place: arguments.local_rank(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger,
     };
@@ -171,6 +185,21 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments::{Arguments as All, Command};
+    use clap::Parser as _;
+
+    #[test]
+    fn the_local_rank_is_read_by_its_former_name_too() {
+        for flag in ["--local-rank=2", "--place=2"] {
+            let all = All::parse_from(["fratmae", "worker", flag]);
+            let Command::Worker(worker) = all.command else {
+                panic!("not a worker: {flag}");
+            };
+            assert_eq!(worker.local_rank(), 2);
+        }
+        let both = ["fratmae", "worker", "--local-rank=2", "--place=2"];
+        assert!(All::try_parse_from(both).is_err());
+    }
 
     #[test]
     fn an_address_is_read_with_and_without_its_scheme() {

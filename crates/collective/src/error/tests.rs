@@ -35,7 +35,7 @@ fn a_peer_that_failed_is_named_with_call_and_bytes() {
         transfer: received,
         deadline,
     };
-    let line = format!("{place} received: the peer was still awaited at the deadline of 2.5s");
+    let line = format!("{place} received: the peer did not answer within 2.5s");
     check(&late, &line, Some(3), Action::Rejoin);
     let source = io::Error::other("cable");
     let io = CollectiveError::Io {
@@ -102,7 +102,7 @@ fn a_message_that_is_too_long_accuses_its_sender() {
     };
     check(
         &error,
-        "rank 1 brought 11 bytes to all_gather 2, above the limit of 10",
+        "rank 1 sent 11 bytes to all_gather 2, above the limit of 10",
         Some(1),
         Action::Fatal,
     );

@@ -27,7 +27,7 @@ pub enum NcclError {
     /// There is no device to use.
     #[error(
         "CUDA device {ordinal} cannot be used ({fault}): look at nvidia-smi and CUDA_VISIBLE_DEVICES, \
-         or take collective.backend = \"tcp\""
+         or set collective.backend = \"tcp\""
     )]
     Device {
         /// Its number among those that this process sees.
@@ -36,7 +36,7 @@ pub enum NcclError {
         fault: Fault,
     },
     /// NCCL was asked for, and the ranks cannot use it together.
-    #[error("collective.backend = \"nccl\" cannot be had: {reason}; \"auto\" would take TCP")]
+    #[error("collective.backend = \"nccl\" is not possible: {reason}; \"auto\" would use TCP")]
     Disunited {
         /// Who differs, and how.
         reason: String,

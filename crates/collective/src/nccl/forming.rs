@@ -1,12 +1,12 @@
-//! Forms the group of a generation: joins the mesh, settles how vectors travel, and makes the communicator.
+//! Forms the group of a generation: joins the mesh, agrees how vectors travel, and makes the communicator.
 
 use std::net::TcpListener;
 
 use tracing::{info, warn};
 
-use super::offer::{LIMIT, Offer, judge};
-use super::raw::{ID_BYTES, Lane, UniqueId, version_text};
-use super::{NcclError, NcclGroup, NcclSettings, Site, attend, end};
+use super::capabilities::{Capabilities, LIMIT, judge};
+use super::raw::{Communicator, ID_BYTES, UniqueId, version_text};
+use super::{NcclError, NcclGroup, NcclSettings, Site, end, wait_until};
 use crate::tcp::Call;
 use crate::{CollectiveError, Membership, Operation, ProcessGroup, TcpGroup, TcpSettings};
 
@@ -49,7 +49,8 @@ pub fn form(
     if control.world_size() == 1 && !matches!(link, Link::DemandNccl(_)) {
         return Ok(Box::new(control));
     }
-    let united = control.settle(|group, call| compare_offers(group, call, link))?;
+    let united =
+        control.before_first_call(|group, call| compare_capabilities(group, call, link))?;
     let settings = match (link, united) {
         (Link::PreferNccl(settings) | Link::DemandNccl(settings), Ok(())) => settings.clone(),
         (Link::DemandNccl(_), Err(reason)) => {
@@ -61,19 +62,20 @@ pub fn form(
         }
         (Link::Tcp, _) => return Ok(Box::new(control)),
     };
-    let lane = control.settle(|group, call| make_lane(group, call, &settings));
-    let lane = lane.inspect_err(|cause| decline(link, cause))?;
+    let communicator =
+        control.before_first_call(|group, call| make_communicator(group, call, &settings));
+    let communicator = communicator.inspect_err(|cause| decline(link, cause))?;
     let version = version_text(settings.device.version());
     info!(version, adding = ?settings.adding, "gradients go over NCCL");
     Ok(Box::new(NcclGroup {
         control,
-        lane,
+        communicator,
         settings,
     }))
 }
 
 /// Tells every rank what this one has; the inner error is why they cannot use NCCL together.
-fn compare_offers(
+fn compare_capabilities(
     group: &TcpGroup,
     call: &Call,
     link: &Link,
@@ -85,11 +87,14 @@ fn compare_offers(
         return Err(NcclError::Stuck { cause, waited }.into());
     }
     let working = settings.filter(|settings| !settings.device.is_declined());
-    let mine = working.map_or(Offer::Tcp, Offer::of);
-    let told = call.tell_all(&group.peers, &mine.encode(), LIMIT)?;
-    let mut offers: Vec<_> = told.iter().map(|offer| Offer::decode(offer)).collect();
-    offers.insert(group.rank(), mine);
-    Ok(judge(&offers))
+    let mine = working.map_or(Capabilities::Tcp, Capabilities::of);
+    let messages = call.send_all(&group.peers, &mine.encode(), LIMIT)?;
+    let mut capabilities: Vec<_> = messages
+        .iter()
+        .map(|bytes| Capabilities::decode(bytes))
+        .collect();
+    capabilities.insert(group.rank(), mine);
+    Ok(judge(&capabilities))
 }
 
 /// Where NCCL is a preference and no communicator can be made on this machine, the next group has no need to find out.
@@ -106,11 +111,11 @@ fn decline(link: &Link, cause: &CollectiveError) {
 }
 
 /// Makes the communicator, and returns when every rank has its end of it.
-fn make_lane(
+fn make_communicator(
     group: &TcpGroup,
     call: &Call,
     settings: &NcclSettings,
-) -> Result<Lane, CollectiveError> {
+) -> Result<Communicator, CollectiveError> {
     let site = Site {
         operation: Operation::Form,
         sequence: 0,
@@ -121,24 +126,26 @@ fn make_lane(
         0 => settings.device.unique_id().map_err(failed)?.0.to_vec(),
         _ => Vec::new(),
     };
-    let mut told = call.tell_all(&group.peers, &mine, ID_BYTES as u64)?;
+    let mut messages = call.send_all(&group.peers, &mine, ID_BYTES as u64)?;
     let id = match group.rank() {
         0 => mine,
         // Peers are in rank order.
-        _ => told.swap_remove(0),
+        _ => messages.swap_remove(0),
     };
     let Ok(id) = <[u8; ID_BYTES]>::try_from(id) else {
-        let reason = "rank 0 told no id of a communicator".to_owned();
+        let reason = "rank 0 sent no id of a communicator".to_owned();
         return Err(NcclError::Disunited { reason }.into());
     };
     let (world, rank) = (group.world_size(), group.rank());
-    let mut lane = Lane::open(&settings.device, UniqueId(id), world, rank).map_err(failed)?;
-    let made = attend(group, call, site, || lane.is_ready()).and_then(|()| call.meet(&group.peers));
+    let mut communicator =
+        Communicator::open(&settings.device, UniqueId(id), world, rank).map_err(failed)?;
+    let made = wait_until(group, call, site, || communicator.is_ready())
+        .and_then(|()| call.barrier(&group.peers));
     match made {
-        Ok(()) => Ok(lane),
+        Ok(()) => Ok(communicator),
         Err(cause) => {
             group.leave();
-            Err(end(&mut lane, settings, cause))
+            Err(end(&mut communicator, settings, cause))
         }
     }
 }

@@ -8,18 +8,18 @@
     reason = "NCCL and the CUDA driver are C libraries, opened at run time"
 )]
 
+mod communicator;
 mod device;
 mod functions;
 mod gpu;
-mod lane;
 mod memory;
 mod survey;
 
+pub(crate) use self::communicator::{Communicator, Hung, Piece, Plan};
 pub use self::device::NcclDevice;
 pub(crate) use self::device::version_text;
 pub(crate) use self::functions::{ID_BYTES, UniqueId};
 pub use self::gpu::{NoGpu, find_gpu};
-pub(crate) use self::lane::{Hung, Lane, Piece, Plan};
 pub use self::memory::DeviceFloats;
 pub use self::survey::{DriverSurvey, GpuSurvey, nccl_version, survey_driver};
 

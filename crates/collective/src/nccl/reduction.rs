@@ -1,9 +1,9 @@
-//! `all_reduce` over NCCL: the sizes over the mesh, then the sums, then the word that all are through.
+//! `all_reduce` over NCCL: the sizes over the mesh, then the sums, then a barrier.
 
 use std::ops::Range;
 
-use super::raw::{DeviceFloats, Fault, Lane, Piece, Plan};
-use super::{Adding, NcclError, Site, attend};
+use super::raw::{Communicator, DeviceFloats, Fault, Piece, Plan};
+use super::{Adding, NcclError, Site, wait_until};
 use crate::reduce::{finish, owned, restrict};
 use crate::sums::Part;
 use crate::tcp::{Call, agree};
@@ -13,7 +13,7 @@ use crate::{CollectiveError, Membership, Operation, ProcessGroup, TcpGroup};
 pub(super) struct Reduction<'a> {
     pub(super) group: &'a TcpGroup,
     pub(super) call: &'a Call,
-    pub(super) lane: &'a mut Lane,
+    pub(super) communicator: &'a mut Communicator,
 }
 
 impl Reduction<'_> {
@@ -35,7 +35,7 @@ impl Reduction<'_> {
             Adding::Fast => self.fast(parts, elements),
         }?;
         // A rank that left now would end its communicator under the peers' hands.
-        self.call.part(last).meet(&self.group.peers)?;
+        self.call.part(last).barrier(&self.group.peers)?;
         Ok(sum)
     }
 
@@ -51,9 +51,11 @@ impl Reduction<'_> {
         }
         if elements > 0 {
             let site = self.site(Operation::ReduceSum, elements);
-            self.fly(site, &Plan::SumInPlace(vector))?;
+            self.launch(site, &Plan::SumInPlace(vector))?;
         }
-        self.call.part(Operation::ReduceSum).meet(&self.group.peers)
+        self.call
+            .part(Operation::ReduceSum)
+            .barrier(&self.group.peers)
     }
 
     /// Adds this rank's parts, and has NCCL add the ranks.
@@ -69,8 +71,8 @@ impl Reduction<'_> {
                 .for_each(|(sum, value)| *sum += value);
         }
         self.pack(site, elements, elements, |room| room.copy_from_slice(&sum))?;
-        self.fly(site, &Plan::Sum(elements))?;
-        sum.copy_from_slice(&self.brought(site)?[..elements]);
+        self.launch(site, &Plan::Sum(elements))?;
+        sum.copy_from_slice(&self.received(site)?[..elements]);
         Ok(sum)
     }
 
@@ -124,8 +126,8 @@ impl Reduction<'_> {
                 }
             }
         })?;
-        self.fly(site, &Plan::Exchange(&pieces))?;
-        let mut rest = self.brought(site)?;
+        self.launch(site, &Plan::Exchange(&pieces))?;
+        let mut rest = self.received(site)?;
         for peer in &self.group.peers {
             for slots in membership.tree().cover(&membership.slots[peer.rank]) {
                 let (values, later) = rest.split_at(mine.len());
@@ -158,11 +160,11 @@ impl Reduction<'_> {
         self.pack(site, result.len(), back, |room| {
             room.copy_from_slice(result)
         })?;
-        self.fly(site, &Plan::Exchange(&pieces))?;
-        let brought = self.brought(site)?;
+        self.launch(site, &Plan::Exchange(&pieces))?;
+        let received = self.received(site)?;
         for piece in pieces {
             let theirs = owned(elements, world, piece.peer);
-            vector[theirs].copy_from_slice(&brought[piece.incoming]);
+            vector[theirs].copy_from_slice(&received[piece.incoming]);
         }
         Ok(())
     }
@@ -176,20 +178,27 @@ impl Reduction<'_> {
         fill: impl FnOnce(&mut [f32]),
     ) -> Result<(), CollectiveError> {
         let failed = |fault| failed(site, fault);
-        self.lane.make_room(outgoing, incoming).map_err(failed)?;
-        let room = self.lane.outgoing().map_err(failed)?;
+        self.communicator
+            .make_room(outgoing, incoming)
+            .map_err(failed)?;
+        let room = self.communicator.outgoing().map_err(failed)?;
         fill(&mut room[..outgoing]);
         Ok(())
     }
 
     /// Carries a plan out, looked after until the call's deadline.
-    fn fly(&mut self, site: Site, plan: &Plan<'_>) -> Result<(), CollectiveError> {
-        let mut flight = self.lane.fly(plan).map_err(|fault| failed(site, fault))?;
-        attend(self.group, self.call, site, || flight.is_done())
+    fn launch(&mut self, site: Site, plan: &Plan<'_>) -> Result<(), CollectiveError> {
+        let mut launch = self
+            .communicator
+            .launch(plan)
+            .map_err(|fault| failed(site, fault))?;
+        wait_until(self.group, self.call, site, || launch.is_done())
     }
 
-    fn brought(&self, site: Site) -> Result<&[f32], CollectiveError> {
-        self.lane.incoming().map_err(|fault| failed(site, fault))
+    fn received(&self, site: Site) -> Result<&[f32], CollectiveError> {
+        self.communicator
+            .incoming()
+            .map_err(|fault| failed(site, fault))
     }
 
     fn site(&self, operation: Operation, elements: usize) -> Site {

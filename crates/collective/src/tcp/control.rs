@@ -1,4 +1,4 @@
-//! The mesh as the control plane of a group whose vectors go another way: small exchanges, and an eye on the peers.
+//! The mesh as the control plane of a group whose vectors go another way: small exchanges, and a monitor of the peers.
 
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::TcpGroup;
-use super::exchange::{Call, Dealing};
+use super::call_guard::CallGuard;
+use super::exchange::{Call, PeerExchange};
 use super::frame::{Incoming, Outgoing};
 use super::mesh::Peer;
-use super::watch::Watch;
 use super::wire::Fault;
 use crate::{CollectiveError, Operation};
 
@@ -31,8 +31,8 @@ pub(crate) enum Interruption<'a, E> {
 }
 
 impl TcpGroup {
-    /// What the ranks settle before their first call, within the time for joining.
-    pub(crate) fn settle<T>(
+    /// What the ranks agree on before their first call, within the time for joining.
+    pub(crate) fn before_first_call<T>(
         &self,
         body: impl FnOnce(&Self, &Call) -> Result<T, CollectiveError>,
     ) -> Result<T, CollectiveError> {
@@ -56,43 +56,43 @@ impl Call {
     }
 
     /// Sends every peer the same message and gives theirs, in rank order.
-    pub(crate) fn tell_all(
+    pub(crate) fn send_all(
         &self,
         peers: &[Peer],
         mine: &[u8],
         limit: u64,
     ) -> Result<Vec<Vec<u8>>, CollectiveError> {
         let mut messages = vec![Vec::new(); peers.len()];
-        let dealing = |(peer, into)| Dealing {
+        let exchange = |(peer, into)| PeerExchange {
             peer,
             outgoing: Outgoing::Bytes(mine),
             incoming: Incoming::Bytes { limit, into },
         };
-        self.exchange(peers.iter().zip(&mut messages).map(dealing).collect())?;
+        self.exchange(peers.iter().zip(&mut messages).map(exchange).collect())?;
         Ok(messages)
     }
 
     /// Waits until every rank has come to this point: none leaves a call that another is still in.
-    pub(crate) fn meet(&self, peers: &[Peer]) -> Result<(), CollectiveError> {
-        self.tell_all(peers, &[], 0).map(|_| ())
+    pub(crate) fn barrier(&self, peers: &[Peer]) -> Result<(), CollectiveError> {
+        self.send_all(peers, &[], 0).map(|_| ())
     }
 
-    /// Looks again and again until what is waited for is done, the peers and the deadline being looked at as well.
-    pub(crate) fn attend<'a, E>(
+    /// Polls until `is_done`; ends early if a peer is gone, the deadline passes or the call is aborted.
+    pub(crate) fn wait_until<'a, E>(
         &self,
         peers: &'a [Peer],
         mut is_done: impl FnMut() -> Result<bool, E>,
     ) -> Result<(), Interruption<'a, E>> {
-        let watch = Watch::new(&self.abort, self.deadline);
-        let mut eye = Eye::open(peers);
+        let guard = CallGuard::new(&self.abort, self.deadline);
+        let mut monitor = PeerMonitor::open(peers);
         let begun = Instant::now();
         while !is_done().map_err(Interruption::Failed)? {
-            match watch.check() {
+            match guard.check() {
                 Ok(()) => {}
                 Err(Fault::TimedOut) => return Err(Interruption::TimedOut),
                 Err(_) => return Err(Interruption::Aborted),
             }
-            if let Some(peer) = eye.gone() {
+            if let Some(peer) = monitor.gone() {
                 // An abort closes the connections at this end.
                 return Err(match self.abort.is_aborted() {
                     true => Interruption::Aborted,
@@ -100,7 +100,7 @@ impl Call {
                 });
             }
             // Soon after the start much may happen; what takes long is not hurt by a longer pause.
-            watch.pause((begun.elapsed() / 16).clamp(SHORTEST, LONGEST));
+            guard.pause((begun.elapsed() / 16).clamp(SHORTEST, LONGEST));
         }
         Ok(())
     }
@@ -108,14 +108,14 @@ impl Call {
 
 /// Looks at connections without reading from them: what a peer that has got further sent is there for the next call,
 /// and whether it went after that shows all the same.
-struct Eye<'a> {
+struct PeerMonitor<'a> {
     peers: &'a [Peer],
     sockets: Vec<PollFd<'a>>,
 }
 
-impl<'a> Eye<'a> {
+impl<'a> PeerMonitor<'a> {
     fn open(peers: &'a [Peer]) -> Self {
-        // The peer's end, which nix does not name; what else ends a connection is told unasked.
+        // The peer's end, which nix does not name; poll reports the other ends of a connection unasked.
         let ends = PollFlags::from_bits_retain(nix::libc::POLLRDHUP);
         let socket = |peer: &'a Peer| PollFd::new(peer.stream.as_fd(), ends);
         let sockets = peers.iter().map(socket).collect();

@@ -6,9 +6,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::call_guard::CallGuard;
 use super::frame::{self, Incoming, Outgoing, Stamp};
 use super::mesh::Peer;
-use super::watch::Watch;
 use super::wire::{Fault, Wire};
 use crate::{AbortHandle, CollectiveError, Direction, Operation, Transfer};
 
@@ -28,7 +28,7 @@ pub(crate) struct Call {
 }
 
 /// What goes to one peer and where what comes from it goes.
-pub(super) struct Dealing<'a> {
+pub(super) struct PeerExchange<'a> {
     pub(super) peer: &'a Peer,
     pub(super) outgoing: Outgoing<'a>,
     pub(super) incoming: Incoming<'a>,
@@ -46,59 +46,59 @@ impl Call {
         }
     }
 
-    /// Carries all dealings out; the first failure ends them all and is the answer.
-    pub(super) fn exchange(&self, dealings: Vec<Dealing<'_>>) -> Result<(), CollectiveError> {
-        let watch = Watch::new(&self.abort, self.deadline);
+    /// Carries all exchanges out; the first failure ends them all and is the answer.
+    pub(super) fn exchange(&self, exchanges: Vec<PeerExchange<'_>>) -> Result<(), CollectiveError> {
+        let guard = CallGuard::new(&self.abort, self.deadline);
         thread::scope(|scope| {
-            let (watch, mut rooms) = (&watch, Vec::with_capacity(dealings.len()));
-            for Dealing {
+            let (guard, mut rooms) = (&guard, Vec::with_capacity(exchanges.len()));
+            for PeerExchange {
                 peer,
                 outgoing,
                 incoming,
-            } in dealings
+            } in exchanges
             {
                 if outgoing.bytes() <= SMALL {
-                    self.send(peer, &outgoing, watch);
+                    self.send(peer, &outgoing, guard);
                 } else {
                     let name = format!("to rank {}", peer.rank);
-                    watch.spawn(scope, name, move || self.send(peer, &outgoing, watch));
+                    guard.spawn(scope, name, move || self.send(peer, &outgoing, guard));
                 }
                 rooms.push((peer, incoming));
             }
             let last = rooms.pop();
             for (peer, incoming) in rooms {
                 let name = format!("from rank {}", peer.rank);
-                watch.spawn(scope, name, move || self.receive(peer, incoming, watch));
+                guard.spawn(scope, name, move || self.receive(peer, incoming, guard));
             }
             if let Some((peer, incoming)) = last {
-                self.receive(peer, incoming, watch);
+                self.receive(peer, incoming, guard);
             }
         });
-        watch.outcome()
+        guard.outcome()
     }
 
-    fn send(&self, peer: &Peer, outgoing: &Outgoing<'_>, watch: &Watch) {
+    fn send(&self, peer: &Peer, outgoing: &Outgoing<'_>, guard: &CallGuard) {
         let send = |wire: &mut Wire<'_>| frame::send(wire, &self.stamp, outgoing);
-        self.run(peer, Direction::Sent, watch, send);
+        self.run(peer, Direction::Sent, guard, send);
     }
 
-    fn receive(&self, peer: &Peer, incoming: Incoming<'_>, watch: &Watch) {
+    fn receive(&self, peer: &Peer, incoming: Incoming<'_>, guard: &CallGuard) {
         let receive = |wire: &mut Wire<'_>| frame::receive(wire, &self.stamp, incoming);
-        self.run(peer, Direction::Received, watch, receive);
+        self.run(peer, Direction::Received, guard, receive);
     }
 
     fn run(
         &self,
         peer: &Peer,
         direction: Direction,
-        watch: &Watch,
+        guard: &CallGuard,
         body: impl FnOnce(&mut Wire<'_>) -> Result<(), Fault>,
     ) {
-        let mut wire = Wire::new(&peer.stream, watch);
+        let mut wire = Wire::new(&peer.stream, guard);
         if let Err(fault) = body(&mut wire)
             && let Some(error) = self.explain(peer, direction, wire.moved(), fault)
         {
-            watch.fail(error);
+            guard.fail(error);
         }
     }
 

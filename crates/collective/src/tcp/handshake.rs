@@ -1,6 +1,6 @@
-//! The words with which two ranks recognise each other on a fresh connection.
+//! The messages with which two ranks recognise each other on a fresh connection.
 //!
-//! Owns the layout of hello, answer and confirmation, and the verdict on a hello. It moves no bytes.
+//! Owns the layout of hello, answer and confirmation, and the decision on a hello. It moves no bytes.
 //! The one that dials says hello; the one that accepts answers; only the dialler's confirmation makes it a peer, so a
 //! connection given up half way never counts.
 
@@ -11,7 +11,7 @@ use crate::{Membership, Refusal};
 /// The bytes of a hello: magic, version, generation, rank, world, the rank dialled, length of the run id, run id.
 pub(super) const HELLO: usize = 32 + RUN_LIMIT;
 
-/// The bytes of an answer: magic, word, generation.
+/// The bytes of an answer: magic, code, generation.
 pub(super) const ANSWER: usize = 16;
 
 const HELLO_MAGIC: u32 = u32::from_le_bytes(*b"FMhi");
@@ -29,16 +29,16 @@ pub(super) struct Identity {
 
 /// What the accepting rank makes of a hello.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum HelloOutcome {
     Welcome(usize),
     Refuse(Refusal),
-    /// Not one of ours: it gets no answer.
-    Stranger,
+    /// It does not speak this protocol and gets no answer.
+    NotOurs,
 }
 
 /// The answer to a hello, and the dialler's confirmation of a welcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum HandshakeMessage {
     Welcome,
     Confirm,
     Refuse(Refusal),
@@ -75,41 +75,41 @@ impl Identity {
     }
 
     /// Decides on the hello of whoever has connected; ranks above this one are to dial.
-    pub(super) fn judge(&self, hello: &[u8; HELLO]) -> Verdict {
+    pub(super) fn judge(&self, hello: &[u8; HELLO]) -> HelloOutcome {
         let number = |at| u32_at(hello, at) as usize;
         if (u32_at(hello, 0), u32_at(hello, 4)) != (HELLO_MAGIC, VERSION) || number(28) > RUN_LIMIT
         {
-            return Verdict::Stranger;
+            return HelloOutcome::NotOurs;
         }
         let (generation, theirs) = (u64_at(hello, 8), self.generation);
         if hello[32..32 + number(28)] != *self.run.as_bytes() {
-            Verdict::Refuse(Refusal::OtherRun)
+            HelloOutcome::Refuse(Refusal::OtherRun)
         } else if generation < theirs {
-            Verdict::Refuse(Refusal::Stale { theirs })
+            HelloOutcome::Refuse(Refusal::Stale { theirs })
         } else if generation > theirs {
-            Verdict::Refuse(Refusal::Early { theirs })
+            HelloOutcome::Refuse(Refusal::Early { theirs })
         } else {
             self.judge_place(number(16), number(20), number(24))
         }
     }
 
-    fn judge_place(&self, rank: usize, world: usize, dialled: usize) -> Verdict {
+    fn judge_place(&self, rank: usize, world: usize, dialled: usize) -> HelloOutcome {
         if world == self.world && dialled == self.rank && self.rank < rank && rank < world {
-            Verdict::Welcome(rank)
+            HelloOutcome::Welcome(rank)
         } else {
-            Verdict::Refuse(Refusal::OtherPlace)
+            HelloOutcome::Refuse(Refusal::OtherPlace)
         }
     }
 
     /// Lays an answer out.
-    pub(super) fn answer(&self, word: Word) -> [u8; ANSWER] {
-        let code: u32 = match word {
-            Word::Welcome => 1,
-            Word::Confirm => 2,
-            Word::Refuse(Refusal::Stale { .. }) => 3,
-            Word::Refuse(Refusal::Early { .. }) => 4,
-            Word::Refuse(Refusal::OtherRun) => 5,
-            Word::Refuse(Refusal::OtherPlace) => 6,
+    pub(super) fn answer(&self, message: HandshakeMessage) -> [u8; ANSWER] {
+        let code: u32 = match message {
+            HandshakeMessage::Welcome => 1,
+            HandshakeMessage::Confirm => 2,
+            HandshakeMessage::Refuse(Refusal::Stale { .. }) => 3,
+            HandshakeMessage::Refuse(Refusal::Early { .. }) => 4,
+            HandshakeMessage::Refuse(Refusal::OtherRun) => 5,
+            HandshakeMessage::Refuse(Refusal::OtherPlace) => 6,
         };
         let mut bytes = [0; ANSWER];
         bytes[..4].copy_from_slice(&ANSWER_MAGIC.to_le_bytes());
@@ -119,16 +119,16 @@ impl Identity {
     }
 
     /// Reads an answer; none if it is not one, or welcomes to another generation.
-    pub(super) fn read_answer(&self, bytes: &[u8; ANSWER]) -> Option<Word> {
+    pub(super) fn read_answer(&self, bytes: &[u8; ANSWER]) -> Option<HandshakeMessage> {
         let theirs = u64_at(bytes, 8);
         let agreed = theirs == self.generation;
         match (u32_at(bytes, 0), u32_at(bytes, 4)) {
-            (ANSWER_MAGIC, 1) if agreed => Some(Word::Welcome),
-            (ANSWER_MAGIC, 2) if agreed => Some(Word::Confirm),
-            (ANSWER_MAGIC, 3) => Some(Word::Refuse(Refusal::Stale { theirs })),
-            (ANSWER_MAGIC, 4) => Some(Word::Refuse(Refusal::Early { theirs })),
-            (ANSWER_MAGIC, 5) => Some(Word::Refuse(Refusal::OtherRun)),
-            (ANSWER_MAGIC, 6) => Some(Word::Refuse(Refusal::OtherPlace)),
+            (ANSWER_MAGIC, 1) if agreed => Some(HandshakeMessage::Welcome),
+            (ANSWER_MAGIC, 2) if agreed => Some(HandshakeMessage::Confirm),
+            (ANSWER_MAGIC, 3) => Some(HandshakeMessage::Refuse(Refusal::Stale { theirs })),
+            (ANSWER_MAGIC, 4) => Some(HandshakeMessage::Refuse(Refusal::Early { theirs })),
+            (ANSWER_MAGIC, 5) => Some(HandshakeMessage::Refuse(Refusal::OtherRun)),
+            (ANSWER_MAGIC, 6) => Some(HandshakeMessage::Refuse(Refusal::OtherPlace)),
             _ => None,
         }
     }
@@ -149,15 +149,15 @@ mod tests {
 
     #[test]
     fn a_higher_rank_of_the_same_generation_is_welcome() {
-        let verdict = identity(5, 1).judge(&identity(5, 3).hello(1));
-        assert_eq!(verdict, Verdict::Welcome(3));
+        let outcome = identity(5, 1).judge(&identity(5, 3).hello(1));
+        assert_eq!(outcome, HelloOutcome::Welcome(3));
     }
 
     #[test]
     fn other_generations_runs_and_places_are_refused() {
         let me = identity(5, 1);
         let verdict = |hello| match me.judge(&hello) {
-            Verdict::Refuse(refusal) => refusal,
+            HelloOutcome::Refuse(refusal) => refusal,
             other => panic!("{other:?}"),
         };
         assert_eq!(
@@ -204,30 +204,42 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_hello_are_a_stranger() {
+    fn bytes_that_are_no_hello_are_not_ours() {
         let me = identity(5, 1);
-        assert_eq!(me.judge(&[0; HELLO]), Verdict::Stranger);
-        assert_eq!(me.judge(&[0xff; HELLO]), Verdict::Stranger);
+        assert_eq!(me.judge(&[0; HELLO]), HelloOutcome::NotOurs);
+        assert_eq!(me.judge(&[0xff; HELLO]), HelloOutcome::NotOurs);
         let mut long_run = identity(5, 3).hello(1);
         long_run[28..32].copy_from_slice(&257_u32.to_le_bytes());
-        assert_eq!(me.judge(&long_run), Verdict::Stranger);
+        assert_eq!(me.judge(&long_run), HelloOutcome::NotOurs);
     }
 
     #[test]
     fn answers_are_read_as_they_were_given() {
         let me = identity(5, 1);
-        let read = |word| identity(5, 3).read_answer(&me.answer(word));
+        let read = |message| identity(5, 3).read_answer(&me.answer(message));
         for refusal in [
             Refusal::Stale { theirs: 5 },
             Refusal::Early { theirs: 5 },
             Refusal::OtherRun,
             Refusal::OtherPlace,
         ] {
-            assert_eq!(read(Word::Refuse(refusal)), Some(Word::Refuse(refusal)));
+            assert_eq!(
+                read(HandshakeMessage::Refuse(refusal)),
+                Some(HandshakeMessage::Refuse(refusal))
+            );
         }
-        assert_eq!(read(Word::Welcome), Some(Word::Welcome));
-        assert_eq!(read(Word::Confirm), Some(Word::Confirm));
-        assert_eq!(identity(6, 3).read_answer(&me.answer(Word::Welcome)), None);
+        assert_eq!(
+            read(HandshakeMessage::Welcome),
+            Some(HandshakeMessage::Welcome)
+        );
+        assert_eq!(
+            read(HandshakeMessage::Confirm),
+            Some(HandshakeMessage::Confirm)
+        );
+        assert_eq!(
+            identity(6, 3).read_answer(&me.answer(HandshakeMessage::Welcome)),
+            None
+        );
         assert_eq!(me.read_answer(&[0; ANSWER]), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Forms the full mesh of one generation: every rank accepts the higher ranks and dials the lower ones.
 //!
-//! Owns retries while dialling; the words are `handshake.rs`'s, the accepting half is `gate.rs`.
+//! Owns retries while dialling; the messages are in `handshake.rs`, the accepting half in `acceptor.rs`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::gate;
-use super::handshake::{ANSWER, Identity, Word};
-use super::watch::{Watch, moment_after};
+use super::acceptor;
+use super::call_guard::{CallGuard, moment_after};
+use super::handshake::{ANSWER, HandshakeMessage, Identity};
 use super::wire::{Fault, Wire, prepare};
 use crate::{AbortHandle, CollectiveError, Membership, Refusal};
 
@@ -36,17 +36,17 @@ pub(super) fn form(
     within: Duration,
     abort: &AbortHandle,
 ) -> Result<Vec<Peer>, CollectiveError> {
-    let watch = Watch::new(abort, moment_after(within));
+    let guard = CallGuard::new(abort, moment_after(within));
     let mesh = Mesh {
         membership,
         me: Identity::of(membership),
         within,
-        watch,
+        guard,
         streams: Mutex::default(),
     };
     thread::scope(|scope| {
         for rank in 0..membership.rank {
-            mesh.watch.spawn(scope, format!("dial rank {rank}"), {
+            mesh.guard.spawn(scope, format!("dial rank {rank}"), {
                 let mesh = &mesh;
                 move || mesh.dial(rank)
             });
@@ -60,7 +60,7 @@ struct Mesh<'a> {
     membership: &'a Membership,
     me: Identity,
     within: Duration,
-    watch: Watch,
+    guard: CallGuard,
     streams: Mutex<BTreeMap<usize, TcpStream>>,
 }
 
@@ -68,7 +68,7 @@ struct Mesh<'a> {
 enum Setback {
     Refused(Refusal),
     Io(io::Error),
-    /// It closed, or the watch ended the wait: no more to tell.
+    /// It closed, or the guard ended the wait.
     Silent,
 }
 
@@ -83,37 +83,37 @@ impl From<Fault> for Setback {
 
 impl Mesh<'_> {
     fn accept(&self, listener: &TcpListener) {
-        match gate::accept(listener, &self.me, &self.watch) {
+        match acceptor::accept(listener, &self.me, &self.guard) {
             Ok(streams) => {
                 let awaited = self.me.rank + 1..self.me.world;
                 let absent = awaited.into_iter().find(|rank| !streams.contains_key(rank));
                 if let Some(rank) = absent {
-                    self.watch.fail(self.absent(rank, None));
+                    self.guard.fail(self.absent(rank, None));
                 }
                 self.lock().extend(streams);
             }
-            Err(source) => self.watch.fail(CollectiveError::Listener { source }),
+            Err(source) => self.guard.fail(CollectiveError::Listener { source }),
         }
     }
 
-    /// Dials until the peer takes this rank in, refuses it for good, or the watch ends the wait.
+    /// Dials until the peer takes this rank in, refuses it for good, or the guard ends the wait.
     fn dial(&self, peer: usize) {
         let mut last = Setback::Silent;
-        while self.watch.check().is_ok() {
+        while self.guard.check().is_ok() {
             match self.attempt(peer) {
                 Ok(stream) => {
                     self.lock().insert(peer, stream);
                     return;
                 }
                 Err(Setback::Refused(refusal)) if !matches!(refusal, Refusal::Early { .. }) => {
-                    return self.watch.fail(self.refused(peer, refusal));
+                    return self.guard.fail(self.refused(peer, refusal));
                 }
                 Err(Setback::Silent) => {}
                 Err(setback) => last = setback,
             }
-            self.watch.pause(PAUSE);
+            self.guard.pause(PAUSE);
         }
-        self.watch.fail(match last {
+        self.guard.fail(match last {
             Setback::Refused(refusal) => self.refused(peer, refusal),
             Setback::Io(source) => self.absent(peer, Some(source)),
             Setback::Silent => self.absent(peer, None),
@@ -122,19 +122,21 @@ impl Mesh<'_> {
 
     fn attempt(&self, peer: usize) -> Result<TcpStream, Setback> {
         let patience = PATIENCE
-            .min(self.watch.remaining())
+            .min(self.guard.remaining())
             .max(Duration::from_millis(1));
         let address = &self.membership.addresses[peer];
         let stream = TcpStream::connect_timeout(address, patience).map_err(Setback::Io)?;
         prepare(&stream).map_err(Setback::Io)?;
-        let mut wire = Wire::new(&stream, &self.watch);
+        let mut wire = Wire::new(&stream, &self.guard);
         wire.write(&self.me.hello(peer))?;
         let mut answer = [0; ANSWER];
         wire.read(&mut answer)?;
         match self.me.read_answer(&answer) {
-            Some(Word::Welcome) => wire.write(&self.me.answer(Word::Confirm))?,
-            Some(Word::Refuse(refusal)) => return Err(Setback::Refused(refusal)),
-            Some(Word::Confirm) | None => return Err(Setback::Silent),
+            Some(HandshakeMessage::Welcome) => {
+                wire.write(&self.me.answer(HandshakeMessage::Confirm))?
+            }
+            Some(HandshakeMessage::Refuse(refusal)) => return Err(Setback::Refused(refusal)),
+            Some(HandshakeMessage::Confirm) | None => return Err(Setback::Silent),
         }
         Ok(stream)
     }
@@ -174,7 +176,7 @@ impl Mesh<'_> {
     }
 
     fn into_peers(self) -> Result<Vec<Peer>, CollectiveError> {
-        self.watch.outcome()?;
+        self.guard.outcome()?;
         let streams = self
             .streams
             .into_inner()

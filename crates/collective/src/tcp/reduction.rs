@@ -1,9 +1,9 @@
 //! `all_reduce` over the mesh: sizes, partial sums to the owners, results to everybody.
 //!
-//! Which elements and subtrees these are is `reduce.rs`'s and `tree.rs`'s matter.
+//! `reduce.rs` and `tree.rs` decide which elements and subtrees these are.
 
 use super::TcpGroup;
-use super::exchange::{Call, Dealing};
+use super::exchange::{Call, PeerExchange};
 use super::frame::{Incoming, Outgoing};
 use super::mesh::Peer;
 use super::sizes::agree;
@@ -52,10 +52,10 @@ impl Reduction<'_> {
                 .collect()
         };
         let mut arrivals: Vec<Vec<Part>> = peers.iter().map(room).collect();
-        let mut dealings = Vec::with_capacity(peers.len());
+        let mut exchanges = Vec::with_capacity(peers.len());
         for (peer, arriving) in peers.iter().zip(&mut arrivals) {
             let theirs = owned(elements, world, peer.rank);
-            dealings.push(Dealing {
+            exchanges.push(PeerExchange {
                 peer,
                 outgoing: Outgoing::Floats(
                     parts
@@ -73,7 +73,7 @@ impl Reduction<'_> {
         }
         self.call
             .part(Operation::ReduceScatter)
-            .exchange(dealings)?;
+            .exchange(exchanges)?;
         let mut all = restrict(parts, &mine);
         all.extend(arrivals.into_iter().flatten());
         self.finish(all)
@@ -93,14 +93,14 @@ impl Reduction<'_> {
         } = self.group;
         let mut rooms = pieces(&mut vector, membership.world_size());
         rooms.remove(membership.rank).copy_from_slice(mine);
-        let dealing = |(peer, room)| Dealing {
+        let exchange = |(peer, room)| PeerExchange {
             peer,
             outgoing: Outgoing::Floats(vec![mine]),
             incoming: Incoming::Floats(vec![room]),
         };
         self.call
             .part(Operation::ReduceShare)
-            .exchange(peers.iter().zip(rooms).map(dealing).collect())?;
+            .exchange(peers.iter().zip(rooms).map(exchange).collect())?;
         Ok(vector)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A rank that lacks the values so receives from all holders at once.
 
-use super::exchange::{Call, Dealing};
+use super::exchange::{Call, PeerExchange};
 use super::frame::{Incoming, Outgoing};
 use super::mesh::Peer;
 use crate::CollectiveError;
@@ -41,39 +41,39 @@ impl Replication<'_> {
         mine: usize,
     ) -> Result<(), CollectiveError> {
         let mut nothing = vec![Vec::new(); self.peers.len()];
-        let dealing = |(peer, into): (_, _)| {
+        let exchange = |(peer, into): (_, _)| {
             let peer: &Peer = peer;
             let outgoing = match self.place(peer.rank) {
                 Some(_) => Outgoing::Bytes(&[]),
                 None => Outgoing::Floats(ranges[mine].iter().map(|range| &**range).collect()),
             };
             let incoming = Incoming::Bytes { limit: 0, into };
-            Dealing {
+            PeerExchange {
                 peer,
                 outgoing,
                 incoming,
             }
         };
-        call.exchange(self.peers.iter().zip(&mut nothing).map(dealing).collect())
+        call.exchange(self.peers.iter().zip(&mut nothing).map(exchange).collect())
     }
 
     fn fetch(&self, call: &Call, ranges: Vec<Vec<&mut [f32]>>) -> Result<(), CollectiveError> {
         let mut nothing = vec![Vec::new(); self.peers.len()];
         // Peers are in rank order, and so are holders and their ranges.
         let mut ranges = ranges.into_iter();
-        let dealing = |(peer, into): (_, _)| {
+        let exchange = |(peer, into): (_, _)| {
             let peer: &Peer = peer;
             let incoming = match self.place(peer.rank) {
                 Some(_) => Incoming::Floats(ranges.next().unwrap_or_default()),
                 None => Incoming::Bytes { limit: 0, into },
             };
-            Dealing {
+            PeerExchange {
                 peer,
                 outgoing: Outgoing::Bytes(&[]),
                 incoming,
             }
         };
-        call.exchange(self.peers.iter().zip(&mut nothing).map(dealing).collect())
+        call.exchange(self.peers.iter().zip(&mut nothing).map(exchange).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use super::frame::{expect, u64_at};
 use super::wire::Fault;
 use crate::{CollectiveError, Direction, Operation};
 
-/// Tells everybody the number of elements, which a rank without slots does not know, and compares the dealings.
+/// Tells everybody the number of elements, which a rank without slots does not know, and compares the exchanges.
 pub(crate) fn agree(
     group: &TcpGroup,
     call: &Call,
@@ -20,7 +20,7 @@ pub(crate) fn agree(
     let limit = group.settings.element_limit;
     let call = call.part(Operation::ReduceOffer);
     let offer = offer(&membership.slots[membership.rank], mine);
-    let offers = call.tell_all(peers, &offer, 24)?;
+    let offers = call.send_all(peers, &offer, 24)?;
     let mut agreed = mine;
     for (peer, offer) in peers.iter().zip(&offers) {
         let slots = &membership.slots[peer.rank];

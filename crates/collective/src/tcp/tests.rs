@@ -1,10 +1,10 @@
 //! Worlds of threads over real loopback sockets.
 
-mod attending;
 mod bits;
 mod failures;
 mod joining;
 mod replicating;
+mod waiting;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
@@ -23,14 +23,14 @@ const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 struct World {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
-    dealing: Vec<Range<usize>>,
+    exchange: Vec<Range<usize>>,
     generation: u64,
 }
 
 impl World {
-    fn new(dealing: Vec<Range<usize>>) -> Self {
+    fn new(exchange: Vec<Range<usize>>) -> Self {
         let bind = |_| TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let listeners: Vec<_> = (0..dealing.len()).map(bind).collect();
+        let listeners: Vec<_> = (0..exchange.len()).map(bind).collect();
         let addresses = listeners
             .iter()
             .map(|listener| listener.local_addr().unwrap())
@@ -38,7 +38,7 @@ impl World {
         Self {
             listeners,
             addresses,
-            dealing,
+            exchange,
             generation: 5,
         }
     }
@@ -51,7 +51,7 @@ impl World {
     /// The run is named after a port that this world holds, so that no other test's ranks are taken for ours.
     fn membership(&self, rank: usize) -> Membership {
         let run = self.listeners[0].local_addr().unwrap().to_string();
-        let (addresses, slots) = (self.addresses.clone(), self.dealing.clone());
+        let (addresses, slots) = (self.addresses.clone(), self.exchange.clone());
         Membership {
             run,
             generation: self.generation,
@@ -70,7 +70,7 @@ impl World {
         thread::scope(|scope| {
             let body = &body;
             let start = |rank| scope.spawn(move || body(self.join(rank)));
-            let threads: Vec<_> = (0..self.dealing.len()).map(start).collect();
+            let threads: Vec<_> = (0..self.exchange.len()).map(start).collect();
             threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap())

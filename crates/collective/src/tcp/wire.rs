@@ -1,14 +1,14 @@
 //! One direction of one socket, moved in slices so that a deadline, an abort or a failure elsewhere ends the wait.
 //!
-//! It moves bytes and counts them; what they mean is `frame.rs`'s and `handshake.rs`'s matter.
+//! It moves bytes and counts them; `frame.rs` and `handshake.rs` know what they mean.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::watch::Watch;
+use super::call_guard::CallGuard;
 
-/// The longest time a thread sits in the system before it looks at the watch again.
+/// The longest time a thread sits in the system before it looks at the guard again.
 const SLICE: Duration = Duration::from_millis(5);
 
 /// Why bytes stopped moving.
@@ -51,18 +51,18 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_write_timeout(Some(SLICE))
 }
 
-/// A prepared connection under a watch.
+/// A prepared connection under a guard.
 pub(super) struct Wire<'a> {
     stream: &'a TcpStream,
-    watch: &'a Watch,
+    guard: &'a CallGuard,
     moved: u64,
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(stream: &'a TcpStream, watch: &'a Watch) -> Self {
+    pub(super) fn new(stream: &'a TcpStream, guard: &'a CallGuard) -> Self {
         Self {
             stream,
-            watch,
+            guard,
             moved: 0,
         }
     }
@@ -76,7 +76,7 @@ impl<'a> Wire<'a> {
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<(), Fault> {
         let mut filled = 0;
         while filled < into.len() {
-            self.watch.check()?;
+            self.guard.check()?;
             let outcome = self.stream.read(&mut into[filled..]);
             filled += self.account(outcome)?;
         }
@@ -93,7 +93,7 @@ impl<'a> Wire<'a> {
         // What is empty is passed over: a write of nothing looks like the end of the connection.
         IoSlice::advance_slices(&mut pieces, 0);
         while !pieces.is_empty() {
-            self.watch.check()?;
+            self.guard.check()?;
             let outcome = self.stream.write_vectored(pieces);
             IoSlice::advance_slices(&mut pieces, self.account(outcome)?);
         }
@@ -110,7 +110,7 @@ impl<'a> Wire<'a> {
             Err(error) if is_slice_over(&error) => return Ok(0),
             Err(error) => Fault::from(error),
         };
-        Err(if self.watch.is_stopped() {
+        Err(if self.guard.is_stopped() {
             Fault::Stopped
         } else {
             fault
@@ -131,7 +131,7 @@ mod tests {
     use std::thread;
     use std::time::Instant;
 
-    use super::super::watch::moment_after;
+    use super::super::call_guard::moment_after;
     use super::*;
     use crate::AbortHandle;
 
@@ -143,15 +143,15 @@ mod tests {
         (near, far)
     }
 
-    fn watch(deadline: Duration) -> Watch {
-        Watch::new(&AbortHandle::new(), moment_after(deadline))
+    fn guard(deadline: Duration) -> CallGuard {
+        CallGuard::new(&AbortHandle::new(), moment_after(deadline))
     }
 
     #[test]
     fn a_message_in_pieces_is_read_whole_and_counted() {
         let (near, mut far) = pair();
-        let watch = watch(Duration::MAX);
-        let mut wire = Wire::new(&near, &watch);
+        let guard = guard(Duration::MAX);
+        let mut wire = Wire::new(&near, &guard);
         let mut message = [0; 6];
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -168,14 +168,14 @@ mod tests {
     #[test]
     fn pieces_come_one_after_the_other_and_an_empty_one_is_no_end() {
         let (near, mut far) = pair();
-        let watch = watch(Duration::MAX);
+        let guard = guard(Duration::MAX);
         let long = vec![7; 8 << 20];
         let parts: [&[u8]; 5] = [b"", b"ab", b"", &long, b"c"];
         let whole = parts.concat();
         let mut came = vec![0; whole.len()];
         thread::scope(|scope| {
             scope.spawn(|| far.read_exact(&mut came).unwrap());
-            let mut wire = Wire::new(&near, &watch);
+            let mut wire = Wire::new(&near, &guard);
             wire.write_pieces(&mut parts.map(IoSlice::new)).unwrap();
             assert_eq!(wire.moved(), whole.len() as u64);
         });
@@ -185,21 +185,21 @@ mod tests {
     #[test]
     fn a_close_a_deadline_and_a_stop_are_told_apart() {
         let (near, far) = pair();
-        let over = watch(Duration::from_millis(1));
+        let over = guard(Duration::from_millis(1));
         assert!(matches!(
             Wire::new(&near, &over).read(&mut [0]),
             Err(Fault::TimedOut)
         ));
-        let stopped = watch(Duration::MAX);
+        let stopped = guard(Duration::MAX);
         stopped.fail(crate::CollectiveError::Aborted);
         assert!(matches!(
             Wire::new(&near, &stopped).read(&mut [0]),
             Err(Fault::Stopped)
         ));
         drop(far);
-        let watch = watch(Duration::MAX);
+        let guard = guard(Duration::MAX);
         assert!(matches!(
-            Wire::new(&near, &watch).read(&mut [0]),
+            Wire::new(&near, &guard).read(&mut [0]),
             Err(Fault::Closed)
         ));
     }
@@ -207,11 +207,11 @@ mod tests {
     #[test]
     fn a_stop_elsewhere_ends_a_wait_within_slices() {
         let (near, _far) = pair();
-        let watch = watch(Duration::MAX);
+        let guard = guard(Duration::MAX);
         let started = Instant::now();
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| Wire::new(&near, &watch).read(&mut [0]));
-            watch.fail(crate::CollectiveError::Aborted);
+            let waiting = scope.spawn(|| Wire::new(&near, &guard).read(&mut [0]));
+            guard.fail(crate::CollectiveError::Aborted);
             assert!(matches!(waiting.join().unwrap(), Err(Fault::Stopped)));
         });
         assert!(started.elapsed() < Duration::from_secs(5));

@@ -54,10 +54,10 @@ fn a_communicator_that_does_not_come_about_ends_at_the_deadline() {
     let outcomes = order(1, "reduce:100").run(&mut world);
     let within = u128::from(DEADLINE_MS) + SLACK_MS;
     let said = ["forming the group 0 of 128 bytes", "deadline of 3.0s"];
-    let told = outcomes
+    let reports = outcomes
         .iter()
         .filter(|outcome| outcome.error().2.contains(said[1]));
-    assert!(told.count() >= 1);
+    assert!(reports.count() >= 1);
     for outcome in &outcomes {
         assert_told(outcome, "Rejoin", within, &said[..1]);
     }

@@ -124,8 +124,11 @@ fn carry_out(
         }
         "gather" => {
             let mine = vec![group.rank() as u8; size + group.rank()];
-            let told = group.all_gather(&mine)?;
-            let lengths: Vec<String> = told.iter().map(|told| told.len().to_string()).collect();
+            let messages = group.all_gather(&mine)?;
+            let lengths: Vec<String> = messages
+                .iter()
+                .map(|message| message.len().to_string())
+                .collect();
             println!("SAID gathered {}", lengths.join(","));
         }
         "replicate" => {

@@ -5,7 +5,7 @@
 
 use super::Work;
 use crate::DataSetError;
-use crate::draw::Draw;
+use crate::keyed_rng::KeyedRng;
 use crate::order::Sample;
 use crate::stack::Stack;
 
@@ -22,7 +22,7 @@ pub enum BadSample {
     Skip,
 }
 
-/// Names a damaged sample that another case has taken the place of.
+/// Names a damaged sample that was replaced by another case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedSample {
     /// Its case.
@@ -86,7 +86,7 @@ impl Work {
 /// Draws another of the `cases` for a position; `attempt` counts from 1.
 fn replacement(seed: u64, bad: Sample, attempt: u64, cases: u32) -> Sample {
     let others = u64::from(cases.saturating_sub(1)).max(1);
-    let drawn = Draw::new("replacement", seed, &[bad.position, attempt]).below(others) as u32;
+    let drawn = KeyedRng::new("replacement", seed, &[bad.position, attempt]).below(others) as u32;
     let case = if drawn < bad.case { drawn } else { drawn + 1 };
     Sample { case, ..bad }
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::manifest::shard_name;
-use crate::order::Order;
+use crate::order::SampleOrder;
 use crate::reader::tests::places;
 use crate::shard::tests::{GRID, prepared, stored};
 use crate::stack::StackAxis;
@@ -51,8 +51,8 @@ fn reading(bytes: u64) -> LoaderOptions {
     }
 }
 
-fn order() -> Order {
-    Order { seed: 1, cases: 5 }
+fn order() -> SampleOrder {
+    SampleOrder { seed: 1, cases: 5 }
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_stack_that_does_not_fit_is_an_error_and_no_panic() {
     let mut loader = Loader::start(
         data,
         wide,
-        Box::new(Order { seed: 1, cases: 1 }.samples(0)),
+        Box::new(SampleOrder { seed: 1, cases: 1 }.samples(0)),
         reading(1),
         runtime.handle(),
     );
@@ -253,7 +253,7 @@ fn stacks_along_every_axis_hold_their_voxels() {
             depth: 2,
             ..options()
         };
-        let samples = Box::new(Order { seed: 1, cases: 2 }.samples(0));
+        let samples = Box::new(SampleOrder { seed: 1, cases: 2 }.samples(0));
         let mut loader = Loader::start(
             Arc::clone(&data),
             options.clone(),
@@ -294,7 +294,7 @@ fn a_stack_of_full_depth_and_stride_one_is_the_whole_case_along_every_axis() {
             hu_window: [-2048.0, 2048.0],
             ..options()
         };
-        let samples = Box::new(Order { seed: 1, cases: 2 }.samples(0));
+        let samples = Box::new(SampleOrder { seed: 1, cases: 2 }.samples(0));
         let mut loader = Loader::start(
             Arc::clone(&data),
             whole,

@@ -115,7 +115,7 @@ fn rows_are_unpacked_one_by_one() {
     }
     assert!(
         unpacking.row(1).is_err(),
-        "there is no way back to a row before"
+        "rows are read in ascending order only"
     );
 }
 

@@ -12,7 +12,7 @@ use parquet::file::metadata::PageIndexPolicy;
 
 use super::columns::VOXEL_COLUMNS;
 use super::*;
-use crate::draw::Draw;
+use crate::keyed_rng::KeyedRng;
 use crate::manifest::{MANIFEST_NAME, Manifest};
 
 /// The grid of the made-up cases.
@@ -21,10 +21,10 @@ const PLANE: usize = GRID[0] * GRID[2];
 
 /// Makes up the voxels of a case; every second one has a label.
 pub(crate) fn prepared(number: u64) -> PreparedCase {
-    let mut draw = Draw::new("made-up case", number, &[]);
+    let mut rng = KeyedRng::new("made-up case", number, &[]);
     let mut voxels = |low: f64, high: f64| -> Vec<f16> {
         (0..GRID[1] * PLANE)
-            .map(|_| f16::from_f64(low + (high - low) * draw.unit()))
+            .map(|_| f16::from_f64(low + (high - low) * rng.unit()))
             .collect()
     };
     PreparedCase {

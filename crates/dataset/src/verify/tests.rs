@@ -15,13 +15,13 @@ async fn checked(location: &Location) -> VerifyReport {
 #[tokio::test]
 async fn a_sound_data_set_passes_and_progress_is_told() {
     let data = DataSet::open(&stored(3, 2).await).await.unwrap();
-    let mut told = Vec::new();
-    let report = verify(&data, &mut |done, all| told.push((done, all)))
+    let mut calls = Vec::new();
+    let report = verify(&data, &mut |done, all| calls.push((done, all)))
         .await
         .unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert_eq!(
-        (report.cases, report.slices, told),
+        (report.cases, report.slices, calls),
         (3, 3 * GRID[1], vec![(1, 3), (2, 3), (3, 3)])
     );
     assert_eq!(report.content_digest, data.manifest.digest);

@@ -123,18 +123,18 @@ fn a_round_trip_keeps_every_bit() {
 #[test]
 fn a_device_with_memory_of_its_own_gets_every_bit_and_the_vector_stays() {
     let flat: Vec<f32> = (0..1000).map(|i| (i as f32).sin()).collect();
-    let held = Held::new(flat.clone());
-    let copy = held.copied_to(&Device::flex());
+    let loaded = HostVector::new(flat.clone());
+    let copy = loaded.copied_to(&Device::flex());
     assert_eq!(copy.try_into_vec_as::<f32>().unwrap(), flat);
-    assert_eq!(AsRef::<[f32]>::as_ref(&held), flat);
+    assert_eq!(AsRef::<[f32]>::as_ref(&loaded), flat);
 }
 
 #[test]
 fn a_model_without_parameters_says_so() {
     let mut model = model(&tiny::config(), 1);
-    model.release().unwrap();
-    assert_eq!(model.release(), Err(ModelError::NothingHeld));
-    assert_eq!(model.lend().err(), Some(ModelError::NothingHeld));
+    model.unload().unwrap();
+    assert_eq!(model.unload(), Err(ModelError::NothingLoaded));
+    assert_eq!(model.share().err(), Some(ModelError::NothingLoaded));
 }
 
 #[test]

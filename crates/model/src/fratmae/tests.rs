@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::flat::{Parameter, Update};
+use crate::slot::SlotStats;
 use crate::tests::tiny;
 
 fn model(config: &ModelConfig) -> FratMae {
@@ -10,6 +11,10 @@ fn model(config: &ModelConfig) -> FratMae {
 
 fn forward(model: &FratMae, batch: &SlotBatch) -> SlotForward {
     model.forward(batch, &tiny::device()).unwrap()
+}
+
+fn stats(forward: &SlotForward) -> SlotStats {
+    forward.stats().unwrap()
 }
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
@@ -49,13 +54,13 @@ fn a_slot_has_one_loss_and_two_embeddings_of_length_one() {
             assert!((length - 1.0).abs() < 1e-5, "{length}");
         }
     }
-    assert_eq!((out.figures.pet.samples, out.figures.ct.samples), (2, 1));
+    assert_eq!((stats(&out).pet.samples, stats(&out).ct.samples), (2, 1));
     // Six hidden tokens of 32 voxels a sample.
     assert_eq!(
-        (out.figures.pet.targets, out.figures.ct.targets),
+        (stats(&out).pet.targets, stats(&out).ct.targets),
         (384, 192)
     );
-    let parts = out.figures.pet.squared_error + out.figures.ct.squared_error;
+    let parts = stats(&out).pet.squared_error + stats(&out).ct.squared_error;
     assert!((f64::from(values(&out.reconstruction)[0]) - parts).abs() < 1e-5);
 }
 
@@ -64,8 +69,8 @@ fn a_slot_may_mask_one_modality_only() {
     let model = model(&tiny::config());
     let batch = only(&tiny::batch(2), 1);
     let out = forward(&model, &batch);
-    assert_eq!((out.figures.pet.samples, out.figures.ct.samples), (0, 1));
-    assert_eq!(out.figures.pet.mean_squared_error(), None);
+    assert_eq!((stats(&out).pet.samples, stats(&out).ct.samples), (0, 1));
+    assert_eq!(stats(&out).pet.mean_squared_error(), None);
 }
 
 #[test]
@@ -87,8 +92,8 @@ fn a_bad_slot_is_an_error() {
 #[test]
 fn a_gradient_that_fits_no_embedding_is_an_error() {
     let model = model(&tiny::config());
-    let slopes = Some((&[0.0; 16][..], &[0.0; 15][..]));
-    let refused = model.backward(forward(&model, &tiny::batch(2)), 1.0, slopes, Vec::new());
+    let grads = Some((&[0.0; 16][..], &[0.0; 15][..]));
+    let refused = model.backward(forward(&model, &tiny::batch(2)), 1.0, grads, Vec::new());
     let refused = refused.err();
     let expected = ModelError::Length {
         part: "text embedding gradient",
@@ -99,11 +104,11 @@ fn a_gradient_that_fits_no_embedding_is_an_error() {
 }
 
 #[test]
-fn a_device_without_gradients_runs_forward_and_refuses_the_way_back() {
+fn a_device_without_gradients_runs_forward_and_refuses_the_backward_pass() {
     let device = Device::flex();
     let model = FratMae::new(&tiny::config(), 11, &device);
     let out = model.forward(&tiny::batch(2), &device).unwrap();
-    assert!(out.figures.pet.squared_error > 0.0);
+    assert!(stats(&out).pet.squared_error > 0.0);
     let refused = model.backward(out, 1.0, None, Vec::new()).err();
     assert!(matches!(refused, Some(ModelError::DeviceFailed { .. })));
 }
@@ -161,12 +166,12 @@ fn gradients_agree_with_differences_of_the_loss() {
         let steepest = steepest(parameter, &gradient);
         let place = parameter.offset + steepest - parameter.gradient.start;
         let h = 5e-3;
-        let slope = (loss_at(place, h) - loss_at(place, -h)) / f64::from(2.0 * h);
+        let grad = (loss_at(place, h) - loss_at(place, -h)) / f64::from(2.0 * h);
         let found = f64::from(gradient[steepest]);
-        let allowed = 0.03 * slope.abs() + 3e-4;
+        let allowed = 0.03 * grad.abs() + 3e-4;
         assert!(
-            (found - slope).abs() < allowed,
-            "{name}: {found} is not {slope}"
+            (found - grad).abs() < allowed,
+            "{name}: {found} is not {grad}"
         );
         assert_ne!(found, 0.0, "{name}");
     }
@@ -232,7 +237,7 @@ fn hidden_voxels_enter_as_targets_only() {
         values(&before.reconstruction),
         values(&after.reconstruction)
     );
-    let moved = after.figures.pet.target_sum - before.figures.pet.target_sum;
+    let moved = stats(&after).pet.target_sum - stats(&before).pet.target_sum;
     assert!((moved - 1.0).abs() < 1e-5, "{moved}");
 }
 
@@ -246,10 +251,10 @@ fn visible_voxels_enter_as_inputs_only() {
     other.pet[0] += 1.0;
     let (before, after) = (forward(&model, &batch), forward(&model, &other));
     assert_ne!(values(&before.pet_embedding), values(&after.pet_embedding));
-    assert_eq!(before.figures.pet.target_sum, after.figures.pet.target_sum);
+    assert_eq!(stats(&before).pet.target_sum, stats(&after).pet.target_sum);
     assert_eq!(
-        before.figures.pet.target_squares,
-        after.figures.pet.target_squares
+        stats(&before).pet.target_squares,
+        stats(&after).pet.target_squares
     );
 }
 
@@ -323,7 +328,7 @@ fn normalised_targets_have_variance_one() {
     let mut config = tiny::config();
     config.norm_pix = true;
     let out = forward(&model(&config), &tiny::batch(2));
-    let baseline = out.figures.pet.baseline().unwrap();
+    let baseline = stats(&out).pet.baseline().unwrap();
     // Each patch's unbiased variance is one: 31 / 32 over its own 32 voxels.
     assert!((baseline - 31.0 / 32.0).abs() < 1e-3, "{baseline}");
 }
@@ -356,9 +361,9 @@ fn with_symmetric_masks_both_decoders_learn_and_each_sample_weighs_once() {
     let model = model(&tiny::config());
     let batch = symmetric(3);
     let out = forward(&model, &batch);
-    assert_eq!((out.figures.pet.samples, out.figures.ct.samples), (3, 3));
+    assert_eq!((stats(&out).pet.samples, stats(&out).ct.samples), (3, 3));
     let sum = values(&out.reconstruction)[0];
-    let mean = out.figures.reconstruction() * 3.0;
+    let mean = stats(&out).reconstruction() * 3.0;
     assert!((f64::from(sum) - mean).abs() < 1e-5, "{sum} is not {mean}");
     let (_, gradient) = tiny::loss_and_gradient(&model, &batch);
     for parameter in model.parameters() {
@@ -373,7 +378,7 @@ fn with_symmetric_masks_what_is_hidden_of_the_other_modality_informs_nothing() {
     let model = model(&tiny::config());
     let batch = symmetric(1);
     let out = forward(&model, &batch);
-    let error = |out: &SlotForward| out.figures.pet.squared_error;
+    let error = |out: &SlotForward| stats(out).pet.squared_error;
     for (is_hidden, token) in [
         (true, hidden_of_ct(&batch)),
         (false, batch.masks.keep_other[0][0]),
@@ -424,7 +429,7 @@ fn any_ratio_hides_what_it_says() {
         config.mask_ratio = ratio;
         let batch = tiny::slot(&config, 2);
         let out = forward(&model(&config), &batch);
-        assert_eq!(out.figures.pet.targets, n_hidden * 32, "{ratio}");
+        assert_eq!(stats(&out).pet.targets, n_hidden * 32, "{ratio}");
     }
 }
 

@@ -1,10 +1,10 @@
 //! The decoder block's middle: x + proj(attention of norm(x) over norm_y(memory)).
 
-use super::affine::{affine, affine_slopes};
-use super::layer_norm::{norm, norm_slopes};
-use super::op::{Op, Slopes, View};
-use crate::kernels::affine::Affine;
+use super::layer_norm::{norm, norm_grads};
+use super::linear::{linear, linear_grads};
+use super::op::{InputGrads, Op, View};
 use crate::kernels::attention::Heads;
+use crate::kernels::linear::Linear;
 
 /// Inputs: tokens `[batch, tokens, width]`, memory `[batch, memory tokens, width]`; weight and bias of the tokens'
 /// norm, of the memory's, of the query, key, value and last projection.
@@ -12,24 +12,24 @@ use crate::kernels::attention::Heads;
 pub(crate) struct CrossAttentionOp {
     pub(crate) n_heads: usize,
     pub(crate) epsilon: f32,
-    /// Whether what is seen is computed again on the way back instead of kept.
+    /// Whether the backward pass computes the attention output again instead of saving it.
     pub(crate) recompute: bool,
 }
 
-/// Queries, keys, values, and what the queries see.
+/// Queries, keys, values, and the attention output.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen([Vec<f32>; 4]);
+pub(crate) struct AttentionOut([Vec<f32>; 4]);
 
 /// The projections into heads, and both inputs after their norms.
-struct Asked<'a> {
+struct NormedInputs<'a> {
     heads: Heads,
-    projections: [Affine<'a>; 3],
+    projections: [Linear<'a>; 3],
     queries: &'a [f32],
     memory: &'a [f32],
 }
 
-impl Asked<'_> {
-    fn look(&self) -> Seen {
+impl NormedInputs<'_> {
+    fn attend(&self) -> AttentionOut {
         let [query, key, value] = self.projections;
         let projected = [
             query.forward(self.queries),
@@ -37,9 +37,9 @@ impl Asked<'_> {
             value.forward(self.memory),
         ];
         let parts = projected.each_ref().map(|part| self.heads.read(part, 1, 0));
-        let seen = self.heads.forward(parts.each_ref());
+        let attended = self.heads.forward(parts.each_ref());
         let [query, key, value] = projected;
-        Seen([query, key, value, seen])
+        AttentionOut([query, key, value, attended])
     }
 }
 
@@ -55,9 +55,9 @@ impl CrossAttentionOp {
 }
 
 impl Op<14> for CrossAttentionOp {
-    type Kept = Option<Seen>;
+    type Saved = Option<AttentionOut>;
 
-    fn forward(&self, inputs: [View<'_>; 14]) -> (Vec<f32>, Vec<usize>, Self::Kept) {
+    fn forward(&self, inputs: [View<'_>; 14]) -> (Vec<f32>, Vec<usize>, Self::Saved) {
         let [
             tokens,
             memory,
@@ -74,24 +74,24 @@ impl Op<14> for CrossAttentionOp {
             pw,
             pb,
         ] = inputs;
-        let asked = Asked {
+        let normed = NormedInputs {
             heads: self.heads(tokens),
-            projections: [affine(qw, qb), affine(kw, kb), affine(vw, vb)],
+            projections: [linear(qw, qb), linear(kw, kb), linear(vw, vb)],
             queries: &norm(nw, nb, self.epsilon).forward(tokens.values),
             memory: &norm(mw, mb, self.epsilon).forward(memory.values),
         };
-        let seen = asked.look();
-        let output = affine(pw, pb).forward_onto(&seen.0[3], tokens.values);
-        let kept = (!self.recompute).then_some(seen);
-        (output, tokens.shape.to_vec(), kept)
+        let attended = normed.attend();
+        let output = linear(pw, pb).forward_onto(&attended.0[3], tokens.values);
+        let saved = (!self.recompute).then_some(attended);
+        (output, tokens.shape.to_vec(), saved)
     }
 
     fn backward(
         &self,
         inputs: [View<'_>; 14],
-        kept: Self::Kept,
-        mut slope: Vec<f32>,
-        to: &mut Slopes<14>,
+        saved: Self::Saved,
+        mut grad: Vec<f32>,
+        to: &mut InputGrads<14>,
     ) {
         let [
             tokens,
@@ -110,49 +110,60 @@ impl Op<14> for CrossAttentionOp {
             pb,
         ] = inputs;
         let norms = [norm(nw, nb, self.epsilon), norm(mw, mb, self.epsilon)];
-        let asked = Asked {
+        let normed = NormedInputs {
             heads: self.heads(tokens),
-            projections: [affine(qw, qb), affine(kw, kb), affine(vw, vb)],
+            projections: [linear(qw, qb), linear(kw, kb), linear(vw, vb)],
             queries: &norms[0].forward(tokens.values),
             memory: &norms[1].forward(memory.values),
         };
-        let Seen([query, key, value, seen]) = kept.unwrap_or_else(|| asked.look());
-        affine_slopes(to, [12, 13], &seen, &slope);
-        drop(seen);
-        let of_seen = affine(pw, pb).slope_of_input(&slope);
-        let [of_query, of_key, of_value] =
-            backward_heads(asked.heads, [query, key, value], &of_seen);
-        drop(of_seen);
-        affine_slopes(to, [6, 7], asked.queries, &of_query);
-        affine_slopes(to, [8, 9], asked.memory, &of_key);
-        affine_slopes(to, [10, 11], asked.memory, &of_value);
-        let [query, key, value] = asked.projections;
-        let of_queries = query.slope_of_input(&of_query);
-        norm_slopes(to, [2, 3], norms[0], tokens.values, &of_queries, &mut slope);
-        to.give(0, slope);
-        let mut of_memory = key.slope_of_input(&of_key);
-        value.add_slope_of_input(&of_value, &mut of_memory);
-        let mut of_input = vec![0.0; of_memory.len()];
-        norm_slopes(
+        let AttentionOut([query, key, value, attended]) = saved.unwrap_or_else(|| normed.attend());
+        linear_grads(to, [12, 13], &attended, &grad);
+        drop(attended);
+        let attended_grad = linear(pw, pb).input_grad(&grad);
+        let [query_grad, key_grad, value_grad] =
+            backward_heads(normed.heads, [query, key, value], &attended_grad);
+        drop(attended_grad);
+        linear_grads(to, [6, 7], normed.queries, &query_grad);
+        linear_grads(to, [8, 9], normed.memory, &key_grad);
+        linear_grads(to, [10, 11], normed.memory, &value_grad);
+        let [query, key, value] = normed.projections;
+        let queries_grad = query.input_grad(&query_grad);
+        norm_grads(
+            to,
+            [2, 3],
+            norms[0],
+            tokens.values,
+            &queries_grad,
+            &mut grad,
+        );
+        to.set(0, grad);
+        let mut memory_grad = key.input_grad(&key_grad);
+        value.add_input_grad(&value_grad, &mut memory_grad);
+        let mut input_grad = vec![0.0; memory_grad.len()];
+        norm_grads(
             to,
             [4, 5],
             norms[1],
             memory.values,
-            &of_memory,
-            &mut of_input,
+            &memory_grad,
+            &mut input_grad,
         );
-        to.give(1, of_input);
+        to.set(1, input_grad);
     }
 }
 
 /// The gradients of queries, keys and values.
-pub(super) fn backward_heads(heads: Heads, parts: [Vec<f32>; 3], of_seen: &[f32]) -> [Vec<f32>; 3] {
-    let mut slopes = parts.each_ref().map(|part| vec![0.0; part.len()]);
+pub(super) fn backward_heads(
+    heads: Heads,
+    parts: [Vec<f32>; 3],
+    attended_grad: &[f32],
+) -> [Vec<f32>; 3] {
+    let mut grads = parts.each_ref().map(|part| vec![0.0; part.len()]);
     let blocks = parts.each_ref().map(|part| heads.read(part, 1, 0));
-    let to = slopes.each_mut().map(|slope| {
-        let [to] = heads.write(slope);
+    let to = grads.each_mut().map(|grad| {
+        let [to] = heads.write(grad);
         to
     });
-    heads.backward(blocks.each_ref(), of_seen, to);
-    slopes
+    heads.backward(blocks.each_ref(), attended_grad, to);
+    grads
 }

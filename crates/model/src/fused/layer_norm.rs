@@ -1,6 +1,6 @@
 //! Layer normalisation as one step of the graph, for those that stand outside blocks.
 
-use super::op::{Op, Slopes, View};
+use super::op::{InputGrads, Op, View};
 use crate::kernels::layer_norm::{Norm, add_to};
 
 /// Inputs: rows `[.., width]`, weight and bias `[width]`.
@@ -10,7 +10,7 @@ pub(crate) struct LayerNormOp {
 }
 
 impl Op<3> for LayerNormOp {
-    type Kept = ();
+    type Saved = ();
 
     fn forward(&self, [input, weight, bias]: [View<'_>; 3]) -> (Vec<f32>, Vec<usize>, ()) {
         let output = norm(weight, bias, self.epsilon).forward(input.values);
@@ -21,13 +21,13 @@ impl Op<3> for LayerNormOp {
         &self,
         [input, weight, bias]: [View<'_>; 3],
         (): (),
-        slope: Vec<f32>,
-        to: &mut Slopes<3>,
+        grad: Vec<f32>,
+        to: &mut InputGrads<3>,
     ) {
-        let mut of_input = vec![0.0; slope.len()];
+        let mut input_grad = vec![0.0; grad.len()];
         let norm = norm(weight, bias, self.epsilon);
-        norm_slopes(to, [1, 2], norm, input.values, &slope, &mut of_input);
-        to.give(0, of_input);
+        norm_grads(to, [1, 2], norm, input.values, &grad, &mut input_grad);
+        to.set(0, input_grad);
     }
 }
 
@@ -40,21 +40,21 @@ pub(super) fn norm<'a>(weight: View<'a>, bias: View<'a>, epsilon: f32) -> Norm<'
     }
 }
 
-/// Adds the input's gradient to `of_input`, and hands weight and bias theirs.
-pub(super) fn norm_slopes<const N: usize>(
-    to: &mut Slopes<N>,
+/// Adds the input's gradient to `input_grad`, and hands weight and bias theirs.
+pub(super) fn norm_grads<const N: usize>(
+    to: &mut InputGrads<N>,
     [weight, bias]: [usize; 2],
     norm: Norm<'_>,
     input: &[f32],
-    slope: &[f32],
-    of_input: &mut [f32],
+    grad: &[f32],
+    input_grad: &mut [f32],
 ) {
-    let sums = norm.backward(input, slope, of_input);
-    let (of_weight, of_bias) = sums.split_at(norm.bias.len());
+    let sums = norm.backward(input, grad, input_grad);
+    let (weight_grad, bias_grad) = sums.split_at(norm.bias.len());
     if let Some(target) = to.target(weight) {
-        add_to(target, of_weight);
+        add_to(target, weight_grad);
     }
     if let Some(target) = to.target(bias) {
-        add_to(target, of_bias);
+        add_to(target, bias_grad);
     }
 }

@@ -1,4 +1,4 @@
-//! How a part with a hand-written way back enters burn's graph. It owns the passage between tensors and slices.
+//! How an operation with a hand-written backward pass enters burn's graph, and the conversion of tensors to slices.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -14,24 +14,24 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Shape, Tensor, TensorData};
 
 use super::sink::Sink;
-use crate::kernels::affine::Target;
-use crate::kernels::product::Before;
+use crate::kernels::linear::Target;
+use crate::kernels::product::Beta;
 
-/// A part of the network on slices, with N inputs: what flows in first, then parameters.
+/// An operation on slices with N inputs: activations first, then parameters.
 pub(crate) trait Op<const N: usize>: Debug + Clone + Send + 'static {
-    /// What the way back needs besides the inputs.
-    type Kept: Debug + Clone + Send + 'static;
+    /// What the backward pass needs besides the inputs.
+    type Saved: Debug + Clone + Send + 'static;
 
-    /// The output, its shape, and what is kept.
-    fn forward(&self, inputs: [View<'_>; N]) -> (Vec<f32>, Vec<usize>, Self::Kept);
+    /// The output, its shape, and what is saved for the backward pass.
+    fn forward(&self, inputs: [View<'_>; N]) -> (Vec<f32>, Vec<usize>, Self::Saved);
 
-    /// Takes the output's gradient and hands each wanted input its own.
+    /// Turns the output's gradient into the gradients of the inputs that need one.
     fn backward(
         &self,
         inputs: [View<'_>; N],
-        kept: Self::Kept,
-        slope: Vec<f32>,
-        to: &mut Slopes<N>,
+        saved: Self::Saved,
+        grad: Vec<f32>,
+        to: &mut InputGrads<N>,
     );
 }
 
@@ -58,11 +58,11 @@ pub(crate) fn input<const D: usize>(tensor: &Tensor<D>) -> Option<Input> {
     contiguous(&tensor).then_some(Input::Plain(tensor))
 }
 
-/// Runs a part and, where a gradient will be asked for, enters it into burn's graph.
+/// Runs an operation and, if an input needs a gradient, enters it into burn's graph.
 ///
 /// # Shapes
 ///
-/// the output has `D` axes, as the part says
+/// the output has `D` axes
 pub(crate) fn apply<O: Op<N>, const N: usize, const D: usize>(
     op: O,
     inputs: [Input; N],
@@ -76,7 +76,7 @@ pub(crate) fn apply<O: Op<N>, const N: usize, const D: usize>(
             tensor
         }
     });
-    let (values, shape, kept) = op.forward(views(&tensors));
+    let (values, shape, saved) = op.forward(views(&tensors));
     let output = on_host(values, shape);
     let Ok(nodes) = <[_; N]>::try_from(nodes) else {
         return Tensor::from_primitive::<Flex>(output);
@@ -87,7 +87,7 @@ pub(crate) fn apply<O: Op<N>, const N: usize, const D: usize>(
         .compute_bound()
         .stateful()
     {
-        OpsKind::Tracked(step) => step.finish(Held { op, tensors, kept }, output),
+        OpsKind::Tracked(step) => step.finish(SavedForBackward { op, tensors, saved }, output),
         OpsKind::UnTracked(step) => step.finish(output),
     };
     Tensor::from_primitive::<Autodiff<Flex>>(entered)
@@ -107,12 +107,12 @@ fn on_host(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
 }
 
 /// The numbers of a gradient, without a copy where nobody else holds it.
-fn into_values(slope: FlexTensor) -> Vec<f32> {
-    let data = slope.into_data();
+fn into_values(grad: FlexTensor) -> Vec<f32> {
+    let data = grad.into_data();
     data.try_into_vec().expect("the gradient of f32 is f32")
 }
 
-/// A part in the graph.
+/// An operation in the graph.
 struct Step<O>(PhantomData<fn(O)>);
 
 impl<O> Debug for Step<O> {
@@ -121,16 +121,16 @@ impl<O> Debug for Step<O> {
     }
 }
 
-/// What a part in the graph holds until its way back.
+/// What an operation keeps in the graph until its backward pass.
 #[derive(Debug, Clone)]
-struct Held<O, K, const N: usize> {
+struct SavedForBackward<O, K, const N: usize> {
     op: O,
     tensors: [FlexTensor; N],
-    kept: K,
+    saved: K,
 }
 
 impl<O: Op<N>, const N: usize> Backward<Flex, N> for Step<O> {
-    type State = Held<O, O::Kept, N>;
+    type State = SavedForBackward<O, O::Saved, N>;
 
     fn backward(
         self,
@@ -138,9 +138,9 @@ impl<O: Op<N>, const N: usize> Backward<Flex, N> for Step<O> {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let Held { op, tensors, kept } = ops.state;
-        let slope = into_values(gradients.consume::<Flex>(&ops.node));
-        let mut slopes = Slopes {
+        let SavedForBackward { op, tensors, saved } = ops.state;
+        let grad = into_values(gradients.consume::<Flex>(&ops.node));
+        let mut grads = InputGrads {
             nodes: ops.parents.map(|parent| parent.map(|parent| parent.id)),
             lengths: tensors
                 .each_ref()
@@ -148,21 +148,21 @@ impl<O: Op<N>, const N: usize> Backward<Flex, N> for Step<O> {
             found: [const { None }; N],
             sink: Sink::take(),
         };
-        op.backward(views(&tensors), kept, slope, &mut slopes);
-        slopes.register(&tensors, gradients);
+        op.backward(views(&tensors), saved, grad, &mut grads);
+        grads.register(&tensors, gradients);
     }
 }
 
-/// Where the gradients of a part's inputs go: into the sink, or back to burn.
-pub(crate) struct Slopes<const N: usize> {
+/// Where the gradients of an operation's inputs go: into the sink, or back to burn.
+pub(crate) struct InputGrads<const N: usize> {
     nodes: [Option<NodeId>; N],
     lengths: [usize; N],
     found: [Option<Vec<f32>>; N],
     sink: Option<Sink>,
 }
 
-impl<const N: usize> Slopes<N> {
-    /// Whether anybody asks for an input's gradient.
+impl<const N: usize> InputGrads<N> {
+    /// Whether an input needs a gradient.
     pub(crate) fn is_wanted(&self, input: usize) -> bool {
         self.nodes[input].is_some()
     }
@@ -172,9 +172,9 @@ impl<const N: usize> Slopes<N> {
         self.lengths[input]
     }
 
-    /// Hands an input its gradient.
-    pub(crate) fn give(&mut self, input: usize, slope: Vec<f32>) {
-        self.found[input] = Some(slope);
+    /// Sets an input's gradient.
+    pub(crate) fn set(&mut self, input: usize, grad: Vec<f32>) {
+        self.found[input] = Some(grad);
     }
 
     /// Where to write or add a parameter's gradient, if it is wanted.
@@ -186,7 +186,7 @@ impl<const N: usize> Slopes<N> {
         let values = self.found[input].insert(vec![0.0; self.lengths[input]]);
         Some(Target {
             values,
-            before: Before::Kept,
+            beta: Beta::Accumulate,
         })
     }
 
@@ -195,10 +195,10 @@ impl<const N: usize> Slopes<N> {
             sink.put_back();
         }
         let wanted = self.nodes.into_iter().zip(self.found).zip(tensors);
-        for ((node, slope), tensor) in wanted {
-            if let (Some(node), Some(slope)) = (node, slope) {
+        for ((node, grad), tensor) in wanted {
+            if let (Some(node), Some(grad)) = (node, grad) {
                 let shape = tensor.layout().shape().clone();
-                gradients.register::<Flex>(node, on_host(slope, shape));
+                gradients.register::<Flex>(node, on_host(grad, shape));
             }
         }
     }

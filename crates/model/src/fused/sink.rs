@@ -1,7 +1,7 @@
-//! The one vector that parts write parameters' gradients into during a way back. It owns which node's go where.
+//! The flat vector into which operations write parameters' gradients during a backward pass, and the place of each node in it.
 //!
-//! burn keeps gradients by node until the way back has ended; that would be a second copy of all of them. A thread
-//! that runs back inside [`catch`] has a sink, and parts ask it first.
+//! burn keeps gradients by node until the backward pass has ended; that would be a second copy of all of them. A thread
+//! that runs a backward pass inside [`catch`] has a sink, and operations write into it first.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -9,16 +9,16 @@ use std::ops::Range;
 
 use burn::backend::autodiff::NodeId;
 
-use crate::kernels::affine::Target;
-use crate::kernels::product::Before;
+use crate::kernels::linear::Target;
+use crate::kernels::product::Beta;
 use crate::kernels::rows;
 
 thread_local! {
-    /// The sink of the way back that runs on this thread; a part takes it out while it works.
+    /// The sink of the backward pass on this thread; an operation takes it out while it writes.
     static SINK: Cell<Option<Sink>> = const { Cell::new(None) };
 }
 
-/// A flat gradient under way.
+/// A flat gradient that is being written.
 #[derive(Default)]
 pub(crate) struct Sink {
     flat: Vec<f32>,
@@ -29,10 +29,10 @@ pub(crate) struct Sink {
 
 struct Place {
     range: Range<usize>,
-    before: Before,
+    beta: Beta,
 }
 
-/// Runs back with a sink, and returns it with what was written.
+/// Runs a backward pass with a sink, and returns the sink.
 pub(crate) fn catch<R>(sink: Sink, run_back: impl FnOnce() -> R) -> (R, Sink) {
     sink.put_back();
     let result = run_back();
@@ -53,8 +53,8 @@ impl Sink {
         if let Some(node) = node {
             self.of_node.insert(node, self.places.len());
         }
-        let before = Before::Overwritten;
-        self.places.push(Place { range, before });
+        let beta = Beta::Overwrite;
+        self.places.push(Place { range, beta });
     }
 
     /// Takes this thread's sink.
@@ -66,7 +66,7 @@ impl Sink {
         SINK.set(Some(self));
     }
 
-    /// Where a node's gradient goes, if it goes here; whoever asks writes all of it.
+    /// The place of a node's gradient, if it has one here; the caller must write all of it.
     pub(super) fn target(&mut self, node: NodeId) -> Option<Target<'_>> {
         let place = *self.of_node.get(&node)?;
         Some(self.place(place))
@@ -74,24 +74,24 @@ impl Sink {
 
     fn place(&mut self, number: usize) -> Target<'_> {
         let place = &mut self.places[number];
-        let before = std::mem::replace(&mut place.before, Before::Kept);
+        let beta = std::mem::replace(&mut place.beta, Beta::Accumulate);
         let values = &mut self.flat[place.range.clone()];
-        Target { values, before }
+        Target { values, beta }
     }
 
     /// Adds a gradient that burn kept itself to that of parameter `number`, counted as they were expected.
-    pub(crate) fn add(&mut self, number: usize, slope: &[f32]) {
+    pub(crate) fn add(&mut self, number: usize, grad: &[f32]) {
         let target = self.place(number);
-        match target.before {
-            Before::Overwritten => target.values.copy_from_slice(slope),
-            Before::Kept => rows::add(target.values, slope),
+        match target.beta {
+            Beta::Overwrite => target.values.copy_from_slice(grad),
+            Beta::Accumulate => rows::add(target.values, grad),
         }
     }
 
     /// The gradient; what nothing was written to has zeros.
     pub(crate) fn finish(mut self) -> Vec<f32> {
         for place in self.places {
-            if place.before == Before::Overwritten {
+            if place.beta == Beta::Overwrite {
                 rows::clear(&mut self.flat[place.range]);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::op::{Op, Slopes, View};
+use super::op::{InputGrads, Op, View};
 use crate::kernels::squared_error;
 
 /// Input: prediction `[patches, voxels]`; output: the patches' mean squared errors, summed, times `weight`.
@@ -13,19 +13,26 @@ pub(crate) struct SquaredErrorOp {
 }
 
 impl Op<1> for SquaredErrorOp {
-    type Kept = ();
+    type Saved = ();
 
     fn forward(&self, [prediction]: [View<'_>; 1]) -> (Vec<f32>, Vec<usize>, ()) {
         let width = prediction.shape[1];
-        let of_patches = squared_error::of_rows(prediction.values, &self.target, width);
-        let sum: f64 = of_patches.into_iter().map(f64::from).sum();
+        let patch_errors = squared_error::row_errors(prediction.values, &self.target, width);
+        let sum: f64 = patch_errors.into_iter().map(f64::from).sum();
         (vec![(sum * f64::from(self.weight)) as f32], vec![1], ())
     }
 
-    fn backward(&self, [prediction]: [View<'_>; 1], (): (), slope: Vec<f32>, to: &mut Slopes<1>) {
+    fn backward(
+        &self,
+        [prediction]: [View<'_>; 1],
+        (): (),
+        grad: Vec<f32>,
+        to: &mut InputGrads<1>,
+    ) {
         let width = prediction.shape[1];
-        let factor = slope[0] * self.weight * 2.0 / width as f32;
-        let of_prediction = squared_error::backward(prediction.values, &self.target, width, factor);
-        to.give(0, of_prediction);
+        let factor = grad[0] * self.weight * 2.0 / width as f32;
+        let prediction_grad =
+            squared_error::backward(prediction.values, &self.target, width, factor);
+        to.set(0, prediction_grad);
     }
 }

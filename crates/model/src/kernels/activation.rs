@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::exponential::{exp, normal_at, normal_below};
+use super::exponential::{exp, normal_cdf, normal_pdf};
 use super::rows;
 
 /// CLIP's factor inside the sigmoid.
@@ -11,10 +11,10 @@ const QUICK: f32 = 1.702;
 /// Numbers that one task handles.
 const PIECE: usize = 1 << 13;
 
-/// What a perceptron puts between its two layers.
+/// What an MLP puts between its two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
-    /// x times the normal distribution's share below x (ViT).
+    /// x times the normal distribution's CDF at x (ViT).
     Gelu,
     /// x times the sigmoid of 1.702 x (CLIP).
     QuickGelu,
@@ -39,13 +39,13 @@ impl Activation {
     }
 
     /// Turns `input` into the activated values and the gradient after the activation into the one before it.
-    pub(crate) fn backward(self, input: &mut [f32], slope: &mut [f32]) {
+    pub(crate) fn backward(self, input: &mut [f32], grad: &mut [f32]) {
         input
             .par_chunks_mut(PIECE)
-            .zip(slope.par_chunks_mut(PIECE))
-            .for_each(|(input, slope)| match self {
-                Self::Gelu => gelu_backward(input, slope),
-                Self::QuickGelu => quick_gelu_backward(input, slope),
+            .zip(grad.par_chunks_mut(PIECE))
+            .for_each(|(input, grad)| match self {
+                Self::Gelu => gelu_backward(input, grad),
+                Self::QuickGelu => quick_gelu_backward(input, grad),
             });
     }
 }
@@ -56,7 +56,7 @@ impl Activation {
 ))]
 fn gelu(values: &mut [f32]) {
     for x in values {
-        *x *= normal_below(*x);
+        *x *= normal_cdf(*x);
     }
 }
 
@@ -64,11 +64,11 @@ fn gelu(values: &mut [f32]) {
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
     "x86_64+avx2+fma"
 ))]
-fn gelu_backward(input: &mut [f32], slope: &mut [f32]) {
-    for (x, slope) in input.iter_mut().zip(slope) {
-        let below = normal_below(*x);
-        *slope *= x.mul_add(normal_at(*x), below);
-        *x *= below;
+fn gelu_backward(input: &mut [f32], grad: &mut [f32]) {
+    for (x, grad) in input.iter_mut().zip(grad) {
+        let cdf = normal_cdf(*x);
+        *grad *= x.mul_add(normal_pdf(*x), cdf);
+        *x *= cdf;
     }
 }
 
@@ -86,11 +86,11 @@ fn quick_gelu(values: &mut [f32]) {
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
     "x86_64+avx2+fma"
 ))]
-fn quick_gelu_backward(input: &mut [f32], slope: &mut [f32]) {
-    for (x, slope) in input.iter_mut().zip(slope) {
+fn quick_gelu_backward(input: &mut [f32], grad: &mut [f32]) {
+    for (x, grad) in input.iter_mut().zip(grad) {
         let sigmoid = 1.0 / (1.0 + exp(-QUICK * *x));
         let bend = QUICK * *x * (1.0 - sigmoid);
-        *slope *= sigmoid.mul_add(bend, sigmoid);
+        *grad *= sigmoid.mul_add(bend, sigmoid);
         *x *= sigmoid;
     }
 }

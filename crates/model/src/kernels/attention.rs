@@ -1,13 +1,13 @@
-//! softmax(q k^T / sqrt(d)) v for all heads of all samples, and its way back. Projections are not here.
+//! softmax(q k^T / sqrt(d)) v for all heads of all samples, and its backward pass. Projections are not here.
 //!
-//! Heads are column blocks of the projections' rows, read and written where they lie. The way back computes the
+//! Heads are column blocks of the projections' rows, read and written where they lie. The backward pass computes the
 //! weights again instead of keeping them: they would be the largest tensor of a block.
 
 use rayon::prelude::*;
 
 use super::exponential::exp;
 use super::lanes::{largest, sum_of};
-use super::product::{Before, Mat, MatMut, Threads, multiply};
+use super::product::{Beta, Mat, MatMut, Threads, multiply};
 
 /// The heads' shape.
 #[derive(Debug, Clone, Copy)]
@@ -58,37 +58,37 @@ impl Heads {
     ///
     /// query, key and value: blocks of `[rows, size]` -> `[samples * query rows, width]`
     pub(crate) fn forward(&self, [query, key, value]: [&Blocks<'_>; 3]) -> Vec<f32> {
-        let mut seen = vec![0.0; self.n_samples * query[0].n_rows() * self.width()];
-        let [to] = self.write(&mut seen);
+        let mut attended = vec![0.0; self.n_samples * query[0].n_rows() * self.width()];
+        let [to] = self.write(&mut attended);
         (to, query, key, value).into_par_iter().for_each_init(
             Vec::new,
             |weights, (to, query, key, value)| {
-                self.weigh(*query, *key, weights);
+                self.attention_weights(*query, *key, weights);
                 let weights = Mat::new(weights, key.n_rows());
-                multiply(to, Before::Overwritten, 1.0, weights, *value, Threads::One);
+                multiply(to, Beta::Overwrite, 1.0, weights, *value, Threads::One);
             },
         );
-        seen
+        attended
     }
 
     /// Writes the gradients of query, key and value.
     ///
     /// # Shapes
     ///
-    /// slope `[samples * query rows, width]`; the rest blocks of `[rows, size]`
+    /// grad `[samples * query rows, width]`; the rest blocks of `[rows, size]`
     pub(crate) fn backward(
         &self,
         [query, key, value]: [&Blocks<'_>; 3],
-        slope: &[f32],
+        grad: &[f32],
         [to_query, to_key, to_value]: [Vec<MatMut<'_>>; 3],
     ) {
-        let slope = self.read(slope, 1, 0);
-        let from = (query, key, value, &slope).into_par_iter();
+        let grad = self.read(grad, 1, 0);
+        let from = (query, key, value, &grad).into_par_iter();
         let to = (to_query, to_key, to_value).into_par_iter();
         from.zip(to).for_each_init(
             || (Vec::new(), Vec::new()),
-            |(weights, of_weights), ((query, key, value, slope), to)| {
-                self.backward_head([*query, *key, *value], *slope, to, weights, of_weights);
+            |(weights, weights_grad), ((query, key, value, grad), to)| {
+                self.backward_head([*query, *key, *value], *grad, to, weights, weights_grad);
             },
         );
     }
@@ -96,47 +96,40 @@ impl Heads {
     fn backward_head(
         &self,
         [query, key, value]: [Mat<'_>; 3],
-        slope: Mat<'_>,
+        grad: Mat<'_>,
         (to_query, to_key, to_value): (MatMut<'_>, MatMut<'_>, MatMut<'_>),
         weights: &mut Vec<f32>,
-        of_weights: &mut Vec<f32>,
+        weights_grad: &mut Vec<f32>,
     ) {
         let n_keys = key.n_rows();
         let product = |to: MatMut<'_>, scale, left: Mat<'_>, right: Mat<'_>| {
-            multiply(to, Before::Overwritten, scale, left, right, Threads::One);
+            multiply(to, Beta::Overwrite, scale, left, right, Threads::One);
         };
-        self.weigh(query, key, weights);
-        product(to_value, 1.0, Mat::new(weights, n_keys).transposed(), slope);
-        of_weights.resize(weights.len(), 0.0);
+        self.attention_weights(query, key, weights);
+        product(to_value, 1.0, Mat::new(weights, n_keys).transposed(), grad);
+        weights_grad.resize(weights.len(), 0.0);
         product(
-            MatMut::new(of_weights, n_keys),
+            MatMut::new(weights_grad, n_keys),
             1.0,
-            slope,
+            grad,
             value.transposed(),
         );
-        softmax_backward(weights, of_weights, n_keys);
-        let of_scores = Mat::new(of_weights, n_keys);
-        product(to_query, self.scale(), of_scores, key);
-        product(to_key, self.scale(), of_scores.transposed(), query);
+        softmax_backward(weights, weights_grad, n_keys);
+        let scores_grad = Mat::new(weights_grad, n_keys);
+        product(to_query, self.scale(), scores_grad, key);
+        product(to_key, self.scale(), scores_grad.transposed(), query);
     }
 
     /// The weights that each query gives to each key.
-    fn weigh(&self, query: Mat<'_>, key: Mat<'_>, weights: &mut Vec<f32>) {
+    fn attention_weights(&self, query: Mat<'_>, key: Mat<'_>, weights: &mut Vec<f32>) {
         let n_keys = key.n_rows();
         weights.resize(query.n_rows() * n_keys, 0.0);
         let (to, key) = (MatMut::new(weights, n_keys), key.transposed());
-        multiply(
-            to,
-            Before::Overwritten,
-            self.scale(),
-            query,
-            key,
-            Threads::One,
-        );
+        multiply(to, Beta::Overwrite, self.scale(), query, key, Threads::One);
         for (place, row) in weights.chunks_exact_mut(n_keys).enumerate() {
             let n_seen = if self.is_causal { place + 1 } else { n_keys };
-            let (seen, later) = row.split_at_mut(n_seen.min(n_keys));
-            softmax(seen);
+            let (attended, later) = row.split_at_mut(n_seen.min(n_keys));
+            softmax(attended);
             later.fill(0.0);
         }
     }
@@ -166,14 +159,14 @@ fn softmax(row: &mut [f32]) {
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
     "x86_64+avx2+fma"
 ))]
-fn softmax_backward(weights: &[f32], slopes: &mut [f32], n_keys: usize) {
-    for (weights, slopes) in weights
+fn softmax_backward(weights: &[f32], grads: &mut [f32], n_keys: usize) {
+    for (weights, grads) in weights
         .chunks_exact(n_keys)
-        .zip(slopes.chunks_exact_mut(n_keys))
+        .zip(grads.chunks_exact_mut(n_keys))
     {
-        let mean = sum_of(weights, slopes, |a, b| a * b);
-        for (slope, weight) in slopes.iter_mut().zip(weights) {
-            *slope = weight * (*slope - mean);
+        let mean = sum_of(weights, grads, |a, b| a * b);
+        for (grad, weight) in grads.iter_mut().zip(weights) {
+            *grad = weight * (*grad - mean);
         }
     }
 }

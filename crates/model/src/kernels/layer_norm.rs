@@ -1,9 +1,9 @@
-//! Layer normalisation over rows, forward and backward. Mean and deviation are computed again on the way back.
+//! Layer normalisation over rows, forward and backward. Mean and deviation are computed again in the backward pass.
 
 use rayon::prelude::*;
 
-use super::affine::Target;
 use super::lanes::sum_of;
+use super::linear::Target;
 use super::rows;
 
 /// Rows whose parts of the weight's gradient are summed before they join the others.
@@ -32,23 +32,23 @@ impl Norm<'_> {
     ///
     /// # Shapes
     ///
-    /// input, slope and `to` `[rows, width]` -> `[2, width]`
-    pub(crate) fn backward(&self, input: &[f32], slope: &[f32], to: &mut [f32]) -> Vec<f32> {
+    /// input, grad and `to` `[rows, width]` -> `[2, width]`
+    pub(crate) fn backward(&self, input: &[f32], grad: &[f32], to: &mut [f32]) -> Vec<f32> {
         let width = self.weight.len();
         let block = BLOCK * width;
         let parts: Vec<Vec<f32>> = input
             .par_chunks(block)
-            .zip(slope.par_chunks(block))
+            .zip(grad.par_chunks(block))
             .zip(to.par_chunks_mut(block))
-            .map(|((input, slope), to)| {
+            .map(|((input, grad), to)| {
                 let mut sums = vec![0.0; 2 * width];
                 let mut scratch = vec![0.0; 2 * width];
-                let rows = input.chunks_exact(width).zip(slope.chunks_exact(width));
-                for ((input, slope), to) in rows.zip(to.chunks_exact_mut(width)) {
+                let rows = input.chunks_exact(width).zip(grad.chunks_exact(width));
+                for ((input, grad), to) in rows.zip(to.chunks_exact_mut(width)) {
                     backward_row(
                         (self.weight, self.epsilon),
                         input,
-                        slope,
+                        grad,
                         to,
                         &mut sums,
                         &mut scratch,
@@ -97,29 +97,30 @@ fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
 fn backward_row(
     (weight, epsilon): (&[f32], f32),
     input: &[f32],
-    slope: &[f32],
+    grad: &[f32],
     to: &mut [f32],
     sums: &mut [f32],
     scratch: &mut [f32],
 ) {
     let width = input.len();
     let (mean, scale) = moments(input, epsilon);
-    let (of_weight, of_bias) = sums.split_at_mut(width);
+    let (weight_grad, bias_grad) = sums.split_at_mut(width);
     let (plain, scaled) = scratch.split_at_mut(width);
     for (plain, x) in plain.iter_mut().zip(input) {
         *plain = (x - mean) * scale;
     }
-    for (((sum, bias), plain), slope) in of_weight.iter_mut().zip(of_bias).zip(&*plain).zip(slope) {
-        *sum = slope.mul_add(*plain, *sum);
-        *bias += slope;
+    for (((sum, bias), plain), grad) in weight_grad.iter_mut().zip(bias_grad).zip(&*plain).zip(grad)
+    {
+        *sum = grad.mul_add(*plain, *sum);
+        *bias += grad;
     }
-    for ((scaled, slope), weight) in scaled.iter_mut().zip(slope).zip(weight) {
-        *scaled = slope * weight;
+    for ((scaled, grad), weight) in scaled.iter_mut().zip(grad).zip(weight) {
+        *scaled = grad * weight;
     }
     let n = width as f32;
-    let level = sum_of(scaled, scaled, |x, _| x) / n;
-    let tilt = sum_of(scaled, plain, |a, b| a * b) / n;
+    let mean_grad = sum_of(scaled, scaled, |x, _| x) / n;
+    let mean_grad_x = sum_of(scaled, plain, |a, b| a * b) / n;
     for ((to, scaled), plain) in to.iter_mut().zip(&*scaled).zip(&*plain) {
-        *to += scale * (scaled - level - plain * tilt);
+        *to += scale * (scaled - mean_grad - plain * mean_grad_x);
     }
 }

@@ -117,17 +117,17 @@ pub(crate) enum Threads {
     All,
 }
 
-/// What becomes of the numbers that are there before a product is written.
+/// What a product does with the numbers in its target: BLAS's beta, of which 0 and 1 are used.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Before {
-    Overwritten,
-    Kept,
+pub(crate) enum Beta {
+    Overwrite,
+    Accumulate,
 }
 
 /// Writes, or adds, `scale * left * right` into `to`.
 pub(crate) fn multiply(
     to: MatMut<'_>,
-    before: Before,
+    beta: Beta,
     scale: f32,
     left: Mat<'_>,
     right: Mat<'_>,
@@ -139,7 +139,7 @@ pub(crate) fn multiply(
         "shape of a product"
     );
     // SAFETY: the view is writable and as large as the product.
-    unsafe { call(to.start, to.row_step, before, scale, left, right, threads) }
+    unsafe { call(to.start, to.row_step, beta, scale, left, right, threads) }
 }
 
 /// The product as a vector of its own, row-major.
@@ -148,8 +148,8 @@ pub(crate) fn product(left: Mat<'_>, right: Mat<'_>) -> Vec<f32> {
     let write = |start: *mut f32| {
         // SAFETY: the vector is as large as the product.
         unsafe {
-            let (step, before) = (n_columns as isize, Before::Overwritten);
-            call(start, step, before, 1.0, left, right, Threads::All);
+            let (step, beta) = (n_columns as isize, Beta::Overwrite);
+            call(start, step, beta, 1.0, left, right, Threads::All);
         }
     };
     // SAFETY: gemm writes every element of its result.
@@ -162,7 +162,7 @@ pub(crate) fn product(left: Mat<'_>, right: Mat<'_>) -> Vec<f32> {
 unsafe fn call(
     to: *mut f32,
     row_step: isize,
-    before: Before,
+    beta: Beta,
     scale: f32,
     left: Mat<'_>,
     right: Mat<'_>,
@@ -182,7 +182,7 @@ unsafe fn call(
             to,
             1,
             row_step,
-            before == Before::Kept,
+            beta == Beta::Accumulate,
             left.start,
             left.steps[1],
             left.steps[0],

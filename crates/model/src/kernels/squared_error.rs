@@ -1,4 +1,4 @@
-//! The mean squared error of each patch and its way back. How patches are weighed is the loss's.
+//! The mean squared error of each patch and its backward pass. `loss` decides how patches are weighted.
 
 use rayon::prelude::*;
 
@@ -10,7 +10,7 @@ use super::rows;
 /// # Shapes
 ///
 /// prediction and target `[rows, width]` -> `[rows]`
-pub(crate) fn of_rows(prediction: &[f32], target: &[f32], width: usize) -> Vec<f32> {
+pub(crate) fn row_errors(prediction: &[f32], target: &[f32], width: usize) -> Vec<f32> {
     prediction
         .par_chunks_exact(width)
         .zip(target.par_chunks_exact(width))

@@ -27,19 +27,19 @@ fn activations_have_their_known_values() {
 }
 
 #[test]
-fn activations_turn_slopes_as_their_differences_do() {
+fn activation_gradients_match_finite_differences() {
     for activation in [Activation::Gelu, Activation::QuickGelu] {
         // Longer than one task's piece.
         let input: Vec<f32> = (0..20_000).map(|i| (i as f32 - 10_000.0) * 5e-4).collect();
-        let (mut active, mut slope) = (input.clone(), vec![1.0; input.len()]);
-        activation.backward(&mut active, &mut slope);
+        let (mut active, mut grad) = (input.clone(), vec![1.0; input.len()]);
+        activation.backward(&mut active, &mut grad);
         assert!(active == activation.forward(&input));
         for i in (0..input.len()).step_by(371) {
             let at = |x: f32| f64::from(activation.forward(&[x])[0]);
             let (low, high) = (input[i] - 1e-2, input[i] + 1e-2);
             let difference = (at(high) - at(low)) / f64::from(high - low);
             assert!(
-                (f64::from(slope[i]) - difference).abs() < 2e-4,
+                (f64::from(grad[i]) - difference).abs() < 2e-4,
                 "{activation:?} at {}",
                 input[i]
             );

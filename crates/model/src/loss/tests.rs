@@ -74,7 +74,7 @@ fn gradients_agree_with_differences_of_the_loss() {
     let at = |pet: &[f32], text: &[f32], scale: f32| contrast(pet, text, scale, &groups).unwrap();
     let found = at(&pet, &text, 0.5);
     let h = 1e-2;
-    let slope = |plus: Contrast, minus: Contrast| (plus.loss - minus.loss) / f64::from(2.0 * h);
+    let grad = |plus: Contrast, minus: Contrast| (plus.loss - minus.loss) / f64::from(2.0 * h);
     let close = |a: f32, b: f64| assert!((f64::from(a) - b).abs() < 1e-3, "{a} is not {b}");
     for i in 0..6 {
         let nudge = |values: &[f32; 6], by: f32| {
@@ -85,17 +85,17 @@ fn gradients_agree_with_differences_of_the_loss() {
         let (plus, minus) = (nudge(&pet, h), nudge(&pet, -h));
         close(
             found.pet_gradient[i],
-            slope(at(&plus, &text, 0.5), at(&minus, &text, 0.5)),
+            grad(at(&plus, &text, 0.5), at(&minus, &text, 0.5)),
         );
         let (plus, minus) = (nudge(&text, h), nudge(&text, -h));
         close(
             found.text_gradient[i],
-            slope(at(&pet, &plus, 0.5), at(&pet, &minus, 0.5)),
+            grad(at(&pet, &plus, 0.5), at(&pet, &minus, 0.5)),
         );
     }
     close(
         found.logit_scale_gradient,
-        slope(at(&pet, &text, 0.5 + h), at(&pet, &text, 0.5 - h)),
+        grad(at(&pet, &text, 0.5 + h), at(&pet, &text, 0.5 - h)),
     );
 }
 

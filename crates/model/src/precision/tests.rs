@@ -31,14 +31,14 @@ fn both_sides_of_a_product_are_rounded() {
 #[test]
 fn the_bias_is_not_rounded() {
     let bias = scalar(NEXT).reshape([1]);
-    let sum = affine(scalar(NEXT), scalar(1.0), Some(bias), Precision::Bf16);
+    let sum = mixed_linear(scalar(NEXT), scalar(1.0), Some(bias), Precision::Bf16);
     assert_eq!(value(sum), 1.0 + NEXT);
 }
 
 #[test]
 fn the_gradients_of_a_weights_uses_are_summed_in_f32() {
     let weight = scalar(1.0).require_grad();
-    let used = |row| affine(scalar(row), weight.clone(), None, Precision::Bf16);
+    let used = |row| mixed_linear(scalar(row), weight.clone(), None, Precision::Bf16);
     let gradients = (used(256.0) + used(1.0)).backward();
     // bf16 has 256 and 258 and nothing between.
     assert_eq!(value(weight.grad(&gradients).unwrap()), 257.0);
@@ -50,7 +50,7 @@ fn every_product_of_the_network_follows() {
     for shared in [false, true] {
         config.shared_encoders = shared;
         let model = FratMae::new(&config, 11, &tiny::device());
-        let shown = |precision| format!("{:?}", model.clone().computing_in(precision));
+        let shown = |precision| format!("{:?}", model.clone().with_precision(precision));
         let (full, half) = (shown(Precision::F32), shown(Precision::Bf16));
         let count = |text: &str, word| text.matches(word).count();
         assert_eq!(count(&half, "precision: F32"), 0);
@@ -66,7 +66,7 @@ fn a_model_learns_in_bf16_as_in_f32() {
     let batch = tiny::batch(4);
     let learn = |precision| {
         let model = FratMae::new(&tiny::config(), 11, &tiny::device());
-        tiny::descend(model.computing_in(precision), &batch, 20).1
+        tiny::descend(model.with_precision(precision), &batch, 20).1
     };
     let (full, half) = (learn(Precision::F32), learn(Precision::Bf16));
     let apart = full.iter().zip(&half).map(|(a, b)| ((b - a) / a).abs());
@@ -84,7 +84,7 @@ fn gradients_in_bf16_point_where_those_in_f32_do() {
     let model = FratMae::new(&tiny::config(), 11, &tiny::device());
     let batch = tiny::batch(4);
     let (_, full) = tiny::loss_and_gradient(&model, &batch);
-    let half = tiny::loss_and_gradient(&model.clone().computing_in(Precision::Bf16), &batch).1;
+    let half = tiny::loss_and_gradient(&model.clone().with_precision(Precision::Bf16), &batch).1;
     let length = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>().sqrt();
     let whole = length(&full);
     // The temperature's gradient is not the network's.
@@ -120,6 +120,6 @@ fn a_frozen_text_encoder_reads_again_in_other_numbers() {
             .1
     };
     let full = read(&model);
-    assert_ne!(full, read(&model.clone().computing_in(Precision::Bf16)));
+    assert_ne!(full, read(&model.clone().with_precision(Precision::Bf16)));
     assert_eq!(full, read(&model));
 }

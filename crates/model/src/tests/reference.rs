@@ -82,7 +82,7 @@ impl Reference {
                 &self.self_attention(&block, &normed, self.config.encoder.heads),
             );
             let normed = self.norm(&format!("{block}.norm2"), &x, 1e-6);
-            x = sum(&x, &self.perceptron(&block, &normed, gelu));
+            x = sum(&x, &self.mlp(&block, &normed, gelu));
         }
         self.norm(&format!("{prefix}.norm"), &x, 1e-6)
     }
@@ -121,7 +121,7 @@ impl Reference {
             );
             x = sum(&x, &part("proj", &attention(&q, &k, &v, heads, false)));
             let normed = self.norm(&format!("{block}.norm3"), &x, 1e-6);
-            x = sum(&x, &self.perceptron(&block, &normed, gelu));
+            x = sum(&x, &self.mlp(&block, &normed, gelu));
         }
         let hidden: Rows = hidden
             .iter()
@@ -152,7 +152,7 @@ impl Reference {
             let normed = self.norm(&format!("{layer}.layer_norm2"), &x, 1e-5);
             x = sum(
                 &x,
-                &self.perceptron(&layer, &normed, |x| x / (1.0 + (-1.702 * x).exp())),
+                &self.mlp(&layer, &normed, |x| x / (1.0 + (-1.702 * x).exp())),
             );
         }
         let x = self.norm("text.text_model.final_layer_norm", &x, 1e-5);
@@ -173,7 +173,7 @@ impl Reference {
         self.linear(&format!("{block}.attn.proj"), &seen)
     }
 
-    fn perceptron(&self, block: &str, x: &Rows, activation: fn(f64) -> f64) -> Rows {
+    fn mlp(&self, block: &str, x: &Rows, activation: fn(f64) -> f64) -> Rows {
         let mut wide = self.linear(&format!("{block}.mlp.fc1"), x);
         wide.iter_mut().flatten().for_each(|x| *x = activation(*x));
         self.linear(&format!("{block}.mlp.fc2"), &wide)

@@ -80,15 +80,15 @@ pub(crate) fn loss_and_gradient(model: &FratMae, batch: &SlotBatch) -> (f64, Vec
     let device = device();
     let forward = model.forward(batch, &device).unwrap();
     let n_samples = batch.n_samples() as f32;
-    let figures = forward.figures;
-    let error = figures.pet.squared_error + figures.ct.squared_error;
+    let stats = forward.stats().unwrap();
+    let error = stats.pet.squared_error + stats.ct.squared_error;
     let contrast = model.context_align.as_ref();
     let contrast = contrast.map(|_| contrast_of(model, &forward, batch));
-    let slopes = contrast.as_ref();
-    let slopes = slopes.map(|c| (&c.pet_gradient[..], &c.text_gradient[..]));
+    let grads = contrast.as_ref();
+    let grads = grads.map(|c| (&c.pet_gradient[..], &c.text_gradient[..]));
     // Memory that was used before, and must not show.
     let spare = vec![f32::NAN; model.parameters().iter().map(|p| p.gradient.len()).sum()];
-    let gradient = model.backward(forward, 1.0 / n_samples, slopes, spare);
+    let gradient = model.backward(forward, 1.0 / n_samples, grads, spare);
     let loss = contrast.map_or(0.0, |contrast| contrast.loss);
     (loss + error / f64::from(n_samples), gradient.unwrap())
 }
@@ -106,8 +106,8 @@ pub(crate) fn descend(
         let mut flat = model.to_flat();
         for parameter in model.parameters().iter().filter(|p| p.learns()) {
             let own = flat[parameter.offset..].iter_mut();
-            for (value, slope) in own.zip(&gradient[parameter.gradient.clone()]) {
-                *value -= 0.2 * slope;
+            for (value, grad) in own.zip(&gradient[parameter.gradient.clone()]) {
+                *value -= 0.2 * grad;
             }
         }
         model = model.with_flat(&flat).unwrap();

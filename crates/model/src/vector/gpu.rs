@@ -1,4 +1,4 @@
-//! What burn has no words for on a GPU: the update's kernel, sums over bits, and where a vector lies in its memory.
+//! What burn offers no operation for on a GPU: the update's kernel, sums over bits, and where a vector lies in its memory.
 //!
 //! It goes through burn's fusion and the runtime beneath to the device's own addresses: the one place that does, so
 //! that a new version of burn breaks here and nowhere else.
@@ -76,7 +76,7 @@ fn resolved(vector: &DeviceVector) -> Result<CubeTensor, ModelError> {
     Ok(client.resolve_tensor_float::<CubeBackend>(fused))
 }
 
-/// As [`DeviceVector::bit_sum`], by running sums that each take every so manieth number.
+/// As [`DeviceVector::bit_sum`], by running sums: sum i takes the numbers i, i + SUMS, i + 2 SUMS and so on.
 pub(super) fn bit_sum(vector: &DeviceVector) -> Result<u64, ModelError> {
     let tensor = into_contiguous(resolved(vector)?);
     let client = tensor.client.clone();

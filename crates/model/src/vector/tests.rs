@@ -1,4 +1,4 @@
-//! Journeys of vectors, and the update on a device against the one in memory.
+//! Transfers of vectors, and the update on a device against the one in memory.
 
 use super::*;
 use crate::FratMae;

@@ -1,5 +1,5 @@
 //! Tensors of a ViT of another shape made to fit: patch kernels inflated, positions interpolated.
-//! It owns the two rules; which tensor goes where is `first`'s.
+//! It owns the two rules; `first` decides which tensor goes where.
 
 use super::resize::resize;
 
@@ -53,7 +53,7 @@ impl<'a> Positions<'a> {
     pub(super) fn read(
         shape: &[usize],
         values: &'a [f32],
-        told: Option<[usize; 3]>,
+        recorded: Option<[usize; 3]>,
         model: [usize; 3],
     ) -> Option<Self> {
         let &[1, n_rows, width] = shape else {
@@ -62,7 +62,7 @@ impl<'a> Positions<'a> {
         let holds = |grid: &[usize; 3], n: usize| grid.iter().product::<usize>() == n && n > 0;
         let grids = |n: usize| {
             let side = n.isqrt();
-            let known = told.into_iter().chain([model, [1, side, side]]);
+            let known = recorded.into_iter().chain([model, [1, side, side]]);
             known.into_iter().find(move |grid| holds(grid, n))
         };
         let with_class = n_rows.checked_sub(1).and_then(grids);
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_models_own_grid_and_the_files_word_go_before_a_square() {
         let values = vec![1.0; 13];
-        let read = |told| Positions::read(&[1, 13, 1], &values, told, [2, 2, 3]);
+        let read = |recorded| Positions::read(&[1, 13, 1], &values, recorded, [2, 2, 3]);
         assert_eq!(read(None).unwrap().grid, [2, 2, 3]);
         assert_eq!(read(Some([1, 3, 4])).unwrap().grid, [1, 3, 4]);
         let none = Positions::read(&[1, 12, 1], &values[..12], None, [2, 2, 3]).unwrap();

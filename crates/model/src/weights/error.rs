@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeightsError {
     /// The bytes are no safetensors file.
-    #[error("{file} is no safetensors file: {reason}")]
+    #[error("{file} is not a safetensors file: {reason}")]
     Damaged {
         /// Its path.
         file: String,
@@ -95,8 +95,9 @@ impl Faults {
             ("unknown", &self.unknown),
             ("of another shape", &self.misshapen),
         ];
-        let told = kinds.into_iter().filter(|(_, names)| !names.is_empty());
-        told.map(|(kind, names)| format!("{} {kind} ({})", names.len(), shown(names)))
+        let lists = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+        lists
+            .map(|(kind, names)| format!("{} {kind} ({})", names.len(), shown(names)))
             .collect::<Vec<_>>()
             .join(", ")
     }

@@ -1,5 +1,5 @@
 //! First values out of another network's file: a 2-D or 3-D ViT by timm's and MAE's names, or an earlier export.
-//! It takes what fits, makes fit what can be, and tells what became of every name.
+//! It loads what fits, resizes what can be resized, and reports every name.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::ModelConfig;
 use crate::flat::Parameter;
 use crate::patchify::PatchGrid;
 
-/// What became of the parameters and of the file's tensors.
+/// What was loaded of the file, and what was not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InitReport {
     /// Parameters taken as they are.
@@ -21,16 +21,16 @@ pub struct InitReport {
     pub adapted: Vec<String>,
     /// Parameters that keep their first values: the file has no such tensor.
     pub absent: Vec<String>,
-    /// Parameters that keep their first values: the file's tensor has another shape, which is told.
+    /// Parameters that keep their first values: the file's tensor has another shape, which is reported.
     pub misshapen: Vec<String>,
-    /// Tensors of the file that nothing was made of.
+    /// Tensors of the file that were not used.
     pub unused: Vec<String>,
 }
 
 impl InitReport {
-    /// Tells what became of what, a line each, for whoever named the file.
+    /// The report as text, one line per kind.
     pub fn lines(&self) -> Vec<String> {
-        let told = [
+        let lists = [
             ("loaded", &self.taken),
             ("loaded and resized", &self.adapted),
             ("not in the file, initial values kept", &self.absent),
@@ -39,7 +39,7 @@ impl InitReport {
                 &self.misshapen,
             ),
         ];
-        let parameters = told
+        let parameters = lists
             .into_iter()
             .map(|(what, names)| ("parameters", what, names));
         parameters
@@ -205,8 +205,8 @@ impl Source<'_> {
     }
 
     fn read_positions<'a>(&self, shape: &[usize], values: &'a [f32]) -> Option<Positions<'a>> {
-        let told = self.file.notes.get(GRID_NOTE).and_then(|note| grid(note));
-        Positions::read(shape, values, told, self.grid)
+        let recorded = self.file.notes.get(GRID_NOTE).and_then(|note| grid(note));
+        Positions::read(shape, values, recorded, self.grid)
     }
 
     fn class_token(

@@ -64,7 +64,7 @@ impl Body<'_> {
     fn add_limbs(&mut self) {
         let [arm, wrist, thigh] = [0.026, 0.019, 0.044].map(|share| self.tall(share));
         let bone = tissue(700.0, 0.7, 0.5);
-        let (shoulder, elbow, hand) = if self.draw.below(2) == 0 {
+        let (shoulder, elbow, hand) = if self.rng.below(2) == 0 {
             ([1.08, -0.1, 0.2], [1.42, -0.3, 0.35], [1.44, 0.1, 0.49])
         } else {
             ([1.0, -0.1, 0.2], [1.22, 0.05, 0.03], [0.8, 0.4, -0.1])
@@ -126,13 +126,13 @@ impl Body<'_> {
     fn add_chest(&mut self) {
         let (w, d) = (self.width, self.depth);
         let [cage, lung, aorta] = [0.079, 0.07, 0.09].map(|share| self.tall(share));
-        let heart = tissue(45.0, 2.0 + 7.0 * self.draw.unit().powi(2), 1.3);
+        let heart = tissue(45.0, 2.0 + 7.0 * self.rng.unit().powi(2), 1.3);
         let blood = self.enhanced(BLOOD, 90.0);
         self.add_ribs();
         self.round([0.0, 0.0, 0.258], [0.89 * w, 0.87 * d, cage], MUSCLE);
         self.round_pair([0.45, -0.02, 0.253], [0.39 * w, 0.78 * d, lung], LUNG);
         for _ in 0..14 {
-            let [x, y, z] = [0; 3].map(|_| self.draw.unit());
+            let [x, y, z] = [0; 3].map(|_| self.rng.unit());
             let from = [0.2 + 0.1 * x, -0.1 + 0.1 * y, 0.245];
             let to = [0.3 + 0.35 * x, -0.4 + 0.7 * y, 0.262 + 0.03 * z];
             self.limb_pair(from, to, 2.5 + 2.0 * z, blood);
@@ -183,7 +183,7 @@ impl Body<'_> {
     /// Adds the frame of the large bowel and loops of the small one.
     fn add_bowel(&mut self) {
         let [long, across] = [0.026, 0.006].map(|share| self.tall(share));
-        let lively = tissue(25.0, 1.2 + 3.0 * self.draw.unit().powi(2), 1.6);
+        let lively = tissue(25.0, 1.2 + 3.0 * self.rng.unit().powi(2), 1.6);
         for (x, z) in [(0.68, 0.42), (-0.7, 0.4), (-0.68, 0.43)] {
             self.long([x, 0.0, z], [21.0, 22.0, long], lively);
             self.long([x, 0.05, z], [12.0, 12.0, 0.8 * long], BOWEL_GAS);
@@ -195,7 +195,7 @@ impl Body<'_> {
             self.round([x, 0.58, sagging], [13.0, 10.0, across], BOWEL_GAS);
         }
         for _ in 0..16 {
-            let [x, y, z, size] = [0; 4].map(|_| self.draw.unit());
+            let [x, y, z, size] = [0; 4].map(|_| self.rng.unit());
             let place = [0.9 * x - 0.45, 0.1 + 0.35 * y, 0.402 + 0.05 * z];
             let half = 11.0 + 7.0 * size;
             self.round(place, [1.7 * half, half, half], BOWEL);
@@ -203,8 +203,8 @@ impl Body<'_> {
     }
 
     fn add_pelvis(&mut self) {
-        let filling = 24.0 + 16.0 * self.draw.unit();
-        let urine = 7.0 + 16.0 * self.draw.unit();
+        let filling = 24.0 + 16.0 * self.rng.unit();
+        let urine = 7.0 + 16.0 * self.rng.unit();
         self.round([0.0, -0.32, 0.48], [20.0, 17.0, 40.0], BOWEL);
         let bladder = [1.25 * filling, filling, filling];
         let urine = tissue(6.0, urine, 0.8 * urine);

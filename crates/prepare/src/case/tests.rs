@@ -82,7 +82,7 @@ impl Study {
         let kept = error.told_without_paths();
         let folder = self.folder.path().to_string_lossy();
         assert!(!kept.contains(&*folder), "{kept}");
-        error.told()
+        error.full_reason()
     }
 }
 

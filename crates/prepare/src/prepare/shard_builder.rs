@@ -116,7 +116,7 @@ impl ShardBuilder {
                     notes: encoded.notes().to_vec(),
                 }),
                 Err(error) => self.may_skip(error).then(|| CaseOutcome::Skipped {
-                    reason: error.told(),
+                    reason: error.full_reason(),
                 }),
             };
             if let Some(outcome) = outcome {

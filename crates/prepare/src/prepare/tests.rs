@@ -227,24 +227,25 @@ async fn a_stopped_prepare_goes_on_and_ends_in_the_same_bytes() {
     );
 
     fs::write(bench.cases[3].pet.path(), whole).unwrap();
-    let mut told = Vec::new();
+    let mut calls = Vec::new();
     let report = prepare(
         survey_of(&bench.cases),
         &bench.out("stopped"),
         &OPTIONS,
-        &mut |progress| told.push(progress),
+        &mut |progress| calls.push(progress),
     )
     .await
     .unwrap();
     assert_eq!((report.prepared, report.kept), (3, 2));
     assert_eq!(
-        told.iter()
+        calls
+            .iter()
             .map(|progress| progress.done)
             .collect::<Vec<_>>(),
         [1, 2, 3, 4, 5]
     );
     assert_eq!(
-        [&told[1].outcome, &told[2].outcome],
+        [&calls[1].outcome, &calls[2].outcome],
         [&CaseOutcome::Kept, &CaseOutcome::Prepared { notes: vec![] }]
     );
     let without_times = |files: BTreeMap<String, Bytes>| {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The reason for who works with the files: it may name a path or a field of a table.
-    pub told: String,
+    pub full: String,
     /// The same without either, which a data set may keep.
     pub kept: String,
 }
@@ -18,7 +18,7 @@ impl From<String> for Fault {
     /// Takes a reason that holds nothing which may name a patient.
     fn from(reason: String) -> Self {
         Self {
-            told: reason.clone(),
+            full: reason.clone(),
             kept: reason,
         }
     }
@@ -44,7 +44,7 @@ impl Fault {
     pub(super) fn of(kept: impl Into<String>, detail: &str) -> Self {
         let kept = kept.into();
         Self {
-            told: format!("{kept}: {detail}"),
+            full: format!("{kept}: {detail}"),
             kept,
         }
     }
@@ -56,7 +56,7 @@ impl Fault {
             texts.join("; ")
         };
         (!faults.is_empty()).then(|| Self {
-            told: join(|fault| &fault.told),
+            full: join(|fault| &fault.full),
             kept: join(|fault| &fault.kept),
         })
     }
@@ -64,7 +64,7 @@ impl Fault {
     /// Says in which line of which table it is; the name of the table is for who works with the files.
     pub(super) fn in_line(self, table: &str, line: u64) -> Self {
         Self {
-            told: format!("{table} line {line}: {}", self.told),
+            full: format!("{table} line {line}: {}", self.full),
             kept: format!("line {line}: {}", self.kept),
         }
     }

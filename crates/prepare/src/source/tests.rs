@@ -126,7 +126,7 @@ fn a_row_that_cannot_be_used_is_a_case_with_a_fault_and_the_others_stay() {
         assert_eq!(found[0], ("a".to_owned(), None), "{row}");
         let fault = found[1].1.clone().unwrap();
         assert!(
-            fault.told.starts_with(&format!("cases.csv {words}")) && fault.kept.starts_with(words),
+            fault.full.starts_with(&format!("cases.csv {words}")) && fault.kept.starts_with(words),
             "{fault:?}"
         );
         // A field or a path may name a patient.
@@ -142,7 +142,7 @@ fn a_row_that_cannot_be_used_is_a_case_with_a_fault_and_the_others_stay() {
         "line 4: the same case_id is on line 3"
     );
     assert_eq!(found[2].0, "line 2");
-    let all = found[2].1.clone().unwrap().told;
+    let all = found[2].1.clone().unwrap().full;
     for words in ["case_id is missing", "gone.nii", "\"old\""] {
         assert!(all.contains(words), "{all}");
     }

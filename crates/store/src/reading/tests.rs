@@ -16,7 +16,7 @@ use object_store::{
 };
 
 use super::*;
-use crate::Patience;
+use crate::RetryPolicy;
 
 /// What becomes of one answer.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +125,7 @@ impl ObjectStore for Faulty {
     }
 }
 
-const PATIENCE: Patience = Patience {
+const RETRY: RetryPolicy = RetryPolicy {
     stall: Duration::from_millis(60),
     total: Duration::from_secs(20),
 };
@@ -137,7 +137,7 @@ async fn faulty(faults: &[Fault]) -> (Arc<Faulty>, Location) {
         faults: Mutex::new(faults.iter().copied().collect()),
         asked: Mutex::default(),
     });
-    let root = Location::over(Arc::clone(&store) as _, "", "s3://b").with_patience(PATIENCE);
+    let root = Location::over(Arc::clone(&store) as _, "", "s3://b").with_retry_policy(RETRY);
     let numbers: Vec<u8> = (0..100).collect();
     root.put("x", numbers).await.unwrap();
     (store, root)
@@ -183,9 +183,9 @@ async fn an_object_that_is_replaced_while_it_is_read_is_read_anew() {
 #[tokio::test]
 async fn patience_ends_in_one_line_with_tries_and_last_cause() {
     let (_, root) = faulty(&[Fault::Reset; 1000]).await;
-    let root = root.with_patience(Patience {
+    let root = root.with_retry_policy(RetryPolicy {
         total: Duration::from_millis(300),
-        ..PATIENCE
+        ..RETRY
     });
     let error = root.get("x").await.unwrap_err();
     let line = error.to_string();
@@ -208,7 +208,7 @@ async fn a_store_that_never_answered_is_given_up_at_its_first_refusal() {
 #[tokio::test]
 async fn a_store_that_another_has_reached_is_borne_with_from_the_first_call() {
     let (store, _) = faulty(&[Fault::Unavailable]).await;
-    let root = Location::over(Arc::clone(&store) as _, "", "s3://b").known_to_answer();
+    let root = Location::over(Arc::clone(&store) as _, "", "s3://b").assume_reachable();
     root.get("x").await.unwrap();
     assert_eq!(store.asked.lock().unwrap().len(), 2);
 }

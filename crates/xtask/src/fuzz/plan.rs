@@ -18,7 +18,7 @@ impl Plan {
     /// Reads `[--for TIME] [TARGET]`.
     ///
     /// # Errors
-    /// A time that is none, and words that are neither.
+    /// A time that cannot be read, and words that are neither time nor target.
     pub(crate) fn parse(words: &[&str]) -> Result<Self> {
         let mut plan = Self {
             target: None,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use fratmae_dataset::{
-    BadSample, CaseImage, DataSet, DataSetError, Loader, LoaderOptions, MANIFEST_NAME, Order,
-    StackAxis, StackOptions, Summary, extract, inspect, look, preview, shard_name, verify,
+    BadSample, CaseImage, DataSet, DataSetError, Loader, LoaderOptions, MANIFEST_NAME, SampleOrder,
+    StackAxis, StackOptions, Summary, extract, inspect, inspect_voxels, preview, shard_name,
+    verify,
 };
 use fratmae_prepare::prepare;
 use fratmae_store::Location;
@@ -61,7 +62,7 @@ async fn read(place: &Location) {
         let _refused = data.read_slices(case, &[0, 2]).await;
     }
     let _refused = preview(&data, 0).await;
-    let _refused = look(&data, &[0], true, &mut |_| Ok::<(), DataSetError>(())).await;
+    let _refused = inspect_voxels(&data, &[0], true, &mut |_| Ok::<(), DataSetError>(())).await;
     for image in [CaseImage::Ct, CaseImage::Label] {
         let _refused = extract(&data, 0, image).await;
     }
@@ -87,7 +88,7 @@ async fn load(data: &Arc<DataSet>, axis: StackAxis) {
     if options.check(&data.manifest).is_err() {
         return;
     }
-    let order = Order {
+    let order = SampleOrder {
         seed: 7,
         cases: u32::try_from(data.manifest.cases.len()).expect("an input is small"),
     };

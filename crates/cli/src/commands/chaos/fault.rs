@@ -1,4 +1,4 @@
-//! The faults that chaos knows: what each does to whom, in data. `strikes.rs` does them.
+//! The faults that chaos knows: what each does to whom, in data. `injection.rs` does them.
 
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ impl Kind {
 }
 
 impl Strike {
-    /// The kind, and whom it befalls.
+    /// The kind, and the process that it hits.
     pub(crate) fn what(&self) -> String {
         let (kind, place) = (self.kind.name(), worker_name(self.place));
         match self.kind {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 use super::fault::{Kind, Strike};
 
@@ -28,14 +28,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) places: usize,
     /// Kinds to choose from; none twice before each has come once.
     pub(crate) kinds: &'a [Kind],
-    /// One fault so often, instead of some at moments that are drawn.
+    /// One fault in each of these intervals, instead of at drawn moments.
     pub(crate) every: Option<Duration>,
 }
 
 /// Plans the faults of a run, in the order of their time.
 pub(crate) fn plan(wanted: &Wanted<'_>) -> Vec<Strike> {
     let mut planner = Planner {
-        draw: Draw::new("chaos", wanted.seed, &[]),
+        rng: KeyedRng::new("chaos", wanted.seed, &[]),
         bag: Vec::new(),
     };
     let mut strikes = Vec::new();
@@ -47,7 +47,7 @@ pub(crate) fn plan(wanted: &Wanted<'_>) -> Vec<Strike> {
         for number in 0..planner.how_many(wanted) {
             let delay = match number {
                 0 => 0,
-                _ => planner.draw.below(SPREAD),
+                _ => planner.rng.below(SPREAD),
             };
             strikes.push(planner.strike(wanted, moment + Duration::from_millis(delay)));
         }
@@ -59,20 +59,20 @@ pub(crate) fn plan(wanted: &Wanted<'_>) -> Vec<Strike> {
 
 /// How many workers stand by beside the group, and the group's size where the caller names none.
 pub(crate) fn crew(seed: u64, workers: Option<usize>, most: usize) -> (usize, usize) {
-    let mut draw = Draw::new("chaos crew", seed, &[]);
-    let drawn = 2 + draw.below(5) as usize;
-    let standbys = draw.below(2) as usize;
+    let mut rng = KeyedRng::new("chaos crew", seed, &[]);
+    let drawn = 2 + rng.below(5) as usize;
+    let standbys = rng.below(2) as usize;
     (workers.unwrap_or_else(|| drawn.min(most)), standbys)
 }
 
 struct Planner {
-    draw: Draw,
+    rng: KeyedRng,
     bag: Vec<Kind>,
 }
 
 impl Planner {
     fn gap(&mut self, wanted: &Wanted<'_>) -> Duration {
-        let drawn = SHORTEST_GAP + self.draw.below(LONGEST_GAP - SHORTEST_GAP);
+        let drawn = SHORTEST_GAP + self.rng.below(LONGEST_GAP - SHORTEST_GAP);
         let every = wanted
             .every
             .map(|every| every.max(Duration::from_millis(1)));
@@ -81,7 +81,7 @@ impl Planner {
 
     /// One fault at most moments, two or three at some.
     fn how_many(&mut self, wanted: &Wanted<'_>) -> u64 {
-        let drawn = self.draw.below(6);
+        let drawn = self.rng.below(6);
         match (wanted.every, drawn) {
             (Some(_), _) | (None, 0..=2) => 1,
             (None, 3 | 4) => 2,
@@ -94,7 +94,7 @@ impl Planner {
         let place = self.below(wanted.places);
         let step = 1 + self.below(wanted.places.saturating_sub(1));
         let longest = [SHORT, LONG][self.below(2)];
-        let lasts = Duration::from_millis(100 + self.draw.below(longest));
+        let lasts = Duration::from_millis(100 + self.rng.below(longest));
         Strike {
             at,
             lasts: if kind.is_instant() {
@@ -118,7 +118,7 @@ impl Planner {
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        self.draw.below(limit as u64) as usize
+        self.rng.below(limit as u64) as usize
     }
 }
 

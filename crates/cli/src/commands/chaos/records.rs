@@ -10,11 +10,11 @@ use fratmae_store::Location;
 use serde_json::Value;
 
 use super::{
-    arena::{Calls, LINES},
-    folder::Folder,
-    heard::{Heard, heard},
-    ledger::{Ledger, Left},
+    log_event::{LogEvent, log_event},
     process::Process,
+    run_dir::RunDir,
+    sample_audit::{Left, SampleAudit},
+    supervisor::{Calls, LINES},
     text,
 };
 use crate::progress::{Progress, Report};
@@ -25,7 +25,7 @@ use crate::progress::{Progress, Report};
 /// When that run fails, or its records cannot be read.
 pub(super) async fn undisturbed(
     digest: Option<&str>,
-    folder: &Folder,
+    folder: &RunDir,
     calls: &Calls,
     quiet: bool,
 ) -> Result<(String, Option<Vec<HistoryRow>>)> {
@@ -41,7 +41,7 @@ pub(super) async fn undisturbed(
 }
 
 /// Runs the job to its end with one worker, and returns its summary.
-fn finished(run: &Path, folder: &Folder, calls: &Calls, progress: &mut Progress) -> Result<Value> {
+fn finished(run: &Path, folder: &RunDir, calls: &Calls, progress: &mut Progress) -> Result<Value> {
     let mut words = vec![calls.program.clone()];
     words.extend(["pretrain", "--json", "--log", "json", "--workers", "1"].map(str::to_owned));
     words.extend(calls.job.iter().cloned());
@@ -51,14 +51,16 @@ fn finished(run: &Path, folder: &Folder, calls: &Calls, progress: &mut Progress)
     drop(sender);
     let (mut summary, mut last_word) = (None, String::new());
     for line in lines {
-        match heard(&line.text) {
+        match log_event(&line.text) {
             _ if line.is_result => summary = serde_json::from_str(&line.text).ok(),
-            Some(Heard::Event(RunEvent::Applied { step, .. })) => progress.show(&Report::Items {
-                done: step,
-                total: calls.steps,
-                name: "steps, undisturbed".to_owned(),
-            }),
-            Some(Heard::Error(reason)) => last_word = reason,
+            Some(LogEvent::Event(RunEvent::Applied { step, .. })) => {
+                progress.show(&Report::Items {
+                    done: step,
+                    total: calls.steps,
+                    name: "steps, undisturbed".to_owned(),
+                })
+            }
+            Some(LogEvent::Error(reason)) => last_word = reason,
             _ => {}
         }
     }
@@ -73,11 +75,11 @@ fn finished(run: &Path, folder: &Folder, calls: &Calls, progress: &mut Progress)
 ///
 /// # Errors
 /// When its records cannot be read.
-pub(super) async fn ledger(
-    folder: &Folder,
+pub(super) async fn audit(
+    folder: &RunDir,
     config: &Config,
     undisturbed: Option<&[HistoryRow]>,
-) -> Result<Ledger> {
+) -> Result<SampleAudit> {
     let run = open(&folder.run())?;
     let rows = read_history(&run).await?;
     let commit = |record: Record| match record {
@@ -92,7 +94,7 @@ pub(super) async fn ledger(
         batch: config.train.batch as u64,
         last: config.train.steps,
     };
-    Ok(Ledger::of(left, undisturbed))
+    Ok(SampleAudit::of(left, undisturbed))
 }
 
 fn open(run: &Path) -> Result<Location> {

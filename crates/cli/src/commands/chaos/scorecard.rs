@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     fault::{Kind, Party, Strike, worker_name},
-    moment::{Moment, What},
+    timeline::{TimelineEvent, What},
 };
 
 /// For so long after its end a fault can be the reason of a verdict.
@@ -59,29 +59,29 @@ pub(crate) struct Spread {
 
 impl Scorecard {
     /// Works it out.
-    pub(crate) fn of(plan: &[Strike], moments: &[Moment]) -> Self {
-        let mut moments = moments.to_vec();
+    pub(crate) fn of(plan: &[Strike], timeline: &[TimelineEvent]) -> Self {
+        let mut timeline = timeline.to_vec();
         // A line is noted when it was written, and read a little later.
-        moments.sort_by_key(|moment| moment.at);
-        let told = Judged {
+        timeline.sort_by_key(|event| event.at);
+        let judged = Judged {
             plan,
-            moments: &moments,
+            timeline: &timeline,
         };
-        let (right, wrong) = told.verdicts();
-        let (coordinators_ended, workers_ended) = told.endings();
+        let (right, wrong) = judged.verdicts();
+        let (coordinators_ended, workers_ended) = judged.endings();
         Self {
-            faults: told.rows(),
-            steps_lost: told.steps_lost(),
+            faults: judged.rows(),
+            steps_lost: judged.steps_lost(),
             verdicts_right: right,
             verdicts_wrong: wrong,
             coordinators_ended,
             workers_ended,
-            olds_stayed: told
-                .moments
+            olds_stayed: judged
+                .timeline
                 .iter()
-                .filter(|moment| moment.what == What::OldStayed)
+                .filter(|event| event.what == What::OldStayed)
                 .count(),
-            panics: told.panics(),
+            panics: judged.panics(),
         }
     }
 }
@@ -101,7 +101,7 @@ impl Spread {
 
 struct Judged<'a> {
     plan: &'a [Strike],
-    moments: &'a [Moment],
+    timeline: &'a [TimelineEvent],
 }
 
 impl Judged<'_> {
@@ -120,15 +120,15 @@ impl Judged<'_> {
         };
         let (mut done, mut missed) = (0, 0);
         let (mut detections, mut recoveries) = (Vec::new(), Vec::new());
-        for moment in self.moments {
-            match moment.what {
+        for event in self.timeline {
+            match event.what {
                 What::Missed(number, _) if is_ours(number) => missed += 1,
                 What::Struck(number) if is_ours(number) => {
                     done += 1;
-                    let detected = self.detected(number, moment.at);
-                    let recovered = self.recovered(moment.at, detected);
-                    detections.extend(detected.map(|at| at - moment.at));
-                    recoveries.extend(recovered.map(|at| at - moment.at));
+                    let detected = self.detected(number, event.at);
+                    let recovered = self.recovered(event.at, detected);
+                    detections.extend(detected.map(|at| at - event.at));
+                    recoveries.extend(recovered.map(|at| at - event.at));
                 }
                 _ => {}
             }
@@ -145,9 +145,9 @@ impl Judged<'_> {
     }
 
     fn first(&self, from: Duration, is_it: impl Fn(&What) -> bool) -> Option<Duration> {
-        let later = self.moments.iter().filter(|moment| moment.at >= from);
+        let later = self.timeline.iter().filter(|event| event.at >= from);
         later
-            .map(|moment| (moment.at, &moment.what))
+            .map(|event| (event.at, &event.what))
             .find(|(_, what)| is_it(what))
             .map(|(at, _)| at)
     }
@@ -189,8 +189,8 @@ impl Judged<'_> {
     /// Steps that a group which began behind what had been applied came to again.
     fn steps_lost(&self) -> u64 {
         let (mut newest, mut lost, mut is_behind) = (0_u64, 0, false);
-        for moment in self.moments {
-            match moment.what {
+        for event in self.timeline {
+            match event.what {
                 What::Began { step, .. } => is_behind = step < newest,
                 What::Applied { step } if step <= newest => lost += u64::from(is_behind),
                 What::Applied { step } => (newest, is_behind) = (step, false),
@@ -203,22 +203,22 @@ impl Judged<'_> {
     fn verdicts(&self) -> (usize, Vec<String>) {
         let mut right = 0;
         let mut wrong = Vec::new();
-        for moment in self.moments {
-            if let What::Verdict { line } = &moment.what {
-                match self.is_explained(line, moment.at) {
+        for event in self.timeline {
+            if let What::Verdict { line } = &event.what {
+                match self.is_explained(line, event.at) {
                     true => right += 1,
-                    false => wrong.push(format!("{:.1} s: {line}", moment.at.as_secs_f64())),
+                    false => wrong.push(format!("{:.1} s: {line}", event.at.as_secs_f64())),
                 }
             }
         }
         (right, wrong)
     }
 
-    /// Whether a fault of those around that time befell whom a verdict names.
+    /// Whether a fault around that time hit the one that a verdict names.
     fn is_explained(&self, line: &str, at: Duration) -> bool {
         let explains = |victim| victim == Party::Coordinator || is_named(line, victim);
-        let struck = self.moments.iter().filter_map(|moment| match moment.what {
-            What::Struck(number) => Some((number, moment.at)),
+        let struck = self.timeline.iter().filter_map(|event| match event.what {
+            What::Struck(number) => Some((number, event.at)),
             _ => None,
         });
         struck
@@ -231,8 +231,8 @@ impl Judged<'_> {
 
     fn endings(&self) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
         let (mut coordinators, mut workers) = (BTreeMap::new(), BTreeMap::new());
-        for moment in self.moments {
-            let (endings, reason) = match &moment.what {
+        for event in self.timeline {
+            let (endings, reason) = match &event.what {
                 What::Ended {
                     party: Party::Worker(_),
                     reason,
@@ -250,11 +250,11 @@ impl Judged<'_> {
     }
 
     fn panics(&self) -> Vec<String> {
-        let panic = |moment: &Moment| match &moment.what {
+        let panic = |event: &TimelineEvent| match &event.what {
             What::Panic { line } => Some(line.clone()),
             _ => None,
         };
-        self.moments.iter().filter_map(panic).collect()
+        self.timeline.iter().filter_map(panic).collect()
     }
 }
 

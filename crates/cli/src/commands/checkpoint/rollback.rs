@@ -6,7 +6,7 @@ use fratmae_coordinator::RolledBack;
 use fratmae_store::Location;
 use serde::Serialize;
 
-use crate::{commands::lead::nonce, output::Output};
+use crate::{commands::run_coordinator::nonce, output::Output};
 
 /// Resets a stopped run to one of its checkpoints.
 #[derive(Debug, Args)]
@@ -51,10 +51,10 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
             given_up,
         })?);
     }
-    Ok(output.line(&told(run, step, &given_up))?)
+    Ok(output.line(&summary_line(run, step, &given_up))?)
 }
 
-fn told(run: &str, step: u64, given_up: &[u64]) -> String {
+fn summary_line(run: &str, step: u64, given_up: &[u64]) -> String {
     let steps: Vec<_> = given_up.iter().map(ToString::to_string).collect();
     let lost = match steps.as_slice() {
         [] => "there was no later checkpoint".to_owned(),
@@ -75,7 +75,7 @@ mod tests {
             (&[30], "removed the checkpoint of step 30"),
             (&[30, 40], "removed the checkpoints of steps 30, 40"),
         ] {
-            let line = told("/r", 20, given_up);
+            let line = summary_line("/r", 20, given_up);
             assert_eq!(line, format!("/r is back at step 20; {end}"));
         }
     }

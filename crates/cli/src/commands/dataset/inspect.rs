@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_dataset::{
-    CaseInspection, CaseLook, DataSet, Histogram, Inspection, Summary, ValueRange, inspect, look,
-    preview,
+    CaseInspection, CaseStats, DataSet, Histogram, Inspection, Summary, ValueRange, inspect,
+    inspect_voxels, preview,
 };
 use fratmae_prepare::stored_report;
 use fratmae_store::Location;
@@ -134,7 +134,7 @@ async fn look_through(
     let with_pictures = sheet.is_some();
     let mut progress = Progress::start("inspect", quiet);
     let mut done = 0;
-    look(data, &numbers, with_pictures, &mut |seen| -> Result<()> {
+    inspect_voxels(data, &numbers, with_pictures, &mut |seen| -> Result<()> {
         voxels.add(&seen);
         done += 1;
         progress.show(&Report::Items {
@@ -168,7 +168,7 @@ impl Voxels {
         }
     }
 
-    fn add(&mut self, seen: &CaseLook) {
+    fn add(&mut self, seen: &CaseStats) {
         self.suv.add(&seen.suv);
         self.hu.add(&seen.hu);
         if let Some(lesions) = seen.lesions {

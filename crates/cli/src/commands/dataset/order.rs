@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use fratmae_config::Config;
 use fratmae_control::deal_slots;
-use fratmae_dataset::{DataSet, Order, Sample};
+use fratmae_dataset::{DataSet, Sample, SampleOrder};
 use fratmae_store::Location;
 use serde::Serialize;
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let url = url.context("name the data set: fratmae dataset order URL")?;
     let data = DataSet::open(&Location::open(url)?).await?;
     let cases = &data.manifest.cases;
-    let order = Order {
+    let order = SampleOrder {
         seed: arguments.seed,
         cases: u32::try_from(cases.len()).context("the data set has too many cases")?,
     };
@@ -124,7 +124,7 @@ impl Deal {
     }
 }
 
-fn positions(order: Order, epoch: u64) -> Result<Range<u64>> {
+fn positions(order: SampleOrder, epoch: u64) -> Result<Range<u64>> {
     let cases = u64::from(order.cases);
     let end = epoch
         .checked_add(1)
@@ -133,7 +133,7 @@ fn positions(order: Order, epoch: u64) -> Result<Range<u64>> {
     Ok(end - cases..end)
 }
 
-fn whole_epoch(order: Order, epoch: u64) -> Result<Vec<Sample>> {
+fn whole_epoch(order: SampleOrder, epoch: u64) -> Result<Vec<Sample>> {
     let cases = order.epoch(epoch);
     let samples = positions(order, epoch)?.zip(cases);
     Ok(samples
@@ -145,7 +145,7 @@ fn whole_epoch(order: Order, epoch: u64) -> Result<Vec<Sample>> {
         .collect())
 }
 
-fn dealt_epoch(order: Order, epoch: u64, deal: &Deal) -> Result<Vec<Sample>> {
+fn dealt_epoch(order: SampleOrder, epoch: u64, deal: &Deal) -> Result<Vec<Sample>> {
     let positions = positions(order, epoch)?;
     let streams = deal_slots(deal.slots, deal.workers)
         .into_iter()
@@ -182,7 +182,7 @@ fn merge(mut streams: Vec<Peekable<impl Iterator<Item = Sample>>>) -> Vec<Sample
 mod tests {
     use super::*;
 
-    const ORDER: Order = Order { seed: 3, cases: 37 };
+    const ORDER: SampleOrder = SampleOrder { seed: 3, cases: 37 };
 
     fn deal(workers: u32) -> Deal {
         Deal {

@@ -90,8 +90,8 @@ mod tests {
             address: "http://h:1".to_owned(),
             reason: "Connection refused".to_owned(),
         };
-        let told = judge("http://h:1", &Err(error));
-        assert_eq!(told[0].state, State::Missing);
-        assert!(told[0].found.contains("http://h:1: Connection refused"));
+        let findings = judge("http://h:1", &Err(error));
+        assert_eq!(findings[0].state, State::Missing);
+        assert!(findings[0].found.contains("http://h:1: Connection refused"));
     }
 }

@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn the_advice_of_a_failure_is_its_own_where_it_gives_one() {
-        let told = Finding::failed("store", "cannot reach s3://a; check the endpoint", "x");
-        assert_eq!(told.advice, "check the endpoint");
+        let failed = Finding::failed("store", "cannot reach s3://a; check the endpoint", "x");
+        assert_eq!(failed.advice, "check the endpoint");
         let silent = Finding::failed("store", "the store failed", "x");
         assert_eq!(
             (silent.found.as_str(), silent.advice.as_str()),

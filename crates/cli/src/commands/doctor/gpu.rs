@@ -6,7 +6,7 @@ mod reading;
 use fratmae_collective::DriverSurvey;
 
 use super::finding::{Finding, State, size};
-use super::need::Need;
+use super::requirements::Requirements;
 
 const DRIVER_HELP: &str = "install NVIDIA's driver; in a container, start it with the NVIDIA runtime (--gpus all); or take workers.device = \"cpu\"";
 
@@ -47,7 +47,7 @@ impl Gpu {
     }
 
     /// Judges what was found: what a job demands is missing, what nobody asked for is a note.
-    pub(crate) fn judge(&self, need: &Need) -> Vec<Finding> {
+    pub(crate) fn judge(&self, need: &Requirements) -> Vec<Finding> {
         let lacking = match need.demands_gpu() {
             true => State::Missing,
             false => State::Note,
@@ -60,7 +60,7 @@ impl Gpu {
         findings
     }
 
-    fn driver(&self, need: &Need, lacking: State) -> Finding {
+    fn driver(&self, need: &Requirements, lacking: State) -> Finding {
         let is_gpu_meant = self.module.is_some() && !need.shuns_gpu();
         // A module without its library is half an installation, which nobody wants.
         let half = lacking.max(if is_gpu_meant {
@@ -107,7 +107,7 @@ impl Gpu {
         }
     }
 
-    fn devices(&self, need: &Need) -> Vec<Finding> {
+    fn devices(&self, need: &Requirements) -> Vec<Finding> {
         let job = need.job.as_ref().filter(|_| !need.shuns_gpu());
         let wanted = job.map_or(0, |job| job.gpu_bytes);
         let devices = self.survey().map_or(&[][..], |survey| &survey.devices);
@@ -139,7 +139,7 @@ impl Gpu {
         Some(Finding::new("peer access", State::Warning, found, advice))
     }
 
-    fn build(&self, need: &Need) -> Option<Finding> {
+    fn build(&self, need: &Requirements) -> Option<Finding> {
         if self.is_built {
             return Some(Finding::ok("build", "trains on GPUs and CPUs"));
         }
@@ -153,12 +153,12 @@ impl Gpu {
         Some(Finding::new("build", state, "trains on CPUs only", advice))
     }
 
-    fn nccl(&self, need: &Need) -> Finding {
+    fn nccl(&self, need: &Requirements) -> Finding {
         let (found, advice) = match &self.nccl {
             Ok(version) => {
                 return Finding::ok("NCCL", format!("{version}, 2.18 or later is needed"));
             }
-            Err(told) => told,
+            Err(reason) => reason,
         };
         if need.demands_nccl() {
             return Finding::new("NCCL", State::Missing, found, advice);

@@ -7,7 +7,7 @@ pub(crate) use reading::Roots;
 use std::path::PathBuf;
 
 use super::finding::{Finding, State, size};
-use super::need::Need;
+use super::requirements::Requirements;
 
 /// Files that any process here may have open at once.
 const FILES: u64 = 1024;
@@ -43,7 +43,7 @@ pub(crate) struct Host {
 
 impl Host {
     /// Judges what was found; GPUs and InfiniBand ports make some of it matter.
-    pub(crate) fn judge(&self, need: &Need, gpus: usize, ports: usize) -> Vec<Finding> {
+    pub(crate) fn judge(&self, need: &Requirements, gpus: usize, ports: usize) -> Vec<Finding> {
         let mut findings = vec![
             self.cores(),
             self.kernels(),
@@ -81,7 +81,7 @@ impl Host {
         Finding::new("kernels", state, self.kernels.as_str(), advice)
     }
 
-    fn memory(&self, need: &Need) -> Finding {
+    fn memory(&self, need: &Requirements) -> Finding {
         let limit = self
             .memory_limit
             .filter(|limit| self.memory.is_none_or(|all| *limit < all));
@@ -118,7 +118,7 @@ impl Host {
         Finding::ok("memory", found)
     }
 
-    fn files(&self, need: &Need) -> Finding {
+    fn files(&self, need: &Requirements) -> Finding {
         let peers = need.job.as_ref().map_or(0, |job| job.workers as u64);
         let wanted = FILES.max(OWN_FILES + peers);
         let Some((soft, hard)) = self.files else {
@@ -169,7 +169,7 @@ impl Host {
         Finding::new("/dev/shm", state, size(shared), advice)
     }
 
-    fn disk(&self, need: &Need) -> Option<Finding> {
+    fn disk(&self, need: &Requirements) -> Option<Finding> {
         let (folder, free) = self.disk.as_ref()?;
         let mut found = format!("{} free at {}", size(*free), folder.display());
         let job = need.job.as_ref().filter(|job| is_folder(&job.run_url));
@@ -194,7 +194,7 @@ impl Host {
         Some(Finding::ok("disk", found))
     }
 
-    fn cache(&self, need: &Need) -> Option<Finding> {
+    fn cache(&self, need: &Requirements) -> Option<Finding> {
         let (folder, wanted) = need.job.as_ref()?.cache.as_ref()?;
         let Some(free) = self.cache_free else {
             let found = format!("{} cannot be written", folder.display());

@@ -96,12 +96,12 @@ mod tests {
         port(sys.path(), "mlx5_1/ports/1", "1: DOWN");
         port(sys.path(), "mlx5_0/ports/1", "4: ACTIVE");
         let findings = judge(&read_ports(sys.path()));
-        let told: Vec<(&str, State, &str)> = findings
+        let states: Vec<(&str, State, &str)> = findings
             .iter()
             .map(|one| (one.check.as_str(), one.state, one.found.as_str()))
             .collect();
         assert_eq!(
-            told,
+            states,
             [
                 (
                     "InfiniBand mlx5_0/1",

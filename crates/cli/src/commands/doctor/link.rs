@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::finding::{Finding, State};
-use super::need::Need;
+use super::requirements::Requirements;
 
 /// What each says first.
 const HELLO: &[u8; 16] = b"fratmae-doctor 1";
@@ -142,7 +142,7 @@ async fn receive(stream: &mut TcpStream) -> io::Result<f64> {
 }
 
 /// Judges a line, or why there is none.
-pub(crate) fn judge(address: &str, line: &io::Result<Line>, need: &Need) -> Finding {
+pub(crate) fn judge(address: &str, line: &io::Result<Line>, need: &Requirements) -> Finding {
     let line = match line {
         Ok(line) => line,
         Err(error) => {
@@ -179,7 +179,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::commands::doctor::need::tests::job;
+    use crate::commands::doctor::requirements::tests::job;
 
     #[tokio::test]
     async fn both_ends_report_the_same_line() {
@@ -197,12 +197,12 @@ mod tests {
     async fn somebody_else_is_refused_on_both_sides() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let stranger = async {
+        let other = async {
             let mut stream = TcpStream::connect(address).await?;
             stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await
         };
         let listening = async { answer(listener.accept().await?.0).await };
-        let (_, answered) = tokio::join!(stranger, listening);
+        let (_, answered) = tokio::join!(other, listening);
         let line = answered.unwrap_err().to_string();
         assert!(line.contains("not a `fratmae doctor`"), "{line}");
     }
@@ -216,18 +216,22 @@ mod tests {
                 back: 2e9,
             })
         };
-        let told = judge("h:1", &line(1e9), &Need::nothing());
+        let result = judge("h:1", &line(1e9), &Requirements::nothing());
         assert_eq!(
-            told.found,
+            result.found,
             "h:1: send 1000 MB/s, receive 2000 MB/s, latency 0.25 ms"
         );
-        assert_eq!(told.state, State::Ok);
-        let told = judge("h:1", &line(1e6), &job(&[]));
-        assert!(told.found.contains("; a gradient takes "), "{}", told.found);
-        assert_eq!(told.state, State::Warning);
+        assert_eq!(result.state, State::Ok);
+        let result = judge("h:1", &line(1e6), &job(&[]));
+        assert!(
+            result.found.contains("; a gradient takes "),
+            "{}",
+            result.found
+        );
+        assert_eq!(result.state, State::Warning);
         let refused = Err(io::ErrorKind::ConnectionRefused.into());
         assert_eq!(
-            judge("h:1", &refused, &Need::nothing()).state,
+            judge("h:1", &refused, &Requirements::nothing()).state,
             State::Missing
         );
     }

@@ -3,14 +3,14 @@
 use fratmae_model::{DeviceKind, multiply_rate};
 
 use super::finding::{Finding, State};
-use super::need::Need;
+use super::requirements::Requirements;
 use crate::progress::clock;
 
 /// A step that takes longer than this is worth a warning: a job has thousands of them.
 const SLOW: f64 = 10.0;
 
 /// The estimate, where a job is named and would train on the CPU here.
-pub(crate) fn estimate(need: &Need, gpus: usize) -> Option<Finding> {
+pub(crate) fn estimate(need: &Requirements, gpus: usize) -> Option<Finding> {
     let job = need.job.as_ref()?;
     if need.demands_gpu() || (gpus > 0 && !need.shuns_gpu()) {
         return None;
@@ -39,7 +39,7 @@ fn judge(seconds: f64, steps: u64) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::doctor::need::tests::job;
+    use crate::commands::doctor::requirements::tests::job;
 
     #[test]
     fn a_step_of_minutes_is_a_warning_with_the_time_of_the_job() {
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn only_jobs_that_would_train_on_the_cpu_are_estimated() {
         let tiny = job(&["model.preset=tiny"]);
-        assert_eq!(estimate(&Need::nothing(), 0), None);
+        assert_eq!(estimate(&Requirements::nothing(), 0), None);
         assert_eq!(estimate(&tiny, 1), None);
         assert_eq!(estimate(&job(&["workers.device=cuda"]), 0), None);
         assert!(estimate(&tiny, 0).is_some());

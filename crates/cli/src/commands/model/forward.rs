@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::{
     commands::{
-        exported::{read_folder, read_tensors, write_tensors},
         target::here,
+        weights_dir::{read_folder, read_tensors, write_tensors},
     },
     output::Output,
 };
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let (config, _, flat) = read_folder(&arguments.weights)?;
     let inputs = StageInputs::read(&read_tensors(&arguments.inputs)?, &config)?;
     let device = fratmae_model::open(DeviceKind::Cpu)?;
-    let model = FratMae::of_flat(&config, &flat, &device)?;
+    let model = FratMae::from_flat(&config, &flat, &device)?;
     let file = stages(&model, &config, &inputs, &device)
         .with_context(|| format!("{} cannot be run", arguments.inputs.display()))?;
     write_tensors(&arguments.out, &file)?;

@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::{
     commands::{
-        exported::write_folder,
         job::Values,
         owner::{self, Kind},
         target::Target,
         wait_for,
+        weights_dir::write_folder,
     },
     output::Output,
 };
@@ -50,19 +50,19 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     wait_for(owner::ensure_free(&place, Kind::Weights))?;
     let target = Target::of(&arguments.out)?;
     let parameters = FratMae::layout(&config.model);
-    let (flat, told) = fratmae_pretrain::first_weights(&config, &parameters)?;
+    let (flat, notes) = fratmae_pretrain::first_weights(&config, &parameters)?;
     write_folder(target.path(), &config.model, &parameters, &flat)?;
     wait_for(target.finish())?;
     let (out, parameters) = (&arguments.out, flat.len());
     if arguments.json {
-        let taken = told;
+        let taken = notes;
         return Ok(output.json(&Written {
             out,
             parameters,
             taken,
         })?);
     }
-    for line in told {
+    for line in notes {
         output.line(&line)?;
     }
     Ok(output.line(&format!(

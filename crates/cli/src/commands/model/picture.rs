@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_config::{Axis, Config};
-use fratmae_dataset::{DataSet, Draw, Sample, StackAxis, StackOptions, telling_slice};
+use fratmae_dataset::{DataSet, KeyedRng, Sample, StackAxis, StackOptions, telling_slice};
 use fratmae_model::{
     DeviceKind, FratMae, Masks, Modality, PatchGrid, SlotBatch, StageInputs, n_kept, stages,
 };
@@ -15,7 +15,7 @@ use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
-    commands::{exported::write, stored::Stored, target::Target},
+    commands::{run_weights::RunWeights, target::Target, weights_dir::write},
     output::Output,
 };
 use draw::Shown;
@@ -72,14 +72,14 @@ struct Drawn<'a> {
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let target = Target::of(&arguments.out)?;
-    let stored = Stored::open(&arguments.run, arguments.step).await?;
+    let stored = RunWeights::open(&arguments.run, arguments.step).await?;
     let url = arguments.data.as_ref().unwrap_or(&stored.config.data.url);
     let data = DataSet::open(&Location::open(url)?).await?;
     let cut = cut(&stored.config, &data, arguments.case.as_deref()).await?;
     let inputs = inputs(&stored.config, &cut);
     let device = fratmae_model::open(DeviceKind::Cpu)?;
     let model = &stored.config.model;
-    let network = FratMae::of_flat(model, &stored.flat, &device)?;
+    let network = FratMae::from_flat(model, &stored.flat, &device)?;
     let found = stages(&network, model, &inputs, &device)?;
     let prediction = found.floats("prediction")?.1;
     let depth = model.stack[0];
@@ -218,8 +218,8 @@ fn stack_options(config: &Config) -> StackOptions {
 fn inputs(config: &Config, cut: &Cut) -> StageInputs {
     let n_tokens = PatchGrid::new(&config.model).n_tokens();
     let keep = |purpose| {
-        let mut draw = Draw::new(purpose, config.run.seed, &[u64::from(cut.case)]);
-        let mut tokens = draw.permutation(n_tokens);
+        let mut rng = KeyedRng::new(purpose, config.run.seed, &[u64::from(cut.case)]);
+        let mut tokens = rng.permutation(n_tokens);
         tokens.truncate(n_kept(n_tokens, config.model.mask_ratio));
         tokens
     };

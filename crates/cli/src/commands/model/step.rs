@@ -15,9 +15,9 @@ use serde::Serialize;
 
 use crate::{
     commands::{
-        exported::{read_folder, read_tensors, write_tensors},
         job::Values,
         target::here,
+        weights_dir::{read_folder, read_tensors, write_tensors},
     },
     output::Output,
 };
@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 /// Makes ready to train on one slot at a time, on the CPU and in any precision.
 fn training(job: &Config, weights: Vec<f32>) -> Result<Solo<Pretrain>> {
     let device = fratmae_model::open(DeviceKind::Cpu)?;
-    let model = FratMae::blank(&job.model, &device).computing_in(job.train.precision);
+    let model = FratMae::zeros(&job.model, &device).with_precision(job.train.precision);
     let task = Pretrain::new(model, job, 0, &device);
     Ok(Solo::new(task, weights, job, device))
 }

@@ -32,7 +32,7 @@ pub(super) fn show(report: &PrepareReport, folders: &Folders, output: &mut Outpu
     listed(["skipped", "reason"], &skipped.collect::<Vec<_>>(), output)?;
     listed(["used, but", "note"], &noted.collect::<Vec<_>>(), output)?;
     for remark in &report.remarks {
-        output.line(&format!("not used: {}", told(remark)))?;
+        output.line(&format!("not used: {}", remark_line(remark)))?;
     }
     output.line(&fields(report))
 }
@@ -106,7 +106,7 @@ fn without_numbers(reason: &str) -> String {
 }
 
 /// Tells a remark with its first names.
-fn told(remark: &Remark) -> String {
+fn remark_line(remark: &Remark) -> String {
     let names = &remark.names[..remark.names.len().min(NAMES)];
     let more = if remark.names.len() > NAMES {
         ", …"

@@ -3,7 +3,7 @@
 
 use fratmae_config::Config;
 
-use crate::commands::doctor::{Host, Need, size};
+use crate::commands::doctor::{Host, Requirements, size};
 
 /// What a worker takes beside what is counted: code, buffers, fragments. A `base` worker was seen to take 1.06 of it.
 const MARGIN: f64 = 1.1;
@@ -43,9 +43,10 @@ fn fit_into(config: &mut Config, available: u64) -> Option<String> {
 
 /// Bytes that all workers of a job on CPUs need on this machine; none if they may train on GPUs.
 fn need_of(config: &Config) -> Option<u64> {
-    let need = Need::of(config);
-    let is_on_cpu = need.shuns_gpu() || !(cfg!(feature = "cuda") || need.demands_gpu());
-    let job = need.job.filter(|_| is_on_cpu)?;
+    let requirements = Requirements::of(config);
+    let is_on_cpu =
+        requirements.shuns_gpu() || !(cfg!(feature = "cuda") || requirements.demands_gpu());
+    let job = requirements.job.filter(|_| is_on_cpu)?;
     Some((job.worker_bytes as f64 * MARGIN) as u64 * job.workers as u64)
 }
 

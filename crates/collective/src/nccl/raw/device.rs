@@ -20,8 +20,8 @@ const SHARING_VARIABLE: &str = "NCCL_MULTI_RANK_GPU_ENABLE";
 /// The first one that may have other functions under the same names.
 const TOO_NEW: c_int = 30_000;
 
-const NCCL_HELP: &str = "install NCCL 2.18 or later, or name its file in collective.nccl_library, or take collective.backend = \"tcp\"";
-const CUDA_HELP: &str = "install NVIDIA's driver, or name its file in collective.cuda_library, or take collective.backend = \"tcp\"";
+const NCCL_HELP: &str = "install NCCL 2.18 or later, or name its file in collective.nccl_library, or set collective.backend = \"tcp\"";
+const CUDA_HELP: &str = "install NVIDIA's driver, or name its file in collective.cuda_library, or set collective.backend = \"tcp\"";
 
 /// NCCL, the CUDA driver and one device; opened once a process and shared by its groups.
 pub struct NcclDevice {
@@ -38,7 +38,7 @@ pub struct NcclDevice {
 pub(super) struct Shareable<T>(pub(super) *mut T);
 
 // SAFETY: contexts, streams and communicators are handles; the driver and NCCL take them from any thread, and what
-// must not happen at the same time is kept apart by `&mut` in `lane.rs`.
+// must not happen at the same time is kept apart by `&mut` in `communicator.rs`.
 unsafe impl<T> Send for Shareable<T> {}
 // SAFETY: as above; sharing a handle gives no access to what is behind it.
 unsafe impl<T> Sync for Shareable<T> {}

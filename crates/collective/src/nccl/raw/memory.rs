@@ -131,7 +131,7 @@ impl Drop for Buffer {
             return;
         }
         if self.pointer != 0 {
-            // SAFETY: it was allocated by this driver and is freed once; the stream is done with it (`lane.rs`).
+            // SAFETY: it was allocated by this driver and is freed once; the stream is done with it (`communicator.rs`).
             unsafe { (cuda.free)(self.pointer) };
         }
         if !self.host.0.is_null() {

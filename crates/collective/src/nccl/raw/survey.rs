@@ -54,7 +54,7 @@ pub fn nccl_version(nccl_library: &str) -> Result<String, NcclError> {
     Ok(version_text(version.unsigned_abs()))
 }
 
-/// A fault and the device that it befell; 0 where it is the driver's.
+/// A fault and the device that it is about; 0 if it is about the driver.
 type At = (usize, Fault);
 
 struct Driver(Survey);

@@ -41,7 +41,7 @@ fn reduce(group: &mut TcpGroup, elements: usize) -> Vec<f32> {
 }
 
 /// Deals slots to ranks: cut points that are even, or crowd at one end.
-fn dealing(slots: usize, world: usize, crowd: f64) -> Vec<Range<usize>> {
+fn exchange(slots: usize, world: usize, crowd: f64) -> Vec<Range<usize>> {
     let cut =
         |rank: usize| ((rank as f64 / world as f64).powf(crowd) * slots as f64).round() as usize;
     (0..world).map(|rank| cut(rank)..cut(rank + 1)).collect()
@@ -53,14 +53,14 @@ fn every_world_and_dealing_gives_the_same_bits() {
         for world in 1..=8 {
             for crowd in [1.0, 3.0, 0.3] {
                 let lengths = [0, 1, 37];
-                let world = World::new(dealing(slots, world, crowd));
+                let world = World::new(exchange(slots, world, crowd));
                 let answers = world
                     .run(|mut group| lengths.map(|elements| bits(&reduce(&mut group, elements))));
                 let expected = lengths.map(|elements| bits(&direct(0..slots, elements)));
                 assert!(
                     answers.iter().all(|answer| *answer == expected),
                     "{slots} slots dealt {:?}",
-                    world.dealing
+                    world.exchange
                 );
             }
         }
@@ -93,7 +93,7 @@ fn slots_need_not_be_dealt_in_rank_order() {
 
 #[test]
 fn a_world_of_one_uses_no_socket() {
-    let mut world = World::new(dealing(7, 1, 1.0));
+    let mut world = World::new(exchange(7, 1, 1.0));
     // Dialling would fail.
     world.addresses = vec![NOBODY];
     let mut group = world.join(0);

@@ -131,7 +131,7 @@ fn the_deadline_ends_a_call_with_a_silent_peer() {
     assert!(
         error
             .to_string()
-            .ends_with("0 bytes received: the peer was still awaited at the deadline of 60.0ms")
+            .ends_with("0 bytes received: the peer did not answer within 60.0ms")
     );
     assert_eq!(error.accused(), Some(1));
     drop(peer);

@@ -1,4 +1,4 @@
-//! Forming a mesh while strangers, late ranks and members of other generations knock.
+//! Forming a mesh while other programs, late ranks and members of other generations dial too.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -64,15 +64,15 @@ fn a_rank_ahead_waits_until_its_peer_reaches_the_generation() {
 }
 
 #[test]
-fn strangers_and_half_hellos_do_not_keep_a_rank_out() {
+fn other_programs_and_half_hellos_do_not_keep_a_rank_out() {
     let world = World::of(2);
-    let knock = || TcpStream::connect(world.addresses[0]).unwrap();
-    let silent: Vec<_> = (0..100).map(|_| knock()).collect();
-    let mut garbage = knock();
+    let dial = || TcpStream::connect(world.addresses[0]).unwrap();
+    let silent: Vec<_> = (0..100).map(|_| dial()).collect();
+    let mut garbage = dial();
     garbage.write_all(&[0xab; HELLO]).unwrap();
-    let mut half = knock();
+    let mut half = dial();
     half.write_all(b"FMhi\x01\0\0").unwrap();
-    drop(knock());
+    drop(dial());
     let answers = world.run_keeping(|group| group.all_gather(&[group.rank() as u8]).unwrap());
     assert_eq!(answers, [[[0], [1]], [[0], [1]]]);
     // Whatever it got, it was no answer.

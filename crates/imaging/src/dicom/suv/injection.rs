@@ -12,7 +12,7 @@ use crate::dicom::codes::*;
 
 /// What one element says of the injection.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Told {
+struct StatedTime {
     /// Seconds from the injection to the moment that was seen, whether they can be or not.
     wait: f64,
     /// Seconds since midnight.
@@ -21,7 +21,7 @@ struct Told {
     placeholder: bool,
 }
 
-impl Told {
+impl StatedTime {
     fn agrees(&self, other: &Self) -> bool {
         let apart = (self.time_of_day - other.time_of_day).rem_euclid(DAY);
         apart.min(DAY - apart) <= ROUNDED
@@ -35,7 +35,7 @@ struct Injection<'a> {
     waits: Waits,
     /// The day of RadiopharmaceuticalStartDateTime.
     day: Option<i64>,
-    joined: Option<Told>,
+    joined: Option<StatedTime>,
 }
 
 impl Scaling<'_> {
@@ -45,7 +45,7 @@ impl Scaling<'_> {
         let header = self.header;
         let injection = Injection::of(header, seen, waits)?;
         let time = injection.time();
-        let (told, of_joined) = match (injection.joined, time) {
+        let (stated, of_joined) = match (injection.joined, time) {
             (Some(joined), Some(time)) if !joined.agrees(&time) => {
                 match (joined.placeholder, time.placeholder) {
                     (false, true) => (joined, true),
@@ -58,7 +58,7 @@ impl Scaling<'_> {
             (None, None) => return Err(injection.lacking()),
         };
         let joined = header.injection_date_time.as_deref();
-        if let Some(text) = joined.filter(|_| of_joined || injection.lends_day(told)) {
+        if let Some(text) = joined.filter(|_| of_joined || injection.lends_day(stated)) {
             let name = "RadiopharmaceuticalStartDateTime";
             self.note(INJECTION_DATE_TIME, name, text);
             let is_zoned = DateTime::of(text).is_some_and(|joined| joined.offset.is_some());
@@ -69,10 +69,10 @@ impl Scaling<'_> {
         if let Some(text) = header.injection_time.as_deref().filter(|_| !of_joined) {
             self.note(INJECTION_TIME, "RadiopharmaceuticalStartTime", text);
         }
-        if told.placeholder {
+        if stated.placeholder {
             return Err(injection.placeholder());
         }
-        waits.check(told.wait)
+        waits.check(stated.wait)
     }
 }
 
@@ -93,7 +93,7 @@ impl<'a> Injection<'a> {
 
     /// Reads a moment with its date. Where dates do not fit, as after dates were changed apart from each other, the
     /// time of day tells the wait of a short-lived nuclide.
-    fn dated(&self, injected: Moment) -> Result<Told, String> {
+    fn dated(&self, injected: Moment) -> Result<StatedTime, String> {
         let seen = self.seen.moment;
         let time_of_day = injected.time_of_day();
         let by_date = seen.since(injected);
@@ -108,7 +108,7 @@ impl<'a> Injection<'a> {
         let times_fit = self.waits.tell_days() && self.waits.hold(by_time);
         let of_one_day = self.seen.dated && by_date.abs() < DAY;
         let by_time_alone = !dates_fit && (times_fit || self.waits.tell_days() && !of_one_day);
-        Ok(Told {
+        Ok(StatedTime {
             wait: if by_time_alone { by_time } else { by_date },
             time_of_day,
             placeholder: time_of_day == 0.0 || !dates_fit && self.is_new_year(),
@@ -123,19 +123,19 @@ impl<'a> Injection<'a> {
 
     /// Reads RadiopharmaceuticalStartTime: on the day of the date-time, if that fits, else the last one before the
     /// scan, where that is the only one that can be.
-    fn time(&self) -> Option<Told> {
+    fn time(&self) -> Option<StatedTime> {
         let time_of_day = seconds_of(self.header.injection_time.as_deref()?)?;
         let seen = self.seen.moment;
         let on_day = self.on_day(time_of_day);
         let by_time = seen.since(seen.last_at(time_of_day));
-        let told = |wait| Told {
+        let stated = |wait| StatedTime {
             wait,
             time_of_day,
             placeholder: time_of_day == 0.0,
         };
         match on_day {
-            Some(wait) => Some(told(wait)),
-            None => self.waits.tell_days().then(|| told(by_time)),
+            Some(wait) => Some(stated(wait)),
+            None => self.waits.tell_days().then(|| stated(by_time)),
         }
     }
 
@@ -146,8 +146,8 @@ impl<'a> Injection<'a> {
     }
 
     /// Says whether what RadiopharmaceuticalStartTime tells rests on the day of the date-time.
-    fn lends_day(&self, told: Told) -> bool {
-        !self.waits.tell_days() && self.on_day(told.time_of_day).is_some()
+    fn lends_day(&self, stated: StatedTime) -> bool {
+        !self.waits.tell_days() && self.on_day(stated.time_of_day).is_some()
     }
 
     fn texts(&self) -> [String; 2] {

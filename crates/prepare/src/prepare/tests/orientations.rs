@@ -136,9 +136,9 @@ fn swap(bytes: &mut [u8], width: usize) {
 }
 
 fn volume(seed: u64, below: u64) -> Vec<u8> {
-    let mut draw = fratmae_dataset::Draw::new("a volume of this test", seed, &[]);
+    let mut rng = fratmae_dataset::KeyedRng::new("a volume of this test", seed, &[]);
     let voxels = 0..SHAPE.iter().product();
-    voxels.map(|_: usize| draw.below(below) as u8).collect()
+    voxels.map(|_: usize| rng.below(below) as u8).collect()
 }
 
 #[tokio::test]

@@ -78,13 +78,13 @@ async fn no_name_path_or_date_enters_a_data_set() {
     let root = tree();
     let bench = Bench::new(0);
     let found = survey(root.path(), Layout::Auto).unwrap();
-    let mut told = Vec::new();
+    let mut calls = Vec::new();
     let options = PrepareOptions {
         skip_bad: true,
         ..OPTIONS
     };
     let out = bench.out("out");
-    let report = prepare(found, &out, &options, &mut |done| told.push(done)).await;
+    let report = prepare(found, &out, &options, &mut |done| calls.push(done)).await;
     let report = report.unwrap();
     assert_eq!((report.prepared, report.skipped.len()), (1, 1));
     let reason = &report.skipped[0].reason;
@@ -94,7 +94,7 @@ async fn no_name_path_or_date_enters_a_data_set() {
     );
     // Who works with the files is told which.
     let is_told = |done: &PrepareProgress| format!("{:?}", done.outcome).contains(SECRET);
-    assert!(told.iter().any(is_told), "{told:?}");
+    assert!(calls.iter().any(is_told), "{calls:?}");
     let files = bench.files("out").await;
     assert_eq!(files.len(), 4, "{:?}", files.keys());
     for (name, bytes) in files {

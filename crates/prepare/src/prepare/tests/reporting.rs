@@ -88,9 +88,9 @@ async fn notes_are_kept_with_the_case_and_stop_where_none_is_accepted() {
         "{refusal}"
     );
     assert!(
-        refusal.told().contains("holds no air"),
+        refusal.full_reason().contains("holds no air"),
         "{}",
-        refusal.told()
+        refusal.full_reason()
     );
 }
 

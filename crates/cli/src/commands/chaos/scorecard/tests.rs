@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn at(milliseconds: u64, what: What) -> Moment {
+fn at(milliseconds: u64, what: What) -> TimelineEvent {
     let at = Duration::from_millis(milliseconds);
-    Moment { at, what }
+    TimelineEvent { at, what }
 }
 
 fn strike(kind: Kind, place: usize) -> Strike {
@@ -108,10 +108,10 @@ fn a_fault_that_could_not_be_done_counts_apart() {
 }
 
 #[test]
-fn a_verdict_on_somebody_whom_nothing_befell_is_wrong() {
+fn a_verdict_on_a_worker_without_a_fault_is_wrong() {
     let judge = |kind, line: &str| {
-        let moments = [at(1, What::Struck(0)), at(2, verdict(line))];
-        Scorecard::of(&[strike(kind, 1)], &moments).verdicts_right
+        let timeline = [at(1, What::Struck(0)), at(2, verdict(line))];
+        Scorecard::of(&[strike(kind, 1)], &timeline).verdicts_right
     };
     assert_eq!(judge(Kind::KillWorker, "worker chaos-1: gone"), 1);
     assert_eq!(judge(Kind::KillWorker, "worker chaos-10: gone"), 0);
@@ -122,9 +122,9 @@ fn a_verdict_on_somebody_whom_nothing_befell_is_wrong() {
 
 #[test]
 fn steps_that_are_done_again_are_lost_and_those_that_are_told_again_are_not() {
-    let lost = |moments: &[What]| {
-        let moments = moments.iter().map(|what| at(1, what.clone()));
-        Scorecard::of(&[], &moments.collect::<Vec<_>>()).steps_lost
+    let lost = |timeline: &[What]| {
+        let timeline = timeline.iter().map(|what| at(1, what.clone()));
+        Scorecard::of(&[], &timeline.collect::<Vec<_>>()).steps_lost
     };
     let told_again = [
         applied(7),
@@ -163,7 +163,7 @@ fn a_coordinator_is_back_when_it_serves_and_an_old_one_found_out_when_it_ends() 
         strike(Kind::KillCoordinator, 0),
         strike(Kind::RivalCoordinator, 0),
     ];
-    let moments = [
+    let timeline = [
         at(10, What::Struck(0)),
         at(40, What::Serving),
         at(50, applied(1)),
@@ -173,7 +173,7 @@ fn a_coordinator_is_back_when_it_serves_and_an_old_one_found_out_when_it_ends() 
         at(90, ended),
         at(95, What::OldStayed),
     ];
-    let card = Scorecard::of(&plan, &moments);
+    let card = Scorecard::of(&plan, &timeline);
     assert_eq!(card.faults[0].detection_ms, spread(30, 30));
     assert_eq!(card.faults[0].recovery_ms, spread(40, 40));
     assert_eq!(card.faults[1].detection_ms, spread(30, 30));

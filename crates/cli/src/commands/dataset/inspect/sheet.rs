@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fratmae_dataset::{CaseInspection, CaseLook, Histogram};
+use fratmae_dataset::{CaseInspection, CaseStats, Histogram};
 use fratmae_prepare::{CaseVerdict, StoredReport};
 
 use crate::table::counted;
@@ -73,7 +73,7 @@ impl Sheet {
     }
 
     /// Adds a case.
-    pub(super) fn case(&mut self, case: &CaseInspection, seen: &CaseLook) -> Result<()> {
+    pub(super) fn case(&mut self, case: &CaseInspection, seen: &CaseStats) -> Result<()> {
         let picture = STANDARD.encode(seen.picture.as_deref().unwrap_or_default());
         let (name, caption) = (escaped(&case.case_id), caption(case, seen));
         let lesions = seen.lesions.unwrap_or_default();
@@ -142,7 +142,7 @@ fn skipped(report: &StoredReport) -> String {
 }
 
 /// Says what is known of a case, line by line.
-fn caption(case: &CaseInspection, seen: &CaseLook) -> String {
+fn caption(case: &CaseInspection, seen: &CaseStats) -> String {
     let metadata = &case.metadata;
     let age = metadata.age.map(|age| format!("{age:.0} years"));
     let stage = metadata
@@ -228,7 +228,7 @@ mod tests {
         let path = folder.path().join("sheet.html");
         let mut case = inspection().cases.remove(0);
         case.case_id = "<a&\"b\">".to_owned();
-        let seen = CaseLook {
+        let seen = CaseStats {
             case: 0,
             case_id: case.case_id.clone(),
             suv: Histogram::of_suv(),

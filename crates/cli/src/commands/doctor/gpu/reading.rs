@@ -8,14 +8,14 @@ use std::time::Duration;
 use fratmae_collective::{NcclError, nccl_version, survey_driver};
 
 use super::{Driver, Gpu};
-use crate::commands::doctor::need::Need;
+use crate::commands::doctor::requirements::Requirements;
 
 /// How long a driver may take to answer; a healthy one that wakes eight GPUs needs some seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Gpu {
     /// Asks everything that can be judged.
-    pub(crate) fn read(proc: &Path, need: &Need) -> Self {
+    pub(crate) fn read(proc: &Path, need: &Requirements) -> Self {
         let library = need.cuda_library.clone();
         Self {
             is_built: cfg!(feature = "cuda"),
@@ -44,13 +44,13 @@ pub(super) fn read_module(proc: &Path) -> Option<String> {
 
 /// Asks on a thread of its own: a driver that hangs keeps that one, and not the report.
 fn patiently(ask: impl FnOnce() -> Driver + Send + 'static) -> Driver {
-    let (sender, told) = sync_channel(1);
+    let (sender, receiver) = sync_channel(1);
     std::thread::spawn(move || {
         // Nobody listens any more where it took too long.
         let _ = sender.send(ask());
     });
     let silent = |_| Driver::Refuses(format!("no answer within {PATIENCE:?}"));
-    told.recv_timeout(PATIENCE).unwrap_or_else(silent)
+    receiver.recv_timeout(PATIENCE).unwrap_or_else(silent)
 }
 
 fn driver_of(library: &str) -> Driver {

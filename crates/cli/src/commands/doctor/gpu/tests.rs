@@ -6,7 +6,7 @@ use fratmae_collective::GpuSurvey;
 
 use super::reading::read_module;
 use super::*;
-use crate::commands::doctor::need::tests::job;
+use crate::commands::doctor::requirements::tests::job;
 
 /// A machine without anything of NVIDIA's, and a program that was built for CPUs.
 fn bare() -> Gpu {
@@ -40,11 +40,11 @@ fn equipped(gpus: usize) -> Gpu {
     }
 }
 
-fn cuda() -> Need {
+fn cuda() -> Requirements {
     job(&["workers.device=cuda"])
 }
 
-fn finding(gpu: &Gpu, need: &Need, check: &str) -> Finding {
+fn finding(gpu: &Gpu, need: &Requirements, check: &str) -> Finding {
     let findings = gpu.judge(need);
     let found = findings.iter().find(|finding| finding.check == check);
     found
@@ -54,7 +54,11 @@ fn finding(gpu: &Gpu, need: &Need, check: &str) -> Finding {
 
 #[test]
 fn a_machine_without_gpus_is_told_so_calmly() {
-    for need in [Need::nothing(), job(&[]), job(&["workers.device=cpu"])] {
+    for need in [
+        Requirements::nothing(),
+        job(&[]),
+        job(&["workers.device=cpu"]),
+    ] {
         let findings = bare().judge(&need);
         assert!(
             findings.iter().all(|one| one.state <= State::Note),
@@ -69,9 +73,9 @@ fn a_machine_without_gpus_is_told_so_calmly() {
 #[test]
 fn a_job_that_demands_a_gpu_lacks_driver_and_build_and_no_toolkit() {
     for check in ["driver", "build"] {
-        let told = finding(&bare(), &cuda(), check);
-        assert_eq!(told.state, State::Missing, "{told:?}");
-        assert_ne!(told.advice, "");
+        let result = finding(&bare(), &cuda(), check);
+        assert_eq!(result.state, State::Missing, "{result:?}");
+        assert_ne!(result.advice, "");
     }
     let build = finding(&bare(), &cuda(), "build");
     assert!(
@@ -92,23 +96,28 @@ fn a_job_that_demands_a_gpu_lacks_driver_and_build_and_no_toolkit() {
 
 #[test]
 fn an_equipped_machine_has_nothing_to_do() {
-    for need in [Need::nothing(), cuda(), job(&["collective.backend=nccl"])] {
+    for need in [
+        Requirements::nothing(),
+        cuda(),
+        job(&["collective.backend=nccl"]),
+    ] {
         let findings = equipped(2).judge(&need);
         let is_well = |one: &Finding| one.state == State::Ok || one.check.starts_with("GPU");
         assert!(findings.iter().all(is_well), "{findings:?}");
     }
-    let told = finding(&equipped(1), &Need::nothing(), "GPU 0").found;
-    assert_eq!(told, "A, 80.0 GiB, compute capability 9.0");
+    let result = finding(&equipped(1), &Requirements::nothing(), "GPU 0").found;
+    assert_eq!(result, "A, 80.0 GiB, compute capability 9.0");
 }
 
 #[test]
 fn half_an_installation_is_named() {
     let mut gpu = bare();
     gpu.module = Some("550.54".to_owned());
-    let told = finding(&gpu, &Need::nothing(), "driver");
-    assert_eq!(told.state, State::Warning);
+    let result = finding(&gpu, &Requirements::nothing(), "driver");
+    assert_eq!(result.state, State::Warning);
     assert!(
-        told.found
+        result
+            .found
             .starts_with("kernel module 550.54 without its library")
     );
     assert_eq!(
@@ -117,16 +126,17 @@ fn half_an_installation_is_named() {
     );
     gpu.module = None;
     gpu.driver = Driver::Refuses("cuInit answered 100".to_owned());
-    let told = finding(&gpu, &cuda(), "driver");
-    assert_eq!(told.state, State::Missing);
+    let result = finding(&gpu, &cuda(), "driver");
+    assert_eq!(result.state, State::Missing);
     assert!(
-        told.found
+        result
+            .found
             .starts_with("the library without its kernel module")
     );
     assert!(
-        told.advice.starts_with("modprobe nvidia"),
+        result.advice.starts_with("modprobe nvidia"),
         "{}",
-        told.advice
+        result.advice
     );
 }
 
@@ -137,7 +147,7 @@ fn a_gpu_that_this_build_cannot_use_is_a_warning() {
         ..equipped(1)
     };
     assert_eq!(
-        finding(&gpu, &Need::nothing(), "build").state,
+        finding(&gpu, &Requirements::nothing(), "build").state,
         State::Warning
     );
     assert_eq!(finding(&gpu, &cuda(), "build").state, State::Missing);
@@ -151,15 +161,15 @@ fn a_gpu_that_this_build_cannot_use_is_a_warning() {
 fn gpus_that_do_not_reach_each_other_are_named_in_pairs() {
     let mut gpu = equipped(2);
     assert_eq!(
-        finding(&gpu, &Need::nothing(), "peer access").state,
+        finding(&gpu, &Requirements::nothing(), "peer access").state,
         State::Ok
     );
     if let Driver::Answers(survey) = &mut gpu.driver {
         survey.apart = vec![(0, 1), (1, 0)];
     }
-    let told = finding(&gpu, &Need::nothing(), "peer access");
+    let result = finding(&gpu, &Requirements::nothing(), "peer access");
     assert_eq!(
-        (told.state, told.found.as_str()),
+        (result.state, result.found.as_str()),
         (State::Warning, "not between 0-1, 1-0")
     );
 }
@@ -171,7 +181,10 @@ fn a_gpu_too_small_for_a_worker_is_a_warning() {
         survey.devices[0].memory = 1 << 20;
     }
     assert_eq!(finding(&gpu, &cuda(), "GPU 0").state, State::Warning);
-    assert_eq!(finding(&gpu, &Need::nothing(), "GPU 0").state, State::Ok);
+    assert_eq!(
+        finding(&gpu, &Requirements::nothing(), "GPU 0").state,
+        State::Ok
+    );
 }
 
 #[test]
@@ -180,9 +193,9 @@ fn nccl_is_wanted_where_there_are_gpus() {
         nccl: bare().nccl,
         ..equipped(2)
     };
-    let told = finding(&gpu, &Need::nothing(), "NCCL");
+    let result = finding(&gpu, &Requirements::nothing(), "NCCL");
     assert_eq!(
-        (told.state, told.advice.as_str()),
+        (result.state, result.advice.as_str()),
         (State::Warning, "install it")
     );
 }

@@ -8,7 +8,7 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 
 use super::{Host, is_folder};
-use crate::commands::doctor::need::Need;
+use crate::commands::doctor::requirements::Requirements;
 
 /// A limit of cgroup v1 that stands for none: the largest number of whole pages.
 const NO_LIMIT: u64 = 1 << 62;
@@ -40,7 +40,7 @@ impl Host {
     }
 
     /// Reads everything that can be judged.
-    pub(crate) fn read(roots: &Roots, need: &Need) -> Self {
+    pub(crate) fn read(roots: &Roots, need: &Requirements) -> Self {
         let limit = |resource| getrlimit(resource).ok();
         let job = need.job.as_ref();
         let run = job

@@ -2,7 +2,7 @@
 
 use super::reading::{read_cores, read_memory, read_memory_limit};
 use super::*;
-use crate::commands::doctor::need::tests::job;
+use crate::commands::doctor::requirements::tests::job;
 
 fn sound() -> Host {
     Host {
@@ -20,19 +20,19 @@ fn sound() -> Host {
     }
 }
 
-fn finding(host: &Host, need: &Need, check: &str) -> Finding {
+fn finding(host: &Host, need: &Requirements, check: &str) -> Finding {
     let findings = host.judge(need, 0, 0);
     let found = findings.into_iter().find(|finding| finding.check == check);
     found.unwrap_or_else(|| panic!("no check {check}"))
 }
 
-fn state(host: &Host, need: &Need, check: &str) -> State {
+fn state(host: &Host, need: &Requirements, check: &str) -> State {
     finding(host, need, check).state
 }
 
 #[test]
 fn a_sound_host_has_nothing_to_do() {
-    let findings = sound().judge(&Need::nothing(), 0, 0);
+    let findings = sound().judge(&Requirements::nothing(), 0, 0);
     assert!(
         findings.iter().all(|finding| finding.state == State::Ok),
         "{findings:?}"
@@ -41,7 +41,7 @@ fn a_sound_host_has_nothing_to_do() {
 
 #[test]
 fn what_nobody_can_read_is_told_calmly() {
-    let findings = Host::default().judge(&Need::nothing(), 0, 0);
+    let findings = Host::default().judge(&Requirements::nothing(), 0, 0);
     assert!(
         findings.iter().all(|finding| finding.state <= State::Note),
         "{findings:?}"
@@ -54,8 +54,11 @@ fn fewer_cores_than_the_machine_has_are_a_note() {
         usable_cores: 2,
         ..sound()
     };
-    let told = finding(&host, &Need::nothing(), "cores");
-    assert_eq!((told.state, told.found.as_str()), (State::Note, "2 of 8"));
+    let result = finding(&host, &Requirements::nothing(), "cores");
+    assert_eq!(
+        (result.state, result.found.as_str()),
+        (State::Note, "2 of 8")
+    );
 }
 
 #[test]
@@ -65,14 +68,14 @@ fn a_limit_of_the_group_counts_as_the_memory() {
         ..sound()
     };
     let need = job(&["workers.count=1"]);
-    let told = finding(&host, &need, "memory");
-    assert_eq!(told.state, State::Missing);
+    let result = finding(&host, &need, "memory");
+    assert_eq!(result.state, State::Missing);
     assert!(
-        told.found.starts_with("1.0 MiB, the limit"),
+        result.found.starts_with("1.0 MiB, the limit"),
         "{}",
-        told.found
+        result.found
     );
-    assert_eq!(state(&host, &Need::nothing(), "memory"), State::Ok);
+    assert_eq!(state(&host, &Requirements::nothing(), "memory"), State::Ok);
 }
 
 #[test]
@@ -94,9 +97,9 @@ fn few_open_files_are_a_warning_with_the_number_to_set() {
         files: Some((soft, hard)),
         ..sound()
     };
-    let advice = finding(&host(256, 4096), &Need::nothing(), "open files").advice;
+    let advice = finding(&host(256, 4096), &Requirements::nothing(), "open files").advice;
     assert!(advice.starts_with("ulimit -n 1024"), "{advice}");
-    let advice = finding(&host(256, 256), &Need::nothing(), "open files").advice;
+    let advice = finding(&host(256, 256), &Requirements::nothing(), "open files").advice;
     assert!(advice.contains("LimitNOFILE="), "{advice}");
 }
 
@@ -107,7 +110,7 @@ fn locked_memory_matters_with_infiniband_and_shared_memory_with_gpus() {
         ..sound()
     };
     let of = |gpus, ports| {
-        let findings = host.judge(&Need::nothing(), gpus, ports);
+        let findings = host.judge(&Requirements::nothing(), gpus, ports);
         let state = |check| {
             let found = findings.iter().find(|found| found.check == check);
             found.unwrap().state
@@ -202,7 +205,7 @@ fn memory_and_cores_are_read() {
 
 #[test]
 fn this_host_can_be_read() {
-    let host = Host::read(&Roots::default(), &Need::nothing());
+    let host = Host::read(&Roots::default(), &Requirements::nothing());
     assert!(host.usable_cores > 0 && host.memory.is_some() && host.files.is_some());
     assert!(host.disk.is_some());
 }

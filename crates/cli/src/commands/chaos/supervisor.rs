@@ -1,5 +1,5 @@
-//! The disturbed run: its processes, started again as a supervisor would, and what they tell. What is done to them is
-//! `strikes.rs`'s.
+//! The disturbed run: its processes, restarted as a supervisor would, and what they log. `injection.rs` injects the
+//! faults.
 
 use std::{
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -12,19 +12,19 @@ use serde_json::Value;
 
 use super::{
     fault::{Party, Strike, worker_name},
-    folder::Folder,
-    heard::{Heard, heard},
     hosts::Hosts,
-    moment::{Moment, What},
+    log_event::{LogEvent, log_event},
     process::{Line, Process},
+    run_dir::RunDir,
     stillness::Stillness,
+    timeline::{TimelineEvent, What},
 };
 use crate::progress::{Progress, Report};
 use crate::signals;
 
 /// How long a supervisor takes to start a process again.
 const RESTART: Duration = Duration::from_millis(300);
-/// How often the arena looks around when no line comes.
+/// How often the supervisor checks on everything when no line comes.
 const LOOK: Duration = Duration::from_millis(5);
 /// Lines that may wait.
 pub(super) const LINES: usize = 4096;
@@ -46,16 +46,16 @@ pub(crate) struct Calls {
 }
 
 /// A disturbed run that goes on.
-pub(crate) struct Arena<'a> {
+pub(crate) struct Supervisor<'a> {
     pub(super) calls: &'a Calls,
-    pub(super) folder: &'a Folder,
+    pub(super) folder: &'a RunDir,
     pub(super) hosts: &'a Hosts,
     progress: &'a mut Progress,
     pub(super) coordinator: Seat,
-    /// Coordinators that others have taken the place of.
+    /// Coordinators that were replaced.
     pub(super) olds: Vec<Process>,
     pub(super) workers: Vec<Seat>,
-    pub(super) moments: Vec<Moment>,
+    pub(super) timeline: Vec<TimelineEvent>,
     /// Since the first step.
     began: Option<Instant>,
     /// The newest step.
@@ -75,11 +75,11 @@ pub(crate) struct Seat {
     due: Instant,
 }
 
-impl<'a> Arena<'a> {
-    /// An arena in which nothing runs yet.
+impl<'a> Supervisor<'a> {
+    /// A supervisor under which nothing runs yet.
     pub(crate) fn new(
         calls: &'a Calls,
-        folder: &'a Folder,
+        folder: &'a RunDir,
         hosts: &'a Hosts,
         progress: &'a mut Progress,
     ) -> Self {
@@ -92,7 +92,7 @@ impl<'a> Arena<'a> {
             coordinator: Seat::free(),
             olds: Vec::new(),
             workers: (0..calls.places).map(|_| Seat::free()).collect(),
-            moments: Vec::new(),
+            timeline: Vec::new(),
             began: None,
             newest: 0,
             address: String::new(),
@@ -113,7 +113,7 @@ impl<'a> Arena<'a> {
         mut self,
         plan: &[Strike],
         healing: Duration,
-    ) -> Result<(Value, Vec<Moment>)> {
+    ) -> Result<(Value, Vec<TimelineEvent>)> {
         let started = Instant::now();
         let end = plan.iter().map(|strike| strike.at + strike.lasts).max();
         let end = end.unwrap_or_default();
@@ -151,7 +151,7 @@ impl<'a> Arena<'a> {
         }
         self.await_olds();
         let summary = self.summary.take().context("the run has no summary")?;
-        Ok((summary, self.moments))
+        Ok((summary, self.timeline))
     }
 
     /// Time since the first step; none before.
@@ -161,18 +161,18 @@ impl<'a> Arena<'a> {
 
     pub(super) fn note(&mut self, what: What) {
         let at = self.elapsed().unwrap_or_default();
-        self.keep(Moment { at, what });
+        self.keep(TimelineEvent { at, what });
     }
 
     /// Keeps a moment for the scorecard, and what the run does by itself in the log.
-    fn keep(&mut self, moment: Moment) {
-        if let Some(line) = moment.what.line() {
-            self.folder.log_at(moment.at, &line);
+    fn keep(&mut self, event: TimelineEvent) {
+        if let Some(line) = event.what.line() {
+            self.folder.log_at(event.at, &line);
         }
-        self.moments.push(moment);
+        self.timeline.push(event);
     }
 
-    /// Shows what is done to the run, and writes it beside the logs of those to whom it is done.
+    /// Shows what is done to the run, and writes it into the log folder.
     pub(super) fn tell(&mut self, what: &str) {
         let line = self.folder.log_at(self.elapsed().unwrap_or_default(), what);
         self.progress.note(&line);
@@ -239,31 +239,31 @@ impl<'a> Arena<'a> {
             }
             return;
         }
-        let Some(heard) = heard(&line.text) else {
+        let Some(event) = log_event(&line.text) else {
             return;
         };
-        if let Heard::Event(RunEvent::Applied { .. }) = heard {
+        if let LogEvent::Event(RunEvent::Applied { .. }) = event {
             self.began.get_or_insert(line.at);
         }
         let began = self.began.unwrap_or(line.at);
         let at = line.at.saturating_duration_since(began);
-        let what = match heard {
-            Heard::Event(RunEvent::Serving { address }) => {
+        let what = match event {
+            LogEvent::Event(RunEvent::Serving { address }) => {
                 self.address = address;
                 What::Serving
             }
-            Heard::Error(reason) => {
+            LogEvent::Error(reason) => {
                 self.errors.insert(line.from, reason);
                 return;
             }
-            Heard::Event(RunEvent::Began { step, members, .. }) => What::Began {
+            LogEvent::Event(RunEvent::Began { step, members, .. }) => What::Began {
                 step,
                 members: members.len(),
             },
-            Heard::Event(RunEvent::Applied { step, .. }) => What::Applied { step },
-            Heard::Event(RunEvent::Verdict { verdict }) => What::Verdict { line: verdict.line },
-            Heard::Event(_) => return,
-            Heard::Panic(line) => What::Panic { line },
+            LogEvent::Event(RunEvent::Applied { step, .. }) => What::Applied { step },
+            LogEvent::Event(RunEvent::Verdict { verdict }) => What::Verdict { line: verdict.line },
+            LogEvent::Event(_) => return,
+            LogEvent::Panic(line) => What::Panic { line },
         };
         if let What::Applied { step } = what {
             self.newest = self.newest.max(step);
@@ -273,7 +273,7 @@ impl<'a> Arena<'a> {
                 name: "steps, disturbed".to_owned(),
             });
         }
-        self.keep(Moment { at, what });
+        self.keep(TimelineEvent { at, what });
     }
 
     fn start_missing(&mut self) -> Result<()> {
@@ -327,7 +327,7 @@ impl<'a> Arena<'a> {
         Process::start(words, self.started, &self.folder.log(name), &self.sender)
     }
 
-    /// Coordinators that were taken the place of find out and end.
+    /// Replaced coordinators must notice it and end.
     fn await_olds(&mut self) {
         /// A coordinator looks at its fence every five seconds, and gives its workers ten to leave.
         const PATIENCE: Duration = Duration::from_secs(20);

@@ -6,7 +6,7 @@ use super::fault::{Party, worker_name};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Moment {
+pub(crate) struct TimelineEvent {
     /// Since the first step.
     pub(crate) at: Duration,
     /// What it was.
@@ -75,7 +75,7 @@ pub(crate) enum What {
         /// Its last word.
         reason: String,
     },
-    /// A coordinator ended that another one had taken the place of.
+    /// A coordinator that was replaced has ended.
     OldEnded {
         /// Its last word.
         reason: String,

@@ -1,4 +1,4 @@
-//! Doing a fault to the processes, hosts and files of an arena, and lifting it.
+//! Doing a fault to the processes, hosts and files of the supervisor, and lifting it.
 
 use std::process::Command;
 
@@ -6,11 +6,11 @@ use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
 
 use super::{
-    arena::Arena,
     fault::{Kind, Party, Strike},
     hosts::Cut,
-    moment::What,
     process::Process,
+    supervisor::Supervisor,
+    timeline::What,
 };
 
 /// Files that a starved process may have open: fewer than it has.
@@ -18,7 +18,7 @@ const STARVED: &str = "4";
 /// Files that one may have open otherwise.
 const FED: &str = "1024";
 
-impl Arena<'_> {
+impl Supervisor<'_> {
     /// Does the fault of a number in the plan.
     pub(super) fn strike(&mut self, number: usize, strike: &Strike) {
         let done = self.attempt(number, strike);

@@ -5,13 +5,13 @@ use crate::tcp::Interruption;
 use std::sync::Barrier;
 use std::time::Instant;
 
-/// What a wait came to that looks through `is_done`, in one word and the rank that is gone.
+/// The outcome of a wait for `is_done`: one word, and the rank that is gone.
 fn wait(
     group: &TcpGroup,
     is_done: impl FnMut() -> Result<bool, ()>,
 ) -> (&'static str, Option<usize>) {
-    let settled = group.settle(|group, call| {
-        Ok(match call.attend(&group.peers, is_done) {
+    let settled = group.before_first_call(|group, call| {
+        Ok(match call.wait_until(&group.peers, is_done) {
             Ok(()) => ("done", None),
             Err(Interruption::Failed(())) => ("failed", None),
             Err(Interruption::Closed(peer)) => ("closed", Some(peer.rank)),
@@ -97,7 +97,9 @@ fn nobody_leaves_a_meeting_before_all_have_come() {
     let come = std::sync::atomic::AtomicUsize::new(0);
     World::of(4).run_keeping(|group| {
         come.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        group.settle(|group, call| call.meet(&group.peers)).unwrap();
+        group
+            .before_first_call(|group, call| call.barrier(&group.peers))
+            .unwrap();
         assert_eq!(come.load(std::sync::atomic::Ordering::SeqCst), 4);
     });
 }

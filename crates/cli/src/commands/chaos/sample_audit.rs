@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// What a run's records come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Ledger {
+pub(crate) struct SampleAudit {
     /// Positions of the order that no step trained on although the steps they belong to are recorded.
     pub(crate) samples_lost: u64,
     /// Times that a position was trained on beyond its first, and positions that belong to no step of the job.
@@ -39,7 +39,7 @@ pub(crate) struct Left<'a> {
     pub(crate) last: u64,
 }
 
-impl Ledger {
+impl SampleAudit {
     /// Works it out.
     pub(crate) fn of(left: Left<'_>, undisturbed: Option<&[HistoryRow]>) -> Self {
         let missing = missing_steps(left.rows, 0, left.last);
@@ -153,13 +153,13 @@ mod tests {
         row
     }
 
-    fn ledger(
+    fn audit(
         rows: &[HistoryRow],
         commits: &[(u64, u64)],
         undisturbed: Option<&[HistoryRow]>,
-    ) -> Ledger {
+    ) -> SampleAudit {
         let (batch, last) = (BATCH, 3);
-        Ledger::of(
+        SampleAudit::of(
             Left {
                 rows,
                 commits,
@@ -177,12 +177,12 @@ mod tests {
     #[test]
     fn a_run_with_each_sample_once_and_the_same_losses_is_whole() {
         let whole = whole();
-        let expected = Ledger {
+        let expected = SampleAudit {
             steps_unlike: Some(0),
             samples_unlike: Some(0),
-            ..Ledger::default()
+            ..SampleAudit::default()
         };
-        assert_eq!(ledger(&whole, &[(2, 1), (3, 2)], Some(&whole)), expected);
+        assert_eq!(audit(&whole, &[(2, 1), (3, 2)], Some(&whole)), expected);
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
                 .remove(list);
             rows[1].trained.get_or_insert_default().cases.remove(list);
         }
-        let found = ledger(&rows, &[], None);
+        let found = audit(&rows, &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (2, 0));
         assert_eq!(rows[1].samples, 16);
     }
@@ -206,12 +206,12 @@ mod tests {
         let mut rows = whole();
         // In the place of another one, which is lost.
         rows[2].trained.get_or_insert_default().positions[0] = 3;
-        let found = ledger(&rows, &[], None);
+        let found = audit(&rows, &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (1, 1));
         let mut rows = whole();
         rows[0].trained.get_or_insert_default().positions.push(2);
         rows[0].trained.get_or_insert_default().cases.push(2);
-        let found = ledger(&rows, &[], None);
+        let found = audit(&rows, &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (0, 1));
     }
 
@@ -219,7 +219,7 @@ mod tests {
     fn a_slot_that_two_ranks_trained_on_in_place_of_the_next_is_lost_and_doubled() {
         let mut rows = whole();
         rows[0].trained.get_or_insert_default().positions = vec![0, 1, 2, 3, 0, 1, 2, 3];
-        let found = ledger(&rows, &[], None);
+        let found = audit(&rows, &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (4, 4));
     }
 
@@ -227,19 +227,19 @@ mod tests {
     fn a_step_beyond_the_last_is_doubled() {
         let mut rows = whole();
         rows.push(row(4));
-        let found = ledger(&rows, &[], None);
+        let found = audit(&rows, &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (0, 8));
     }
 
     #[test]
     fn a_step_that_the_history_lacks_is_no_lost_sample() {
-        let found = ledger(&whole()[1..], &[], None);
+        let found = audit(&whole()[1..], &[], None);
         assert_eq!((found.samples_lost, found.samples_doubled), (0, 0));
         assert_eq!(
             (found.history_missing.as_slice(), found.n_missing()),
             (&[(1, 1)][..], 1)
         );
-        let none = ledger(&[], &[], None);
+        let none = audit(&[], &[], None);
         assert_eq!((none.samples_lost, none.n_missing()), (0, 3));
     }
 
@@ -247,28 +247,28 @@ mod tests {
     fn a_step_whose_record_is_empty_has_lost_its_samples() {
         let mut rows = whole();
         rows[1].trained = None;
-        assert_eq!(ledger(&rows, &[], None).samples_lost, 8);
+        assert_eq!(audit(&rows, &[], None).samples_lost, 8);
     }
 
     #[test]
     fn another_case_in_a_position_is_found() {
         let mut rows = whole();
         rows[1].trained.get_or_insert_default().cases[3] += 1;
-        assert_eq!(ledger(&rows, &[], Some(&whole())).samples_unlike, Some(1));
-        assert_eq!(ledger(&rows, &[], None).samples_unlike, None);
+        assert_eq!(audit(&rows, &[], Some(&whole())).samples_unlike, Some(1));
+        assert_eq!(audit(&rows, &[], None).samples_unlike, None);
     }
 
     #[test]
     fn another_loss_is_found() {
         let mut rows = whole();
         rows[2].metrics = with_loss(3, rows[2].loss() + 1e-12).metrics;
-        assert_eq!(ledger(&rows, &[], Some(&whole())).steps_unlike, Some(1));
-        assert_eq!(ledger(&rows, &[], None).steps_unlike, None);
+        assert_eq!(audit(&rows, &[], Some(&whole())).steps_unlike, Some(1));
+        assert_eq!(audit(&rows, &[], None).steps_unlike, None);
     }
 
     #[test]
     fn a_checkpoint_committed_twice_is_told_from_one_that_a_later_generation_wrote_again() {
-        let found = ledger(&whole(), &[(2, 1), (2, 1), (3, 1), (3, 2)], None);
+        let found = audit(&whole(), &[(2, 1), (2, 1), (3, 1), (3, 2)], None);
         assert_eq!((found.commits_doubled, found.commits_again), (1, 1));
     }
 }

@@ -19,18 +19,18 @@ const RECOMPUTED_SHARE: f64 = 0.2;
 
 /// What is asked of a host.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Need {
+pub(crate) struct Requirements {
     /// The libraries are looked for here, job or none.
     pub(crate) cuda_library: String,
     /// NCCL's.
     pub(crate) nccl_library: String,
     /// What a job asks beyond that.
-    pub(crate) job: Option<JobNeed>,
+    pub(crate) job: Option<JobRequirements>,
 }
 
 /// What a job asks.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct JobNeed {
+pub(crate) struct JobRequirements {
     pub(crate) device: Device,
     pub(crate) backend: Backend,
     pub(crate) workers: usize,
@@ -55,7 +55,7 @@ pub(crate) struct JobNeed {
     pub(crate) cache: Option<(PathBuf, u64)>,
 }
 
-impl Need {
+impl Requirements {
     /// What a host needs for no job in particular.
     pub(crate) fn nothing() -> Self {
         Self::libraries(Collective::default())
@@ -64,7 +64,7 @@ impl Need {
     /// What a host needs for the job of `config`.
     pub(crate) fn of(config: &Config) -> Self {
         Self {
-            job: Some(JobNeed::of(config)),
+            job: Some(JobRequirements::of(config)),
             ..Self::libraries(config.collective.clone())
         }
     }
@@ -99,7 +99,7 @@ impl Need {
     }
 }
 
-impl JobNeed {
+impl JobRequirements {
     fn of(config: &Config) -> Self {
         let parameters = FratMae::layout(&config.model);
         let count = |learns_only: bool| {
@@ -157,9 +157,9 @@ pub(crate) mod tests {
     use super::*;
 
     /// The need of a job that demands what is given, and of the defaults otherwise.
-    pub(crate) fn job(sets: &[&str]) -> Need {
+    pub(crate) fn job(sets: &[&str]) -> Requirements {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        Need::of(&Config::load(None, &sets).unwrap())
+        Requirements::of(&Config::load(None, &sets).unwrap())
     }
 
     #[test]
@@ -180,7 +180,7 @@ pub(crate) mod tests {
 
     #[test]
     fn no_job_demands_nothing() {
-        let need = Need::nothing();
+        let need = Requirements::nothing();
         assert!(!need.demands_gpu() && !need.demands_nccl() && !need.shuns_gpu());
         assert!(job(&["workers.device=cuda"]).demands_gpu());
         assert!(job(&["train.precision=bf16"]).demands_gpu());

@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use super::{
-    ledger::Ledger,
+    sample_audit::SampleAudit,
     scorecard::{Scorecard, Spread},
 };
 use crate::{output::Output, table::Table};
 
 /// Everything that a call found out.
 #[derive(Debug, Serialize)]
-pub(crate) struct Sheet {
+pub(crate) struct ChaosReport {
     /// From which the faults follow.
     pub(crate) seed: u64,
     /// Workers in the group.
@@ -26,7 +26,7 @@ pub(crate) struct Sheet {
     #[serde(flatten)]
     pub(crate) scorecard: Scorecard,
     #[serde(flatten)]
-    pub(crate) ledger: Ledger,
+    pub(crate) audit: SampleAudit,
     /// What the disturbed run came to.
     pub(crate) weights_digest: String,
     /// What it should have come to.
@@ -37,20 +37,20 @@ pub(crate) struct Sheet {
     pub(crate) again: String,
 }
 
-impl Sheet {
+impl ChaosReport {
     /// What is wrong, in one line; nothing for a sound run.
     pub(crate) fn complaint(&self) -> Option<String> {
-        let Ledger {
+        let SampleAudit {
             samples_lost: lost,
             samples_doubled: doubled,
             samples_unlike,
             steps_unlike,
             commits_doubled: commits,
             ..
-        } = self.ledger;
+        } = self.audit;
         let other_cases = samples_unlike.unwrap_or(0);
         let unlike = steps_unlike.unwrap_or(0);
-        let missing = self.ledger.n_missing();
+        let missing = self.audit.n_missing();
         let panics = self.scorecard.panics.len();
         let found = [
             (
@@ -121,9 +121,9 @@ impl Sheet {
     }
 
     fn figures(&self) -> Table {
-        let (card, ledger) = (&self.scorecard, &self.ledger);
+        let (card, audit) = (&self.scorecard, &self.audit);
         let mut table = Table::new(&["seed", &self.seed.to_string()]);
-        let unlike = ledger
+        let unlike = audit
             .steps_unlike
             .map_or("not compared".to_owned(), |steps| steps.to_string());
         for (name, value) in [
@@ -133,11 +133,11 @@ impl Sheet {
             ),
             ("steps", format!("{} in {:.1} s", self.steps, self.seconds)),
             ("steps done again", card.steps_lost.to_string()),
-            ("samples lost", ledger.samples_lost.to_string()),
-            ("samples doubled", ledger.samples_doubled.to_string()),
-            ("steps without history", ledger.n_missing().to_string()),
+            ("samples lost", audit.samples_lost.to_string()),
+            ("samples doubled", audit.samples_doubled.to_string()),
+            ("steps without history", audit.n_missing().to_string()),
             ("steps whose loss differs", unlike),
-            ("commits doubled", ledger.commits_doubled.to_string()),
+            ("commits doubled", audit.commits_doubled.to_string()),
             (
                 "verdicts",
                 format!(
@@ -183,8 +183,8 @@ mod tests {
     use super::*;
     use crate::output::captured::Captured;
 
-    fn sheet() -> Sheet {
-        Sheet {
+    fn report() -> ChaosReport {
+        ChaosReport {
             seed: 7,
             workers: 3,
             standbys: 1,
@@ -192,7 +192,7 @@ mod tests {
             seconds: 12.0,
             left_out: vec!["cut-host: not root".to_owned()],
             scorecard: Scorecard::default(),
-            ledger: Ledger::default(),
+            audit: SampleAudit::default(),
             weights_digest: "a".to_owned(),
             undisturbed_digest: "a".to_owned(),
             is_sound: true,
@@ -202,23 +202,23 @@ mod tests {
 
     #[test]
     fn a_sound_run_has_nothing_to_complain_of() {
-        assert_eq!(sheet().complaint(), None);
+        assert_eq!(report().complaint(), None);
     }
 
     #[test]
     fn everything_that_is_wrong_is_said() {
-        let mut bad = sheet();
+        let mut bad = report();
         bad.weights_digest = "b".to_owned();
-        bad.ledger.samples_lost = 16;
-        bad.ledger.samples_doubled = 8;
+        bad.audit.samples_lost = 16;
+        bad.audit.samples_doubled = 8;
         let expected = "the weights differ from the undisturbed run's, 16 samples are lost, 8 samples are doubled";
         assert_eq!(bad.complaint().as_deref(), Some(expected));
     }
 
     #[test]
     fn a_history_with_a_gap_is_not_called_a_loss_of_samples() {
-        let mut gap = sheet();
-        gap.ledger.history_missing = vec![(1, 3)];
+        let mut gap = report();
+        gap.audit.history_missing = vec![(1, 3)];
         let expected = "the history of 3 steps is missing";
         assert_eq!(gap.complaint().as_deref(), Some(expected));
     }
@@ -226,10 +226,10 @@ mod tests {
     #[test]
     fn people_see_what_was_left_out_and_machines_one_flat_object() {
         let captured = Captured::default();
-        sheet().show(&mut captured.output()).unwrap();
+        report().show(&mut captured.output()).unwrap();
         let text = captured.text();
         assert!(text.contains("left out: cut-host: not root"), "{text}");
-        let value = serde_json::to_value(sheet()).unwrap();
+        let value = serde_json::to_value(report()).unwrap();
         for key in ["samples_lost", "steps_lost", "faults", "again"] {
             assert!(value.get(key).is_some(), "{key}");
         }

@@ -8,7 +8,7 @@ use crate::cache::BLOCK;
 use crate::reader::DataSet;
 use crate::stack::StackOptions;
 
-/// What room is counted in, so that the count fits the semaphore's.
+/// The unit of the budget, so that the count fits the semaphore's.
 const UNIT: u64 = 1024;
 
 /// What a stack takes besides its voxels: names, a task, its place in the queue.
@@ -69,19 +69,19 @@ impl StackOptions {
 
 /// The bytes that all stacks together may take.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct MemoryBudget {
     free: Arc<Semaphore>,
     units: u32,
 }
 
-/// Room that a stack has taken; it is given back when this is dropped.
+/// The part of it that a stack has taken; it is given back when this is dropped.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct MemoryPermit {
     // None only if the semaphore were closed, which nobody does.
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Room {
+impl MemoryBudget {
     pub(super) fn new(bytes: u64) -> Self {
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).max(1);
         let free = Arc::new(Semaphore::new(units as usize));
@@ -89,16 +89,16 @@ impl Room {
     }
 
     /// Waits for room, in turn; what is larger than all of it takes all of it.
-    pub(super) async fn take(&self, bytes: u64) -> Taken {
+    pub(super) async fn take(&self, bytes: u64) -> MemoryPermit {
         let units = units(bytes).min(self.units);
         let permit = Arc::clone(&self.free).acquire_many_owned(units).await;
-        Taken {
+        MemoryPermit {
             permit: permit.ok(),
         }
     }
 }
 
-impl Taken {
+impl MemoryPermit {
     /// Gives back what is above `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: u64) {
         if let Some(permit) = &mut self.permit {
@@ -120,24 +120,24 @@ mod tests {
 
     #[tokio::test]
     async fn room_is_taken_shrunk_and_given_back() {
-        let room = Room::new(10 * UNIT);
-        let mut first = room.take(8 * UNIT).await;
-        assert!(room.take(3 * UNIT).now_or_never().is_none());
+        let budget = MemoryBudget::new(10 * UNIT);
+        let mut first = budget.take(8 * UNIT).await;
+        assert!(budget.take(3 * UNIT).now_or_never().is_none());
         first.shrink_to(7 * UNIT);
-        let second = room.take(3 * UNIT).now_or_never().unwrap();
-        assert!(room.take(1).now_or_never().is_none());
+        let second = budget.take(3 * UNIT).now_or_never().unwrap();
+        assert!(budget.take(1).now_or_never().is_none());
         drop((first, second));
-        assert_eq!(room.free.available_permits(), 10);
+        assert_eq!(budget.free.available_permits(), 10);
     }
 
     #[tokio::test]
     async fn what_is_larger_than_all_room_takes_all_of_it() {
-        let room = Room::new(10 * UNIT);
-        let mut large = room.take(u64::MAX).await;
-        assert!(room.take(1).now_or_never().is_none());
+        let budget = MemoryBudget::new(10 * UNIT);
+        let mut large = budget.take(u64::MAX).await;
+        assert!(budget.take(1).now_or_never().is_none());
         large.shrink_to(11 * UNIT);
-        assert_eq!(room.free.available_permits(), 0);
+        assert_eq!(budget.free.available_permits(), 0);
         drop(large);
-        assert_eq!(room.free.available_permits(), 10);
+        assert_eq!(budget.free.available_permits(), 10);
     }
 }

@@ -11,7 +11,7 @@ use fratmae_store::Location;
 use fratmae_trainer::tensor_specs;
 
 /// A run's job and weights.
-pub(crate) struct Stored {
+pub(crate) struct RunWeights {
     pub(crate) url: String,
     pub(crate) config: Config,
     pub(crate) manifest: Manifest,
@@ -19,7 +19,7 @@ pub(crate) struct Stored {
     pub(crate) flat: Vec<f32>,
 }
 
-impl Stored {
+impl RunWeights {
     /// Reads a run's newest good checkpoint, or the one at `step`.
     ///
     /// # Errors

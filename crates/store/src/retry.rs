@@ -18,16 +18,16 @@ const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)
 /// How often a store that goes on failing is mentioned.
 const MENTION_EVERY: Duration = Duration::from_secs(30);
 
-/// How long calls bear with a store on a network that fails or is silent; a local disk is waited for.
+/// How long a call retries a store on a network that fails or is silent; a local disk is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Longest silence: without an answer, or in the middle of one. Then the request is dropped and sent again.
     pub stall: Duration,
     /// How long one call goes on trying; a second more for each MiB it moves.
     pub total: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     /// Short enough that a person at a terminal hears of a store that is down within 15 seconds.
     fn default() -> Self {
         Self {
@@ -94,7 +94,7 @@ impl<'location> Tries<'location> {
     /// Waits before the next try of a call that moves `bytes`; gives `error` back when there is to be none.
     ///
     /// # Errors
-    /// `error`: it is not transient, or patience is at an end, or the store has never answered anything and this was
+    /// `error`: it is not transient, or the time is over, or the store has never answered anything and this was
     /// no mere silence, so that its address is probably wrong. A refusal is tried once more if there are new credentials.
     pub(crate) async fn again(&mut self, error: StoreError, bytes: u64) -> Result<(), StoreError> {
         self.tries += 1;
@@ -105,7 +105,7 @@ impl<'location> Tries<'location> {
         }
         let never_answered = !health.has_answered.load(Ordering::Relaxed);
         let wait = wait_before(self.tries);
-        let limit = self.location.patience.total + allowance(bytes);
+        let limit = self.location.retry.total + allowance(bytes);
         let is_over = self.started.elapsed() + wait >= limit;
         if is_over || (never_answered && !error.is_silence()) {
             return Err(error.after(self.tries, self.started.elapsed()));
@@ -132,14 +132,14 @@ impl<'location> Tries<'location> {
 impl Location {
     /// Sets how long calls bear with the store; clones made before keep theirs.
     #[must_use]
-    pub fn with_patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    pub fn with_retry_policy(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
         self
     }
 
     /// Bears with the store from the first call on, as somebody else has reached it: its address is right.
     #[must_use]
-    pub fn known_to_answer(self) -> Self {
+    pub fn assume_reachable(self) -> Self {
         self.health.answered();
         self
     }
@@ -150,7 +150,7 @@ impl Location {
         self.health.failures()
     }
 
-    /// Tries an operation that moves `bytes` until it succeeds, fails for good, or patience is at an end.
+    /// Tries an operation that moves `bytes` until it succeeds, fails for good, or the time is over.
     pub(crate) async fn patiently<T, F>(
         &self,
         bytes: u64,
@@ -162,9 +162,9 @@ impl Location {
     {
         let mut tries = Tries::new(self);
         loop {
-            let limit = self.patience.stall + allowance(bytes);
+            let limit = self.retry.stall + allowance(bytes);
             self.credentialed(relative).await?;
-            let error = match self.unless_silent(limit, operation()).await {
+            let error = match self.with_stall_timeout(limit, operation()).await {
                 Some(Ok(done)) => {
                     self.health.answered();
                     return Ok(done);
@@ -191,7 +191,7 @@ impl Location {
     }
 
     /// A local disk may be slow but is not silent: only what goes over a network has a deadline.
-    pub(crate) async fn unless_silent<T>(
+    pub(crate) async fn with_stall_timeout<T>(
         &self,
         limit: Duration,
         operation: impl Future<Output = T>,

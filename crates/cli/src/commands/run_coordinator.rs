@@ -19,8 +19,8 @@ use crate::{
         apart, ending,
         owner::{self, Kind},
         pretrain::{data, memory},
+        run_progress::RunProgress,
         target,
-        watch::Watch,
     },
     output::Output,
     signals::Signals,
@@ -34,7 +34,7 @@ const EVENTS: usize = 1 << 14;
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Showing {
+pub(crate) struct OutputMode {
     /// No progress.
     pub(crate) quiet: bool,
     /// The end as one JSON object.
@@ -63,11 +63,11 @@ struct Interrupted<'a> {
 ///
 /// # Errors
 /// Whatever the data, the store or the run failed of, and that the run was interrupted.
-pub(crate) async fn lead(
+pub(crate) async fn run_coordinator(
     (mut config, fork): (Config, Option<Fork>),
     workers: Workers,
     take_over: bool,
-    showing: Showing,
+    showing: OutputMode,
     output: &mut Output,
 ) -> Result<()> {
     let (launcher, allowed) = match workers {
@@ -91,7 +91,7 @@ pub(crate) async fn lead(
     }
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let shortage = launcher.as_ref().and_then(|_| memory::fit(&mut config));
-    let watch = Watch::start(&config, showing.quiet);
+    let watch = RunProgress::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
     let mut job = job(config, run, data, (allowed, take_over));
     job.notes.extend(shortage);
@@ -185,18 +185,18 @@ fn weights_told(config: &Config) -> Result<Vec<String>> {
 async fn attend(
     job: Job,
     launcher: Option<Launcher>,
-    mut watch: Watch,
+    mut watch: RunProgress,
     signals: &Signals,
 ) -> Result<Outcome> {
     let address = job.config.coordinator.listen.clone();
     let listener = TcpListener::bind(&address).await;
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
-    let (events, mut told) = broadcast::channel(EVENTS);
+    let (events, mut receiver) = broadcast::channel(EVENTS);
     // A thread that may wait for the terminal, while the run waits for its store.
     let shown = tokio::task::spawn_blocking(move || {
         loop {
-            match told.blocking_recv() {
+            match receiver.blocking_recv() {
                 Ok(event) => watch.show(&event),
                 Err(RecvError::Lagged(missed)) => watch.note(&format!(
                     "the terminal stood still and {missed} events are not shown; fratmae status has the newest verdicts"

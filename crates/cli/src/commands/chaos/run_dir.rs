@@ -1,4 +1,4 @@
-//! The folder of one call: its own run, the undisturbed one, logs and the scorecard. It begins in none that is another's.
+//! The folder of one call: its own run, the undisturbed one, logs and the scorecard. It refuses a folder that another call did not make.
 
 use std::{
     fs,
@@ -8,17 +8,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use fratmae_dataset::Draw;
+use fratmae_dataset::KeyedRng;
 
 /// What marks a folder as chaos's own.
 const MARK: &str = "chaos.json";
 
 /// The folder.
-pub(crate) struct Folder {
+pub(crate) struct RunDir {
     path: PathBuf,
 }
 
-impl Folder {
+impl RunDir {
     /// Takes a folder that is absent, empty or of an earlier call, whose runs are removed.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Folder {
             return Ok(false);
         };
         let mut bytes = fs::read(&part)?;
-        let place = Draw::new("chaos byte", seed, &[]).below(bytes.len() as u64) as usize;
+        let place = KeyedRng::new("chaos byte", seed, &[]).below(bytes.len() as u64) as usize;
         if let Some(byte) = bytes.get_mut(place) {
             *byte ^= 1 << (seed % 8);
         }
@@ -113,7 +113,7 @@ impl Folder {
         if parts.is_empty() {
             return Ok(None);
         }
-        let place = Draw::new("chaos part", seed, &[]).below(parts.len() as u64) as usize;
+        let place = KeyedRng::new("chaos part", seed, &[]).below(parts.len() as u64) as usize;
         Ok(Some(parts.swap_remove(place)))
     }
 }
@@ -135,7 +135,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("config.json");
         fs::write(&run, "a run").unwrap();
-        let refusal = Folder::take(folder.path()).err().unwrap().to_string();
+        let refusal = RunDir::take(folder.path()).err().unwrap().to_string();
         assert!(refusal.contains("that chaos did not make"), "{refusal}");
         assert_eq!(fs::read_to_string(run).unwrap(), "a run");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -145,18 +145,18 @@ mod tests {
     fn an_earlier_call_gives_its_runs_up_and_keeps_the_data() {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("own");
-        let first = Folder::take(&own).unwrap();
+        let first = RunDir::take(&own).unwrap();
         for name in ["run", "data"] {
             fs::create_dir_all(first.place(name)).unwrap();
         }
-        let again = Folder::take(&own).unwrap();
+        let again = RunDir::take(&own).unwrap();
         assert!(!again.run().exists() && again.place("data").exists());
     }
 
     #[test]
     fn only_parts_of_the_newest_checkpoint_with_a_manifest_are_harmed() {
         let folder = tempfile::tempdir().unwrap();
-        let ours = Folder::take(folder.path()).unwrap();
+        let ours = RunDir::take(folder.path()).unwrap();
         assert!(!ours.damage_part(0).unwrap());
         for (step, is_committed) in [(1, true), (2, true), (3, false)] {
             let place = ours.run().join(format!("checkpoints/step-{step}"));

@@ -17,7 +17,7 @@ use crate::table::counted;
 const WINDOW: usize = 10;
 
 /// Shows the events of one run.
-pub(crate) struct Watch {
+pub(crate) struct RunProgress {
     progress: Progress,
     started: Instant,
     pace: Pace,
@@ -27,7 +27,7 @@ pub(crate) struct Watch {
     last: Option<u64>,
 }
 
-impl Watch {
+impl RunProgress {
     /// Starts to show the run of `config`; `quiet` shows nothing.
     pub(crate) fn start(config: &Config, quiet: bool) -> Self {
         Self {

@@ -11,7 +11,7 @@ use super::wire::Fault;
 use crate::{AbortHandle, CollectiveError};
 
 /// What all threads of one call look at, and where the first failure is kept.
-pub(super) struct Watch {
+pub(super) struct CallGuard {
     abort: AbortHandle,
     deadline: Instant,
     stopped: AtomicBool,
@@ -19,7 +19,7 @@ pub(super) struct Watch {
     failed: Condvar,
 }
 
-impl Watch {
+impl CallGuard {
     pub(super) fn new(abort: &AbortHandle, deadline: Instant) -> Self {
         Self {
             abort: abort.clone(),
@@ -110,40 +110,40 @@ mod tests {
 
     #[test]
     fn the_first_failure_is_kept_and_stops_the_others() {
-        let watch = Watch::new(&AbortHandle::new(), moment_after(Duration::MAX));
-        assert!(watch.check().is_ok());
-        watch.fail(failure("cause"));
-        watch.fail(failure("consequence"));
-        assert!(matches!(watch.check(), Err(Fault::Stopped)));
-        assert!(watch.outcome().unwrap_err().to_string().contains("cause"));
+        let guard = CallGuard::new(&AbortHandle::new(), moment_after(Duration::MAX));
+        assert!(guard.check().is_ok());
+        guard.fail(failure("cause"));
+        guard.fail(failure("consequence"));
+        assert!(matches!(guard.check(), Err(Fault::Stopped)));
+        assert!(guard.outcome().unwrap_err().to_string().contains("cause"));
     }
 
     #[test]
     fn an_abort_outranks_the_failures_it_causes() {
         let abort = AbortHandle::new();
-        let watch = Watch::new(&abort, moment_after(Duration::MAX));
+        let guard = CallGuard::new(&abort, moment_after(Duration::MAX));
         abort.abort();
-        watch.fail(failure("closed by the abort"));
-        assert!(matches!(watch.outcome(), Err(CollectiveError::Aborted)));
+        guard.fail(failure("closed by the abort"));
+        assert!(matches!(guard.outcome(), Err(CollectiveError::Aborted)));
     }
 
     #[test]
     fn a_failure_or_the_deadline_ends_a_pause() {
-        let watch = Watch::new(&AbortHandle::new(), moment_after(Duration::MAX));
+        let guard = CallGuard::new(&AbortHandle::new(), moment_after(Duration::MAX));
         let started = Instant::now();
         thread::scope(|scope| {
-            scope.spawn(|| watch.pause(Duration::from_secs(3600)));
-            watch.fail(failure("elsewhere"));
+            scope.spawn(|| guard.pause(Duration::from_secs(3600)));
+            guard.fail(failure("elsewhere"));
         });
-        Watch::new(&AbortHandle::new(), started).pause(Duration::from_secs(3600));
+        CallGuard::new(&AbortHandle::new(), started).pause(Duration::from_secs(3600));
         assert!(started.elapsed() < Duration::from_secs(5));
     }
 
     #[test]
     fn a_passed_deadline_is_told() {
-        let watch = Watch::new(&AbortHandle::new(), Instant::now());
-        assert!(matches!(watch.check(), Err(Fault::TimedOut)));
-        assert_eq!(watch.remaining(), Duration::ZERO);
-        assert!(watch.outcome().is_ok());
+        let guard = CallGuard::new(&AbortHandle::new(), Instant::now());
+        assert!(matches!(guard.check(), Err(Fault::TimedOut)));
+        assert_eq!(guard.remaining(), Duration::ZERO);
+        assert!(guard.outcome().is_ok());
     }
 }

@@ -8,7 +8,7 @@ use crate::terminal::LAST_WORD;
 
 /// One thing that a line tells.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum LogEvent {
     /// Something happened in the run.
     Event(RunEvent),
     /// A process's last word.
@@ -18,15 +18,15 @@ pub(crate) enum Heard {
 }
 
 /// Reads a line; most lines are none of these.
-pub(crate) fn heard(text: &str) -> Option<Heard> {
+pub(crate) fn log_event(text: &str) -> Option<LogEvent> {
     if text.contains(" panicked") {
-        return Some(Heard::Panic(text.to_owned()));
+        return Some(LogEvent::Panic(text.to_owned()));
     }
     let line = Line::from_json(text)?;
     if (line.level, line.target.as_str()) == (Level::ERROR, LAST_WORD) {
-        return Some(Heard::Error(line.message));
+        return Some(LogEvent::Error(line.message));
     }
-    RunEvent::from_line(text).map(Heard::Event)
+    RunEvent::from_line(text).map(LogEvent::Event)
 }
 
 #[cfg(test)]
@@ -40,16 +40,16 @@ mod tests {
             line.fields.push(("step".to_owned(), 4.into()));
             line.to_json()
         };
-        let committed = Heard::Event(RunEvent::Committed { step: 4 });
+        let committed = LogEvent::Event(RunEvent::Committed { step: 4 });
         let text = line(Level::INFO, "run", "checkpoint committed");
-        assert_eq!(heard(&text), Some(committed));
+        assert_eq!(log_event(&text), Some(committed));
         let error = line(Level::ERROR, LAST_WORD, "no");
-        assert_eq!(heard(&error), Some(Heard::Error("no".to_owned())));
+        assert_eq!(log_event(&error), Some(LogEvent::Error("no".to_owned())));
         let panic = "thread 'main' panicked: no text (a.rs:1)";
-        assert_eq!(heard(panic), Some(Heard::Panic(panic.to_owned())));
+        assert_eq!(log_event(panic), Some(LogEvent::Panic(panic.to_owned())));
         let unknown = line(Level::INFO, "run", "something newer");
         for other in ["", "a line for people", "{}", &unknown] {
-            assert_eq!(heard(other), None, "{other}");
+            assert_eq!(log_event(other), None, "{other}");
         }
     }
 }

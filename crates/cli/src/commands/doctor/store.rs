@@ -8,7 +8,7 @@ use fratmae_dataset::MANIFEST_NAME;
 use fratmae_store::{Location, StoreError, Throughput};
 
 use super::finding::{Finding, State};
-use super::need::JobNeed;
+use super::requirements::JobRequirements;
 
 /// The object that the speed is measured with: long beside a round trip, short on a slow line.
 const BYTES: usize = 8 << 20;
@@ -54,7 +54,7 @@ fn new_folders(path: &str) -> Vec<PathBuf> {
 }
 
 /// Looks for the data set of a job; nothing where the job names none.
-pub(crate) async fn find_data(job: &JobNeed) -> Data {
+pub(crate) async fn find_data(job: &JobRequirements) -> Data {
     let absent = match job.has_source {
         true => Data::ToBeMade,
         false => Data::Absent,
@@ -123,7 +123,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::commands::doctor::need::tests::job;
+    use crate::commands::doctor::requirements::tests::job;
 
     #[test]
     fn a_sound_store_is_told_with_its_speed() {
@@ -132,13 +132,14 @@ mod tests {
             write: Duration::from_millis(200),
             read: Duration::from_millis(100),
         });
-        let told = judge("store", "s3://b", &measured);
-        assert_eq!(told.state, State::Ok);
+        let result = judge("store", "s3://b", &measured);
+        assert_eq!(result.state, State::Ok);
         assert!(
-            told.found
+            result
+                .found
                 .starts_with("s3://b: write 40 MB/s, read 80 MB/s (one connection)"),
             "{}",
-            told.found
+            result.found
         );
     }
 
@@ -148,9 +149,9 @@ mod tests {
             url: "s3://b".to_owned(),
             reason: "a second create replaced the first".to_owned(),
         });
-        let told = judge("run", "s3://b", &measured);
+        let result = judge("run", "s3://b", &measured);
         assert_eq!(
-            (told.state, told.advice.as_str()),
+            (result.state, result.advice.as_str()),
             (State::Missing, "use another store")
         );
     }

@@ -1,11 +1,11 @@
-//! What each rank offers before a communicator is made: whether all can use NCCL together is known before they try.
+//! What each rank can do, exchanged before a communicator is made: whether all can use NCCL together is known before they try.
 
 use super::raw::{NcclDevice, version_text};
 use super::{Adding, NcclSettings};
 
-/// One rank's means.
+/// What one rank can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(super) enum Capabilities {
     Tcp,
     Nccl {
         version: u32,
@@ -16,10 +16,10 @@ pub(super) enum Offer {
     },
 }
 
-/// The longest offer on the wire.
+/// The longest encoding.
 pub(super) const LIMIT: u64 = 21;
 
-impl Offer {
+impl Capabilities {
     pub(super) fn of(settings: &NcclSettings) -> Self {
         let device: &NcclDevice = &settings.device;
         Self::Nccl {
@@ -30,7 +30,7 @@ impl Offer {
         }
     }
 
-    /// The offer on the wire: nothing for TCP, else version, how it adds and shares, and device.
+    /// The encoding: nothing for TCP, else version, how it adds and shares, and device.
     pub(super) fn encode(self) -> Vec<u8> {
         match self {
             Self::Tcp => Vec::new(),
@@ -48,7 +48,7 @@ impl Offer {
         }
     }
 
-    /// Reads an offer; one that cannot be read offers nothing that this rank knows.
+    /// Reads them; bytes that cannot be read mean TCP alone.
     pub(super) fn decode(bytes: &[u8]) -> Self {
         let Some((version, [how, uuid @ ..])) = bytes.split_first_chunk() else {
             return Self::Tcp;
@@ -70,16 +70,16 @@ impl Offer {
 }
 
 /// Whether all ranks can use NCCL together; the error says who cannot, in the same words on every rank.
-pub(super) fn judge(offers: &[Offer]) -> Result<(), String> {
+pub(super) fn judge(capabilities: &[Capabilities]) -> Result<(), String> {
     let mut first = None;
     let mut seen: Vec<(usize, [u8; 16])> = Vec::new();
-    for (rank, offer) in offers.iter().enumerate() {
-        let Offer::Nccl {
+    for (rank, capability) in capabilities.iter().enumerate() {
+        let Capabilities::Nccl {
             version,
             adding,
             uuid,
             shares,
-        } = *offer
+        } = *capability
         else {
             return Err(format!("rank {rank} offers TCP alone"));
         };
@@ -106,8 +106,8 @@ pub(super) fn judge(offers: &[Offer]) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn offer(version: u32, device: u8) -> Offer {
-        Offer::Nccl {
+    fn capability(version: u32, device: u8) -> Capabilities {
+        Capabilities::Nccl {
             version,
             adding: Adding::Exact,
             uuid: [device; 16],
@@ -116,62 +116,72 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_comes_back_from_the_wire() {
+    fn capabilities_come_back_from_the_wire() {
         for (adding, shares) in [
             (Adding::Exact, false),
             (Adding::Fast, false),
             (Adding::Exact, true),
         ] {
-            let offer = Offer::Nccl {
+            let capability = Capabilities::Nccl {
                 version: 22_105,
                 adding,
                 uuid: std::array::from_fn(|at| at as u8),
                 shares,
             };
-            let bytes = offer.encode();
+            let bytes = capability.encode();
             assert_eq!(bytes.len() as u64, LIMIT);
-            assert_eq!(Offer::decode(&bytes), offer);
+            assert_eq!(Capabilities::decode(&bytes), capability);
         }
-        assert_eq!(Offer::decode(&Offer::Tcp.encode()), Offer::Tcp);
-        assert_eq!(Offer::decode(&[1, 2, 3, 4, 5, 6]), Offer::Tcp);
+        assert_eq!(
+            Capabilities::decode(&Capabilities::Tcp.encode()),
+            Capabilities::Tcp
+        );
+        assert_eq!(Capabilities::decode(&[1, 2, 3, 4, 5, 6]), Capabilities::Tcp);
     }
 
     #[test]
     fn ranks_that_differ_are_named() {
-        let reason = |offers: &[Offer]| judge(offers).unwrap_err();
-        assert_eq!(judge(&[offer(22_105, 1), offer(22_105, 2)]), Ok(()));
+        let reason = |capabilities: &[Capabilities]| judge(capabilities).unwrap_err();
         assert_eq!(
-            reason(&[offer(22_105, 1), Offer::Tcp]),
+            judge(&[capability(22_105, 1), capability(22_105, 2)]),
+            Ok(())
+        );
+        assert_eq!(
+            reason(&[capability(22_105, 1), Capabilities::Tcp]),
             "rank 1 offers TCP alone"
         );
         assert_eq!(
-            reason(&[offer(22_105, 1), offer(23_005, 2)]),
+            reason(&[capability(22_105, 1), capability(23_005, 2)]),
             "rank 0 has NCCL 2.21.5 and rank 1 has 2.30.5"
         );
         assert_eq!(
-            reason(&[offer(22_105, 1), offer(22_105, 2), offer(22_105, 1)]),
+            reason(&[
+                capability(22_105, 1),
+                capability(22_105, 2),
+                capability(22_105, 1)
+            ]),
             "ranks 0 and 2 share one device"
         );
-        let fast = Offer::Nccl {
+        let fast = Capabilities::Nccl {
             version: 22_105,
             adding: Adding::Fast,
             uuid: [2; 16],
             shares: false,
         };
         assert_eq!(
-            reason(&[offer(22_105, 1), fast]),
+            reason(&[capability(22_105, 1), fast]),
             "ranks 0 and 1 reduce in different ways"
         );
     }
     #[test]
     fn ranks_share_a_device_where_the_later_one_may() {
-        let shared = Offer::Nccl {
+        let shared = Capabilities::Nccl {
             version: 23_005,
             adding: Adding::Exact,
             uuid: [1; 16],
             shares: true,
         };
         assert_eq!(judge(&[shared, shared]), Ok(()));
-        assert!(judge(&[shared, offer(23_005, 1)]).is_err());
+        assert!(judge(&[shared, capability(23_005, 1)]).is_err());
     }
 }

@@ -1,11 +1,11 @@
-//! x W + b and its way back. It owns no activation; a residual is added where it costs nothing.
+//! x W + b and its backward pass. It owns no activation; a residual is added where it costs nothing.
 
-use super::product::{Before, Mat, MatMut, Threads, multiply, product};
+use super::product::{Beta, Mat, MatMut, Threads, multiply, product};
 use super::rows;
 
-/// The weights of an affine map.
+/// The weights of a linear layer.
 #[derive(Clone, Copy)]
-pub(crate) struct Affine<'a> {
+pub(crate) struct Linear<'a> {
     /// `[in, out]`
     pub(crate) weight: &'a [f32],
     /// `[out]`
@@ -16,20 +16,20 @@ pub(crate) struct Affine<'a> {
 pub(crate) struct Target<'a> {
     pub(crate) values: &'a mut [f32],
     /// Whether it holds a part of the gradient already, or anything.
-    pub(crate) before: Before,
+    pub(crate) beta: Beta,
 }
 
 impl<'a> Target<'a> {
     /// The values, zeros where nothing was there before.
     pub(crate) fn sums(self) -> &'a mut [f32] {
-        if self.before == Before::Overwritten {
+        if self.beta == Beta::Overwrite {
             rows::clear(self.values);
         }
         self.values
     }
 }
 
-impl<'a> Affine<'a> {
+impl<'a> Linear<'a> {
     fn matrix(&self) -> Mat<'a> {
         Mat::new(self.weight, self.bias.len())
     }
@@ -59,7 +59,14 @@ impl<'a> Affine<'a> {
     fn add_product(&self, mut begun: Vec<f32>, input: &[f32]) -> Vec<f32> {
         let to = MatMut::new(&mut begun, self.bias.len());
         let input = Mat::new(input, self.n_in());
-        multiply(to, Before::Kept, 1.0, input, self.matrix(), Threads::All);
+        multiply(
+            to,
+            Beta::Accumulate,
+            1.0,
+            input,
+            self.matrix(),
+            Threads::All,
+        );
         begun
     }
 
@@ -67,18 +74,18 @@ impl<'a> Affine<'a> {
     ///
     /// # Shapes
     ///
-    /// slope `[rows, out]` -> `[rows, in]`
-    pub(crate) fn slope_of_input(&self, slope: &[f32]) -> Vec<f32> {
-        let slope = Mat::new(slope, self.bias.len());
-        product(slope, self.matrix().transposed())
+    /// grad `[rows, out]` -> `[rows, in]`
+    pub(crate) fn input_grad(&self, grad: &[f32]) -> Vec<f32> {
+        let grad = Mat::new(grad, self.bias.len());
+        product(grad, self.matrix().transposed())
     }
 
     /// Adds the same to a gradient that is there already.
-    pub(crate) fn add_slope_of_input(&self, slope: &[f32], to: &mut [f32]) {
+    pub(crate) fn add_input_grad(&self, grad: &[f32], to: &mut [f32]) {
         let to = MatMut::new(to, self.n_in());
-        let slope = Mat::new(slope, self.bias.len());
+        let grad = Mat::new(grad, self.bias.len());
         let weight = self.matrix().transposed();
-        multiply(to, Before::Kept, 1.0, slope, weight, Threads::All);
+        multiply(to, Beta::Accumulate, 1.0, grad, weight, Threads::All);
     }
 }
 
@@ -86,16 +93,16 @@ impl<'a> Affine<'a> {
 ///
 /// # Shapes
 ///
-/// input `[rows, in]`, slope `[rows, out]`, target `[in, out]`
-pub(crate) fn slope_of_weight(input: &[f32], slope: &[f32], n_out: usize, target: Target<'_>) {
+/// input `[rows, in]`, grad `[rows, out]`, target `[in, out]`
+pub(crate) fn weight_grad(input: &[f32], grad: &[f32], n_out: usize, target: Target<'_>) {
     let n_in = target.values.len() / n_out;
     let input = Mat::new(input, n_in).transposed();
-    let slope = Mat::new(slope, n_out);
+    let grad = Mat::new(grad, n_out);
     let to = MatMut::new(target.values, n_out);
-    multiply(to, target.before, 1.0, input, slope, Threads::All);
+    multiply(to, target.beta, 1.0, input, grad, Threads::All);
 }
 
 /// Writes or adds the bias's gradient.
-pub(crate) fn slope_of_bias(slope: &[f32], target: Target<'_>) {
-    rows::add_column_sums(slope, target.sums());
+pub(crate) fn bias_grad(grad: &[f32], target: Target<'_>) {
+    rows::add_column_sums(grad, target.sums());
 }

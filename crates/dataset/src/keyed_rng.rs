@@ -5,15 +5,15 @@
 
 /// Yields a stream of random numbers that is a pure function of (purpose, seed, numbers).
 ///
-/// The stream is the output of BLAKE3 in its key-derivation mode (context [`Draw::CONTEXT`]) over: the length of the
+/// The stream is the output of BLAKE3 in its key-derivation mode (context [`KeyedRng::CONTEXT`]) over: the length of the
 /// purpose, the purpose, the seed, the count of the numbers, the numbers; integers as 8 bytes, little-endian. It is
 /// read 8 bytes at a time as little-endian words.
 #[derive(Debug, Clone)]
-pub struct Draw {
+pub struct KeyedRng {
     words: blake3::OutputReader,
 }
 
-impl Draw {
+impl KeyedRng {
     /// The key-derivation context; another one would be another stream.
     pub const CONTEXT: &str = "fratmae 2026-11-24 draw";
 
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn words_are_those_of_the_description() {
-        let mut draw = Draw::new("golden", 7, &[1, 2, 3]);
-        let words: Vec<u64> = (0..3).map(|_| draw.word()).collect();
+        let mut rng = KeyedRng::new("golden", 7, &[1, 2, 3]);
+        let words: Vec<u64> = (0..3).map(|_| rng.word()).collect();
         // Made by another implementation of the description, in Python.
         assert_eq!(
             words,
@@ -93,16 +93,16 @@ mod tests {
 
     #[test]
     fn numbers_below_a_bound_are_frozen() {
-        let mut draw = Draw::new("golden", 7, &[1, 2, 3]);
-        let numbers: Vec<u64> = (0..12).map(|_| draw.below(98)).collect();
+        let mut rng = KeyedRng::new("golden", 7, &[1, 2, 3]);
+        let numbers: Vec<u64> = (0..12).map(|_| rng.below(98)).collect();
         assert_eq!(numbers, [30, 37, 55, 31, 78, 88, 20, 44, 33, 80, 0, 46]);
     }
 
     #[test]
     fn units_are_frozen() {
-        let mut draw = Draw::new("golden", 7, &[]);
+        let mut rng = KeyedRng::new("golden", 7, &[]);
         assert_eq!(
-            [draw.unit(), draw.unit()],
+            [rng.unit(), rng.unit()],
             [0.295_211_803_955_640_6, 0.972_156_914_737_654_8]
         );
     }
@@ -110,16 +110,17 @@ mod tests {
     #[test]
     fn permutations_are_frozen() {
         assert_eq!(
-            Draw::new("golden", 42, &[0]).permutation(10),
+            KeyedRng::new("golden", 42, &[0]).permutation(10),
             [3, 6, 0, 1, 8, 5, 9, 7, 2, 4]
         );
-        assert_eq!(Draw::new("golden", 42, &[0]).permutation(1), [0]);
-        assert!(Draw::new("golden", 42, &[0]).permutation(0).is_empty());
+        assert_eq!(KeyedRng::new("golden", 42, &[0]).permutation(1), [0]);
+        assert!(KeyedRng::new("golden", 42, &[0]).permutation(0).is_empty());
     }
 
     #[test]
     fn purposes_seeds_and_numbers_part_the_streams() {
-        let first = |purpose: &str, seed, numbers: &[u64]| Draw::new(purpose, seed, numbers).word();
+        let first =
+            |purpose: &str, seed, numbers: &[u64]| KeyedRng::new(purpose, seed, numbers).word();
         let here = first("a", 1, &[2]);
         for other in [
             first("b", 1, &[2]),
@@ -134,10 +135,10 @@ mod tests {
 
     #[test]
     fn every_number_below_a_bound_comes_up_about_equally_often() {
-        let mut draw = Draw::new("fair", 0, &[]);
+        let mut rng = KeyedRng::new("fair", 0, &[]);
         let mut counts = [0_u32; 6];
         for _ in 0..60_000 {
-            counts[draw.below(6) as usize] += 1;
+            counts[rng.below(6) as usize] += 1;
         }
         // Four standard deviations of a fair die over 60,000 throws are 365.
         assert!(
@@ -149,23 +150,23 @@ mod tests {
     #[test]
     fn a_bound_that_does_not_divide_the_words_is_not_biased() {
         // Without the second draw, a bound of 3 * 2^62 would give numbers in its first third twice as often.
-        let mut draw = Draw::new("fair", 1, &[]);
+        let mut rng = KeyedRng::new("fair", 1, &[]);
         let bound = 3 << 62;
-        let low = (0..3_000).filter(|_| draw.below(bound) < 1 << 62).count();
+        let low = (0..3_000).filter(|_| rng.below(bound) < 1 << 62).count();
         assert!(low.abs_diff(1_000) < 110, "{low}");
     }
 
     proptest! {
         #[test]
         fn a_permutation_holds_each_number_once(seed: u64, n in 0_usize..300) {
-            let mut order = Draw::new("test", seed, &[]).permutation(n);
+            let mut order = KeyedRng::new("test", seed, &[]).permutation(n);
             order.sort_unstable();
             prop_assert_eq!(order, (0..n as u32).collect::<Vec<_>>());
         }
 
         #[test]
         fn a_number_stays_below_its_bound(seed: u64, n in 1..u64::MAX) {
-            prop_assert!(Draw::new("test", seed, &[]).below(n) < n);
+            prop_assert!(KeyedRng::new("test", seed, &[]).below(n) < n);
         }
     }
 }

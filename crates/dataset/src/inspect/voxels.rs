@@ -1,6 +1,6 @@
-//! Owns the look at the voxels of a data set: histograms, lesions and pictures, one case after the other.
+//! Reads the voxels of a data set for a person: histograms, lesions and pictures, one case after the other.
 //!
-//! No more than a few cases are in memory, however many there are. How it is shown is the caller's.
+//! No more than a few cases are in memory, however many there are. The caller decides how they are shown.
 
 use futures::{StreamExt, TryStreamExt};
 use half::f16;
@@ -73,7 +73,7 @@ impl Histogram {
 
 /// What was seen of one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CaseLook {
+pub struct CaseStats {
     /// Number of the case in the manifest.
     pub case: u32,
     /// Its name.
@@ -93,11 +93,11 @@ pub struct CaseLook {
 ///
 /// # Errors
 /// What [`DataSet::read_slices`] says, and what `show` returns.
-pub async fn look<E: From<DataSetError>>(
+pub async fn inspect_voxels<E: From<DataSetError>>(
     data: &DataSet,
     cases: &[u32],
     pictures: bool,
-    show: &mut dyn FnMut(CaseLook) -> Result<(), E>,
+    show: &mut dyn FnMut(CaseStats) -> Result<(), E>,
 ) -> Result<(), E> {
     let looks = futures::stream::iter(cases.iter().copied())
         .map(|case| look_at(data, case, pictures))
@@ -109,7 +109,7 @@ pub async fn look<E: From<DataSetError>>(
     Ok(())
 }
 
-async fn look_at(data: &DataSet, case: u32, pictures: bool) -> Result<CaseLook, DataSetError> {
+async fn look_at(data: &DataSet, case: u32, pictures: bool) -> Result<CaseStats, DataSetError> {
     let (entry, slices, label) = read(data, case).await?;
     let grid = data.manifest.grid;
     unblocked(move || {
@@ -118,7 +118,7 @@ async fn look_at(data: &DataSet, case: u32, pictures: bool) -> Result<CaseLook, 
         hu.count(&slices.ct);
         let label = label.as_deref();
         let drawn = || thumbnail(&entry, grid, &slices, label, SHEET_HEIGHT);
-        Ok(CaseLook {
+        Ok(CaseStats {
             case,
             case_id: entry.case_id.clone(),
             picture: pictures.then(drawn).transpose()?,
@@ -150,11 +150,13 @@ mod tests {
     async fn every_case_asked_for_is_looked_at_in_order() {
         let data = DataSet::open(&stored(3, 2).await).await.unwrap();
         let mut seen = Vec::new();
-        let mut keep = |case: CaseLook| -> Result<(), DataSetError> {
+        let mut keep = |case: CaseStats| -> Result<(), DataSetError> {
             seen.push(case);
             Ok(())
         };
-        look(&data, &[2, 0, 1], true, &mut keep).await.unwrap();
+        inspect_voxels(&data, &[2, 0, 1], true, &mut keep)
+            .await
+            .unwrap();
         let names: Vec<&str> = seen.iter().map(|seen| seen.case_id.as_str()).collect();
         assert_eq!(names, ["case-2", "case-0", "case-1"]);
         let voxels = GRID.iter().product::<usize>() as u64;

@@ -1,6 +1,6 @@
-//! A lane between the ranks: a communicator, a stream, and the memory that its calls read and fill.
+//! One rank's end of an NCCL communicator, with its stream and the memory that its calls read and write.
 //!
-//! Host memory and a running call never meet: a [`Flight`] borrows the lane, and a lane whose flight was left before
+//! No call runs while host memory is used: an [`InFlight`] borrows the communicator, and one that is dropped before
 //! its end gives its memory to nobody until the communicator is aborted and the stream has come to rest.
 
 use std::ffi::{c_int, c_void};
@@ -18,17 +18,17 @@ use super::functions::{
 };
 use super::memory::{Buffer, DeviceFloats};
 
-/// How long the abort of a lane that is dropped may take.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the abort of a communicator that is dropped may take.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The communicator, or the stream behind it, did not come to an end within the time given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hung;
 
 /// One rank's end of a communicator.
-pub(crate) struct Lane {
+pub(crate) struct Communicator {
     device: Arc<NcclDevice>,
-    communicator: Shareable<c_void>,
+    handle: Shareable<c_void>,
     stream: Shareable<c_void>,
     event: Shareable<c_void>,
     outgoing: ManuallyDrop<Buffer>,
@@ -37,7 +37,7 @@ pub(crate) struct Lane {
     is_busy: bool,
 }
 
-/// What one flight does.
+/// What one launch does.
 pub(crate) enum Plan<'a> {
     /// Sums the first so many outgoing floats of all ranks into the incoming ones.
     Sum(usize),
@@ -69,7 +69,7 @@ impl Plan<'_> {
     }
 }
 
-impl Lane {
+impl Communicator {
     /// Begins to make this rank's communicator; [`is_ready`](Self::is_ready) tells when it is there.
     pub(crate) fn open(
         device: &Arc<NcclDevice>,
@@ -79,11 +79,11 @@ impl Lane {
     ) -> Result<Self, Fault> {
         device.enter()?;
         let buffer = || Buffer::new(device, 0).map(ManuallyDrop::new);
-        let mut lane = Self {
+        let mut communicator = Self {
             outgoing: buffer()?,
             incoming: buffer()?,
             device: Arc::clone(device),
-            communicator: Shareable(std::ptr::null_mut()),
+            handle: Shareable(std::ptr::null_mut()),
             stream: Shareable(std::ptr::null_mut()),
             event: Shareable(std::ptr::null_mut()),
             is_busy: false,
@@ -92,22 +92,22 @@ impl Lane {
         let mut config = Config::non_blocking();
         // SAFETY: every pointer is to a field or a variable of the type that the function fills or reads.
         unsafe {
-            let answer = (device.cuda.stream)(&raw mut lane.stream.0, OWN_STREAM);
+            let answer = (device.cuda.stream)(&raw mut communicator.stream.0, OWN_STREAM);
             device.cuda_answer("cuStreamCreate", answer)?;
-            let answer = (device.cuda.event)(&raw mut lane.event.0, NO_TIMING);
+            let answer = (device.cuda.event)(&raw mut communicator.event.0, NO_TIMING);
             device.cuda_answer("cuEventCreate", answer)?;
-            let communicator = &raw mut lane.communicator.0;
+            let communicator = &raw mut communicator.handle.0;
             let answer = (device.nccl.init)(communicator, world, id, rank, &raw mut config);
             device.nccl_answer("ncclCommInitRankConfig", answer)?;
         }
-        Ok(lane)
+        Ok(communicator)
     }
 
     /// Whether the communicator has done what it was asked last; the error is its own.
     pub(crate) fn is_ready(&self) -> Result<bool, Fault> {
         let mut state = SUCCESS;
-        // SAFETY: the communicator is there until `abort`, after which nobody has the lane; the pointer is to a number.
-        let answer = unsafe { (self.device.nccl.state)(self.communicator.0, &raw mut state) };
+        // SAFETY: the communicator is there until `abort`, after which nobody has this; the pointer is to a number.
+        let answer = unsafe { (self.device.nccl.state)(self.handle.0, &raw mut state) };
         self.device.nccl_answer("ncclCommGetAsyncError", answer)?;
         self.device.nccl_answer("NCCL's communicator", state)?;
         Ok(state != IN_PROGRESS)
@@ -130,13 +130,13 @@ impl Lane {
         Ok(())
     }
 
-    /// The floats that the next flight takes along.
+    /// The floats that the next launch sends.
     pub(crate) fn outgoing(&mut self) -> Result<&mut [f32], Fault> {
         self.require_rest()?;
         Ok(self.outgoing.host_mut())
     }
 
-    /// The floats that the last flight brought.
+    /// The floats that the last launch received.
     pub(crate) fn incoming(&self) -> Result<&[f32], Fault> {
         self.require_rest()?;
         Ok(self.incoming.host())
@@ -145,7 +145,7 @@ impl Lane {
     fn require_rest(&self) -> Result<(), Fault> {
         if self.is_busy {
             return Err(Fault {
-                call: "the lane",
+                call: "the communicator",
                 answer: "that a call before has not ended".to_owned(),
                 is_local: true,
             });
@@ -153,14 +153,14 @@ impl Lane {
         Ok(())
     }
 
-    /// Hands a plan to the communicator; the flight tells when it is done.
-    pub(crate) fn fly(&mut self, plan: &Plan<'_>) -> Result<Flight<'_>, Fault> {
+    /// Hands a plan to the communicator; the result tells when it is done.
+    pub(crate) fn launch(&mut self, plan: &Plan<'_>) -> Result<InFlight<'_>, Fault> {
         self.require_rest()?;
         self.device.enter()?;
         let (outgoing, incoming) = plan.extent();
         if outgoing > self.outgoing.floats() || incoming > self.incoming.floats() {
             return Err(Fault {
-                call: "the lane",
+                call: "the communicator",
                 answer: format!("that {outgoing} and {incoming} floats are more than it has"),
                 is_local: true,
             });
@@ -177,16 +177,16 @@ impl Lane {
             }
             Plan::Exchange(pieces) => self.exchange(pieces)?,
         }
-        Ok(Flight {
-            lane: self,
+        Ok(InFlight {
+            communicator: self,
             incoming,
             is_issued: false,
         })
     }
 
     fn sum(&self, from: *mut c_void, to: *mut c_void, floats: usize) -> Result<(), Fault> {
-        let (communicator, stream) = (self.communicator.0, self.stream.0);
-        // SAFETY: `fly` has seen that the lane's buffers are large enough, and they outlive what is in the stream; for
+        let (communicator, stream) = (self.handle.0, self.stream.0);
+        // SAFETY: `launch` has seen that the buffers are large enough, and they outlive what is in the stream; for
         // other memory whoever named it promised so.
         let answer = unsafe {
             (self.device.nccl.all_reduce)(from, to, floats, FLOAT, SUM, communicator, stream)
@@ -206,7 +206,7 @@ impl Lane {
     }
 
     fn ask(&self, piece: &Piece) -> Result<(), Fault> {
-        let (communicator, stream) = (self.communicator.0, self.stream.0);
+        let (communicator, stream) = (self.handle.0, self.stream.0);
         let peer = narrow(piece.peer);
         if !piece.outgoing.is_empty() {
             let from = self.outgoing.on_device(piece.outgoing.start);
@@ -232,7 +232,7 @@ impl Lane {
     ///
     /// Idempotent. What hung is left to the process's end, with the memory that it may still write.
     pub(crate) fn abort(&mut self, within: Duration) -> Result<(), Hung> {
-        let communicator = std::mem::replace(&mut self.communicator.0, std::ptr::null_mut());
+        let communicator = std::mem::replace(&mut self.handle.0, std::ptr::null_mut());
         if communicator.is_null() {
             return if self.is_busy { Err(Hung) } else { Ok(()) };
         }
@@ -240,7 +240,7 @@ impl Lane {
         let (sender, ended) = sync_channel(1);
         let ending = Ending {
             device: Arc::clone(&self.device),
-            communicator: Shareable(communicator),
+            handle: Shareable(communicator),
             stream: Shareable(self.stream.0),
         };
         let thread = thread::Builder::new().name("abort of NCCL".to_owned());
@@ -258,9 +258,9 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for Communicator {
     fn drop(&mut self) {
-        if self.abort(FAREWELL).is_err() {
+        if self.abort(DROP_TIMEOUT).is_err() {
             self.device.give_up();
             return tracing::error!(
                 "a communicator of NCCL does not end: this process must be replaced"
@@ -273,7 +273,7 @@ impl Drop for Lane {
                 (self.device.cuda.free_stream)(self.stream.0);
             }
         }
-        // SAFETY: the lane is not used after this, and the stream is at rest.
+        // SAFETY: nothing is used after this, and the stream is at rest.
         unsafe {
             ManuallyDrop::drop(&mut self.outgoing);
             ManuallyDrop::drop(&mut self.incoming);
@@ -284,7 +284,7 @@ impl Drop for Lane {
 /// What ends a communicator, on its way to another thread.
 struct Ending {
     device: Arc<NcclDevice>,
-    communicator: Shareable<c_void>,
+    handle: Shareable<c_void>,
     stream: Shareable<c_void>,
 }
 
@@ -294,10 +294,10 @@ impl Ending {
         if self.device.enter().is_err() {
             return false;
         }
-        // SAFETY: the lane has given the communicator up, and its stream lives until this has ended.
+        // SAFETY: the handle was given up, and its stream lives until this has ended.
         let (ended, rested) = unsafe {
             (
-                (self.device.nccl.abort)(self.communicator.0),
+                (self.device.nccl.abort)(self.handle.0),
                 (self.device.cuda.finish_stream)(self.stream.0),
             )
         };
@@ -305,37 +305,37 @@ impl Ending {
     }
 }
 
-/// A plan on its way. While it lives nobody touches the memory; left before its end it keeps the lane busy.
-pub(crate) struct Flight<'a> {
-    lane: &'a mut Lane,
+/// A plan that was launched. While it lives nobody touches the memory; dropped before its end, the communicator stays busy.
+pub(crate) struct InFlight<'a> {
+    communicator: &'a mut Communicator,
     incoming: usize,
     /// Whether all of it is in the stream.
     is_issued: bool,
 }
 
-impl Flight<'_> {
+impl InFlight<'_> {
     /// Moves it on, and tells whether it is done; then the incoming floats are there.
     pub(crate) fn is_done(&mut self) -> Result<bool, Fault> {
-        if !self.lane.is_ready()? {
+        if !self.communicator.is_ready()? {
             return Ok(false);
         }
-        let Lane {
+        let Communicator {
             device,
             stream,
             event,
             incoming,
             is_busy,
             ..
-        } = &mut *self.lane;
+        } = &mut *self.communicator;
         if !self.is_issued {
             // Only now is the communicator's part in the stream, and what follows comes after it.
             incoming.copy_out(self.incoming, stream.0)?;
-            // SAFETY: event and stream are the lane's and live.
+            // SAFETY: event and stream are the communicator's and live.
             let answer = unsafe { (device.cuda.record)(event.0, stream.0) };
             device.cuda_answer("cuEventRecord", answer)?;
             self.is_issued = true;
         }
-        // SAFETY: the event is the lane's and lives.
+        // SAFETY: the event is the communicator's and lives.
         match unsafe { (device.cuda.query)(event.0) } {
             NOT_READY => Ok(false),
             answer => {

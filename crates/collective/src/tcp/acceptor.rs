@@ -1,6 +1,6 @@
 //! The accepting half of a mesh: lets the higher ranks in and keeps everybody else out until the deadline.
 //!
-//! One thread serves all visitors without blocking, so a silent stranger delays nobody.
+//! One thread serves all pending connections without blocking, so a silent one delays nobody.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,47 +9,47 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use super::handshake::{ANSWER, HELLO, Identity, Verdict, Word};
-use super::watch::Watch;
+use super::call_guard::CallGuard;
+use super::handshake::{ANSWER, HELLO, HandshakeMessage, HelloOutcome, Identity};
 use super::wire;
 
-/// How long the gate rests when nobody has anything to say.
-const REST: Duration = Duration::from_millis(1);
+/// How long the acceptor pauses when no connection has sent anything.
+const PAUSE: Duration = Duration::from_millis(1);
 
-/// How many visitors may be talking at once; above it the oldest is sent away, and a true peer dials again.
-const VISITORS: usize = 64;
+/// How many pending may be talking at once; above it the oldest is sent away, and a true peer dials again.
+const MAX_PENDING: usize = 64;
 
-/// Takes the ranks above this one in; gives those that came when all are there or the watch ends the wait.
+/// Takes the ranks above this one in; gives those that came when all are there or the guard ends the wait.
 pub(super) fn accept(
     listener: &TcpListener,
     me: &Identity,
-    watch: &Watch,
+    guard: &CallGuard,
 ) -> io::Result<BTreeMap<usize, TcpStream>> {
-    let mut gate = Gate {
+    let mut acceptor = Acceptor {
         me,
-        visitors: Vec::new(),
+        pending: Vec::new(),
         joined: BTreeMap::new(),
     };
     let missing = me.world - 1 - me.rank;
     listener.set_nonblocking(true)?;
-    while gate.joined.len() < missing && watch.check().is_ok() {
-        gate.admit(listener)?;
-        gate.serve()?;
-        if gate.joined.len() < missing {
-            watch.pause(REST);
+    while acceptor.joined.len() < missing && guard.check().is_ok() {
+        acceptor.admit(listener)?;
+        acceptor.serve()?;
+        if acceptor.joined.len() < missing {
+            guard.pause(PAUSE);
         }
     }
     listener.set_nonblocking(false)?;
-    Ok(gate.joined)
+    Ok(acceptor.joined)
 }
 
-struct Gate<'a> {
+struct Acceptor<'a> {
     me: &'a Identity,
-    visitors: Vec<Visitor>,
+    pending: Vec<Pending>,
     joined: BTreeMap<usize, TcpStream>,
 }
 
-impl Gate<'_> {
+impl Acceptor<'_> {
     /// Takes in every connection that waits at the listener.
     fn admit(&mut self, listener: &TcpListener) -> io::Result<()> {
         loop {
@@ -68,10 +68,10 @@ impl Gate<'_> {
 
     fn receive(&mut self, stream: TcpStream, from: SocketAddr) {
         if stream.set_nonblocking(true).is_ok() {
-            if self.visitors.len() == VISITORS {
-                self.visitors.remove(0);
+            if self.pending.len() == MAX_PENDING {
+                self.pending.remove(0);
             }
-            self.visitors.push(Visitor {
+            self.pending.push(Pending {
                 stream,
                 from,
                 welcomed: None,
@@ -81,15 +81,15 @@ impl Gate<'_> {
         }
     }
 
-    /// Hears every visitor once.
+    /// Hears every connection once.
     fn serve(&mut self) -> io::Result<()> {
-        for mut visitor in std::mem::take(&mut self.visitors) {
-            match visitor.hear(self.me) {
-                Progress::Waiting => self.visitors.push(visitor),
+        for mut connection in std::mem::take(&mut self.pending) {
+            match connection.read(self.me) {
+                Progress::Waiting => self.pending.push(connection),
                 Progress::Gone => {}
                 Progress::Joined(rank) => {
-                    wire::prepare(&visitor.stream)?;
-                    self.joined.insert(rank, visitor.stream);
+                    wire::prepare(&connection.stream)?;
+                    self.joined.insert(rank, connection.stream);
                 }
             }
         }
@@ -98,7 +98,7 @@ impl Gate<'_> {
 }
 
 /// A connection that is not a peer yet.
-struct Visitor {
+struct Pending {
     stream: TcpStream,
     from: SocketAddr,
     welcomed: Option<usize>,
@@ -112,8 +112,8 @@ enum Progress {
     Gone,
 }
 
-impl Visitor {
-    fn hear(&mut self, me: &Identity) -> Progress {
+impl Pending {
+    fn read(&mut self, me: &Identity) -> Progress {
         let needed = if self.welcomed.is_some() {
             ANSWER
         } else {
@@ -138,17 +138,17 @@ impl Visitor {
     fn answer(&mut self, me: &Identity) -> Progress {
         let from = self.from;
         match me.judge(&self.buffer) {
-            Verdict::Welcome(rank) if self.say(me, Word::Welcome) => {
+            HelloOutcome::Welcome(rank) if self.send(me, HandshakeMessage::Welcome) => {
                 self.welcomed = Some(rank);
                 Progress::Waiting
             }
-            Verdict::Welcome(_) => Progress::Gone,
-            Verdict::Refuse(refusal) => {
+            HelloOutcome::Welcome(_) => Progress::Gone,
+            HelloOutcome::Refuse(refusal) => {
                 debug!(%from, generation = me.generation, ?refusal, "refused a connection");
-                self.say(me, Word::Refuse(refusal));
+                self.send(me, HandshakeMessage::Refuse(refusal));
                 Progress::Gone
             }
-            Verdict::Stranger => {
+            HelloOutcome::NotOurs => {
                 debug!(%from, "closed a connection that does not speak this protocol");
                 Progress::Gone
             }
@@ -156,15 +156,15 @@ impl Visitor {
     }
 
     /// Sends a few bytes into a fresh connection, whose buffer has room for them.
-    fn say(&mut self, me: &Identity, word: Word) -> bool {
-        matches!(self.stream.write(&me.answer(word)), Ok(ANSWER))
+    fn send(&mut self, me: &Identity, message: HandshakeMessage) -> bool {
+        matches!(self.stream.write(&me.answer(message)), Ok(ANSWER))
     }
 
     fn conclude(&self, me: &Identity, rank: usize) -> Progress {
         let mut confirmation = [0; ANSWER];
         confirmation.copy_from_slice(&self.buffer[..ANSWER]);
         match me.read_answer(&confirmation) {
-            Some(Word::Confirm) => Progress::Joined(rank),
+            Some(HandshakeMessage::Confirm) => Progress::Joined(rank),
             _ => Progress::Gone,
         }
     }
