@@ -44,7 +44,7 @@ impl WorkerError {
             Self::Unrestorable { id, .. } => Fault::Checkpoint(*id),
             Self::Store(_)
             | Self::Data(DataSetError::Store(_) | DataSetError::Io { .. })
-            | Self::Checkpoint(CheckpointError::Store(_))
+            | Self::Checkpoint(CheckpointError::Store(_) | CheckpointError::Thread { .. })
             | Self::Thread { .. }
             | Self::Panicked { .. }
             | Self::LoaderEnded { .. }

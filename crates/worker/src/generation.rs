@@ -2,8 +2,8 @@
 
 use crate::error::WorkerError;
 use crate::note::Wishes;
+use crate::parts::PartsWriter;
 use crate::session::Session;
-use crate::shares::ShareWriter;
 use fratmae_collective::{AbortHandle, Membership, TcpSettings, form};
 use fratmae_config::{Axis, BadSample as Wanted};
 use fratmae_control::{Assignment, Phase, Step};
@@ -114,16 +114,16 @@ impl<T: Task> Session<T> {
         };
         self.outbox.enter(place, state.step().get());
         self.recall_figures(assignment, figures_until);
-        let mut shares =
-            ShareWriter::new(self, assignment.generation, seated.group.process.as_ref())?;
+        let process = seated.group.process.as_ref();
+        let mut parts = PartsWriter::new(self, assignment.generation, process)?;
         // A generation before may have died between this step and its checkpoint.
         if self.is_checkpoint_due(state.step()) && state.step() > assignment.committed {
-            shares.write(state, self)?;
+            parts.write(state, self)?;
         }
         while state.step().get() < self.config.train.steps {
             let deadline = self.call_deadline();
             seated.group.process.set_deadline(deadline);
-            let wishes = self.step(state, seated, &mut shares.snapshots)?;
+            let wishes = self.step(state, seated, &mut parts.writer)?;
             let wishes = self.heed(seated, wishes)?;
             if wishes.is_leaving {
                 return Ok(Ending::Left);
@@ -131,15 +131,15 @@ impl<T: Task> Session<T> {
             let is_stopping = wishes.is_draining;
             let is_wanted = is_stopping || wishes.is_saving;
             if is_wanted || self.is_checkpoint_due(state.step()) {
-                shares.write(state, self)?;
+                parts.write(state, self)?;
             }
             let step = state.step().get();
             if is_stopping && step < self.config.train.steps {
-                shares.finish(state)?;
+                parts.finish(state)?;
                 return Ok(Ending::Drained { step });
             }
         }
-        shares.finish(state)?;
+        parts.finish(state)?;
         Ok(Ending::Finished {
             weights_digest: self.weights_digest(state)?,
         })

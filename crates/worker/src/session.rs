@@ -6,9 +6,8 @@ use crate::link::choose_link;
 use crate::outbox::Outbox;
 use crate::panics::fenced;
 use crate::shared::Shared;
-use crate::snapshot::Reader;
 use crate::tempo::Tempo;
-use fratmae_checkpoint::Reserve;
+use fratmae_checkpoint::Copier;
 use fratmae_collective::Link;
 use fratmae_config::Config;
 use fratmae_dataset::{Cache, DataSet};
@@ -40,10 +39,8 @@ pub(crate) struct Session<T> {
     pub(crate) engine: Engine<T>,
     /// How it would have its gradients travel.
     pub(crate) link: Link,
-    /// Memory for the copies that checkpoints are written from.
-    pub(crate) copies: Reserve,
-    /// What reads a state on the device for checkpoints.
-    pub(crate) reader: Reader,
+    /// Copies the state for checkpoints.
+    pub(crate) copier: Copier,
     pub(crate) ledger: PhaseLedger,
     /// The state after the last step applied, between generations.
     pub(crate) held: Option<TrainState>,
@@ -86,18 +83,15 @@ impl<T: Task> Session<T> {
         });
         let task = task.map_err(TrainError::Task)?;
         shared.activity.expect(Tempo::of(task.operations(), kind));
-        let copies = config.checkpoint.memory_mib << 20;
-        let copies = usize::try_from(copies).unwrap_or(usize::MAX);
         let origin = welcome.origin.unwrap_or_default();
         let engine = Engine::new(task, &config, kind, device);
         Ok(Self {
             engine: engine.after(origin.step, origin.samples),
             run_id: welcome.run_id,
             data: Arc::new(data),
+            copier: Copier::start(config.checkpoint.memory_mib << 20)?,
             config,
             link,
-            copies: Reserve::new(copies),
-            reader: Reader::start()?,
             ledger,
             held: None,
             shared,

@@ -5,7 +5,7 @@ use crate::generation::Seated;
 use crate::hooks::StepHooks;
 use crate::note::{self, Wishes};
 use crate::session::Session;
-use crate::snapshots::Snapshots;
+use fratmae_checkpoint::BackgroundWriter;
 use fratmae_control::Phase;
 use fratmae_dataset::Stack;
 use fratmae_protocol::pb;
@@ -23,14 +23,14 @@ impl<T: Task> Session<T> {
         &mut self,
         state: &mut TrainState,
         seated: &mut Seated,
-        snapshots: &mut Snapshots,
+        writer: &mut BackgroundWriter,
     ) -> Result<Wishes, WorkerError> {
         let started = Instant::now();
         let step = state.step().next().get();
         self.shared.activity.step(step);
         let mut hooks = StepHooks {
             shared: &self.shared,
-            snapshots,
+            writer,
             cases: &self.data.manifest.cases,
             generation: seated.generation,
             trained: pb::Trained::default(),
@@ -40,7 +40,7 @@ impl<T: Task> Session<T> {
         let group = &mut seated.group;
         let report = self.engine.step(state, batches, group, &mut hooks)?;
         let seconds = started.elapsed().as_secs_f64();
-        snapshots.step_took(seconds);
+        writer.step_took(seconds);
         let (wishes, trained) = note::decode(&report.notes)?;
         let figures = pb::Figures {
             samples: self.engine.batches().samples_at(step),
