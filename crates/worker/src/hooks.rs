@@ -3,7 +3,7 @@
 
 use crate::error::WorkerError;
 use crate::note;
-use crate::shared::Shared;
+use crate::signals::Signals;
 use fratmae_checkpoint::{BackgroundWriter, SharedWeights, State};
 use fratmae_control::Phase;
 use fratmae_dataset::ManifestCase;
@@ -13,7 +13,7 @@ use fratmae_trainer::{Hooks, Pass, TaskError, TrainError};
 
 /// Around one step.
 pub(crate) struct StepHooks<'a> {
-    pub(crate) shared: &'a Shared,
+    pub(crate) signals: &'a Signals,
     pub(crate) writer: &'a mut BackgroundWriter,
     pub(crate) cases: &'a [ManifestCase],
     pub(crate) generation: u64,
@@ -25,20 +25,20 @@ impl Hooks for StepHooks<'_> {
     type Error = WorkerError;
 
     fn enter(&self, phase: Phase) {
-        self.shared.activity.enter(phase);
+        self.signals.activity.enter(phase);
     }
 
     fn call(&self, operation: &'static str) {
-        self.shared.activity.call(operation);
+        self.signals.activity.call(operation);
     }
 
     fn passed(&self, pass: Pass) {
-        self.shared.activity.passed(pass);
+        self.signals.activity.passed(pass);
     }
 
     fn note(&self) -> Vec<u8> {
-        let wishes = self.shared.take_wishes(self.generation);
-        note::encode(wishes, self.trained.clone())
+        let request = self.signals.take_requests(self.generation);
+        note::encode(request, self.trained.clone())
     }
 
     fn case_name(&self, case: u32) -> String {

@@ -1,7 +1,7 @@
 //! A rank's parts of each checkpoint: which ones they are, and what it reports of them.
 
 use crate::error::WorkerError;
-use crate::session::Session;
+use crate::session::{Links, Session};
 use fratmae_checkpoint::{BackgroundWriter, CheckpointId, WriterSettings, WrittenPart, plan_parts};
 use fratmae_collective::ProcessGroup;
 use fratmae_config::Checkpoint;
@@ -25,16 +25,15 @@ impl PartsWriter {
         generation: Generation,
         group: &dyn ProcessGroup,
     ) -> Result<Self, WorkerError> {
-        let config = &session.config.checkpoint;
-        let plan = plan_parts(
-            &tensor_specs(session.engine.parameters()),
-            config.part_mib << 20,
-        );
+        let (job, links) = (&session.job, &session.links);
+        let config = &job.config.checkpoint;
+        let tensors = tensor_specs(session.training.engine.parameters());
+        let plan = plan_parts(&tensors, config.part_mib << 20);
         let (rank, world) = (group.rank(), group.world_size());
         let mine = plan.into_iter().skip(rank).step_by(world).collect();
-        let (run, runtime) = (session.run.clone(), session.runtime.clone());
-        let (copier, shared) = (session.copier.clone(), Arc::clone(&session.shared));
-        let progress = Arc::new(move || shared.activity.advance(Phase::Checkpoint));
+        let (run, runtime) = (job.run.clone(), links.runtime.clone());
+        let (copier, signals) = (session.copier.clone(), Arc::clone(&links.signals));
+        let progress = Arc::new(move || signals.activity.advance(Phase::Checkpoint));
         let settings = settings(config);
         let writer = BackgroundWriter::new(run, runtime, mine, settings, copier, progress)?;
         Ok(Self { generation, writer })
@@ -44,19 +43,15 @@ impl PartsWriter {
     ///
     /// Waits for the checkpoint before it, so that at most one copy is held.
     #[tracing::instrument(name = "checkpoint", skip_all)]
-    pub(crate) fn write<T: Task>(
-        &mut self,
-        state: &TrainState,
-        session: &Session<T>,
-    ) -> Result<(), WorkerError> {
-        session.shared.activity.enter(Phase::Checkpoint);
+    pub(crate) fn write(&mut self, state: &TrainState, links: &Links) -> Result<(), WorkerError> {
+        links.signals.activity.enter(Phase::Checkpoint);
         let id = CheckpointId {
             step: state.step(),
             generation: self.generation,
         };
-        let outbox = session.outbox.clone();
+        let outbox = links.outbox.clone();
         let report = move |written: Vec<WrittenPart>| {
-            outbox.state(From::PartsWritten(pb::PartsWritten {
+            outbox.send_durable(From::PartsWritten(pb::PartsWritten {
                 generation: id.generation.get(),
                 step: id.step.get(),
                 parts: written.into_iter().map(part).collect(),
