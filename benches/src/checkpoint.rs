@@ -1,20 +1,23 @@
 //! What a checkpoint of a whole state costs the steps around it: `benches/ckpt.py` runs it beside torch's.
 //!
 //! A step is a number of ticks, which are matrix products of some 50 ms on every thread and stand for forward and
-//! backward, and a real update of the whole state by AdamW. The writer is the worker's own.
+//! backward, and a real update of the whole state by AdamW. The writer is the one that workers use.
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use fratmae_checkpoint::{CheckpointId, Reserve, State, plan_parts};
+use fratmae_checkpoint::{
+    BackgroundWriter, CheckpointError, CheckpointId, Copier, SharedWeights, State, WriterSettings,
+    plan_parts,
+};
 use fratmae_config::{Checkpoint, Model, Train};
 use fratmae_control::{Generation, Step};
 use fratmae_model::{FratMae, Parameter};
 use fratmae_store::Location;
-use fratmae_trainer::{AdamW, SharedWeights, tensor_specs};
-use fratmae_worker::{SnapshotSettings, Snapshots, keep_memory};
+use fratmae_trainer::{AdamW, tensor_specs};
+use fratmae_worker::keep_memory;
 use rayon::prelude::*;
 
 /// Rows and columns of a tick's matrices on each thread.
@@ -57,7 +60,7 @@ struct Bench {
     optimizer: AdamW,
     state: State,
     gradient: Vec<f32>,
-    snapshots: Snapshots,
+    writer: BackgroundWriter,
     /// With the whole state in it, before there was any memory for copies.
     memory_before: i64,
 }
@@ -80,13 +83,13 @@ impl Bench {
         let layout = FratMae::layout(&config);
         let tensors = tensor_specs(&layout);
         let defaults = Checkpoint::default();
-        let settings = SnapshotSettings {
+        let settings = WriterSettings {
             max_stall: Duration::from_millis(defaults.max_stall_ms),
             max_slowdown: options.slowdown / 100.0,
-            memory: defaults.memory_mib << 20,
             every: 1_000_000,
         };
-        let reserve = Reserve::new(usize::try_from(settings.memory)?);
+        let copier = Copier::start(defaults.memory_mib << 20)?;
+        let progress = Arc::new(|| ());
         let plan = plan_parts(&tensors, defaults.part_mib << 20);
         let n: usize = layout.iter().map(Parameter::len).sum();
         let n_learning = layout.iter().map(|p| p.gradient.end).max().unwrap_or(0);
@@ -111,7 +114,7 @@ impl Bench {
             state,
             gradient,
             memory_before: memory("VmRSS")?,
-            snapshots: Snapshots::new(run, runtime, plan, settings, reserve)?,
+            writer: BackgroundWriter::new(run, runtime, plan, settings, copier, progress)?,
         })
     }
 
@@ -129,14 +132,14 @@ impl Bench {
             // The receiver is there until the checkpoint is finished.
             let _ = sender.send((Instant::now(), parts.len()));
         };
-        self.snapshots.begin(id, &self.state, Box::new(report))?;
+        self.writer.begin(id, &self.state, Box::new(report))?;
         let mut disturbed = Vec::new();
-        while disturbed.is_empty() || self.snapshots.is_under_way() {
+        while disturbed.is_empty() || self.writer.is_busy() {
             disturbed.push(self.step()?);
         }
         let (steps, elapsed) = (disturbed.len() as f64, begin.elapsed().as_secs_f64());
-        let stall = self.snapshots.stall().as_secs_f64();
-        self.snapshots.finish(&self.state)?;
+        let stall = self.writer.stall().as_secs_f64();
+        self.writer.finish(&self.state)?;
         let (end, n_parts) = written.recv()?;
         quiet.extend(self.quiet()?);
         // What steps take without a checkpoint is their mean, as all that hold a step up now and then is in it.
@@ -176,17 +179,18 @@ impl Bench {
     fn step(&mut self) -> Result<Laps> {
         let begin = Instant::now();
         let parameters = Arc::new(std::mem::take(&mut self.state.parameters));
-        let view = || Ok(Box::new(View(Arc::clone(&parameters))) as SharedWeights);
-        self.snapshots.lend(&mut self.state, view)?;
+        let view =
+            || Ok::<_, CheckpointError>(Box::new(View(Arc::clone(&parameters))) as SharedWeights);
+        self.writer.start_copy(&mut self.state, view)?;
         let ticks = (0..self.ticks).map(|_| self.tick()).collect();
-        self.snapshots.take_back(&mut self.state)?;
+        self.writer.stop_copy(&mut self.state)?;
         self.state.parameters = Arc::into_inner(parameters).context("somebody still reads")?;
-        self.snapshots.secure(&self.state)?;
+        self.writer.finish_copy(&self.state);
         self.state.step = self.state.step.next();
         self.optimizer
             .update(&mut self.state, &self.gradient, 1.0, 1e-4);
         let step = begin.elapsed().as_secs_f64();
-        self.snapshots.step_took(step);
+        self.writer.step_took(step);
         Ok(Laps { step, ticks })
     }
 

@@ -76,7 +76,6 @@ pub(crate) fn epoch(url: &str, depth: usize) -> Result<()> {
         first.get_or_insert_with(|| begin.elapsed());
         let stack = stack?;
         sum += checksum(&stack);
-        loader.give_back(stack);
         n += 1;
     }
     let seconds = |time: Duration| time.as_secs_f64();

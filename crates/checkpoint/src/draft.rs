@@ -13,7 +13,7 @@ use crate::error::CheckpointError;
 use crate::layout::{CheckpointId, part_name};
 use crate::manifest::PartRecord;
 use crate::plan::PartPlan;
-use crate::reserve::{Borrowed, Reserve};
+use crate::pool::{BufferPool, PooledBytes};
 use crate::state::{Role, State, TensorSpec};
 use crate::weights::TensorHash;
 
@@ -57,28 +57,28 @@ pub fn borrowed(vector: &[f32], range: Range<usize>) -> Result<Cow<'_, [f32]>, S
     vector.get(range).map(Cow::Borrowed).ok_or_else(outside)
 }
 
-/// A part's file that is not whole yet. It takes its memory from a reserve when the first values come.
+/// A part's file that is not whole yet. It takes its memory from a pool when the first values come.
 #[derive(Debug)]
-pub struct Draft {
+pub(crate) struct Draft {
     id: CheckpointId,
     plan: PartPlan,
     header: Vec<u8>,
     /// Where the values of each tensor come from, in the order of the file.
     sources: Vec<(Role, Range<usize>)>,
-    file: Borrowed,
+    file: PooledBytes,
     /// Tensors that are whole, and values of the next one that are there.
     copied: (usize, usize),
 }
 
 /// A part that is whole, with its digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
+pub(crate) struct Encoded {
     /// As the manifest names it.
-    pub record: PartRecord,
+    pub(crate) record: PartRecord,
     /// The digests of the parameters in it, one after the other in their order: see [`crate::weights_root`].
-    pub weights: Vec<u8>,
+    pub(crate) weights: Vec<u8>,
     /// The object's bytes.
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
 }
 
 impl Draft {
@@ -86,10 +86,10 @@ impl Draft {
     ///
     /// # Errors
     /// [`CheckpointError::Unwritable`] if the tensors' numbers overflow.
-    pub fn new(
+    pub(crate) fn new(
         id: CheckpointId,
         plan: &PartPlan,
-        reserve: &Reserve,
+        pool: &BufferPool,
     ) -> Result<Self, CheckpointError> {
         let mut tensors: Vec<_> = plan.tensors.iter().collect();
         // The order that the format's own writer gives to tensors of one type.
@@ -117,14 +117,13 @@ impl Draft {
             plan: plan.clone(),
             header: header.map_err(|reason| unwritable(id, plan, reason))?,
             sources,
-            file: Borrowed::nothing(reserve),
+            file: PooledBytes::empty(pool),
             copied: (0, 0),
         })
     }
 
     /// The size of the whole file in bytes.
-    #[must_use]
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let values = self
             .sources
             .iter()
@@ -133,8 +132,7 @@ impl Draft {
     }
 
     /// Whether every value is there.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.file.bytes.len() == self.size()
     }
 
@@ -142,13 +140,13 @@ impl Draft {
     ///
     /// # Errors
     /// [`CheckpointError::Unwritable`] if the vectors do not give the numbers.
-    pub fn copy(
+    pub(crate) fn copy(
         &mut self,
         from: &(impl Vectors + ?Sized),
         n_values: usize,
     ) -> Result<(), CheckpointError> {
         if self.file.bytes.is_empty() {
-            self.file.take(self.size());
+            self.file.allocate(self.size());
             self.file.bytes.extend_from_slice(&self.header);
         }
         let mut rest = n_values;
@@ -172,7 +170,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`CheckpointError::Unwritable`] if values are missing; what `pause` gives as it is.
-    pub fn close<E: From<CheckpointError>>(
+    pub(crate) fn close<E: From<CheckpointError>>(
         self,
         mut pause: impl FnMut(usize) -> Result<(), E>,
     ) -> Result<Encoded, E> {

@@ -119,6 +119,12 @@ pub enum CheckpointError {
         /// The address of the missing record.
         object: String,
     },
+    /// A thread that copies or writes checkpoints is not there.
+    #[error("{reason}; start this worker again")]
+    Thread {
+        /// Which one, and what happened to it.
+        reason: String,
+    },
     /// What should be written contradicts itself.
     #[error("{object} cannot be written: {reason}; this is a defect, please report it")]
     Unwritable {

@@ -1,5 +1,6 @@
 //! Checkpoints and the journal of a run on an object store.
-//! Owns parts, manifests, the journal and its fence; owns no decision about when to write any of them.
+//! Owns parts, manifests, the journal and its fence, and how parts are written while training goes on; owns no decision
+//! about when to write any of them.
 //!
 //! Two rules carry everything, and both need only create-if-absent from the store:
 //!
@@ -15,6 +16,7 @@
 //!
 //! Every write may be repeated with the same contents: an object that is found to be our own counts as written.
 
+mod background;
 mod catalogue;
 mod collector;
 mod copy;
@@ -26,7 +28,7 @@ mod lineage;
 mod manifest;
 mod part;
 mod plan;
-mod reserve;
+mod pool;
 mod restore;
 mod retention;
 mod sealed;
@@ -37,10 +39,13 @@ mod tests;
 mod weights;
 mod writer;
 
+pub use background::{
+    BackgroundWriter, Copier, OnProgress, OnWritten, SharedWeights, WriterSettings, WrittenPart,
+};
 pub use catalogue::{Newest, list, load_manifest, newest_good, newest_good_but, verify_of};
 pub use collector::Collector;
 pub use copy::copy_parts;
-pub use draft::{Draft, Encoded, Vectors, borrowed};
+pub use draft::{Vectors, borrowed};
 pub use error::{Action, CheckpointError};
 pub use journal::record::{CoordinatorMark, Entry, Record};
 pub use journal::{Journal, Replayed};
@@ -48,10 +53,9 @@ pub use layout::CheckpointId;
 pub use lineage::Lineage;
 pub use manifest::{FORMAT_VERSION, Manifest, PartRecord};
 pub use plan::{PartPlan, plan_parts};
-pub use reserve::Reserve;
 pub use restore::{restore, restore_telling, verify};
 pub use retention::Retention;
 pub use state::{Role, State, TensorSpec};
 pub use sweep::{Swept, Work, sweep};
 pub use weights::{TensorHash, weights_root};
-pub use writer::{commit, create_part, write_part};
+pub use writer::{commit, write_part};

@@ -8,7 +8,7 @@ use crate::error::{CheckpointError, damaged};
 use crate::layout::CheckpointId;
 use crate::manifest::PartRecord;
 use crate::plan::PartPlan;
-use crate::reserve::Reserve;
+use crate::pool::BufferPool;
 
 /// Encodes a part in one go; the same state and plan always give the same bytes.
 pub(crate) fn encode(
@@ -16,7 +16,7 @@ pub(crate) fn encode(
     plan: &PartPlan,
     state: &impl Vectors,
 ) -> Result<Encoded, CheckpointError> {
-    let mut draft = Draft::new(id, plan, &Reserve::default())?;
+    let mut draft = Draft::new(id, plan, &BufferPool::default())?;
     draft.copy(state, usize::MAX)?;
     draft.close(|_| Ok(()))
 }

@@ -32,7 +32,7 @@ pub async fn write_part(
 ///
 /// # Errors
 /// [`CheckpointError::Conflict`] if the part is there with other bytes; failures of the store as they are.
-pub async fn create_part(
+pub(crate) async fn create_part(
     run: &Location,
     id: CheckpointId,
     part: &Encoded,

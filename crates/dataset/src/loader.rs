@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::DataSetError;
 use crate::order::Sample;
 use crate::reader::{DataSet, Origin, task_failure, unblocked};
-use crate::stack::{Spare, Stack, StackOptions};
+use crate::stack::{Stack, StackOptions};
 use memory_budget::{MemoryBudget, MemoryPermit};
 pub use replacement::{BadSample, SkippedSample};
 
@@ -45,7 +45,6 @@ pub struct LoaderOptions {
 pub struct Loader {
     runtime: Handle,
     stacks: mpsc::Receiver<Waiting>,
-    spare: Arc<Spare>,
     /// Stacks that may still begin.
     allowed: Arc<Semaphore>,
     _feed: Task<()>,
@@ -64,12 +63,10 @@ impl Loader {
         runtime: &Handle,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(MOST_WAITING);
-        let spare = Arc::new(Spare::default());
         let work = Arc::new(Work {
             data,
             stacks,
             bad_sample: options.bad_sample,
-            spare: Arc::clone(&spare),
             unpacking: Arc::new(Semaphore::new(cores())),
         });
         let allowed = Arc::new(Semaphore::new(AT_ONCE));
@@ -78,7 +75,6 @@ impl Loader {
         Self {
             runtime: runtime.clone(),
             stacks: receiver,
-            spare,
             allowed,
             _feed: Task(feed),
         }
@@ -101,13 +97,6 @@ impl Loader {
             Ok((stack, _taken)) => Some(stack),
             Err(failure) => Some(Err(task_failure(failure))),
         }
-    }
-
-    /// Takes back a stack that is done with, so that one to come is read into its memory.
-    ///
-    /// It is never needed, but fresh memory costs a stack about as much as the checking of its checksums.
-    pub fn give_back(&self, stack: Stack) {
-        self.spare.keep([stack.pet, stack.ct]);
     }
 }
 
@@ -164,7 +153,6 @@ struct Work {
     data: Arc<DataSet>,
     stacks: StackOptions,
     bad_sample: BadSample,
-    spare: Arc<Spare>,
     /// As many at once as there are cores: more would only take turns, each with cold caches and memory of its own.
     unpacking: Arc<Semaphore>,
 }
@@ -195,12 +183,11 @@ impl Work {
                 (case.case_id.clone(), sentence)
             })
             .unwrap_or_default();
-        let spare = Arc::clone(&self.spare);
         // The semaphore is never closed.
         let turn = Arc::clone(&self.unpacking).acquire_owned().await.ok();
         unblocked(move || {
             let _turn = turn;
-            let [pet, ct] = options.windowed(packed, &rows, grid, spare.take())?;
+            let [pet, ct] = options.windowed(packed, &rows, grid)?;
             Ok(Stack {
                 sample,
                 case_id,

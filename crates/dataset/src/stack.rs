@@ -3,7 +3,6 @@
 //! It reads nothing; the loader brings it the slices.
 
 mod axis;
-mod spare;
 mod window;
 
 use crate::DataSetError;
@@ -12,7 +11,6 @@ use crate::loader::SkippedSample;
 use crate::manifest::{Manifest, ManifestCase};
 use crate::order::Sample;
 pub use axis::StackAxis;
-pub(crate) use spare::Spare;
 
 /// Says how stacks are cut from cases and windowed.
 #[derive(Debug, Clone, PartialEq)]

@@ -160,7 +160,7 @@ impl<T: Task> Engine<T> {
         Integrity::require_unchanged(before, state, group.process.rank())?;
         let gradient = self.reduce(step.get(), &mut computed, group, hooks)?;
         if let TrainState::Host(state) = &*state {
-            hooks.finish_copy(state)?;
+            hooks.finish_copy(state);
         }
         let norm = gradient.as_ref().map(|gradient| gradient.norm);
         let rate = learning_rate(&self.train, step.get());

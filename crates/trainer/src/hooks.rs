@@ -1,8 +1,8 @@
 //! What goes on around a step: a worker says where it is, and copies the state for a checkpoint meanwhile.
 
 use crate::error::TrainError;
-use crate::task::{SharedWeights, TaskError};
-use checkpoint::State;
+use crate::task::TaskError;
+use checkpoint::{SharedWeights, State};
 use control::Phase;
 use telemetry::span;
 
@@ -61,12 +61,7 @@ pub trait Hooks {
     }
 
     /// The state is about to change: what is not copied yet is copied now.
-    ///
-    /// # Errors
-    /// The copying's.
-    fn finish_copy(&mut self, _state: &State) -> Result<(), Self::Error> {
-        Ok(())
-    }
+    fn finish_copy(&mut self, _state: &State) {}
 }
 
 impl Hooks for () {

@@ -26,6 +26,7 @@ mod train_state;
 
 pub use bad_batch::{BadBatch, BadSlot};
 pub use batches::Batches;
+pub use checkpoint::SharedWeights;
 pub use digest::{state_digest, tensor_specs, weights_digest};
 pub use engine::{Engine, StepReport};
 pub use error::TrainError;
@@ -35,5 +36,5 @@ pub use metrics::{GRADIENT_NORM, LEARNING_RATE};
 pub use optimizer::AdamW;
 pub use replicate::replicate;
 pub use solo::{Solo, first_state};
-pub use task::{Opening, Operations, Samples, SharedWeights, Task, TaskError};
+pub use task::{Opening, Operations, Samples, Task, TaskError};
 pub use train_state::{DeviceState, TrainState};

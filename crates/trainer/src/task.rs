@@ -1,5 +1,6 @@
 //! The seam between the engine and what it trains. It owns the trait only; a task is a crate of its own.
 
+use checkpoint::SharedWeights;
 use config::Config;
 use dataset::{Sample, Stack};
 use model::{Device, DeviceKind, DeviceVector, Parameter};
@@ -7,9 +8,6 @@ use std::ops::Range;
 
 /// What a task fails with. Every rank computes alike, so it is the run's failure and no worker's.
 pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Flat parameters that another thread reads while the model computes with them.
-pub type SharedWeights = Box<dyn AsRef<[f32]> + Send>;
 
 /// Samples in their order.
 pub type Samples = Box<dyn Iterator<Item = Sample> + Send>;

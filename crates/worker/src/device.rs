@@ -1,6 +1,6 @@
 //! Where this worker computes, and why there: what the job asks for, what this build can, and what this machine has.
 
-use crate::error::WorkerError;
+use crate::error::JobError;
 use fratmae_collective::{NoGpu, find_gpu};
 use fratmae_config::{Config, Device};
 use fratmae_model::{DeviceKind, HAS_CUDA};
@@ -32,7 +32,7 @@ impl Lack {
 ///
 /// # Errors
 /// `NoGpu` where the job demands one and there is none.
-pub(crate) fn choose_device(config: &Config, place: usize) -> Result<DeviceKind, WorkerError> {
+pub(crate) fn choose_device(config: &Config, place: usize) -> Result<DeviceKind, JobError> {
     let find = || {
         if !HAS_CUDA {
             return Err(Lack::Build);
@@ -50,7 +50,7 @@ pub(crate) fn choose_device(config: &Config, place: usize) -> Result<DeviceKind,
 fn decide(
     wanted: Device,
     find: impl FnOnce() -> Result<usize, Lack>,
-) -> Result<(DeviceKind, String), WorkerError> {
+) -> Result<(DeviceKind, String), JobError> {
     if wanted == Device::Cpu {
         return Ok((DeviceKind::Cpu, "workers.device = \"cpu\"".to_owned()));
     }
@@ -60,7 +60,7 @@ fn decide(
             Ok((DeviceKind::Cuda { index }, reason))
         }
         (Err(lack), Device::Auto) => Ok((DeviceKind::Cpu, lack.to_string())),
-        (Err(lack), _) => Err(WorkerError::NoGpu {
+        (Err(lack), _) => Err(JobError::NoGpu {
             reason: lack.to_string(),
             help: lack.help(),
         }),

@@ -7,10 +7,49 @@ use fratmae_protocol::ProtocolError;
 use fratmae_protocol::pb::group_broken::Accused;
 use fratmae_store::StoreError;
 use fratmae_trainer::TrainError;
+use std::time::Duration;
 
-/// A worker's failure, in words for the one who reads the coordinator's verdict.
+/// A worker's failure, in words for whoever reads the coordinator's verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
+    /// It is not connected to a coordinator, or not any more.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// It cannot do the job that it was given.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// A part of this process does not work.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The checkpoint that a generation begins from is not what was written.
+    #[error("cannot begin from the checkpoint of step {}", .id.step)]
+    Unrestorable {
+        /// Which one.
+        id: CheckpointId,
+        /// Which object, and what is wrong with it.
+        #[source]
+        source: CheckpointError,
+    },
+    /// The group failed; a new generation may help.
+    #[error(transparent)]
+    Group(#[from] CollectiveError),
+    /// The data set cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataSetError),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A step failed, or a copy of the state, for another reason than its group.
+    #[error(transparent)]
+    Train(TrainError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a worker is not connected to a coordinator.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
     /// The coordinator cannot be reached.
     #[error(
         "no coordinator answers at {address} ({reason}){}; is it running, and can this host reach it?", waited(*patience)
@@ -21,11 +60,8 @@ pub enum WorkerError {
         /// What the connection said.
         reason: String,
         /// How long it was waited for, if it was.
-        patience: Option<std::time::Duration>,
+        patience: Option<Duration>,
     },
-    /// An address that this worker would tell its peers cannot be used.
-    #[error(transparent)]
-    Address(#[from] fratmae_network::AddressError),
     /// The stream ended although the coordinator had not said stop, and no other coordinator came.
     #[error(
         "the coordinator at {address} is gone and none has taken its place within {} s (workers.coordinator_patience_s); start it again with the same run to go on from its newest checkpoint", patience.as_secs()
@@ -34,7 +70,7 @@ pub enum WorkerError {
         /// Where it was.
         address: String,
         /// How long another one was looked for.
-        patience: std::time::Duration,
+        patience: Duration,
     },
     /// The coordinator ended the run, or this worker.
     #[error("the coordinator says: {reason}")]
@@ -42,6 +78,9 @@ pub enum WorkerError {
         /// Its reason.
         reason: String,
     },
+    /// An address that this worker would announce to its peers cannot be used.
+    #[error(transparent)]
+    Address(#[from] fratmae_network::AddressError),
     /// No socket for the group could be opened.
     #[error("cannot listen for peers on {address}; give another --listen")]
     Listen {
@@ -51,13 +90,18 @@ pub enum WorkerError {
         #[source]
         source: std::io::Error,
     },
-    /// The job that came with the welcome cannot be read.
+}
+
+/// Why a worker cannot do its job.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// What came from the coordinator cannot be read.
     #[error("the coordinator's job cannot be read ({reason}); are both of the same version?")]
-    Job {
+    Unreadable {
         /// What is wrong with it.
         reason: String,
     },
-    /// A GPU is demanded, and there is none.
+    /// A GPU is required, and there is none.
     #[error(
         "workers.device = \"cuda\" cannot be had: {reason}; {help}, or take \"auto\" or \"cpu\""
     )]
@@ -79,27 +123,6 @@ pub enum WorkerError {
         /// Its digest at the coordinator.
         expected: String,
     },
-    /// The checkpoint that a generation was to begin from is not what was written.
-    #[error("cannot begin from the checkpoint of step {}", .id.step)]
-    Unrestorable {
-        /// Which.
-        id: CheckpointId,
-        /// Which object, and what is wrong with it.
-        #[source]
-        source: CheckpointError,
-    },
-    /// A thread of this process is not there.
-    #[error("{reason}; start this worker again")]
-    Thread {
-        /// Which, and what became of it.
-        reason: String,
-    },
-    /// A thread of this process panicked.
-    #[error("{reason}; this worker ends, as it would wait for that thread for ever")]
-    Panicked {
-        /// Which, the panic's text and where it was.
-        reason: String,
-    },
     /// A generation begins from a state that this worker does not have.
     #[error(
         "the generation begins at step {step}, whose state is not here; are all workers of the same version?"
@@ -108,42 +131,44 @@ pub enum WorkerError {
         /// The step it begins at.
         step: u64,
     },
+}
+
+/// What does not work in a worker's process.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// A thread cannot be started.
+    #[error("{reason}; start this worker again")]
+    Thread {
+        /// Which one, and why not.
+        reason: String,
+    },
+    /// A thread panicked.
+    #[error("{reason}; this worker ends, as it would wait for that thread for ever")]
+    Panicked {
+        /// Which one, the panic's text and where it was.
+        reason: String,
+    },
     /// The loader ended before the job did.
     #[error("the loader ended before step {step}")]
     LoaderEnded {
         /// The step that lacks samples.
         step: u64,
     },
-    /// The training thread does not take its orders any more.
+    /// The training thread does not take its commands any more.
     #[error(
         "the training thread hangs: its orders pile up; look at the device and restart this worker"
     )]
     Stuck,
-    /// The group failed; a new generation may mend it.
-    #[error(transparent)]
-    Group(#[from] CollectiveError),
-    /// The data set cannot be read.
-    #[error(transparent)]
-    Data(#[from] DataSetError),
-    /// A checkpoint cannot be written or read.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// A step failed, or a copy of the state, for another reason than its group.
-    #[error(transparent)]
-    Train(TrainError),
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
-fn waited(patience: Option<std::time::Duration>) -> String {
-    let line = |patience: std::time::Duration| format!(" within {} s (--wait)", patience.as_secs());
+fn waited(patience: Option<Duration>) -> String {
+    let line = |patience: Duration| format!(" within {} s (--wait)", patience.as_secs());
     patience.map(line).unwrap_or_default()
 }
 
 impl WorkerError {
-    /// The rank that this error speaks against, and of what; a connection that merely closed accuses nobody, since
-    /// whoever leaves a broken group closes its own.
+    /// The rank that this error accuses, and of what. A connection that merely closed accuses nobody: whoever leaves a
+    /// broken group closes its own.
     pub(crate) fn accused(&self) -> Option<Accused> {
         let rank = |rank: usize| u32::try_from(rank).ok();
         match self {
@@ -159,12 +184,12 @@ impl WorkerError {
         }
     }
 
-    /// Whether this process is of no use any more, and another one in its place would be.
+    /// Whether this process is of no more use, but another one in its place would be.
     pub(crate) fn needs_new_process(&self) -> bool {
         matches!(self, Self::Group(error) if error.action() == Action::Replace)
     }
 
-    /// Whether what this worker holds is of no use any more.
+    /// Whether the state that this worker holds is of no more use.
     pub(crate) const fn invalidates_state(&self) -> bool {
         matches!(self, Self::Train(error) if error.invalidates_state())
     }
@@ -181,8 +206,7 @@ impl From<TrainError> for WorkerError {
 
 impl From<ProtocolError> for WorkerError {
     fn from(error: ProtocolError) -> Self {
-        Self::Job {
-            reason: error.to_string(),
-        }
+        let reason = error.to_string();
+        JobError::Unreadable { reason }.into()
     }
 }

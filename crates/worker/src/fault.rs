@@ -1,6 +1,6 @@
 //! Whose fault a failure of training is: the one place that decides what the coordinator is told of it.
 
-use crate::error::WorkerError;
+use crate::error::{JobError, WorkerError};
 use fratmae_checkpoint::{CheckpointError, CheckpointId};
 use fratmae_collective::{Action, CollectiveError};
 use fratmae_dataset::DataSetError;
@@ -44,23 +44,11 @@ impl WorkerError {
             Self::Unrestorable { id, .. } => Fault::Checkpoint(*id),
             Self::Store(_)
             | Self::Data(DataSetError::Store(_) | DataSetError::Io { .. })
-            | Self::Checkpoint(CheckpointError::Store(_))
-            | Self::Thread { .. }
-            | Self::Panicked { .. }
-            | Self::LoaderEnded { .. }
-            | Self::Stuck
-            | Self::Unreachable { .. }
-            | Self::CoordinatorLost { .. }
-            | Self::Stopped { .. }
-            | Self::Listen { .. }
-            | Self::Address(_)
-            | Self::NoGpu { .. } => Fault::Worker,
-            Self::Job { .. }
-            | Self::OtherData { .. }
-            | Self::NoState { .. }
-            | Self::Data(_)
-            | Self::Checkpoint(_)
-            | Self::Train(_) => Fault::Run,
+            | Self::Checkpoint(CheckpointError::Store(_) | CheckpointError::Thread { .. })
+            | Self::Job(JobError::NoGpu { .. })
+            | Self::Process(_)
+            | Self::Connection(_) => Fault::Worker,
+            Self::Job(_) | Self::Data(_) | Self::Checkpoint(_) | Self::Train(_) => Fault::Run,
         }
     }
 }

@@ -2,51 +2,48 @@
 //! figures of how it came about, so the history lives as long as the weights.
 
 use crate::error::WorkerError;
-use crate::session::Session;
+use crate::outbox::Outbox;
 use fratmae_collective::ProcessGroup;
 use fratmae_control::{Assignment, Source};
 use fratmae_protocol::pb;
-use fratmae_trainer::{Task, TrainError};
+use fratmae_trainer::TrainError;
 use std::ops::RangeInclusive;
 
 type Runs = Vec<RangeInclusive<u64>>;
 
-impl<T: Task> Session<T> {
-    /// Gives every rank the figures of all steps from the newest checkpoint to the step that the generation begins with,
-    /// as far as any rank has them.
-    ///
-    /// # Errors
-    /// The group's; `Exchange` or `Job` for a message that is none.
-    pub(crate) fn share_figures(
-        &self,
-        assignment: &Assignment,
-        group: &mut dyn ProcessGroup,
-    ) -> Result<(), WorkerError> {
-        let Source::Peers { step } = assignment.source else {
-            // A checkpoint's figures are on the store.
-            return Ok(());
-        };
-        let (after, until) = (assignment.committed.get(), step.get());
-        let mine = encode(&self.outbox.runs_of_figures(after, until));
-        let messages = group.all_gather(&mine)?;
-        let held = messages.iter().enumerate().map(decode);
-        let held: Vec<Runs> = held.collect::<Result<_, _>>()?;
-        let rank = group.rank();
-        if held.iter().all(|runs| *runs == held[rank]) {
-            return Ok(());
-        }
-        let mut told = self.outbox.figures_between(after, until);
-        told.retain(|told| teller(&held, told.step) == Some(rank));
-        let mine = pb::Recalled {
-            generation: assignment.generation.get(),
-            steps: told,
-        };
-        for message in group.all_gather(&mine.to_bytes())? {
-            self.outbox
-                .fill_figures(pb::Recalled::from_bytes(&message)?.steps);
-        }
-        Ok(())
+/// Gives every rank the figures of all steps from the newest checkpoint to the step that the generation begins with,
+/// as far as any rank has them.
+///
+/// # Errors
+/// The group's; `Exchange` or `Job` for a message that is none.
+pub(crate) fn share_figures(
+    outbox: &Outbox,
+    assignment: &Assignment,
+    group: &mut dyn ProcessGroup,
+) -> Result<(), WorkerError> {
+    let Source::Peers { step } = assignment.source else {
+        // A checkpoint's figures are on the store.
+        return Ok(());
+    };
+    let (after, until) = (assignment.committed.get(), step.get());
+    let mine = encode(&outbox.runs_of_figures(after, until));
+    let messages = group.all_gather(&mine)?;
+    let held = messages.iter().enumerate().map(decode);
+    let held: Vec<Runs> = held.collect::<Result<_, _>>()?;
+    let rank = group.rank();
+    if held.iter().all(|runs| *runs == held[rank]) {
+        return Ok(());
     }
+    let mut told = outbox.figures_between(after, until);
+    told.retain(|told| teller(&held, told.step) == Some(rank));
+    let mine = pb::Recalled {
+        generation: assignment.generation.get(),
+        steps: told,
+    };
+    for message in group.all_gather(&mine.to_bytes())? {
+        outbox.fill_figures(pb::Recalled::from_bytes(&message)?.steps);
+    }
+    Ok(())
 }
 
 /// The first rank that has a step, if others lack it.

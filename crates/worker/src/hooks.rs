@@ -1,21 +1,20 @@
-//! What this worker does around a step: it says where it is, tells its peers what it was asked for, and lends the state to
-//! the thread that copies it for a checkpoint.
+//! What this worker does around a step: it says where it is, tells its peers what it was asked for, and has the state
+//! copied for a checkpoint.
 
 use crate::error::WorkerError;
 use crate::note;
-use crate::shared::Shared;
-use crate::snapshots::Snapshots;
-use fratmae_checkpoint::State;
+use crate::signals::Signals;
+use fratmae_checkpoint::{BackgroundWriter, SharedWeights, State};
 use fratmae_control::Phase;
 use fratmae_dataset::ManifestCase;
 use fratmae_protocol::pb;
 use fratmae_telemetry::span;
-use fratmae_trainer::{Hooks, Pass, SharedWeights, TaskError, TrainError};
+use fratmae_trainer::{Hooks, Pass, TaskError, TrainError};
 
 /// Around one step.
 pub(crate) struct StepHooks<'a> {
-    pub(crate) shared: &'a Shared,
-    pub(crate) snapshots: &'a mut Snapshots,
+    pub(crate) signals: &'a Signals,
+    pub(crate) writer: &'a mut BackgroundWriter,
     pub(crate) cases: &'a [ManifestCase],
     pub(crate) generation: u64,
     /// What this rank trains on.
@@ -26,20 +25,20 @@ impl Hooks for StepHooks<'_> {
     type Error = WorkerError;
 
     fn enter(&self, phase: Phase) {
-        self.shared.activity.enter(phase);
+        self.signals.activity.enter(phase);
     }
 
     fn call(&self, operation: &'static str) {
-        self.shared.activity.call(operation);
+        self.signals.activity.call(operation);
     }
 
     fn passed(&self, pass: Pass) {
-        self.shared.activity.passed(pass);
+        self.signals.activity.passed(pass);
     }
 
     fn note(&self) -> Vec<u8> {
-        let wishes = self.shared.take_wishes(self.generation);
-        note::encode(wishes, self.trained.clone())
+        let request = self.signals.take_requests(self.generation);
+        note::encode(request, self.trained.clone())
     }
 
     fn case_name(&self, case: u32) -> String {
@@ -54,11 +53,11 @@ impl Hooks for StepHooks<'_> {
     ) -> Result<(), WorkerError> {
         match state {
             Some(state) => {
-                let weights = || weights().map_err(TrainError::Task);
-                self.snapshots.lend(state, weights)
+                let weights = || weights().map_err(|error| TrainError::Task(error).into());
+                self.writer.start_copy(state, weights)
             }
             None => {
-                self.snapshots.begin_step();
+                self.writer.begin_step();
                 Ok(())
             }
         }
@@ -66,10 +65,10 @@ impl Hooks for StepHooks<'_> {
 
     // The phase that the training thread is in goes on: it waits for a piece of the copy at most.
     fn stop_copy(&mut self, state: &mut State) -> Result<(), WorkerError> {
-        span(Phase::Checkpoint).in_scope(|| self.snapshots.take_back(state))
+        Ok(span(Phase::Checkpoint).in_scope(|| self.writer.stop_copy(state))?)
     }
 
-    fn finish_copy(&mut self, state: &State) -> Result<(), WorkerError> {
-        span(Phase::Checkpoint).in_scope(|| self.snapshots.secure(state))
+    fn finish_copy(&mut self, state: &State) {
+        span(Phase::Checkpoint).in_scope(|| self.writer.finish_copy(state));
     }
 }

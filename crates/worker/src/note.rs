@@ -1,4 +1,4 @@
-//! What a rank tells the others along with its slots: what it was asked for, and which samples it trains on.
+//! What a rank sends to the others along with its slots: what it was asked for, and which samples it trains on.
 
 use crate::error::WorkerError;
 use fratmae_protocol::pb;
@@ -7,7 +7,7 @@ use prost::Message;
 
 /// What one rank was asked for and all do together after the step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
+pub(crate) struct GroupRequest {
     /// To stop for good.
     pub(crate) is_draining: bool,
     /// To leave the group for the next generation.
@@ -16,8 +16,8 @@ pub(crate) struct Wishes {
     pub(crate) is_saving: bool,
 }
 
-impl Wishes {
-    /// The whole message of a rank that has nothing else to tell.
+impl GroupRequest {
+    /// The whole message of a rank that has nothing else to send.
     pub(crate) fn encode(self) -> [u8; 1] {
         [u8::from(self.is_draining)
             | u8::from(self.is_leaving) << 1
@@ -26,30 +26,30 @@ impl Wishes {
 
     /// What any of the ranks with such messages was asked for.
     pub(crate) fn of_all<'a>(messages: impl IntoIterator<Item = &'a Vec<u8>>) -> Self {
-        let mut wishes = Self::default();
+        let mut request = Self::default();
         for byte in messages.into_iter().flatten() {
-            wishes.is_draining |= byte & 1 != 0;
-            wishes.is_leaving |= byte & 2 != 0;
-            wishes.is_saving |= byte & 4 != 0;
+            request.is_draining |= byte & 1 != 0;
+            request.is_leaving |= byte & 2 != 0;
+            request.is_saving |= byte & 4 != 0;
         }
-        wishes
+        request
     }
 }
 
-/// One rank's part of what all are told.
+/// What one rank sends to all.
 #[derive(Clone, PartialEq, Message)]
 struct Note {
     #[prost(bytes = "vec", tag = "1")]
-    wishes: Vec<u8>,
+    request: Vec<u8>,
     /// Positions and cases of the samples that it loaded.
     #[prost(message, optional, tag = "2")]
     trained: Option<pb::Trained>,
 }
 
 /// Writes what a rank was asked for, and what it trains on.
-pub(crate) fn encode(wishes: Wishes, trained: pb::Trained) -> Vec<u8> {
+pub(crate) fn encode(request: GroupRequest, trained: pb::Trained) -> Vec<u8> {
     let note = Note {
-        wishes: wishes.encode().to_vec(),
+        request: request.encode().to_vec(),
         trained: Some(trained),
     };
     note.encode_to_vec()
@@ -59,29 +59,29 @@ pub(crate) fn encode(wishes: Wishes, trained: pb::Trained) -> Vec<u8> {
 ///
 /// # Errors
 /// `Exchange` for a note that cannot be read.
-pub(crate) fn decode(notes: &[Vec<u8>]) -> Result<(Wishes, pb::Trained), WorkerError> {
+pub(crate) fn decode(notes: &[Vec<u8>]) -> Result<(GroupRequest, pb::Trained), WorkerError> {
     let mut all = pb::Trained::default();
-    let mut wishes = Vec::new();
+    let mut request = Vec::new();
     for (rank, note) in notes.iter().enumerate() {
         let unread = |error: prost::DecodeError| TrainError::Exchange {
             rank,
             reason: error.to_string(),
         };
         let note = Note::decode(&note[..]).map_err(unread)?;
-        wishes.push(note.wishes);
+        request.push(note.request);
         let trained = note.trained.unwrap_or_default();
         all.positions.extend(trained.positions);
         all.cases.extend(trained.cases);
     }
-    Ok((Wishes::of_all(&wishes), all))
+    Ok((GroupRequest::of_all(&request), all))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wishes(is_draining: bool, is_leaving: bool, is_saving: bool) -> Wishes {
-        Wishes {
+    fn request(is_draining: bool, is_leaving: bool, is_saving: bool) -> GroupRequest {
+        GroupRequest {
             is_draining,
             is_leaving,
             is_saving,
@@ -100,20 +100,20 @@ mod tests {
 
     #[test]
     fn what_one_rank_is_asked_for_all_do() {
-        let nothing = wishes(false, false, false);
-        let late = [nothing, wishes(true, false, true)];
-        let messages = late.map(|wishes| wishes.encode().to_vec());
-        assert_eq!(Wishes::of_all(&messages), wishes(true, false, true));
-        assert_eq!(Wishes::of_all(&messages[..1]), nothing);
-        let leaving = encode(wishes(false, true, false), trained(&[]));
+        let nothing = request(false, false, false);
+        let late = [nothing, request(true, false, true)];
+        let messages = late.map(|request| request.encode().to_vec());
+        assert_eq!(GroupRequest::of_all(&messages), request(true, false, true));
+        assert_eq!(GroupRequest::of_all(&messages[..1]), nothing);
+        let leaving = encode(request(false, true, false), trained(&[]));
         let notes = [encode(late[1], trained(&[])), leaving];
-        assert_eq!(decode(&notes).unwrap().0, wishes(true, true, true));
+        assert_eq!(decode(&notes).unwrap().0, request(true, true, true));
     }
 
     #[test]
     fn a_slot_that_two_ranks_trained_on_is_recorded_twice_and_one_that_nobody_did_not_at_all() {
         let notes = [&[0, 1, 2, 3][..], &[2, 3, 6, 7]];
-        let notes = notes.map(|positions| encode(Wishes::default(), trained(positions)));
+        let notes = notes.map(|positions| encode(GroupRequest::default(), trained(positions)));
         let (_, all) = decode(&notes).unwrap();
         assert_eq!(all, trained(&[0, 1, 2, 3, 2, 3, 6, 7]));
     }

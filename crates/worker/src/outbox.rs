@@ -1,6 +1,6 @@
-//! What a worker says to its coordinator, and says again to the next one.
+//! What a worker sends to its coordinator, and sends again to the next one.
 //!
-//! Nobody who speaks ever waits: without a coordinator, facts are kept until there is one.
+//! Sending never waits: without a coordinator, what the next one must know is kept until it is there.
 
 use crate::figures::RecentFigures;
 use fratmae_protocol::pb;
@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 
 /// The way to the coordinator, usable from any thread.
 #[derive(Clone, Default)]
-pub(crate) struct Outbox(Arc<Mutex<Standing>>);
+pub(crate) struct Outbox(Arc<Mutex<OutboxState>>);
 
-/// How this worker stands to whoever coordinates; a std lock, never held across an await.
+/// What was sent, and where to; a std lock, never held across an await.
 #[derive(Default)]
-struct Standing {
+struct OutboxState {
     /// None while no coordinator listens.
     stream: Option<mpsc::Sender<pb::FromWorker>>,
     /// The last group it was in.
@@ -25,72 +25,74 @@ struct Standing {
     figures: RecentFigures,
     /// Whether it was asked to leave.
     is_leaving: bool,
-    /// What the coordinator of that group must know, in the order it was said.
-    facts: Vec<From>,
+    /// What the coordinator of that group must know, in the order it was sent.
+    unacknowledged: Vec<From>,
 }
 
 impl Outbox {
-    /// What is said from now on goes to this stream.
+    /// Everything goes to this stream from now on.
     pub(crate) fn connect(&self, stream: mpsc::Sender<pb::FromWorker>) {
         self.lock().stream = Some(stream);
     }
 
     /// A registration with all that a new coordinator wants to know of this worker.
     pub(crate) fn register(&self, register: &pb::Register) -> pb::Register {
-        let standing = self.lock();
+        let state = self.lock();
         pb::Register {
-            place: standing.place,
-            held: standing.held,
+            place: state.place,
+            held: state.held,
             ..register.clone()
         }
     }
 
     /// Registers once more, with the device, at the coordinator that gave out the job.
     pub(crate) fn join(&self, register: &pb::Register) {
-        self.say(From::Register(self.register(register)));
+        self.send(From::Register(self.register(register)));
     }
 
-    /// Says again what the coordinator that says `welcome` lacks.
-    pub(crate) fn repeat(&self, welcome: &pb::Welcome) {
-        let mut standing = self.lock();
-        standing.forget(welcome.committed);
+    /// Sends again what the coordinator that sent `welcome` lacks.
+    pub(crate) fn resend_all(&self, welcome: &pb::Welcome) {
+        let mut state = self.lock();
+        state.forget(welcome.committed);
         if let Some(pb::Place {
             generation,
             rank: 0,
-        }) = standing.place
+        }) = state.place
         {
-            standing.recall(generation, welcome.figures_until);
+            state.resend_figures(generation, welcome.figures_until);
         }
-        if standing.is_leaving {
-            standing.send(From::Leaving(pb::Leaving {}));
+        if state.is_leaving {
+            state.send(From::Leaving(pb::Leaving {}));
         }
-        let facts = standing.facts.clone();
-        facts.into_iter().for_each(|fact| standing.send(fact));
+        let unacknowledged = state.unacknowledged.clone();
+        unacknowledged
+            .into_iter()
+            .for_each(|message| state.send(message));
     }
 
     /// Notes that this worker is in a new group, which begins at `step`.
     pub(crate) fn enter(&self, place: pb::Place, step: u64) {
-        let mut standing = self.lock();
-        standing.place = Some(place);
-        standing.held = Some(step);
-        standing.figures.rewind(step);
-        standing.facts.clear();
+        let mut state = self.lock();
+        state.place = Some(place);
+        state.held = Some(step);
+        state.figures.rewind(step);
+        state.unacknowledged.clear();
     }
 
-    /// Keeps the figures of a step; the rank that speaks for all also says them.
-    pub(crate) fn applied(&self, applied: pb::Applied, speaks: bool) {
-        let mut standing = self.lock();
-        standing.held = Some(applied.step);
+    /// Keeps the figures of a step; the rank that reports for all also sends them.
+    pub(crate) fn applied(&self, applied: pb::Applied, reports: bool) {
+        let mut state = self.lock();
+        state.held = Some(applied.step);
         let figures = applied.figures.clone().unwrap_or_default();
-        standing.figures.push(applied.step, figures);
-        if speaks {
-            standing.send(From::Applied(applied));
+        state.figures.push(applied.step, figures);
+        if reports {
+            state.send(From::Applied(applied));
         }
     }
 
-    /// Says the figures of the steps after `after`, as far as they are kept.
-    pub(crate) fn recall(&self, generation: u64, after: u64) {
-        self.lock().recall(generation, after);
+    /// Sends the figures of the steps after `after`, as far as they are kept.
+    pub(crate) fn resend_figures(&self, generation: u64, after: u64) {
+        self.lock().resend_figures(generation, after);
     }
 
     /// The figures of the steps after `after` up to `until`, as far as they are kept.
@@ -103,44 +105,44 @@ impl Outbox {
         self.lock().figures.runs(after, until)
     }
 
-    /// Keeps figures that a peer told of, as far as they are not kept.
-    pub(crate) fn fill_figures(&self, told: Vec<pb::StepFigures>) {
-        self.lock().figures.fill(told);
+    /// Keeps the figures from a peer that are missing here.
+    pub(crate) fn fill_figures(&self, figures: Vec<pb::StepFigures>) {
+        self.lock().figures.fill(figures);
     }
 
-    /// Says what the coordinator must know even if it is another one by then.
-    pub(crate) fn state(&self, fact: From) {
-        let mut standing = self.lock();
-        if standing.is_current(&fact) {
-            standing.facts.push(fact.clone());
+    /// Sends what the coordinator must know, even if another one takes over.
+    pub(crate) fn send_durable(&self, message: From) {
+        let mut state = self.lock();
+        if state.is_current(&message) {
+            state.unacknowledged.push(message.clone());
         }
-        standing.send(fact);
+        state.send(message);
     }
 
-    /// Says that this worker is to go, to whoever coordinates now and later.
+    /// Tells this coordinator and any later one that this worker leaves.
     pub(crate) fn leave(&self) {
-        let mut standing = self.lock();
-        standing.is_leaving = true;
-        standing.send(From::Leaving(pb::Leaving {}));
+        let mut state = self.lock();
+        state.is_leaving = true;
+        state.send(From::Leaving(pb::Leaving {}));
     }
 
-    /// Says what is of no use to another coordinator.
-    pub(crate) fn say(&self, message: From) {
+    /// Sends what is of no use to another coordinator.
+    pub(crate) fn send(&self, message: From) {
         self.lock().send(message);
     }
 
-    /// Forgets what the checkpoint of `step` makes needless.
+    /// Forgets what the checkpoint of `step` covers.
     pub(crate) fn forget(&self, step: u64) {
         self.lock().forget(step);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Standing> {
+    fn lock(&self) -> MutexGuard<'_, OutboxState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Standing {
-    /// A stream that is gone, or whose reader is so far behind, is given up; whoever reads it finds out.
+impl OutboxState {
+    /// Drops a stream that is closed, or full because its reader is far behind.
     fn send(&mut self, message: From) {
         let message = pb::FromWorker {
             message: Some(message),
@@ -154,7 +156,7 @@ impl Standing {
         }
     }
 
-    fn recall(&mut self, generation: u64, after: u64) {
+    fn resend_figures(&mut self, generation: u64, after: u64) {
         let missing = self.figures.between(after, u64::MAX);
         let messages = pb::Recalled::messages(generation, missing);
         messages
@@ -162,8 +164,8 @@ impl Standing {
             .for_each(|message| self.send(From::Recalled(message)));
     }
 
-    fn is_current(&self, fact: &From) -> bool {
-        let generation = match fact {
+    fn is_current(&self, message: &From) -> bool {
+        let generation = match message {
             From::PartsWritten(written) => written.generation,
             From::Finished(finished) => finished.generation,
             From::Drained(drained) => drained.generation,
@@ -182,13 +184,13 @@ impl Standing {
 
     fn forget(&mut self, committed: u64) {
         self.figures.forget(committed);
-        let is_needed = |fact: &From| match fact {
+        let is_needed = |message: &From| match message {
             From::PartsWritten(written) => written.step > committed,
             From::Skipped(skipped) => skipped.step > committed,
             From::BadBatch(batch) => batch.step > committed,
             _ => true,
         };
-        self.facts.retain(is_needed);
+        self.unacknowledged.retain(is_needed);
     }
 }
 

@@ -1,6 +1,6 @@
-//! Waiting for a coordinator to be reachable, and saying so meanwhile.
+//! Waits until a coordinator can be reached, and reports that it waits.
 
-use crate::error::WorkerError;
+use crate::error::ConnectionError;
 use fratmae_network::Endpoint;
 use std::future::Future;
 use std::net::IpAddr;
@@ -12,31 +12,31 @@ use tokio::time::{MissedTickBehavior, interval, interval_at, timeout};
 const EVERY: Duration = Duration::from_millis(500);
 /// How long one try may take: where packets vanish, none ends by itself.
 const TRY: Duration = Duration::from_secs(2);
-/// How often a wait is told of, after the first try that failed.
-const TELL: Duration = Duration::from_secs(10);
+/// How often a wait is reported, after the first failed try.
+const REPORT: Duration = Duration::from_secs(10);
 /// How long a coordinator that takes the connection may take to answer: it may be opening its run.
 const ANSWER: Duration = Duration::from_secs(300);
 
-/// A wait for a coordinator, of which the one who started the worker is told.
+/// A wait for a coordinator.
 #[derive(Debug)]
 pub(crate) struct Wait {
     /// Where the coordinator is.
     coordinator: String,
     patience: Duration,
     began: Instant,
-    told: Option<Instant>,
-    is_told: bool,
+    reported: Option<Instant>,
+    is_verbose: bool,
 }
 
 impl Wait {
-    /// A wait that begins now; without `is_told` it is a silent one.
-    pub(crate) fn new(coordinator: &str, patience: Duration, is_told: bool) -> Self {
+    /// A wait that begins now; without `is_verbose` it reports nothing.
+    pub(crate) fn new(coordinator: &str, patience: Duration, is_verbose: bool) -> Self {
         Self {
             coordinator: coordinator.to_owned(),
             patience,
             began: Instant::now(),
-            told: None,
-            is_told,
+            reported: None,
+            is_verbose,
         }
     }
 
@@ -49,35 +49,39 @@ impl Wait {
     ///
     /// # Errors
     /// `Unreachable` once the patience is at its end.
-    pub(crate) fn failed(&mut self, reason: &str) -> Result<(), WorkerError> {
+    pub(crate) fn failed(&mut self, reason: &str) -> Result<(), ConnectionError> {
         if self.left().is_zero() {
-            return Err(WorkerError::Unreachable {
+            return Err(ConnectionError::Unreachable {
                 address: self.coordinator.clone(),
                 reason: reason.to_owned(),
                 patience: Some(self.patience),
             });
         }
-        self.tell(reason);
+        self.report(reason);
         Ok(())
     }
 
     /// Waits for the answer of a coordinator that takes connections; none if it takes too long.
     pub(crate) async fn for_answer<T>(&mut self, answer: impl Future<Output = T>) -> Option<T> {
         let mut answer = std::pin::pin!(timeout(ANSWER, answer));
-        let mut ticks = interval_at(tokio::time::Instant::now() + TELL, TELL);
+        let mut ticks = interval_at(tokio::time::Instant::now() + REPORT, REPORT);
         loop {
             tokio::select! {
                 answered = &mut answer => return answered.ok(),
                 _ = ticks.tick() => {
-                    self.tell("it takes the connection and has not answered yet; it may be opening its run");
+                    self.report("it takes the connection and has not answered yet; it may be opening its run");
                 }
             }
         }
     }
 
-    fn tell(&mut self, reason: &str) {
-        if self.is_told && self.told.is_none_or(|told| told.elapsed() >= TELL) {
-            self.told = Some(Instant::now());
+    fn report(&mut self, reason: &str) {
+        if self.is_verbose
+            && self
+                .reported
+                .is_none_or(|reported| reported.elapsed() >= REPORT)
+        {
+            self.reported = Some(Instant::now());
             tracing::info!(
                 "waiting for the coordinator at {} ({reason}): {} s so far, {} s left (--wait)",
                 self.coordinator,
@@ -92,7 +96,10 @@ impl Wait {
 ///
 /// # Errors
 /// `Unreachable` once the patience is at its end.
-pub(crate) async fn reach(coordinator: &Endpoint, wait: &mut Wait) -> Result<IpAddr, WorkerError> {
+pub(crate) async fn reach(
+    coordinator: &Endpoint,
+    wait: &mut Wait,
+) -> Result<IpAddr, ConnectionError> {
     let address = coordinator.to_string();
     let mut tries = interval(EVERY);
     tries.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,15 +1,15 @@
-//! A worker's life: register, train as told, leave.
+//! A worker's life: register, train, leave.
 
 use crate::device::choose_device;
-use crate::error::WorkerError;
-use crate::leaving::Leaving;
+use crate::error::{ConnectionError, JobError, ProcessError, WorkerError};
 use crate::outbox::Outbox;
 use crate::panics::Panics;
+use crate::preemption::Leaving;
 use crate::reach::{Wait, reach};
-use crate::search::{Found, Search};
-use crate::session::Start;
-use crate::shared::Shared;
-use crate::stream::{End, Order, Stream};
+use crate::rediscovery::{Found, Rediscovery};
+use crate::session::{Links, Start};
+use crate::signals::Signals;
+use crate::stream::{Command, End, Stream};
 use crate::training_thread::TrainingThread;
 use fratmae_config::Config;
 use fratmae_model::kernel_set;
@@ -26,13 +26,13 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-/// Orders that may wait for the training thread: it leaves a group at once when a newer one is announced.
-const ORDERS: usize = 64;
+/// Commands that may wait for the training thread: it leaves a group at once when a newer one is announced.
+const COMMANDS: usize = 64;
 
 /// How long a worker of which a thread has panicked waits for the coordinator to have understood it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// What a worker is told on its command line; the job comes from the coordinator.
+/// A worker's command line; the job comes from the coordinator.
 #[derive(Clone)]
 pub struct Options {
     /// Where the coordinator is.
@@ -43,8 +43,8 @@ pub struct Options {
     pub listen: String,
     /// Where peers reach this worker, as `host` or `host:port`; empty: where it listens.
     pub advertise: String,
-    /// Whether what is waited for is told.
-    pub is_told: bool,
+    /// Whether it reports what it waits for.
+    pub is_verbose: bool,
     /// Name for people.
     pub name: String,
     /// Its number among the workers of this machine, which take its GPUs in turn.
@@ -85,7 +85,7 @@ pub async fn run<T: Task>(
 ) -> Result<Ended, WorkerError> {
     let (mut panics, mut asked) = (Panics::watch(), pin!(asked));
     let coordinator = options.coordinator.url();
-    let mut wait = Wait::new(&coordinator, options.wait, options.is_told);
+    let mut wait = Wait::new(&coordinator, options.wait, options.is_verbose);
     let own = tokio::select! {
         own = reach(&options.coordinator, &mut wait) => own?,
         () = &mut asked => return Ok(Ended::Stopped),
@@ -115,17 +115,17 @@ pub async fn run<T: Task>(
             () = leaving.leave(asked, gone) => Ok(Ended::Done),
             error = trainer.spent() => Err(error),
             reason = panics.first() => {
-                attendance.outbox.say(From::Panicked(pb::Panicked { reason: reason.clone() }));
+                attendance.outbox.send(From::Panicked(pb::Panicked { reason: reason.clone() }));
                 // The coordinator answers with a stop. Where there is none, nobody has to know.
                 let _ = tokio::time::timeout(LAST_WORDS, attending).await;
-                return Err(WorkerError::Panicked { reason });
+                return Err(ProcessError::Panicked { reason }.into());
             }
         }
     };
-    // Whatever the group waits for, it is over; and so is the trainer's wait for orders.
-    let shared = Arc::clone(&attendance.shared);
+    // Whatever the group waits for, it is over; and so is the trainer's wait for commands.
+    let signals = Arc::clone(&attendance.signals);
     drop(attendance);
-    shared.break_off(u64::MAX);
+    signals.break_off(u64::MAX);
     trainer.join().await;
     ended
 }
@@ -138,8 +138,9 @@ fn join<T: Task>(
     outbox: Outbox,
     stream: &Stream,
 ) -> Result<(Attendance, Leaving, TrainingThread), WorkerError> {
-    let config = Config::from_json(&stream.welcome.config).map_err(|error| WorkerError::Job {
-        reason: error.to_string(),
+    let config = Config::from_json(&stream.welcome.config).map_err(|error| {
+        let reason = error.to_string();
+        JobError::Unreadable { reason }
     })?;
     // Another coordinator must lead the same run.
     register.config_digest = config.digest();
@@ -148,25 +149,27 @@ fn join<T: Task>(
     let name = device.as_ref().map_or("", |kind| kind.name());
     register.device = Some(name.to_owned());
     outbox.join(&register);
-    let shared = Arc::new(Shared::telling(options.is_told));
-    let (sender, orders) = std::sync::mpsc::sync_channel(ORDERS);
+    let signals = Arc::new(Signals::new(options.is_verbose));
+    let (sender, commands) = std::sync::mpsc::sync_channel(COMMANDS);
     let start = Start {
         config: config.clone(),
         welcome: stream.welcome.clone(),
         device,
-        outbox: outbox.clone(),
-        listener,
-        shared: Arc::clone(&shared),
-        ledger: options.ledger.clone(),
-        runtime: tokio::runtime::Handle::current(),
+        links: Links {
+            outbox: outbox.clone(),
+            listener,
+            signals: Arc::clone(&signals),
+            ledger: options.ledger.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        },
     };
-    let trainer = TrainingThread::start::<T>(start, orders)?;
+    let trainer = TrainingThread::start::<T>(start, commands)?;
     let leaving = Leaving::new(&config.workers, outbox.clone());
     let attendance = Attendance {
         register,
         outbox,
-        shared,
-        orders: sender,
+        signals,
+        commands: sender,
         heartbeat: Duration::from_millis(config.coordinator.heartbeat_ms),
         patience: Duration::from_secs(config.workers.coordinator_patience_s),
     };
@@ -177,8 +180,8 @@ fn join<T: Task>(
 struct Attendance {
     register: pb::Register,
     outbox: Outbox,
-    shared: Arc<Shared>,
-    orders: SyncSender<Order>,
+    signals: Arc<Signals>,
+    commands: SyncSender<Command>,
     heartbeat: Duration,
     patience: Duration,
 }
@@ -187,14 +190,14 @@ impl Attendance {
     /// Follows one coordinator after another, until one of them says stop or none comes; steps go on all the while.
     async fn attend(&self, mut stream: Stream, first: &str) -> Result<Ended, WorkerError> {
         let run = Location::open(&stream.welcome.run_url)?;
-        let search = Search {
+        let search = Rediscovery {
             run: &run,
             patience: self.patience,
             register: &self.register,
             outbox: &self.outbox,
         };
         loop {
-            let ended = stream.follow(self.heartbeat, &self.shared, &self.outbox, &self.orders);
+            let ended = stream.follow(self.heartbeat, &self.signals, &self.outbox, &self.commands);
             match ended.await? {
                 End::Stopped { is_resumable } => return Ok(Ended::of(is_resumable)),
                 End::Lost => {}
@@ -211,7 +214,7 @@ impl Attendance {
 
 /// Binds the socket that peers connect to, and finds what they are told of it; `own` is the address that this host
 /// shows to the coordinator.
-fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), WorkerError> {
+fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), ConnectionError> {
     let told = match options.advertise.as_str() {
         "" => None,
         advertise => Some(Endpoint::parse_or(advertise, 0)?),
@@ -222,7 +225,7 @@ fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), Wor
         ("", Some(told)) => Endpoint::of(every_address(own), told.port()).to_string(),
         (listen, _) => listen.to_owned(),
     };
-    let failed = |source| WorkerError::Listen {
+    let failed = |source| ConnectionError::Listen {
         address: address.clone(),
         source,
     };

@@ -1,21 +1,22 @@
-//! A worker's step: it loads its samples, has the engine apply the step, and tells what came of it.
+//! A worker's step: it loads its samples, has the engine apply the step, and reports the outcome.
 
-use crate::error::WorkerError;
-use crate::generation::Seated;
+use crate::error::{ProcessError, WorkerError};
+use crate::group::Seated;
 use crate::hooks::StepHooks;
-use crate::note::{self, Wishes};
+use crate::note::{self, GroupRequest};
+use crate::outbox::Outbox;
 use crate::session::Session;
-use crate::snapshots::Snapshots;
+use fratmae_checkpoint::BackgroundWriter;
 use fratmae_control::Phase;
 use fratmae_dataset::Stack;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_telemetry::Metrics;
+use fratmae_telemetry::{Metrics, PhaseLedger};
 use fratmae_trainer::{BadBatch, Task, TrainState, in_phase};
 use std::time::Instant;
 
 impl<T: Task> Session<T> {
-    /// Applies the next step to `state`, tells of it, and gives what all do after it.
+    /// Applies the next step to `state`, reports it, and returns what the ranks were asked for.
     ///
     /// # Errors
     /// A failed group leaves the state as it was before the step; so does everything else but a failing device.
@@ -23,34 +24,34 @@ impl<T: Task> Session<T> {
         &mut self,
         state: &mut TrainState,
         seated: &mut Seated,
-        snapshots: &mut Snapshots,
-    ) -> Result<Wishes, WorkerError> {
+        writer: &mut BackgroundWriter,
+    ) -> Result<GroupRequest, WorkerError> {
         let started = Instant::now();
         let step = state.step().next().get();
-        self.shared.activity.step(step);
+        self.links.signals.activity.step(step);
         let mut hooks = StepHooks {
-            shared: &self.shared,
-            snapshots,
-            cases: &self.data.manifest.cases,
+            signals: &self.links.signals,
+            writer,
+            cases: &self.job.data.manifest.cases,
             generation: seated.generation,
             trained: pb::Trained::default(),
         };
         let (batches, trained) = in_phase(&hooks, Phase::Load, || self.load(step, seated))?;
         hooks.trained = trained;
-        let group = &mut seated.group;
-        let report = self.engine.step(state, batches, group, &mut hooks)?;
+        let (engine, group) = (&mut self.training.engine, &mut seated.group);
+        let report = engine.step(state, batches, group, &mut hooks)?;
         let seconds = started.elapsed().as_secs_f64();
-        snapshots.step_took(seconds);
-        let (wishes, trained) = note::decode(&report.notes)?;
+        writer.step_took(seconds);
+        let (request, trained) = note::decode(&report.notes)?;
         let figures = pb::Figures {
-            samples: self.engine.batches().samples_at(step),
+            samples: engine.batches().samples_at(step),
             seconds,
-            phases: self.phases(),
+            phases: phases(&self.links.ledger),
             trained: Some(trained),
             metrics: metrics(&report.metrics),
         };
-        self.say_applied(seated, step, figures, report.bad);
-        Ok(wishes)
+        send_applied(&self.links.outbox, seated, step, figures, report.bad);
+        Ok(request)
     }
 
     /// This rank's slots of the step, and which samples they are made of.
@@ -59,15 +60,16 @@ impl<T: Task> Session<T> {
         step: u64,
         seated: &mut Seated,
     ) -> Result<(Vec<T::Batch>, pb::Trained), WorkerError> {
+        let (slot_size, links) = (self.training.engine.batches().slot_size(), &self.links);
         let mut trained = pb::Trained::default();
         let mut batches = Vec::new();
         for slot in seated.group.own_slots() {
-            let mut stacks = Vec::with_capacity(self.engine.batches().slot_size());
-            for _ in 0..self.engine.batches().slot_size() {
+            let mut stacks = Vec::with_capacity(slot_size);
+            for _ in 0..slot_size {
                 let stack = seated.loader.next();
-                let stack = stack.ok_or(WorkerError::LoaderEnded { step })??;
-                self.shared.activity.advance(Phase::Load);
-                self.say_skipped(&stack, seated.generation, step, slot);
+                let stack = stack.ok_or(ProcessError::LoaderEnded { step })??;
+                links.signals.activity.advance(Phase::Load);
+                send_skipped(&links.outbox, &stack, seated.generation, step, slot);
                 trained.positions.push(stack.sample.position);
                 trained.cases.push(stack.sample.case);
                 stacks.push(stack);
@@ -76,54 +78,60 @@ impl<T: Task> Session<T> {
         }
         Ok((batches, trained))
     }
+}
 
-    /// Says which damaged samples a stack stands for.
-    fn say_skipped(&self, stack: &Stack, generation: u64, step: u64, slot: usize) {
-        for skipped in &stack.skipped {
-            self.outbox.state(From::Skipped(pb::Skipped {
-                generation,
-                step,
-                slot: number(slot),
-                case_id: skipped.case_id.clone(),
-                shard: skipped.shard.clone(),
-                row_group: skipped.row_group,
-                slice: skipped.slice,
-                offset: skipped.offset,
-                replacement: stack.case_id.clone(),
-            }));
-        }
-    }
-
-    /// Keeps the figures of a step; rank 0 speaks for all, since they are the same everywhere.
-    fn say_applied(&self, seated: &Seated, step: u64, figures: pb::Figures, bad: Option<BadBatch>) {
-        let (speaks, generation) = (seated.group.process.rank() == 0, seated.generation);
-        if let Some(BadBatch { what, slots }) = bad.filter(|_| speaks) {
-            let slots = slots.into_iter().map(|bad| pb::BadSlot {
-                slot: number(bad.slot),
-                cases: bad.cases,
-            });
-            self.outbox.state(From::BadBatch(pb::BadBatch {
-                generation,
-                step,
-                what: what.to_owned(),
-                slots: slots.collect(),
-            }));
-        }
-        let applied = pb::Applied {
+/// Reports the damaged samples that a stack replaces.
+fn send_skipped(outbox: &Outbox, stack: &Stack, generation: u64, step: u64, slot: usize) {
+    for skipped in &stack.skipped {
+        outbox.send_durable(From::Skipped(pb::Skipped {
             generation,
             step,
-            figures: Some(figures),
-        };
-        self.outbox.applied(applied, speaks);
+            slot: number(slot),
+            case_id: skipped.case_id.clone(),
+            shard: skipped.shard.clone(),
+            row_group: skipped.row_group,
+            slice: skipped.slice,
+            offset: skipped.offset,
+            replacement: stack.case_id.clone(),
+        }));
     }
+}
 
-    fn phases(&self) -> Vec<pb::PhaseSeconds> {
-        let phase = |(phase, seconds): (Phase, f64)| pb::PhaseSeconds {
-            phase: phase.name().to_owned(),
-            seconds,
-        };
-        self.ledger.take().into_iter().map(phase).collect()
+/// Keeps the figures of a step. They are the same on every rank, and rank 0 reports them.
+fn send_applied(
+    outbox: &Outbox,
+    seated: &Seated,
+    step: u64,
+    figures: pb::Figures,
+    bad: Option<BadBatch>,
+) {
+    let (reports, generation) = (seated.group.process.rank() == 0, seated.generation);
+    if let Some(BadBatch { what, slots }) = bad.filter(|_| reports) {
+        let slots = slots.into_iter().map(|bad| pb::BadSlot {
+            slot: number(bad.slot),
+            cases: bad.cases,
+        });
+        outbox.send_durable(From::BadBatch(pb::BadBatch {
+            generation,
+            step,
+            what: what.to_owned(),
+            slots: slots.collect(),
+        }));
     }
+    let applied = pb::Applied {
+        generation,
+        step,
+        figures: Some(figures),
+    };
+    outbox.applied(applied, reports);
+}
+
+fn phases(ledger: &PhaseLedger) -> Vec<pb::PhaseSeconds> {
+    let phase = |(phase, seconds): (Phase, f64)| pb::PhaseSeconds {
+        phase: phase.name().to_owned(),
+        seconds,
+    };
+    ledger.take().into_iter().map(phase).collect()
 }
 
 fn number(slot: usize) -> u32 {

@@ -1,9 +1,9 @@
-//! The control stream: registers, keeps beating, and passes the coordinator's orders to the training thread.
+//! The control stream: registers, keeps beating, and passes the coordinator's commands to the training thread.
 
-use crate::error::WorkerError;
+use crate::error::{ConnectionError, ProcessError, WorkerError};
 use crate::outbox::Outbox;
 use crate::reach::Wait;
-use crate::shared::Shared;
+use crate::signals::Signals;
 use fratmae_control::Assignment;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
@@ -21,9 +21,9 @@ const OUTBOX: usize = 1024;
 /// How often it is tried.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// What the training thread is told to do, in the order the coordinator said it.
+/// What the training thread must do, in the order in which the coordinator sent it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Order {
+pub(crate) enum Command {
     /// Answer that the old group has been left.
     Prepare(u64),
     /// Train in a new group.
@@ -46,10 +46,10 @@ pub(crate) enum End {
     Lost,
 }
 
-/// An open stream before its first order.
+/// An open stream before its first command.
 pub(crate) struct Stream {
     pub(crate) welcome: pb::Welcome,
-    orders: Streaming<pb::ToWorker>,
+    commands: Streaming<pb::ToWorker>,
 }
 
 impl Stream {
@@ -59,7 +59,7 @@ impl Stream {
         register: &pb::Register,
         outbox: &Outbox,
         wait: &mut Wait,
-    ) -> Result<Self, WorkerError> {
+    ) -> Result<Self, ConnectionError> {
         let mut tries = tokio::time::interval(EVERY);
         tries.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -68,7 +68,7 @@ impl Stream {
                 .for_answer(Self::try_open(address, register, outbox))
                 .await
             {
-                Some(Err(WorkerError::Unreachable { reason, .. })) => wait.failed(&reason)?,
+                Some(Err(ConnectionError::Unreachable { reason, .. })) => wait.failed(&reason)?,
                 Some(outcome) => return outcome,
                 None => wait.failed("it takes the connection and does not answer")?,
             }
@@ -80,7 +80,7 @@ impl Stream {
         address: &str,
         register: &pb::Register,
         outbox: &Outbox,
-    ) -> Result<Self, WorkerError> {
+    ) -> Result<Self, ConnectionError> {
         let client = connect(address).await;
         let mut client = client.map_err(|error| unreachable(address, &error.to_string()))?;
         let (sender, receiver) = mpsc::channel(OUTBOX);
@@ -91,41 +91,41 @@ impl Stream {
         // The channel is new and has room.
         let _ = sender.try_send(first);
         let refused = |status: tonic::Status| unreachable(address, status.message());
-        let mut orders = client
+        let mut commands = client
             .attend(ReceiverStream::new(receiver))
             .await
             .map_err(refused)?
             .into_inner();
-        let welcome = welcome(address, orders.next().await)?;
+        let welcome = welcome(address, commands.next().await)?;
         outbox.connect(sender);
-        outbox.repeat(&welcome);
-        Ok(Self { welcome, orders })
+        outbox.resend_all(&welcome);
+        Ok(Self { welcome, commands })
     }
 
-    /// Passes orders on until the coordinator says stop or is gone; beats all the while.
+    /// Passes commands on until the coordinator says stop or is gone; beats all the while.
     ///
     /// # Errors
     /// `Stopped` if the run or this worker failed.
     pub(crate) async fn follow(
         mut self,
         heartbeat: Duration,
-        shared: &Shared,
+        signals: &Signals,
         outbox: &Outbox,
-        orders: &SyncSender<Order>,
+        commands: &SyncSender<Command>,
     ) -> Result<End, WorkerError> {
         let mut beats = tokio::time::interval(heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let order = tokio::select! {
+            let command = tokio::select! {
                 _ = beats.tick() => {
-                    let beat = shared.activity.heartbeat();
-                    shared.tell_slow(&beat);
-                    outbox.say(From::Heartbeat(beat));
+                    let beat = signals.activity.heartbeat();
+                    signals.report_slow(&beat);
+                    outbox.send(From::Heartbeat(beat));
                     continue;
                 }
-                order = self.orders.next() => order,
+                command = self.commands.next() => command,
             };
-            let Some(Ok(pb::ToWorker { message })) = order else {
+            let Some(Ok(pb::ToWorker { message })) = command else {
                 return Ok(End::Lost);
             };
             // A coordinator of another version may say what this one does not know.
@@ -134,21 +134,20 @@ impl Stream {
                 To::Welcome(_) => {}
                 To::Prepare(prepare) => {
                     if prepare.after_the_step {
-                        shared.announce(prepare.generation);
+                        signals.announce(prepare.generation);
                     } else {
-                        shared.break_off(prepare.generation);
+                        signals.break_off(prepare.generation);
                     }
-                    pass(orders, Order::Prepare(prepare.generation))?;
+                    pass(commands, Command::Prepare(prepare.generation))?;
                 }
-                To::Begin(begin) => pass(orders, begun(begin, shared)?)?,
+                To::Begin(begin) => pass(commands, begun(begin, signals)?)?,
                 To::Committed(committed) => outbox.forget(committed.step),
-                To::Waiting(waiting) => shared.tell(&told(&waiting)),
-                To::Drain(_) => shared.drain(),
-                To::Save(_) => shared.save(),
+                To::Waiting(waiting) => signals.report(&told(&waiting)),
+                To::Drain(_) => signals.drain(),
+                To::Save(_) => signals.save(),
                 To::Stop(stop) if stop.failed => {
-                    return Err(WorkerError::Stopped {
-                        reason: stop.reason,
-                    });
+                    let reason = stop.reason;
+                    return Err(ConnectionError::Stopped { reason }.into());
                 }
                 To::Stop(stop) => {
                     let is_resumable = stop.is_resumable;
@@ -159,18 +158,18 @@ impl Stream {
     }
 }
 
-/// The order to train in a group, of which whoever started this worker is told.
-fn begun(begin: pb::Begin, shared: &Shared) -> Result<Order, WorkerError> {
+/// The command to train in a group, of which whoever started this worker is told.
+fn begun(begin: pb::Begin, signals: &Signals) -> Result<Command, WorkerError> {
     let figures_until = begin.figures_until;
     let assignment: Box<Assignment> = Box::new(begin.try_into()?);
-    shared.tell(&format!(
+    signals.report(&format!(
         "rank {} of {} in generation {}, from step {}",
         assignment.rank,
         assignment.seats.len(),
         assignment.generation,
         assignment.source.step()
     ));
-    Ok(Order::Begin {
+    Ok(Command::Begin {
         assignment,
         figures_until,
     })
@@ -199,14 +198,14 @@ fn told(waiting: &pb::Waiting) -> String {
 fn welcome(
     address: &str,
     first: Option<Result<pb::ToWorker, tonic::Status>>,
-) -> Result<pb::Welcome, WorkerError> {
+) -> Result<pb::Welcome, ConnectionError> {
     match first {
         Some(Ok(pb::ToWorker {
             message: Some(To::Welcome(welcome)),
         })) => Ok(welcome),
         Some(Ok(pb::ToWorker {
             message: Some(To::Stop(stop)),
-        })) => Err(WorkerError::Stopped {
+        })) => Err(ConnectionError::Stopped {
             reason: stop.reason,
         }),
         _ => Err(unreachable(address, "it closed the stream at once")),
@@ -214,19 +213,19 @@ fn welcome(
 }
 
 /// The training thread outlives the stream; if it has ended, it has said why.
-fn pass(orders: &SyncSender<Order>, order: Order) -> Result<(), WorkerError> {
-    match orders.try_send(order) {
+fn pass(commands: &SyncSender<Command>, command: Command) -> Result<(), ProcessError> {
+    match commands.try_send(command) {
         Ok(()) => Ok(()),
         Err(TrySendError::Disconnected(_)) => {
             tracing::debug!("the training thread has ended");
             Ok(())
         }
-        Err(TrySendError::Full(_)) => Err(WorkerError::Stuck),
+        Err(TrySendError::Full(_)) => Err(ProcessError::Stuck),
     }
 }
 
-fn unreachable(address: &str, reason: &str) -> WorkerError {
-    WorkerError::Unreachable {
+fn unreachable(address: &str, reason: &str) -> ConnectionError {
+    ConnectionError::Unreachable {
         address: address.to_owned(),
         reason: reason.to_owned(),
         patience: None,

@@ -1,10 +1,10 @@
-//! The training thread: takes the coordinator's orders one after the other, and says how each ended.
+//! The training thread: takes the coordinator's commands one after the other, and says how each ended.
 
-use crate::error::WorkerError;
+use crate::error::{ProcessError, WorkerError};
 use crate::fault::Fault;
 use crate::generation::Ending;
 use crate::session::{Session, Start};
-use crate::stream::Order;
+use crate::stream::Command;
 use fratmae_control::Phase;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
@@ -31,21 +31,21 @@ pub(crate) struct TrainingThread {
 }
 
 impl TrainingThread {
-    /// Starts the thread; it lives until the sender of `orders` is dropped.
+    /// Starts the thread; it lives until the sender of `commands` is dropped.
     pub(crate) fn start<T: Task>(
         start: Start,
-        orders: Receiver<Order>,
-    ) -> Result<Self, WorkerError> {
+        commands: Receiver<Command>,
+    ) -> Result<Self, ProcessError> {
         let (sender, spent) = oneshot::channel();
         let (ends, gone) = oneshot::channel();
         let train = move || {
             let _ends: oneshot::Sender<()> = ends;
-            follow::<T>(start, &orders, sender);
+            follow::<T>(start, &commands, sender);
         };
         let thread = std::thread::Builder::new()
             .name("trainer".to_owned())
             .spawn(train)
-            .map_err(|error| WorkerError::Thread {
+            .map_err(|error| ProcessError::Thread {
                 reason: format!("no thread for training: {error}"),
             })?;
         let gone = Some(gone);
@@ -95,31 +95,35 @@ impl TrainingThread {
     }
 }
 
-fn follow<T: Task>(start: Start, orders: &Receiver<Order>, spent: oneshot::Sender<WorkerError>) {
-    let outbox = start.outbox.clone();
-    let shared = Arc::clone(&start.shared);
+fn follow<T: Task>(
+    start: Start,
+    commands: &Receiver<Command>,
+    spent: oneshot::Sender<WorkerError>,
+) {
+    let outbox = start.links.outbox.clone();
+    let signals = Arc::clone(&start.links.signals);
     let mut session = match Session::<T>::open(start) {
         Ok(session) => session,
         Err(error) => {
-            return outbox.say(From::Unfit(pb::Unfit {
+            return outbox.send(From::Unfit(pb::Unfit {
                 reason: one_line(&error),
                 generation: None,
             }));
         }
     };
-    while let Ok(order) = orders.recv() {
-        match order {
-            Order::Prepare(generation) => {
-                let held = session.held_step();
-                outbox.say(From::Prepared(pb::Prepared { generation, held }));
+    while let Ok(command) = commands.recv() {
+        match command {
+            Command::Prepare(generation) => {
+                let held = session.training.held_step();
+                outbox.send(From::Prepared(pb::Prepared { generation, held }));
             }
-            Order::Begin {
+            Command::Begin {
                 assignment,
                 figures_until,
             } => {
                 let generation = assignment.generation.get();
                 let ended = session.train(&assignment, figures_until);
-                shared.activity.enter(Phase::Idle);
+                signals.activity.enter(Phase::Idle);
                 let ended = match ended {
                     Err(error) if error.needs_new_process() => {
                         // Nobody waits for it once the worker is at its end anyway.
@@ -129,8 +133,8 @@ fn follow<T: Task>(start: Start, orders: &Receiver<Order>, spent: oneshot::Sende
                     ended => ended,
                 };
                 let report = report(generation, ended);
-                if let Some(report) = report.filter(|_| !shared.is_superseded(generation)) {
-                    outbox.state(report);
+                if let Some(report) = report.filter(|_| !signals.is_superseded(generation)) {
+                    outbox.send_durable(report);
                 }
             }
         }

@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
         wait: Duration::from_secs(10),
         listen: String::new(),
         advertise: String::new(),
-        is_told: false,
+        is_verbose: false,
         name: name.clone(),
         place: 0,
         // Of the program: a coordinator takes no other in.

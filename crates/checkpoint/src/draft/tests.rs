@@ -10,7 +10,7 @@ fn never(_: usize) -> Result<(), CheckpointError> {
 }
 
 fn begun(id: CheckpointId, plan: &PartPlan) -> Draft {
-    Draft::new(id, plan, &Reserve::default()).unwrap()
+    Draft::new(id, plan, &BufferPool::default()).unwrap()
 }
 
 fn encoded(n_values: usize, part_bytes: u64) -> Vec<Encoded> {
@@ -41,16 +41,16 @@ fn memory_that_was_used_before_leaves_nothing_in_a_file_and_comes_back() {
     let (id, tensors, state) = sample(12, 3);
     for (plan, whole) in plan_parts(&tensors, 64).iter().zip(encoded(5, 64)) {
         let size = begun(id, plan).size();
-        let reserve = Reserve::new(2 * size);
-        reserve.keep(vec![7; 2 * size]);
-        let mut draft = Draft::new(id, plan, &reserve).unwrap();
+        let pool = BufferPool::new(2 * size as u64);
+        pool.keep(vec![7; 2 * size]);
+        let mut draft = Draft::new(id, plan, &pool).unwrap();
         draft.copy(&state, 1).unwrap();
-        assert_eq!(reserve.bytes(), 0);
+        assert_eq!(pool.bytes(), 0);
         draft.copy(&state, usize::MAX).unwrap();
         let part = draft.close(never).unwrap();
         assert_eq!(part, whole);
         drop(part);
-        assert_eq!(reserve.bytes(), 2 * size);
+        assert_eq!(pool.bytes(), 2 * size);
     }
 }
 

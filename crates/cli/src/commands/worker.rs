@@ -7,7 +7,7 @@ use clap::Args;
 use fratmae_network::Endpoint;
 use fratmae_pretrain::Pretrain;
 use fratmae_telemetry::{PhaseLedger, describe};
-use fratmae_worker::{Ended, Options, WorkerError};
+use fratmae_worker::{ConnectionError, Ended, Options, WorkerError};
 use serde::Serialize;
 
 use crate::{
@@ -110,7 +110,7 @@ pub(crate) async fn run(
         wait: arguments.wait,
         listen: arguments.listen.clone(),
         advertise: arguments.advertise.clone(),
-        is_told: !arguments.launched,
+        is_verbose: !arguments.launched,
         name: name.clone(),
         place: arguments.local_rank(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -119,7 +119,7 @@ pub(crate) async fn run(
     if arguments.launched {
         let signals = Signals::catch_as_child()?;
         return match fratmae_worker::run::<Pretrain>(options, signals.asked()).await {
-            Err(WorkerError::Stopped { .. }) => bail!(ToldElsewhere),
+            Err(WorkerError::Connection(ConnectionError::Stopped { .. })) => bail!(ToldElsewhere),
             ended => Ok(ended.map(drop)?),
         };
     }

@@ -101,29 +101,6 @@ fn a_stack_holds_the_windowed_slices_of_its_sample() {
     assert!(stack.sentence.contains("18F-FDG"), "{}", stack.sentence);
 }
 
-#[test]
-fn a_stack_in_memory_given_back_is_the_same() {
-    let runtime = Runtime::new().unwrap();
-    let data = open(&runtime, 5);
-    for axis in [StackAxis::Coronal, StackAxis::Axial] {
-        let stacks = |gives_back: bool| -> Vec<Stack> {
-            let options = StackOptions { axis, ..options() };
-            let samples = Box::new(order().samples(0).take(12));
-            let data = Arc::clone(&data);
-            let mut loader = Loader::start(data, options, samples, reading(0), runtime.handle());
-            let mut kept = Vec::new();
-            while let Some(stack) = loader.next() {
-                kept.push(stack.unwrap());
-                if gives_back {
-                    loader.give_back(kept[kept.len() - 1].clone());
-                }
-            }
-            kept
-        };
-        assert_eq!(stacks(true), stacks(false), "{axis:?}");
-    }
-}
-
 /// The endless order, and how many of its samples were taken.
 fn counted_samples() -> (
     impl Iterator<Item = Sample> + Send + 'static,

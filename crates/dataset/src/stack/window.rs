@@ -10,25 +10,19 @@ use crate::reader::Packed;
 const REBIAS: f32 = f32::from_bits(0x7780_0000);
 
 impl StackOptions {
-    /// Unpacks the stack of the slices, checked and windowed, into the two buffers, whatever they hold.
+    /// Unpacks the stack of the slices, checked and windowed: PET and CT.
     pub(crate) fn windowed(
         &self,
         packed: Packed,
         slices: &[u32],
         grid: [usize; 3],
-        [mut pet, mut ct]: [Vec<f32>; 2],
     ) -> Result<[Vec<f32>; 2], DataSetError> {
         let voxels = self.axis.stack_shape(slices.len(), grid).iter().product();
-        pet.resize(voxels, 0.0);
-        ct.resize(voxels, 0.0);
+        let [mut pet, mut ct] = [0, 1].map(|_| Vec::with_capacity(voxels));
         if self.axis == StackAxis::Coronal {
-            let plane = grid[0] * grid[2];
-            let (mut pet, mut ct) = (pet.chunks_exact_mut(plane), ct.chunks_exact_mut(plane));
             packed.each(|slice| {
-                if let (Some(pet), Some(ct)) = (pet.next(), ct.next()) {
-                    window(slice.pet, self.suv_window, pet);
-                    window(slice.ct, self.hu_window, ct);
-                }
+                window(slice.pet, self.suv_window, &mut pet);
+                window(slice.ct, self.hu_window, &mut ct);
             })?;
         } else {
             let whole = packed.unpack()?;
@@ -40,16 +34,17 @@ impl StackOptions {
     }
 }
 
-/// Maps a window to `[0, 1]` and cuts off what lies outside; voxels are finite half floats as little-endian bytes.
+/// Maps a window to `[0, 1]`, cuts off what lies outside and appends it; voxels are finite half floats as little-endian
+/// bytes.
 #[multiversion::multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
     "x86_64+avx2+fma"
 ))]
-fn window(voxels: &[u8], [low, high]: [f32; 2], values: &mut [f32]) {
-    for (value, &voxel) in values.iter_mut().zip(voxels.as_chunks::<2>().0) {
+fn window(voxels: &[u8], [low, high]: [f32; 2], values: &mut Vec<f32>) {
+    values.extend(voxels.as_chunks::<2>().0.iter().map(|&voxel| {
         let voxel = float(u16::from_le_bytes(voxel));
-        *value = ((voxel - low) / (high - low)).clamp(0.0, 1.0);
-    }
+        ((voxel - low) / (high - low)).clamp(0.0, 1.0)
+    }));
 }
 
 /// Widens a finite half float, subnormal ones as well; without a branch, so that it vectorises on any processor.
@@ -85,7 +80,7 @@ mod tests {
             .into_iter()
             .flat_map(|voxel| f16::from_f32(voxel).to_le_bytes())
             .collect();
-        let mut values = vec![f32::NAN; 66];
+        let mut values = Vec::new();
         window(&voxels, [-1000.0, 1000.0], &mut values);
         assert_eq!(values, [0.0, 0.0, 0.5, 0.75, 1.0, 1.0].repeat(11));
     }

@@ -32,17 +32,17 @@ fn written(generation: u64, step: u64) -> From {
     })
 }
 
-/// What the coordinator behind a new stream is told, after it has said what it has.
-fn repeated(outbox: &Outbox, committed: u64, figures_until: u64) -> Vec<From> {
+/// What a new coordinator receives, after it has sent what it has.
+fn resent(outbox: &Outbox, committed: u64, figures_until: u64) -> Vec<From> {
     let (sender, mut receiver) = mpsc::channel(64);
     outbox.connect(sender);
-    outbox.repeat(&pb::Welcome {
+    outbox.resend_all(&pb::Welcome {
         committed,
         figures_until,
         ..Default::default()
     });
-    let said = std::iter::from_fn(|| receiver.try_recv().ok());
-    said.filter_map(|message| message.message).collect()
+    let sent = std::iter::from_fn(|| receiver.try_recv().ok());
+    sent.filter_map(|message| message.message).collect()
 }
 
 fn steps(messages: &[From]) -> Vec<u64> {
@@ -55,26 +55,26 @@ fn steps(messages: &[From]) -> Vec<u64> {
 }
 
 #[test]
-fn facts_said_to_nobody_reach_the_next_coordinator() {
+fn what_was_sent_to_nobody_reaches_the_next_coordinator() {
     let outbox = in_a_group(1);
-    outbox.state(written(GENERATION, 8));
-    outbox.state(written(GENERATION, 12));
-    assert_eq!(steps(&repeated(&outbox, 8, 8)), [12]);
-    assert_eq!(steps(&repeated(&outbox, 0, 0)), [12], "8 is committed");
+    outbox.send_durable(written(GENERATION, 8));
+    outbox.send_durable(written(GENERATION, 12));
+    assert_eq!(steps(&resent(&outbox, 8, 8)), [12]);
+    assert_eq!(steps(&resent(&outbox, 0, 0)), [12], "8 is committed");
 }
 
 #[test]
-fn the_first_rank_repeats_the_figures_that_are_missing() {
+fn the_first_rank_resends_the_figures_that_are_missing() {
     let outbox = in_a_group(0);
     (5..9).for_each(|step| apply(&outbox, step));
-    assert_eq!(steps(&repeated(&outbox, 4, 6)), [7, 8]);
+    assert_eq!(steps(&resent(&outbox, 4, 6)), [7, 8]);
     let other = in_a_group(1);
     (5..9).for_each(|step| apply(&other, step));
-    assert!(repeated(&other, 4, 6).is_empty());
+    assert!(resent(&other, 4, 6).is_empty());
 }
 
 #[test]
-fn a_rank_that_copied_its_state_repeats_the_figures_that_came_with_it() {
+fn a_rank_that_copied_its_state_resends_the_figures_that_came_with_it() {
     let outbox = in_a_group(0);
     let told = |step| pb::StepFigures {
         step,
@@ -82,20 +82,20 @@ fn a_rank_that_copied_its_state_repeats_the_figures_that_came_with_it() {
     };
     outbox.fill_figures((1..=4).map(told).collect());
     apply(&outbox, 5);
-    assert_eq!(steps(&repeated(&outbox, 0, 0)), [1, 2, 3, 4, 5]);
+    assert_eq!(steps(&resent(&outbox, 0, 0)), [1, 2, 3, 4, 5]);
     outbox.forget(3);
-    assert_eq!(steps(&repeated(&outbox, 3, 3)), [4, 5]);
+    assert_eq!(steps(&resent(&outbox, 3, 3)), [4, 5]);
 }
 
 #[test]
-fn thousands_of_steps_that_nobody_has_heard_of_do_not_end_the_stream() {
+fn thousands_of_unsent_steps_do_not_end_the_stream() {
     let outbox = in_a_group(0);
     (5..9005).for_each(|step| apply(&outbox, step));
-    assert_eq!(steps(&repeated(&outbox, 0, 0)).len(), 9000);
+    assert_eq!(steps(&resent(&outbox, 0, 0)).len(), 9000);
 }
 
 #[test]
-fn figures_beyond_the_step_that_a_group_begins_with_are_not_told() {
+fn figures_after_the_step_that_a_group_begins_with_are_not_sent() {
     let outbox = in_a_group(0);
     (5..9).for_each(|step| apply(&outbox, step));
     let generation = GENERATION + 1;
@@ -106,13 +106,13 @@ fn figures_beyond_the_step_that_a_group_begins_with_are_not_told() {
         },
         6,
     );
-    assert_eq!(steps(&repeated(&outbox, 4, 4)), [5, 6]);
+    assert_eq!(steps(&resent(&outbox, 4, 4)), [5, 6]);
 }
 
 #[test]
-fn a_new_group_makes_the_old_ones_facts_needless() {
+fn a_new_group_clears_what_the_old_one_had_to_send() {
     let outbox = in_a_group(0);
-    outbox.state(written(GENERATION, 8));
+    outbox.send_durable(written(GENERATION, 8));
     let generation = GENERATION + 1;
     outbox.enter(
         pb::Place {
@@ -121,12 +121,12 @@ fn a_new_group_makes_the_old_ones_facts_needless() {
         },
         8,
     );
-    outbox.state(written(GENERATION, 12));
-    assert!(repeated(&outbox, 0, 8).is_empty());
+    outbox.send_durable(written(GENERATION, 12));
+    assert!(resent(&outbox, 0, 8).is_empty());
 }
 
 #[test]
-fn a_registration_tells_the_place_and_the_newest_step() {
+fn a_registration_names_the_place_and_the_newest_step() {
     let outbox = in_a_group(1);
     apply(&outbox, 5);
     let register = outbox.register(&pb::Register::default());
@@ -140,17 +140,17 @@ fn a_registration_tells_the_place_and_the_newest_step() {
 }
 
 #[test]
-fn a_reader_that_is_far_behind_is_given_up_and_nobody_waits() {
+fn a_reader_that_is_far_behind_is_dropped_and_nobody_waits() {
     let outbox = in_a_group(0);
     let (sender, mut receiver) = mpsc::channel(1);
     outbox.connect(sender);
     for step in 1..4 {
-        outbox.state(written(GENERATION, step));
+        outbox.send_durable(written(GENERATION, step));
     }
     assert!(receiver.try_recv().is_ok());
     assert_eq!(
         receiver.try_recv(),
         Err(mpsc::error::TryRecvError::Disconnected)
     );
-    assert_eq!(steps(&repeated(&outbox, 0, 0)), [1, 2, 3]);
+    assert_eq!(steps(&resent(&outbox, 0, 0)), [1, 2, 3]);
 }

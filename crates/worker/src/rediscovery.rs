@@ -1,6 +1,6 @@
 //! Finding whoever coordinates the run now: the journal names the newest.
 
-use crate::error::WorkerError;
+use crate::error::{ConnectionError, WorkerError};
 use crate::outbox::Outbox;
 use crate::stream::Stream;
 use fratmae_checkpoint::{Journal, Record};
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Where to look, and for how long.
-pub(crate) struct Search<'a> {
+pub(crate) struct Rediscovery<'a> {
     pub(crate) run: &'a Location,
     pub(crate) patience: Duration,
     pub(crate) register: &'a pb::Register,
@@ -35,7 +35,7 @@ pub(crate) enum Found {
     },
 }
 
-impl Search<'_> {
+impl Rediscovery<'_> {
     /// Looks until a coordinator answers, the run turns out to be over, or the patience is at its end.
     ///
     /// # Errors
@@ -49,15 +49,17 @@ impl Search<'_> {
             tries.tick().await;
             match tokio::time::timeout(LOOK, self.look()).await {
                 Ok(Ok(found)) => return Ok(found),
-                Ok(Err(error @ WorkerError::Stopped { .. })) => return Err(error),
+                Ok(Err(WorkerError::Connection(error @ ConnectionError::Stopped { .. }))) => {
+                    return Err(error.into());
+                }
                 Ok(Err(reason)) => tracing::debug!(%reason, "no coordinator yet"),
                 Err(_) => tracing::debug!("the newest coordinator does not answer"),
             }
         }
-        Err(WorkerError::CoordinatorLost {
+        Err(WorkerError::Connection(ConnectionError::CoordinatorLost {
             address: lost.to_owned(),
             patience: self.patience,
-        })
+        }))
     }
 
     async fn look(&self) -> Result<Found, WorkerError> {
@@ -74,10 +76,12 @@ impl Search<'_> {
                     let is_resumable = true;
                     return Ok(Found::Ended { is_resumable });
                 }
-                Record::Interrupted { reason, .. } => return Err(WorkerError::Stopped { reason }),
+                Record::Interrupted { reason, .. } => {
+                    return Err(ConnectionError::Stopped { reason }.into());
+                }
                 Record::RolledBack { step, .. } => {
                     let reason = format!("the run was rolled back to step {step}");
-                    return Err(WorkerError::Stopped { reason });
+                    return Err(ConnectionError::Stopped { reason }.into());
                 }
                 Record::Generation { .. }
                 | Record::Forked { .. }
@@ -88,7 +92,7 @@ impl Search<'_> {
                 | Record::Verdict { .. } => {}
             }
         }
-        let address = address.ok_or_else(|| WorkerError::Unreachable {
+        let address = address.ok_or_else(|| ConnectionError::Unreachable {
             address: self.run.url().to_owned(),
             reason: "its journal names no coordinator".to_owned(),
             patience: None,

@@ -1,34 +1,54 @@
-//! Where a generation's state comes from: this rank's own memory, its peers', the newest checkpoint, or the seed.
+//! The engine, and the state between generations. A generation begins from this rank's own state, its peers', the newest
+//! checkpoint or the seed.
 //!
 //! What a rank holds is replaced only by a whole state that has been verified.
 
-use crate::error::WorkerError;
-use crate::session::Session;
+use crate::activity::Activity;
+use crate::error::{JobError, WorkerError};
+use crate::job::Job;
+use crate::session::Links;
 use fratmae_checkpoint::{CheckpointId, State, load_manifest, restore_telling};
 use fratmae_collective::ProcessGroup;
 use fratmae_control::{Assignment, Phase, Source, Step};
 use fratmae_model::Parameter;
-use fratmae_trainer::{Task, TrainError, TrainState, first_state, replicate, tensor_specs};
+use fratmae_trainer::{Engine, Task, TrainError, TrainState, first_state, replicate, tensor_specs};
 
-impl<T: Task> Session<T> {
+/// What trains, and how far it is.
+pub(crate) struct Training<T> {
+    pub(crate) engine: Engine<T>,
+    /// The state after the last step applied, between generations.
+    held: Option<TrainState>,
+}
+
+impl<T: Task> Training<T> {
+    pub(crate) const fn new(engine: Engine<T>) -> Self {
+        Self { engine, held: None }
+    }
+
     /// The step that the state in memory is after.
     pub(crate) fn held_step(&self) -> Option<u64> {
         self.held.as_ref().map(|state| state.step().get())
     }
 
     /// Makes the state that a generation begins with, where no peer is needed for it.
-    pub(crate) fn prepare_state(&mut self, source: Source) -> Result<(), WorkerError> {
+    pub(crate) fn prepare(
+        &mut self,
+        source: Source,
+        job: &Job,
+        links: &Links,
+    ) -> Result<(), WorkerError> {
+        if !matches!(source, Source::Peers { .. }) {
+            self.engine.forget_state();
+            links.signals.activity.enter(Phase::Restore);
+        }
         match source {
             Source::Initial => {
-                self.engine.forget_state();
-                self.shared.activity.enter(Phase::Restore);
-                self.held = Some(TrainState::Host(self.initial_state()?));
+                let weights = self.engine.task().first_weights();
+                self.hold(first_state(weights.map_err(TrainError::Task)?));
             }
             Source::Checkpoint { step, generation } => {
-                self.engine.forget_state();
-                self.shared.activity.enter(Phase::Restore);
                 let id = CheckpointId { step, generation };
-                self.held = Some(TrainState::Host(self.restored_state(id)?));
+                self.hold(self.restored(id, job, links)?);
             }
             Source::Peers { .. } => {}
         }
@@ -39,10 +59,11 @@ impl<T: Task> Session<T> {
     ///
     /// # Errors
     /// The group's, and `CopyDiffers`: both leave what this rank held. `Diverged` if two holders differ.
-    pub(crate) fn share_state(
+    pub(crate) fn share(
         &mut self,
         assignment: &Assignment,
         group: &mut dyn ProcessGroup,
+        activity: &Activity,
     ) -> Result<(), WorkerError> {
         let Source::Peers { step } = assignment.source else {
             return Ok(());
@@ -51,7 +72,6 @@ impl<T: Task> Session<T> {
         let holders = seats.filter(|(_, seat)| seat.is_holder);
         let holders: Vec<usize> = holders.map(|(rank, _)| rank).collect();
         let is_holder = holders.contains(&group.rank());
-        let activity = &self.shared.activity;
         activity.enter(Phase::Copy);
         let call = |operation| activity.call(operation);
         let own = self.held.as_mut().filter(|own| own.step() == step);
@@ -62,20 +82,21 @@ impl<T: Task> Session<T> {
                 let mut own = own.to_host().map_err(TrainError::from)?;
                 replicate(&mut own, &holders, group, call)?;
             }
-            None if is_holder => return Err(WorkerError::NoState { step: step.get() }),
+            None if is_holder => return Err(JobError::NoState { step: step.get() }.into()),
             _ => {
                 let mut copy = self.empty_state(step);
                 replicate(&mut copy, &holders, group, call)?;
-                self.held = Some(TrainState::Host(copy));
+                self.hold(copy);
                 self.engine.forget_state();
             }
         }
         Ok(())
     }
 
-    /// Brings a state to where it is kept.
-    pub(crate) fn placed(&self, state: TrainState) -> TrainState {
-        let state = self.engine.place(state);
+    /// Takes the state that a generation begins with to where it is trained.
+    pub(crate) fn take(&mut self, step: u64) -> Result<TrainState, JobError> {
+        let state = self.held.take().filter(|state| state.step().get() == step);
+        let state = self.engine.place(state.ok_or(JobError::NoState { step })?);
         if let TrainState::Host(state) = &state {
             let (parameters, moment) = (state.parameters.as_ptr(), state.first_moment.as_ptr());
             tracing::debug!(
@@ -85,7 +106,16 @@ impl<T: Task> Session<T> {
                 "training"
             );
         }
-        state
+        Ok(state)
+    }
+
+    /// Keeps the state for the next generation.
+    pub(crate) fn keep(&mut self, state: TrainState) {
+        self.held = Some(state);
+    }
+
+    fn hold(&mut self, state: State) {
+        self.keep(TrainState::Host(state));
     }
 
     fn empty_state(&self, step: Step) -> State {
@@ -100,23 +130,14 @@ impl<T: Task> Session<T> {
         }
     }
 
-    fn initial_state(&self) -> Result<State, WorkerError> {
-        let weights = self
-            .engine
-            .task()
-            .first_weights()
-            .map_err(TrainError::Task)?;
-        Ok(first_state(weights))
-    }
-
-    fn restored_state(&self, id: CheckpointId) -> Result<State, WorkerError> {
+    fn restored(&self, id: CheckpointId, job: &Job, links: &Links) -> Result<State, WorkerError> {
         let tensors = tensor_specs(self.engine.parameters());
         let restored = async {
-            let manifest = load_manifest(&self.run, id).await?;
-            let progress = || self.shared.activity.advance(Phase::Restore);
-            restore_telling(&self.run, &manifest, &tensors, progress).await
+            let manifest = load_manifest(&job.run, id).await?;
+            let progress = || links.signals.activity.advance(Phase::Restore);
+            restore_telling(&job.run, &manifest, &tensors, progress).await
         };
-        match self.runtime.block_on(restored) {
+        match links.runtime.block_on(restored) {
             Err(source) if source.is_damage() => Err(WorkerError::Unrestorable { id, source }),
             outcome => Ok(outcome?),
         }

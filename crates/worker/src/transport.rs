@@ -14,7 +14,7 @@ const ABORT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// `Group` if NCCL is demanded and cannot be had.
-pub(crate) fn choose_link(wanted: &Collective, kind: DeviceKind) -> Result<Link, WorkerError> {
+pub(crate) fn choose_transport(wanted: &Collective, kind: DeviceKind) -> Result<Link, WorkerError> {
     let index = match kind {
         DeviceKind::Cpu => 0,
         DeviceKind::Cuda { index } => index,
@@ -66,17 +66,17 @@ mod tests {
     #[test]
     fn a_worker_on_the_cpu_opens_nothing_unless_nccl_is_demanded() {
         for backend in [Backend::Auto, Backend::Tcp] {
-            let link = choose_link(&wanted(backend), DeviceKind::Cpu).unwrap();
+            let link = choose_transport(&wanted(backend), DeviceKind::Cpu).unwrap();
             assert!(matches!(link, Link::Tcp));
         }
-        let error = choose_link(&wanted(Backend::Nccl), DeviceKind::Cpu).unwrap_err();
+        let error = choose_transport(&wanted(Backend::Nccl), DeviceKind::Cpu).unwrap_err();
         assert!(error.to_string().contains("/nowhere/libcuda.so.1"));
     }
 
     #[test]
     fn a_worker_on_a_gpu_without_nccl_takes_tcp() {
         let gpu = DeviceKind::Cuda { index: 0 };
-        let link = choose_link(&wanted(Backend::Auto), gpu).unwrap();
+        let link = choose_transport(&wanted(Backend::Auto), gpu).unwrap();
         assert!(matches!(link, Link::Tcp));
     }
 }

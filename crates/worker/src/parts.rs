@@ -1,10 +1,8 @@
-//! A rank's share of each checkpoint: which parts are its own, and what it reports of them.
+//! A rank's parts of each checkpoint: which ones they are, and what it reports of them.
 
 use crate::error::WorkerError;
-use crate::session::Session;
-use crate::snapshots::{SnapshotSettings, Snapshots};
-use crate::upload::WrittenPart;
-use fratmae_checkpoint::{CheckpointId, plan_parts};
+use crate::session::{Links, Session};
+use fratmae_checkpoint::{BackgroundWriter, CheckpointId, WriterSettings, WrittenPart, plan_parts};
 use fratmae_collective::ProcessGroup;
 use fratmae_config::Checkpoint;
 use fratmae_control::{Generation, Phase};
@@ -15,82 +13,74 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Writes this rank's parts in the background, one checkpoint at a time.
-pub(crate) struct ShareWriter {
+pub(crate) struct PartsWriter {
     generation: Generation,
-    pub(crate) snapshots: Snapshots,
+    pub(crate) writer: BackgroundWriter,
 }
 
-impl ShareWriter {
+impl PartsWriter {
     /// Part `i` of every checkpoint is rank `i mod world size`'s.
     pub(crate) fn new<T: Task>(
         session: &Session<T>,
         generation: Generation,
         group: &dyn ProcessGroup,
     ) -> Result<Self, WorkerError> {
-        let config = &session.config.checkpoint;
-        let plan = plan_parts(
-            &tensor_specs(session.engine.parameters()),
-            config.part_mib << 20,
-        );
+        let (job, links) = (&session.job, &session.links);
+        let config = &job.config.checkpoint;
+        let tensors = tensor_specs(session.training.engine.parameters());
+        let plan = plan_parts(&tensors, config.part_mib << 20);
         let (rank, world) = (group.rank(), group.world_size());
         let mine = plan.into_iter().skip(rank).step_by(world).collect();
-        let (run, runtime) = (session.run.clone(), session.runtime.clone());
-        let reserve = session.copies.clone();
-        let snapshots = Snapshots::new(run, runtime, mine, settings(config), reserve)?;
-        let shared = Arc::clone(&session.shared);
-        let progress = move || shared.activity.advance(Phase::Checkpoint);
-        Ok(Self {
-            generation,
-            snapshots: snapshots.telling(Arc::new(progress)),
-        })
+        let (run, runtime) = (job.run.clone(), links.runtime.clone());
+        let (copier, signals) = (session.copier.clone(), Arc::clone(&links.signals));
+        let progress = Arc::new(move || signals.activity.advance(Phase::Checkpoint));
+        let settings = settings(config);
+        let writer = BackgroundWriter::new(run, runtime, mine, settings, copier, progress)?;
+        Ok(Self { generation, writer })
     }
 
     /// Begins a checkpoint of the state; the report goes out when this rank's parts are on the store.
     ///
     /// Waits for the checkpoint before it, so that at most one copy is held.
     #[tracing::instrument(name = "checkpoint", skip_all)]
-    pub(crate) fn write<T: Task>(
-        &mut self,
-        state: &TrainState,
-        session: &Session<T>,
-    ) -> Result<(), WorkerError> {
-        session.shared.activity.enter(Phase::Checkpoint);
+    pub(crate) fn write(&mut self, state: &TrainState, links: &Links) -> Result<(), WorkerError> {
+        links.signals.activity.enter(Phase::Checkpoint);
         let id = CheckpointId {
             step: state.step(),
             generation: self.generation,
         };
-        let outbox = session.outbox.clone();
+        let outbox = links.outbox.clone();
         let report = move |written: Vec<WrittenPart>| {
-            outbox.state(From::PartsWritten(pb::PartsWritten {
+            outbox.send_durable(From::PartsWritten(pb::PartsWritten {
                 generation: id.generation.get(),
                 step: id.step.get(),
                 parts: written.into_iter().map(part).collect(),
             }));
         };
         match state {
-            TrainState::Host(state) => self.snapshots.begin(id, state, Box::new(report)),
+            TrainState::Host(state) => self.writer.begin(id, state, Box::new(report))?,
             TrainState::Device(state) => {
-                let (vectors, reader) = (DeviceState::clone(state), &session.reader);
-                self.snapshots
-                    .begin_of_unchanging(id, vectors, reader, Box::new(report))
+                let vectors = DeviceState::clone(state);
+                self.writer.begin_immutable(id, vectors, Box::new(report))?;
             }
         }
+        Ok(())
     }
 
     /// Waits until the checkpoint that is under way is on the store.
     pub(crate) fn finish(&mut self, state: &TrainState) -> Result<(), WorkerError> {
         match state {
-            TrainState::Host(state) => self.snapshots.finish(state),
-            TrainState::Device(_) => self.snapshots.wait(),
+            TrainState::Host(state) => self.writer.finish(state)?,
+            TrainState::Device(_) => self.writer.wait()?,
         }
+        Ok(())
     }
 }
 
-fn settings(config: &Checkpoint) -> SnapshotSettings {
-    SnapshotSettings {
+fn settings(config: &Checkpoint) -> WriterSettings {
+    WriterSettings {
         max_stall: Duration::from_millis(config.max_stall_ms),
         max_slowdown: config.max_slowdown_pct / 100.0,
-        memory: config.memory_mib << 20,
         every: config.every,
     }
 }

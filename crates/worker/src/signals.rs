@@ -1,7 +1,7 @@
-//! What the stream tells the training thread while it is busy, and what is told of it.
+//! Signals from the control stream to the training thread, and what the training thread does.
 
 use crate::activity::Activity;
-use crate::note::Wishes;
+use crate::note::GroupRequest;
 use fratmae_collective::AbortHandle;
 use fratmae_control::Phase;
 use fratmae_protocol::pb;
@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Flags between the control stream and the training thread.
 #[derive(Default)]
-pub(crate) struct Shared {
+pub(crate) struct Signals {
     drain: AtomicBool,
-    /// Whether a checkpoint is wanted that no group has been told of.
+    /// Whether a checkpoint is wanted that no group knows of yet.
     save: AtomicBool,
     /// The highest generation the coordinator has announced.
     announced: AtomicU64,
@@ -22,10 +22,10 @@ pub(crate) struct Shared {
     abort: Mutex<Option<AbortHandle>>,
     /// Where the training thread is.
     pub(crate) activity: Activity,
-    /// Whether whoever started this worker is told what it waits for.
-    is_told: bool,
-    /// Times ten seconds of the phase at hand that were told of.
-    told_tens: AtomicU64,
+    /// Whether it reports what it waits for.
+    is_verbose: bool,
+    /// How many times ten seconds of the present phase were reported.
+    reported_tens: AtomicU64,
 }
 
 /// Phases that wait for others, in words.
@@ -35,28 +35,28 @@ const WAITS: [(Phase, &str); 3] = [
     (Phase::Copy, "copying the state from other workers"),
 ];
 
-impl Shared {
-    /// Flags of a worker that tells whoever started it what it waits for, or does not.
-    pub(crate) fn telling(is_told: bool) -> Self {
+impl Signals {
+    /// Signals of a worker that reports what it waits for, or does not.
+    pub(crate) fn new(is_verbose: bool) -> Self {
         Self {
-            is_told,
+            is_verbose,
             ..Self::default()
         }
     }
 
-    /// Tells whoever started this worker.
-    pub(crate) fn tell(&self, line: &str) {
-        if self.is_told {
+    /// Reports to whoever started this worker.
+    pub(crate) fn report(&self, line: &str) {
+        if self.is_verbose {
             tracing::info!("{line}");
         }
     }
 
-    /// Tells every ten seconds that the training thread still waits for others.
-    pub(crate) fn tell_slow(&self, beat: &pb::Heartbeat) {
+    /// Reports every ten seconds that the training thread still waits for others.
+    pub(crate) fn report_slow(&self, beat: &pb::Heartbeat) {
         let tens = beat.phase_ms / 10_000;
-        let told = self.told_tens.swap(tens, Ordering::Relaxed);
+        let reported = self.reported_tens.swap(tens, Ordering::Relaxed);
         let wait = WAITS.iter().find(|(phase, _)| phase.name() == beat.phase);
-        if let Some((_, what)) = wait.filter(|_| tens > told) {
+        if let Some((_, what)) = wait.filter(|_| tens > reported) {
             tracing::info!("still {what} ({} s)", beat.phase_ms / 1000);
         }
     }
@@ -72,8 +72,8 @@ impl Shared {
     }
 
     /// What this rank of `generation` was asked for, to be passed on to its group: a checkpoint is asked for once.
-    pub(crate) fn take_wishes(&self, generation: u64) -> Wishes {
-        Wishes {
+    pub(crate) fn take_requests(&self, generation: u64) -> GroupRequest {
+        GroupRequest {
             is_draining: self.drain.load(Ordering::SeqCst),
             is_leaving: self.is_superseded(generation),
             is_saving: self.save.swap(false, Ordering::SeqCst),
@@ -119,50 +119,50 @@ mod tests {
 
     #[test]
     fn an_announcement_supersedes_older_generations_only() {
-        let shared = Shared::default();
-        shared.announce(3);
-        shared.announce(2);
-        assert!(shared.is_superseded(2));
-        assert!(!shared.is_superseded(3));
+        let signals = Signals::default();
+        signals.announce(3);
+        signals.announce(2);
+        assert!(signals.is_superseded(2));
+        assert!(!signals.is_superseded(3));
     }
 
     #[test]
     fn draining_is_asked_for_once_and_stays() {
-        let shared = Shared::default();
-        assert!(!shared.take_wishes(1).is_draining);
-        shared.drain();
+        let signals = Signals::default();
+        assert!(!signals.take_requests(1).is_draining);
+        signals.drain();
         for _ in 0..2 {
-            assert!(shared.take_wishes(1).is_draining);
+            assert!(signals.take_requests(1).is_draining);
         }
     }
 
     #[test]
     fn a_checkpoint_is_passed_on_once() {
-        let shared = Shared::default();
-        shared.save();
-        shared.save();
-        assert!(shared.take_wishes(1).is_saving);
-        assert!(!shared.take_wishes(1).is_saving);
+        let signals = Signals::default();
+        signals.save();
+        signals.save();
+        assert!(signals.take_requests(1).is_saving);
+        assert!(!signals.take_requests(1).is_saving);
     }
 
     #[test]
     fn a_group_that_leaves_after_its_step_keeps_its_connections_until_it_breaks() {
-        let shared = Shared::default();
+        let signals = Signals::default();
         let handle = AbortHandle::new();
-        shared.announce(2);
-        shared.set_abort(1, handle.clone());
-        assert!(shared.take_wishes(1).is_leaving);
+        signals.announce(2);
+        signals.set_abort(1, handle.clone());
+        assert!(signals.take_requests(1).is_leaving);
         assert!(!handle.is_aborted());
-        shared.break_off(3);
+        signals.break_off(3);
         assert!(handle.is_aborted());
     }
 
     #[test]
     fn a_group_that_forms_too_late_is_broken_off_at_once() {
-        let shared = Shared::default();
+        let signals = Signals::default();
         let handle = AbortHandle::new();
-        shared.break_off(2);
-        shared.set_abort(1, handle.clone());
+        signals.break_off(2);
+        signals.set_abort(1, handle.clone());
         assert!(handle.is_aborted());
     }
 }
