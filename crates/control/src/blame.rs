@@ -48,7 +48,7 @@ impl Cluster {
             rank: rank
                 .and_then(|rank| u32::try_from(rank).ok())
                 .map(Rank::new),
-            generation: self.generation,
+            generation: self.lineage.generation,
             heard_at: heard.map(|progress| (progress.generation, progress.step)),
             phase: heard.map_or(Phase::Idle, |progress| progress.phase),
             call: heard.and_then(|progress| progress.call.clone()),

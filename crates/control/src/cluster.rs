@@ -4,9 +4,11 @@ use crate::command::{Cause, Command, Leaving, Source, Verdict};
 use crate::deadlines::Deadlines;
 use crate::event::Event;
 use crate::ids::{Generation, Millis, Step, WorkerId};
+use crate::lineage::Lineage;
 use crate::membership::{Member, Membership};
+use crate::state::{Forming, Reports, RunPhase, State, Takeover, Wait};
+use crate::trouble::Trouble;
 use crate::{Seat, deal_slots};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a cluster is told once, when it starts.
@@ -49,144 +51,80 @@ pub struct Recorded {
     pub members: u32,
 }
 
-/// Where a run is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunPhase {
-    /// Waiting for the group that an earlier coordinator left.
-    Returning,
-    /// Waiting for enough workers.
-    Gathering,
-    /// Waiting for the generation record to be durable.
-    Recording,
-    /// Waiting for every member to leave its old group.
-    Preparing,
-    /// The group trains; no step waits for this cluster.
-    Training,
-    /// The verdict is out.
-    Ended,
-}
-
 /// The run as one value: hand it events, carry out its commands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     pub(crate) settings: Settings,
-    pub(crate) phase: RunPhase,
-    pub(crate) generation: Generation,
+    pub(crate) state: State,
     pub(crate) membership: Membership,
-    /// How the group before this generation is left.
-    pub(crate) leaving: Leaving,
-    /// The newest committed checkpoint; a generation begins from it unless a member holds a newer state.
-    pub(crate) newest: Source,
-    /// The checkpoint that is passed over while an older one is looked for; no group begins before that is found.
-    pub(crate) doubted: Option<(Generation, Step)>,
-    /// Manifests asked for and not yet durable.
-    pub(crate) committing: BTreeSet<(Generation, Step)>,
+    pub(crate) lineage: Lineage,
+    pub(crate) trouble: Trouble,
     /// The step that a checkpoint must hold at least which is wanted now, if one is.
-    pub(crate) saving: Option<Step>,
+    pub(crate) save_wanted: Option<Step>,
     /// When a checkpoint was last committed, or asked for because of its age.
-    pub(crate) saved: Millis,
+    pub(crate) last_save: Millis,
     /// Why the run is about to stop, if it is.
     pub(crate) draining: Option<Cause>,
     /// Workers that left as they were asked to: the run does not wait for them.
     pub(crate) n_left: u32,
-    /// When this coordinator took over.
-    pub(crate) opened: Millis,
-    /// Members of the group that it took over.
-    pub(crate) found: u32,
-    /// Since when the group is waited for, in whatever phase.
-    pub(crate) started: Millis,
-    /// When the newest worker registered.
-    pub(crate) came: Millis,
-    /// Members of the newest generation under an earlier coordinator, while they are waited for.
-    pub(crate) awaited: u32,
-    /// The newest loss that left nobody.
-    pub(crate) last_lost: Option<String>,
-    /// Whether one of them said that the group is broken.
-    pub(crate) is_broken: bool,
-    /// The newest step known to be applied in the lineage that goes on.
-    pub(crate) applied: Step,
-    /// Whether the generation that trains has applied a step of its own.
-    pub(crate) is_fruitful: bool,
     /// Whether a group has trained under this coordinator, or members of one came to it.
     pub(crate) has_trained: bool,
-    /// Generations that broke since the last applied step.
-    pub(crate) fruitless: u32,
-    /// Members that were found unfit since the last applied step.
-    pub(crate) n_unfit: u32,
-    /// Since when nobody is heard, though there are several who could be.
-    pub(crate) deaf_since: Option<Millis>,
+    /// When this coordinator took a group over, if it found one.
+    pub(crate) taken_over: Option<Millis>,
     /// How long things take in this run.
     pub(crate) deadlines: Deadlines,
     /// When time was last looked at.
     pub(crate) last_tick: Millis,
-    /// Whether the group before this generation got on in no call.
-    pub(crate) is_stalled: bool,
-    /// Since when members are heard that accuse each other.
-    pub(crate) hearing: Option<Millis>,
-    /// Members that said of this generation that it is broken.
-    pub(crate) broke: BTreeSet<WorkerId>,
-    /// Who could not reach whom since the last applied step, and in which generation last.
-    pub(crate) broken_links: BTreeMap<(WorkerId, WorkerId), Generation>,
+    /// Since when all are silent, though there are several who could be heard.
+    pub(crate) all_silent_since: Option<Millis>,
 }
 
 impl Cluster {
     /// A cluster that waits for its workers: those of the newest generation first, if there may be any.
     #[must_use]
     pub fn new(settings: Settings, now: Millis, recorded: Recorded, newest: Source) -> Self {
+        let is_taken_over = recorded.members > 0;
+        let wait = Wait {
+            since: now,
+            ..Wait::default()
+        };
         Self {
             settings,
-            phase: match recorded.members {
-                0 => RunPhase::Gathering,
-                _ => RunPhase::Returning,
+            state: match is_taken_over {
+                true => State::TakingOver(Takeover::of(recorded.members as usize, wait)),
+                false => State::Gathering(wait),
             },
-            generation: recorded.generation,
             membership: Membership::default(),
-            leaving: Leaving::AtOnce,
-            newest,
-            doubted: None,
-            applied: newest.step(),
-            is_fruitful: false,
-            committing: BTreeSet::new(),
-            saving: None,
-            saved: now,
+            lineage: Lineage::new(recorded.generation, newest),
+            trouble: Trouble::default(),
+            save_wanted: None,
+            last_save: now,
             draining: None,
             n_left: 0,
-            opened: now,
-            found: recorded.members,
-            started: now,
-            came: now,
-            awaited: recorded.members,
-            last_lost: None,
-            is_broken: false,
             has_trained: false,
-            fruitless: 0,
-            n_unfit: 0,
-            deaf_since: None,
+            taken_over: is_taken_over.then_some(now),
             deadlines: Deadlines::default(),
             last_tick: now,
-            is_stalled: false,
-            hearing: None,
-            broke: BTreeSet::new(),
-            broken_links: BTreeMap::new(),
+            all_silent_since: None,
         }
     }
 
     /// Where the run is in its life.
     #[must_use]
     pub const fn phase(&self) -> RunPhase {
-        self.phase
+        self.state.phase()
     }
 
     /// The newest generation made, whether or not it trains yet.
     #[must_use]
     pub const fn generation(&self) -> Generation {
-        self.generation
+        self.lineage.generation
     }
 
     /// The newest committed checkpoint.
     #[must_use]
     pub const fn newest(&self) -> Source {
-        self.newest
+        self.lineage.newest
     }
 
     /// Whether the run is about to stop.
@@ -208,7 +146,7 @@ impl Cluster {
     ///
     /// Events of a worker that is not registered and events of an old generation change nothing.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Command> {
-        if self.phase == RunPhase::Ended {
+        if self.state == State::Ended {
             return self.turn_away(&event);
         }
         self.follow(now, event)
@@ -224,7 +162,7 @@ impl Cluster {
             } => self.registered(now, worker, (name, address), past),
             Event::Heard { worker } => self.heard(now, worker),
             Event::Beat { worker, progress } => self.beat(now, worker, progress),
-            Event::Departed { worker, departure } => self.departed(now, worker, &departure),
+            Event::Departed { worker, departure } => self.departed(now, worker, departure),
             Event::GenerationRecorded { generation } => self.generation_recorded(now, generation),
             Event::Prepared {
                 worker,
@@ -283,29 +221,52 @@ impl Cluster {
         self.settings.slots.min(self.settings.workers) as usize
     }
 
-    /// Whether somebody stands by who could have a seat.
-    pub(crate) fn has_room_for_more(&self) -> bool {
-        let seated = self.membership.group().len();
-        seated < self.limit().min(self.membership.n_staying())
+    /// Whether the run stops soon anyway, so that no other group is made.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.draining.is_some() || self.lineage.applied >= self.settings.last_step
+    }
+
+    /// What the members of this generation's group have reported, if a worker is one of them.
+    pub(crate) fn reports_with(
+        &mut self,
+        worker: WorkerId,
+        generation: Generation,
+    ) -> Option<&mut Reports> {
+        self.membership.rank_of(worker)?;
+        match generation == self.lineage.generation {
+            true => self.state.reports_mut(),
+            false => None,
+        }
+    }
+
+    /// Strikes a worker off.
+    pub(crate) fn remove(&mut self, worker: WorkerId) -> Option<Member> {
+        if let State::TakingOver(takeover) = &mut self.state {
+            takeover.forget(worker, &mut self.membership);
+        }
+        self.membership.remove(worker)
     }
 
     /// Makes the next generation out of those registered; its record must be durable first.
     pub(crate) fn start_generation(&mut self, leaving: Leaving) -> Vec<Command> {
-        self.generation = self.generation.next();
-        self.leaving = leaving;
-        self.is_fruitful = false;
-        self.hearing = None;
-        self.is_stalled = false;
-        self.broke.clear();
+        self.regroup(Forming {
+            leaving,
+            is_stalled: false,
+        })
+    }
+
+    pub(crate) fn regroup(&mut self, forming: Forming) -> Vec<Command> {
+        self.lineage.generation = self.lineage.generation.next();
+        self.lineage.has_stepped = false;
+        self.state = State::Recording(forming);
         if self.membership.n_staying() == 0 {
             self.draining.get_or_insert(Cause::Deserted);
         }
         // A group that is whole applies one more step, after which all its members hold the same.
-        let with_leavers = leaving == Leaving::AtOnce && self.membership.needs_leavers();
+        let with_leavers = forming.leaving == Leaving::AtOnce && self.membership.needs_leavers();
         self.membership.regroup(self.limit(), with_leavers);
-        self.phase = RunPhase::Recording;
         vec![Command::RecordGeneration {
-            generation: self.generation,
+            generation: self.lineage.generation,
             members: self.group_names(),
         }]
     }
@@ -330,14 +291,14 @@ impl Cluster {
     pub(crate) fn source(&self) -> Source {
         let held = self.membership.group_members().filter_map(|(_, m)| m.held);
         match held.max() {
-            Some(step) if step >= self.newest.step() => Source::Peers { step },
-            _ => self.newest,
+            Some(step) if step >= self.lineage.newest.step() => Source::Peers { step },
+            _ => self.lineage.newest,
         }
     }
 
     /// Ends the run: everybody is told to exit, and the verdict is the last command.
     pub(crate) fn end(&mut self, verdict: Verdict) -> Vec<Command> {
-        self.phase = RunPhase::Ended;
+        self.state = State::Ended;
         let reason = match &verdict {
             Verdict::Finished { step, .. } => format!("the run finished at step {step}"),
             Verdict::Interrupted { step, cause } => {
@@ -374,7 +335,7 @@ impl Cluster {
         Some(match self.membership.rank_of(worker) {
             Some(rank) => format!(
                 "worker {name} (rank {rank} of generation {})",
-                self.generation
+                self.lineage.generation
             ),
             None => format!("worker {name} (standing by)"),
         })

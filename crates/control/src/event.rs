@@ -274,15 +274,9 @@ impl Departure {
     /// What the verdict rests on, where it does not speak for itself.
     #[must_use]
     pub fn evidence(&self) -> Vec<String> {
-        match self {
-            Self::Unreachable { statements } => statements.clone(),
-            Self::StreamClosed
-            | Self::Silent { .. }
-            | Self::HostGone { .. }
-            | Self::Stuck { .. }
-            | Self::Hangs { .. }
-            | Self::Unfit { .. }
-            | Self::Panicked { .. } => Vec::new(),
+        if let Self::Unreachable { statements } = self {
+            return statements.clone();
         }
+        Vec::new()
     }
 }

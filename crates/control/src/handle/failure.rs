@@ -1,10 +1,11 @@
 //! A worker is gone, or cannot go on.
 
-use crate::cluster::{Cluster, RunPhase};
+use crate::cluster::Cluster;
 use crate::command::{Command, Leaving, Verdict};
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
+use crate::state::State;
 
 impl Cluster {
     /// A member's loss makes a new generation of those who are left, who keep what they have in memory.
@@ -14,30 +15,19 @@ impl Cluster {
         &mut self,
         now: Millis,
         worker: WorkerId,
-        departure: &Departure,
+        departure: Departure,
     ) -> Vec<Command> {
-        if let Departure::Panicked { reason } = departure
-            && self.is_alone_without_a_step(worker)
-        {
+        let Departure::Panicked { reason } = &departure else {
+            return self.lose(now, vec![(worker, departure)]);
+        };
+        if self.is_alone_without_a_step(worker) {
             return self.failed(worker, reason);
         }
-        match departure {
-            Departure::Panicked { .. } => self.panicked(now, worker, departure),
-            Departure::StreamClosed
-            | Departure::Silent { .. }
-            | Departure::HostGone { .. }
-            | Departure::Stuck { .. }
-            | Departure::Hangs { .. }
-            | Departure::Unreachable { .. }
-            | Departure::Unfit { .. } => self.lose(now, vec![(worker, departure.clone())]),
-        }
-    }
-
-    /// It awaits a sign that it was understood before its process ends; a run that has not begun does not wait for it.
-    fn panicked(&mut self, now: Millis, worker: WorkerId, departure: &Departure) -> Vec<Command> {
         let is_known = self.membership.member(worker).is_some();
-        let mut commands = self.evict(now, vec![(worker, departure.clone())]);
-        if is_known && self.phase == RunPhase::Gathering {
+        // It awaits a sign that it was understood before its process ends.
+        let mut commands = self.evict(now, vec![(worker, departure)]);
+        if is_known && matches!(self.state, State::Gathering(_)) {
+            // A run that has not begun does not wait for it.
             self.n_left = self.n_left.saturating_add(1);
             commands.extend(self.gather(now));
         }
@@ -71,7 +61,7 @@ impl Cluster {
                 continue;
             };
             let verdict = blame.to_string();
-            match self.membership.remove(worker) {
+            match self.remove(worker) {
                 Some(Member {
                     is_leaving: true,
                     name,
@@ -89,33 +79,32 @@ impl Cluster {
                 lost_member = Some(verdict);
             }
         }
-        let is_waiting = matches!(self.phase, RunPhase::Gathering | RunPhase::Returning);
-        if self.phase == RunPhase::Gathering {
-            self.last_lost = lost.or(self.last_lost.take());
-        }
-        if let Some(verdict) = lost_member.filter(|_| !is_waiting) {
-            commands.extend(self.go_on_without(now, &verdict));
+        match (&mut self.state, lost_member) {
+            (State::Gathering(wait), _) => wait.last_lost = lost.or(wait.last_lost.take()),
+            (State::TakingOver(_) | State::Ended, _) | (_, None) => {}
+            (State::Recording(_) | State::Preparing(_) | State::Training(_), Some(verdict)) => {
+                commands.extend(self.go_on_without(now, verdict));
+            }
         }
         commands
     }
 
     /// Whether a group of this worker alone has not come to a step of its own.
     fn is_alone_without_a_step(&self, worker: WorkerId) -> bool {
-        let is_waiting = matches!(self.phase, RunPhase::Gathering | RunPhase::Returning);
+        let has_group = !matches!(self.state, State::Gathering(_) | State::TakingOver(_));
         let is_alone = self.membership.others(worker).next().is_none();
-        !is_waiting && !self.is_fruitful && is_alone
+        has_group && !self.lineage.has_stepped && is_alone
     }
 
-    fn go_on_without(&mut self, now: Millis, verdict: &str) -> Vec<Command> {
-        if let (0, Some(cause)) = (self.membership.count(), self.draining) {
+    fn go_on_without(&mut self, now: Millis, verdict: String) -> Vec<Command> {
+        if self.membership.count() > 0 {
+            return self.start_generation(Leaving::AtOnce);
+        }
+        if let Some(cause) = self.draining {
             return self.interrupt(cause);
         }
-        if self.membership.count() == 0 {
-            self.last_lost = Some(verdict.to_owned());
-            self.await_return(now);
-            return Vec::new();
-        }
-        self.start_generation(Leaving::AtOnce)
+        self.await_old_group(now, verdict);
+        Vec::new()
     }
 
     /// A failure that would come again in any generation ends the run.

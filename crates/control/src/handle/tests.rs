@@ -5,15 +5,15 @@ mod any_order;
 mod blame;
 mod damage;
 mod gathering;
-mod knock;
+mod host_probe;
 mod leaving;
 mod memory;
 mod newcomers;
 mod panicking;
-mod returning;
 mod saving;
 mod slow;
 mod stopping;
+mod takeover;
 mod unfit;
 mod waiting;
 
@@ -484,7 +484,7 @@ fn a_step_forgives_earlier_fruitless_generations() {
         generation: FIRST,
         step: Step::new(1),
     });
-    assert_eq!(run.cluster.fruitless, 0);
+    assert_eq!(run.cluster.trouble.without_step, 0);
 }
 
 #[test]

@@ -1,42 +1,41 @@
 //! What the passing of time alone decides: silence, members that hang, and a group that never gathers.
 
-use crate::cluster::{Cluster, RunPhase};
+use crate::cluster::Cluster;
 use crate::command::{Command, Verdict};
 use crate::event::Departure;
 use crate::handle::stall::LAST_CALL;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
 use crate::progress::{Pace, Progress, WaitsFor};
+use crate::state::State;
 use std::cmp::Reverse;
 
 impl Cluster {
     /// Declares silent and stuck workers gone, and gives up on a group that does not gather or return.
     pub(crate) fn tick(&mut self, now: Millis) -> Vec<Command> {
+        let rules = [
+            Self::evict_silent,
+            Self::probe_hosts,
+            Self::evict_hanging,
+            Self::break_stall,
+            Self::close_accusations,
+            Self::evict_stuck,
+            Self::save_in_time,
+            Self::stop_waiting,
+            Self::gather,
+            Self::give_up_gathering,
+        ];
+        let commands = rules.into_iter().flat_map(|rule| rule(self, now));
+        commands.collect()
+    }
+
+    fn evict_silent(&mut self, now: Millis) -> Vec<Command> {
         let mut limit = self.deadlines.silence(&self.settings);
         self.forgive_own_absence(now, limit.allowed);
         limit.allowed = self.silence_allowed(now, limit.allowed);
         let silent = self.membership.silent(now, limit.allowed).into_iter();
         let silent = silent.map(|worker| (worker, Departure::Silent { limit }));
-        let mut commands = self.evict(now, silent.collect());
-        commands.extend(self.knock(now));
-        commands.extend(self.evict(now, self.hanging()));
-        commands.extend(self.break_stall(now));
-        commands.extend(self.end_hearing(now));
-        commands.extend(self.part_with_stuck(now));
-        commands.extend(self.save_in_time(now));
-        let waited = now.since(self.started);
-        if self.phase == RunPhase::Returning && waited > self.settings.return_timeout {
-            commands.extend(self.stop_waiting(now));
-        }
-        if self.phase == RunPhase::Gathering {
-            commands.extend(self.gather(now));
-        }
-        if self.phase == RunPhase::Gathering && waited > self.settings.join_timeout {
-            commands.extend(self.end(Verdict::Failed {
-                reason: self.nobody_came(),
-            }));
-        }
-        commands
+        self.evict(now, silent.collect())
     }
 
     /// How long a worker may be silent.
@@ -46,11 +45,11 @@ impl Cluster {
     /// it was deaf beyond the usual: a connection tries again after waits that double.
     fn silence_allowed(&mut self, now: Millis, usual: Millis) -> Millis {
         let half = usual.get() / 2;
-        if self.membership.hears_nobody(now, Millis::new(half)) {
-            self.deaf_since.get_or_insert(now);
+        if self.membership.all_silent(now, Millis::new(half)) {
+            self.all_silent_since.get_or_insert(now);
             return usual.max(self.settings.join_timeout);
         }
-        if let Some(since) = self.deaf_since.take() {
+        if let Some(since) = self.all_silent_since.take() {
             let lasted = now.since(since).get().saturating_add(half);
             let longest = self.settings.join_timeout.get();
             let until = now.get().saturating_add(lasted.min(longest));
@@ -68,17 +67,20 @@ impl Cluster {
         let shortest = silence.min(self.settings.leave_timeout).min(LAST_CALL);
         if pause.get() > shortest.get() / 2 {
             self.membership.forgive(now);
-            self.started = self.started.plus(pause).min(now);
-            self.opened = self.opened.plus(pause).min(now);
-            self.hearing = self.hearing.map(|began| began.plus(pause).min(now));
+            let began = self
+                .state
+                .since_mut()
+                .into_iter()
+                .chain(&mut self.taken_over);
+            began.for_each(|began| *began = began.plus(pause).min(now));
         }
     }
 
-    /// Members of the group that have been at one piece of work for longer than they may.
+    /// Strikes off members of the group that have been at one piece of work for longer than they may.
     ///
     /// What holds all of several members up at once is none of theirs, so each has the longest time there is for it.
-    fn hanging(&self) -> Vec<(WorkerId, Departure)> {
-        if self.phase != RunPhase::Training {
+    fn evict_hanging(&mut self, now: Millis) -> Vec<Command> {
+        if !self.state.is_training() {
             return Vec::new();
         }
         let furthest = self.furthest();
@@ -89,7 +91,7 @@ impl Cluster {
         if late.len() > 1 && self.membership.is_everybody(late.len()) {
             late.retain(|(worker, departure)| self.is_beyond_all_limits(*worker, departure));
         }
-        late
+        self.evict(now, late)
     }
 
     fn is_beyond_all_limits(&self, worker: WorkerId, departure: &Departure) -> bool {
@@ -124,7 +126,7 @@ impl Cluster {
 
     /// The number of the call that was begun last in this generation.
     fn sequence(&self, progress: &Progress) -> Option<u64> {
-        let is_current = progress.generation == self.generation;
+        let is_current = progress.generation == self.lineage.generation;
         let call = progress.call.as_ref().filter(|_| is_current)?;
         Some(call.sequence)
     }
@@ -135,7 +137,7 @@ impl Cluster {
     /// was true of all.
     fn hangs(&self, member: &Member, furthest: Option<(u64, Millis)>) -> Option<Departure> {
         let (heard, progress) = member.progress.as_ref()?;
-        if progress.generation != self.generation {
+        if progress.generation != self.lineage.generation {
             return None;
         }
         let is_further = |(newest, _): &(u64, Millis)| self.sequence(progress) < Some(*newest);
@@ -160,17 +162,24 @@ impl Cluster {
         })
     }
 
-    fn nobody_came(&self) -> String {
-        let last_lost = self.last_lost.as_ref();
+    fn give_up_gathering(&mut self, now: Millis) -> Vec<Command> {
+        let State::Gathering(wait) = &self.state else {
+            return Vec::new();
+        };
+        if now.since(wait.since) <= self.settings.join_timeout {
+            return Vec::new();
+        }
+        let last_lost = wait.last_lost.as_ref();
         let last_lost = last_lost.map_or(String::new(), |lost| {
             format!(" after the last was lost ({lost})")
         });
-        format!(
+        let reason = format!(
             "{} of {} workers registered within {} s (coordinator.join_timeout_s){last_lost}; start the others sooner, \
              raise that key, or ask for fewer with --workers",
             self.membership.count(),
             self.settings.least_workers,
             self.settings.join_timeout.get() / 1000
-        )
+        );
+        self.end(Verdict::Failed { reason })
     }
 }

@@ -248,7 +248,7 @@ fn a_step_forgets_who_could_not_reach_whom() {
     run.see(Event::GenerationRecorded { generation: SECOND });
     prepare(&mut run, SECOND);
     run.applied(SECOND, 1);
-    assert!(run.cluster.broken_links.is_empty());
+    assert!(run.cluster.trouble.broken_links.is_empty());
 }
 
 #[test]

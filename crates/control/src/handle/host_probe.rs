@@ -11,7 +11,7 @@ use crate::membership::Member;
 
 impl Cluster {
     /// Asks the hosts of those who have fallen silent, once in each silence.
-    pub(crate) fn knock(&mut self, now: Millis) -> Vec<Command> {
+    pub(crate) fn probe_hosts(&mut self, now: Millis) -> Vec<Command> {
         let Some(lull) = self.deadlines.lull() else {
             return Vec::new();
         };
@@ -20,8 +20,8 @@ impl Cluster {
             let Some(member) = self.membership.member_mut(worker) else {
                 continue;
             };
-            if member.knocked.is_none_or(|asked| asked < member.last_heard) {
-                member.knocked = Some(now);
+            if member.probed.is_none_or(|asked| asked < member.last_heard) {
+                member.probed = Some(now);
                 commands.push(Command::Knock(Knock {
                     worker,
                     address: member.address.clone(),
