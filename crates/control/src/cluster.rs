@@ -1,6 +1,6 @@
 //! The run's state and its one entry point. Each event's rule is a file under `handle`.
 
-use crate::command::{Cause, Command, Leaving, Source, Verdict};
+use crate::command::{Cause, Command, Leaving, RunOutcome, Source};
 use crate::deadlines::Deadlines;
 use crate::event::Event;
 use crate::ids::{Generation, Millis, Step, WorkerId};
@@ -11,22 +11,22 @@ use crate::trouble::Trouble;
 use crate::{Seat, deal_slots};
 use std::sync::Arc;
 
-/// What a cluster is told once, when it starts.
+/// The job's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Slots in a global batch; no group is larger.
     pub slots: u32,
     /// The most workers a group has; the first generation begins at once when so many are registered.
     pub workers: u32,
-    /// Workers with which the first generation begins once nobody has come for `settle`.
+    /// Workers with which the first generation begins once nobody has registered for `settle`.
     pub least_workers: u32,
-    /// How long more workers than the least are waited for after the newest came.
+    /// How long the run waits for more workers than `least_workers` after the newest one registered.
     pub settle: Millis,
     /// The job's last step.
     pub last_step: Step,
-    /// What any worker may take for anything, however fast the run has been so far.
+    /// No limit that is learned from the run's history is shorter.
     pub least_timeout: Millis,
-    /// How long a store that does not answer is borne with.
+    /// How long the run waits for a store that does not answer.
     pub store_patience: Millis,
     /// The longest that a worker may stay silent; the run's own history makes it shorter.
     pub worker_timeout: Millis,
@@ -34,10 +34,10 @@ pub struct Settings {
     pub join_timeout: Millis,
     /// How long a new coordinator waits for the group that an earlier one left.
     pub return_timeout: Millis,
-    /// How long a member may take to leave its old group, and the longest for a piece of work.
+    /// How long a member may take to leave its old group, and the longest limit for a phase of its work.
     pub leave_timeout: Millis,
     /// How many generations in a row may break without a single step.
-    pub max_fruitless: u32,
+    pub max_without_step: u32,
     /// How old the newest checkpoint may become; none where steps alone decide.
     pub save_every: Option<Millis>,
 }
@@ -59,7 +59,7 @@ pub struct Cluster {
     pub(crate) membership: Membership,
     pub(crate) lineage: Lineage,
     pub(crate) trouble: Trouble,
-    /// The step that a checkpoint must hold at least which is wanted now, if one is.
+    /// The step that a requested checkpoint must hold at least, if one is requested.
     pub(crate) save_wanted: Option<Step>,
     /// When a checkpoint was last committed, or asked for because of its age.
     pub(crate) last_save: Millis,
@@ -204,19 +204,19 @@ impl Cluster {
             } => self.damaged(now, worker, generation, (checkpoint, reason)),
             Event::PassedOver { checkpoint, newest } => self.passed_over(checkpoint, newest),
             Event::LeaveRequested { worker } => self.leave_requested(now, worker),
-            Event::Unanswered { worker, asked } => self.unanswered(now, worker, asked),
+            Event::ProbeFailed { worker, asked } => self.probe_failed(now, worker, asked),
             Event::DrainRequested => self.drain_requested(),
             Event::SaveRequested => self.save_requested(),
             Event::Tick => self.tick(now),
         }
     }
 
-    /// How many of so many workers a group still waits for: those that left as asked do not come.
+    /// How many of `workers` a group still waits for: those that left as asked do not come back.
     pub(crate) fn wanted(&self, workers: u32) -> usize {
         workers.saturating_sub(self.n_left).max(1) as usize
     }
 
-    /// The most members a group can have: slots to deal, and workers asked for.
+    /// The most members a group can have: no more than slots to deal, or workers asked for.
     pub(crate) fn limit(&self) -> usize {
         self.settings.slots.min(self.settings.workers) as usize
     }
@@ -226,7 +226,7 @@ impl Cluster {
         self.draining.is_some() || self.lineage.applied >= self.settings.last_step
     }
 
-    /// What the members of this generation's group have reported, if a worker is one of them.
+    /// What this generation's members have reported, if `worker` is one of them.
     pub(crate) fn reports_with(
         &mut self,
         worker: WorkerId,
@@ -239,7 +239,7 @@ impl Cluster {
         }
     }
 
-    /// Strikes a worker off.
+    /// Removes a worker.
     pub(crate) fn remove(&mut self, worker: WorkerId) -> Option<Member> {
         if let State::TakingOver(takeover) = &mut self.state {
             takeover.forget(worker, &mut self.membership);
@@ -262,7 +262,7 @@ impl Cluster {
         if self.membership.n_staying() == 0 {
             self.draining.get_or_insert(Cause::Deserted);
         }
-        // A group that is whole applies one more step, after which all its members hold the same.
+        // A whole group applies one more step, after which all its members hold the same state.
         let with_leavers = forming.leaving == Leaving::AtOnce && self.membership.needs_leavers();
         self.membership.regroup(self.limit(), with_leavers);
         vec![Command::RecordGeneration {
@@ -296,24 +296,24 @@ impl Cluster {
         }
     }
 
-    /// Ends the run: everybody is told to exit, and the verdict is the last command.
-    pub(crate) fn end(&mut self, verdict: Verdict) -> Vec<Command> {
+    /// Ends the run: everybody is told to exit, and the outcome is the last command.
+    pub(crate) fn end(&mut self, outcome: RunOutcome) -> Vec<Command> {
         self.state = State::Ended;
-        let reason = match &verdict {
-            Verdict::Finished { step, .. } => format!("the run finished at step {step}"),
-            Verdict::Interrupted { step, cause } => {
+        let reason = match &outcome {
+            RunOutcome::Finished { step, .. } => format!("the run finished at step {step}"),
+            RunOutcome::Interrupted { step, cause } => {
                 format!("the run was stopped at step {step}: {}", cause.reason())
             }
-            Verdict::Failed { reason } => reason.clone(),
+            RunOutcome::Failed { reason } => reason.clone(),
         };
-        let is_failure = matches!(verdict, Verdict::Failed { .. });
+        let is_failure = matches!(outcome, RunOutcome::Failed { .. });
         let stop = |worker| Command::Stop {
             worker,
             reason: reason.clone(),
             is_failure,
         };
         let mut commands: Vec<_> = self.membership.workers().into_iter().map(stop).collect();
-        commands.push(Command::End { verdict });
+        commands.push(Command::End { outcome });
         commands
     }
 

@@ -1,19 +1,19 @@
 //! How long a worker may be silent, or be at one piece of work: learned from the run's own history, bounded both ways.
-//! What follows when it takes longer is `handle/tick.rs`'s.
+//! `handle/tick.rs` decides what follows when it takes longer.
 
 use crate::cluster::Settings;
 use crate::ids::Millis;
 use crate::progress::{Lap, Pace, Phase, WaitsFor};
 use std::collections::BTreeMap;
 
-/// Gaps between messages that must be known before one is judged by them.
+/// Gaps between messages that must be known before they limit silence.
 const ENOUGH_GAPS: u64 = 50;
-/// Pieces of work of a kind that must be known before one is judged by them.
+/// Times of a phase that must be known before they limit it.
 const ENOUGH_LAPS: u64 = 20;
-/// How many times longer than nearly all before it something may take.
+/// A limit is so many times what nearly all took before.
 const FACTOR: u64 = 3;
-/// How many times longer than nearly all before it a gap makes one ask, and how long it is at least.
-const LULL: (u64, Millis) = (2, Millis::new(1_000));
+/// A silence so many times longer than nearly all before makes the coordinator probe the host; and its least length.
+const PROBE_AFTER: (u64, Millis) = (2, Millis::new(1_000));
 
 /// What has been seen of this run so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,7 +55,7 @@ impl Ceiling {
         Self(Limit { allowed, basis })
     }
 
-    /// The job's own bound, but no less than three times what is known to take so long.
+    /// The job's own bound, or three times the worker's own pace if that is longer.
     fn or_pace(self, pace: Option<Millis>) -> Self {
         let pace = pace.unwrap_or_default();
         let allowed = Millis::new(pace.get().saturating_mul(FACTOR));
@@ -90,8 +90,8 @@ pub(crate) fn step_ceiling(settings: &Settings, pace: Option<Pace>) -> Ceiling {
 }
 
 impl Limit {
-    /// The limit as a verdict gives it: what it rests on, and the job's key that bounds it.
-    pub(crate) fn told(self, what: &str, key: &str) -> String {
+    /// The limit in words: what it rests on, and the job's key that bounds it.
+    pub(crate) fn describe(self, what: &str, key: &str) -> String {
         let allowed = self.allowed.seconds();
         match self.basis {
             Basis::Key => format!("limit {key} = {allowed:.0}"),
@@ -109,11 +109,11 @@ impl Limit {
 }
 
 impl Deadlines {
-    pub(crate) fn note_gap(&mut self, gap: Millis) {
+    pub(crate) fn record_gap(&mut self, gap: Millis) {
         self.gaps.note(gap, 1);
     }
 
-    pub(crate) fn note_lap(&mut self, lap: &Lap) {
+    pub(crate) fn record_lap(&mut self, lap: &Lap) {
         let known = self.laps.entry(lap.phase).or_default();
         known.note(lap.longest, u64::from(lap.count));
     }
@@ -125,15 +125,14 @@ impl Deadlines {
         limit(usual, settings.least_timeout, ceiling)
     }
 
-    /// From which silence on it is asked whether the host is there; none while too few gaps are known.
-    pub(crate) fn lull(&self) -> Option<Millis> {
-        let (factor, least) = LULL;
+    /// The silence after which a worker's host is probed; none while too few gaps are known.
+    pub(crate) fn probe_after(&self) -> Option<Millis> {
+        let (factor, least) = PROBE_AFTER;
         let usual = self.gaps.usual(ENOUGH_GAPS)?;
         Some(Millis::new(usual.get().saturating_mul(factor)).max(least))
     }
 
-    /// How long a piece of work may take, at most so long; none where others decide that, unless they have all got
-    /// further.
+    /// How long a phase may take, at most `ceiling`; none for one that waits for others, unless the worker is behind them.
     pub(crate) fn phase(
         &self,
         phase: Phase,
@@ -144,7 +143,7 @@ impl Deadlines {
         let floor = match phase.waits_for() {
             WaitsFor::Others if !is_behind => return None,
             WaitsFor::Others | WaitsFor::Nobody => settings.least_timeout,
-            // A store that is borne with is nobody's hanging.
+            // No worker hangs for as long as the run waits for the store.
             WaitsFor::Store => settings.least_timeout.plus(settings.store_patience),
         };
         let known = self.laps.get(&phase);
@@ -164,7 +163,7 @@ fn limit(usual: Option<Millis>, floor: Millis, ceiling: Ceiling) -> Limit {
         .unwrap_or(ceiling)
 }
 
-/// How often something took how long, to an eighth; its memory does not grow with the run.
+/// A histogram of times, exact to an eighth; its memory does not grow with the run.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Durations {
     /// By the number of the bucket.
@@ -235,7 +234,7 @@ mod tests {
             join_timeout: Millis::new(1),
             return_timeout: Millis::new(1),
             leave_timeout: Millis::new(120_000),
-            max_fruitless: 1,
+            max_without_step: 1,
             save_every: None,
         }
     }
@@ -244,7 +243,7 @@ mod tests {
         let mut deadlines = Deadlines::default();
         for &(count, longest) in times {
             let longest = Millis::new(longest);
-            deadlines.note_lap(&Lap {
+            deadlines.record_lap(&Lap {
                 phase,
                 count,
                 longest,
@@ -344,12 +343,15 @@ mod tests {
     fn silence_is_judged_by_the_gaps_before_it() {
         let mut deadlines = Deadlines::default();
         let silence = |deadlines: &Deadlines| deadlines.silence(&settings()).allowed.get();
-        assert_eq!((silence(&deadlines), deadlines.lull()), (30_000, None));
-        (0..50).for_each(|_| deadlines.note_gap(Millis::new(250)));
+        assert_eq!(
+            (silence(&deadlines), deadlines.probe_after()),
+            (30_000, None)
+        );
+        (0..50).for_each(|_| deadlines.record_gap(Millis::new(250)));
         assert_eq!(silence(&deadlines), 5_000);
-        assert_eq!(deadlines.lull(), Some(Millis::new(1_000)));
-        (0..50).for_each(|_| deadlines.note_gap(Millis::new(2_047)));
+        assert_eq!(deadlines.probe_after(), Some(Millis::new(1_000)));
+        (0..50).for_each(|_| deadlines.record_gap(Millis::new(2_047)));
         assert_eq!(silence(&deadlines), 3 * 2_047);
-        assert_eq!(deadlines.lull(), Some(Millis::new(2 * 2_047)));
+        assert_eq!(deadlines.probe_after(), Some(Millis::new(2 * 2_047)));
     }
 }

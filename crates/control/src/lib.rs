@@ -11,7 +11,6 @@
 )]
 
 mod assignment;
-mod blame;
 mod cluster;
 mod command;
 mod deadlines;
@@ -24,14 +23,15 @@ mod progress;
 mod registered;
 mod state;
 mod trouble;
+mod verdict;
 
 pub use assignment::{Seat, deal_slots};
-pub use blame::Blame;
 pub use cluster::{Cluster, Recorded, Settings};
-pub use command::{Assignment, Cause, Command, Knock, Leaving, Source, Verdict};
+pub use command::{Assignment, Cause, Command, HostProbe, Leaving, RunOutcome, Source};
 pub use deadlines::{Basis, Limit};
 pub use event::{Accusation, Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};
 pub use progress::{Call, Lap, Pace, Phase, Progress};
 pub use registered::Gathering;
 pub use state::RunPhase;
+pub use verdict::Verdict;

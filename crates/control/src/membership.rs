@@ -1,5 +1,5 @@
-//! Who is registered, who is in the group, and what each has reported.
-//! Owns no decision: it answers questions about what is known.
+//! Who is registered, and who is in the group.
+//! Makes no decision: it answers questions about what is known.
 
 use crate::ids::{Millis, Step, WorkerId};
 use crate::progress::{Phase, Progress};
@@ -18,7 +18,7 @@ pub(crate) struct Member {
     pub(crate) held: Option<Step>,
     /// Whether it was asked to leave.
     pub(crate) is_leaving: bool,
-    /// Whether it may get on where others were found unfit: it was there before the first of them, or brought a state.
+    /// Whether it registered before the first unfit worker, or with a state, so that it may be fit although others are not.
     pub(crate) predates_first_unfit: bool,
     /// Whether it has found a checkpoint damaged since the last applied step.
     pub(crate) has_reported_damage: bool,
@@ -192,8 +192,8 @@ impl Membership {
         self.members.len() > 1 && members.all(|member| now.since(member.last_heard) > limit)
     }
 
-    /// Takes everybody for heard of at a time, which may be to come.
-    pub(crate) fn forgive(&mut self, until: Millis) {
+    /// Counts everybody as heard at a time, which may be in the future.
+    pub(crate) fn count_as_heard(&mut self, until: Millis) {
         for member in self.members.values_mut() {
             member.last_heard = member.last_heard.max(until);
             if let Some((heard, _)) = &mut member.progress {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunPhase {
     /// Waiting for the group that an earlier coordinator left.
-    Returning,
+    TakingOver,
     /// Waiting for enough workers.
     Gathering,
     /// Waiting for the generation record to be durable.
@@ -18,7 +18,7 @@ pub enum RunPhase {
     Preparing,
     /// The group trains; no step waits for this cluster.
     Training,
-    /// The verdict is out.
+    /// The outcome is known.
     Ended,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum State {
 impl State {
     pub(crate) const fn phase(&self) -> RunPhase {
         match self {
-            Self::TakingOver(_) => RunPhase::Returning,
+            Self::TakingOver(_) => RunPhase::TakingOver,
             Self::Gathering(_) => RunPhase::Gathering,
             Self::Recording(_) => RunPhase::Recording,
             Self::Preparing(_) => RunPhase::Preparing,
@@ -49,7 +49,7 @@ impl State {
         matches!(self, Self::Training(_))
     }
 
-    /// What the group has reported: one that trains, or that may train although it is not known to be whole.
+    /// What the members have reported: of a group that trains, or of an old group that may still train.
     pub(crate) const fn reports_mut(&mut self) -> Option<&mut Reports> {
         match self {
             Self::TakingOver(takeover) => Some(&mut takeover.reports),
@@ -58,7 +58,7 @@ impl State {
         }
     }
 
-    /// When that began which may last only so long.
+    /// When the wait began that this phase limits, if it does.
     pub(crate) const fn since_mut(&mut self) -> Option<&mut Millis> {
         match self {
             Self::TakingOver(takeover) => Some(&mut takeover.wait.since),
@@ -70,7 +70,7 @@ impl State {
     }
 }
 
-/// Workers are waited for.
+/// The wait for workers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Wait {
     pub(crate) since: Millis,
@@ -80,7 +80,7 @@ pub(crate) struct Wait {
     pub(crate) last_lost: Option<String>,
 }
 
-/// The members of a group that this coordinator or an earlier one lost sight of are waited for.
+/// The wait for the members of a group that this coordinator or an earlier one lost sight of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Takeover {
     pub(crate) wait: Wait,
@@ -88,9 +88,9 @@ pub(crate) struct Takeover {
     pub(crate) awaited: usize,
     /// Who has come back, by the rank it had.
     pub(crate) claims: BTreeMap<usize, WorkerId>,
-    /// Who has come back, or brought a state from an older group.
-    pub(crate) experienced: BTreeSet<WorkerId>,
-    /// Whether one of them said that the group is broken.
+    /// Who has come back to a seat, or holds a state from an older group.
+    pub(crate) returned: BTreeSet<WorkerId>,
+    /// Whether a member said that the group is broken.
     pub(crate) is_broken: bool,
     pub(crate) reports: Reports,
 }
@@ -109,11 +109,11 @@ impl Takeover {
         if let Some(lapsed) = self.claims.insert(rank, worker) {
             membership.unseat(lapsed);
             if membership.member(lapsed).is_none_or(|m| m.held.is_none()) {
-                self.experienced.remove(&lapsed);
+                self.returned.remove(&lapsed);
             }
         }
         membership.seat(worker, rank);
-        self.experienced.insert(worker);
+        self.returned.insert(worker);
     }
 
     /// A worker is gone: its seat is free again, and its reports with it.
@@ -121,7 +121,7 @@ impl Takeover {
         if let Some(rank) = membership.unseat(worker) {
             self.claims.remove(&rank);
         }
-        self.experienced.remove(&worker);
+        self.returned.remove(&worker);
         self.reports.forget(worker);
     }
 
@@ -130,16 +130,16 @@ impl Takeover {
     }
 }
 
-/// A group is made.
+/// How a new group is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Forming {
     /// How its members leave the group before.
     pub(crate) leaving: Leaving,
-    /// Whether the group before got on in no call.
+    /// Whether the group before was stuck in a call as a whole.
     pub(crate) is_stalled: bool,
 }
 
-/// The members of a recorded group leave the one before.
+/// The wait for the members of a new group to leave the one before.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Preparing {
     pub(crate) forming: Forming,
@@ -152,7 +152,7 @@ pub(crate) struct Preparing {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Training {
     pub(crate) reports: Reports,
-    /// Since when the members are heard because one accuses another.
+    /// When the first member accused another; the others have a moment to do so too.
     pub(crate) accusation_window: Option<Millis>,
     /// Members that said that the group is broken.
     pub(crate) reported_broken: BTreeSet<WorkerId>,
@@ -160,7 +160,7 @@ pub(crate) struct Training {
 
 /// What members of a group have reported.
 ///
-/// Kept by report, not by worker, so that "has everybody?" is a comparison of two counts.
+/// Kept by report, not by worker, so that whether everybody reported is a comparison of two counts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Reports {
     pub(crate) written: BTreeMap<Step, BTreeSet<WorkerId>>,

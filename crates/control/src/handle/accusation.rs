@@ -1,17 +1,18 @@
-//! A group breaks although its members live: who says what of whom is heard and weighed.
+//! A group breaks although its members live: the statements of all are collected and weighed.
 //!
-//! A cannot reach B, and both reach the coordinator: no single statement says whose fault that is. So the others are
-//! heard for a moment, and if the next group breaks in the same way, the member with the most broken links goes.
+//! If A cannot reach B and both reach the coordinator, A's statement alone does not show whose fault that is. So the
+//! coordinator collects the others' for a moment. If the next group breaks in the same way, the member with the most
+//! broken links goes.
 
 use crate::cluster::Cluster;
-use crate::command::{Command, Leaving, Verdict};
+use crate::command::{Command, Leaving, RunOutcome};
 use crate::event::Accusation;
 use crate::ids::{Generation, Millis, Rank, WorkerId};
 use crate::state::State;
 
-/// How long the others are heard once one member accuses another; their deadlines end at about the same time.
+/// How long statements are collected after the first accusation; the members' deadlines end at about the same time.
 const ACCUSATION_WINDOW: Millis = Millis::new(1_000);
-/// Generations in a row without a step after which the accused are weighed.
+/// Generations in a row without a step after which a member is removed.
 const PATIENCE: u32 = 2;
 
 impl Cluster {
@@ -67,8 +68,8 @@ impl Cluster {
         let reason = reason.to_owned();
         let said = if let Some(Accusation::Diverged(rank)) = accusation {
             let blamed = self.member_at(rank).unwrap_or(worker);
-            let blame = self.blame(blamed, reason, Vec::new()).map(Box::new);
-            blame.map(|blame| Command::Report { blame })
+            let verdict = self.verdict_on(blamed, reason, Vec::new()).map(Box::new);
+            verdict.map(|verdict| Command::Report { verdict })
         } else {
             let worker = self.describe_registered(worker);
             worker.map(|worker| Command::Statement { worker, reason })
@@ -80,7 +81,7 @@ impl Cluster {
         self.membership.group().get(rank.get() as usize).copied()
     }
 
-    /// Regroups once the members of a broken group have been heard for long enough.
+    /// Regroups when the time for statements is over.
     pub(crate) fn close_accusations(&mut self, now: Millis) -> Vec<Command> {
         let State::Training(training) = &self.state else {
             return Vec::new();
@@ -97,12 +98,12 @@ impl Cluster {
     fn regroup_broken(&mut self, now: Millis, why: &str) -> Vec<Command> {
         let trouble = &mut self.trouble;
         trouble.without_step += 1;
-        if trouble.without_step >= self.settings.max_fruitless {
+        if trouble.without_step >= self.settings.max_without_step {
             let reason = format!(
                 "{} generations in a row broke without a step; of the last, {why}",
                 trouble.without_step
             );
-            return self.end(Verdict::Failed { reason });
+            return self.end(RunOutcome::Failed { reason });
         }
         if trouble.without_step >= PATIENCE
             && let Some((suspect, departure)) =

@@ -7,9 +7,9 @@ use crate::lineage::CheckpointId;
 use crate::state::State;
 
 impl Cluster {
-    /// Passes over a damaged checkpoint. Everybody regroups meanwhile; whoever could read it keeps its state.
+    /// Passes over a damaged checkpoint. All regroup meanwhile; a member that could read it keeps its state.
     ///
-    /// One that finds the next one damaged as well, which was found good just now, reads wrongly itself.
+    /// A worker that finds the next one damaged too, which was verified just now, reads wrongly itself.
     pub(crate) fn damaged(
         &mut self,
         now: Millis,

@@ -1,16 +1,16 @@
 //! A worker is gone, or cannot go on.
 
 use crate::cluster::Cluster;
-use crate::command::{Command, Leaving, Verdict};
+use crate::command::{Command, Leaving, RunOutcome};
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
 use crate::state::State;
 
 impl Cluster {
-    /// A member's loss makes a new generation of those who are left, who keep what they have in memory.
-    /// A run that has nobody left waits for them, or for others, to come; unless its only worker panicked before there
-    /// ever was a step, as the next one would.
+    /// A member's loss makes a new generation of the others, who keep the state in their memory. A run that lost all its
+    /// workers waits for them, or for new ones, to register. It ends if its only worker panicked before the first step of
+    /// its generation, as the next worker would panic too.
     pub(crate) fn departed(
         &mut self,
         now: Millis,
@@ -24,10 +24,10 @@ impl Cluster {
             return self.failed(worker, reason);
         }
         let is_known = self.membership.member(worker).is_some();
-        // It awaits a sign that it was understood before its process ends.
+        // Its process waits for the stop before it ends.
         let mut commands = self.evict(now, vec![(worker, departure)]);
         if is_known && matches!(self.state, State::Gathering(_)) {
-            // A run that has not begun does not wait for it.
+            // The first generation does not wait for it.
             self.n_left = self.n_left.saturating_add(1);
             commands.extend(self.gather(now));
         }
@@ -50,17 +50,17 @@ impl Cluster {
         commands
     }
 
-    /// Strikes workers off; however many of the group are among them, one new generation follows.
+    /// Removes workers. One new generation follows, however many members are among them.
     fn lose(&mut self, now: Millis, workers: Vec<(WorkerId, Departure)>) -> Vec<Command> {
         let mut commands = Vec::new();
         let (mut lost, mut lost_member) = (None, None);
         for (worker, departure) in workers {
             let is_seated = self.membership.rank_of(worker).is_some();
-            let blame = self.blame(worker, departure.reason(), departure.evidence());
-            let Some(blame) = blame.map(Box::new) else {
+            let verdict = self.verdict_on(worker, departure.reason(), departure.evidence());
+            let Some(verdict) = verdict.map(Box::new) else {
                 continue;
             };
-            let verdict = blame.to_string();
+            let line = verdict.to_string();
             match self.remove(worker) {
                 Some(Member {
                     is_leaving: true,
@@ -71,48 +71,48 @@ impl Cluster {
                     commands.push(Command::Left { name });
                 }
                 _ => {
-                    commands.push(Command::Report { blame });
-                    lost = Some(verdict.clone());
+                    commands.push(Command::Report { verdict });
+                    lost = Some(line.clone());
                 }
             }
             if is_seated {
-                lost_member = Some(verdict);
+                lost_member = Some(line);
             }
         }
         match (&mut self.state, lost_member) {
             (State::Gathering(wait), _) => wait.last_lost = lost.or(wait.last_lost.take()),
             (State::TakingOver(_) | State::Ended, _) | (_, None) => {}
-            (State::Recording(_) | State::Preparing(_) | State::Training(_), Some(verdict)) => {
-                commands.extend(self.go_on_without(now, verdict));
+            (State::Recording(_) | State::Preparing(_) | State::Training(_), Some(line)) => {
+                commands.extend(self.go_on_without(now, line));
             }
         }
         commands
     }
 
-    /// Whether a group of this worker alone has not come to a step of its own.
+    /// Whether this worker is the only one, and its generation has applied no step.
     fn is_alone_without_a_step(&self, worker: WorkerId) -> bool {
         let has_group = !matches!(self.state, State::Gathering(_) | State::TakingOver(_));
         let is_alone = self.membership.others(worker).next().is_none();
         has_group && !self.lineage.has_stepped && is_alone
     }
 
-    fn go_on_without(&mut self, now: Millis, verdict: String) -> Vec<Command> {
+    fn go_on_without(&mut self, now: Millis, lost: String) -> Vec<Command> {
         if self.membership.count() > 0 {
             return self.start_generation(Leaving::AtOnce);
         }
         if let Some(cause) = self.draining {
             return self.interrupt(cause);
         }
-        self.await_old_group(now, verdict);
+        self.await_old_group(now, lost);
         Vec::new()
     }
 
-    /// A failure that would come again in any generation ends the run.
+    /// A failure that would repeat in any generation ends the run.
     pub(crate) fn failed(&mut self, worker: WorkerId, reason: &str) -> Vec<Command> {
         let Some(who) = self.describe_registered(worker) else {
             return Vec::new();
         };
         let reason = format!("{who}: {reason}");
-        self.end(Verdict::Failed { reason })
+        self.end(RunOutcome::Failed { reason })
     }
 }

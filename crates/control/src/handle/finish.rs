@@ -1,7 +1,7 @@
 //! A run ends when every member says the same and the last checkpoint is committed.
 
 use crate::cluster::Cluster;
-use crate::command::{Cause, Command, Verdict};
+use crate::command::{Cause, Command, RunOutcome};
 use crate::ids::{Generation, Step, WorkerId};
 use crate::membership::Member;
 use crate::state::{State, Training};
@@ -62,7 +62,7 @@ impl Cluster {
     /// Ends the run at its newest checkpoint.
     pub(crate) fn interrupt(&mut self, cause: Cause) -> Vec<Command> {
         let step = self.lineage.newest.step();
-        self.end(Verdict::Interrupted { step, cause })
+        self.end(RunOutcome::Interrupted { step, cause })
     }
 
     /// Asks every member to stop after its step, if the run is to stop. A group that forms or returns is asked when it is
@@ -94,19 +94,19 @@ impl Cluster {
     }
 
     /// All members applied the last step: they must hold the same weights.
-    fn outcome(&self, digests: &BTreeMap<WorkerId, String>) -> Option<Verdict> {
+    fn outcome(&self, digests: &BTreeMap<WorkerId, String>) -> Option<RunOutcome> {
         let members = self.membership.group_members();
         let mut digests =
             members.filter_map(|(id, member)| Some((&member.name, digests.get(&id)?)));
         let (first, digest) = digests.next()?;
         let other = digests.find(|(_, theirs)| *theirs != digest);
         Some(match other {
-            Some((other, theirs)) => Verdict::Failed {
+            Some((other, theirs)) => RunOutcome::Failed {
                 reason: format!(
                     "workers {first} and {other} ended with different weights ({digest} and {theirs})"
                 ),
             },
-            None => Verdict::Finished {
+            None => RunOutcome::Finished {
                 step: self.settings.last_step,
                 weights_digest: digest.clone(),
             },

@@ -87,7 +87,7 @@ impl Cluster {
         let mut commands = self.begin_all(source);
         commands.extend(self.drain_all());
         commands.extend(self.renew_save());
-        commands.extend(self.part_with_leavers());
+        commands.extend(self.regroup_without_leavers());
         commands
     }
 

@@ -29,7 +29,7 @@ impl Cluster {
             ..Member::default()
         };
         self.membership.insert(worker, member);
-        self.has_trained |= past.place.is_some();
+        self.has_trained |= past.seat.is_some();
         match &mut self.state {
             State::TakingOver(takeover) => {
                 takeover.wait.newest_came = now;
@@ -63,7 +63,7 @@ impl Cluster {
     /// Notes that a worker is alive.
     pub(crate) fn heard(&mut self, now: Millis, worker: WorkerId) -> Vec<Command> {
         if let Some(member) = self.membership.member_mut(worker) {
-            self.deadlines.note_gap(now.since(member.last_heard));
+            self.deadlines.record_gap(now.since(member.last_heard));
             member.last_heard = now;
         }
         Vec::new()
@@ -78,7 +78,7 @@ impl Cluster {
     ) -> Vec<Command> {
         if let Some(member) = self.membership.member_mut(worker) {
             for lap in progress.laps.iter().filter(|lap| lap.count > 0) {
-                self.deadlines.note_lap(lap);
+                self.deadlines.record_lap(lap);
                 member.done.insert(lap.phase);
             }
             member.progress = Some((now, progress));

@@ -14,7 +14,7 @@ impl Cluster {
             return Vec::new();
         }
         match self.state {
-            State::Training(_) if is_seated => self.part_with_leavers(),
+            State::Training(_) if is_seated => self.regroup_without_leavers(),
             // A group that forms has a step to apply first, and one that returns may hold what nobody else does.
             State::Recording(_) | State::Preparing(_) if is_seated => Vec::new(),
             State::TakingOver(_) | State::Ended => Vec::new(),
@@ -31,7 +31,7 @@ impl Cluster {
 
     /// Makes a group without those of its members that are to go; if nobody would be left, the run stops with a
     /// checkpoint.
-    pub(crate) fn part_with_leavers(&mut self) -> Vec<Command> {
+    pub(crate) fn regroup_without_leavers(&mut self) -> Vec<Command> {
         let is_undisturbed = self.is_ending() || !self.membership.has_leaver();
         if !self.state.is_training() || is_undisturbed {
             return Vec::new();
@@ -49,7 +49,7 @@ impl Cluster {
         leavers.flat_map(|worker| self.release(worker)).collect()
     }
 
-    /// Strikes off a worker that has left its group as it was asked to, and lets it end.
+    /// Removes a worker that has left its group as it was asked to, and lets it end.
     pub(crate) fn release(&mut self, worker: WorkerId) -> Vec<Command> {
         let Some(Member { name, .. }) = self.remove(worker) else {
             return Vec::new();

@@ -7,14 +7,14 @@ use crate::command::Command;
 use crate::ids::Millis;
 
 impl Cluster {
-    /// Has a checkpoint stored that is as new as the run is now; a group that has yet to begin is asked when it does.
+    /// Requests a checkpoint that is as new as the run is now; a group that has not begun is asked when it does.
     pub(crate) fn save_requested(&mut self) -> Vec<Command> {
         let newest_possible = self.lineage.newest_possible();
         self.save_wanted = self.save_wanted.max(Some(newest_possible));
         self.ask_to_save()
     }
 
-    /// A group trains: a checkpoint that was asked for before is one of what it holds.
+    /// A new group trains: an open request is now for a checkpoint of its state.
     pub(crate) fn renew_save(&mut self) -> Vec<Command> {
         if self.save_wanted.take().is_none() {
             return Vec::new();
@@ -32,7 +32,7 @@ impl Cluster {
             .collect()
     }
 
-    /// Has a checkpoint stored if the newest one is older than it may be.
+    /// Requests a checkpoint if the newest one is older than `save_every`.
     pub(crate) fn save_in_time(&mut self, now: Millis) -> Vec<Command> {
         let is_old = |every: Millis| now.since(self.last_save) >= every;
         let is_due = self.settings.save_every.is_some_and(is_old);
@@ -45,7 +45,7 @@ impl Cluster {
         self.save_requested()
     }
 
-    /// The group's first member carries the wish to the others.
+    /// The group's first member passes the request on to the others.
     fn ask_to_save(&mut self) -> Vec<Command> {
         let answer = self.answer_save();
         if !self.state.is_training() || !answer.is_empty() {

@@ -1,6 +1,7 @@
-//! A collective call in which nobody gets on, and members that do not leave when they are asked to.
+//! Groups that are stuck in a collective call, and members that do not leave their group when asked.
 //!
-//! Who hangs in a call looks to the others as they look to it. So all are asked to leave: whoever can does so at once.
+//! A member that hangs in a call and those that wait for it look alike. So all are asked to leave, and those that can
+//! do so at once.
 
 use crate::cluster::Cluster;
 use crate::command::{Command, Leaving};
@@ -11,11 +12,11 @@ use crate::membership::Member;
 use crate::progress::{Phase, WaitsFor};
 use crate::state::{Forming, Preparing, State};
 
-/// How long a member may take to leave a call that nobody got on in.
+/// How long a member may take to leave a call in which all are stuck.
 pub(super) const LAST_CALL: Millis = Millis::new(2_000);
 
 impl Cluster {
-    /// Breaks a group off that hangs as a whole.
+    /// Breaks off a group of which all members are stuck in a call.
     pub(crate) fn break_stall(&mut self, now: Millis) -> Vec<Command> {
         let stalls = |(_, member): (WorkerId, &Member)| self.is_in_long_call(now, member);
         let State::Training(training) = &self.state else {
@@ -48,9 +49,9 @@ impl Cluster {
             && limit.is_some_and(|limit| lasts > limit.allowed)
     }
 
-    /// Strikes off who does not leave the old group in time.
+    /// Evicts members that do not leave the old group in time.
     ///
-    /// Of members that were to apply one more step together nobody knows who holds it up: all are asked to leave at once.
+    /// If a last step does not end, it is unknown who holds it up: all members are asked to leave at once first.
     pub(crate) fn evict_stuck(&mut self, now: Millis) -> Vec<Command> {
         let State::Preparing(preparing) = &self.state else {
             return Vec::new();
@@ -78,8 +79,8 @@ impl Cluster {
         stuck.collect()
     }
 
-    /// A member leaves between two slots, or after the step; one that opens its data, or waits for the store, has the
-    /// longest time.
+    /// A member leaves between two slots, or after the step. One that opens its data or waits for the store has the longest
+    /// limit.
     fn leave_limit(&self, member: &Member, forming: Forming) -> Limit {
         let progress = member.progress.as_ref().map(|(_, progress)| progress);
         let pace = progress.and_then(|progress| progress.pace);

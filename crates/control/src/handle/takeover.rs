@@ -9,7 +9,7 @@ use crate::membership::Membership;
 use crate::state::{State, Takeover, Training, Wait};
 
 impl Cluster {
-    /// Nobody is left, but a group whose streams alone broke may still train.
+    /// All streams are closed, but the group may still train.
     pub(crate) fn await_old_group(&mut self, now: Millis, last_lost: String) {
         let awaited = self.membership.group().len();
         self.membership = Membership::default();
@@ -28,16 +28,16 @@ impl Cluster {
             return Vec::new();
         };
         if past.held.is_some() {
-            takeover.experienced.insert(worker);
+            takeover.returned.insert(worker);
         }
-        if let Some((generation, rank)) = past.place
+        if let Some((generation, rank)) = past.seat
             && let rank = rank.get() as usize
             && generation == self.lineage.generation
             && rank < takeover.awaited
         {
             takeover.claim(worker, rank, &mut self.membership);
         }
-        if takeover.experienced.len() < takeover.awaited {
+        if takeover.returned.len() < takeover.awaited {
             return Vec::new();
         }
         if !takeover.is_whole() {
@@ -58,11 +58,11 @@ impl Cluster {
             commands.extend(self.renew_save());
             commands.extend(self.release_leavers());
         }
-        commands.extend(self.part_with_leavers());
+        commands.extend(self.regroup_without_leavers());
         commands
     }
 
-    /// Who is not back in time is not waited for.
+    /// Gives up the wait for members that did not come back in time.
     pub(crate) fn stop_waiting(&mut self, now: Millis) -> Vec<Command> {
         let State::TakingOver(takeover) = &mut self.state else {
             return Vec::new();
@@ -70,7 +70,7 @@ impl Cluster {
         if now.since(takeover.wait.since) <= self.settings.return_timeout {
             return Vec::new();
         }
-        if !takeover.experienced.is_empty() {
+        if !takeover.returned.is_empty() {
             return self.start_generation(Leaving::AtOnce);
         }
         let wait = std::mem::take(&mut takeover.wait);

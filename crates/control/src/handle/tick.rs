@@ -1,7 +1,7 @@
-//! What the passing of time alone decides: silence, members that hang, and a group that never gathers.
+//! What time alone decides: silence, members that hang, and a group that never gathers.
 
 use crate::cluster::Cluster;
-use crate::command::{Command, Verdict};
+use crate::command::{Command, RunOutcome};
 use crate::event::Departure;
 use crate::handle::stall::LAST_CALL;
 use crate::ids::{Millis, WorkerId};
@@ -31,7 +31,7 @@ impl Cluster {
 
     fn evict_silent(&mut self, now: Millis) -> Vec<Command> {
         let mut limit = self.deadlines.silence(&self.settings);
-        self.forgive_own_absence(now, limit.allowed);
+        self.excuse_own_pause(now, limit.allowed);
         limit.allowed = self.silence_allowed(now, limit.allowed);
         let silent = self.membership.silent(now, limit.allowed).into_iter();
         let silent = silent.map(|worker| (worker, Departure::Silent { limit }));
@@ -40,9 +40,9 @@ impl Cluster {
 
     /// How long a worker may be silent.
     ///
-    /// Where nobody is heard at all it is this coordinator that was away or is cut off, and its workers train on: they
-    /// have as long as the run waits for workers to come. Once any of them is heard again, the others have as long as
-    /// it was deaf beyond the usual: a connection tries again after waits that double.
+    /// If all are silent, this coordinator was away or is cut off and its workers train on: they have as long as the run
+    /// waits for workers to register. Once one is heard again, the others get as much extra time as all were silent, since
+    /// a connection is retried after waits that double.
     fn silence_allowed(&mut self, now: Millis, usual: Millis) -> Millis {
         let half = usual.get() / 2;
         if self.membership.all_silent(now, Millis::new(half)) {
@@ -53,32 +53,28 @@ impl Cluster {
             let lasted = now.since(since).get().saturating_add(half);
             let longest = self.settings.join_timeout.get();
             let until = now.get().saturating_add(lasted.min(longest));
-            self.membership.forgive(Millis::new(until));
+            self.membership.count_as_heard(Millis::new(until));
         }
         usual
     }
 
-    /// Time that nobody looked at was this coordinator's own pause, or its clock jumped: what was said then is still on
-    /// its way, and nobody was waited for.
-    ///
-    /// That is so from half of the shortest time on that anybody may take for anything.
-    fn forgive_own_absence(&mut self, now: Millis, silence: Millis) {
+    /// A long time between two ticks was this coordinator's own pause, or a jump of its clock. Messages of that time are
+    /// still on their way, so it counts for no limit. A pause is long from half of the shortest limit on.
+    fn excuse_own_pause(&mut self, now: Millis, silence: Millis) {
         let pause = now.since(std::mem::replace(&mut self.last_tick, now));
         let shortest = silence.min(self.settings.leave_timeout).min(LAST_CALL);
         if pause.get() > shortest.get() / 2 {
-            self.membership.forgive(now);
-            let began = self
-                .state
-                .since_mut()
-                .into_iter()
-                .chain(&mut self.taken_over);
-            began.for_each(|began| *began = began.plus(pause).min(now));
+            self.membership.count_as_heard(now);
+            let waits = self.state.since_mut().into_iter();
+            for began in waits.chain(&mut self.taken_over) {
+                *began = began.plus(pause).min(now);
+            }
         }
     }
 
-    /// Strikes off members of the group that have been at one piece of work for longer than they may.
+    /// Evicts members that have been in one phase for longer than its limit.
     ///
-    /// What holds all of several members up at once is none of theirs, so each has the longest time there is for it.
+    /// If all members are late at once, the cause is probably none of them, so each has the longest limit there is.
     fn evict_hanging(&mut self, now: Millis) -> Vec<Command> {
         if !self.state.is_training() {
             return Vec::new();
@@ -111,7 +107,7 @@ impl Cluster {
         progress.pace
     }
 
-    /// The number of the newest call that any member has begun, and since when one is at what followed it.
+    /// The number of the newest call that any member has begun, and when the first member got there.
     fn furthest(&self) -> Option<(u64, Millis)> {
         let members = self.membership.group_members();
         let reached = members.filter_map(|(_, member)| {
@@ -131,10 +127,10 @@ impl Cluster {
         Some(call.sequence)
     }
 
-    /// Only what a member says itself counts: of one that has fallen silent nobody knows how long it is at it.
+    /// Only time that a member reported counts: what a silent one does is unknown.
     ///
-    /// Who waits for others is late from when they got further on, as far as it was heard since: what it said before
-    /// was true of all.
+    /// A member that waits for others is late from the moment when one of them got ahead, as far as it reported since
+    /// then. Before that all waited alike.
     fn hangs(&self, member: &Member, furthest: Option<(u64, Millis)>) -> Option<Departure> {
         let (heard, progress) = member.progress.as_ref()?;
         if progress.generation != self.lineage.generation {
@@ -180,6 +176,6 @@ impl Cluster {
             self.settings.least_workers,
             self.settings.join_timeout.get() / 1000
         );
-        self.end(Verdict::Failed { reason })
+        self.end(RunOutcome::Failed { reason })
     }
 }

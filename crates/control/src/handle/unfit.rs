@@ -7,11 +7,10 @@ use crate::ids::{Millis, WorkerId};
 use crate::state::State;
 
 impl Cluster {
-    /// Gives up a worker that cannot train. Before there ever was a group, and where nobody else could go on, that ends
-    /// the run.
+    /// Evicts a worker that cannot train. If there never was a group, or nobody else could go on, the run ends.
     pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
         if matches!(self.state, State::TakingOver(_)) || self.is_new(now) {
-            // Those who are well may be on their way.
+            // Healthy members may be on their way.
             return self.evict(now, vec![(worker, Departure::Unfit { reason })]);
         }
         let is_seated = self.membership.seated(worker).is_some();
@@ -24,16 +23,16 @@ impl Cluster {
 
     /// Whether this coordinator found a group to wait for, and members of it may not have found it yet.
     ///
-    /// One that was left behind in an older generation can be the first to come, and alone for a while.
+    /// One that was left behind in an older generation can be the first to register, and alone for a while.
     fn is_new(&self, now: Millis) -> bool {
         self.taken_over
             .is_some_and(|began| now.since(began) <= self.settings.return_timeout)
     }
 
-    /// Whether anybody else may get on.
+    /// Whether another worker may be able to train.
     ///
-    /// Where as many as a group has seats have said one after the other that they cannot train, and so have all who were
-    /// there, those who have come since would say the same: then it is not the workers.
+    /// If as many workers as a group has seats were unfit, and all those registered before the first of them too, then the
+    /// later ones would be unfit as well: the workers are not the cause.
     fn others_go_on(&self, worker: WorkerId) -> bool {
         let mut others = self.membership.others(worker);
         match self.trouble.n_unfit < self.limit() {
