@@ -146,10 +146,15 @@ impl Cluster {
     ///
     /// Events of a worker that is not registered and events of an old generation change nothing.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Command> {
-        if self.state == State::Ended {
-            return self.turn_away(&event);
+        match (&self.state, event) {
+            (State::Ended, Event::Registered { worker, .. }) => vec![Command::Stop {
+                worker,
+                reason: "the run has ended".to_owned(),
+                is_failure: false,
+            }],
+            (State::Ended, _) => Vec::new(),
+            (_, event) => self.follow(now, event),
         }
-        self.follow(now, event)
     }
 
     fn follow(&mut self, now: Millis, event: Event) -> Vec<Command> {
@@ -315,18 +320,6 @@ impl Cluster {
         let mut commands: Vec<_> = self.membership.workers().into_iter().map(stop).collect();
         commands.push(Command::End { outcome });
         commands
-    }
-
-    /// What a run that has ended says to latecomers.
-    fn turn_away(&self, event: &Event) -> Vec<Command> {
-        if let Event::Registered { worker, .. } = event {
-            return vec![Command::Stop {
-                worker: *worker,
-                reason: "the run has ended".to_owned(),
-                is_failure: false,
-            }];
-        }
-        Vec::new()
     }
 
     /// A registered worker as a verdict names it.

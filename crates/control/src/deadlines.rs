@@ -44,52 +44,24 @@ pub enum Basis {
     LastCall,
 }
 
-/// The longest that a limit may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ceiling(Limit);
-
-impl Ceiling {
+impl Limit {
     /// The job's own bound.
     pub(crate) const fn of_key(allowed: Millis) -> Self {
         let basis = Basis::Key;
-        Self(Limit { allowed, basis })
+        Self { allowed, basis }
     }
 
     /// The job's own bound, or three times the worker's own pace if that is longer.
     fn or_pace(self, pace: Option<Millis>) -> Self {
         let pace = pace.unwrap_or_default();
         let allowed = Millis::new(pace.get().saturating_mul(FACTOR));
-        if allowed <= self.0.allowed {
+        if allowed <= self.allowed {
             return self;
         }
         let basis = Basis::Pace(pace);
-        Self(Limit { allowed, basis })
+        Self { allowed, basis }
     }
 
-    /// The limit itself.
-    pub(crate) const fn limit(self) -> Limit {
-        self.0
-    }
-}
-
-impl Phase {
-    /// The longest that this may go without getting on, for a worker of this pace: on a slow machine a pass over one
-    /// slot alone can take longer than the job's bound.
-    pub(crate) fn ceiling(self, settings: &Settings, pace: Option<Pace>) -> Ceiling {
-        let key = Ceiling::of_key(settings.leave_timeout);
-        match self.waits_for() {
-            WaitsFor::Nobody => key.or_pace(pace.map(|pace| pace.pass)),
-            WaitsFor::Store | WaitsFor::Others => key,
-        }
-    }
-}
-
-/// The longest that a worker of this pace may take to end the step at hand.
-pub(crate) fn step_ceiling(settings: &Settings, pace: Option<Pace>) -> Ceiling {
-    Ceiling::of_key(settings.leave_timeout).or_pace(pace.map(|pace| pace.step))
-}
-
-impl Limit {
     /// The limit in words: what it rests on, and the job's key that bounds it.
     pub(crate) fn describe(self, what: &str, key: &str) -> String {
         let allowed = self.allowed.seconds();
@@ -108,6 +80,23 @@ impl Limit {
     }
 }
 
+impl Phase {
+    /// The longest that this may go without getting on, for a worker of this pace: on a slow machine a pass over one
+    /// slot alone can take longer than the job's bound.
+    pub(crate) fn ceiling(self, settings: &Settings, pace: Option<Pace>) -> Limit {
+        let key = Limit::of_key(settings.leave_timeout);
+        match self.waits_for() {
+            WaitsFor::Nobody => key.or_pace(pace.map(|pace| pace.pass)),
+            WaitsFor::Store | WaitsFor::Others => key,
+        }
+    }
+}
+
+/// The longest that a worker of this pace may take to end the step at hand.
+pub(crate) fn step_ceiling(settings: &Settings, pace: Option<Pace>) -> Limit {
+    Limit::of_key(settings.leave_timeout).or_pace(pace.map(|pace| pace.step))
+}
+
 impl Deadlines {
     pub(crate) fn record_gap(&mut self, gap: Millis) {
         self.gaps.note(gap, 1);
@@ -121,7 +110,7 @@ impl Deadlines {
     /// How long a worker may be silent.
     pub(crate) fn silence(&self, settings: &Settings) -> Limit {
         let usual = self.gaps.usual(ENOUGH_GAPS);
-        let ceiling = Ceiling::of_key(settings.worker_timeout);
+        let ceiling = Limit::of_key(settings.worker_timeout);
         limit(usual, settings.least_timeout, ceiling)
     }
 
@@ -138,7 +127,7 @@ impl Deadlines {
         phase: Phase,
         settings: &Settings,
         is_behind: bool,
-        ceiling: Ceiling,
+        ceiling: Limit,
     ) -> Option<Limit> {
         let floor = match phase.waits_for() {
             WaitsFor::Others if !is_behind => return None,
@@ -152,12 +141,11 @@ impl Deadlines {
     }
 }
 
-fn limit(usual: Option<Millis>, floor: Millis, ceiling: Ceiling) -> Limit {
+fn limit(usual: Option<Millis>, floor: Millis, ceiling: Limit) -> Limit {
     let learned = usual.map(|usual| Limit {
         allowed: Millis::new(usual.get().saturating_mul(FACTOR)).max(floor),
         basis: Basis::Usual(usual),
     });
-    let ceiling = ceiling.limit();
     learned
         .filter(|learned| learned.allowed < ceiling.allowed)
         .unwrap_or(ceiling)
@@ -292,7 +280,7 @@ mod tests {
             assert_eq!(allowed(&deadlines, phase), None);
         }
         let gather = known(Phase::Gather, &[(100, 1)]);
-        let key = Ceiling::of_key(settings().leave_timeout);
+        let key = Limit::of_key(settings().leave_timeout);
         let behind = gather.phase(Phase::Gather, &settings(), true, key);
         assert_eq!(behind.map(|limit| limit.allowed.get()), Some(5_000));
     }
@@ -306,7 +294,7 @@ mod tests {
                 step: Millis::new(step),
             })
         };
-        let allowed = |phase: Phase, pace| phase.ceiling(&settings, pace).limit().allowed.get();
+        let allowed = |phase: Phase, pace| phase.ceiling(&settings, pace).allowed.get();
         assert_eq!(allowed(Phase::Forward, pace(40_000, 400_000)), 120_000);
         for phase in [Phase::Forward, Phase::Backward, Phase::Optimizer] {
             assert_eq!(allowed(phase, pace(50_000, 400_000)), 150_000);
@@ -319,10 +307,10 @@ mod tests {
         ] {
             assert_eq!(allowed(phase, pace(50_000, 400_000)), 120_000);
         }
-        let step = step_ceiling(&settings, pace(50_000, 400_000)).limit();
+        let step = step_ceiling(&settings, pace(50_000, 400_000));
         assert_eq!(step.allowed, Millis::new(1_200_000));
         assert_eq!(step.basis, Basis::Pace(Millis::new(400_000)));
-        assert_eq!(step_ceiling(&settings, None).limit().basis, Basis::Key);
+        assert_eq!(step_ceiling(&settings, None).basis, Basis::Key);
     }
 
     #[test]
@@ -335,8 +323,8 @@ mod tests {
         };
         let ceiling = Phase::Forward.ceiling(&settings, Some(pace));
         let limit = slow.phase(Phase::Forward, &settings, false, ceiling);
-        assert_eq!(limit, Some(ceiling.limit()));
-        assert_eq!(ceiling.limit().allowed, Millis::new(270_000));
+        assert_eq!(limit, Some(ceiling));
+        assert_eq!(ceiling.allowed, Millis::new(270_000));
     }
 
     #[test]

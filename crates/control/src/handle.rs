@@ -13,7 +13,6 @@ mod save;
 mod stall;
 mod takeover;
 mod tick;
-mod unfit;
 
 #[cfg(test)]
 mod tests;

@@ -91,7 +91,7 @@ impl Cluster {
         let is_free =
             progress.is_some_and(|progress| progress.phase.waits_for() != WaitsFor::Store);
         if !is_free || !member.done.contains(&Phase::Forward) {
-            return ceiling.limit();
+            return ceiling;
         }
         if forming.is_stalled {
             return Limit {
@@ -103,6 +103,6 @@ impl Cluster {
         let limits =
             passes.filter_map(|phase| self.deadlines.phase(phase, &self.settings, false, ceiling));
         let longest = limits.max_by_key(|limit| limit.allowed);
-        longest.unwrap_or(ceiling.limit())
+        longest.unwrap_or(ceiling)
     }
 }

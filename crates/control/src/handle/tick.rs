@@ -94,11 +94,7 @@ impl Cluster {
         let Departure::Hangs { phase, lasts, .. } = departure else {
             return false;
         };
-        *lasts
-            > phase
-                .ceiling(&self.settings, self.pace(worker))
-                .limit()
-                .allowed
+        *lasts > phase.ceiling(&self.settings, self.pace(worker)).allowed
     }
 
     /// How fast a worker says that it is.
@@ -144,7 +140,7 @@ impl Cluster {
             .deadlines
             .phase(phase, &self.settings, behind.is_some(), ceiling)?;
         if !member.done.contains(&phase) {
-            limit = ceiling.limit();
+            limit = ceiling;
         }
         let lasts = match (phase.waits_for(), behind) {
             (WaitsFor::Others, Some((_, since))) => progress.lasts.min(heard.since(since)),
