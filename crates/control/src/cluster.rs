@@ -1,30 +1,32 @@
 //! The run's state and its one entry point. Each event's rule is a file under `handle`.
 
-use crate::command::{Cause, Command, Leaving, Source, Verdict};
+use crate::command::{Cause, Command, Leaving, RunOutcome, Source};
 use crate::deadlines::Deadlines;
 use crate::event::Event;
 use crate::ids::{Generation, Millis, Step, WorkerId};
+use crate::lineage::Lineage;
 use crate::membership::{Member, Membership};
+use crate::state::{Forming, Reports, RunPhase, State, Takeover, Wait};
+use crate::trouble::Trouble;
 use crate::{Seat, deal_slots};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What a cluster is told once, when it starts.
+/// The job's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Slots in a global batch; no group is larger.
     pub slots: u32,
     /// The most workers a group has; the first generation begins at once when so many are registered.
     pub workers: u32,
-    /// Workers with which the first generation begins once nobody has come for `settle`.
+    /// Workers with which the first generation begins once nobody has registered for `settle`.
     pub least_workers: u32,
-    /// How long more workers than the least are waited for after the newest came.
+    /// How long the run waits for more workers than `least_workers` after the newest one registered.
     pub settle: Millis,
     /// The job's last step.
     pub last_step: Step,
-    /// What any worker may take for anything, however fast the run has been so far.
+    /// No limit that is learned from the run's history is shorter.
     pub least_timeout: Millis,
-    /// How long a store that does not answer is borne with.
+    /// How long the run waits for a store that does not answer.
     pub store_patience: Millis,
     /// The longest that a worker may stay silent; the run's own history makes it shorter.
     pub worker_timeout: Millis,
@@ -32,10 +34,10 @@ pub struct Settings {
     pub join_timeout: Millis,
     /// How long a new coordinator waits for the group that an earlier one left.
     pub return_timeout: Millis,
-    /// How long a member may take to leave its old group, and the longest for a piece of work.
+    /// How long a member may take to leave its old group, and the longest limit for a phase of its work.
     pub leave_timeout: Millis,
     /// How many generations in a row may break without a single step.
-    pub max_fruitless: u32,
+    pub max_without_step: u32,
     /// How old the newest checkpoint may become; none where steps alone decide.
     pub save_every: Option<Millis>,
 }
@@ -49,144 +51,80 @@ pub struct Recorded {
     pub members: u32,
 }
 
-/// Where a run is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunPhase {
-    /// Waiting for the group that an earlier coordinator left.
-    Returning,
-    /// Waiting for enough workers.
-    Gathering,
-    /// Waiting for the generation record to be durable.
-    Recording,
-    /// Waiting for every member to leave its old group.
-    Preparing,
-    /// The group trains; no step waits for this cluster.
-    Training,
-    /// The verdict is out.
-    Ended,
-}
-
 /// The run as one value: hand it events, carry out its commands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     pub(crate) settings: Settings,
-    pub(crate) phase: RunPhase,
-    pub(crate) generation: Generation,
+    pub(crate) state: State,
     pub(crate) membership: Membership,
-    /// How the group before this generation is left.
-    pub(crate) leaving: Leaving,
-    /// The newest committed checkpoint; a generation begins from it unless a member holds a newer state.
-    pub(crate) newest: Source,
-    /// The checkpoint that is passed over while an older one is looked for; no group begins before that is found.
-    pub(crate) doubted: Option<(Generation, Step)>,
-    /// Manifests asked for and not yet durable.
-    pub(crate) committing: BTreeSet<(Generation, Step)>,
-    /// The step that a checkpoint must hold at least which is wanted now, if one is.
-    pub(crate) saving: Option<Step>,
+    pub(crate) lineage: Lineage,
+    pub(crate) trouble: Trouble,
+    /// The step that a requested checkpoint must hold at least, if one is requested.
+    pub(crate) save_wanted: Option<Step>,
     /// When a checkpoint was last committed, or asked for because of its age.
-    pub(crate) saved: Millis,
+    pub(crate) last_save: Millis,
     /// Why the run is about to stop, if it is.
     pub(crate) draining: Option<Cause>,
     /// Workers that left as they were asked to: the run does not wait for them.
     pub(crate) n_left: u32,
-    /// When this coordinator took over.
-    pub(crate) opened: Millis,
-    /// Members of the group that it took over.
-    pub(crate) found: u32,
-    /// Since when the group is waited for, in whatever phase.
-    pub(crate) started: Millis,
-    /// When the newest worker registered.
-    pub(crate) came: Millis,
-    /// Members of the newest generation under an earlier coordinator, while they are waited for.
-    pub(crate) awaited: u32,
-    /// The newest loss that left nobody.
-    pub(crate) last_lost: Option<String>,
-    /// Whether one of them said that the group is broken.
-    pub(crate) is_broken: bool,
-    /// The newest step known to be applied in the lineage that goes on.
-    pub(crate) applied: Step,
-    /// Whether the generation that trains has applied a step of its own.
-    pub(crate) is_fruitful: bool,
     /// Whether a group has trained under this coordinator, or members of one came to it.
     pub(crate) has_trained: bool,
-    /// Generations that broke since the last applied step.
-    pub(crate) fruitless: u32,
-    /// Members that were found unfit since the last applied step.
-    pub(crate) n_unfit: u32,
-    /// Since when nobody is heard, though there are several who could be.
-    pub(crate) deaf_since: Option<Millis>,
+    /// When this coordinator took a group over, if it found one.
+    pub(crate) taken_over: Option<Millis>,
     /// How long things take in this run.
     pub(crate) deadlines: Deadlines,
     /// When time was last looked at.
     pub(crate) last_tick: Millis,
-    /// Whether the group before this generation got on in no call.
-    pub(crate) is_stalled: bool,
-    /// Since when members are heard that accuse each other.
-    pub(crate) hearing: Option<Millis>,
-    /// Members that said of this generation that it is broken.
-    pub(crate) broke: BTreeSet<WorkerId>,
-    /// Who could not reach whom since the last applied step, and in which generation last.
-    pub(crate) broken_links: BTreeMap<(WorkerId, WorkerId), Generation>,
+    /// Since when all are silent, though there are several who could be heard.
+    pub(crate) all_silent_since: Option<Millis>,
 }
 
 impl Cluster {
     /// A cluster that waits for its workers: those of the newest generation first, if there may be any.
     #[must_use]
     pub fn new(settings: Settings, now: Millis, recorded: Recorded, newest: Source) -> Self {
+        let is_taken_over = recorded.members > 0;
+        let wait = Wait {
+            since: now,
+            ..Wait::default()
+        };
         Self {
             settings,
-            phase: match recorded.members {
-                0 => RunPhase::Gathering,
-                _ => RunPhase::Returning,
+            state: match is_taken_over {
+                true => State::TakingOver(Takeover::of(recorded.members as usize, wait)),
+                false => State::Gathering(wait),
             },
-            generation: recorded.generation,
             membership: Membership::default(),
-            leaving: Leaving::AtOnce,
-            newest,
-            doubted: None,
-            applied: newest.step(),
-            is_fruitful: false,
-            committing: BTreeSet::new(),
-            saving: None,
-            saved: now,
+            lineage: Lineage::new(recorded.generation, newest),
+            trouble: Trouble::default(),
+            save_wanted: None,
+            last_save: now,
             draining: None,
             n_left: 0,
-            opened: now,
-            found: recorded.members,
-            started: now,
-            came: now,
-            awaited: recorded.members,
-            last_lost: None,
-            is_broken: false,
             has_trained: false,
-            fruitless: 0,
-            n_unfit: 0,
-            deaf_since: None,
+            taken_over: is_taken_over.then_some(now),
             deadlines: Deadlines::default(),
             last_tick: now,
-            is_stalled: false,
-            hearing: None,
-            broke: BTreeSet::new(),
-            broken_links: BTreeMap::new(),
+            all_silent_since: None,
         }
     }
 
     /// Where the run is in its life.
     #[must_use]
     pub const fn phase(&self) -> RunPhase {
-        self.phase
+        self.state.phase()
     }
 
     /// The newest generation made, whether or not it trains yet.
     #[must_use]
     pub const fn generation(&self) -> Generation {
-        self.generation
+        self.lineage.generation
     }
 
     /// The newest committed checkpoint.
     #[must_use]
     pub const fn newest(&self) -> Source {
-        self.newest
+        self.lineage.newest
     }
 
     /// Whether the run is about to stop.
@@ -208,10 +146,15 @@ impl Cluster {
     ///
     /// Events of a worker that is not registered and events of an old generation change nothing.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Command> {
-        if self.phase == RunPhase::Ended {
-            return self.turn_away(&event);
+        match (&self.state, event) {
+            (State::Ended, Event::Registered { worker, .. }) => vec![Command::Stop {
+                worker,
+                reason: "the run has ended".to_owned(),
+                is_failure: false,
+            }],
+            (State::Ended, _) => Vec::new(),
+            (_, event) => self.follow(now, event),
         }
-        self.follow(now, event)
     }
 
     fn follow(&mut self, now: Millis, event: Event) -> Vec<Command> {
@@ -224,7 +167,7 @@ impl Cluster {
             } => self.registered(now, worker, (name, address), past),
             Event::Heard { worker } => self.heard(now, worker),
             Event::Beat { worker, progress } => self.beat(now, worker, progress),
-            Event::Departed { worker, departure } => self.departed(now, worker, &departure),
+            Event::Departed { worker, departure } => self.departed(now, worker, departure),
             Event::GenerationRecorded { generation } => self.generation_recorded(now, generation),
             Event::Prepared {
                 worker,
@@ -266,46 +209,69 @@ impl Cluster {
             } => self.damaged(now, worker, generation, (checkpoint, reason)),
             Event::PassedOver { checkpoint, newest } => self.passed_over(checkpoint, newest),
             Event::LeaveRequested { worker } => self.leave_requested(now, worker),
-            Event::Unanswered { worker, asked } => self.unanswered(now, worker, asked),
+            Event::ProbeFailed { worker, asked } => self.probe_failed(now, worker, asked),
             Event::DrainRequested => self.drain_requested(),
             Event::SaveRequested => self.save_requested(),
             Event::Tick => self.tick(now),
         }
     }
 
-    /// How many of so many workers a group still waits for: those that left as asked do not come.
+    /// How many of `workers` a group still waits for: those that left as asked do not come back.
     pub(crate) fn wanted(&self, workers: u32) -> usize {
         workers.saturating_sub(self.n_left).max(1) as usize
     }
 
-    /// The most members a group can have: slots to deal, and workers asked for.
+    /// The most members a group can have: no more than slots to deal, or workers asked for.
     pub(crate) fn limit(&self) -> usize {
         self.settings.slots.min(self.settings.workers) as usize
     }
 
-    /// Whether somebody stands by who could have a seat.
-    pub(crate) fn has_room_for_more(&self) -> bool {
-        let seated = self.membership.group().len();
-        seated < self.limit().min(self.membership.n_staying())
+    /// Whether the run stops soon anyway, so that no other group is made.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.draining.is_some() || self.lineage.applied >= self.settings.last_step
+    }
+
+    /// What this generation's members have reported, if `worker` is one of them.
+    pub(crate) fn reports_with(
+        &mut self,
+        worker: WorkerId,
+        generation: Generation,
+    ) -> Option<&mut Reports> {
+        self.membership.rank_of(worker)?;
+        match generation == self.lineage.generation {
+            true => self.state.reports_mut(),
+            false => None,
+        }
+    }
+
+    /// Removes a worker.
+    pub(crate) fn remove(&mut self, worker: WorkerId) -> Option<Member> {
+        if let State::TakingOver(takeover) = &mut self.state {
+            takeover.forget(worker, &mut self.membership);
+        }
+        self.membership.remove(worker)
     }
 
     /// Makes the next generation out of those registered; its record must be durable first.
     pub(crate) fn start_generation(&mut self, leaving: Leaving) -> Vec<Command> {
-        self.generation = self.generation.next();
-        self.leaving = leaving;
-        self.is_fruitful = false;
-        self.hearing = None;
-        self.is_stalled = false;
-        self.broke.clear();
+        self.regroup(Forming {
+            leaving,
+            is_stalled: false,
+        })
+    }
+
+    pub(crate) fn regroup(&mut self, forming: Forming) -> Vec<Command> {
+        self.lineage.generation = self.lineage.generation.next();
+        self.lineage.has_stepped = false;
+        self.state = State::Recording(forming);
         if self.membership.n_staying() == 0 {
             self.draining.get_or_insert(Cause::Deserted);
         }
-        // A group that is whole applies one more step, after which all its members hold the same.
-        let with_leavers = leaving == Leaving::AtOnce && self.membership.needs_leavers();
+        // A whole group applies one more step, after which all its members hold the same state.
+        let with_leavers = forming.leaving == Leaving::AtOnce && self.membership.needs_leavers();
         self.membership.regroup(self.limit(), with_leavers);
-        self.phase = RunPhase::Recording;
         vec![Command::RecordGeneration {
-            generation: self.generation,
+            generation: self.lineage.generation,
             members: self.group_names(),
         }]
     }
@@ -330,42 +296,30 @@ impl Cluster {
     pub(crate) fn source(&self) -> Source {
         let held = self.membership.group_members().filter_map(|(_, m)| m.held);
         match held.max() {
-            Some(step) if step >= self.newest.step() => Source::Peers { step },
-            _ => self.newest,
+            Some(step) if step >= self.lineage.newest.step() => Source::Peers { step },
+            _ => self.lineage.newest,
         }
     }
 
-    /// Ends the run: everybody is told to exit, and the verdict is the last command.
-    pub(crate) fn end(&mut self, verdict: Verdict) -> Vec<Command> {
-        self.phase = RunPhase::Ended;
-        let reason = match &verdict {
-            Verdict::Finished { step, .. } => format!("the run finished at step {step}"),
-            Verdict::Interrupted { step, cause } => {
+    /// Ends the run: everybody is told to exit, and the outcome is the last command.
+    pub(crate) fn end(&mut self, outcome: RunOutcome) -> Vec<Command> {
+        self.state = State::Ended;
+        let reason = match &outcome {
+            RunOutcome::Finished { step, .. } => format!("the run finished at step {step}"),
+            RunOutcome::Interrupted { step, cause } => {
                 format!("the run was stopped at step {step}: {}", cause.reason())
             }
-            Verdict::Failed { reason } => reason.clone(),
+            RunOutcome::Failed { reason } => reason.clone(),
         };
-        let is_failure = matches!(verdict, Verdict::Failed { .. });
+        let is_failure = matches!(outcome, RunOutcome::Failed { .. });
         let stop = |worker| Command::Stop {
             worker,
             reason: reason.clone(),
             is_failure,
         };
         let mut commands: Vec<_> = self.membership.workers().into_iter().map(stop).collect();
-        commands.push(Command::End { verdict });
+        commands.push(Command::End { outcome });
         commands
-    }
-
-    /// What a run that has ended says to latecomers.
-    fn turn_away(&self, event: &Event) -> Vec<Command> {
-        if let Event::Registered { worker, .. } = event {
-            return vec![Command::Stop {
-                worker: *worker,
-                reason: "the run has ended".to_owned(),
-                is_failure: false,
-            }];
-        }
-        Vec::new()
     }
 
     /// A registered worker as a verdict names it.
@@ -374,7 +328,7 @@ impl Cluster {
         Some(match self.membership.rank_of(worker) {
             Some(rank) => format!(
                 "worker {name} (rank {rank} of generation {})",
-                self.generation
+                self.lineage.generation
             ),
             None => format!("worker {name} (standing by)"),
         })

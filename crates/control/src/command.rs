@@ -2,8 +2,8 @@
 //! Effects that must be durable before anything follows have a completion event, named at the variant.
 
 use crate::assignment::Seat;
-use crate::blame::Blame;
 use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
+use crate::verdict::Verdict;
 use std::sync::Arc;
 
 /// One effect, to be carried out in the order given.
@@ -29,7 +29,7 @@ pub enum Command {
     Begin {
         /// Whom to tell.
         worker: WorkerId,
-        /// Its place and everybody else's.
+        /// Its seat and everybody else's.
         assignment: Assignment,
     },
     /// Ask a worker to stop at the next step; answered by [`crate::Event::Drained`].
@@ -42,7 +42,7 @@ pub enum Command {
         /// Whom to ask.
         worker: WorkerId,
     },
-    /// Tell those who asked for a checkpoint that one as new as their question is durable.
+    /// Tell those who asked for a checkpoint that one at least as new as their request is durable.
     Saved {
         /// The step it holds.
         step: Step,
@@ -61,9 +61,9 @@ pub enum Command {
         /// Who found it, and what is wrong with it, in one line.
         reason: String,
     },
-    /// Ask the host of a silent worker for a sign of life, by a connection to where its peers reach it;
-    /// [`crate::Event::Unanswered`] if none comes.
-    Knock(Knock),
+    /// Ask the host of a silent worker for a sign of life, by a connection to the address for its peers;
+    /// [`crate::Event::ProbeFailed`] if none comes.
+    ProbeHost(HostProbe),
     /// Tell a worker to exit.
     Stop {
         /// Whom to tell.
@@ -76,7 +76,7 @@ pub enum Command {
     /// Say what went wrong with one worker although the run goes on.
     Report {
         /// The verdict, for log, journal and status.
-        blame: Box<Blame>,
+        verdict: Box<Verdict>,
     },
     /// Pass on what a live member says of its group's failure: it blames nobody, least of all the member itself.
     Statement {
@@ -93,18 +93,18 @@ pub enum Command {
     /// End the run; no command follows.
     End {
         /// What ended it.
-        verdict: Verdict,
+        outcome: RunOutcome,
     },
 }
 
-/// A question to a host whether it is there.
+/// A question to a host whether it still answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Knock {
+pub struct HostProbe {
     /// Whose host.
     pub worker: WorkerId,
     /// Where it takes connections.
     pub address: String,
-    /// When it was asked, which [`crate::Event::Unanswered`] says again.
+    /// When it was asked; [`crate::Event::ProbeFailed`] repeats it.
     pub asked: Millis,
 }
 
@@ -117,7 +117,7 @@ pub enum Leaving {
     AfterTheStep,
 }
 
-/// A worker's place in a generation.
+/// A worker's seat in a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     /// The generation it holds for.
@@ -191,7 +191,7 @@ impl Cause {
 
 /// What ended a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RunOutcome {
     /// Every step was applied and the last checkpoint is committed.
     Finished {
         /// The last step.

@@ -1,19 +1,19 @@
 //! How long a worker may be silent, or be at one piece of work: learned from the run's own history, bounded both ways.
-//! What follows when it takes longer is `handle/tick.rs`'s.
+//! `handle/tick.rs` decides what follows when it takes longer.
 
 use crate::cluster::Settings;
 use crate::ids::Millis;
 use crate::progress::{Lap, Pace, Phase, WaitsFor};
 use std::collections::BTreeMap;
 
-/// Gaps between messages that must be known before one is judged by them.
+/// Gaps between messages that must be known before they limit silence.
 const ENOUGH_GAPS: u64 = 50;
-/// Pieces of work of a kind that must be known before one is judged by them.
+/// Times of a phase that must be known before they limit it.
 const ENOUGH_LAPS: u64 = 20;
-/// How many times longer than nearly all before it something may take.
+/// A limit is so many times what nearly all took before.
 const FACTOR: u64 = 3;
-/// How many times longer than nearly all before it a gap makes one ask, and how long it is at least.
-const LULL: (u64, Millis) = (2, Millis::new(1_000));
+/// A silence so many times longer than nearly all before makes the coordinator probe the host; and its least length.
+const PROBE_AFTER: (u64, Millis) = (2, Millis::new(1_000));
 
 /// What has been seen of this run so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,54 +44,26 @@ pub enum Basis {
     LastCall,
 }
 
-/// The longest that a limit may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ceiling(Limit);
-
-impl Ceiling {
+impl Limit {
     /// The job's own bound.
     pub(crate) const fn of_key(allowed: Millis) -> Self {
         let basis = Basis::Key;
-        Self(Limit { allowed, basis })
+        Self { allowed, basis }
     }
 
-    /// The job's own bound, but no less than three times what is known to take so long.
+    /// The job's own bound, or three times the worker's own pace if that is longer.
     fn or_pace(self, pace: Option<Millis>) -> Self {
         let pace = pace.unwrap_or_default();
         let allowed = Millis::new(pace.get().saturating_mul(FACTOR));
-        if allowed <= self.0.allowed {
+        if allowed <= self.allowed {
             return self;
         }
         let basis = Basis::Pace(pace);
-        Self(Limit { allowed, basis })
+        Self { allowed, basis }
     }
 
-    /// The limit itself.
-    pub(crate) const fn limit(self) -> Limit {
-        self.0
-    }
-}
-
-impl Phase {
-    /// The longest that this may go without getting on, for a worker of this pace: on a slow machine a pass over one
-    /// slot alone can take longer than the job's bound.
-    pub(crate) fn ceiling(self, settings: &Settings, pace: Option<Pace>) -> Ceiling {
-        let key = Ceiling::of_key(settings.leave_timeout);
-        match self.waits_for() {
-            WaitsFor::Nobody => key.or_pace(pace.map(|pace| pace.pass)),
-            WaitsFor::Store | WaitsFor::Others => key,
-        }
-    }
-}
-
-/// The longest that a worker of this pace may take to end the step at hand.
-pub(crate) fn step_ceiling(settings: &Settings, pace: Option<Pace>) -> Ceiling {
-    Ceiling::of_key(settings.leave_timeout).or_pace(pace.map(|pace| pace.step))
-}
-
-impl Limit {
-    /// The limit as a verdict gives it: what it rests on, and the job's key that bounds it.
-    pub(crate) fn told(self, what: &str, key: &str) -> String {
+    /// The limit in words: what it rests on, and the job's key that bounds it.
+    pub(crate) fn describe(self, what: &str, key: &str) -> String {
         let allowed = self.allowed.seconds();
         match self.basis {
             Basis::Key => format!("limit {key} = {allowed:.0}"),
@@ -108,12 +80,29 @@ impl Limit {
     }
 }
 
+impl Phase {
+    /// The longest that this may go without getting on, for a worker of this pace: on a slow machine a pass over one
+    /// slot alone can take longer than the job's bound.
+    pub(crate) fn ceiling(self, settings: &Settings, pace: Option<Pace>) -> Limit {
+        let key = Limit::of_key(settings.leave_timeout);
+        match self.waits_for() {
+            WaitsFor::Nobody => key.or_pace(pace.map(|pace| pace.pass)),
+            WaitsFor::Store | WaitsFor::Others => key,
+        }
+    }
+}
+
+/// The longest that a worker of this pace may take to end the step at hand.
+pub(crate) fn step_ceiling(settings: &Settings, pace: Option<Pace>) -> Limit {
+    Limit::of_key(settings.leave_timeout).or_pace(pace.map(|pace| pace.step))
+}
+
 impl Deadlines {
-    pub(crate) fn note_gap(&mut self, gap: Millis) {
+    pub(crate) fn record_gap(&mut self, gap: Millis) {
         self.gaps.note(gap, 1);
     }
 
-    pub(crate) fn note_lap(&mut self, lap: &Lap) {
+    pub(crate) fn record_lap(&mut self, lap: &Lap) {
         let known = self.laps.entry(lap.phase).or_default();
         known.note(lap.longest, u64::from(lap.count));
     }
@@ -121,30 +110,29 @@ impl Deadlines {
     /// How long a worker may be silent.
     pub(crate) fn silence(&self, settings: &Settings) -> Limit {
         let usual = self.gaps.usual(ENOUGH_GAPS);
-        let ceiling = Ceiling::of_key(settings.worker_timeout);
+        let ceiling = Limit::of_key(settings.worker_timeout);
         limit(usual, settings.least_timeout, ceiling)
     }
 
-    /// From which silence on it is asked whether the host is there; none while too few gaps are known.
-    pub(crate) fn lull(&self) -> Option<Millis> {
-        let (factor, least) = LULL;
+    /// The silence after which a worker's host is probed; none while too few gaps are known.
+    pub(crate) fn probe_after(&self) -> Option<Millis> {
+        let (factor, least) = PROBE_AFTER;
         let usual = self.gaps.usual(ENOUGH_GAPS)?;
         Some(Millis::new(usual.get().saturating_mul(factor)).max(least))
     }
 
-    /// How long a piece of work may take, at most so long; none where others decide that, unless they have all got
-    /// further.
+    /// How long a phase may take, at most `ceiling`; none for one that waits for others, unless the worker is behind them.
     pub(crate) fn phase(
         &self,
         phase: Phase,
         settings: &Settings,
         is_behind: bool,
-        ceiling: Ceiling,
+        ceiling: Limit,
     ) -> Option<Limit> {
         let floor = match phase.waits_for() {
             WaitsFor::Others if !is_behind => return None,
             WaitsFor::Others | WaitsFor::Nobody => settings.least_timeout,
-            // A store that is borne with is nobody's hanging.
+            // No worker hangs for as long as the run waits for the store.
             WaitsFor::Store => settings.least_timeout.plus(settings.store_patience),
         };
         let known = self.laps.get(&phase);
@@ -153,18 +141,17 @@ impl Deadlines {
     }
 }
 
-fn limit(usual: Option<Millis>, floor: Millis, ceiling: Ceiling) -> Limit {
+fn limit(usual: Option<Millis>, floor: Millis, ceiling: Limit) -> Limit {
     let learned = usual.map(|usual| Limit {
         allowed: Millis::new(usual.get().saturating_mul(FACTOR)).max(floor),
         basis: Basis::Usual(usual),
     });
-    let ceiling = ceiling.limit();
     learned
         .filter(|learned| learned.allowed < ceiling.allowed)
         .unwrap_or(ceiling)
 }
 
-/// How often something took how long, to an eighth; its memory does not grow with the run.
+/// A histogram of times, exact to an eighth; its memory does not grow with the run.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Durations {
     /// By the number of the bucket.
@@ -235,7 +222,7 @@ mod tests {
             join_timeout: Millis::new(1),
             return_timeout: Millis::new(1),
             leave_timeout: Millis::new(120_000),
-            max_fruitless: 1,
+            max_without_step: 1,
             save_every: None,
         }
     }
@@ -244,7 +231,7 @@ mod tests {
         let mut deadlines = Deadlines::default();
         for &(count, longest) in times {
             let longest = Millis::new(longest);
-            deadlines.note_lap(&Lap {
+            deadlines.record_lap(&Lap {
                 phase,
                 count,
                 longest,
@@ -293,7 +280,7 @@ mod tests {
             assert_eq!(allowed(&deadlines, phase), None);
         }
         let gather = known(Phase::Gather, &[(100, 1)]);
-        let key = Ceiling::of_key(settings().leave_timeout);
+        let key = Limit::of_key(settings().leave_timeout);
         let behind = gather.phase(Phase::Gather, &settings(), true, key);
         assert_eq!(behind.map(|limit| limit.allowed.get()), Some(5_000));
     }
@@ -307,7 +294,7 @@ mod tests {
                 step: Millis::new(step),
             })
         };
-        let allowed = |phase: Phase, pace| phase.ceiling(&settings, pace).limit().allowed.get();
+        let allowed = |phase: Phase, pace| phase.ceiling(&settings, pace).allowed.get();
         assert_eq!(allowed(Phase::Forward, pace(40_000, 400_000)), 120_000);
         for phase in [Phase::Forward, Phase::Backward, Phase::Optimizer] {
             assert_eq!(allowed(phase, pace(50_000, 400_000)), 150_000);
@@ -320,10 +307,10 @@ mod tests {
         ] {
             assert_eq!(allowed(phase, pace(50_000, 400_000)), 120_000);
         }
-        let step = step_ceiling(&settings, pace(50_000, 400_000)).limit();
+        let step = step_ceiling(&settings, pace(50_000, 400_000));
         assert_eq!(step.allowed, Millis::new(1_200_000));
         assert_eq!(step.basis, Basis::Pace(Millis::new(400_000)));
-        assert_eq!(step_ceiling(&settings, None).limit().basis, Basis::Key);
+        assert_eq!(step_ceiling(&settings, None).basis, Basis::Key);
     }
 
     #[test]
@@ -336,20 +323,23 @@ mod tests {
         };
         let ceiling = Phase::Forward.ceiling(&settings, Some(pace));
         let limit = slow.phase(Phase::Forward, &settings, false, ceiling);
-        assert_eq!(limit, Some(ceiling.limit()));
-        assert_eq!(ceiling.limit().allowed, Millis::new(270_000));
+        assert_eq!(limit, Some(ceiling));
+        assert_eq!(ceiling.allowed, Millis::new(270_000));
     }
 
     #[test]
     fn silence_is_judged_by_the_gaps_before_it() {
         let mut deadlines = Deadlines::default();
         let silence = |deadlines: &Deadlines| deadlines.silence(&settings()).allowed.get();
-        assert_eq!((silence(&deadlines), deadlines.lull()), (30_000, None));
-        (0..50).for_each(|_| deadlines.note_gap(Millis::new(250)));
+        assert_eq!(
+            (silence(&deadlines), deadlines.probe_after()),
+            (30_000, None)
+        );
+        (0..50).for_each(|_| deadlines.record_gap(Millis::new(250)));
         assert_eq!(silence(&deadlines), 5_000);
-        assert_eq!(deadlines.lull(), Some(Millis::new(1_000)));
-        (0..50).for_each(|_| deadlines.note_gap(Millis::new(2_047)));
+        assert_eq!(deadlines.probe_after(), Some(Millis::new(1_000)));
+        (0..50).for_each(|_| deadlines.record_gap(Millis::new(2_047)));
         assert_eq!(silence(&deadlines), 3 * 2_047);
-        assert_eq!(deadlines.lull(), Some(Millis::new(2 * 2_047)));
+        assert_eq!(deadlines.probe_after(), Some(Millis::new(2 * 2_047)));
     }
 }

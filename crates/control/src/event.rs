@@ -143,8 +143,8 @@ pub enum Event {
         /// The newest good one apart from it.
         newest: Source,
     },
-    /// A worker's host did not answer a [`crate::Command::Knock`].
-    Unanswered {
+    /// A worker's host did not answer a [`crate::Command::ProbeHost`].
+    ProbeFailed {
         /// Whose host.
         worker: WorkerId,
         /// When it was asked.
@@ -162,7 +162,7 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Past {
     /// The last group that it was in, and its rank there; if that broke, the worker says so next.
-    pub place: Option<(Generation, Rank)>,
+    pub seat: Option<(Generation, Rank)>,
     /// A step that it has applied, and whose state or a newer one is in its memory.
     pub held: Option<Step>,
 }
@@ -237,7 +237,7 @@ impl Departure {
                 format!(
                     "nothing was heard of it for {:.1} s ({})",
                     limit.allowed.seconds(),
-                    limit.told(
+                    limit.describe(
                         "gaps between signs of life are",
                         "coordinator.worker_timeout_s"
                     )
@@ -251,7 +251,7 @@ impl Departure {
                 "it was asked to leave its group and did not within {:.0} s although the process is alive, in {} ({})",
                 limit.allowed.seconds(),
                 phase.name(),
-                limit.told("such work took", DEADLINE)
+                limit.describe("such work took", DEADLINE)
             ),
             Self::Hangs {
                 phase,
@@ -261,7 +261,7 @@ impl Departure {
                 "no progress in {} for {:.0} s although the process is alive ({})",
                 phase.name(),
                 lasts.seconds(),
-                limit.told("such work took", DEADLINE)
+                limit.describe("such work took", DEADLINE)
             ),
             Self::Unreachable { .. } => {
                 "it and its peers do not reach each other, while all reach the coordinator"
@@ -274,15 +274,9 @@ impl Departure {
     /// What the verdict rests on, where it does not speak for itself.
     #[must_use]
     pub fn evidence(&self) -> Vec<String> {
-        match self {
-            Self::Unreachable { statements } => statements.clone(),
-            Self::StreamClosed
-            | Self::Silent { .. }
-            | Self::HostGone { .. }
-            | Self::Stuck { .. }
-            | Self::Hangs { .. }
-            | Self::Unfit { .. }
-            | Self::Panicked { .. } => Vec::new(),
+        if let Self::Unreachable { statements } = self {
+            return statements.clone();
         }
+        Vec::new()
     }
 }

@@ -6,14 +6,13 @@ mod damage;
 mod failure;
 mod finish;
 mod generation;
+mod host_probe;
 mod join;
-mod knock;
 mod leave;
-mod returning;
 mod save;
 mod stall;
+mod takeover;
 mod tick;
-mod unfit;
 
 #[cfg(test)]
 mod tests;

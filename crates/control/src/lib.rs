@@ -11,23 +11,27 @@
 )]
 
 mod assignment;
-mod blame;
 mod cluster;
 mod command;
 mod deadlines;
 mod event;
 mod handle;
 mod ids;
+mod lineage;
 mod membership;
 mod progress;
 mod registered;
+mod state;
+mod trouble;
+mod verdict;
 
 pub use assignment::{Seat, deal_slots};
-pub use blame::Blame;
-pub use cluster::{Cluster, Recorded, RunPhase, Settings};
-pub use command::{Assignment, Cause, Command, Knock, Leaving, Source, Verdict};
+pub use cluster::{Cluster, Recorded, Settings};
+pub use command::{Assignment, Cause, Command, HostProbe, Leaving, RunOutcome, Source};
 pub use deadlines::{Basis, Limit};
 pub use event::{Accusation, Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};
 pub use progress::{Call, Lap, Pace, Phase, Progress};
 pub use registered::Gathering;
+pub use state::RunPhase;
+pub use verdict::Verdict;

@@ -1,5 +1,5 @@
-//! Who is registered, who is in the group, and what each has reported.
-//! Owns no decision: it answers questions about what is known.
+//! Who is registered, and who is in the group.
+//! Makes no decision: it answers questions about what is known.
 
 use crate::ids::{Millis, Step, WorkerId};
 use crate::progress::{Phase, Progress};
@@ -7,70 +7,25 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of one registered worker.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) address: String,
     pub(crate) last_heard: Millis,
     /// When its host was last asked for a sign of life.
-    pub(crate) knocked: Option<Millis>,
+    pub(crate) probed: Option<Millis>,
     /// The step that the state in its memory was after when it last said so.
     pub(crate) held: Option<Step>,
     /// Whether it was asked to leave.
     pub(crate) is_leaving: bool,
-    /// Whether it may get on where others were found unfit: it was there before the first of them, or brought a state.
-    pub(crate) may_differ: bool,
+    /// Whether it registered before the first unfit worker, or with a state, so that it may be fit although others are not.
+    pub(crate) predates_first_unfit: bool,
     /// Whether it has found a checkpoint damaged since the last applied step.
-    pub(crate) has_doubted: bool,
+    pub(crate) has_reported_damage: bool,
     /// Where it was in its work when it last said so.
     pub(crate) progress: Option<(Millis, Progress)>,
     /// What it has done at least once: its first time may take longer than anybody's later ones.
     pub(crate) done: BTreeSet<Phase>,
-}
-
-impl Member {
-    pub(crate) const fn new(
-        name: String,
-        address: String,
-        now: Millis,
-        held: Option<Step>,
-        may_differ: bool,
-    ) -> Self {
-        Self {
-            name,
-            address,
-            last_heard: now,
-            knocked: None,
-            held,
-            is_leaving: false,
-            may_differ,
-            has_doubted: false,
-            progress: None,
-            done: BTreeSet::new(),
-        }
-    }
-}
-
-/// What members of the group have reported since it was made; forgotten with it.
-///
-/// Kept by report, not by worker, so that "has everybody?" is a comparison of two counts.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Reports {
-    pub(crate) prepared: BTreeSet<WorkerId>,
-    pub(crate) written: BTreeMap<Step, BTreeSet<WorkerId>>,
-    pub(crate) weights_digests: BTreeMap<WorkerId, String>,
-    pub(crate) drained: BTreeMap<WorkerId, Step>,
-}
-
-impl Reports {
-    fn forget(&mut self, worker: WorkerId) {
-        self.prepared.remove(&worker);
-        self.weights_digests.remove(&worker);
-        self.drained.remove(&worker);
-        self.written.values_mut().for_each(|writers| {
-            writers.remove(&worker);
-        });
-    }
 }
 
 /// All registered workers, and the ordered group of the current generation.
@@ -81,35 +36,18 @@ pub(crate) struct Membership {
     n_leaving: usize,
     /// Workers of the current generation in rank order.
     group: Vec<WorkerId>,
+    /// Theirs, or those that are claimed before there is a group.
     ranks: BTreeMap<WorkerId, usize>,
-    /// Seats that are claimed before there is a group.
-    claims: BTreeMap<usize, WorkerId>,
-    /// Who brought a state, or claims a seat, before there is a group.
-    experienced: BTreeSet<WorkerId>,
-    pub(crate) reports: Reports,
 }
 
 impl Membership {
-    /// Takes a worker in; one that registers again on its stream begins anew.
     pub(crate) fn insert(&mut self, worker: WorkerId, member: Member) {
-        self.remove(worker);
-        if member.held.is_some() {
-            self.experienced.insert(worker);
-        }
         self.members.insert(worker, member);
     }
 
     pub(crate) fn remove(&mut self, worker: WorkerId) -> Option<Member> {
         let member = self.members.remove(&worker)?;
         self.n_leaving -= usize::from(member.is_leaving);
-        self.experienced.remove(&worker);
-        if self.group.is_empty() {
-            // A seat that was claimed before there is a group is free again, and its reports with it.
-            if let Some(rank) = self.ranks.remove(&worker) {
-                self.claims.remove(&rank);
-            }
-            self.reports.forget(worker);
-        }
         Some(member)
     }
 
@@ -138,10 +76,10 @@ impl Membership {
     }
 
     /// The group has applied a step: what was wrong before is forgotten.
-    pub(crate) fn note_fruitful(&mut self) {
+    pub(crate) fn forget_trouble(&mut self) {
         for member in self.members.values_mut() {
-            member.may_differ = true;
-            member.has_doubted = false;
+            member.predates_first_unfit = true;
+            member.has_reported_damage = false;
         }
     }
 
@@ -211,37 +149,24 @@ impl Membership {
         Some((self.rank_of(worker)?, self.members.get(&worker)?))
     }
 
-    /// Gives a worker the seat that it had under an earlier coordinator; another claim to that seat has lapsed.
+    /// Gives a worker a seat before there is a group.
     pub(crate) fn seat(&mut self, worker: WorkerId, rank: usize) {
-        let lapsed = self.claims.insert(rank, worker);
-        if let Some(lapsed) = lapsed.filter(|lapsed| *lapsed != worker) {
-            self.ranks.remove(&lapsed);
-            if self
-                .member(lapsed)
-                .is_none_or(|member| member.held.is_none())
-            {
-                self.experienced.remove(&lapsed);
-            }
-        }
         self.ranks.insert(worker, rank);
-        self.experienced.insert(worker);
     }
 
-    /// Takes the seats given as the group, if they are exactly so many.
-    pub(crate) fn adopt(&mut self, seats: usize) -> bool {
-        let is_whole = self.claims.keys().copied().eq(0..seats);
-        if is_whole {
-            self.group = self.claims.values().copied().collect();
-        }
-        is_whole
+    /// Takes a worker's seat away; gives its rank.
+    pub(crate) fn unseat(&mut self, worker: WorkerId) -> Option<usize> {
+        self.ranks.remove(&worker)
     }
 
-    /// How many bring a state or a seat from before.
-    pub(crate) fn n_experienced(&self) -> usize {
-        self.experienced.len()
+    /// Takes these for the group, in rank order.
+    pub(crate) fn adopt(&mut self, group: Vec<WorkerId>) {
+        let ranks = group.iter().enumerate().map(|(rank, id)| (*id, rank));
+        self.ranks = ranks.collect();
+        self.group = group;
     }
 
-    /// Makes a new group of at most `limit` workers; old reports are forgotten.
+    /// Makes a new group of at most `limit` workers.
     ///
     /// Who was in the group stays, then come those who hold the newest state, then those who came first.
     /// Leavers have no part in it unless they are asked to, or nobody else is there.
@@ -251,13 +176,7 @@ impl Membership {
         let mut order: Vec<_> = self.members.iter().filter(is_wanted).collect();
         order
             .sort_by_key(|(id, member)| (!self.ranks.contains_key(id), Reverse(member.held), **id));
-        self.group = order.into_iter().map(|(id, _)| *id).take(limit).collect();
-        self.ranks = (0..)
-            .zip(&self.group)
-            .map(|(rank, id)| (*id, rank))
-            .collect();
-        self.claims.clear();
-        self.reports = Reports::default();
+        self.adopt(order.into_iter().map(|(id, _)| *id).take(limit).collect());
     }
 
     /// The group's members that are still registered, in rank order.
@@ -267,20 +186,14 @@ impl Membership {
             .filter_map(|id| self.members.get(id).map(|member| (*id, member)))
     }
 
-    /// Members of the group that have not left the one before.
-    pub(crate) fn unprepared(&self) -> Vec<WorkerId> {
-        let is_awaited = |id: &&WorkerId| !self.reports.prepared.contains(id);
-        self.group.iter().filter(is_awaited).copied().collect()
-    }
-
     /// Whether there are several workers, and none was heard of within `limit` milliseconds.
-    pub(crate) fn hears_nobody(&self, now: Millis, limit: Millis) -> bool {
+    pub(crate) fn all_silent(&self, now: Millis, limit: Millis) -> bool {
         let mut members = self.members.values();
         self.members.len() > 1 && members.all(|member| now.since(member.last_heard) > limit)
     }
 
-    /// Takes everybody for heard of at a time, which may be to come.
-    pub(crate) fn forgive(&mut self, until: Millis) {
+    /// Counts everybody as heard at a time, which may be in the future.
+    pub(crate) fn count_as_heard(&mut self, until: Millis) {
         for member in self.members.values_mut() {
             member.last_heard = member.last_heard.max(until);
             if let Some((heard, _)) = &mut member.progress {

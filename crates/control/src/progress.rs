@@ -1,4 +1,4 @@
-//! What a worker does inside a generation, as its heartbeats say. How long it may take is `deadlines.rs`'s.
+//! What a worker does inside a generation, as its heartbeats say. How long it may take is in `deadlines.rs`.
 
 use crate::ids::{Generation, Millis, Step};
 

@@ -1,7 +1,8 @@
 //! Who is registered, and who of them waits: for people to read, nothing is decided here.
 
-use crate::cluster::{Cluster, RunPhase};
+use crate::cluster::Cluster;
 use crate::ids::{Millis, WorkerId};
+use crate::state::State;
 
 /// What a run that gathers its first group waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +19,13 @@ impl Cluster {
     /// What the first group waits for, while it gathers.
     #[must_use]
     pub fn gathering(&self, now: Millis) -> Option<Gathering> {
-        let patience = self.settings.join_timeout.get();
-        let waited = now.since(self.started).get();
-        (self.phase == RunPhase::Gathering).then(|| Gathering {
+        let State::Gathering(wait) = &self.state else {
+            return None;
+        };
+        Some(Gathering {
             registered: self.membership.n_staying(),
             wanted: self.wanted(self.settings.least_workers),
-            left: Millis::new(patience.saturating_sub(waited)),
+            left: self.settings.join_timeout.since(now.since(wait.since)),
         })
     }
 
@@ -31,7 +33,7 @@ impl Cluster {
     #[must_use]
     pub fn standing_by(&self) -> Vec<(WorkerId, &str)> {
         let is_full = self.membership.group().len() >= self.limit();
-        let members = match is_full && self.phase != RunPhase::Ended {
+        let members = match is_full && self.state != State::Ended {
             true => self.membership.workers(),
             false => Vec::new(),
         };

@@ -6,7 +6,7 @@ use crate::history::{HistoryRow, read_history, read_history_after};
 use crate::runtime::Runtime;
 use crate::summary::{Recent, Summary};
 use fratmae_checkpoint::Record;
-use fratmae_control::{Step, Verdict};
+use fratmae_control::{RunOutcome, Step};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ pub(crate) async fn conclude(runtime: &mut Runtime) -> Result<Outcome, Coordinat
         });
     };
     match verdict {
-        Verdict::Finished {
+        RunOutcome::Finished {
             step,
             weights_digest,
         } => {
@@ -50,7 +50,7 @@ pub(crate) async fn conclude(runtime: &mut Runtime) -> Result<Outcome, Coordinat
             });
             Ok(Outcome::Finished(summary))
         }
-        Verdict::Interrupted { step, cause } => {
+        RunOutcome::Interrupted { step, cause } => {
             let reason = cause.reason();
             runtime
                 .journal_mut()
@@ -62,7 +62,7 @@ pub(crate) async fn conclude(runtime: &mut Runtime) -> Result<Outcome, Coordinat
             let step = step.get();
             Ok(Outcome::Interrupted { step, reason })
         }
-        Verdict::Failed { reason } => {
+        RunOutcome::Failed { reason } => {
             let step = runtime.cluster.newest().step().get();
             runtime
                 .journal_mut()

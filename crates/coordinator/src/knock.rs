@@ -1,6 +1,6 @@
 //! Whether a host is there: it takes connections for any of its processes, also for one that is stopped.
 
-use fratmae_control::{Event, Knock};
+use fratmae_control::{Event, HostProbe};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -18,8 +18,8 @@ pub(crate) struct Knocks {
 
 impl Knocks {
     /// Asks a host.
-    pub(crate) fn ask(&mut self, knock: Knock) {
-        let Knock {
+    pub(crate) fn ask(&mut self, knock: HostProbe) {
+        let HostProbe {
             worker,
             address,
             asked,
@@ -27,7 +27,7 @@ impl Knocks {
         self.pending.spawn(async move {
             let answer = timeout(PATIENCE, TcpStream::connect(address)).await;
             let is_silent = answer.map_or(true, |answer| is_silence(&answer));
-            is_silent.then_some(Event::Unanswered { worker, asked })
+            is_silent.then_some(Event::ProbeFailed { worker, asked })
         });
     }
 
@@ -61,7 +61,7 @@ mod tests {
 
     fn asked(address: SocketAddr) -> Knocks {
         let mut knocks = Knocks::default();
-        knocks.ask(Knock {
+        knocks.ask(HostProbe {
             worker: WORKER,
             address: address.to_string(),
             asked: ASKED,
@@ -95,7 +95,7 @@ mod tests {
         while let Ok(stream) = timeout(soon, TcpStream::connect(address)).await {
             held.push(stream.unwrap());
         }
-        let unanswered = Event::Unanswered {
+        let unanswered = Event::ProbeFailed {
             worker: WORKER,
             asked: ASKED,
         };

@@ -241,7 +241,7 @@ async fn pass_time(runtime: &mut Runtime) -> Result<(), CoordinatorError> {
 /// Starts the workers that should be here and are not, once it is known who has stayed from an earlier coordinator.
 async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), CoordinatorError> {
     let phase = runtime.cluster.phase();
-    if phase == RunPhase::Ended || phase == RunPhase::Returning && !fleet.is_open() {
+    if phase == RunPhase::Ended || phase == RunPhase::TakingOver && !fleet.is_open() {
         return Ok(());
     }
     fleet.evict(&runtime.take_evicted(), Instant::now());

@@ -24,7 +24,7 @@ use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointId, Journal, Lineage, Record, commit};
 use fratmae_control::{
-    Assignment, Cluster, Command, Event, Generation, Millis, Rank, RunPhase, Step, Verdict,
+    Assignment, Cluster, Command, Event, Generation, Millis, Rank, RunOutcome, RunPhase, Step,
     WorkerId,
 };
 use fratmae_network::host_id;
@@ -78,7 +78,7 @@ pub(crate) struct Runtime {
     /// Whether a group has trained under this coordinator.
     has_begun: bool,
     applied: u64,
-    verdict: Option<Verdict>,
+    verdict: Option<RunOutcome>,
     /// Verdicts on workers that the journal lacks; nobody waits for them.
     unwritten: Vec<WorkerVerdict>,
     names: BTreeMap<WorkerId, String>,
@@ -190,7 +190,7 @@ impl Runtime {
     }
 
     /// The verdict, once there is one.
-    pub(crate) const fn verdict(&self) -> Option<&Verdict> {
+    pub(crate) const fn verdict(&self) -> Option<&RunOutcome> {
         self.verdict.as_ref()
     }
 
@@ -256,14 +256,14 @@ impl Runtime {
             Command::Drain { worker } => self.send(worker, To::Drain(pb::Drain {})),
             Command::Save { worker } => self.send(worker, To::Save(pb::Save {})),
             Command::Saved { step } => self.answer_savers(step),
-            Command::Knock(knock) => self.knocks.ask(knock),
+            Command::ProbeHost(knock) => self.knocks.ask(knock),
             Command::Stop {
                 worker,
                 reason,
                 is_failure,
             } => self.stop(worker, reason, is_failure),
-            Command::Report { blame } => {
-                let verdict = Box::new(WorkerVerdict::from(&*blame));
+            Command::Report { verdict } => {
+                let verdict = Box::new(WorkerVerdict::from(&*verdict));
                 self.unwritten.push(*verdict.clone());
                 self.emit(RunEvent::Verdict { verdict });
             }
@@ -271,7 +271,7 @@ impl Runtime {
                 self.emit(RunEvent::Broken { worker, reason });
             }
             Command::Left { name } => self.emit(RunEvent::Left { name }),
-            Command::End { verdict } => self.verdict = Some(verdict),
+            Command::End { outcome } => self.verdict = Some(outcome),
         }
         Ok(None)
     }

@@ -1,6 +1,6 @@
 //! A verdict on a worker as the journal and `status` keep it. Who is to blame is `control`'s to say.
 
-use fratmae_control::Blame;
+use fratmae_control::Verdict;
 use serde::{Deserialize, Serialize};
 
 /// Who was at fault, where it was in its work, why, and what that rests on.
@@ -30,21 +30,21 @@ pub struct WorkerVerdict {
     pub evidence: Vec<String>,
 }
 
-impl From<&Blame> for WorkerVerdict {
-    fn from(blame: &Blame) -> Self {
-        let call = blame.call.as_ref();
+impl From<&Verdict> for WorkerVerdict {
+    fn from(verdict: &Verdict) -> Self {
+        let call = verdict.call.as_ref();
         Self {
-            line: blame.to_string(),
-            worker: blame.worker.clone(),
-            host: blame.host.clone(),
-            rank: blame.rank.map(fratmae_control::Rank::get),
-            generation: blame.generation.get(),
-            step: blame.heard_at.map(|(_, step)| step.get()),
-            phase: blame.phase.name().to_owned(),
+            line: verdict.to_string(),
+            worker: verdict.worker.clone(),
+            host: verdict.host.clone(),
+            rank: verdict.rank.map(fratmae_control::Rank::get),
+            generation: verdict.generation.get(),
+            step: verdict.heard_at.map(|(_, step)| step.get()),
+            phase: verdict.phase.name().to_owned(),
             collective: call.map(|call| call.operation.clone()),
             sequence: call.map(|call| call.sequence),
-            reason: blame.reason.clone(),
-            evidence: blame.evidence.clone(),
+            reason: verdict.reason.clone(),
+            evidence: verdict.evidence.clone(),
         }
     }
 }

@@ -125,7 +125,7 @@ fn registered(worker: WorkerId, register: &pb::Register) -> Event {
 fn past(register: &pb::Register) -> Past {
     let place = |place: pb::Place| (Generation::new(place.generation), Rank::new(place.rank));
     Past {
-        place: register.place.map(place),
+        seat: register.place.map(place),
         held: register.held.map(Step::new),
     }
 }

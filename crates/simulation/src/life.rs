@@ -32,7 +32,7 @@ impl Life {
             join_timeout: Millis::new(60_000),
             return_timeout: Millis::new(2_000),
             leave_timeout: Millis::new(120_000),
-            max_fruitless: 5,
+            max_without_step: 5,
             save_every: None,
         };
         let now = Millis::new(0);
@@ -66,7 +66,7 @@ impl Life {
                     completions.push(Event::CheckpointCommitted { generation, step });
                 }
                 // Every host answers.
-                Command::Knock(_) => {}
+                Command::ProbeHost(_) => {}
                 other => others.push(other),
             }
         }
@@ -230,7 +230,7 @@ impl Life {
         self.cluster = Cluster::new(self.settings.clone(), self.now, recorded, newest);
         for (rank, worker) in (0..).zip(self.workers.clone()) {
             let past = Past {
-                place: Some((self.generation, Rank::new(rank))),
+                seat: Some((self.generation, Rank::new(rank))),
                 held: Some(self.step),
             };
             self.register(worker, past);

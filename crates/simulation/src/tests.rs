@@ -61,7 +61,7 @@ fn an_ill_worker_among_late_heartbeats_is_named_soon() {
         for workers in [2, 8] {
             let (commands, step) = jittered(7, workers, 10_000, Some(illness));
             let blamed = commands.iter().filter_map(|command| match command {
-                Command::Report { blame } => Some((&*blame.worker, &*blame.reason)),
+                Command::Report { verdict } => Some((&*verdict.worker, &*verdict.reason)),
                 _ => None,
             });
             let [(worker, why)] = blamed.collect::<Vec<_>>()[..] else {

@@ -202,7 +202,7 @@ impl Worker {
 
     pub(crate) fn past(&self) -> Past {
         Past {
-            place: self.place,
+            seat: self.place,
             held: self.held.map(|state| state.step),
         }
     }

@@ -190,7 +190,7 @@ impl World {
             join_timeout: Millis::new(u64::MAX),
             return_timeout: Millis::new(1_500),
             leave_timeout: Millis::new(4_000),
-            max_fruitless: u32::MAX,
+            max_without_step: u32::MAX,
             save_every: None,
         };
         let settings = Settings {

@@ -1,18 +1,18 @@
-//! A group breaks although its members live: who says what of whom is heard and weighed.
+//! A group breaks although its members live: the statements of all are collected and weighed.
 //!
-//! A cannot reach B, and both reach the coordinator: no single statement says whose fault that is. So the others are
-//! heard for a moment, and if the next group breaks in the same way, the member with the most broken links goes.
+//! If A cannot reach B and both reach the coordinator, A's statement alone does not show whose fault that is. So the
+//! coordinator collects the others' for a moment. If the next group breaks in the same way, the member with the most
+//! broken links goes.
 
-use crate::cluster::{Cluster, RunPhase};
-use crate::command::{Command, Leaving, Verdict};
-use crate::event::{Accusation, Departure};
+use crate::cluster::Cluster;
+use crate::command::{Command, Leaving, RunOutcome};
+use crate::event::Accusation;
 use crate::ids::{Generation, Millis, Rank, WorkerId};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::state::State;
 
-/// How long the others are heard once one member accuses another; their deadlines end at about the same time.
-const HEARING: Millis = Millis::new(1_000);
-/// Fruitless generations in a row after which the accused are weighed.
+/// How long statements are collected after the first accusation; the members' deadlines end at about the same time.
+const ACCUSATION_WINDOW: Millis = Millis::new(1_000);
+/// Generations in a row without a step after which a member is removed.
 const PATIENCE: u32 = 2;
 
 impl Cluster {
@@ -26,29 +26,32 @@ impl Cluster {
         generation: Generation,
         (reason, accusation): (&str, Option<Accusation>),
     ) -> Vec<Command> {
-        let is_known = matches!(self.phase, RunPhase::Training | RunPhase::Returning);
-        if generation != self.generation || !is_known {
+        let mut commands = self.report_broken(worker, reason, accusation);
+        if generation != self.lineage.generation || commands.is_empty() {
             return Vec::new();
         }
-        let mut commands = self.report_broken(worker, reason, accusation);
-        if commands.is_empty() {
-            return commands;
-        }
-        if self.phase == RunPhase::Returning {
-            self.is_broken = true;
-            return commands;
-        }
-        self.broke.insert(worker);
         let accused = match accusation {
             Some(Accusation::Unreachable(rank)) => self.member_at(rank),
             Some(Accusation::Diverged(_)) | None => None,
         };
+        let training = match &mut self.state {
+            State::Training(training) => training,
+            State::TakingOver(takeover) => {
+                takeover.is_broken = true;
+                return commands;
+            }
+            State::Gathering(_) | State::Recording(_) | State::Preparing(_) | State::Ended => {
+                return Vec::new();
+            }
+        };
+        training.reported_broken.insert(worker);
         if let Some(accused) = accused {
-            self.broken_links.insert((worker, accused), generation);
-            self.hearing.get_or_insert(now);
+            let links = &mut self.trouble.broken_links;
+            links.insert((worker, accused), generation);
+            training.accusation_window.get_or_insert(now);
         }
-        let is_heard = self.membership.is_everybody(self.broke.len());
-        if self.hearing.is_none() || is_heard {
+        let n_reported = training.reported_broken.len();
+        if training.accusation_window.is_none() || self.membership.is_everybody(n_reported) {
             let who = self.describe_registered(worker).unwrap_or_default();
             commands.extend(self.regroup_broken(now, &format!("{who} reports: {reason}")));
         }
@@ -65,8 +68,8 @@ impl Cluster {
         let reason = reason.to_owned();
         let said = if let Some(Accusation::Diverged(rank)) = accusation {
             let blamed = self.member_at(rank).unwrap_or(worker);
-            let blame = self.blame(blamed, reason, Vec::new()).map(Box::new);
-            blame.map(|blame| Command::Report { blame })
+            let verdict = self.verdict_on(blamed, reason, Vec::new()).map(Box::new);
+            verdict.map(|verdict| Command::Report { verdict })
         } else {
             let worker = self.describe_registered(worker);
             worker.map(|worker| Command::Statement { worker, reason })
@@ -78,10 +81,13 @@ impl Cluster {
         self.membership.group().get(rank.get() as usize).copied()
     }
 
-    /// Ends a hearing that has lasted long enough.
-    pub(crate) fn end_hearing(&mut self, now: Millis) -> Vec<Command> {
-        match self.hearing {
-            Some(began) if self.phase == RunPhase::Training && now.since(began) >= HEARING => {
+    /// Regroups when the time for statements is over.
+    pub(crate) fn close_accusations(&mut self, now: Millis) -> Vec<Command> {
+        let State::Training(training) = &self.state else {
+            return Vec::new();
+        };
+        match training.accusation_window {
+            Some(began) if now.since(began) >= ACCUSATION_WINDOW => {
                 self.regroup_broken(now, "its members do not reach each other")
             }
             _ => Vec::new(),
@@ -90,55 +96,22 @@ impl Cluster {
 
     /// Makes a new generation of a broken group, without the one that most accuse if it is not the first to break.
     fn regroup_broken(&mut self, now: Millis, why: &str) -> Vec<Command> {
-        self.fruitless += 1;
-        if self.fruitless >= self.settings.max_fruitless {
+        let trouble = &mut self.trouble;
+        trouble.without_step += 1;
+        if trouble.without_step >= self.settings.max_without_step {
             let reason = format!(
                 "{} generations in a row broke without a step; of the last, {why}",
-                self.fruitless
+                trouble.without_step
             );
-            return self.end(Verdict::Failed { reason });
+            return self.end(RunOutcome::Failed { reason });
         }
-        if self.fruitless >= PATIENCE
-            && let Some((suspect, departure)) = self.suspect()
+        if trouble.without_step >= PATIENCE
+            && let Some((suspect, departure)) =
+                trouble.suspect(self.lineage.generation, &self.membership)
         {
-            self.broken_links
-                .retain(|(accuser, accused), _| *accuser != suspect && *accused != suspect);
+            trouble.forget(suspect);
             return self.evict(now, vec![(suspect, departure)]);
         }
         self.start_generation(Leaving::AtOnce)
-    }
-
-    /// The member with the most links broken in this generation, then before it: who was away then may be back. Of equals
-    /// the one without the newest state, then the youngest.
-    fn suspect(&self) -> Option<(WorkerId, Departure)> {
-        let links = self.broken_links.iter();
-        let is_member = |id| self.membership.seated(id).is_some();
-        let is_between = |a, b| a != b && is_member(a) && is_member(b);
-        let links: Vec<_> = links.filter(|((a, b), _)| is_between(*a, *b)).collect();
-        let mut severed: BTreeMap<WorkerId, [BTreeSet<WorkerId>; 2]> = BTreeMap::new();
-        for &(&(accuser, accused), generation) in &links {
-            for (one, other) in [(accuser, accused), (accused, accuser)] {
-                let [now, ever] = severed.entry(one).or_default();
-                ever.insert(other);
-                if *generation == self.generation {
-                    now.insert(other);
-                }
-            }
-        }
-        let weighed = severed.iter().filter_map(|(id, [now, ever])| {
-            let (rank, member) = self.membership.seated(*id)?;
-            let weight = (now.len(), ever.len(), Reverse(member.held), rank);
-            Some((weight, *id))
-        });
-        let (_, suspect) = weighed.max()?;
-        let line = |(accuser, accused): &(WorkerId, WorkerId)| {
-            let (_, accuser) = self.membership.seated(*accuser)?;
-            let (_, accused) = self.membership.seated(*accused)?;
-            Some(format!("{} does not reach {}", accuser.name, accused.name))
-        };
-        let of_it = links.iter().map(|(link, _)| *link);
-        let of_it = of_it.filter(|(a, b)| [*a, *b].contains(&suspect));
-        let statements = of_it.filter_map(line).collect();
-        Some((suspect, Departure::Unreachable { statements }))
     }
 }

@@ -1,43 +1,33 @@
-//! A worker is gone, or cannot go on.
+//! A worker is gone, or cannot go on; the others go on if they can.
 
-use crate::cluster::{Cluster, RunPhase};
-use crate::command::{Command, Leaving, Verdict};
+use crate::cluster::Cluster;
+use crate::command::{Command, Leaving, RunOutcome};
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
+use crate::state::State;
 
 impl Cluster {
-    /// A member's loss makes a new generation of those who are left, who keep what they have in memory.
-    /// A run that has nobody left waits for them, or for others, to come; unless its only worker panicked before there
-    /// ever was a step, as the next one would.
+    /// A member's loss makes a new generation of the others, who keep the state in their memory. A run that lost all its
+    /// workers waits for them, or for new ones, to register. It ends if its only worker panicked before the first step of
+    /// its generation, as the next worker would panic too.
     pub(crate) fn departed(
         &mut self,
         now: Millis,
         worker: WorkerId,
-        departure: &Departure,
+        departure: Departure,
     ) -> Vec<Command> {
-        if let Departure::Panicked { reason } = departure
-            && self.is_alone_without_a_step(worker)
-        {
+        let Departure::Panicked { reason } = &departure else {
+            return self.lose(now, vec![(worker, departure)]);
+        };
+        if self.is_alone_without_a_step(worker) {
             return self.failed(worker, reason);
         }
-        match departure {
-            Departure::Panicked { .. } => self.panicked(now, worker, departure),
-            Departure::StreamClosed
-            | Departure::Silent { .. }
-            | Departure::HostGone { .. }
-            | Departure::Stuck { .. }
-            | Departure::Hangs { .. }
-            | Departure::Unreachable { .. }
-            | Departure::Unfit { .. } => self.lose(now, vec![(worker, departure.clone())]),
-        }
-    }
-
-    /// It awaits a sign that it was understood before its process ends; a run that has not begun does not wait for it.
-    fn panicked(&mut self, now: Millis, worker: WorkerId, departure: &Departure) -> Vec<Command> {
         let is_known = self.membership.member(worker).is_some();
-        let mut commands = self.evict(now, vec![(worker, departure.clone())]);
-        if is_known && self.phase == RunPhase::Gathering {
+        // Its process waits for the stop before it ends.
+        let mut commands = self.evict(now, vec![(worker, departure)]);
+        if is_known && matches!(self.state, State::Gathering(_)) {
+            // The first generation does not wait for it.
             self.n_left = self.n_left.saturating_add(1);
             commands.extend(self.gather(now));
         }
@@ -60,18 +50,18 @@ impl Cluster {
         commands
     }
 
-    /// Strikes workers off; however many of the group are among them, one new generation follows.
+    /// Removes workers. One new generation follows, however many members are among them.
     fn lose(&mut self, now: Millis, workers: Vec<(WorkerId, Departure)>) -> Vec<Command> {
         let mut commands = Vec::new();
         let (mut lost, mut lost_member) = (None, None);
         for (worker, departure) in workers {
             let is_seated = self.membership.rank_of(worker).is_some();
-            let blame = self.blame(worker, departure.reason(), departure.evidence());
-            let Some(blame) = blame.map(Box::new) else {
+            let verdict = self.verdict_on(worker, departure.reason(), departure.evidence());
+            let Some(verdict) = verdict.map(Box::new) else {
                 continue;
             };
-            let verdict = blame.to_string();
-            match self.membership.remove(worker) {
+            let line = verdict.to_string();
+            match self.remove(worker) {
                 Some(Member {
                     is_leaving: true,
                     name,
@@ -81,49 +71,82 @@ impl Cluster {
                     commands.push(Command::Left { name });
                 }
                 _ => {
-                    commands.push(Command::Report { blame });
-                    lost = Some(verdict.clone());
+                    commands.push(Command::Report { verdict });
+                    lost = Some(line.clone());
                 }
             }
             if is_seated {
-                lost_member = Some(verdict);
+                lost_member = Some(line);
             }
         }
-        let is_waiting = matches!(self.phase, RunPhase::Gathering | RunPhase::Returning);
-        if self.phase == RunPhase::Gathering {
-            self.last_lost = lost.or(self.last_lost.take());
-        }
-        if let Some(verdict) = lost_member.filter(|_| !is_waiting) {
-            commands.extend(self.go_on_without(now, &verdict));
+        match (&mut self.state, lost_member) {
+            (State::Gathering(wait), _) => wait.last_lost = lost.or(wait.last_lost.take()),
+            (State::TakingOver(_) | State::Ended, _) | (_, None) => {}
+            (State::Recording(_) | State::Preparing(_) | State::Training(_), Some(line)) => {
+                commands.extend(self.go_on_without(now, line));
+            }
         }
         commands
     }
 
-    /// Whether a group of this worker alone has not come to a step of its own.
+    /// Whether this worker is the only one, and its generation has applied no step.
     fn is_alone_without_a_step(&self, worker: WorkerId) -> bool {
-        let is_waiting = matches!(self.phase, RunPhase::Gathering | RunPhase::Returning);
+        let has_group = !matches!(self.state, State::Gathering(_) | State::TakingOver(_));
         let is_alone = self.membership.others(worker).next().is_none();
-        !is_waiting && !self.is_fruitful && is_alone
+        has_group && !self.lineage.has_stepped && is_alone
     }
 
-    fn go_on_without(&mut self, now: Millis, verdict: &str) -> Vec<Command> {
-        if let (0, Some(cause)) = (self.membership.count(), self.draining) {
+    fn go_on_without(&mut self, now: Millis, lost: String) -> Vec<Command> {
+        if self.membership.count() > 0 {
+            return self.start_generation(Leaving::AtOnce);
+        }
+        if let Some(cause) = self.draining {
             return self.interrupt(cause);
         }
-        if self.membership.count() == 0 {
-            self.last_lost = Some(verdict.to_owned());
-            self.await_return(now);
-            return Vec::new();
-        }
-        self.start_generation(Leaving::AtOnce)
+        self.await_old_group(now, lost);
+        Vec::new()
     }
 
-    /// A failure that would come again in any generation ends the run.
+    /// A failure that would repeat in any generation ends the run.
     pub(crate) fn failed(&mut self, worker: WorkerId, reason: &str) -> Vec<Command> {
         let Some(who) = self.describe_registered(worker) else {
             return Vec::new();
         };
         let reason = format!("{who}: {reason}");
-        self.end(Verdict::Failed { reason })
+        self.end(RunOutcome::Failed { reason })
+    }
+
+    /// Evicts a worker that cannot train. If there never was a group, or nobody else could go on, the run ends.
+    pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
+        if matches!(self.state, State::TakingOver(_)) || self.is_new(now) {
+            // Healthy members may be on their way.
+            return self.evict(now, vec![(worker, Departure::Unfit { reason })]);
+        }
+        let is_seated = self.membership.seated(worker).is_some();
+        self.trouble.n_unfit += usize::from(is_seated);
+        if !self.has_trained || is_seated && !self.others_go_on(worker) {
+            return self.failed(worker, &reason);
+        }
+        self.evict(now, vec![(worker, Departure::Unfit { reason })])
+    }
+
+    /// Whether this coordinator found a group to wait for, and members of it may not have found it yet.
+    ///
+    /// One that was left behind in an older generation can be the first to register, and alone for a while.
+    fn is_new(&self, now: Millis) -> bool {
+        self.taken_over
+            .is_some_and(|began| now.since(began) <= self.settings.return_timeout)
+    }
+
+    /// Whether another worker may be able to train.
+    ///
+    /// If as many workers as a group has seats were unfit, and all those registered before the first of them too, then the
+    /// later ones would be unfit as well: the workers are not the cause.
+    fn others_go_on(&self, worker: WorkerId) -> bool {
+        let mut others = self.membership.others(worker);
+        match self.trouble.n_unfit < self.limit() {
+            true => others.next().is_some(),
+            false => others.any(|other| other.predates_first_unfit),
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! From a durable generation record to a group that trains, and to a larger one when somebody waits for a seat.
 
-use crate::cluster::{Cluster, RunPhase};
+use crate::cluster::Cluster;
 use crate::command::{Assignment, Command, Leaving, Source};
 use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
+use crate::state::{Preparing, State, Training};
+use crate::trouble::Trouble;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Cluster {
@@ -12,12 +15,18 @@ impl Cluster {
         now: Millis,
         generation: Generation,
     ) -> Vec<Command> {
-        if self.phase != RunPhase::Recording || generation != self.generation {
+        let State::Recording(forming) = self.state else {
+            return Vec::new();
+        };
+        if generation != self.lineage.generation {
             return Vec::new();
         }
-        self.phase = RunPhase::Preparing;
-        self.started = now;
-        let leaving = self.leaving;
+        self.state = State::Preparing(Preparing {
+            forming,
+            since: now,
+            prepared: BTreeSet::new(),
+        });
+        let leaving = forming.leaving;
         let prepare = |&worker: &WorkerId| Command::Prepare {
             worker,
             generation,
@@ -35,30 +44,32 @@ impl Cluster {
         generation: Generation,
         held: Option<Step>,
     ) -> Vec<Command> {
-        if generation == self.generation && self.membership.is_leaver(worker) {
-            return self.release(worker);
-        }
-        if self.phase != RunPhase::Preparing || generation != self.generation {
+        if generation != self.lineage.generation {
             return Vec::new();
         }
+        if self.membership.is_leaver(worker) {
+            return self.release(worker);
+        }
         let is_seated = self.membership.rank_of(worker).is_some();
-        let Some(member) = self.membership.member_mut(worker).filter(|_| is_seated) else {
+        let member = self.membership.member_mut(worker).filter(|_| is_seated);
+        let (State::Preparing(preparing), Some(member)) = (&mut self.state, member) else {
             return Vec::new();
         };
         member.held = held;
-        self.membership.reports.prepared.insert(worker);
+        preparing.prepared.insert(worker);
         self.begin_if_prepared()
     }
 
     /// Lets the group begin if all have left their old one and it is known where to begin.
     pub(crate) fn begin_if_prepared(&mut self) -> Vec<Command> {
-        let prepared = self.membership.reports.prepared.len();
-        let is_prepared =
-            self.phase == RunPhase::Preparing && self.membership.is_everybody(prepared);
-        if !is_prepared || self.doubted.is_some() {
+        let State::Preparing(preparing) = &self.state else {
             return Vec::new();
+        };
+        let is_prepared = self.membership.is_everybody(preparing.prepared.len());
+        match is_prepared && self.lineage.damaged_checkpoint.is_none() {
+            true => self.begin(),
+            false => Vec::new(),
         }
-        self.begin()
     }
 
     /// Everybody is free: the group trains from the newest state there is.
@@ -66,19 +77,17 @@ impl Cluster {
     /// A run that drains goes on only for a state in memory that no checkpoint holds yet.
     fn begin(&mut self) -> Vec<Command> {
         let source = self.source();
-        let is_saved = source.step() == self.newest.step();
+        let is_saved = source.step() == self.lineage.newest.step();
         if let (Some(cause), true) = (self.draining, is_saved) {
             return self.interrupt(cause);
         }
-        self.phase = RunPhase::Training;
+        self.state = State::Training(Training::default());
         self.has_trained = true;
-        self.applied = source.step();
+        self.lineage.applied = source.step();
         let mut commands = self.begin_all(source);
-        if self.draining.is_some() {
-            commands.extend(self.drain_all());
-        }
+        commands.extend(self.drain_all());
         commands.extend(self.renew_save());
-        commands.extend(self.part_with_leavers());
+        commands.extend(self.regroup_without_leavers());
         commands
     }
 
@@ -87,11 +96,11 @@ impl Cluster {
         let begin = |(rank, &worker): (u32, &WorkerId)| Command::Begin {
             worker,
             assignment: Assignment {
-                generation: self.generation,
+                generation: self.lineage.generation,
                 rank: Rank::new(rank),
                 seats: Arc::clone(&seats),
                 source,
-                committed: self.newest.step(),
+                committed: self.lineage.newest.step(),
             },
         };
         (0..).zip(self.membership.group()).map(begin).collect()
@@ -99,18 +108,15 @@ impl Cluster {
 
     /// A step of its own shows that a generation is worth having; whoever stands by may now get a seat.
     pub(crate) fn applied(&mut self, generation: Generation, step: Step) -> Vec<Command> {
-        let is_news = step > self.applied && generation == self.generation;
-        if self.phase != RunPhase::Training || !is_news {
+        let is_news = step > self.lineage.applied && generation == self.lineage.generation;
+        if !self.state.is_training() || !is_news {
             return Vec::new();
         }
-        self.applied = step;
-        if !self.is_fruitful {
-            self.membership.note_fruitful();
+        self.lineage.applied = step;
+        if !std::mem::replace(&mut self.lineage.has_stepped, true) {
+            self.membership.forget_trouble();
         }
-        self.is_fruitful = true;
-        self.fruitless = 0;
-        self.n_unfit = 0;
-        self.broken_links.clear();
+        self.trouble = Trouble::default();
         self.grow()
     }
 
@@ -118,11 +124,11 @@ impl Cluster {
     ///
     /// Only after a step of its own: so newcomers that come one after another are taken in together.
     pub(crate) fn grow(&mut self) -> Vec<Command> {
-        let is_settled = self.phase == RunPhase::Training && self.is_fruitful;
-        let is_ending = self.draining.is_some() || self.applied >= self.settings.last_step;
-        if !is_settled || is_ending || !self.has_room_for_more() {
-            return Vec::new();
+        let is_settled = self.state.is_training() && self.lineage.has_stepped;
+        let n_seats = self.limit().min(self.membership.n_staying());
+        match is_settled && !self.is_ending() && self.membership.group().len() < n_seats {
+            true => self.start_generation(Leaving::AfterTheStep),
+            false => Vec::new(),
         }
-        self.start_generation(Leaving::AfterTheStep)
     }
 }

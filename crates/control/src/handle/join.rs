@@ -1,11 +1,12 @@
 //! A worker registers, and is heard of again.
 
-use crate::cluster::{Cluster, RunPhase};
+use crate::cluster::Cluster;
 use crate::command::{Command, Leaving};
 use crate::event::Past;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
 use crate::progress::Progress;
+use crate::state::State;
 
 impl Cluster {
     /// Takes a worker in. The first generation begins once enough are there; whoever comes later gets a
@@ -17,15 +18,28 @@ impl Cluster {
         (name, address): (String, String),
         past: Past,
     ) -> Vec<Command> {
-        let may_differ = self.n_unfit == 0 || past.held.is_some();
-        let member = Member::new(name, address, now, past.held, may_differ);
+        // One that registers again on its stream begins anew.
+        self.remove(worker);
+        let member = Member {
+            name,
+            address,
+            last_heard: now,
+            held: past.held,
+            predates_first_unfit: self.trouble.n_unfit == 0 || past.held.is_some(),
+            ..Member::default()
+        };
         self.membership.insert(worker, member);
-        self.came = now;
-        self.has_trained |= past.place.is_some();
-        match self.phase {
-            RunPhase::Returning => self.returned(worker, past),
-            RunPhase::Gathering => self.gather(now),
-            RunPhase::Recording | RunPhase::Preparing | RunPhase::Training | RunPhase::Ended => {
+        self.has_trained |= past.seat.is_some();
+        match &mut self.state {
+            State::TakingOver(takeover) => {
+                takeover.wait.newest_came = now;
+                self.returned(worker, past)
+            }
+            State::Gathering(wait) => {
+                wait.newest_came = now;
+                self.gather(now)
+            }
+            State::Recording(_) | State::Preparing(_) | State::Training(_) | State::Ended => {
                 self.grow()
             }
         }
@@ -33,9 +47,12 @@ impl Cluster {
 
     /// Makes the first generation once all workers are there, or enough and no more have come for a while.
     pub(crate) fn gather(&mut self, now: Millis) -> Vec<Command> {
+        let State::Gathering(wait) = &self.state else {
+            return Vec::new();
+        };
         let staying = self.membership.n_staying();
         let is_full = staying >= self.wanted(self.settings.workers);
-        let has_settled = now.since(self.came) >= self.settings.settle;
+        let has_settled = now.since(wait.newest_came) >= self.settings.settle;
         let is_enough = has_settled && staying >= self.wanted(self.settings.least_workers);
         if !is_full && !is_enough {
             return Vec::new();
@@ -46,7 +63,7 @@ impl Cluster {
     /// Notes that a worker is alive.
     pub(crate) fn heard(&mut self, now: Millis, worker: WorkerId) -> Vec<Command> {
         if let Some(member) = self.membership.member_mut(worker) {
-            self.deadlines.note_gap(now.since(member.last_heard));
+            self.deadlines.record_gap(now.since(member.last_heard));
             member.last_heard = now;
         }
         Vec::new()
@@ -61,7 +78,7 @@ impl Cluster {
     ) -> Vec<Command> {
         if let Some(member) = self.membership.member_mut(worker) {
             for lap in progress.laps.iter().filter(|lap| lap.count > 0) {
-                self.deadlines.note_lap(lap);
+                self.deadlines.record_lap(lap);
                 member.done.insert(lap.phase);
             }
             member.progress = Some((now, progress));

@@ -1,9 +1,10 @@
 //! A worker is to go: it finishes the step at hand, the others go on with the state that they hold as well.
 
-use crate::cluster::{Cluster, RunPhase};
+use crate::cluster::Cluster;
 use crate::command::{Cause, Command, Leaving};
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
+use crate::state::State;
 
 impl Cluster {
     /// Lets a worker go, at once if nobody needs it.
@@ -12,25 +13,27 @@ impl Cluster {
         if !self.membership.ask_to_leave(worker) {
             return Vec::new();
         }
-        match self.phase {
-            RunPhase::Training if is_seated => self.part_with_leavers(),
+        match self.state {
+            State::Training(_) if is_seated => self.regroup_without_leavers(),
             // A group that forms has a step to apply first, and one that returns may hold what nobody else does.
-            RunPhase::Recording | RunPhase::Preparing if is_seated => Vec::new(),
-            RunPhase::Returning | RunPhase::Ended => Vec::new(),
-            RunPhase::Gathering => {
+            State::Recording(_) | State::Preparing(_) if is_seated => Vec::new(),
+            State::TakingOver(_) | State::Ended => Vec::new(),
+            State::Gathering(_)
+            | State::Recording(_)
+            | State::Preparing(_)
+            | State::Training(_) => {
                 let mut commands = self.release(worker);
                 commands.extend(self.gather(now));
                 commands
             }
-            RunPhase::Recording | RunPhase::Preparing | RunPhase::Training => self.release(worker),
         }
     }
 
     /// Makes a group without those of its members that are to go; if nobody would be left, the run stops with a
     /// checkpoint.
-    pub(crate) fn part_with_leavers(&mut self) -> Vec<Command> {
-        let is_ending = self.draining.is_some() || self.applied >= self.settings.last_step;
-        if self.phase != RunPhase::Training || is_ending || !self.membership.has_leaver() {
+    pub(crate) fn regroup_without_leavers(&mut self) -> Vec<Command> {
+        let is_undisturbed = self.is_ending() || !self.membership.has_leaver();
+        if !self.state.is_training() || is_undisturbed {
             return Vec::new();
         }
         if self.membership.n_staying() == 0 {
@@ -46,9 +49,9 @@ impl Cluster {
         leavers.flat_map(|worker| self.release(worker)).collect()
     }
 
-    /// Strikes off a worker that has left its group as it was asked to, and lets it end.
+    /// Removes a worker that has left its group as it was asked to, and lets it end.
     pub(crate) fn release(&mut self, worker: WorkerId) -> Vec<Command> {
-        let Some(Member { name, .. }) = self.membership.remove(worker) else {
+        let Some(Member { name, .. }) = self.remove(worker) else {
             return Vec::new();
         };
         self.n_left = self.n_left.saturating_add(1);

@@ -2,24 +2,24 @@
 
 mod absence;
 mod any_order;
-mod blame;
 mod damage;
 mod gathering;
-mod knock;
+mod host_probe;
 mod leaving;
 mod memory;
 mod newcomers;
 mod panicking;
-mod returning;
 mod saving;
 mod slow;
 mod stopping;
+mod takeover;
 mod unfit;
+mod verdict;
 mod waiting;
 
 use crate::{
     Cause, Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Rank, Recorded,
-    RunPhase, Settings, Source, Step, Verdict, WorkerId,
+    RunOutcome, RunPhase, Settings, Source, Step, WorkerId,
 };
 
 fn settings(workers: u32) -> Settings {
@@ -35,7 +35,7 @@ fn settings(workers: u32) -> Settings {
         join_timeout: Millis::new(5_000),
         return_timeout: Millis::new(500),
         leave_timeout: Millis::new(800),
-        max_fruitless: 3,
+        max_without_step: 3,
         save_every: None,
     }
 }
@@ -167,16 +167,16 @@ impl Run {
 }
 
 /// The verdict on a run that was asked to stop.
-const fn asked(step: u64) -> Verdict {
-    Verdict::Interrupted {
+const fn asked(step: u64) -> RunOutcome {
+    RunOutcome::Interrupted {
         step: Step::new(step),
         cause: Cause::Asked,
     }
 }
 
-fn verdict(commands: &[Command]) -> Option<&Verdict> {
+fn outcome(commands: &[Command]) -> Option<&RunOutcome> {
     match commands.last() {
-        Some(Command::End { verdict }) => Some(verdict),
+        Some(Command::End { outcome }) => Some(outcome),
         _ => None,
     }
 }
@@ -325,11 +325,11 @@ fn the_run_finishes_only_with_its_last_checkpoint() {
     assert_eq!(run.finished(ONE, "d"), []);
     assert_eq!(run.finished(TWO, "d"), []);
     let commands = run.committed(10);
-    let expected = Verdict::Finished {
+    let expected = RunOutcome::Finished {
         step: Step::new(10),
         weights_digest: "d".to_owned(),
     };
-    assert_eq!(verdict(&commands), Some(&expected));
+    assert_eq!(outcome(&commands), Some(&expected));
     assert_eq!(commands.len(), 3, "both workers are stopped first");
 }
 
@@ -341,7 +341,7 @@ fn different_weights_at_the_end_are_a_failure_that_names_both() {
     run.committed(10);
     run.finished(ONE, "aa");
     let commands = run.finished(TWO, "bb");
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+    let Some(RunOutcome::Failed { reason }) = outcome(&commands) else {
         panic!("{commands:?}")
     };
     assert_eq!(
@@ -361,7 +361,7 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
         departure: Departure::StreamClosed,
     });
     let [
-        Command::Report { blame },
+        Command::Report { verdict },
         Command::RecordGeneration {
             generation,
             members,
@@ -371,7 +371,7 @@ fn a_lost_member_makes_a_generation_of_the_others_from_the_newest_checkpoint() {
         panic!("{commands:?}");
     };
     assert_eq!(
-        blame.to_string(),
+        verdict.to_string(),
         "worker w1 (rank 0 of generation 1): its connection closed: the process or its host died"
     );
     assert_eq!(
@@ -405,7 +405,7 @@ fn a_run_whose_last_worker_goes_waits_for_another_and_then_names_it() {
     run.at(501, Event::Tick);
     assert_eq!(run.cluster.phase(), RunPhase::Gathering);
     let commands = run.at(6_000, Event::Tick);
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+    let Some(RunOutcome::Failed { reason }) = outcome(&commands) else {
         panic!("{commands:?}")
     };
     assert!(
@@ -468,7 +468,7 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
         });
     }
     let commands = run.see(broken(Generation::new(3)));
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+    let Some(RunOutcome::Failed { reason }) = outcome(&commands) else {
         panic!("{commands:?}")
     };
     assert_eq!(
@@ -478,13 +478,13 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
 }
 
 #[test]
-fn a_step_forgives_earlier_fruitless_generations() {
+fn a_step_forgets_earlier_generations_without_one() {
     let mut run = Run::training();
     run.see(Event::Applied {
         generation: FIRST,
         step: Step::new(1),
     });
-    assert_eq!(run.cluster.fruitless, 0);
+    assert_eq!(run.cluster.trouble.without_step, 0);
 }
 
 #[test]
@@ -507,7 +507,7 @@ fn draining_ends_the_run_at_the_committed_step() {
             []
         );
     }
-    assert_eq!(verdict(&run.committed(4)), Some(&asked(4)));
+    assert_eq!(outcome(&run.committed(4)), Some(&asked(4)));
 }
 
 #[test]
@@ -515,7 +515,7 @@ fn draining_before_training_ends_at_once() {
     let mut run = Run::gathering(2);
     run.register(ONE);
     let commands = run.see(Event::DrainRequested);
-    assert_eq!(verdict(&commands), Some(&asked(0)));
+    assert_eq!(outcome(&commands), Some(&asked(0)));
 }
 
 #[test]
@@ -539,7 +539,7 @@ fn where_nobody_is_heard_nobody_in_particular_is_silent() {
     assert_eq!(run.at(600, Event::Tick), []);
     assert_eq!(run.at(2_100, Event::Tick), [], "longer than worker_timeout");
     run.at(2_550, Event::Heard { worker: ONE });
-    // It was deaf for two seconds and this tick, so the other has as long again.
+    // All were silent for two seconds and this tick, so the other has as long again.
     assert_eq!(run.at(2_600, Event::Tick), []);
     for now in [3_500, 4_500, 5_500, 6_000] {
         run.at(now, Event::Heard { worker: ONE });
@@ -596,7 +596,7 @@ fn a_group_that_never_gathers_is_given_up() {
     run.at(4_500, Event::Tick);
     run.register(ONE);
     let commands = run.at(5_001, Event::Tick);
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+    let Some(RunOutcome::Failed { reason }) = outcome(&commands) else {
         panic!("{commands:?}")
     };
     assert_eq!(
@@ -613,10 +613,10 @@ fn a_failure_that_would_come_again_ends_the_run() {
         worker: TWO,
         reason: "loss is not finite".to_owned(),
     });
-    let expected = Verdict::Failed {
+    let expected = RunOutcome::Failed {
         reason: "worker w2 (rank 1 of generation 1): loss is not finite".to_owned(),
     };
-    assert_eq!(verdict(&commands), Some(&expected));
+    assert_eq!(outcome(&commands), Some(&expected));
 }
 
 #[test]

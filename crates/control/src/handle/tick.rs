@@ -1,84 +1,82 @@
-//! What the passing of time alone decides: silence, members that hang, and a group that never gathers.
+//! What time alone decides: silence, members that hang, and a group that never gathers.
 
-use crate::cluster::{Cluster, RunPhase};
-use crate::command::{Command, Verdict};
+use crate::cluster::Cluster;
+use crate::command::{Command, RunOutcome};
 use crate::event::Departure;
 use crate::handle::stall::LAST_CALL;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
 use crate::progress::{Pace, Progress, WaitsFor};
+use crate::state::State;
 use std::cmp::Reverse;
 
 impl Cluster {
     /// Declares silent and stuck workers gone, and gives up on a group that does not gather or return.
     pub(crate) fn tick(&mut self, now: Millis) -> Vec<Command> {
+        let rules = [
+            Self::evict_silent,
+            Self::probe_hosts,
+            Self::evict_hanging,
+            Self::break_stall,
+            Self::close_accusations,
+            Self::evict_stuck,
+            Self::save_in_time,
+            Self::stop_waiting,
+            Self::gather,
+            Self::give_up_gathering,
+        ];
+        let commands = rules.into_iter().flat_map(|rule| rule(self, now));
+        commands.collect()
+    }
+
+    fn evict_silent(&mut self, now: Millis) -> Vec<Command> {
         let mut limit = self.deadlines.silence(&self.settings);
-        self.forgive_own_absence(now, limit.allowed);
+        self.excuse_own_pause(now, limit.allowed);
         limit.allowed = self.silence_allowed(now, limit.allowed);
         let silent = self.membership.silent(now, limit.allowed).into_iter();
         let silent = silent.map(|worker| (worker, Departure::Silent { limit }));
-        let mut commands = self.evict(now, silent.collect());
-        commands.extend(self.knock(now));
-        commands.extend(self.evict(now, self.hanging()));
-        commands.extend(self.break_stall(now));
-        commands.extend(self.end_hearing(now));
-        commands.extend(self.part_with_stuck(now));
-        commands.extend(self.save_in_time(now));
-        let waited = now.since(self.started);
-        if self.phase == RunPhase::Returning && waited > self.settings.return_timeout {
-            commands.extend(self.stop_waiting(now));
-        }
-        if self.phase == RunPhase::Gathering {
-            commands.extend(self.gather(now));
-        }
-        if self.phase == RunPhase::Gathering && waited > self.settings.join_timeout {
-            commands.extend(self.end(Verdict::Failed {
-                reason: self.nobody_came(),
-            }));
-        }
-        commands
+        self.evict(now, silent.collect())
     }
 
     /// How long a worker may be silent.
     ///
-    /// Where nobody is heard at all it is this coordinator that was away or is cut off, and its workers train on: they
-    /// have as long as the run waits for workers to come. Once any of them is heard again, the others have as long as
-    /// it was deaf beyond the usual: a connection tries again after waits that double.
+    /// If all are silent, this coordinator was away or is cut off and its workers train on: they have as long as the run
+    /// waits for workers to register. Once one is heard again, the others get as much extra time as all were silent, since
+    /// a connection is retried after waits that double.
     fn silence_allowed(&mut self, now: Millis, usual: Millis) -> Millis {
         let half = usual.get() / 2;
-        if self.membership.hears_nobody(now, Millis::new(half)) {
-            self.deaf_since.get_or_insert(now);
+        if self.membership.all_silent(now, Millis::new(half)) {
+            self.all_silent_since.get_or_insert(now);
             return usual.max(self.settings.join_timeout);
         }
-        if let Some(since) = self.deaf_since.take() {
+        if let Some(since) = self.all_silent_since.take() {
             let lasted = now.since(since).get().saturating_add(half);
             let longest = self.settings.join_timeout.get();
             let until = now.get().saturating_add(lasted.min(longest));
-            self.membership.forgive(Millis::new(until));
+            self.membership.count_as_heard(Millis::new(until));
         }
         usual
     }
 
-    /// Time that nobody looked at was this coordinator's own pause, or its clock jumped: what was said then is still on
-    /// its way, and nobody was waited for.
-    ///
-    /// That is so from half of the shortest time on that anybody may take for anything.
-    fn forgive_own_absence(&mut self, now: Millis, silence: Millis) {
+    /// A long time between two ticks was this coordinator's own pause, or a jump of its clock. Messages of that time are
+    /// still on their way, so it counts for no limit. A pause is long from half of the shortest limit on.
+    fn excuse_own_pause(&mut self, now: Millis, silence: Millis) {
         let pause = now.since(std::mem::replace(&mut self.last_tick, now));
         let shortest = silence.min(self.settings.leave_timeout).min(LAST_CALL);
         if pause.get() > shortest.get() / 2 {
-            self.membership.forgive(now);
-            self.started = self.started.plus(pause).min(now);
-            self.opened = self.opened.plus(pause).min(now);
-            self.hearing = self.hearing.map(|began| began.plus(pause).min(now));
+            self.membership.count_as_heard(now);
+            let waits = self.state.since_mut().into_iter();
+            for began in waits.chain(&mut self.taken_over) {
+                *began = began.plus(pause).min(now);
+            }
         }
     }
 
-    /// Members of the group that have been at one piece of work for longer than they may.
+    /// Evicts members that have been in one phase for longer than its limit.
     ///
-    /// What holds all of several members up at once is none of theirs, so each has the longest time there is for it.
-    fn hanging(&self) -> Vec<(WorkerId, Departure)> {
-        if self.phase != RunPhase::Training {
+    /// If all members are late at once, the cause is probably none of them, so each has the longest limit there is.
+    fn evict_hanging(&mut self, now: Millis) -> Vec<Command> {
+        if !self.state.is_training() {
             return Vec::new();
         }
         let furthest = self.furthest();
@@ -89,18 +87,14 @@ impl Cluster {
         if late.len() > 1 && self.membership.is_everybody(late.len()) {
             late.retain(|(worker, departure)| self.is_beyond_all_limits(*worker, departure));
         }
-        late
+        self.evict(now, late)
     }
 
     fn is_beyond_all_limits(&self, worker: WorkerId, departure: &Departure) -> bool {
         let Departure::Hangs { phase, lasts, .. } = departure else {
             return false;
         };
-        *lasts
-            > phase
-                .ceiling(&self.settings, self.pace(worker))
-                .limit()
-                .allowed
+        *lasts > phase.ceiling(&self.settings, self.pace(worker)).allowed
     }
 
     /// How fast a worker says that it is.
@@ -109,7 +103,7 @@ impl Cluster {
         progress.pace
     }
 
-    /// The number of the newest call that any member has begun, and since when one is at what followed it.
+    /// The number of the newest call that any member has begun, and when the first member got there.
     fn furthest(&self) -> Option<(u64, Millis)> {
         let members = self.membership.group_members();
         let reached = members.filter_map(|(_, member)| {
@@ -124,18 +118,18 @@ impl Cluster {
 
     /// The number of the call that was begun last in this generation.
     fn sequence(&self, progress: &Progress) -> Option<u64> {
-        let is_current = progress.generation == self.generation;
+        let is_current = progress.generation == self.lineage.generation;
         let call = progress.call.as_ref().filter(|_| is_current)?;
         Some(call.sequence)
     }
 
-    /// Only what a member says itself counts: of one that has fallen silent nobody knows how long it is at it.
+    /// Only time that a member reported counts: what a silent one does is unknown.
     ///
-    /// Who waits for others is late from when they got further on, as far as it was heard since: what it said before
-    /// was true of all.
+    /// A member that waits for others is late from the moment when one of them got ahead, as far as it reported since
+    /// then. Before that all waited alike.
     fn hangs(&self, member: &Member, furthest: Option<(u64, Millis)>) -> Option<Departure> {
         let (heard, progress) = member.progress.as_ref()?;
-        if progress.generation != self.generation {
+        if progress.generation != self.lineage.generation {
             return None;
         }
         let is_further = |(newest, _): &(u64, Millis)| self.sequence(progress) < Some(*newest);
@@ -146,7 +140,7 @@ impl Cluster {
             .deadlines
             .phase(phase, &self.settings, behind.is_some(), ceiling)?;
         if !member.done.contains(&phase) {
-            limit = ceiling.limit();
+            limit = ceiling;
         }
         let lasts = match (phase.waits_for(), behind) {
             (WaitsFor::Others, Some((_, since))) => progress.lasts.min(heard.since(since)),
@@ -160,17 +154,24 @@ impl Cluster {
         })
     }
 
-    fn nobody_came(&self) -> String {
-        let last_lost = self.last_lost.as_ref();
+    fn give_up_gathering(&mut self, now: Millis) -> Vec<Command> {
+        let State::Gathering(wait) = &self.state else {
+            return Vec::new();
+        };
+        if now.since(wait.since) <= self.settings.join_timeout {
+            return Vec::new();
+        }
+        let last_lost = wait.last_lost.as_ref();
         let last_lost = last_lost.map_or(String::new(), |lost| {
             format!(" after the last was lost ({lost})")
         });
-        format!(
+        let reason = format!(
             "{} of {} workers registered within {} s (coordinator.join_timeout_s){last_lost}; start the others sooner, \
              raise that key, or ask for fewer with --workers",
             self.membership.count(),
             self.settings.least_workers,
             self.settings.join_timeout.get() / 1000
-        )
+        );
+        self.end(RunOutcome::Failed { reason })
     }
 }

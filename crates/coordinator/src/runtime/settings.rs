@@ -4,7 +4,7 @@ use crate::job::Job;
 use fratmae_control::{Millis, Settings, Step};
 
 /// Generations in a row that may end without a step before the run is given up.
-const MAX_FRUITLESS: u32 = 5;
+const MAX_WITHOUT_STEP: u32 = 5;
 
 /// What any worker may take for anything, so that a busy machine is no verdict: five seconds, less the time between two
 /// looks.
@@ -35,7 +35,7 @@ pub(super) fn settings(job: &Job) -> Settings {
         join_timeout: Millis::new(config.coordinator.join_timeout_s * 1000),
         return_timeout: RETURN_TIMEOUT,
         leave_timeout: Millis::new(config.collective.deadline_s * 1000),
-        max_fruitless: MAX_FRUITLESS,
+        max_without_step: MAX_WITHOUT_STEP,
         save_every: match config.checkpoint.every_s {
             0 => None,
             seconds => Some(Millis::new(seconds * 1000)),

@@ -1,25 +1,25 @@
 //! Coordinators ask hosts for a sign of life. A host answers for a process that is paused, and for none.
 
 use super::{Happening, World};
-use fratmae_control::{Event, Knock, WorkerId};
+use fratmae_control::{Event, HostProbe, WorkerId};
 
 /// How long a coordinator waits for an answer; shorter than in truth, as all deadlines are here.
 const PATIENCE: u64 = 400;
 
 impl World {
-    pub(super) fn knock(&mut self, coordinator: usize, knock: &Knock) {
-        let &Knock { worker, asked, .. } = knock;
+    pub(super) fn knock(&mut self, coordinator: usize, knock: &HostProbe) {
+        let &HostProbe { worker, asked, .. } = knock;
         if self.answers(coordinator, worker) {
             return;
         }
-        let unanswered = Event::Unanswered { worker, asked };
+        let unanswered = Event::ProbeFailed { worker, asked };
         let ends = Happening::Unanswered(coordinator, unanswered);
         self.agenda.after(PATIENCE, ends);
     }
 
     /// Time for an answer is over; what was cut off at first and is no more has given one to the second question.
     pub(super) fn unanswered(&mut self, coordinator: usize, event: Event) {
-        let Event::Unanswered { worker, .. } = event else {
+        let Event::ProbeFailed { worker, .. } = event else {
             return;
         };
         if self.coordinators[coordinator].is_serving() && !self.answers(coordinator, worker) {

@@ -5,7 +5,7 @@ use crate::coordinator::Operation;
 use crate::observation::Observation;
 use crate::store::Record;
 use crate::worker::{Told, UNFIT};
-use fratmae_control::{Assignment, Cause, Command, Event, Rank, Step, Verdict};
+use fratmae_control::{Assignment, Cause, Command, Event, Rank, RunOutcome, Step};
 
 /// How often time alone is looked at, and how often the fence, on a coordinator's own clock.
 pub(super) const TICK: u64 = 300;
@@ -118,7 +118,7 @@ impl World {
             }
             Command::Save { worker } => self.tell(coordinator, worker, Told::Save),
             Command::Saved { step } => self.observe_answer(step),
-            Command::Knock(knock) => self.knock(coordinator, &knock),
+            Command::ProbeHost(knock) => self.knock(coordinator, &knock),
             Command::Stop {
                 worker,
                 reason,
@@ -131,7 +131,7 @@ impl World {
             }
             Command::Report { .. } => self.coordinators[coordinator].unwritten += 1,
             Command::Drain { .. } | Command::Statement { .. } | Command::Left { .. } => {}
-            Command::End { verdict } => self.end(coordinator, &verdict),
+            Command::End { outcome } => self.end(coordinator, &outcome),
         }
     }
 
@@ -166,22 +166,22 @@ impl World {
         });
     }
 
-    /// Makes the verdict durable.
-    fn end(&mut self, coordinator: usize, verdict: &Verdict) {
-        let record = match verdict {
-            Verdict::Finished { .. } => Record::Finished,
+    /// Makes the outcome durable.
+    fn end(&mut self, coordinator: usize, outcome: &RunOutcome) {
+        let record = match outcome {
+            RunOutcome::Finished { .. } => Record::Finished,
             // Whoever cares for the run starts it again.
-            Verdict::Interrupted {
+            RunOutcome::Interrupted {
                 cause: Cause::Deserted,
                 ..
             } => Record::Interrupted,
             // Nobody was left who could go on. Whoever cares for the run starts it again.
-            Verdict::Failed { reason } if reason.contains(UNFIT) => {
+            RunOutcome::Failed { reason } if reason.contains(UNFIT) => {
                 self.observe_giving_up(coordinator);
                 return self.end_all(coordinator);
             }
-            Verdict::Interrupted { .. } | Verdict::Failed { .. } => {
-                let trouble = Some(format!("{verdict:?}"));
+            RunOutcome::Interrupted { .. } | RunOutcome::Failed { .. } => {
+                let trouble = Some(format!("{outcome:?}"));
                 return self.laws.observe(&Observation::Over { trouble });
             }
         };

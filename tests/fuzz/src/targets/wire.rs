@@ -82,7 +82,7 @@ fn cluster() -> Cluster {
         join_timeout: Millis::new(60_000),
         return_timeout: Millis::new(2_000),
         leave_timeout: Millis::new(20_000),
-        max_fruitless: 3,
+        max_without_step: 3,
         save_every: Some(Millis::new(3_000)),
     };
     Cluster::new(

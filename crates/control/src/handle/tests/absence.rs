@@ -27,7 +27,7 @@ fn a_coordinator_that_was_away_waits_anew_for_those_who_come() {
 }
 
 #[test]
-fn absence_shorter_than_the_least_timeout_is_forgiven_where_less_is_allowed() {
+fn a_pause_shorter_than_the_least_timeout_counts_for_no_limit_where_less_is_allowed() {
     let mut run = Run::gathering(1);
     run.register(ONE);
     run.at(500, Event::Heard { worker: ONE });

@@ -96,7 +96,7 @@ fn rare_event(random: &mut Random, worker: WorkerId, generation: Generation) -> 
                 ..Progress::default()
             },
         },
-        10 => Event::Unanswered {
+        10 => Event::ProbeFailed {
             worker,
             asked: Millis::new(random.below(2_000)),
         },

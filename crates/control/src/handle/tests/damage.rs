@@ -101,7 +101,7 @@ fn whoever_could_read_it_hands_its_state_on_and_it_is_written_again() {
 fn what_is_committed_during_the_search_is_newer_than_what_it_finds() {
     let mut run = restoring();
     let (generation, step) = (FIRST, Step::new(9));
-    run.cluster.committing.insert((generation, step));
+    run.cluster.lineage.committing.insert((generation, step));
     run.see(damaged(TWO, SECOND));
     run.see(Event::CheckpointCommitted { generation, step });
     run.see(passed_over(OLDER));

@@ -78,7 +78,7 @@ fn fewer_than_the_least_are_waited_for_and_then_given_up() {
     assert_eq!(gathering.left, Millis::new(1_000));
     run.at(4_500, Event::Heard { worker: ONE });
     let commands = run.at(5_001, Event::Tick);
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+    let Some(RunOutcome::Failed { reason }) = outcome(&commands) else {
         panic!("{commands:?}")
     };
     assert!(reason.starts_with("1 of 2 workers registered"), "{reason}");

@@ -119,8 +119,8 @@ fn the_last_that_leaves_stops_the_run_with_a_checkpoint() {
     let commands = run.see(Event::CheckpointCommitted { generation, step });
     let cause = Cause::Deserted;
     assert_eq!(
-        verdict(&commands),
-        Some(&Verdict::Interrupted { step, cause })
+        outcome(&commands),
+        Some(&RunOutcome::Interrupted { step, cause })
     );
 }
 

@@ -128,5 +128,5 @@ fn a_drain_with_nothing_in_memory_to_save_ends_at_the_newest_checkpoint() {
         held: None,
     });
     let expected = asked(0);
-    assert_eq!(verdict(&commands), Some(&expected));
+    assert_eq!(outcome(&commands), Some(&expected));
 }

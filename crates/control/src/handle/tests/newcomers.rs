@@ -76,9 +76,9 @@ fn a_group_that_has_applied_its_last_step_takes_nobody_in() {
 fn a_step_reported_again_does_not_make_a_generation_worth_having() {
     let mut run = one_lost_of_three();
     run.begin(SECOND, [(ONE, Some(0)), (TWO, Some(0))]);
-    run.cluster.fruitless = 2;
+    run.cluster.trouble.without_step = 2;
     run.applied(SECOND, 0);
-    assert_eq!(run.cluster.fruitless, 2);
+    assert_eq!(run.cluster.trouble.without_step, 2);
     run.applied(SECOND, 1);
-    assert_eq!(run.cluster.fruitless, 0);
+    assert_eq!(run.cluster.trouble.without_step, 0);
 }

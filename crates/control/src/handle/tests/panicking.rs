@@ -19,8 +19,8 @@ fn the_others_go_on_at_once_and_the_text_is_the_verdict() {
     assert!(
         matches!(
             &commands[..],
-            [Command::Stop { worker: TWO, .. }, Command::Report { blame }, Command::RecordGeneration { members, .. }]
-            if blame.reason == TEXT && members[..] == ["w1"]
+            [Command::Stop { worker: TWO, .. }, Command::Report { verdict }, Command::RecordGeneration { members, .. }]
+            if verdict.reason == TEXT && members[..] == ["w1"]
         ),
         "{commands:?}"
     );
@@ -42,7 +42,7 @@ fn who_is_alone_and_came_to_no_step_ends_the_run_with_the_text() {
     run.register(ONE);
     run.see(Event::GenerationRecorded { generation: FIRST });
     let commands = run.see(panicked(ONE));
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+    let Some(RunOutcome::Failed { reason }) = outcome(&commands) else {
         panic!("{commands:?}")
     };
     assert!(reason.ends_with(TEXT), "{reason}");
@@ -60,7 +60,7 @@ fn who_is_alone_after_a_step_is_waited_for_as_after_any_death() {
     });
     run.applied(FIRST, 1);
     run.see(panicked(ONE));
-    assert_eq!(run.cluster.phase(), RunPhase::Returning);
+    assert_eq!(run.cluster.phase(), RunPhase::TakingOver);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_run_that_gathers_does_not_wait_for_who_panicked() {
     let mut run = Run::gathering(2);
     run.register(ONE);
     let commands = run.see(panicked(ONE));
-    assert_eq!((commands.len(), verdict(&commands)), (2, None));
+    assert_eq!((commands.len(), outcome(&commands)), (2, None));
     let members = vec!["w2".to_owned()];
     let record = Command::RecordGeneration {
         generation: FIRST,
@@ -83,7 +83,7 @@ fn if_nobody_else_comes_the_run_says_who_was_lost() {
     run.register(ONE);
     run.see(panicked(ONE));
     let commands = run.at(5_001, Event::Tick);
-    let Some(Verdict::Failed { reason }) = verdict(&commands) else {
+    let Some(RunOutcome::Failed { reason }) = outcome(&commands) else {
         panic!("{commands:?}")
     };
     assert!(

@@ -38,8 +38,8 @@ fn beat(phase: Phase, (lasts, still): (u64, u64), pace: Option<(u64, u64)>) -> E
 
 fn reason(commands: &[Command]) -> &str {
     for command in commands.iter().rev() {
-        if let Command::Report { blame } = command {
-            return &blame.reason;
+        if let Command::Report { verdict } = command {
+            return &verdict.reason;
         }
     }
     "nobody is blamed"

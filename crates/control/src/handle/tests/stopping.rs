@@ -21,8 +21,8 @@ fn a_group_that_still_restores_stops_at_once() {
         run.see(beat(TWO, Phase::Restore));
         let commands = run.see(Event::DrainRequested);
         assert_eq!(
-            verdict(&commands),
-            Some(&Verdict::Interrupted {
+            outcome(&commands),
+            Some(&RunOutcome::Interrupted {
                 step: Step::new(0),
                 cause: Cause::Asked
             }),

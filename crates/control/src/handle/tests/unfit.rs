@@ -10,8 +10,8 @@ fn unfit(worker: WorkerId) -> Event {
 }
 
 fn failure(commands: &[Command]) -> Option<&str> {
-    match verdict(commands) {
-        Some(Verdict::Failed { reason }) => Some(reason),
+    match outcome(commands) {
+        Some(RunOutcome::Failed { reason }) => Some(reason),
         _ => None,
     }
 }
@@ -27,14 +27,14 @@ fn a_member_that_is_unfit_is_told_to_end_and_the_others_take_its_slots() {
             reason,
             is_failure: true,
         },
-        Command::Report { blame },
+        Command::Report { verdict },
         Command::RecordGeneration { members, .. },
     ] = &commands[..]
     else {
         panic!("{commands:?}")
     };
     assert_eq!(reason, "no space left to write run/part");
-    assert_eq!((&blame.reason, &*blame.host), (reason, "host"));
+    assert_eq!((&verdict.reason, &*verdict.host), (reason, "host"));
     assert_eq!(*members, ["w1"]);
 }
 
@@ -113,12 +113,12 @@ fn one_left_behind_that_comes_first_and_is_unfit_ends_no_run_of_which_others_tra
         name: "w1".to_owned(),
         address: "host:1".to_owned(),
         past: Past {
-            place: Some((FIRST, Rank::new(0))),
+            seat: Some((FIRST, Rank::new(0))),
             held: Some(Step::new(5)),
         },
     });
     assert_eq!(failure(&run.see(unfit(ONE))), None);
-    assert_eq!(run.cluster.phase(), RunPhase::Returning);
+    assert_eq!(run.cluster.phase(), RunPhase::TakingOver);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_member_that_came_from_an_earlier_coordinator_is_given_up_alone() {
     let mut run = Run::found(FIRST, 2, Source::Initial);
     for (rank, worker) in (0..).zip([ONE, TWO]) {
         let past = Past {
-            place: Some((FIRST, Rank::new(rank))),
+            seat: Some((FIRST, Rank::new(rank))),
             held: Some(Step::new(5)),
         };
         if worker == TWO {

@@ -16,7 +16,7 @@ impl Run {
             name: format!("w{worker}"),
             address: format!("host:{worker}"),
             past: Past {
-                place: Some((generation, Rank::new(rank))),
+                seat: Some((generation, Rank::new(rank))),
                 held: Some(Step::new(7)),
             },
         })
@@ -31,7 +31,7 @@ fn is_new_generation(commands: &[Command], number: u64) -> bool {
 #[test]
 fn a_group_that_is_whole_trains_on_in_its_generation() {
     let mut run = taken_over();
-    assert_eq!(run.cluster.phase(), RunPhase::Returning);
+    assert_eq!(run.cluster.phase(), RunPhase::TakingOver);
     assert_eq!(run.comes_back(TWO, THIRD, 0), []);
     assert_eq!(run.comes_back(ONE, THIRD, 1), []);
     assert_eq!(run.cluster.phase(), RunPhase::Training);
@@ -114,6 +114,15 @@ fn a_run_whose_workers_are_all_gone_gathers_new_ones() {
     assert_eq!(run.at(501, Event::Tick), []);
     assert_eq!(run.cluster.phase(), RunPhase::Gathering);
     assert!(is_new_generation(&run.register(TWO), 4));
+}
+
+#[test]
+fn a_run_that_gives_up_its_old_group_gathers_for_its_full_time() {
+    let mut run = taken_over();
+    run.cluster.settings.join_timeout = Millis::new(400);
+    assert_eq!(run.at(501, Event::Tick), []);
+    assert_eq!(run.at(901, Event::Tick), []);
+    assert_eq!(run.at(902, Event::Tick).len(), 1);
 }
 
 #[test]

@@ -1,18 +1,18 @@
 //! A worker falls silent: is its process held up, or is its host gone?
 //!
-//! A host takes connections for a process that is stopped as well, so one that takes none is gone or cut off; its worker
-//! need not have the time that a process has that is there.
+//! A host accepts connections even for a stopped process. One that accepts none is gone or cut off, so its worker is given
+//! up before the limit for silence.
 
 use crate::cluster::Cluster;
-use crate::command::{Command, Knock};
+use crate::command::{Command, HostProbe};
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
 
 impl Cluster {
-    /// Asks the hosts of those who have fallen silent, once in each silence.
-    pub(crate) fn knock(&mut self, now: Millis) -> Vec<Command> {
-        let Some(lull) = self.deadlines.lull() else {
+    /// Probes the hosts of workers that have fallen silent, once in each silence.
+    pub(crate) fn probe_hosts(&mut self, now: Millis) -> Vec<Command> {
+        let Some(lull) = self.deadlines.probe_after() else {
             return Vec::new();
         };
         let mut commands = Vec::new();
@@ -20,9 +20,9 @@ impl Cluster {
             let Some(member) = self.membership.member_mut(worker) else {
                 continue;
             };
-            if member.knocked.is_none_or(|asked| asked < member.last_heard) {
-                member.knocked = Some(now);
-                commands.push(Command::Knock(Knock {
+            if member.probed.is_none_or(|asked| asked < member.last_heard) {
+                member.probed = Some(now);
+                commands.push(Command::ProbeHost(HostProbe {
                     worker,
                     address: member.address.clone(),
                     asked: now,
@@ -32,10 +32,9 @@ impl Cluster {
         commands
     }
 
-    /// A host did not answer: it is gone if its worker is still silent, and others were heard since it was asked.
-    ///
-    /// Where nobody was, it may be this coordinator that is cut off.
-    pub(crate) fn unanswered(
+    /// A host did not answer: it is gone if its worker is still silent and others were heard since the probe. If nobody
+    /// was, this coordinator may be cut off.
+    pub(crate) fn probe_failed(
         &mut self,
         now: Millis,
         worker: WorkerId,

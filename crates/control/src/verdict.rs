@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Who is at fault, where it was in its work, why, and what that rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blame {
+pub struct Verdict {
     /// The worker's name.
     pub worker: String,
     /// Where its peers reach it, without the port.
@@ -30,17 +30,17 @@ pub struct Blame {
 
 impl Cluster {
     /// A verdict on a registered worker.
-    pub(crate) fn blame(
+    pub(crate) fn verdict_on(
         &self,
         worker: WorkerId,
         reason: String,
         evidence: Vec<String>,
-    ) -> Option<Blame> {
+    ) -> Option<Verdict> {
         let member = self.membership.member(worker)?;
         let rank = self.membership.rank_of(worker);
         let heard = member.progress.as_ref().map(|(_, progress)| progress);
         let host = member.address.rsplit_once(':');
-        Some(Blame {
+        Some(Verdict {
             worker: member.name.clone(),
             host: host
                 .map_or(member.address.as_str(), |(host, _)| host)
@@ -48,7 +48,7 @@ impl Cluster {
             rank: rank
                 .and_then(|rank| u32::try_from(rank).ok())
                 .map(Rank::new),
-            generation: self.generation,
+            generation: self.lineage.generation,
             heard_at: heard.map(|progress| (progress.generation, progress.step)),
             phase: heard.map_or(Phase::Idle, |progress| progress.phase),
             call: heard.and_then(|progress| progress.call.clone()),
@@ -58,7 +58,7 @@ impl Cluster {
     }
 }
 
-impl fmt::Display for Blame {
+impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "worker {}", self.worker)?;
         match self.rank {

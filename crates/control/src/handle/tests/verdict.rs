@@ -1,7 +1,7 @@
 //! Who is blamed for what, and on what grounds.
 
 use super::*;
-use crate::{Accusation, Blame, Call, Lap, Phase, Progress};
+use crate::{Accusation, Call, Lap, Phase, Progress, Verdict};
 
 const THREE: WorkerId = WorkerId::new(3);
 
@@ -52,11 +52,11 @@ fn beat(worker: WorkerId, phase: Phase, lasts: u64, n_laps: u32) -> Event {
     Event::Beat { worker, progress }
 }
 
-fn blamed(commands: &[Command]) -> Vec<&Blame> {
+fn blamed(commands: &[Command]) -> Vec<&Verdict> {
     let mut found = Vec::new();
     for command in commands {
-        if let Command::Report { blame } = command {
-            found.push(&**blame);
+        if let Command::Report { verdict } = command {
+            found.push(&**verdict);
         }
     }
     found
@@ -81,12 +81,15 @@ fn a_silent_member_is_named_with_the_place_where_it_was_last_heard() {
     run.see(beat(TWO, Phase::Backward, 3, 1));
     run.at(1_200, Event::Heard { worker: ONE });
     let commands = run.at(1_500, Event::Tick);
-    let [blame] = blamed(&commands)[..] else {
+    let [verdict] = blamed(&commands)[..] else {
         panic!("{commands:?}")
     };
-    assert_eq!((blame.worker.as_str(), blame.host.as_str()), ("w2", "host"));
     assert_eq!(
-        blame.to_string(),
+        (verdict.worker.as_str(), verdict.host.as_str()),
+        ("w2", "host")
+    );
+    assert_eq!(
+        verdict.to_string(),
         "worker w2 (rank 1 of generation 1): nothing was heard of it for 1.0 s \
          (limit coordinator.worker_timeout_s = 1); \
          last heard in backward of step 7 on host, its last collective all_reduce 12"
@@ -108,11 +111,11 @@ fn a_member_whose_training_hangs_while_its_heart_beats_is_named_and_the_others_g
     assert_eq!(run.at(9_000, Event::Tick), [], "it said no more since");
     run.see(beat(TWO, Phase::Forward, 5_001, 0));
     let commands = run.at(9_001, Event::Tick);
-    let [blame] = blamed(&commands)[..] else {
+    let [verdict] = blamed(&commands)[..] else {
         panic!("{commands:?}")
     };
     assert_eq!(
-        blame.reason,
+        verdict.reason,
         "no progress in forward for 5 s although the process is alive \
          (limit 5.0 s, as 99.9 % of such work took 0.01 s at most; never more than collective.deadline_s)"
     );
@@ -195,16 +198,16 @@ fn who_did_not_answer_the_group_before_and_is_back_is_not_blamed_for_this_one() 
         run.see(broken(worker, SECOND, unreachable(0)));
     }
     let commands = run.at(2_000, Event::Tick);
-    let [blame] = blamed(&commands)[..] else {
+    let [verdict] = blamed(&commands)[..] else {
         panic!("{commands:?}")
     };
-    assert_eq!(blame.worker, "w1");
+    assert_eq!(verdict.worker, "w1");
 }
 
 #[test]
 fn of_members_that_accuse_each_other_the_one_that_nobody_reaches_goes() {
     let mut run = three();
-    run.cluster.settings.max_fruitless = 5;
+    run.cluster.settings.max_without_step = 5;
     run.see(broken(ONE, FIRST, unreachable(1)));
     run.see(broken(TWO, FIRST, unreachable(0)));
     let commands = run.see(broken(THREE, FIRST, unreachable(1)));
@@ -216,15 +219,15 @@ fn of_members_that_accuse_each_other_the_one_that_nobody_reaches_goes() {
         run.see(Event::Heard { worker });
     }
     let commands = run.at(1_000, Event::Tick);
-    let [blame] = blamed(&commands)[..] else {
+    let [verdict] = blamed(&commands)[..] else {
         panic!("{commands:?}")
     };
     assert_eq!(
-        (blame.worker.as_str(), blame.rank),
+        (verdict.worker.as_str(), verdict.rank),
         ("w2", Some(Rank::new(1)))
     );
     assert_eq!(
-        blame.evidence,
+        verdict.evidence,
         [
             "w1 does not reach w2",
             "w2 does not reach w1",
@@ -248,7 +251,7 @@ fn a_step_forgets_who_could_not_reach_whom() {
     run.see(Event::GenerationRecorded { generation: SECOND });
     prepare(&mut run, SECOND);
     run.applied(SECOND, 1);
-    assert!(run.cluster.broken_links.is_empty());
+    assert!(run.cluster.trouble.broken_links.is_empty());
 }
 
 #[test]
@@ -256,11 +259,11 @@ fn a_member_with_another_state_is_named_whoever_says_so() {
     let mut run = three();
     let accusation = Some(Accusation::Diverged(Rank::new(2)));
     let commands = run.see(broken(ONE, FIRST, accusation));
-    let [blame] = blamed(&commands)[..] else {
+    let [verdict] = blamed(&commands)[..] else {
         panic!("{commands:?}")
     };
     assert_eq!(
-        (blame.worker.as_str(), blame.reason.as_str()),
+        (verdict.worker.as_str(), verdict.reason.as_str()),
         ("w3", "timed out")
     );
     assert!(
@@ -286,7 +289,10 @@ fn a_worker_that_cannot_train_is_given_up_and_the_run_goes_on() {
         worker: ONE,
         reason,
     });
-    assert!(matches!(verdict(&commands), Some(Verdict::Failed { .. })));
+    assert!(matches!(
+        outcome(&commands),
+        Some(RunOutcome::Failed { .. })
+    ));
 }
 
 #[test]
@@ -308,7 +314,7 @@ fn of_a_group_that_hangs_in_one_call_the_member_that_does_not_leave_it_is_named(
         count: 50,
         longest: Millis::new(20),
     };
-    run.cluster.deadlines.note_lap(&lap);
+    run.cluster.deadlines.record_lap(&lap);
     let generation = SECOND;
     let members = ["w1", "w2", "w3"].map(ToOwned::to_owned).to_vec();
     let record = Command::RecordGeneration {
@@ -327,12 +333,12 @@ fn of_a_group_that_hangs_in_one_call_the_member_that_does_not_leave_it_is_named(
     }
     assert_eq!(run.at(102_200, Event::Tick), []);
     let commands = run.at(102_201, Event::Tick);
-    let [blame] = blamed(&commands)[..] else {
+    let [verdict] = blamed(&commands)[..] else {
         panic!("{commands:?}")
     };
-    assert_eq!(blame.worker, "w2");
+    assert_eq!(verdict.worker, "w2");
     assert_eq!(
-        blame.to_string(),
+        verdict.to_string(),
         "worker w2 (rank 1 of generation 2): it was asked to leave its group and did not within 2 s \
          although the process is alive, in reduce (limit 2.0 s where the whole group is stuck); \
          last heard in reduce of step 7 on host in generation 1, its last collective all_reduce 12"

@@ -1,0 +1,179 @@
+//! Where a run is in its life, with what is known in that phase alone.
+
+use crate::command::Leaving;
+use crate::ids::{Millis, Step, WorkerId};
+use crate::membership::Membership;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a run is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunPhase {
+    /// Waiting for the group that an earlier coordinator left.
+    TakingOver,
+    /// Waiting for enough workers.
+    Gathering,
+    /// Waiting for the generation record to be durable.
+    Recording,
+    /// Waiting for every member to leave its old group.
+    Preparing,
+    /// The group trains; no step waits for this cluster.
+    Training,
+    /// The outcome is known.
+    Ended,
+}
+
+/// A [`RunPhase`] and its data.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum State {
+    TakingOver(Takeover),
+    Gathering(Wait),
+    Recording(Forming),
+    Preparing(Preparing),
+    Training(Training),
+    Ended,
+}
+
+impl State {
+    pub(crate) const fn phase(&self) -> RunPhase {
+        match self {
+            Self::TakingOver(_) => RunPhase::TakingOver,
+            Self::Gathering(_) => RunPhase::Gathering,
+            Self::Recording(_) => RunPhase::Recording,
+            Self::Preparing(_) => RunPhase::Preparing,
+            Self::Training(_) => RunPhase::Training,
+            Self::Ended => RunPhase::Ended,
+        }
+    }
+
+    pub(crate) const fn is_training(&self) -> bool {
+        matches!(self, Self::Training(_))
+    }
+
+    /// What the members have reported: of a group that trains, or of an old group that may still train.
+    pub(crate) const fn reports_mut(&mut self) -> Option<&mut Reports> {
+        match self {
+            Self::TakingOver(takeover) => Some(&mut takeover.reports),
+            Self::Training(training) => Some(&mut training.reports),
+            Self::Gathering(_) | Self::Recording(_) | Self::Preparing(_) | Self::Ended => None,
+        }
+    }
+
+    /// When the wait began that this phase limits, if it does.
+    pub(crate) const fn since_mut(&mut self) -> Option<&mut Millis> {
+        match self {
+            Self::TakingOver(takeover) => Some(&mut takeover.wait.since),
+            Self::Gathering(wait) => Some(&mut wait.since),
+            Self::Preparing(preparing) => Some(&mut preparing.since),
+            Self::Training(training) => training.accusation_window.as_mut(),
+            Self::Recording(_) | Self::Ended => None,
+        }
+    }
+}
+
+/// The wait for workers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Wait {
+    pub(crate) since: Millis,
+    /// When the newest worker registered.
+    pub(crate) newest_came: Millis,
+    /// The newest loss that left nobody.
+    pub(crate) last_lost: Option<String>,
+}
+
+/// The wait for the members of a group that this coordinator or an earlier one lost sight of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Takeover {
+    pub(crate) wait: Wait,
+    /// How many members the group has.
+    pub(crate) awaited: usize,
+    /// Who has come back, by the rank it had.
+    pub(crate) claims: BTreeMap<usize, WorkerId>,
+    /// Who has come back to a seat, or holds a state from an older group.
+    pub(crate) returned: BTreeSet<WorkerId>,
+    /// Whether a member said that the group is broken.
+    pub(crate) is_broken: bool,
+    pub(crate) reports: Reports,
+}
+
+impl Takeover {
+    pub(crate) fn of(awaited: usize, wait: Wait) -> Self {
+        Self {
+            wait,
+            awaited,
+            ..Self::default()
+        }
+    }
+
+    /// Gives a worker the seat that it had; another claim to that seat has lapsed.
+    pub(crate) fn claim(&mut self, worker: WorkerId, rank: usize, membership: &mut Membership) {
+        if let Some(lapsed) = self.claims.insert(rank, worker) {
+            membership.unseat(lapsed);
+            if membership.member(lapsed).is_none_or(|m| m.held.is_none()) {
+                self.returned.remove(&lapsed);
+            }
+        }
+        membership.seat(worker, rank);
+        self.returned.insert(worker);
+    }
+
+    /// A worker is gone: its seat is free again, and its reports with it.
+    pub(crate) fn forget(&mut self, worker: WorkerId, membership: &mut Membership) {
+        if let Some(rank) = membership.unseat(worker) {
+            self.claims.remove(&rank);
+        }
+        self.returned.remove(&worker);
+        self.reports.forget(worker);
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.is_broken && self.claims.keys().copied().eq(0..self.awaited)
+    }
+}
+
+/// How a new group is made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Forming {
+    /// How its members leave the group before.
+    pub(crate) leaving: Leaving,
+    /// Whether the group before was stuck in a call as a whole.
+    pub(crate) is_stalled: bool,
+}
+
+/// The wait for the members of a new group to leave the one before.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Preparing {
+    pub(crate) forming: Forming,
+    pub(crate) since: Millis,
+    /// Who has left it.
+    pub(crate) prepared: BTreeSet<WorkerId>,
+}
+
+/// A group trains.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Training {
+    pub(crate) reports: Reports,
+    /// When the first member accused another; the others have a moment to do so too.
+    pub(crate) accusation_window: Option<Millis>,
+    /// Members that said that the group is broken.
+    pub(crate) reported_broken: BTreeSet<WorkerId>,
+}
+
+/// What members of a group have reported.
+///
+/// Kept by report, not by worker, so that whether everybody reported is a comparison of two counts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Reports {
+    pub(crate) written: BTreeMap<Step, BTreeSet<WorkerId>>,
+    pub(crate) weights_digests: BTreeMap<WorkerId, String>,
+    pub(crate) drained: BTreeMap<WorkerId, Step>,
+}
+
+impl Reports {
+    fn forget(&mut self, worker: WorkerId) {
+        self.weights_digests.remove(&worker);
+        self.drained.remove(&worker);
+        self.written.values_mut().for_each(|writers| {
+            writers.remove(&worker);
+        });
+    }
+}

@@ -1,0 +1,67 @@
+//! What has gone wrong since the last applied step; a step shows that it is over.
+
+use crate::event::Departure;
+use crate::ids::{Generation, WorkerId};
+use crate::membership::Membership;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What has gone wrong since the last applied step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Trouble {
+    /// Generations that broke without a step.
+    pub(crate) without_step: u32,
+    /// Members that were found unfit.
+    pub(crate) n_unfit: usize,
+    /// Who could not reach whom, and in which generation last.
+    pub(crate) broken_links: BTreeMap<(WorkerId, WorkerId), Generation>,
+}
+
+impl Trouble {
+    /// The member with the most links broken in this generation, then before it: who was away then may be back. Of equals
+    /// the one without the newest state, then the youngest.
+    pub(crate) fn suspect(
+        &self,
+        generation: Generation,
+        membership: &Membership,
+    ) -> Option<(WorkerId, Departure)> {
+        let is_member = |id| membership.seated(id).is_some();
+        let is_between = |(a, b): (WorkerId, WorkerId)| a != b && is_member(a) && is_member(b);
+        let links = self.broken_links.iter().map(|(link, last)| (*link, *last));
+        let links: Vec<_> = links.filter(|(link, _)| is_between(*link)).collect();
+        let mut severed: BTreeMap<WorkerId, [BTreeSet<WorkerId>; 2]> = BTreeMap::new();
+        for &((accuser, accused), last) in &links {
+            for (one, other) in [(accuser, accused), (accused, accuser)] {
+                let [now, ever] = severed.entry(one).or_default();
+                ever.insert(other);
+                if last == generation {
+                    now.insert(other);
+                }
+            }
+        }
+        let weighed = severed.iter().filter_map(|(id, [now, ever])| {
+            let (rank, member) = membership.seated(*id)?;
+            let weight = (now.len(), ever.len(), Reverse(member.held), rank);
+            Some((weight, *id))
+        });
+        let (_, suspect) = weighed.max()?;
+        let name = |id| membership.member(id).map(|member| &member.name);
+        let of_it = links.iter().map(|(link, _)| *link);
+        let of_it = of_it.filter(|(accuser, accused)| [accuser, accused].contains(&&suspect));
+        let statement = |(accuser, accused)| {
+            Some(format!(
+                "{} does not reach {}",
+                name(accuser)?,
+                name(accused)?
+            ))
+        };
+        let statements = of_it.filter_map(statement).collect();
+        Some((suspect, Departure::Unreachable { statements }))
+    }
+
+    /// Forgets what a member that goes said, and what was said of it.
+    pub(crate) fn forget(&mut self, worker: WorkerId) {
+        self.broken_links
+            .retain(|&(accuser, accused), _| accuser != worker && accused != worker);
+    }
+}
