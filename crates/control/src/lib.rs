@@ -18,9 +18,13 @@ mod deadlines;
 mod event;
 mod handle;
 mod ids;
+mod journal;
 mod membership;
 mod progress;
 mod registered;
+mod take_over;
+mod tasks;
+mod trained;
 
 pub use assignment::{Seat, deal_slots};
 pub use blame::Blame;
@@ -29,5 +33,11 @@ pub use command::{Assignment, Cause, Command, Knock, Leaving, Source, Verdict};
 pub use deadlines::{Basis, Limit};
 pub use event::{Accusation, Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};
+pub use journal::{
+    CheckpointId, JournalAnswer, JournalFact, JournalProgress, JournalRequest, JournalState,
+    JournalTask, JournalWriter,
+};
 pub use progress::{Call, Lap, Pace, Phase, Progress};
 pub use registered::Gathering;
+pub use take_over::{Found, TakeOver, TakeOverStep, TakenOver};
+pub use tasks::{Operation, Task, Tasks};

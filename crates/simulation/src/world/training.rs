@@ -4,7 +4,7 @@ use super::{Happening, Share, World};
 use crate::group::{Group, Stage};
 use crate::observation::Observation;
 use crate::worker::{Fact, Order, State, Told, slots};
-use fratmae_control::{Assignment, Event, Leaving, Rank, Source};
+use fratmae_control::{Assignment, CheckpointId, Event, Leaving, Rank, Source};
 
 /// How long before its end a step may be applied by some ranks and not by others.
 const RAGGED: u64 = 20;
@@ -122,7 +122,8 @@ impl World {
         match source {
             Source::Initial => Some(State::initial()),
             Source::Checkpoint { step, generation } => {
-                self.checkpoints.get(&(generation, step)).copied()
+                let id = CheckpointId { step, generation };
+                self.checkpoints.get(&id).copied()
             }
             Source::Peers { step } => {
                 let seats = &self.groups[group].assignment.seats;
@@ -286,8 +287,10 @@ impl World {
             rank,
             state,
         } = share;
-        self.store.write_part(generation, state.step, rank.get());
-        self.checkpoints.insert((generation, state.step), state);
+        let step = state.step;
+        let id = CheckpointId { step, generation };
+        self.store.write_part(id, rank.get());
+        self.checkpoints.insert(id, state);
         let is_last = state.step == self.settings.last_step;
         let facts = [
             Some(Fact::Parts(state.step)),
