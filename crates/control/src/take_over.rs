@@ -122,14 +122,14 @@ impl TakenOver {
         self.journal.record_commit(id);
     }
 
-    /// Whether the journal knows of a newer checkpoint than what was found, or that what was found is given up: the
-    /// coordinator before went on until the fence was taken.
+    /// Whether the journal knows of a newer checkpoint than the good one, which was not seen, or that what was found is
+    /// given up: the coordinator before went on until the fence was taken.
     fn is_outdated(&self) -> bool {
         let (committed, removed) = (self.journal.committed(), self.journal.removed());
-        let mut seen = self.found.damaged.clone();
-        seen.extend(self.found.good);
-        let newest = committed.difference(removed).last();
-        !seen.is_disjoint(removed) || newest > seen.last()
+        let Found { good, damaged } = &self.found;
+        let is_unseen = |id: &CheckpointId| Some(*id) > *good && !damaged.contains(id);
+        let mut seen = damaged.iter().chain(good);
+        committed.difference(removed).any(is_unseen) || seen.any(|id| removed.contains(id))
     }
 
     /// No later generation may share a number with any object that exists, good or damaged.
@@ -232,6 +232,9 @@ mod tests {
             next(&with(JournalFact::Removed(NEWER))),
             look_again(&[NEWER])
         );
+        // Older than the damaged one, and newer than the good one.
+        let between = JournalFact::Committed(id(15, 3));
+        assert_eq!(next(&with(between)), look_again(&[]));
     }
 
     #[test]

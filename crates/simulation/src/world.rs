@@ -162,7 +162,7 @@ pub(crate) struct World {
     /// Pairs of places that cannot reach each other, and until when.
     cut_peers: BTreeMap<(usize, usize), u64>,
     store_is_sick_until: u64,
-    /// Since when workers' own stores have failed, one or more, without a step between.
+    /// Since when workers' own stores have failed, one or more, without a step of the newest group between.
     unfit_since: Option<u64>,
     next_stream: u64,
     laws: Laws,

@@ -245,7 +245,11 @@ impl World {
         let (place, incarnation) = process;
         self.workers[place].held = Some(state);
         self.workers[place].n_applied += 1;
-        self.unfit_since = None;
+        // A group that its coordinator has replaced says nothing of the workers in the newest.
+        let newest = self.group_of.last_key_value();
+        if newest.is_some_and(|(_, newest)| *newest == group) {
+            self.unfit_since = None;
+        }
         self.laws.observe(&Observation::Applied {
             generation,
             process: (place as u64) << 32 | incarnation,
