@@ -139,13 +139,14 @@ impl JournalState {
         self.rolled_back
     }
 
-    /// The highest generation that a record has, and those of its members that may still train: nobody told them to
-    /// end.
+    /// The highest generation there was, and those of its members that may still train: nobody told them to end.
     ///
-    /// Each record that cannot be read may have been of a generation, whose number must not be used again.
+    /// No later generation may share a number with any object that exists, whose generations are `others`, nor with one
+    /// whose record cannot be read.
     #[must_use]
-    pub const fn recorded(&self) -> Recorded {
-        let highest = self.recorded.generation.get();
+    pub fn recorded(&self, others: impl IntoIterator<Item = Generation>) -> Recorded {
+        let recorded = self.recorded.generation;
+        let highest = others.into_iter().fold(recorded, Ord::max).get();
         Recorded {
             generation: Generation::new(highest.saturating_add(self.n_torn)),
             members: self.recorded.members,

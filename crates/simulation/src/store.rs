@@ -166,7 +166,7 @@ impl Store {
 
     /// The newest generation there is.
     pub(crate) fn generation(&self) -> Generation {
-        self.replay(u64::MAX).recorded().generation
+        self.replay(u64::MAX).recorded([]).generation
     }
 
     /// Who holds the newest fence.

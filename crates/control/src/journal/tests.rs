@@ -52,7 +52,7 @@ fn a_rollback_gives_up_what_was_committed_later_and_nothing_after_it() {
 
 #[test]
 fn members_survive_their_coordinator_unless_it_told_them_to_end() {
-    let members = |facts: &[JournalFact]| state(facts).recorded().members;
+    let members = |facts: &[JournalFact]| state(facts).recorded([]).members;
     let trained = [generation(1, 3), commit(10, 1), JournalFact::Other];
     assert_eq!(members(&trained), 3);
     for end in [
@@ -73,7 +73,7 @@ fn a_torn_record_counts_as_a_fence_and_a_generation() {
     let mut torn = state(&[generation(4, 1), commit(10, 4)]);
     let whole = torn.clone();
     torn.add_torn();
-    assert_eq!(torn.recorded().generation, Generation::new(5));
+    assert_eq!(torn.recorded([]).generation, Generation::new(5));
     assert_eq!(whole.writer(), JournalWriter::new(Fence::new(2), 2));
     assert_eq!(torn.writer(), JournalWriter::new(Fence::new(3), 3));
 }
