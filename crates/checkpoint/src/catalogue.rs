@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use fratmae_control::Found;
 use fratmae_store::{Location, StoreError};
 
 use crate::error::CheckpointError;
-use crate::layout::{CHECKPOINTS, CheckpointId};
+use crate::layout::{CHECKPOINTS, CheckpointId, CheckpointObjects};
 use crate::lineage::Lineage;
 use crate::manifest::Manifest;
 use crate::restore::verify;
@@ -18,6 +19,17 @@ pub struct Newest {
     pub manifest: Option<Manifest>,
     /// Newer checkpoints that are damaged, newest first, and how.
     pub damaged: Vec<(CheckpointId, CheckpointError)>,
+}
+
+impl Newest {
+    /// The same without what is in them.
+    #[must_use]
+    pub fn found(&self) -> Found {
+        Found {
+            good: self.manifest.as_ref().map(Manifest::id),
+            damaged: self.damaged.iter().map(|(id, _)| *id).collect(),
+        }
+    }
 }
 
 /// Lists the committed checkpoints of a run, oldest first; folders without a manifest are no checkpoints.

@@ -10,7 +10,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use crate::error::CheckpointError;
-use crate::layout::{CheckpointId, part_name};
+use crate::layout::{CheckpointId, CheckpointObjects, part_name};
 use crate::manifest::PartRecord;
 use crate::plan::PartPlan;
 use crate::pool::{BufferPool, PooledBytes};

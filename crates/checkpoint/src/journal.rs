@@ -1,10 +1,13 @@
 //! The journal of a run: numbered records, each created once, with one writer at a time.
-//! Owns the numbers, the fence and taking over; what records mean to a run is the coordinator's.
+//! Owns the objects and taking over; the rules for writing them, and what a run's records mean, are `control`'s.
 
 pub(crate) mod record;
 
 use bytes::Bytes;
-use fratmae_control::Fence;
+use fratmae_control::{
+    Fence, Found, JournalAnswer, JournalProgress, JournalRequest, JournalState, JournalTask,
+    JournalWriter, TakeOver,
+};
 use fratmae_store::{Created, Location};
 use futures::StreamExt;
 
@@ -14,9 +17,6 @@ use crate::layout::{JOURNAL, journal_number, journal_record};
 
 /// Records read at a time.
 const AT_ONCE: usize = 16;
-
-/// Times a coordinator that meets others taking over tries again before it gives way.
-const TAKE_OVERS: usize = 5;
 
 /// What a journal holds.
 #[derive(Debug)]
@@ -34,55 +34,65 @@ pub struct Replayed {
 pub struct Journal {
     run: Location,
     mark: CoordinatorMark,
-    fence: Fence,
-    /// The number of the next record.
-    next: u64,
+    writer: JournalWriter,
 }
 
 impl Journal {
-    /// Replays the journal of `run` and takes it over by creating the next fence record.
+    /// Reads the journal of `run` and takes it over by creating the next fence record.
     ///
-    /// Gives the records found, oldest first, without the new fence. From then on every append of the coordinator
-    /// before fails. `coordinator` must be unlike every other's: its nonce tells two of them apart that write the same.
+    /// Gives what was found, without the new fence. From then on every append of the coordinator before fails.
+    /// `coordinator` must be unlike every other's: its nonce tells two of them apart that write the same.
     ///
     /// # Errors
     /// As [`Self::replay`]; [`CheckpointError::Contended`] if others take over in between, again and again.
     pub async fn take_over(
         run: &Location,
         coordinator: CoordinatorMark,
-    ) -> Result<(Self, Vec<Record>), CheckpointError> {
-        for _ in 0..TAKE_OVERS {
-            let replayed = Self::read(run).await?;
-            if let Some(taken) = Self::follow(run, coordinator.clone(), replayed).await? {
-                return Ok(taken);
+    ) -> Result<(Self, JournalState), CheckpointError> {
+        let mut state = Self::read(run).await?.state();
+        let mut take_over = TakeOver::new(state.clone(), Found::default());
+        loop {
+            let writer = take_over.writer();
+            if let Some(taken) = Self::take_fence(run, coordinator.clone(), writer).await? {
+                return Ok((taken, state));
+            }
+            state = Self::read(run).await?.state();
+            if !take_over.lost(state.clone()) {
+                return Err(Self::contended(run));
             }
         }
-        let object = run.url_of(JOURNAL);
-        Err(CheckpointError::Contended { object })
     }
 
     /// Takes `run` over from whoever wrote the last of what was read; none if another coordinator wrote since.
     ///
     /// # Errors
-    /// As [`Self::replay`].
-    pub async fn follow(
+    /// Failures of the store.
+    pub async fn take_fence(
         run: &Location,
         coordinator: CoordinatorMark,
-        replayed: Replayed,
-    ) -> Result<Option<(Self, Vec<Record>)>, CheckpointError> {
+        writer: JournalWriter,
+    ) -> Result<Option<Self>, CheckpointError> {
         let mut journal = Self {
             run: run.clone(),
             mark: coordinator,
-            fence: replayed.next_fence(),
-            next: replayed.next_number(),
+            writer,
         };
-        Ok(match journal.create_fence().await? {
-            Created::New | Created::Ours => {
-                journal.next += 1;
-                Some((journal, replayed.into_records()))
-            }
-            Created::Taken => None,
-        })
+        let fence = Record::Fence {
+            fence: writer.fence().get(),
+            mark: journal.mark.clone(),
+        };
+        let task = JournalTask::TakeFence;
+        let request = writer.first(task);
+        let (answer, _) = journal.request(request, Some(&fence)).await?;
+        let progress = journal.writer.answered(task, request, answer);
+        Ok((progress == JournalProgress::Done).then_some(journal))
+    }
+
+    /// What a coordinator ends with that met others taking `run` over, again and again.
+    #[must_use]
+    pub fn contended(run: &Location) -> CheckpointError {
+        let object = run.url_of(JOURNAL);
+        CheckpointError::Contended { object }
     }
 
     /// Writes the next record; it is durable when this returns.
@@ -93,21 +103,22 @@ impl Journal {
     /// # Errors
     /// [`CheckpointError::Fenced`] if another coordinator wrote the next number; failures of the store as they are.
     pub async fn append(&mut self, record: Record) -> Result<(), CheckpointError> {
-        loop {
-            match self.create(&record).await? {
-                Created::New | Created::Ours => {
-                    self.next += 1;
-                    return Ok(());
-                }
-                Created::Taken => self.pass_over_own().await?,
-            }
-        }
+        self.perform(JournalTask::Append, Some(&record)).await
+    }
+
+    /// Makes sure that no other coordinator has taken over and that the run is still there, without writing anything.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Fenced`] if one has, [`CheckpointError::Removed`] if the newest record is gone; failures of
+    /// the store as they are.
+    pub async fn ensure_held(&mut self) -> Result<(), CheckpointError> {
+        self.perform(JournalTask::EnsureHeld, None).await
     }
 
     /// The fence this coordinator holds.
     #[must_use]
     pub const fn fence(&self) -> Fence {
-        self.fence
+        self.writer.fence()
     }
 
     /// Reads all records of `run`, oldest first, without taking anything over.
@@ -136,12 +147,12 @@ impl Journal {
         let numbers: Vec<u64> = numbers.collect();
         let read = |number| read(run.clone(), number);
         let read = futures::stream::iter(numbers).map(read);
-        let mut found = Found::default();
+        let mut reading = Reading::default();
         let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
         for record in read.into_iter().rev() {
-            found.take_earlier(record)?;
+            reading.take_earlier(record)?;
         }
-        Ok(found.replayed())
+        Ok(reading.replayed())
     }
 
     /// Reads the newest fence record of `run` and all records after it, oldest first: who leads it, and what came of it.
@@ -152,107 +163,111 @@ impl Journal {
         let objects = run.list(JOURNAL).await?;
         let names = objects.iter().map(|object| object.relative.as_str());
         let numbers: Vec<u64> = names.filter_map(journal_number).collect();
-        let mut found = Found::default();
+        let mut reading = Reading::default();
         for &number in numbers.iter().rev() {
-            found.take_earlier(read(run.clone(), number).await)?;
-            if found.has_fence {
+            reading.take_earlier(read(run.clone(), number).await)?;
+            if reading.has_fence {
                 break;
             }
         }
-        Ok(found.replayed().into_records())
+        let entries = reading.replayed().entries.into_iter();
+        Ok(entries.map(|entry| entry.record).collect())
     }
 
-    /// Makes sure that no other coordinator has taken over and that the run is still there, without writing anything.
-    ///
-    /// # Errors
-    /// [`CheckpointError::Fenced`] if one has, [`CheckpointError::Removed`] if the newest record is gone; failures of
-    /// the store as they are.
-    pub async fn ensure_held(&mut self) -> Result<(), CheckpointError> {
-        let next = journal_record(self.next);
-        match self.run.get_if_present(&next).await? {
-            None => self.ensure_there().await,
-            Some(_) => self.pass_over_own().await,
+    async fn perform(
+        &mut self,
+        task: JournalTask,
+        record: Option<&Record>,
+    ) -> Result<(), CheckpointError> {
+        let mut request = self.writer.first(task);
+        loop {
+            let (answer, found) = self.request(request, record).await?;
+            match self.writer.answered(task, request, answer) {
+                JournalProgress::Next(next) => request = next,
+                JournalProgress::Done => return Ok(()),
+                JournalProgress::Lost => return Err(self.fenced(request, found)),
+                JournalProgress::Removed => {
+                    return Err(CheckpointError::Removed {
+                        run: self.run.url().to_owned(),
+                        object: self.url_of(request),
+                    });
+                }
+            }
         }
     }
 
-    async fn ensure_there(&self) -> Result<(), CheckpointError> {
-        let newest = journal_record(self.next.saturating_sub(1));
-        if self.run.get_if_present(&newest).await?.is_some() {
-            return Ok(());
+    /// Carries out one request; with the record that was read, if one was.
+    async fn request(
+        &self,
+        request: JournalRequest,
+        record: Option<&Record>,
+    ) -> Result<(JournalAnswer, Option<Entry>), CheckpointError> {
+        let number = request.number();
+        let name = journal_record(number);
+        if let (JournalRequest::Create(_), Some(record)) = (request, record) {
+            let entry = Entry {
+                number,
+                fence: self.fence().get(),
+                nonce: self.mark.nonce.clone(),
+                record: record.clone(),
+            };
+            let created = self.run.create(&name, entry.encode(&name)?).await?;
+            return Ok(match created {
+                Created::New | Created::Ours => (JournalAnswer::Created, None),
+                Created::Taken => (JournalAnswer::Taken, None),
+            });
         }
-        Err(CheckpointError::Removed {
-            run: self.run.url().to_owned(),
-            object: self.run.url_of(&newest),
-        })
-    }
-
-    async fn create_fence(&self) -> Result<Created, CheckpointError> {
-        self.create(&Record::Fence {
-            fence: self.fence.get(),
-            mark: self.mark.clone(),
-        })
-        .await
-    }
-
-    async fn create(&self, record: &Record) -> Result<Created, CheckpointError> {
-        let object = journal_record(self.next);
-        let bytes = self.entry(record).encode(&object)?;
-        Ok(self.run.create(&object, bytes).await?)
-    }
-
-    fn entry(&self, record: &Record) -> Entry {
-        Entry {
-            number: self.next,
-            fence: self.fence.get(),
-            nonce: self.mark.nonce.clone(),
-            record: record.clone(),
+        let Some(bytes) = self.run.get_if_present(&name).await? else {
+            return Ok((JournalAnswer::Missing, None));
+        };
+        if let JournalRequest::Find(_) = request {
+            return Ok((JournalAnswer::Own, None));
         }
+        let found = decode(&self.run, number, &bytes)?;
+        let is_own = found.fence == self.fence().get() && found.nonce == self.mark.nonce;
+        let answer = match is_own {
+            true => JournalAnswer::Own,
+            false => JournalAnswer::Others,
+        };
+        Ok((answer, Some(found)))
     }
 
-    /// Steps over a record of our own whose answer was lost; anybody else's ends this coordinator.
-    async fn pass_over_own(&mut self) -> Result<(), CheckpointError> {
-        let found = read(self.run.clone(), self.next).await?;
-        if found.fence == self.fence.get() && found.nonce == self.mark.nonce {
-            self.next += 1;
-            return Ok(());
+    fn url_of(&self, request: JournalRequest) -> String {
+        self.run.url_of(&journal_record(request.number()))
+    }
+
+    /// Another coordinator wrote the record that was found.
+    fn fenced(&self, request: JournalRequest, found: Option<Entry>) -> CheckpointError {
+        let object = self.url_of(request);
+        let fence = found.as_ref().map_or(0, |entry| entry.fence);
+        let address = match found.map(|entry| entry.record) {
+            Some(Record::Fence { mark, .. }) => mark.address,
+            _ => "an unknown address".to_owned(),
+        };
+        CheckpointError::Fenced {
+            object,
+            fence,
+            address,
         }
-        Err(CheckpointError::Fenced {
-            object: self.run.url_of(&journal_record(self.next)),
-            fence: found.fence,
-            address: match found.record {
-                Record::Fence { mark, .. } => mark.address,
-                _ => "an unknown address".to_owned(),
-            },
-        })
     }
 }
 
 impl Replayed {
-    /// The fence that was held last.
+    /// What it comes to.
     #[must_use]
-    pub fn newest_fence(&self) -> Fence {
-        let fences = self.entries.iter().map(|entry| Fence::new(entry.fence));
-        fences.max().unwrap_or_default()
-    }
-
-    /// A fence above every one that there may have been.
-    fn next_fence(&self) -> Fence {
-        let torn = self.torn.len() as u64;
-        Fence::new(self.newest_fence().get().saturating_add(torn)).next()
-    }
-
-    fn next_number(&self) -> u64 {
-        (self.entries.len() + self.torn.len()) as u64
-    }
-
-    fn into_records(self) -> Vec<Record> {
-        self.entries.into_iter().map(|entry| entry.record).collect()
+    pub fn state(&self) -> JournalState {
+        let mut state = JournalState::default();
+        for entry in &self.entries {
+            state.add(Fence::new(entry.fence), (&entry.record).into());
+        }
+        self.torn.iter().for_each(|_| state.add_torn());
+        state
     }
 }
 
 /// Records as they are taken in, from the newest to the oldest.
 #[derive(Default)]
-struct Found {
+struct Reading {
     entries: Vec<Entry>,
     torn: Vec<CheckpointError>,
     /// Whether a fence is among them.
@@ -261,7 +276,7 @@ struct Found {
     is_followed: bool,
 }
 
-impl Found {
+impl Reading {
     /// Takes in a record that is older than those before; one that cannot be read is passed over if its coordinator
     /// wrote nothing after it.
     fn take_earlier(
@@ -293,10 +308,13 @@ impl Found {
 }
 
 async fn read(run: Location, number: u64) -> Result<Entry, CheckpointError> {
-    let name = journal_record(number);
-    let bytes: Bytes = run.get(&name).await?;
-    let object = run.url_of(&name);
-    match Entry::decode(&object, number, &bytes) {
+    let bytes = run.get(&journal_record(number)).await?;
+    decode(&run, number, &bytes)
+}
+
+fn decode(run: &Location, number: u64, bytes: &Bytes) -> Result<Entry, CheckpointError> {
+    let object = run.url_of(&journal_record(number));
+    match Entry::decode(&object, number, bytes) {
         Err(CheckpointError::Damaged { reason, .. }) => {
             let reason = match bytes.is_empty() {
                 true => "it is empty".to_owned(),

@@ -1,8 +1,7 @@
 //! Names of a run's objects on its store.
 //! Owns the naming and its reading back; reads and writes nothing.
 
-use std::fmt;
-
+pub use fratmae_control::CheckpointId;
 use fratmae_control::{Generation, Step};
 
 /// The folder of all checkpoints of a run.
@@ -13,45 +12,43 @@ pub(crate) const JOURNAL: &str = "journal";
 
 const MANIFEST: &str = "manifest.json";
 
-/// A checkpoint's identity, in the order of age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CheckpointId {
-    /// The step it holds.
-    pub step: Step,
-    /// The generation whose ranks wrote it.
-    pub generation: Generation,
+/// The names of a checkpoint's objects.
+pub(crate) trait CheckpointObjects: Sized {
+    /// Its manifest.
+    fn manifest(self) -> String;
+
+    /// One of its objects.
+    fn object(self, name: &str) -> String;
+
+    /// The folder of all its objects, whose name is the checkpoint's.
+    fn folder(self) -> String;
+
+    /// Reads the name of a manifest; other objects, and folders named otherwise, are none.
+    fn of_manifest(object: &str) -> Option<Self>;
+
+    /// Reads whose object this is, and its name in the folder; folders named otherwise are none.
+    fn of_object(object: &str) -> Option<(Self, &str)>;
 }
 
-/// The name of the folder; it sorts by age.
-impl fmt::Display for CheckpointId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (step, generation) = (self.step.get(), self.generation.get());
-        write!(f, "step-{step:012}.generation-{generation:06}")
-    }
-}
-
-impl CheckpointId {
-    pub(crate) fn manifest(self) -> String {
+impl CheckpointObjects for CheckpointId {
+    fn manifest(self) -> String {
         self.object(MANIFEST)
     }
 
-    pub(crate) fn object(self, name: &str) -> String {
+    fn object(self, name: &str) -> String {
         format!("{CHECKPOINTS}/{self}/{name}")
     }
 
-    /// The folder of all its objects.
-    pub(crate) fn folder(self) -> String {
+    fn folder(self) -> String {
         format!("{CHECKPOINTS}/{self}")
     }
 
-    /// Reads the name of a manifest; other objects, and folders named otherwise, are none.
-    pub(crate) fn of_manifest(object: &str) -> Option<Self> {
+    fn of_manifest(object: &str) -> Option<Self> {
         let (id, name) = Self::of_object(object)?;
         (name == MANIFEST).then_some(id)
     }
 
-    /// Reads whose object this is, and its name in the folder; folders named otherwise are none.
-    pub(crate) fn of_object(object: &str) -> Option<(Self, &str)> {
+    fn of_object(object: &str) -> Option<(Self, &str)> {
         let (folder, name) = object
             .strip_prefix(CHECKPOINTS)?
             .strip_prefix('/')?

@@ -6,7 +6,7 @@ use fratmae_control::{Generation, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{CheckpointError, damaged};
-use crate::layout::{CheckpointId, part_name};
+use crate::layout::{CheckpointId, CheckpointObjects, part_name};
 use crate::sealed::{seal, unseal};
 
 /// The version of everything this crate writes; a reader refuses a newer one.

@@ -11,7 +11,7 @@ use tokio::task::JoinError;
 
 use crate::catalogue::load_manifest;
 use crate::error::{CheckpointError, damaged};
-use crate::layout::CheckpointId;
+use crate::layout::{CheckpointId, CheckpointObjects};
 use crate::manifest::{Manifest, PartRecord};
 use crate::part::{Found, check, decode};
 use crate::state::{Role, State, TensorSpec};

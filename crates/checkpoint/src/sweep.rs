@@ -7,7 +7,7 @@ use std::time::Duration;
 use fratmae_store::Location;
 
 use crate::error::CheckpointError;
-use crate::layout::{CHECKPOINTS, CheckpointId};
+use crate::layout::{CHECKPOINTS, CheckpointId, CheckpointObjects};
 
 /// How long nobody has written to an unfinished file that a dead writer left: a living one is through in seconds.
 const UNFINISHED: Duration = Duration::from_secs(3600);

@@ -7,7 +7,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::draft::Encoded;
 use crate::error::CheckpointError;
-use crate::layout::CheckpointId;
+use crate::layout::{CheckpointId, CheckpointObjects};
 use crate::manifest::{Manifest, PartRecord};
 use crate::part;
 use crate::plan::PartPlan;

@@ -17,11 +17,15 @@ mod deadlines;
 mod event;
 mod handle;
 mod ids;
+mod journal;
 mod lineage;
 mod membership;
 mod progress;
 mod registered;
 mod state;
+mod take_over;
+mod tasks;
+mod trained;
 mod trouble;
 mod verdict;
 
@@ -31,7 +35,13 @@ pub use command::{Assignment, Cause, Command, HostProbe, Leaving, RunOutcome, So
 pub use deadlines::{Basis, Limit};
 pub use event::{Accusation, Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};
+pub use journal::{
+    CheckpointId, JournalAnswer, JournalFact, JournalProgress, JournalRequest, JournalState,
+    JournalTask, JournalWriter,
+};
 pub use progress::{Call, Lap, Pace, Phase, Progress};
 pub use registered::Gathering;
 pub use state::RunPhase;
+pub use take_over::{Found, TakeOver, TakeOverStep, TakenOver};
+pub use tasks::{Operation, Task, Tasks};
 pub use verdict::Verdict;

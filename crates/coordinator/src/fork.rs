@@ -6,7 +6,6 @@
 use crate::error::CoordinatorError;
 use crate::job::{Job, RunFile, read_run_file, stored_config, unresumable};
 use crate::job_match::lineage_of;
-use crate::records::removed;
 use fratmae_checkpoint::{
     CheckpointId, Journal, Manifest, Record, commit, copy_parts, list, load_manifest,
     newest_good_but, verify_of,
@@ -154,12 +153,12 @@ async fn choose(
     (run_file, config): (&RunFile, &Config),
     version: &str,
 ) -> Result<Manifest, CoordinatorError> {
-    let entries = Journal::replay(&fork.run).await?;
-    let lineage = lineage_of(config, run_file, &entries, version);
-    let records: Vec<_> = entries.into_iter().map(|entry| entry.record).collect();
-    let removed = removed(&records);
+    let journal = Journal::read(&fork.run).await?;
+    let lineage = lineage_of(config, run_file, &journal.entries, version);
+    let state = journal.state();
+    let removed = state.removed();
     let Some(step) = fork.step else {
-        let newest = newest_good_but(&fork.run, &lineage, &removed).await?;
+        let newest = newest_good_but(&fork.run, &lineage, removed).await?;
         let none = || cannot(&fork.run, "it has no good checkpoint yet".to_owned());
         return newest.manifest.ok_or_else(none);
     };

@@ -21,7 +21,6 @@ mod knock;
 mod launch;
 mod leader;
 mod opening;
-mod records;
 mod restarts;
 mod rollback;
 mod run;

@@ -7,16 +7,14 @@ use crate::history::trim_history;
 use crate::incumbent::ensure_not_led;
 use crate::job::{Job, RunFile, unresumable};
 use crate::job_match::lineage_of;
-use crate::records::{
-    committed, given_up, highest_generation, is_outdated, is_recorded, removed, rolled_back,
-    surviving_members,
-};
 use crate::summary::Summary;
 use fratmae_checkpoint::{
-    CheckpointError, CheckpointId, Collector, CoordinatorMark, Entry, Journal, Lineage, Manifest,
-    Newest, Record, Replayed, Retention, list, newest_good_but,
+    CheckpointError, CheckpointId, Collector, CoordinatorMark, Entry, Journal, Lineage, Newest,
+    Record, Replayed, Retention, list, newest_good_but,
 };
-use fratmae_control::{Generation, Recorded, Source, Step};
+use fratmae_control::{
+    Generation, JournalState, Recorded, Source, TakeOver, TakeOverStep, TakenOver, Tasks,
+};
 use fratmae_network::host_id;
 use fratmae_store::{Created, Location};
 use std::collections::BTreeSet;
@@ -38,6 +36,7 @@ pub(crate) struct Opened {
     /// The newest generation, and who of it may still train.
     pub(crate) recorded: Recorded,
     pub(crate) newest: Source,
+    pub(crate) tasks: Tasks,
     /// The newest generation whose states are given up, since the run was taken back.
     pub(crate) given_up: Generation,
     /// Which checkpoints are this job's.
@@ -46,9 +45,6 @@ pub(crate) struct Opened {
     pub(crate) damaged: Vec<String>,
     pub(crate) collector: Collector,
 }
-
-/// Times that a coordinator which meets others taking over asks again before it gives way.
-const TAKE_OVERS: usize = 5;
 
 /// Opens the job's run for a coordinator that serves at `address`.
 ///
@@ -64,7 +60,7 @@ pub(crate) async fn open(
     // It answers, so from here on it is borne with longer.
     let run = job.run.clone().with_retry_policy(job.patience());
     let found = Journal::read(&run).await?;
-    let begun = begin(job, compared, &run, &found.entries, events).await?;
+    let begun = begin(job, compared, &run, &found, events).await?;
     if let Some(summary) = finished(job, &begun.newest, &found.entries) {
         for (id, error) in &begun.newest.damaged {
             let line = passed_over(*id, error);
@@ -76,10 +72,10 @@ pub(crate) async fn open(
     let unneeded = |line: String| format!("{line}; not needed, because the run has a checkpoint");
     job.notes.extend(job.unread.drain(..).map(unneeded));
     tell_torn(&found, &run, &begun.newest, events);
-    let n_torn = found.torn.len() as u64;
-    let run_id = &begun.run_file.run_id;
-    let (journal, records) = take_over(job, &run, run_id, (address, found), events).await?;
-    go_on(job, &run, begun, (journal, records, n_torn)).await
+    let take_over = TakeOver::new(found.state(), begun.newest.found());
+    let run_file = &begun.run_file;
+    let taken = take_fence(job, &run, run_file, (address, found), (take_over, events)).await?;
+    go_on(job, &run, begun, taken).await
 }
 
 /// Finds out where the run is, now that nobody else writes to it.
@@ -87,46 +83,55 @@ async fn go_on(
     job: &Job,
     run: &Location,
     begun: Begun,
-    (mut journal, records, n_torn): (Journal, Vec<Record>, u64),
+    (mut journal, mut taken): (Journal, TakenOver),
 ) -> Result<Opening, CoordinatorError> {
     let Begun {
         run_file,
         lineage,
-        newest,
+        mut newest,
     } = begun;
-    if let Some(step) = rolled_back(&records) {
-        trim_history(run, step).await?;
+    if let Some(step) = taken.journal().rolled_back() {
+        trim_history(run, step.get()).await?;
     }
-    let newest = still_newest(run, &lineage, newest, &records).await?;
-    let newest = with_origin(job, run, &run_file, (&mut journal, &records), newest).await?;
+    let (recorded, source) = loop {
+        match (taken.next(), &run_file.origin) {
+            (TakeOverStep::FindNewest { but }, _) => {
+                newest = newest_good_but(run, &lineage, &but).await?;
+                taken.found(newest.found());
+            }
+            (TakeOverStep::Record(id), _) => {
+                journal.append(Record::commit(id)).await?;
+                taken.recorded_commit(id);
+            }
+            // A fork that has no checkpoint yet begins from the other run's.
+            (
+                TakeOverStep::Serve {
+                    newest: Source::Initial,
+                    ..
+                },
+                Some(origin),
+            ) => {
+                if !taken.journal().committed().is_empty() || !newest.damaged.is_empty() {
+                    return Err(no_good_checkpoint(run));
+                }
+                let copied = copy_origin(job, run, (&run_file, origin), journal.fence()).await?;
+                newest.manifest = Some(copied);
+                taken.found(newest.found());
+            }
+            (TakeOverStep::Serve { recorded, newest }, _) => break (recorded, newest),
+        }
+    };
     let listed = list(run).await?.into_iter().collect();
-    let collector = collector(job, &newest, &records, &listed);
-    if let Some(id) = newest.manifest.as_ref().map(Manifest::id)
-        && !is_recorded(&records, id)
-    {
-        // Its coordinator died between the manifest and the record.
-        journal
-            .append(Record::Commit {
-                step: id.step.get(),
-                generation: id.generation.get(),
-            })
-            .await?;
-    }
-    let damaged: Vec<String> = newest
-        .damaged
-        .iter()
-        .map(|(id, error)| passed_over(*id, error))
-        .collect();
-    let (source, given_up) = (source(&newest), given_up(&records));
+    let collector = collector(job, &newest, taken.journal(), &listed);
+    let damaged = newest.damaged.iter();
+    let damaged = damaged.map(|(id, error)| passed_over(*id, error)).collect();
     Ok(Opening::Open(Box::new(Opened {
         run_file,
         journal,
-        recorded: Recorded {
-            generation: highest_generation(&records, &newest, n_torn),
-            members: surviving_members(&records),
-        },
+        recorded,
         newest: source,
-        given_up,
+        tasks: Tasks::new(taken.journal().committed().clone()),
+        given_up: taken.journal().given_up(),
         lineage,
         damaged,
         collector,
@@ -147,16 +152,17 @@ async fn begin(
     job: &mut Job,
     compared: Option<RunFile>,
     run: &Location,
-    entries: &[Entry],
+    found: &Replayed,
     events: &EventSink,
 ) -> Result<Begun, CoordinatorError> {
+    let entries = &found.entries;
     let is_new = compared.is_none();
     let mut run_file = match compared {
         Some(run_file) => run_file,
         None => new_run_file(job, entries).await?,
     };
     let lineage = lineage_of(&job.config, &run_file, entries, &job.version);
-    let newest = newest_good_but(run, &lineage, &BTreeSet::new()).await?;
+    let newest = newest_good_but(run, &lineage, found.state().removed()).await?;
     if let Some(reason) = all_foreign(&newest) {
         let run = run.url().to_owned();
         return Err(CoordinatorError::OtherCheckpoints { run, reason });
@@ -225,69 +231,37 @@ fn tell_torn(found: &Replayed, run: &Location, newest: &Newest, events: &EventSi
 }
 
 /// Takes the run over once it is known that nobody leads it; who comes second asks the first.
-async fn take_over(
+async fn take_fence(
     job: &Job,
     run: &Location,
-    run_id: &str,
+    run_file: &RunFile,
     (address, mut found): (&str, Replayed),
-    events: &EventSink,
-) -> Result<(Journal, Vec<Record>), CoordinatorError> {
+    (mut take_over, events): (TakeOver, &EventSink),
+) -> Result<(Journal, TakenOver), CoordinatorError> {
     let mark = CoordinatorMark {
         address: address.to_owned(),
         version: job.version.clone(),
         nonce: job.nonce.clone(),
         host: host_id(),
     };
-    for _ in 0..TAKE_OVERS {
-        ensure_not_led(run, run_id, &found.entries, job.take_over, events).await?;
-        if let Some(taken) = Journal::follow(run, mark.clone(), found).await? {
-            return Ok(taken);
+    let mut journal = loop {
+        ensure_not_led(run, &run_file.run_id, &found.entries, job.take_over, events).await?;
+        let writer = take_over.writer();
+        if let Some(journal) = Journal::take_fence(run, mark.clone(), writer).await? {
+            break journal;
         }
         found = Journal::read(run).await?;
-    }
-    let object = run.url_of("journal");
-    Err(CheckpointError::Contended { object }.into())
-}
-
-/// The newest checkpoint, looked for again if the coordinator before went on until the fence was taken: it may have
-/// given up what was found, or committed what is newer.
-async fn still_newest(
-    run: &Location,
-    lineage: &Lineage,
-    newest: Newest,
-    records: &[Record],
-) -> Result<Newest, CoordinatorError> {
-    if is_outdated(&newest, records) {
-        return Ok(newest_good_but(run, lineage, &removed(records)).await?);
-    }
-    Ok(newest)
-}
-
-/// The newest checkpoint, which is the one of another run that this run begins from if it has none yet.
-async fn with_origin(
-    job: &Job,
-    run: &Location,
-    run_file: &RunFile,
-    (journal, records): (&mut Journal, &[Record]),
-    newest: Newest,
-) -> Result<Newest, CoordinatorError> {
-    let Some(origin) = &run_file.origin else {
-        return Ok(newest);
+        if !take_over.lost(found.state()) {
+            return Err(Journal::contended(run).into());
+        }
     };
-    if !records.contains(&origin.record()) {
-        journal.append(origin.record()).await?;
+    if let Some(origin) = &run_file.origin {
+        let origin = origin.record();
+        if !found.entries.iter().any(|entry| entry.record == origin) {
+            journal.append(origin).await?;
+        }
     }
-    if newest.manifest.is_some() {
-        return Ok(newest);
-    }
-    if committed(records).next().is_some() || !newest.damaged.is_empty() {
-        return Err(no_good_checkpoint(run));
-    }
-    let copied = copy_origin(job, run, (run_file, origin), journal.fence()).await?;
-    Ok(Newest {
-        manifest: Some(copied),
-        ..newest
-    })
+    Ok((journal, take_over.taken()))
 }
 
 /// Why a fork does not begin anew: its first weights are nowhere else.
@@ -301,7 +275,7 @@ pub(crate) fn no_good_checkpoint(run: &Location) -> CoordinatorError {
 fn collector(
     job: &Job,
     newest: &Newest,
-    records: &[Record],
+    journal: &JournalState,
     listed: &BTreeSet<CheckpointId>,
 ) -> Collector {
     let config = &job.config.checkpoint;
@@ -311,16 +285,13 @@ fn collector(
     };
     let delay = Duration::from_secs(config.delete_after_s);
     let mut collector = Collector::new(retention, delay);
-    let newest_id = newest.manifest.iter().map(Manifest::id);
-    committed(records)
-        .chain(newest_id)
-        .filter(|id| listed.contains(id))
-        .for_each(|id| collector.committed(id));
+    let committed = journal.committed().intersection(listed);
+    committed.for_each(|id| collector.committed(*id));
     let damaged = newest.damaged.iter().map(|(id, _)| *id);
     damaged.for_each(|id| collector.spare(id));
     let now = Instant::now();
-    let removed = removed(records).into_iter();
-    removed.for_each(|id| collector.removed(id, now));
+    let removed = journal.removed().iter();
+    removed.for_each(|id| collector.removed(*id, now));
     collector
 }
 
@@ -346,14 +317,4 @@ fn finished(job: &Job, newest: &Newest, entries: &[Entry]) -> Option<Summary> {
 /// What people are told of a checkpoint that is damaged.
 pub(crate) fn passed_over(id: CheckpointId, reason: &dyn Display) -> String {
     format!("checkpoint of step {} is passed over: {reason}", id.step)
-}
-
-pub(crate) fn source(newest: &Newest) -> Source {
-    newest
-        .manifest
-        .as_ref()
-        .map_or(Source::Initial, |manifest| Source::Checkpoint {
-            step: Step::new(manifest.step),
-            generation: Generation::new(manifest.generation),
-        })
 }

@@ -10,10 +10,10 @@ use crate::history::trim_history;
 use crate::incumbent::live_leader;
 use crate::job::read_run_file;
 use crate::job_match::lineage;
-use crate::records::{committed, removed};
 use fratmae_checkpoint::{
     CheckpointId, CoordinatorMark, Journal, Record, Work, list, sweep, verify_of,
 };
+use fratmae_control::JournalState;
 use fratmae_network::host_id;
 use fratmae_store::Location;
 use std::collections::BTreeSet;
@@ -43,23 +43,22 @@ pub async fn rollback(
         let reason = format!("it is running (coordinator at {address}); stop it first");
         return Err(cannot(run, reason));
     }
-    let entries = Journal::replay(run).await?.into_iter();
-    let records: Vec<_> = entries.map(|entry| entry.record).collect();
+    let found = Journal::read(run).await?.state();
     let job = lineage(run, version).await?;
-    verify_of(run, &job, target(run, to, &records).await?).await?;
+    verify_of(run, &job, target(run, to, &found).await?).await?;
     let mark = CoordinatorMark {
         address: "none (checkpoint rollback)".to_owned(),
         version: version.to_owned(),
         nonce: nonce.to_owned(),
         host: host_id(),
     };
-    let (mut journal, records) = Journal::take_over(run, mark).await?;
+    let (mut journal, found) = Journal::take_over(run, mark).await?;
     // Whoever led until now may have given it up.
-    let kept = target(run, to, &records).await?;
+    let kept = target(run, to, &found).await?;
     let (step, generation) = (kept.step.get(), kept.generation.get());
     let mut later: BTreeSet<_> = list(run).await?.into_iter().collect();
-    later.extend(committed(&records));
-    let removed = removed(&records);
+    later.extend(found.committed());
+    let removed = found.removed();
     later.retain(|id| *id > kept && !removed.contains(id));
     journal
         .append(Record::RolledBack { step, generation })
@@ -69,7 +68,7 @@ pub async fn rollback(
         journal.append(Record::Removed { step, generation }).await?;
     }
     let work = Work {
-        removed: later.union(&removed).copied().collect(),
+        removed: later.union(removed).copied().collect(),
         due: BTreeSet::new(),
     };
     sweep(run, &work).await?;
@@ -84,11 +83,10 @@ pub async fn rollback(
 async fn target(
     run: &Location,
     step: u64,
-    records: &[Record],
+    found: &JournalState,
 ) -> Result<CheckpointId, CoordinatorError> {
-    let removed = removed(records);
     let mut kept = list(run).await?;
-    kept.retain(|id| !removed.contains(id));
+    kept.retain(|id| !found.removed().contains(id));
     at_step(&kept, step).map_err(|reason| cannot(run, reason))
 }
 

@@ -273,7 +273,7 @@ async fn exited(
     if exit.is_well() {
         return start_missing(runtime, fleet).await;
     }
-    if !runtime.has_begun() && runtime.cluster.phase() == RunPhase::Gathering {
+    if !runtime.cluster.has_trained() && runtime.cluster.phase() == RunPhase::Gathering {
         let status = exit.status.clone();
         return Err(CoordinatorError::WorkerExited { status });
     }

@@ -24,14 +24,14 @@ use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointId, Journal, Lineage, Record, commit};
 use fratmae_control::{
-    Assignment, Cluster, Command, Event, Generation, Millis, Rank, RunOutcome, RunPhase, Step,
-    WorkerId,
+    Assignment, Cluster, Command, Event, Generation, Millis, Operation, Rank, RunOutcome, RunPhase,
+    Step, Task, Tasks, WorkerId,
 };
 use fratmae_network::host_id;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use settings::{count, settings};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use waits::Waits;
@@ -53,6 +53,7 @@ pub(crate) struct Runtime {
     job: Job,
     run_file: RunFile,
     pub(crate) cluster: Cluster,
+    tasks: Tasks,
     admission: Admission,
     journal: Journal,
     outboxes: BTreeMap<WorkerId, Outbox>,
@@ -75,12 +76,7 @@ pub(crate) struct Runtime {
     /// When the step at hand began.
     step_began: Instant,
     standing: watch::Sender<Standing>,
-    /// Whether a group has trained under this coordinator.
-    has_begun: bool,
-    applied: u64,
     verdict: Option<RunOutcome>,
-    /// Verdicts on workers that the journal lacks; nobody waits for them.
-    unwritten: Vec<WorkerVerdict>,
     names: BTreeMap<WorkerId, String>,
     /// Names of workers that were told to end although the run goes on, until they are asked for.
     evicted: Vec<String>,
@@ -110,10 +106,10 @@ impl Runtime {
             beats: Beats::new(job.run.clone(), opened.journal.fence()),
             waits: Waits::default(),
             admission,
-            applied: opened.newest.step().get(),
             job,
             run_file: opened.run_file,
             cluster,
+            tasks: opened.tasks,
             journal: opened.journal,
             outboxes: BTreeMap::new(),
             knocks: Knocks::default(),
@@ -133,9 +129,7 @@ impl Runtime {
                 step_seconds: None,
             }),
             place,
-            has_begun: false,
             verdict: None,
-            unwritten: Vec::new(),
             names: BTreeMap::new(),
             evicted: Vec::new(),
             savers: Vec::new(),
@@ -157,7 +151,7 @@ impl Runtime {
     pub(crate) async fn show_life(&mut self) -> Result<(), CoordinatorError> {
         self.journal.ensure_held().await?;
         let loss = self.newest_row.as_ref().map(HistoryRow::loss);
-        self.beats.write(self.applied, loss);
+        self.beats.write(self.cluster.applied_step().get(), loss);
         Ok(())
     }
 
@@ -169,10 +163,6 @@ impl Runtime {
     /// Where the run is, for whoever stops it.
     pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.subscribe()
-    }
-
-    pub(crate) const fn has_begun(&self) -> bool {
-        self.has_begun
     }
 
     pub(crate) const fn job(&self) -> &Job {
@@ -208,17 +198,16 @@ impl Runtime {
 
     /// Hands an event to `control` and carries out what follows from it.
     pub(crate) async fn handle(&mut self, event: Event) -> Result<(), CoordinatorError> {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            for command in self.cluster.handle(self.now(), event) {
-                events.extend(self.execute(command).await?);
+        self.tasks.push(event);
+        while let Some(task) = self.next_task() {
+            match task {
+                Task::Operate(operation) => self.operate(operation).await?,
+                Task::Carry(command) => self.carry_out(command),
             }
         }
-        self.write_verdicts().await?;
         let is_training = self.cluster.phase() == RunPhase::Training;
-        self.has_begun |= is_training;
         let is_at_a_step = is_training && !self.cluster.has_nothing_to_save();
-        let next = (self.applied + 1).min(self.job.config.train.steps);
+        let next = (self.cluster.applied_step().get() + 1).min(self.job.config.train.steps);
         self.standing.send_replace(Standing {
             step: is_at_a_step.then_some(next),
             since: self.step_began,
@@ -234,19 +223,42 @@ impl Runtime {
         std::mem::take(&mut self.evicted)
     }
 
-    /// Carries out one command; what it completes comes back as an event.
-    async fn execute(&mut self, command: Command) -> Result<Option<Event>, CoordinatorError> {
-        match command {
-            Command::RecordGeneration {
+    fn next_task(&mut self) -> Option<Task> {
+        let now = self.now();
+        self.tasks.next(|event| self.cluster.handle(now, event))
+    }
+
+    /// Does one thing at the run's store.
+    async fn operate(&mut self, operation: Operation) -> Result<(), CoordinatorError> {
+        let record = match operation {
+            Operation::EnsureHeld => return Ok(self.journal.ensure_held().await?),
+            Operation::WriteManifest(id) => return self.write_manifest(id).await,
+            Operation::FindNewest { damaged, reason } => {
+                return self.pass_over(damaged, &reason).await;
+            }
+            Operation::RecordVerdict(blame) => return self.record_verdict(&blame).await,
+            Operation::RecordCommit(id) => {
+                self.journal.append(Record::commit(id)).await?;
+                self.collection.committed(id);
+                return Ok(());
+            }
+            Operation::RecordGeneration {
                 generation,
                 members,
-            } => return self.record(generation, members).await.map(Some),
-            Command::CommitCheckpoint { generation, step } => {
-                return self.commit(generation, step).await.map(Some);
-            }
-            Command::PassOver { checkpoint, reason } => {
-                return self.pass_over(checkpoint, &reason).await.map(Some);
-            }
+            } => Record::Generation {
+                generation: generation.get(),
+                members,
+            },
+        };
+        Ok(self.journal.append(record).await?)
+    }
+
+    /// Carries out one command, which has what it needs of the store.
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            // Nobody is told of either but by the commands that follow.
+            Command::RecordGeneration { .. } | Command::PassOver { .. } => {}
+            Command::CommitCheckpoint { step, .. } => self.committed(step.get()),
             Command::Prepare {
                 worker,
                 generation,
@@ -264,7 +276,6 @@ impl Runtime {
             } => self.stop(worker, reason, is_failure),
             Command::Report { verdict } => {
                 let verdict = Box::new(WorkerVerdict::from(&*verdict));
-                self.unwritten.push(*verdict.clone());
                 self.emit(RunEvent::Verdict { verdict });
             }
             Command::Statement { worker, reason } => {
@@ -273,27 +284,12 @@ impl Runtime {
             Command::Left { name } => self.emit(RunEvent::Left { name }),
             Command::End { outcome } => self.verdict = Some(outcome),
         }
-        Ok(None)
-    }
-
-    async fn record(
-        &mut self,
-        generation: Generation,
-        members: Vec<String>,
-    ) -> Result<Event, CoordinatorError> {
-        let record = Record::Generation {
-            generation: generation.get(),
-            members,
-        };
-        self.journal.append(record).await?;
-        Ok(Event::GenerationRecorded { generation })
     }
 
     fn begin(&mut self, worker: WorkerId, assignment: Assignment) {
         if assignment.rank == Rank::new(0) {
             let step = assignment.source.step().get();
             self.history.rewind(step);
-            self.applied = step;
             self.step_began = Instant::now();
             self.estimate.begin();
             let generation = assignment.generation.get();
@@ -312,35 +308,26 @@ impl Runtime {
         self.send(worker, To::Begin(begin));
     }
 
-    /// Figures first, then the manifest, then the journal: what a manifest covers has its figures.
-    ///
-    /// A coordinator that was away and has been replaced finds out before any of them.
-    async fn commit(
-        &mut self,
-        generation: Generation,
-        step: Step,
-    ) -> Result<Event, CoordinatorError> {
-        self.journal.ensure_held().await?;
+    /// Figures first, then the manifest: what a manifest covers has its figures.
+    async fn write_manifest(&mut self, id: CheckpointId) -> Result<(), CoordinatorError> {
+        let step = id.step.get();
         let manifest = self.shares.manifest(
             &self.job,
             &self.run_file,
             self.journal.fence(),
-            (generation, step),
-            self.history.loss(step.get()),
+            (id.generation, id.step),
+            self.history.loss(step),
         );
-        self.history.flush(&self.job.run, step.get()).await?;
-        commit(&self.job.run, &manifest).await?;
-        let record = Record::Commit {
-            step: step.get(),
-            generation: generation.get(),
-        };
-        self.journal.append(record).await?;
-        self.collection.committed(CheckpointId { step, generation });
+        self.history.flush(&self.job.run, step).await?;
+        Ok(commit(&self.job.run, &manifest).await?)
+    }
+
+    /// A checkpoint is durable.
+    fn committed(&self, step: u64) {
         for &worker in self.outboxes.keys() {
-            self.send(worker, To::Committed(pb::Committed { step: step.get() }));
+            self.send(worker, To::Committed(pb::Committed { step }));
         }
-        self.emit(RunEvent::Committed { step: step.get() });
-        Ok(Event::CheckpointCommitted { generation, step })
+        self.emit(RunEvent::Committed { step });
     }
 
     /// Gives up and deletes checkpoints that are not kept; a run that is ending waits for it.

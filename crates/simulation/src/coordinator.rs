@@ -1,22 +1,32 @@
-//! A simulated coordinator: the shell around `control`, one command after another, as the real one.
+//! A simulated coordinator: what it is at, and what reaches it.
 
 use crate::clock::Clock;
 use crate::mutation::Subject;
-use crate::store::{Created, Record, Replayed, Writer};
-use fratmae_control::{Command, Event, Generation, Step};
+use crate::store::Writer;
+use fratmae_control::{
+    CheckpointId, Event, Found, JournalAnswer, JournalFact, JournalRequest, JournalState,
+    JournalTask, JournalWriter, TakeOver, TakenOver, Tasks,
+};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Something to be done at the store; nothing else is done meanwhile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Operation {
-    /// Look whether another coordinator has taken the next number of the journal.
-    EnsureHeld,
-    /// Find the newest good checkpoint without a damaged one.
-    PassOver(Generation, Step),
+    /// Something at the journal: what to write, if anything, and the request at hand.
+    Journal(JournalTask, JournalFact, JournalRequest),
     /// Create a checkpoint's manifest.
-    Commit(Step, Generation),
-    /// Create the next record of the journal.
-    Append(Record),
+    WriteManifest(CheckpointId),
+    /// Find the newest good checkpoint without a damaged one.
+    FindNewest(CheckpointId),
+}
+
+/// What the store answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer {
+    Journal(JournalAnswer),
+    Done,
+    /// A coordinator with a newer fence has written there.
+    Fenced,
 }
 
 /// One try of an operation.
@@ -29,7 +39,7 @@ pub(crate) struct Try {
     /// How long to wait before the next one.
     pub(crate) wait: u64,
     /// What came of it at the store, whether or not that is ever heard.
-    pub(crate) came_to: Option<Created>,
+    pub(crate) came_to: Option<Answer>,
 }
 
 /// The coordinator's end of a worker's stream.
@@ -43,34 +53,39 @@ pub(crate) struct Link {
     pub(crate) is_lost: bool,
 }
 
+/// How far it has opened the run.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// It reads.
+    Reading,
+    /// It tries to take the fence. What it found first is kept for a mutation.
+    TakingOver(TakeOver, Found),
+    /// It has taken the fence.
+    TakenOver(TakenOver, Found),
+    /// Workers can register.
+    Serving(Box<Subject>),
+}
+
 /// One process that leads, or has led.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
-    pub(crate) writer: Writer,
+    pub(crate) nonce: usize,
+    pub(crate) journal: JournalWriter,
     pub(crate) clock: Clock,
     pub(crate) is_up: bool,
     pub(crate) is_paused: bool,
     /// Until when nothing reaches it, and until when nothing of it reaches anybody.
     pub(crate) is_deaf_until: u64,
     pub(crate) is_mute_until: u64,
-    /// What it found when it opened the run.
-    pub(crate) found: Replayed,
-    pub(crate) newest: Option<(Step, Generation)>,
-    pub(crate) take_overs: u32,
-    /// None until the run is open.
-    pub(crate) subject: Option<Subject>,
+    pub(crate) stage: Stage,
+    pub(crate) tasks: Tasks,
+    /// What the journal is to say of the run's end.
+    pub(crate) end: Option<JournalFact>,
     pub(crate) inbox: VecDeque<Event>,
-    /// Commands completed; `control` hears of them before anything else.
-    pub(crate) completed: VecDeque<Event>,
-    pub(crate) todo: VecDeque<Command>,
-    /// Verdicts that the journal lacks.
-    pub(crate) unwritten: u32,
     pub(crate) is_check_due: bool,
     pub(crate) is_tick_due: bool,
-    pub(crate) operations: VecDeque<Operation>,
+    pub(crate) operation: Option<Operation>,
     pub(crate) attempt: Try,
-    /// The number of the next record.
-    pub(crate) next: usize,
     /// Streams by number.
     pub(crate) streams: BTreeMap<u64, Link>,
 }
@@ -78,36 +93,40 @@ pub(crate) struct Coordinator {
 impl Coordinator {
     pub(crate) fn new(nonce: usize, clock: Clock) -> Self {
         Self {
-            writer: Writer { fence: 0, nonce },
+            nonce,
+            journal: JournalState::default().writer(),
             clock,
             is_up: true,
             is_paused: false,
             is_deaf_until: 0,
             is_mute_until: 0,
-            found: Replayed::default(),
-            newest: None,
-            take_overs: 0,
-            subject: None,
+            stage: Stage::Reading,
+            tasks: Tasks::default(),
+            end: None,
             inbox: VecDeque::new(),
-            completed: VecDeque::new(),
-            todo: VecDeque::new(),
-            unwritten: 0,
             is_check_due: false,
             is_tick_due: false,
-            operations: VecDeque::new(),
+            operation: None,
             attempt: Try::default(),
-            next: 0,
             streams: BTreeMap::new(),
+        }
+    }
+
+    /// As whom it writes.
+    pub(crate) const fn writer(&self) -> Writer {
+        Writer {
+            fence: self.journal.fence(),
+            nonce: self.nonce,
         }
     }
 
     /// Whether workers can register.
     pub(crate) const fn is_serving(&self) -> bool {
-        self.is_up && self.subject.is_some()
+        self.is_up && matches!(self.stage, Stage::Serving(_))
     }
 
     /// Whether it can take anything on now.
-    pub(crate) fn is_free(&self) -> bool {
-        self.is_up && !self.is_paused && self.operations.is_empty()
+    pub(crate) const fn is_free(&self) -> bool {
+        self.is_up && !self.is_paused && self.operation.is_none()
     }
 }

@@ -1,13 +1,13 @@
 //! Deliberate faults, made around `control`: what it sees and what it says is changed on the way.
 //!
-//! Those of the shell around it, which holds the fence, are made where the world's coordinators write and open.
+//! What it sees of the store is changed where the world's coordinators open the run and write.
 
 use fratmae_control::{
     Cluster, Command, Event, Generation, Millis, Phase, Recorded, Seat, Settings, Source, WorkerId,
 };
 use std::collections::BTreeSet;
 
-/// A way in which `control`, or the shell around it, could be wrong; each breaks one law.
+/// A way in which `control` could be wrong; each breaks one law.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
     /// It acts on a generation before its record is durable.
@@ -38,11 +38,11 @@ pub enum Mutation {
     Impatient,
     /// It takes a member's waiting for others for work of its own.
     JudgeWaiters,
-    /// The shell takes another coordinator's record for its own, and writes after it.
+    /// It takes another coordinator's record for its own, and writes after it.
     PassOverOthers,
-    /// The shell takes its own record, of which it heard a failure, for one before it, and writes it again.
+    /// It takes its own record, of which it heard a failure, for one before it, and writes it again.
     WriteAgain,
-    /// The shell begins from the checkpoint that it found before it took over, whatever was committed since.
+    /// It begins from the checkpoint that it found before it took over, whatever was committed since.
     TrustFirstLook,
 }
 

@@ -3,31 +3,15 @@
 //! It is strongly consistent, as the real ones are: a read finds what was created before it. Who lists it slowly gets
 //! what was there at an earlier moment. Every object is created once, and whoever finds one tells its own from others'.
 
-use fratmae_control::{Generation, Recorded, Source, Step};
+use fratmae_control::{
+    CheckpointId, Fence, Found, Generation, JournalFact, JournalState, Source, Step,
+};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A journal record, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
-    Fence,
-    Generation {
-        generation: Generation,
-        members: u32,
-    },
-    Commit {
-        generation: Generation,
-        step: Step,
-    },
-    /// Something was wrong with a worker.
-    Verdict,
-    Finished,
-    Interrupted,
-}
 
 /// Who writes: no two coordinators have the same nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Writer {
-    pub(crate) fence: u64,
+    pub(crate) fence: Fence,
     pub(crate) nonce: usize,
 }
 
@@ -46,17 +30,7 @@ pub(crate) enum Created {
 struct Entry {
     since: u64,
     writer: Writer,
-    record: Record,
-}
-
-/// The journal as a coordinator replays it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Replayed {
-    /// How many records it found.
-    pub(crate) n_records: usize,
-    pub(crate) fence: u64,
-    pub(crate) recorded: Recorded,
-    pub(crate) commits: BTreeSet<(Step, Generation)>,
+    fact: JournalFact,
 }
 
 /// What outlives every process.
@@ -64,10 +38,10 @@ pub(crate) struct Replayed {
 pub(crate) struct Store {
     journal: Vec<Entry>,
     /// Manifests, and who committed them.
-    manifests: BTreeMap<(Step, Generation), Writer>,
-    parts: BTreeMap<(Generation, Step), BTreeSet<u32>>,
+    manifests: BTreeMap<CheckpointId, Writer>,
+    parts: BTreeMap<CheckpointId, BTreeSet<u32>>,
     /// Checkpoints of which a part is not what was written.
-    damaged: BTreeSet<(Step, Generation)>,
+    damaged: BTreeSet<CheckpointId>,
 }
 
 impl Store {
@@ -75,37 +49,31 @@ impl Store {
     pub(crate) fn create_record(
         &mut self,
         now: u64,
-        number: usize,
+        number: u64,
         writer: Writer,
-        record: Record,
+        fact: JournalFact,
     ) -> Created {
-        if let Some(found) = self.journal.get(number) {
-            let is_same = found.writer == writer && found.record == record;
-            return if is_same {
-                Created::Ours
-            } else {
-                Created::Taken
-            };
+        match self.journal.get(number as usize) {
+            Some(found) if found.writer == writer && found.fact == fact => Created::Ours,
+            Some(_) => Created::Taken,
+            None => {
+                self.journal.push(Entry {
+                    since: now,
+                    writer,
+                    fact,
+                });
+                Created::New
+            }
         }
-        self.journal.push(Entry {
-            since: now,
-            writer,
-            record,
-        });
-        Created::New
     }
 
-    /// Whose the record of this number is, if there is one.
-    pub(crate) fn find_record(&self, number: usize, writer: Writer) -> Created {
-        match self.journal.get(number) {
-            None => Created::New,
-            Some(found) if found.writer == writer => Created::Ours,
-            Some(_) => Created::Taken,
-        }
+    /// Who wrote the record of this number, if there is one.
+    pub(crate) fn writer_of(&self, number: u64) -> Option<Writer> {
+        self.journal.get(number as usize).map(|entry| entry.writer)
     }
 
     /// Creates a manifest; one of the same checkpoint by an older fence says the same and will do.
-    pub(crate) fn create_manifest(&mut self, id: (Step, Generation), writer: Writer) -> Created {
+    pub(crate) fn create_manifest(&mut self, id: CheckpointId, writer: Writer) -> Created {
         match self.manifests.get(&id) {
             Some(found) if found.fence > writer.fence => Created::Taken,
             Some(_) => Created::Ours,
@@ -116,39 +84,54 @@ impl Store {
         }
     }
 
-    pub(crate) fn write_part(&mut self, generation: Generation, step: Step, rank: u32) {
-        let parts = self.parts.entry((generation, step)).or_default();
-        parts.insert(rank);
+    pub(crate) fn write_part(&mut self, id: CheckpointId, rank: u32) {
+        self.parts.entry(id).or_default().insert(rank);
     }
 
     /// How many ranks' parts of a checkpoint are there.
-    pub(crate) fn n_parts(&self, generation: Generation, step: Step) -> usize {
-        self.parts.get(&(generation, step)).map_or(0, BTreeSet::len)
+    pub(crate) fn n_parts(&self, id: CheckpointId) -> usize {
+        self.parts.get(&id).map_or(0, BTreeSet::len)
     }
 
     /// How many members a generation was recorded with.
-    pub(crate) fn world(&self, generation: Generation) -> usize {
-        let mut records = self.journal.iter().rev().map(|entry| entry.record);
-        let world = records.find_map(|record| match record {
-            Record::Generation {
-                generation: its,
-                members,
-            } if its == generation => Some(members),
-            _ => None,
-        });
+    pub(crate) fn world(&self, of: Generation) -> usize {
+        let world = self
+            .journal
+            .iter()
+            .rev()
+            .find_map(|entry| match entry.fact {
+                JournalFact::Generation {
+                    generation,
+                    members,
+                } if generation == of => Some(members),
+                _ => None,
+            });
         world.unwrap_or_default() as usize
     }
 
-    /// The newest checkpoint that is good.
-    pub(crate) fn newest(&self) -> Option<(Step, Generation)> {
-        let ids = self.manifests.keys().rev();
-        ids.copied().find(|id| !self.damaged.contains(id))
+    /// The newest checkpoint that is good, and what is passed over on the way to it.
+    pub(crate) fn find(&self) -> Found {
+        let mut found = Found::default();
+        for id in self.manifests.keys().rev() {
+            if !self.damaged.contains(id) {
+                found.good = Some(*id);
+                break;
+            }
+            found.damaged.insert(*id);
+        }
+        found
+    }
+
+    fn commits(&self) -> impl Iterator<Item = (Fence, CheckpointId)> {
+        self.journal.iter().filter_map(|entry| match entry.fact {
+            JournalFact::Committed(id) => Some((entry.writer.fence, id)),
+            _ => None,
+        })
     }
 
     /// Whether a checkpoint of a step was ever recorded as committed.
     pub(crate) fn was_committed(&self, step: Step) -> bool {
-        let mut records = self.journal.iter().map(|entry| entry.record);
-        records.any(|record| matches!(record, Record::Commit { step: its, .. } if its == step))
+        self.commits().any(|(_, id)| id.step == step)
     }
 
     /// How many checkpoints are damaged.
@@ -158,51 +141,32 @@ impl Store {
 
     /// Damages the newest good checkpoint.
     pub(crate) fn damage(&mut self) {
-        self.damaged.extend(self.newest());
+        self.damaged.extend(self.find().good);
     }
 
     /// Whether a generation that begins from there cannot.
     pub(crate) fn is_damaged(&self, source: Source) -> bool {
         match source {
-            Source::Checkpoint { step, generation } => self.damaged.contains(&(step, generation)),
+            Source::Checkpoint { step, generation } => {
+                self.damaged.contains(&CheckpointId { step, generation })
+            }
             Source::Initial | Source::Peers { .. } => false,
         }
     }
 
     /// The journal as it was at a moment.
-    pub(crate) fn replay(&self, moment: u64) -> Replayed {
-        let n_records = self.journal.partition_point(|entry| entry.since <= moment);
-        let mut replayed = Replayed {
-            n_records,
-            ..Replayed::default()
-        };
-        for entry in &self.journal[..n_records] {
-            replayed.fence = entry.writer.fence;
-            let recorded = &mut replayed.recorded;
-            match entry.record {
-                Record::Generation {
-                    generation,
-                    members,
-                } => {
-                    *recorded = Recorded {
-                        generation,
-                        members,
-                    }
-                }
-                Record::Commit { generation, step } => {
-                    recorded.generation = recorded.generation.max(generation);
-                    replayed.commits.insert((step, generation));
-                }
-                Record::Finished | Record::Interrupted => recorded.members = 0,
-                Record::Fence | Record::Verdict => {}
-            }
+    pub(crate) fn replay(&self, moment: u64) -> JournalState {
+        let mut state = JournalState::default();
+        let entries = self.journal.iter();
+        for entry in entries.take_while(|entry| entry.since <= moment) {
+            state.add(entry.writer.fence, entry.fact);
         }
-        replayed
+        state
     }
 
     /// The newest generation there is.
     pub(crate) fn generation(&self) -> Generation {
-        self.replay(u64::MAX).recorded.generation
+        self.replay(u64::MAX).recorded([]).generation
     }
 
     /// Who holds the newest fence.
@@ -211,25 +175,9 @@ impl Store {
     }
 
     /// The newest good step committed by the holder of `fence` or one before it: what that one can know of.
-    pub(crate) fn committed_until(&self, fence: u64) -> Step {
-        let known = self
-            .journal
-            .iter()
-            .filter(|entry| entry.writer.fence <= fence);
-        let steps = known.filter_map(|entry| match entry.record {
-            Record::Commit { step, generation } => {
-                (!self.damaged.contains(&(step, generation))).then_some(step)
-            }
-            _ => None,
-        });
-        steps.max().unwrap_or_default()
+    pub(crate) fn committed_until(&self, fence: Fence) -> Step {
+        let known = self.commits().filter(|(its, _)| *its <= fence);
+        let good = known.filter(|(_, id)| !self.damaged.contains(id));
+        good.map(|(_, id)| id.step).max().unwrap_or_default()
     }
-}
-
-/// A checkpoint as `control` names it.
-pub(crate) fn source(newest: Option<(Step, Generation)>) -> Source {
-    newest.map_or(Source::Initial, |(step, generation)| Source::Checkpoint {
-        step,
-        generation,
-    })
 }

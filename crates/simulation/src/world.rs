@@ -25,7 +25,9 @@ use crate::random::{Random, mix};
 use crate::store::Store;
 use crate::worker::{State, Told, Worker};
 use faults::Fault;
-use fratmae_control::{Event, Generation, Millis, Rank, Settings, Step};
+use fratmae_control::{
+    CheckpointId, Event, Found, Generation, JournalState, Millis, Rank, Settings, Step,
+};
 use std::collections::BTreeMap;
 use writing::Request;
 
@@ -84,9 +86,8 @@ pub(crate) enum Happening {
     Beat(usize, u64),
     ToWorker(usize, u64, Told),
     ToCoordinator(usize, u64, Event),
-    OpenRun(usize),
-    Replay(usize),
-    LookAgain(usize),
+    Read(usize),
+    Found(usize, Option<JournalState>, Found),
     Tick(usize),
     CheckFence(usize),
     Unanswered(usize, Event),
@@ -122,7 +123,7 @@ impl Happening {
             Self::Beat(place, _) => (3, *place),
             Self::ToWorker(place, ..) => (4, *place),
             Self::ToCoordinator(coordinator, ..) => (5, *coordinator),
-            Self::OpenRun(coordinator) => (6, *coordinator),
+            Self::Read(coordinator) => (6, *coordinator),
             Self::Tick(coordinator) => (7, *coordinator),
             Self::CheckFence(coordinator) => (8, *coordinator),
             Self::Reached(request) => (9, request.coordinator),
@@ -137,8 +138,7 @@ impl Happening {
             Self::ResumeCoordinator(coordinator) => (18, *coordinator),
             Self::Heal => (19, 0),
             Self::GiveUp => (20, 0),
-            Self::Replay(coordinator) => (21, *coordinator),
-            Self::LookAgain(coordinator) => (22, *coordinator),
+            Self::Found(coordinator, ..) => (21, *coordinator),
             Self::TryAgain(coordinator, _) => (23, *coordinator),
             Self::Unanswered(coordinator, _) => (24, *coordinator),
         };
@@ -154,7 +154,7 @@ pub(crate) struct World {
     checkpoint_every: u64,
     mutation: Option<Mutation>,
     store: Store,
-    checkpoints: BTreeMap<(Generation, Step), State>,
+    checkpoints: BTreeMap<CheckpointId, State>,
     coordinators: Vec<Coordinator>,
     workers: Vec<Worker>,
     groups: Vec<Group>,
@@ -162,7 +162,7 @@ pub(crate) struct World {
     /// Pairs of places that cannot reach each other, and until when.
     cut_peers: BTreeMap<(usize, usize), u64>,
     store_is_sick_until: u64,
-    /// Since when workers' own stores have failed, one or more, without a step between.
+    /// Since when workers' own stores have failed, one or more, without a step of the newest group between.
     unfit_since: Option<u64>,
     next_stream: u64,
     laws: Laws,
@@ -241,12 +241,13 @@ impl World {
             Happening::ToCoordinator(coordinator, stream, event) => {
                 self.receive(coordinator, stream, event);
             }
-            Happening::OpenRun(coordinator) => self.open_run(coordinator),
+            Happening::Read(coordinator) => self.read(coordinator),
             Happening::Tick(coordinator) => self.tick(coordinator),
             Happening::CheckFence(coordinator) => self.check_fence(coordinator),
             Happening::Unanswered(coordinator, event) => self.unanswered(coordinator, event),
-            Happening::Replay(coordinator) => self.replay(coordinator),
-            Happening::LookAgain(coordinator) => self.look_for_newest(coordinator),
+            Happening::Found(coordinator, journal, found) => {
+                self.found(coordinator, journal, found);
+            }
             Happening::Reached(request) => self.reached(request),
             Happening::Answered(coordinator, attempt, is_told) => {
                 self.answered(coordinator, attempt, is_told);

@@ -5,7 +5,7 @@ use fratmae_config::{Axis, BadSample as OnBadSample, Config};
 use fratmae_control::Step;
 use fratmae_dataset::{BadSample, Cache, DataSet, Loader, LoaderOptions, StackAxis, StackOptions};
 use fratmae_protocol::pb;
-use fratmae_store::{Location, Patience, StoreError, local_path};
+use fratmae_store::{Location, RetryPolicy, StoreError, local_path};
 use fratmae_trainer::Samples;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,14 +73,14 @@ impl Job {
 
 /// The run's store and the data set that the welcome names.
 fn locations(welcome: &pb::Welcome, config: &Config) -> Result<(Location, Location), StoreError> {
-    let patience = Patience {
+    let retries = RetryPolicy {
         stall: Duration::from_millis(config.store.stall_ms),
         total: Duration::from_secs(config.store.patience_s),
     };
     // The coordinator has opened both.
     let open = |url: &str| {
         let location = Location::open(url)?;
-        Ok::<_, StoreError>(location.with_patience(patience).known_to_answer())
+        Ok::<_, StoreError>(location.with_retry_policy(retries).assume_reachable())
     };
     Ok((open(&welcome.run_url)?, open(&welcome.data_url)?))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::layout::CheckpointObjects as _;
 use crate::sweep::sweep;
 use crate::tests::{Fault, FaultyStore, sample, write_sample};
 use crate::{CheckpointError, CoordinatorMark, Journal, Manifest, list, newest_good, restore};
@@ -48,18 +49,18 @@ async fn run() -> (std::sync::Arc<FaultyStore>, Location) {
 
 /// A coordinator that takes over, and collects twice, the second time after the delay.
 async fn collect(run: &Location, nonce: &str) -> Result<(), CheckpointError> {
-    let (mut journal, records) = Journal::take_over(run, mark(nonce)).await?;
+    let (mut journal, state) = Journal::take_over(run, mark(nonce)).await?;
     let now = Instant::now();
     let retention = Retention { last: 2, every: 4 };
     let mut collector = Collector::new(retention, DELAY);
-    let id_of = |step, generation| id(step, generation);
-    for record in &records {
-        match *record {
-            Record::Commit { step, generation } => collector.committed(id_of(step, generation)),
-            Record::Removed { step, generation } => collector.removed(id_of(step, generation), now),
-            _ => {}
-        }
-    }
+    state
+        .committed()
+        .iter()
+        .for_each(|id| collector.committed(*id));
+    state
+        .removed()
+        .iter()
+        .for_each(|id| collector.removed(*id, now));
     for time in [now, now, now + DELAY] {
         for (id, record) in collector.to_remove(Generation::new(2)) {
             journal.append(record).await?;

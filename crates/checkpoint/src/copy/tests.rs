@@ -1,6 +1,7 @@
 //! Tests of copying a checkpoint into another run.
 
 use super::*;
+use crate::layout::CheckpointObjects as _;
 use crate::tests::{FaultyStore, damage, sample, write_sample};
 use crate::{commit, restore, verify};
 

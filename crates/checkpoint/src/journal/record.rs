@@ -2,6 +2,7 @@
 //! Owns the kinds of records; in which order they come is the coordinator's.
 
 use bytes::Bytes;
+use fratmae_control::{CheckpointId, Generation, JournalFact, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{CheckpointError, damaged};
@@ -116,6 +117,46 @@ pub enum Record {
         /// The generation that wrote it.
         generation: u64,
     },
+}
+
+impl Record {
+    /// The commit of a checkpoint.
+    #[must_use]
+    pub const fn commit(id: CheckpointId) -> Self {
+        Self::Commit {
+            step: id.step.get(),
+            generation: id.generation.get(),
+        }
+    }
+}
+
+/// What the run's course follows from.
+impl From<&Record> for JournalFact {
+    fn from(record: &Record) -> Self {
+        let id = |step, generation| CheckpointId {
+            step: Step::new(step),
+            generation: Generation::new(generation),
+        };
+        match record {
+            Record::Generation {
+                generation,
+                members,
+            } => Self::Generation {
+                generation: Generation::new(*generation),
+                members: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            },
+            Record::Commit { step, generation } => Self::Committed(id(*step, *generation)),
+            Record::Removed { step, generation } => Self::Removed(id(*step, *generation)),
+            Record::RolledBack { step, generation } => Self::RolledBack(id(*step, *generation)),
+            Record::Finished { .. } => Self::Finished,
+            Record::Interrupted { .. } => Self::Interrupted,
+            Record::Fence { .. }
+            | Record::Skipped { .. }
+            | Record::BadBatch { .. }
+            | Record::Verdict { .. }
+            | Record::Forked { .. } => Self::Other,
+        }
+    }
 }
 
 /// The kinds of [`Record`] as they are written.

@@ -23,8 +23,9 @@ async fn live(run: &Location, nonce: &str, told: &mut Told) -> Result<(), Checkp
         .await?
         .manifest
         .map_or(0, |found| found.step);
-    let (mut journal, records) = Journal::take_over(run, mark).await?;
-    told.records = told.records.max(records.len() + 1);
+    let before = Journal::replay(run).await?.len();
+    let (mut journal, _) = Journal::take_over(run, mark).await?;
+    told.records = told.records.max(before + 1);
     let generation = journal.fence().get();
     let members = vec!["a".to_owned()];
     journal

@@ -22,7 +22,8 @@ impl Runtime {
     }
 
     pub(super) fn steps_left(&self) -> u64 {
-        self.job.config.train.steps.saturating_sub(self.applied)
+        let applied = self.cluster.applied_step().get();
+        self.job.config.train.steps.saturating_sub(applied)
     }
 
     fn status_reply(&self) -> pb::StatusReply {
@@ -34,7 +35,7 @@ impl Runtime {
             eta_s: step_seconds.map(|seconds| seconds * self.steps_left() as f64),
             generation: self.cluster.generation().get(),
             members: self.cluster.group_names(),
-            step: self.applied,
+            step: self.cluster.applied_step().get(),
             last_step: self.job.config.train.steps,
             committed_step: self.cluster.newest().step().get(),
             loss: newest.map(HistoryRow::loss),

@@ -5,8 +5,9 @@ use crate::bad_batch::BadBatch;
 use crate::error::CoordinatorError;
 use crate::event::{RunEvent, SkippedSample};
 use crate::history::HistoryRow;
+use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::Record;
-use fratmae_control::WorkerId;
+use fratmae_control::{Verdict, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
@@ -121,7 +122,6 @@ impl Runtime {
         if !is_current || row.step <= self.cluster.newest().step().get() {
             return;
         }
-        self.applied = self.applied.max(row.step);
         self.step_began = Instant::now();
         self.estimate.note_step(row.seconds);
         // Who follows a run is not told of each sample.
@@ -141,18 +141,14 @@ impl Runtime {
         }
     }
 
-    /// Keeps verdicts for those who ask later, once what follows from them is under way.
-    pub(super) async fn write_verdicts(&mut self) -> Result<(), CoordinatorError> {
-        for verdict in std::mem::take(&mut self.unwritten) {
-            let generation = verdict.generation;
-            let verdict =
-                serde_json::to_value(&verdict).map_err(CoordinatorError::encoding("a verdict"))?;
-            let record = Record::Verdict {
-                generation,
-                verdict,
-            };
-            self.journal.append(record).await?;
-        }
-        Ok(())
+    /// Keeps a verdict for those who ask later.
+    pub(super) async fn record_verdict(&mut self, blame: &Verdict) -> Result<(), CoordinatorError> {
+        let verdict = serde_json::to_value(WorkerVerdict::from(blame))
+            .map_err(CoordinatorError::encoding("a verdict"))?;
+        let record = Record::Verdict {
+            generation: blame.generation.get(),
+            verdict,
+        };
+        Ok(self.journal.append(record).await?)
     }
 }

@@ -204,8 +204,11 @@ impl World {
         let is_time_first = self.random.chance(500);
         let leader = &mut self.coordinators[coordinator];
         let was_paused = std::mem::take(&mut leader.is_paused);
-        let is_idle = leader.is_free() && leader.todo.is_empty() && leader.completed.is_empty();
-        if was_paused && is_idle && is_time_first && std::mem::take(&mut leader.is_tick_due) {
+        if was_paused
+            && leader.is_free()
+            && is_time_first
+            && std::mem::take(&mut leader.is_tick_due)
+        {
             leader.inbox.push_front(Event::Tick);
         }
         self.pump(coordinator);

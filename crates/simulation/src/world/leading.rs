@@ -1,11 +1,13 @@
 //! Coordinators: they let `control` decide, carry out one command after another, and find out that they are fenced.
 
 use super::{Happening, World};
-use crate::coordinator::Operation;
+use crate::coordinator::{Operation, Stage};
 use crate::observation::Observation;
-use crate::store::Record;
 use crate::worker::{Told, UNFIT};
-use fratmae_control::{Assignment, Cause, Command, Event, Rank, RunOutcome, Step};
+use fratmae_control::{
+    Assignment, Cause, Command, Event, JournalFact, JournalTask, Operation as Asked, Rank,
+    RunOutcome, Step, Task,
+};
 
 /// How often time alone is looked at, and how often the fence, on a coordinator's own clock.
 pub(super) const TICK: u64 = 300;
@@ -43,65 +45,69 @@ impl World {
         leader.is_up
     }
 
-    /// Lets `control` see what has come, and does what it says, until the store has to be waited for.
-    ///
-    /// What has come goes before the look at the fence, and that before time, which is looked at when all is read.
+    /// Does what follows from what has come, until the store has to be waited for.
     pub(super) fn pump(&mut self, coordinator: usize) {
         while self.coordinators[coordinator].is_free() && !self.is_over {
             let leader = &mut self.coordinators[coordinator];
-            if let Some(command) = leader.todo.pop_front() {
-                self.execute(coordinator, command);
-            } else if let Some(done) = leader.completed.pop_front() {
-                self.decide(coordinator, done);
-            } else if leader.unwritten > 0 {
-                leader.unwritten -= 1;
-                self.operate(coordinator, [Operation::Append(Record::Verdict)]);
-            } else if let Some(event) = leader.inbox.pop_front() {
-                self.decide(coordinator, event);
-            } else if std::mem::take(&mut leader.is_check_due) {
-                self.operate(coordinator, [Operation::EnsureHeld]);
-            } else if std::mem::take(&mut leader.is_tick_due) {
-                self.decide(coordinator, Event::Tick);
-            } else {
+            let now = leader.clock.at(self.agenda.now());
+            let Stage::Serving(subject) = &mut leader.stage else {
                 return;
+            };
+            match leader.tasks.next(|event| subject.handle(now, event)) {
+                Some(Task::Operate(asked)) => self.operate_as_asked(coordinator, asked),
+                Some(Task::Carry(command)) => self.carry(coordinator, command),
+                None if !self.take_on(coordinator) => return,
+                None => {}
             }
         }
     }
 
-    /// Lets `control` see an event, at the time that its coordinator's clock shows.
-    fn decide(&mut self, coordinator: usize, event: Event) {
+    /// Takes on what has come next, if anything has; the end of the run comes before it, then the look at the fence, and
+    /// last time, which is looked at when all is read.
+    fn take_on(&mut self, coordinator: usize) -> bool {
         let leader = &mut self.coordinators[coordinator];
-        let now = leader.clock.at(self.agenda.now());
-        if let Some(subject) = &mut leader.subject {
-            leader.todo.extend(subject.handle(now, event));
+        if let Some(end) = leader.end.take() {
+            self.at_journal(coordinator, JournalTask::Append, end);
+        } else if let Some(event) = leader.inbox.pop_front() {
+            leader.tasks.push(event);
+        } else if std::mem::take(&mut leader.is_check_due) {
+            self.at_journal(coordinator, JournalTask::EnsureHeld, JournalFact::Other);
+        } else if std::mem::take(&mut leader.is_tick_due) {
+            leader.tasks.push(Event::Tick);
+        } else {
+            return false;
         }
+        true
     }
 
-    fn execute(&mut self, coordinator: usize, command: Command) {
-        match command {
-            Command::RecordGeneration {
+    fn operate_as_asked(&mut self, coordinator: usize, asked: Asked) {
+        let (task, fact) = match asked {
+            Asked::EnsureHeld => (JournalTask::EnsureHeld, JournalFact::Other),
+            Asked::WriteManifest(id) => {
+                return self.operate(coordinator, Operation::WriteManifest(id));
+            }
+            Asked::FindNewest { damaged, .. } => {
+                return self.operate(coordinator, Operation::FindNewest(damaged));
+            }
+            Asked::RecordGeneration {
                 generation,
                 members,
             } => {
                 let members = members.len() as u32;
-                let record = Record::Generation {
+                let fact = JournalFact::Generation {
                     generation,
                     members,
                 };
-                self.operate(coordinator, [Operation::Append(record)]);
+                (JournalTask::Append, fact)
             }
-            Command::CommitCheckpoint { generation, step } => {
-                let operations = [
-                    Operation::EnsureHeld,
-                    Operation::Commit(step, generation),
-                    Operation::Append(Record::Commit { generation, step }),
-                ];
-                self.operate(coordinator, operations);
-            }
-            Command::PassOver {
-                checkpoint: (generation, step),
-                ..
-            } => self.operate(coordinator, [Operation::PassOver(generation, step)]),
+            Asked::RecordCommit(id) => (JournalTask::Append, JournalFact::Committed(id)),
+            Asked::RecordVerdict(_) => (JournalTask::Append, JournalFact::Other),
+        };
+        self.at_journal(coordinator, task, fact);
+    }
+
+    fn carry(&mut self, coordinator: usize, command: Command) {
+        match command {
             Command::Prepare {
                 worker,
                 generation,
@@ -129,8 +135,13 @@ impl World {
                 }
                 self.tell(coordinator, worker, Told::Stop);
             }
-            Command::Report { .. } => self.coordinators[coordinator].unwritten += 1,
-            Command::Drain { .. } | Command::Statement { .. } | Command::Left { .. } => {}
+            Command::RecordGeneration { .. }
+            | Command::CommitCheckpoint { .. }
+            | Command::PassOver { .. }
+            | Command::Report { .. }
+            | Command::Drain { .. }
+            | Command::Statement { .. }
+            | Command::Left { .. } => {}
             Command::End { outcome } => self.end(coordinator, &outcome),
         }
     }
@@ -155,7 +166,7 @@ impl World {
         let places: Vec<usize> = streams.filter_map(hears).collect();
         let alive = places.iter().map(|place| &self.workers[*place]);
         let held = alive.filter_map(|worker| worker.held.map(|state| state.step));
-        let fence = self.coordinators[coordinator].writer.fence;
+        let fence = self.coordinators[coordinator].journal.fence();
         let newest = held.chain([self.store.committed_until(fence)]).max();
         let process = |place: &usize| (*place as u64) << 32 | self.workers[*place].incarnation;
         self.laws.observe(&Observation::Begun {
@@ -166,15 +177,15 @@ impl World {
         });
     }
 
-    /// Makes the outcome durable.
+    /// What is to be written of the run's end.
     fn end(&mut self, coordinator: usize, outcome: &RunOutcome) {
-        let record = match outcome {
-            RunOutcome::Finished { .. } => Record::Finished,
+        let end = match outcome {
+            RunOutcome::Finished { .. } => JournalFact::Finished,
             // Whoever cares for the run starts it again.
             RunOutcome::Interrupted {
                 cause: Cause::Deserted,
                 ..
-            } => Record::Interrupted,
+            } => JournalFact::Interrupted,
             // Nobody was left who could go on. Whoever cares for the run starts it again.
             RunOutcome::Failed { reason } if reason.contains(UNFIT) => {
                 self.observe_giving_up(coordinator);
@@ -185,7 +196,7 @@ impl World {
                 return self.laws.observe(&Observation::Over { trouble });
             }
         };
-        self.operate(coordinator, [Operation::Append(record)]);
+        self.coordinators[coordinator].end = Some(end);
     }
 
     /// A coordinator tells its workers to end, waits for that, and ends.

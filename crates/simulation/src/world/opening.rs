@@ -1,16 +1,16 @@
-//! Opening a run: find the newest checkpoint, replay the journal, take the fence, and look again if need be.
+//! What coordinators read while they open a run. What follows from it is `control`'s.
 //!
 //! A listing may be slow, and then it shows the journal of an earlier moment. That does no harm: the fence is a record
-//! under the next number, and if that number is taken the journal is replayed anew.
+//! under the next number, and if that number is taken the journal is read anew.
 
 use super::{Happening, World};
 use crate::clock::Clock;
-use crate::coordinator::{Coordinator, Operation};
+use crate::coordinator::{Coordinator, Stage};
 use crate::mutation::{Mutation, Subject};
-use crate::store::{Record, source};
+use fratmae_control::{
+    Found, JournalFact, JournalState, JournalTask, Recorded, Source, TakeOver, TakeOverStep, Tasks,
+};
 
-/// How often a coordinator tries to take over before it gives way to others that do.
-const TAKE_OVERS: u32 = 5;
 /// The longest that a listing takes, and that what it shows is old.
 const SLOW_LIST: u64 = 3_000;
 
@@ -20,93 +20,111 @@ impl World {
         let clock = Clock::new(&mut self.random);
         self.coordinators.push(Coordinator::new(coordinator, clock));
         let delay = self.random.between(20, 400);
-        self.agenda.after(delay, Happening::OpenRun(coordinator));
+        self.agenda.after(delay, Happening::Read(coordinator));
     }
 
-    /// Finds the newest checkpoint, and checks all its parts.
-    pub(super) fn open_run(&mut self, coordinator: usize) {
-        if self.can_go_on(coordinator, Happening::OpenRun(coordinator)) {
-            self.coordinators[coordinator].newest = self.store.newest();
-            let delay = self.listing_takes();
-            self.agenda.after(delay, Happening::Replay(coordinator));
-        }
-    }
-
-    /// Lists and reads the journal, and tries to create the next fence.
-    pub(super) fn replay(&mut self, coordinator: usize) {
-        if !self.can_go_on(coordinator, Happening::Replay(coordinator)) {
+    /// Lists and reads the journal, and then the checkpoints if it has not yet.
+    pub(super) fn read(&mut self, coordinator: usize) {
+        if !self.can_go_on(coordinator, Happening::Read(coordinator)) {
             return;
         }
         let age = match self.mishap(150) {
             true => self.random.below(SLOW_LIST),
             false => 0,
         };
-        let found = self.store.replay(self.agenda.now().saturating_sub(age));
+        let journal = self.store.replay(self.agenda.now().saturating_sub(age));
+        match &mut self.coordinators[coordinator].stage {
+            Stage::TakingOver(opening, _) => match opening.lost(journal) {
+                true => self.take_fence(coordinator),
+                false => self.end_coordinator(coordinator),
+            },
+            _ => self.look(coordinator, Some(journal)),
+        }
+    }
+
+    /// Looks for the newest checkpoint, and checks all its parts.
+    fn look(&mut self, coordinator: usize, journal: Option<JournalState>) {
+        let delay = match self.mishap(150) {
+            true => self.random.between(60, SLOW_LIST),
+            false => self.random.between(5, 60),
+        };
+        let found = Happening::Found(coordinator, journal, self.store.find());
+        self.agenda.after(delay, found);
+    }
+
+    pub(super) fn found(
+        &mut self,
+        coordinator: usize,
+        journal: Option<JournalState>,
+        found: Found,
+    ) {
+        let again = Happening::Found(coordinator, journal.clone(), found.clone());
+        if !self.can_go_on(coordinator, again) {
+            return;
+        }
         let leader = &mut self.coordinators[coordinator];
-        leader.take_overs += 1;
-        if leader.take_overs > TAKE_OVERS {
-            return self.end_coordinator(coordinator);
-        }
-        leader.next = found.n_records;
-        leader.writer.fence = found.fence + 1;
-        leader.found = found;
-        self.operate(coordinator, [Operation::Append(Record::Fence)]);
-    }
-
-    /// The fence is this coordinator's: nobody else commits any more. What was committed since it looked is newer than
-    /// what it found.
-    pub(super) fn taken_over(&mut self, coordinator: usize) {
-        let leader = &self.coordinators[coordinator];
-        let is_old = leader.found.commits.last().copied() > leader.newest;
-        if is_old && self.mutation != Some(Mutation::TrustFirstLook) {
-            let delay = self.listing_takes();
-            return self.agenda.after(delay, Happening::LookAgain(coordinator));
-        }
-        self.record_newest(coordinator);
-    }
-
-    pub(super) fn look_for_newest(&mut self, coordinator: usize) {
-        if self.can_go_on(coordinator, Happening::LookAgain(coordinator)) {
-            self.coordinators[coordinator].newest = self.store.newest();
-            self.record_newest(coordinator);
-        }
-    }
-
-    /// A checkpoint whose coordinator died between manifest and record is recorded now.
-    fn record_newest(&mut self, coordinator: usize) {
-        let leader = &self.coordinators[coordinator];
-        match leader.newest {
-            Some((step, generation)) if !leader.found.commits.contains(&(step, generation)) => {
-                let commit = Record::Commit { generation, step };
-                self.operate(coordinator, [Operation::Append(commit)]);
+        match (&mut leader.stage, journal) {
+            (Stage::TakenOver(taken, first), _) => {
+                taken.found(match self.mutation {
+                    Some(Mutation::TrustFirstLook) => first.clone(),
+                    _ => found,
+                });
+                self.go_on_opening(coordinator);
             }
-            _ => self.serve(coordinator),
+            (stage, Some(journal)) => {
+                *stage = Stage::TakingOver(TakeOver::new(journal, found.clone()), found);
+                self.take_fence(coordinator);
+            }
+            (_, None) => {}
+        }
+    }
+
+    fn take_fence(&mut self, coordinator: usize) {
+        let leader = &mut self.coordinators[coordinator];
+        if let Stage::TakingOver(opening, _) = &leader.stage {
+            leader.journal = opening.writer();
+            self.at_journal(coordinator, JournalTask::TakeFence, JournalFact::Other);
+        }
+    }
+
+    /// The fence is this coordinator's.
+    pub(super) fn taken_over(&mut self, coordinator: usize) {
+        let stage = &mut self.coordinators[coordinator].stage;
+        if let Stage::TakingOver(opening, found) = std::mem::replace(stage, Stage::Reading) {
+            *stage = Stage::TakenOver(opening.taken(), found);
+        }
+        self.go_on_opening(coordinator);
+    }
+
+    pub(super) fn go_on_opening(&mut self, coordinator: usize) {
+        let Stage::TakenOver(taken, _) = &self.coordinators[coordinator].stage else {
+            return;
+        };
+        match taken.next() {
+            TakeOverStep::FindNewest { .. } => self.look(coordinator, None),
+            TakeOverStep::Record(id) => {
+                let commit = JournalFact::Committed(id);
+                self.at_journal(coordinator, JournalTask::Append, commit);
+            }
+            TakeOverStep::Serve { recorded, newest } => self.serve(coordinator, recorded, newest),
         }
     }
 
     /// Everything is known: workers may come.
-    pub(super) fn serve(&mut self, coordinator: usize) {
+    fn serve(&mut self, coordinator: usize, recorded: Recorded, newest: Source) {
         let now = self.agenda.now();
         let leader = &mut self.coordinators[coordinator];
-        let mut recorded = leader.found.recorded;
-        if let Some((_, generation)) = leader.newest {
-            recorded.generation = recorded.generation.max(generation);
+        if let Stage::TakenOver(taken, _) = &leader.stage {
+            leader.tasks = Tasks::new(taken.journal().committed().clone());
         }
-        leader.subject = Some(Subject::new(
+        leader.stage = Stage::Serving(Box::new(Subject::new(
             self.settings.clone(),
             leader.clock.at(now),
             recorded,
-            source(leader.newest),
+            newest,
             self.mutation,
-        ));
+        )));
         self.agenda.after(300, Happening::Tick(coordinator));
         self.agenda.after(2_000, Happening::CheckFence(coordinator));
-    }
-
-    fn listing_takes(&mut self) -> u64 {
-        match self.mishap(150) {
-            true => self.random.between(60, SLOW_LIST),
-            false => self.random.between(5, 60),
-        }
     }
 }

@@ -3,7 +3,7 @@
 use super::World;
 use crate::observation::Observation;
 use crate::worker::Fact;
-use fratmae_control::{Rank, Source};
+use fratmae_control::{Fence, Rank, Source};
 
 impl World {
     /// A worker whose own store fails for good says so, and leaves its group.
@@ -27,7 +27,7 @@ impl World {
 
     /// Tells the laws which is the newest good checkpoint now.
     pub(super) fn observe_damage(&mut self) {
-        let newest = self.store.committed_until(u64::MAX);
+        let newest = self.store.committed_until(Fence::new(u64::MAX));
         self.laws.observe(&Observation::Damaged { newest });
     }
 

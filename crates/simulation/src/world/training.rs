@@ -4,7 +4,7 @@ use super::{Happening, Share, World};
 use crate::group::{Group, Stage};
 use crate::observation::Observation;
 use crate::worker::{Fact, Order, State, Told, slots};
-use fratmae_control::{Assignment, Event, Leaving, Rank, Source};
+use fratmae_control::{Assignment, CheckpointId, Event, Leaving, Rank, Source};
 
 /// How long before its end a step may be applied by some ranks and not by others.
 const RAGGED: u64 = 20;
@@ -122,7 +122,8 @@ impl World {
         match source {
             Source::Initial => Some(State::initial()),
             Source::Checkpoint { step, generation } => {
-                self.checkpoints.get(&(generation, step)).copied()
+                let id = CheckpointId { step, generation };
+                self.checkpoints.get(&id).copied()
             }
             Source::Peers { step } => {
                 let seats = &self.groups[group].assignment.seats;
@@ -244,7 +245,11 @@ impl World {
         let (place, incarnation) = process;
         self.workers[place].held = Some(state);
         self.workers[place].n_applied += 1;
-        self.unfit_since = None;
+        // A group that its coordinator has replaced says nothing of the workers in the newest.
+        let newest = self.group_of.last_key_value();
+        if newest.is_some_and(|(_, newest)| *newest == group) {
+            self.unfit_since = None;
+        }
         self.laws.observe(&Observation::Applied {
             generation,
             process: (place as u64) << 32 | incarnation,
@@ -286,8 +291,10 @@ impl World {
             rank,
             state,
         } = share;
-        self.store.write_part(generation, state.step, rank.get());
-        self.checkpoints.insert((generation, state.step), state);
+        let step = state.step;
+        let id = CheckpointId { step, generation };
+        self.store.write_part(id, rank.get());
+        self.checkpoints.insert(id, state);
         let is_last = state.step == self.settings.last_step;
         let facts = [
             Some(Fact::Parts(state.step)),

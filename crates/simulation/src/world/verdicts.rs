@@ -37,7 +37,7 @@ impl World {
 
     /// A coordinator ends the run since nobody is left who can train.
     ///
-    /// Who holds a state can, and so can who was there before the first who could not.
+    /// Who holds a state can, and so can who was there before the first who could not; unless it was asked to leave.
     pub(super) fn observe_giving_up(&mut self, coordinator: usize) {
         let now = self.agenda.now();
         let first = self.unfit_since.unwrap_or(now);
@@ -45,7 +45,7 @@ impl World {
             let is_there = worker.stream.is_some_and(|(_, its)| its == coordinator);
             let known_since = worker.is_disturbed_until + UNDISTURBED;
             let is_hopeful = known_since < now && worker.held.is_some() || known_since < first;
-            is_there && worker.can_train() && is_hopeful
+            is_there && worker.can_train() && !worker.is_leaving && is_hopeful
         };
         // One damaged checkpoint ends no run; who finds a second one damaged may be taken for unfit.
         let is_groundless = self.unfit_since.is_none() && self.store.n_damaged() < 2;

@@ -1,16 +1,17 @@
-//! What coordinators do at the store, and how that goes wrong.
+//! What coordinators do at the store, and how that goes wrong. What follows from its answers is `control`'s.
 //!
 //! A request is refused, or takes long, or reaches the store although its writer is told that it failed, at once or
-//! long after the writer has given it up. The writer sends it again, with waits that double, until its patience ends;
-//! then it ends, whatever its record has come to. One that finds its own record under its number was heard before; one
-//! that finds another's is fenced.
+//! long after the writer has given it up. As the client of the real store does, the writer's sends it again, with waits
+//! that double, until its patience ends; then the writer ends, whatever its record has come to.
 
 use super::{Happening, World};
-use crate::coordinator::{Operation, Try};
+use crate::coordinator::{Answer, Operation, Stage, Try};
 use crate::mutation::Mutation;
 use crate::observation::Observation;
-use crate::store::{Created, Record, Writer, source};
-use fratmae_control::{Event, Source};
+use crate::store::{Created, Writer};
+use fratmae_control::{
+    CheckpointId, JournalAnswer, JournalFact, JournalProgress, JournalRequest, JournalTask, Source,
+};
 
 /// How long a store that fails is borne with.
 const PATIENCE: u64 = 3_000;
@@ -25,8 +26,6 @@ pub(crate) struct Request {
     pub(super) coordinator: usize,
     attempt: u64,
     writer: Writer,
-    /// The journal's number that it is about.
-    number: usize,
     operation: Operation,
 }
 
@@ -40,33 +39,23 @@ struct Fate {
 }
 
 impl World {
-    /// Lets a coordinator do these things at the store, one after the other, after those it is at.
-    pub(super) fn operate<const N: usize>(
-        &mut self,
-        coordinator: usize,
-        operations: [Operation; N],
-    ) {
+    /// Lets a coordinator do something at the store.
+    pub(super) fn operate(&mut self, coordinator: usize, operation: Operation) {
         let leader = &mut self.coordinators[coordinator];
-        let is_idle = leader.operations.is_empty();
-        leader.operations.extend(operations);
-        if is_idle {
-            self.begin_operation(coordinator);
-        }
-    }
-
-    fn begin_operation(&mut self, coordinator: usize) {
-        let now = self.agenda.now();
-        let leader = &mut self.coordinators[coordinator];
-        if leader.operations.is_empty() {
-            return;
-        }
+        leader.operation = Some(operation);
         leader.attempt = Try {
             number: leader.attempt.number,
-            began: now,
+            began: self.agenda.now(),
             wait: FIRST_WAIT,
             came_to: None,
         };
         self.send(coordinator);
+    }
+
+    /// Lets a coordinator do something at the journal, and write this if it writes.
+    pub(super) fn at_journal(&mut self, coordinator: usize, task: JournalTask, fact: JournalFact) {
+        let first = self.coordinators[coordinator].journal.first(task);
+        self.operate(coordinator, Operation::Journal(task, fact, first));
     }
 
     fn send(&mut self, coordinator: usize) {
@@ -76,7 +65,7 @@ impl World {
             is_told,
         } = self.fate();
         let leader = &mut self.coordinators[coordinator];
-        let Some(&operation) = leader.operations.front() else {
+        let Some(operation) = leader.operation else {
             return;
         };
         leader.attempt.number += 1;
@@ -86,8 +75,7 @@ impl World {
             let request = Request {
                 coordinator,
                 attempt,
-                writer: leader.writer,
-                number: leader.next,
+                writer: leader.writer(),
                 operation,
             };
             self.agenda.after(reaches, Happening::Reached(request));
@@ -136,44 +124,68 @@ impl World {
 
     /// A request reaches the store, whether or not its writer still waits for it, or lives.
     pub(super) fn reached(&mut self, request: Request) {
-        let (writer, number) = (request.writer, request.number);
-        let created = match request.operation {
-            Operation::EnsureHeld => self.store.find_record(number, writer),
-            Operation::PassOver(..) => Created::New,
-            Operation::Commit(step, generation) => {
-                let created = self.store.create_manifest((step, generation), writer);
-                if created == Created::New {
+        let writer = request.writer;
+        let answer = match request.operation {
+            Operation::Journal(_, fact, at) => Answer::Journal(self.at_record(writer, fact, at)),
+            Operation::FindNewest(_) => Answer::Done,
+            Operation::WriteManifest(id) => match self.store.create_manifest(id, writer) {
+                Created::New => {
                     self.laws.observe(&Observation::Manifest {
-                        step,
-                        parts: self.store.n_parts(generation, step),
-                        world: self.store.world(generation),
+                        step: id.step,
+                        parts: self.store.n_parts(id),
+                        world: self.store.world(id.generation),
                     });
+                    Answer::Done
                 }
-                created
-            }
-            Operation::Append(record) => {
-                let now = self.agenda.now();
-                let created = self.store.create_record(now, number, writer, record);
-                if created == Created::New {
-                    self.observe_record(writer, record);
-                }
-                created
-            }
+                Created::Ours => Answer::Done,
+                Created::Taken => Answer::Fenced,
+            },
         };
         let leader = &mut self.coordinators[request.coordinator];
         if leader.attempt.number == request.attempt {
-            leader.attempt.came_to = Some(created);
+            leader.attempt.came_to = Some(answer);
         }
     }
 
-    fn observe_record(&mut self, writer: Writer, record: Record) {
-        let fence = writer.fence;
+    fn at_record(
+        &mut self,
+        writer: Writer,
+        fact: JournalFact,
+        request: JournalRequest,
+    ) -> JournalAnswer {
+        let mutation = self.mutation;
+        match request {
+            JournalRequest::Create(number) => {
+                let now = self.agenda.now();
+                match self.store.create_record(now, number, writer, fact) {
+                    Created::New => {
+                        self.observe_record(writer, fact);
+                        JournalAnswer::Created
+                    }
+                    Created::Ours if mutation == Some(Mutation::WriteAgain) => JournalAnswer::Taken,
+                    Created::Ours => JournalAnswer::Created,
+                    Created::Taken => JournalAnswer::Taken,
+                }
+            }
+            JournalRequest::Read(number) | JournalRequest::Find(number) => {
+                match self.store.writer_of(number) {
+                    None => JournalAnswer::Missing,
+                    Some(found) if found == writer => JournalAnswer::Own,
+                    Some(_) if mutation == Some(Mutation::PassOverOthers) => JournalAnswer::Own,
+                    Some(_) => JournalAnswer::Others,
+                }
+            }
+        }
+    }
+
+    fn observe_record(&mut self, writer: Writer, fact: JournalFact) {
+        let fence = writer.fence.get();
         self.laws.observe(&Observation::Appended { fence });
-        match record {
-            Record::Generation { generation, .. } => {
+        match fact {
+            JournalFact::Generation { generation, .. } => {
                 self.laws.observe(&Observation::Recorded { generation });
             }
-            Record::Commit { step, generation } => {
+            JournalFact::Committed(CheckpointId { step, generation }) => {
                 self.laws.observe(&Observation::Committed { step });
                 if self
                     .store
@@ -182,11 +194,11 @@ impl World {
                     self.observe_damage();
                 }
             }
-            Record::Finished => {
+            JournalFact::Finished => {
                 self.laws.observe(&Observation::Over { trouble: None });
                 self.is_over = true;
             }
-            Record::Fence | Record::Verdict | Record::Interrupted => {}
+            _ => {}
         }
     }
 
@@ -197,21 +209,31 @@ impl World {
         if !is_awaited || !self.can_go_on(coordinator, again) {
             return;
         }
-        let leader = &mut self.coordinators[coordinator];
-        let is_record = matches!(leader.operations.front(), Some(Operation::Append(_)));
-        let passes_over = match leader.attempt.came_to {
-            Some(Created::Taken) => self.mutation == Some(Mutation::PassOverOthers),
-            Some(Created::Ours) => self.mutation == Some(Mutation::WriteAgain),
-            Some(Created::New) | None => false,
-        };
-        match leader.attempt.came_to.filter(|_| is_told) {
+        let came_to = self.coordinators[coordinator].attempt.came_to;
+        match came_to.filter(|_| is_told) {
             None => self.try_later(coordinator),
-            Some(_) if passes_over && is_record => {
-                leader.next += 1;
-                self.send(coordinator);
+            Some(Answer::Fenced) => self.end_coordinator(coordinator),
+            Some(Answer::Done) => self.done(coordinator),
+            Some(Answer::Journal(answer)) => self.answered_by_journal(coordinator, answer),
+        }
+    }
+
+    fn answered_by_journal(&mut self, coordinator: usize, answer: JournalAnswer) {
+        let leader = &mut self.coordinators[coordinator];
+        let Some(Operation::Journal(task, fact, request)) = leader.operation else {
+            return;
+        };
+        match leader.journal.answered(task, request, answer) {
+            JournalProgress::Next(request) => {
+                self.operate(coordinator, Operation::Journal(task, fact, request));
             }
-            Some(Created::Taken) => self.found_taken(coordinator),
-            Some(created) => self.done(coordinator, created),
+            JournalProgress::Done => self.done(coordinator),
+            JournalProgress::Lost if task == JournalTask::TakeFence => {
+                leader.operation = None;
+                let delay = self.random.between(1, 30);
+                self.agenda.after(delay, Happening::Read(coordinator));
+            }
+            JournalProgress::Lost | JournalProgress::Removed => self.end_coordinator(coordinator),
         }
     }
 
@@ -235,54 +257,31 @@ impl World {
         }
     }
 
-    /// Another one has written there: whoever leads is fenced, and whoever takes over reads what came.
-    fn found_taken(&mut self, coordinator: usize) {
+    fn done(&mut self, coordinator: usize) {
         let leader = &mut self.coordinators[coordinator];
-        if leader.operations.pop_front() != Some(Operation::Append(Record::Fence)) {
-            return self.end_coordinator(coordinator);
-        }
-        let delay = self.random.between(1, 30);
-        self.agenda.after(delay, Happening::Replay(coordinator));
-    }
-
-    fn done(&mut self, coordinator: usize, created: Created) {
-        let leader = &mut self.coordinators[coordinator];
-        let Some(operation) = leader.operations.pop_front() else {
-            return;
-        };
-        let is_record = matches!(operation, Operation::Append(_));
-        if is_record || (operation, created) == (Operation::EnsureHeld, Created::Ours) {
-            leader.next += 1;
-        }
-        self.begin_operation(coordinator);
-        match operation {
-            Operation::EnsureHeld | Operation::Commit(..) => {}
-            Operation::PassOver(generation, step) => {
-                let newest = source(self.store.newest());
-                let checkpoint = (generation, step);
-                let done = Event::PassedOver { checkpoint, newest };
-                self.coordinators[coordinator].completed.push_back(done);
+        match leader.operation.take() {
+            Some(Operation::Journal(JournalTask::TakeFence, ..)) => self.taken_over(coordinator),
+            Some(Operation::Journal(JournalTask::Append, fact, _)) => {
+                self.recorded(coordinator, fact);
             }
-            Operation::Append(record) => self.recorded(coordinator, record),
+            Some(Operation::FindNewest(damaged)) => {
+                let newest = self.store.find().good;
+                leader.tasks.found_newest(damaged, newest);
+            }
+            Some(Operation::Journal(JournalTask::EnsureHeld, ..) | Operation::WriteManifest(_))
+            | None => {}
         }
         self.pump(coordinator);
     }
 
-    fn recorded(&mut self, coordinator: usize, record: Record) {
-        let leader = &mut self.coordinators[coordinator];
-        match record {
-            Record::Fence => self.taken_over(coordinator),
-            Record::Commit { .. } if leader.subject.is_none() => self.serve(coordinator),
-            Record::Commit { generation, step } => {
-                let done = Event::CheckpointCommitted { generation, step };
-                leader.completed.push_back(done);
+    fn recorded(&mut self, coordinator: usize, fact: JournalFact) {
+        match (fact, &mut self.coordinators[coordinator].stage) {
+            (JournalFact::Interrupted, _) => self.end_coordinator(coordinator),
+            (JournalFact::Committed(id), Stage::TakenOver(taken, _)) => {
+                taken.recorded_commit(id);
+                self.go_on_opening(coordinator);
             }
-            Record::Generation { generation, .. } => {
-                let done = Event::GenerationRecorded { generation };
-                leader.completed.push_back(done);
-            }
-            Record::Interrupted => self.end_coordinator(coordinator),
-            Record::Verdict | Record::Finished => {}
+            _ => {}
         }
     }
 }
