@@ -16,7 +16,7 @@ use crate::state::State;
 /// Writes one part of a checkpoint in one go. Safe to repeat; durable when it returns; commits nothing.
 ///
 /// # Errors
-/// As [`create_part`].
+/// [`CheckpointError::Conflict`] if the part is there with other bytes; failures of the store as they are.
 pub async fn write_part(
     run: &Location,
     id: CheckpointId,
