@@ -1,6 +1,6 @@
 """Puts the loader beside litData, Mosaic Streaming, WebDataset and a bare pyarrow reader, in one run and one table.
 
-    cargo build --release -p fratmae-benches
+    cargo build --release --workspace --bin fratmae-benches
     python benches/loaders.py --peers FOLDER [--n 200] [--repeats 5] [--workers 0,2] [--only ours,mds-none]
 
 FOLDER holds loaders.py and s3srv.py: they make the samples, the other projects' data sets and their epochs, and start

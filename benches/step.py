@@ -46,7 +46,7 @@ class Program:
 
 
 def build():
-    command = ["cargo", "build", "--release", "-p", "fratmae-benches", "--message-format=json"]
+    command = ["cargo", "build", "--release", "--workspace", "--bin", "fratmae-benches", "--message-format=json"]
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parent).stdout
     built = [json.loads(line) for line in out.splitlines()]
     return [m["executable"] for m in built if m.get("executable") and m["target"]["name"] == "fratmae-benches"][-1]

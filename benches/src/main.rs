@@ -1,4 +1,4 @@
-//! Measurements that a person runs: `cargo run --release -p fratmae-benches -- reduce`.
+//! Measurements that a person runs: `target/release/fratmae-benches reduce`.
 //!
 //! Here is only which one runs. They are no tests: nothing here passes or fails on a figure.
 

@@ -12,18 +12,24 @@ pub fn kernel_set() -> String {
 
 #[cfg(target_arch = "x86_64")]
 fn features() -> impl Iterator<Item = &'static str> {
-    let known = [
-        ("avx2", std::is_x86_feature_detected!("avx2")),
-        ("fma", std::is_x86_feature_detected!("fma")),
+    let wide = [
         ("avx512f", std::is_x86_feature_detected!("avx512f")),
         ("avx512bw", std::is_x86_feature_detected!("avx512bw")),
+        ("avx512cd", std::is_x86_feature_detected!("avx512cd")),
         ("avx512dq", std::is_x86_feature_detected!("avx512dq")),
         ("avx512vl", std::is_x86_feature_detected!("avx512vl")),
     ];
-    known
-        .into_iter()
-        .filter(|(_, has)| *has)
-        .map(|(name, _)| name)
+    // What the `gemm` crate asks for before it takes its kernels for AVX-512.
+    let has_all = wide.iter().all(|(_, has)| *has);
+    [
+        ("avx2", std::is_x86_feature_detected!("avx2")),
+        ("fma", std::is_x86_feature_detected!("fma")),
+    ]
+    .into_iter()
+    .chain(wide)
+    .chain([("products-avx512", has_all)])
+    .filter(|(_, has)| *has)
+    .map(|(name, _)| name)
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -20,7 +20,7 @@ const APART: &[(&str, &str)] = &[
         "installs a tool of the project's developers",
     ),
     (
-        "cargo run --release -p fratmae-benches",
+        "cargo build --release --workspace --bin fratmae-benches",
         "measures for minutes",
     ),
     ("docker ", "needs Docker"),
