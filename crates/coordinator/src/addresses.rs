@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Addresses {
     /// What workers elsewhere, the journal and people are told.
-    pub(crate) told: Endpoint,
+    pub(crate) advertised: Endpoint,
     /// Where workers of this machine connect.
     pub(crate) own: Endpoint,
-    /// How the one that is told was chosen, where it is not the one that was asked for.
+    /// How the one that is advertised was chosen, where it is not the one that was asked for.
     pub(crate) note: Option<String>,
 }
 
@@ -45,26 +45,32 @@ impl Addresses {
             }),
         };
         let own = Endpoint::of(own, port);
-        let told = match advertise {
+        let advertised = match advertise {
             "" => own.clone(),
             advertise => Endpoint::parse_or(advertise, port).map_err(|error| unusable(&error))?,
         };
-        told.check_connectable().map_err(|error| unusable(&error))?;
+        advertised
+            .check_connectable()
+            .map_err(|error| unusable(&error))?;
         let is_chosen = bound.is_unspecified() && advertise.is_empty();
-        let note = is_chosen.then(|| note(&Endpoint::of(bound, port), &told));
-        Ok(Self { told, own, note })
+        let note = is_chosen.then(|| note(&Endpoint::of(bound, port), &advertised));
+        Ok(Self {
+            advertised,
+            own,
+            note,
+        })
     }
 }
 
-fn note(bound: &Endpoint, told: &Endpoint) -> String {
-    match told.reach() {
+fn note(bound: &Endpoint, advertised: &Endpoint) -> String {
+    match advertised.reach() {
         Reach::Loopback => format!(
             "listening at {bound}; this host has no address that other hosts can reach, so only workers of this machine \
              can join (--advertise names an address)"
         ),
         _ => format!(
             "listening at {bound}; workers are told {}, this host's own address (--advertise names another)",
-            told.url()
+            advertised.url()
         ),
     }
 }
@@ -89,8 +95,14 @@ mod tests {
     fn an_address_that_was_named_is_told_as_it_is() {
         for bound in ["10.0.0.1", "127.0.0.1", "fd77::1"] {
             let addresses = chosen(bound, "", Some("10.9.9.9")).unwrap();
-            assert_eq!(addresses.told, Endpoint::of(bound.parse().unwrap(), 5600));
-            assert_eq!((addresses.own, addresses.note), (addresses.told, None));
+            assert_eq!(
+                addresses.advertised,
+                Endpoint::of(bound.parse().unwrap(), 5600)
+            );
+            assert_eq!(
+                (addresses.own, addresses.note),
+                (addresses.advertised, None)
+            );
         }
     }
 
@@ -102,23 +114,26 @@ mod tests {
             ("::", "10.0.0.1"),
         ] {
             let addresses = chosen(bound, "", Some(found)).unwrap();
-            assert_eq!(addresses.told, Endpoint::of(found.parse().unwrap(), 5600));
+            assert_eq!(
+                addresses.advertised,
+                Endpoint::of(found.parse().unwrap(), 5600)
+            );
             let note = addresses.note.unwrap();
-            assert!(note.contains(&addresses.told.url()), "{note}");
+            assert!(note.contains(&addresses.advertised.url()), "{note}");
         }
         let alone = chosen("0.0.0.0", "", None).unwrap();
-        assert_eq!(alone.told.url(), "http://127.0.0.1:5600");
+        assert_eq!(alone.advertised.url(), "http://127.0.0.1:5600");
         assert!(alone.note.unwrap().contains("only workers of this machine"));
     }
 
     #[test]
     fn what_is_advertised_is_told_and_workers_of_this_machine_go_the_short_way() {
         let addresses = chosen("0.0.0.0", "node-7:30560", Some("172.17.0.2")).unwrap();
-        assert_eq!(addresses.told.url(), "http://node-7:30560");
+        assert_eq!(addresses.advertised.url(), "http://node-7:30560");
         assert_eq!(addresses.own.url(), "http://172.17.0.2:5600");
         assert_eq!(addresses.note, None);
         let addresses = chosen("0.0.0.0", "fd77::7", None).unwrap();
-        assert_eq!(addresses.told.url(), "http://[fd77::7]:5600");
+        assert_eq!(addresses.advertised.url(), "http://[fd77::7]:5600");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) struct Admission {
     pub(crate) allowed: Allowed,
     pub(crate) version: String,
     /// Where this coordinator is reached by others.
-    pub(crate) told: Endpoint,
+    pub(crate) advertised: Endpoint,
     /// Its host.
     pub(crate) host: String,
     pub(crate) config_digest: String,
@@ -91,11 +91,11 @@ impl Admission {
         if endpoint.reach() != Reach::Loopback {
             return None;
         }
-        if self.told.reach() != Reach::Loopback {
+        if self.advertised.reach() != Reach::Loopback {
             return Some(format!(
                 "this worker announces {address}, a loopback address that workers of other hosts cannot connect to, \
                  while this coordinator serves other hosts at {}; connect to it there, or {help}",
-                self.told.url()
+                self.advertised.url()
             ));
         }
         let is_elsewhere = [&worker.host, &self.host]
@@ -132,7 +132,7 @@ mod tests {
         Admission {
             allowed,
             version: "1".to_owned(),
-            told: Endpoint::parse("127.0.0.1:1").unwrap(),
+            advertised: Endpoint::parse("127.0.0.1:1").unwrap(),
             host: "here".to_owned(),
             config_digest: "c".to_owned(),
             data_digest: "d".to_owned(),
@@ -205,7 +205,7 @@ mod tests {
         let line = refused(&mut here, &at("127.0.0.1:7", "there"));
         assert!(line.contains("on another host"), "{line}");
         let mut open = admission(Allowed::default());
-        open.told = Endpoint::parse("10.0.0.1:5600").unwrap();
+        open.advertised = Endpoint::parse("10.0.0.1:5600").unwrap();
         for address in ["127.0.0.1:7", "[::1]:7", "localhost:7", "127.0.1.1:7"] {
             let line = refused(&mut open, &at(address, "here"));
             assert!(

@@ -22,7 +22,7 @@ pub(crate) struct Estimate {
     /// Seconds of the last steps.
     recent: VecDeque<f64>,
     /// What was said last.
-    told: Option<f64>,
+    reported: Option<f64>,
     has_told_steps: bool,
 }
 
@@ -65,10 +65,10 @@ impl Estimate {
     pub(crate) fn news(&mut self, steps: u64) -> Option<RunEvent> {
         let step_seconds = self.step_seconds()?;
         let is_from_steps = !self.recent.is_empty();
-        let is_news = match self.told {
+        let is_news = match self.reported {
             None => true,
-            Some(told) => {
-                let ratio = (step_seconds / told).max(told / step_seconds);
+            Some(reported) => {
+                let ratio = (step_seconds / reported).max(reported / step_seconds);
                 is_from_steps && !self.has_told_steps && ratio > WRONG
             }
         };
@@ -77,7 +77,7 @@ impl Estimate {
         if !is_news || seconds < SHORT {
             return None;
         }
-        self.told = Some(step_seconds);
+        self.reported = Some(step_seconds);
         Some(RunEvent::Estimated {
             step_seconds,
             steps,

@@ -34,7 +34,7 @@ struct Place {
     /// Ends its process.
     kill: Option<oneshot::Sender<()>>,
     /// When its process is killed, if it has not ended by then.
-    doom: Option<Instant>,
+    kill_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -84,10 +84,10 @@ impl Fleet {
     pub(crate) fn evict(&mut self, names: &[String], now: Instant) {
         for (number, place) in self.places.iter_mut().enumerate() {
             if names.contains(&Launcher::name(number)) {
-                place.doom.get_or_insert(now + LAST_MOMENTS);
+                place.kill_at.get_or_insert(now + LAST_MOMENTS);
             }
-            if place.doom.is_some_and(|doom| doom <= now) {
-                place.doom = None;
+            if place.kill_at.is_some_and(|kill_at| kill_at <= now) {
+                place.kill_at = None;
                 // One that has ended by now hears it no more.
                 place.kill.take().map(|kill| kill.send(()));
             }
@@ -124,7 +124,7 @@ impl Fleet {
             let mut child = launcher.spawn(&self.address, number)?;
             place.state = PlaceState::Running;
             place.restarts.note_start(now);
-            place.doom = None;
+            place.kill_at = None;
             let (kill, killed) = oneshot::channel();
             place.kill = Some(kill);
             self.running.spawn(async move {
@@ -151,7 +151,7 @@ impl Fleet {
             if let Ok(exit) = ended {
                 let place = &mut self.places[exit.place];
                 place.restarts.note_end(Instant::now());
-                place.doom = None;
+                place.kill_at = None;
                 place.state = match exit.is_well {
                     true => PlaceState::Closed,
                     false => PlaceState::Free,
@@ -176,8 +176,9 @@ impl Fleet {
     /// Ends the processes of workers that nobody can tell that the run is over: they have not registered, or not again.
     pub(crate) fn dismiss(&mut self, registered: &[String]) {
         for (number, place) in self.places.iter_mut().enumerate() {
-            let is_told = place.doom.is_some() || registered.contains(&Launcher::name(number));
-            if !is_told {
+            let is_expected =
+                place.kill_at.is_some() || registered.contains(&Launcher::name(number));
+            if !is_expected {
                 place.kill.take().map(|kill| kill.send(()));
             }
         }

@@ -10,7 +10,7 @@ const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// The wait after the second short life in a row; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The wait in all other cases: a process that starts takes the cores that the survivors' next step needs.
-pub(crate) const RESPITE: Duration = Duration::from_millis(250);
+pub(crate) const RESTART_DELAY: Duration = Duration::from_millis(250);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -55,7 +55,7 @@ impl Restarts {
             return None;
         }
         let wait = match self.short_lives {
-            0 | 1 => RESPITE,
+            0 | 1 => RESTART_DELAY,
             lives => FIRST_WAIT
                 .saturating_mul(2_u32.saturating_pow(lives - 2))
                 .min(LONGEST_WAIT),

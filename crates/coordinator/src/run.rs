@@ -28,7 +28,7 @@ const FENCE_CHECK: Duration = Duration::from_secs(5);
 /// How long the processes of this machine may take to end when they are killed.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// How long workers may take to read their last order and leave.
-const FAREWELL: Duration = Duration::from_secs(10);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs a job until it is finished, told to stop, or cannot go on.
 ///
@@ -48,7 +48,7 @@ pub async fn run(
     let started = Instant::now();
     let events = EventSink::new(events);
     let addresses = Addresses::of(&listener, &job.config.coordinator.advertise)?;
-    let (address, own) = (addresses.told.url(), addresses.own.url());
+    let (address, own) = (addresses.advertised.url(), addresses.own.url());
     let StopRequests {
         mut after_the_step,
         mut at_once,
@@ -92,11 +92,11 @@ pub async fn run(
         abandon(runtime, server, &mut fleet).await;
         return outcome;
     }
-    let farewell = part(runtime, server, &mut fleet, outcome.as_ref().err());
+    let shutdown = part(runtime, server, &mut fleet, outcome.as_ref().err());
     let is_abandoned = tokio::select! {
         biased;
         () = &mut at_once => true,
-        () = farewell => false,
+        () = shutdown => false,
     };
     if is_abandoned {
         fleet.kill();
@@ -170,9 +170,9 @@ async fn part(
         // Workers from elsewhere go to the next coordinator; those of this machine end with this one.
         runtime.stop_all(&error.to_string());
     }
-    let mut told = runtime.cluster.registered_names();
-    told.extend(runtime.take_evicted());
-    fleet.dismiss(&told);
+    let mut ended = runtime.cluster.registered_names();
+    ended.extend(runtime.take_evicted());
+    fleet.dismiss(&ended);
     drop(runtime);
     server.stop(fleet).await;
 }
@@ -185,8 +185,8 @@ async fn abandon(runtime: Runtime, server: Server, fleet: &mut Fleet) {
     }
     drop(runtime);
     fleet.kill();
-    let farewell = tokio::time::timeout(LAST_MOMENT, server.stop(fleet));
-    if farewell.await.is_err() {
+    let shutdown = tokio::time::timeout(LAST_MOMENT, server.stop(fleet));
+    if shutdown.await.is_err() {
         tracing::debug!("somebody has not left yet");
     }
 }
@@ -221,7 +221,7 @@ async fn attend(
             Some(arrival) = inbox.recv() => {
                 tell_while(&events, held, receive(runtime, arrival)).await?;
             }
-            unanswered = runtime.knocks.next_unanswered() => runtime.handle(unanswered).await?,
+            unanswered = runtime.host_probes.next_unanswered() => runtime.handle(unanswered).await?,
             exit = fleet.next_exit() => exited(runtime, fleet, &exit).await?,
             _ = fence_checks.tick() => tell_while(&events, held, runtime.show_life()).await?,
             _ = ticks.tick() => {
@@ -333,11 +333,14 @@ impl Server {
     /// Lets workers read their last orders and leave, but not for ever.
     async fn stop(self, fleet: &mut Fleet) {
         let _ = self.stop.send(());
-        let farewell = async {
+        let shutdown = async {
             fleet.wait().await;
             let _ = self.task.await;
         };
-        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, shutdown)
+            .await
+            .is_err()
+        {
             tracing::warn!("workers did not leave in time");
         }
     }

@@ -15,8 +15,8 @@ use crate::error::CoordinatorError;
 use crate::estimate::Estimate;
 use crate::event::{EventSink, RunEvent};
 use crate::history::{History, HistoryRow};
+use crate::host_probes::HostProbes;
 use crate::job::{Job, RunFile};
-use crate::knock::Knocks;
 use crate::opening::Opened;
 use crate::service::Outbox;
 use crate::shares::Shares;
@@ -57,7 +57,7 @@ pub(crate) struct Runtime {
     admission: Admission,
     journal: Journal,
     outboxes: BTreeMap<WorkerId, Outbox>,
-    pub(crate) knocks: Knocks,
+    pub(crate) host_probes: HostProbes,
     shares: Shares,
     history: History,
     collection: Collection,
@@ -112,7 +112,7 @@ impl Runtime {
             tasks: opened.tasks,
             journal: opened.journal,
             outboxes: BTreeMap::new(),
-            knocks: Knocks::default(),
+            host_probes: HostProbes::default(),
             shares: Shares::default(),
             history: History::default(),
             collection: Collection::new(opened.collector),
@@ -268,7 +268,7 @@ impl Runtime {
             Command::Drain { worker } => self.send(worker, To::Drain(pb::Drain {})),
             Command::Save { worker } => self.send(worker, To::Save(pb::Save {})),
             Command::Saved { step } => self.answer_savers(step),
-            Command::ProbeHost(knock) => self.knocks.ask(knock),
+            Command::ProbeHost(probe) => self.host_probes.ask(probe),
             Command::Stop {
                 worker,
                 reason,
@@ -373,7 +373,7 @@ fn admission(job: &Job, opened: &Opened, place: &Place) -> Admission {
     Admission {
         allowed: job.allowed,
         version: job.version.clone(),
-        told: place.addresses.told.clone(),
+        advertised: place.addresses.advertised.clone(),
         host: host_id(),
         config_digest: job.config.digest(),
         data_digest: opened.run_file.data_digest.clone(),

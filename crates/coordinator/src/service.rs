@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 /// Orders a worker may have waiting; more means that it no longer reads.
 const OUTBOX: usize = 64;
 
-/// The way back to one worker.
+/// The stream to one worker.
 pub(crate) type Outbox = mpsc::Sender<Result<pb::ToWorker, Status>>;
 
 /// What arrives on a worker's stream.

@@ -101,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_request_is_answered_and_passed_on() {
-        let (events, mut told) = tokio::sync::broadcast::channel(1);
+        let (events, mut receiver) = tokio::sync::broadcast::channel(1);
         let (ask, asked) = oneshot::channel();
         let (_publish, standing) = watch::channel(standing(Some(3), None));
         let announcing = announce(Box::pin(async {}), standing, EventSink::new(events), ask);
@@ -113,6 +113,6 @@ mod tests {
             after_step: Some(3),
             seconds: None,
         };
-        assert_eq!(told.recv().await, Ok(answer));
+        assert_eq!(receiver.recv().await, Ok(answer));
     }
 }

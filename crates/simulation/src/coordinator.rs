@@ -75,7 +75,7 @@ pub(crate) struct Coordinator {
     pub(crate) is_up: bool,
     pub(crate) is_paused: bool,
     /// Until when nothing reaches it, and until when nothing of it reaches anybody.
-    pub(crate) is_deaf_until: u64,
+    pub(crate) hears_nothing_until: u64,
     pub(crate) is_mute_until: u64,
     pub(crate) stage: Stage,
     pub(crate) tasks: Tasks,
@@ -98,7 +98,7 @@ impl Coordinator {
             clock,
             is_up: true,
             is_paused: false,
-            is_deaf_until: 0,
+            hears_nothing_until: 0,
             is_mute_until: 0,
             stage: Stage::Reading,
             tasks: Tasks::default(),

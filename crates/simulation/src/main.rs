@@ -52,10 +52,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn one(seed: u64, is_told: bool) -> Result<String, String> {
+fn one(seed: u64, is_verbose: bool) -> Result<String, String> {
     let mut lines = Vec::new();
     let report = narrate(seed, None, |time, happening| {
-        if is_told {
+        if is_verbose {
             lines.push(format!("{time:6} {happening:?}"));
         }
     });

@@ -33,7 +33,7 @@ pub enum Mutation {
     /// It begins again from the checkpoint that was found damaged.
     TrustDamaged,
     /// It notices neither that a worker is lost nor that one is silent.
-    DeafToLoss,
+    IgnoreLosses,
     /// It takes it for later than it is when it looks who is silent.
     Impatient,
     /// It takes a member's waiting for others for work of its own.
@@ -63,7 +63,7 @@ impl Mutation {
         Self::DealTwice,
         Self::EndForOne,
         Self::TrustDamaged,
-        Self::DeafToLoss,
+        Self::IgnoreLosses,
         Self::Impatient,
         Self::JudgeWaiters,
         Self::PassOverOthers,
@@ -117,7 +117,7 @@ impl Subject {
     /// What the mutant sees of an event.
     fn seen(&self, event: Event) -> Vec<Event> {
         match (self.mutation, event) {
-            (Some(Mutation::DeafToLoss), Event::Departed { .. } | Event::Tick) => Vec::new(),
+            (Some(Mutation::IgnoreLosses), Event::Departed { .. } | Event::Tick) => Vec::new(),
             (
                 Some(Mutation::ForgetMemory),
                 Event::Prepared {

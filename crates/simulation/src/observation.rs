@@ -13,7 +13,7 @@ pub(crate) enum Observation {
     /// A generation is durable.
     Recorded { generation: Generation },
     /// A worker was told of a generation.
-    Told { generation: Generation },
+    Announced { generation: Generation },
     /// A group was told to begin.
     Begun {
         generation: Generation,

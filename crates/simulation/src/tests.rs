@@ -30,7 +30,7 @@ fn every_mutation_is_caught_by_its_law() {
         (Mutation::DealTwice, "bits"),
         (Mutation::EndForOne, "healing"),
         (Mutation::TrustDamaged, "healing"),
-        (Mutation::DeafToLoss, "healing"),
+        (Mutation::IgnoreLosses, "healing"),
         (Mutation::Impatient, "sound verdicts"),
         (Mutation::JudgeWaiters, "sound verdicts"),
         (Mutation::PassOverOthers, "fence"),

@@ -48,7 +48,7 @@ pub(crate) enum Order {
 
 /// What a worker is told.
 #[derive(Clone, Debug)]
-pub(crate) enum Told {
+pub(crate) enum CoordinatorMessage {
     Prepare(Generation, Leaving),
     Begin(Box<Assignment>),
     Save,
@@ -136,7 +136,7 @@ pub(crate) struct Worker {
     pub(crate) stream: Option<(u64, usize)>,
     pub(crate) ends: Stream,
     /// Until when nothing reaches its host, and until when nothing that it sends reaches anybody.
-    pub(crate) is_deaf_until: u64,
+    pub(crate) hears_nothing_until: u64,
     pub(crate) is_mute_until: u64,
     /// Until when it was last paused or cut off, or on no stream.
     pub(crate) is_disturbed_until: u64,
@@ -167,7 +167,7 @@ impl Worker {
                 inbound_from: 0,
                 outbound_from: 0,
             },
-            is_deaf_until: 0,
+            hears_nothing_until: 0,
             is_mute_until: 0,
             is_disturbed_until: 0,
             orders: VecDeque::new(),
@@ -183,7 +183,7 @@ impl Worker {
     pub(crate) fn die(&mut self) {
         *self = Self {
             incarnation: self.incarnation + 1,
-            is_deaf_until: self.is_deaf_until,
+            hears_nothing_until: self.hears_nothing_until,
             is_mute_until: self.is_mute_until,
             is_disturbed_until: self.is_disturbed_until,
             ..Self::new()

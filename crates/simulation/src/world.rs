@@ -1,14 +1,14 @@
 //! The simulated world: what is in it, and what happens next.
 //!
 //! Its parts: `streams` between workers and coordinators; coordinators that are `opening` a run, `leading` it and
-//! `writing` to its store; `training` in groups, what `hearts` tell of it, and `knocks` at silent hosts; `faults`, `sick_stores` among them;
+//! `writing` to its store; `training` in groups, what `hearts` tell of it, and `probes` of silent hosts; `faults`, `sick_stores` among them;
 //! what is truly behind `verdicts`.
 
 mod faults;
 mod hearts;
-mod knocks;
 mod leading;
 mod opening;
+mod probes;
 mod sick_stores;
 mod streams;
 mod training;
@@ -23,7 +23,7 @@ use crate::mutation::Mutation;
 use crate::observation::Observation;
 use crate::random::{Random, mix};
 use crate::store::Store;
-use crate::worker::{State, Told, Worker};
+use crate::worker::{CoordinatorMessage, State, Worker};
 use faults::Fault;
 use fratmae_control::{
     CheckpointId, Event, Found, Generation, JournalState, Millis, Rank, Settings, Step,
@@ -84,7 +84,7 @@ pub(crate) enum Happening {
     StartWorker(usize),
     Register(usize, u64),
     Beat(usize, u64),
-    ToWorker(usize, u64, Told),
+    ToWorker(usize, u64, CoordinatorMessage),
     ToCoordinator(usize, u64, Event),
     Read(usize),
     Found(usize, Option<JournalState>, Found),
@@ -237,7 +237,7 @@ impl World {
             Happening::StartWorker(place) => self.start_worker(place),
             Happening::Register(place, incarnation) => self.register(place, incarnation),
             Happening::Beat(place, incarnation) => self.beat(place, incarnation),
-            Happening::ToWorker(place, stream, told) => self.hear(place, stream, told),
+            Happening::ToWorker(place, stream, message) => self.hear(place, stream, message),
             Happening::ToCoordinator(coordinator, stream, event) => {
                 self.receive(coordinator, stream, event);
             }
@@ -249,8 +249,8 @@ impl World {
                 self.found(coordinator, journal, found);
             }
             Happening::Reached(request) => self.reached(request),
-            Happening::Answered(coordinator, attempt, is_told) => {
-                self.answered(coordinator, attempt, is_told);
+            Happening::Answered(coordinator, attempt, is_confirmed) => {
+                self.answered(coordinator, attempt, is_confirmed);
             }
             Happening::TryAgain(coordinator, attempt) => self.try_again(coordinator, attempt),
             Happening::Formed(group) => self.formed(group),

@@ -78,9 +78,9 @@ mod tests {
     #[test]
     fn a_process_that_can_take_no_peers_in_is_at_fault_itself_and_one_that_misses_a_peer_is_not() {
         let source = || std::io::Error::from_raw_os_error(24);
-        let deaf = CollectiveError::Listener { source: source() };
+        let listener = CollectiveError::Listener { source: source() };
         let single = CollectiveError::Thread { source: source() };
-        for error in [deaf, single] {
+        for error in [listener, single] {
             assert_eq!(WorkerError::from(error).fault(), Fault::Worker);
         }
         let missing = WorkerError::from(CollectiveError::Aborted);

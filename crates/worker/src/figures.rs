@@ -22,8 +22,8 @@ impl RecentFigures {
     }
 
     /// Takes steps in that a peer told of, as far as they are not here.
-    pub(crate) fn fill(&mut self, told: Vec<pb::StepFigures>) {
-        for pb::StepFigures { step, figures } in told {
+    pub(crate) fn fill(&mut self, steps: Vec<pb::StepFigures>) {
+        for pb::StepFigures { step, figures } in steps {
             self.steps
                 .entry(step)
                 .or_insert_with(|| figures.unwrap_or_default());
@@ -89,7 +89,7 @@ mod tests {
 
     fn steps(figures: &RecentFigures, after: u64, until: u64) -> Vec<u64> {
         let between = figures.between(after, until).into_iter();
-        between.map(|told| told.step).collect()
+        between.map(|one| one.step).collect()
     }
 
     #[test]

@@ -34,11 +34,11 @@ pub(crate) fn share_figures(
     if held.iter().all(|runs| *runs == held[rank]) {
         return Ok(());
     }
-    let mut told = outbox.figures_between(after, until);
-    told.retain(|told| teller(&held, told.step) == Some(rank));
+    let mut figures = outbox.figures_between(after, until);
+    figures.retain(|one| teller(&held, one.step) == Some(rank));
     let mine = pb::Recalled {
         generation: assignment.generation.get(),
-        steps: told,
+        steps: figures,
     };
     for message in group.all_gather(&mine.to_bytes())? {
         outbox.fill_figures(pb::Recalled::from_bytes(&message)?.steps);

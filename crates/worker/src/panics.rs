@@ -17,7 +17,7 @@ impl Panics {
         let (sender, receiver) = mpsc::channel(1);
         std::panic::set_hook(Box::new(move |panic| {
             let thread = std::thread::current();
-            let text = told(thread.name().unwrap_or("without a name"), panic);
+            let text = description(thread.name().unwrap_or("without a name"), panic);
             if FENCED.load(Ordering::SeqCst) > 0 {
                 return tracing::debug!("{text}");
             }
@@ -47,7 +47,7 @@ pub(crate) fn fenced<T>(call: impl FnOnce() -> T) -> T {
 }
 
 /// Which thread, the text and the place, in one line.
-fn told(thread: &str, panic: &PanicHookInfo<'_>) -> String {
+fn description(thread: &str, panic: &PanicHookInfo<'_>) -> String {
     let text = panic.payload_as_str().unwrap_or("without a text");
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let place = panic.location();
@@ -73,10 +73,10 @@ mod tests {
         fenced(|| panic("probe", "no driver"));
         panic("snapshot", "first");
         panic("trainer", "second");
-        let told = panics.first().await;
+        let line = panics.first().await;
         let expected =
             "its thread snapshot panicked: first of two lines (crates/worker/src/panics.rs:";
-        assert!(told.starts_with(expected), "{told}");
+        assert!(line.starts_with(expected), "{line}");
         let _ = std::panic::take_hook();
     }
 }

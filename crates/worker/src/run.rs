@@ -215,14 +215,14 @@ impl Attendance {
 /// Binds the socket that peers connect to, and finds what they are told of it; `own` is the address that this host
 /// shows to the coordinator.
 fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), ConnectionError> {
-    let told = match options.advertise.as_str() {
+    let advertised = match options.advertise.as_str() {
         "" => None,
         advertise => Some(Endpoint::parse_or(advertise, 0)?),
     };
-    let address = match (options.listen.as_str(), &told) {
+    let address = match (options.listen.as_str(), &advertised) {
         ("", None) => Endpoint::of(own, 0).to_string(),
         // What is advertised may lead here by another of this host's addresses.
-        ("", Some(told)) => Endpoint::of(every_address(own), told.port()).to_string(),
+        ("", Some(advertised)) => Endpoint::of(every_address(own), advertised.port()).to_string(),
         (listen, _) => listen.to_owned(),
     };
     let failed = |source| ConnectionError::Listen {
@@ -231,9 +231,9 @@ fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), Con
     };
     let listener = TcpListener::bind(&address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let told = announced(told, bound, own);
-    told.check_connectable()?;
-    Ok((listener, told))
+    let advertised = announced(advertised, bound, own);
+    advertised.check_connectable()?;
+    Ok((listener, advertised))
 }
 
 /// The address that stands for all of a host's, of the same family.
@@ -246,15 +246,15 @@ const fn every_address(own: IpAddr) -> IpAddr {
 
 /// What peers are told of a socket: the address that was asked for, else the one it is bound to, else, where that is
 /// every address of this host, the one on the way to the coordinator.
-fn announced(told: Option<Endpoint>, bound: SocketAddr, own: IpAddr) -> Endpoint {
+fn announced(advertised: Option<Endpoint>, bound: SocketAddr, own: IpAddr) -> Endpoint {
     let own = match bound.ip().is_unspecified() {
         true => Endpoint::of(own, bound.port()),
         false => Endpoint::of(bound.ip(), bound.port()),
     };
-    match told {
+    match advertised {
         None => own,
-        Some(told) if told.port() == 0 => told.with_port(bound.port()),
-        Some(told) => told,
+        Some(advertised) if advertised.port() == 0 => advertised.with_port(bound.port()),
+        Some(advertised) => advertised,
     }
 }
 
@@ -262,9 +262,10 @@ fn announced(told: Option<Endpoint>, bound: SocketAddr, own: IpAddr) -> Endpoint
 mod tests {
     use super::*;
 
-    fn shown(told: &str, bound: &str, own: &str) -> String {
-        let told = (!told.is_empty()).then(|| Endpoint::parse_or(told, 0).unwrap());
-        announced(told, bound.parse().unwrap(), own.parse().unwrap()).to_string()
+    fn shown(advertised: &str, bound: &str, own: &str) -> String {
+        let advertised =
+            (!advertised.is_empty()).then(|| Endpoint::parse_or(advertised, 0).unwrap());
+        announced(advertised, bound.parse().unwrap(), own.parse().unwrap()).to_string()
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Stream {
                 }
                 To::Begin(begin) => pass(commands, begun(begin, signals)?)?,
                 To::Committed(committed) => outbox.forget(committed.step),
-                To::Waiting(waiting) => signals.report(&told(&waiting)),
+                To::Waiting(waiting) => signals.report(&waiting_line(&waiting)),
                 To::Drain(_) => signals.drain(),
                 To::Save(_) => signals.save(),
                 To::Stop(stop) if stop.failed => {
@@ -176,7 +176,7 @@ fn begun(begin: pb::Begin, signals: &Signals) -> Result<Command, WorkerError> {
 }
 
 /// What a worker without a seat waits for, in words.
-fn told(waiting: &pb::Waiting) -> String {
+fn waiting_line(waiting: &pb::Waiting) -> String {
     let pb::Waiting {
         registered, wanted, ..
     } = waiting;

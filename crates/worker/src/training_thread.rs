@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How long the thread may take to see that all is over: a slot's forward or backward pass.
-const FAREWELL: Duration = Duration::from_secs(3);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often it is looked at within that time.
 const LOOKS: u32 = 300;
 
@@ -80,7 +80,7 @@ impl TrainingThread {
 
     /// Waits for the thread to end; one that hangs ends with the process.
     pub(crate) async fn join(self) {
-        let mut looks = tokio::time::interval(FAREWELL / LOOKS);
+        let mut looks = tokio::time::interval(EXIT_TIMEOUT / LOOKS);
         for _ in 0..LOOKS {
             if self.thread.is_finished() {
                 break;

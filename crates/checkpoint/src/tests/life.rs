@@ -4,15 +4,19 @@ use crate::tests::{Fault, FaultyStore, sample, write_sample};
 use crate::{CheckpointError, CoordinatorMark, Journal, Record, newest_good, restore};
 use fratmae_store::Location;
 
-/// What a life had been told was done before it ended.
+/// What a life has seen confirmed before it ended.
 #[derive(Default)]
-struct Told {
+struct Confirmed {
     committed: u64,
     records: usize,
 }
 
 /// Takes the run over and commits checkpoint after checkpoint from where it finds the run; three of them.
-async fn live(run: &Location, nonce: &str, told: &mut Told) -> Result<(), CheckpointError> {
+async fn live(
+    run: &Location,
+    nonce: &str,
+    confirmed: &mut Confirmed,
+) -> Result<(), CheckpointError> {
     let mark = CoordinatorMark {
         address: "http://host:1".to_owned(),
         version: "0.1.0".to_owned(),
@@ -25,7 +29,7 @@ async fn live(run: &Location, nonce: &str, told: &mut Told) -> Result<(), Checkp
         .map_or(0, |found| found.step);
     let before = Journal::replay(run).await?.len();
     let (mut journal, _) = Journal::take_over(run, mark).await?;
-    told.records = told.records.max(before + 1);
+    confirmed.records = confirmed.records.max(before + 1);
     let generation = journal.fence().get();
     let members = vec!["a".to_owned()];
     journal
@@ -34,24 +38,24 @@ async fn live(run: &Location, nonce: &str, told: &mut Told) -> Result<(), Checkp
             members,
         })
         .await?;
-    told.records += 1;
+    confirmed.records += 1;
     for step in begins + 1..begins + 4 {
         write_sample(run, step, generation).await?;
-        told.committed = step;
+        confirmed.committed = step;
         journal.append(Record::Commit { step, generation }).await?;
-        told.records += 1;
+        confirmed.records += 1;
     }
     Ok(())
 }
 
-/// The newest committed state is found and is whole, nothing that was told done is missing, and the run goes on.
-async fn check(run: &Location, told: &Told, what: &str) {
+/// The newest committed state is found and is whole, nothing that was confirmed is missing, and the run goes on.
+async fn check(run: &Location, confirmed: &Confirmed, what: &str) {
     let newest = newest_good(run).await.unwrap();
     assert!(newest.damaged.is_empty(), "{what}: {newest:?}");
     let found = newest.manifest.as_ref().map_or(0, |manifest| manifest.step);
     // The answer to the last one may have been lost.
     assert!(
-        (told.committed..=told.committed + 1).contains(&found),
+        (confirmed.committed..=confirmed.committed + 1).contains(&found),
         "{what}: step {found}"
     );
     if let Some(manifest) = newest.manifest {
@@ -64,10 +68,10 @@ async fn check(run: &Location, told: &Told, what: &str) {
     }
     let records = Journal::replay(run).await.unwrap().len();
     assert!(
-        (told.records..=told.records + 1).contains(&records),
+        (confirmed.records..=confirmed.records + 1).contains(&records),
         "{what}: {records} records"
     );
-    let mut next = Told::default();
+    let mut next = Confirmed::default();
     live(run, "the next", &mut next).await.unwrap();
     assert_eq!(next.committed, found + 3, "{what}");
 }
@@ -75,7 +79,9 @@ async fn check(run: &Location, told: &Told, what: &str) {
 #[tokio::test]
 async fn broken_off_at_any_operation_the_newest_committed_state_is_found_and_the_run_goes_on() {
     let (counting, run) = FaultyStore::new();
-    live(&run, "first", &mut Told::default()).await.unwrap();
+    live(&run, "first", &mut Confirmed::default())
+        .await
+        .unwrap();
     let operations = counting.count();
     assert!(operations > 15, "{operations}");
     for operation in 0..operations {
@@ -83,10 +89,10 @@ async fn broken_off_at_any_operation_the_newest_committed_state_is_found_and_the
             let what = format!("operation {operation}, {fault:?}");
             let (store, run) = FaultyStore::new();
             store.plan(operation, fault);
-            let mut told = Told::default();
-            live(&run, "first", &mut told).await.unwrap_err();
+            let mut confirmed = Confirmed::default();
+            live(&run, "first", &mut confirmed).await.unwrap_err();
             store.heal();
-            check(&run, &told, &what).await;
+            check(&run, &confirmed, &what).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Processes that end at once stand in for workers.
 
 use super::*;
-use crate::restarts::RESPITE;
+use crate::restarts::RESTART_DELAY;
 
 fn fleet(program: &str, restarts_per_hour: u32) -> Fleet {
     let launcher = Launcher {
@@ -33,7 +33,7 @@ async fn a_process_that_died_is_started_again_until_the_limit() {
     let started = Instant::now();
     assert_eq!(all_end(&mut fleet).await, both);
     assert_eq!(fleet.start_missing(&none, started).unwrap(), none);
-    let later = Instant::now() + RESPITE;
+    let later = Instant::now() + RESTART_DELAY;
     assert_eq!(fleet.start_missing(&none, later).unwrap(), both);
     all_end(&mut fleet).await;
     assert!(!fleet.is_spent());

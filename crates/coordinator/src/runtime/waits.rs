@@ -16,7 +16,7 @@ pub(super) struct Waits {
     /// Phase, generation and number of workers when it was looked at last.
     seen: Option<(RunPhase, Generation, usize)>,
     /// When the gathering was told of last.
-    told: Option<Instant>,
+    reported: Option<Instant>,
     /// What each worker without a seat knows.
     known: BTreeMap<WorkerId, pb::Waiting>,
     /// Who registered since it was looked at.
@@ -117,14 +117,14 @@ impl Runtime {
 
     fn tell_gathering(&mut self) {
         let Some(gathering) = self.cluster.gathering(self.now()) else {
-            self.waits.told = None;
+            self.waits.reported = None;
             return;
         };
-        let is_due = match self.waits.told {
-            Some(told) => told.elapsed() >= EVERY,
+        let is_due = match self.waits.reported {
+            Some(reported) => reported.elapsed() >= EVERY,
             // Workers of this machine are there at once, or say why not.
             None if self.place.has_own_workers => {
-                self.waits.told = Some(Instant::now());
+                self.waits.reported = Some(Instant::now());
                 false
             }
             None => true,
@@ -132,12 +132,12 @@ impl Runtime {
         if !is_due {
             return;
         }
-        self.waits.told = Some(Instant::now());
+        self.waits.reported = Some(Instant::now());
         let event = RunEvent::Waiting {
             registered: gathering.registered,
             wanted: gathering.wanted,
             left_s: gathering.left.get() / 1000,
-            address: self.place.addresses.told.url(),
+            address: self.place.addresses.advertised.url(),
         };
         self.emit(event);
     }

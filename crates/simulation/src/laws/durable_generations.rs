@@ -24,7 +24,7 @@ impl Law for DurableGenerations {
                 self.newest = *generation;
                 Ok(())
             }
-            Observation::Told { generation } if *generation > newest => Err(format!(
+            Observation::Announced { generation } if *generation > newest => Err(format!(
                 "a worker hears of generation {generation}, durable is {newest}"
             )),
             _ => Ok(()),

@@ -123,17 +123,17 @@ impl World {
     }
 
     fn cut_worker(&mut self, place: usize, until: u64) {
-        let (deaf, mute) = self.one_way(until);
+        let (unheard, mute) = self.one_way(until);
         let worker = &mut self.workers[place];
-        worker.is_deaf_until = worker.is_deaf_until.max(deaf);
+        worker.hears_nothing_until = worker.hears_nothing_until.max(unheard);
         worker.is_mute_until = worker.is_mute_until.max(mute);
         self.disturb(place, until);
     }
 
     fn cut_coordinator(&mut self, coordinator: usize, until: u64) {
-        let (deaf, mute) = self.one_way(until);
+        let (unheard, mute) = self.one_way(until);
         let leader = &mut self.coordinators[coordinator];
-        leader.is_deaf_until = leader.is_deaf_until.max(deaf);
+        leader.hears_nothing_until = leader.hears_nothing_until.max(unheard);
         leader.is_mute_until = leader.is_mute_until.max(mute);
         (0..self.workers.len()).for_each(|place| self.disturb(place, until));
     }

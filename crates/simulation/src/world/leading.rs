@@ -3,7 +3,7 @@
 use super::{Happening, World};
 use crate::coordinator::{Operation, Stage};
 use crate::observation::Observation;
-use crate::worker::{Told, UNFIT};
+use crate::worker::{CoordinatorMessage, UNFIT};
 use fratmae_control::{
     Assignment, Cause, Command, Event, JournalFact, JournalTask, Operation as Asked, Rank,
     RunOutcome, Step, Task,
@@ -113,18 +113,26 @@ impl World {
                 generation,
                 leaving,
             } => {
-                self.laws.observe(&Observation::Told { generation });
-                self.tell(coordinator, worker, Told::Prepare(generation, leaving));
+                self.laws.observe(&Observation::Announced { generation });
+                self.tell(
+                    coordinator,
+                    worker,
+                    CoordinatorMessage::Prepare(generation, leaving),
+                );
             }
             Command::Begin { worker, assignment } => {
                 if assignment.rank == Rank::new(0) {
                     self.observe_beginning(coordinator, &assignment);
                 }
-                self.tell(coordinator, worker, Told::Begin(Box::new(assignment)));
+                self.tell(
+                    coordinator,
+                    worker,
+                    CoordinatorMessage::Begin(Box::new(assignment)),
+                );
             }
-            Command::Save { worker } => self.tell(coordinator, worker, Told::Save),
+            Command::Save { worker } => self.tell(coordinator, worker, CoordinatorMessage::Save),
             Command::Saved { step } => self.observe_answer(step),
-            Command::ProbeHost(knock) => self.knock(coordinator, &knock),
+            Command::ProbeHost(probe) => self.probe(coordinator, &probe),
             Command::Stop {
                 worker,
                 reason,
@@ -133,7 +141,7 @@ impl World {
                 if is_failure {
                     self.observe_striking_off(coordinator, worker, reason);
                 }
-                self.tell(coordinator, worker, Told::Stop);
+                self.tell(coordinator, worker, CoordinatorMessage::Stop);
             }
             Command::RecordGeneration { .. }
             | Command::CommitCheckpoint { .. }
@@ -153,7 +161,7 @@ impl World {
 
     fn observe_beginning(&mut self, coordinator: usize, assignment: &Assignment) {
         let generation = assignment.generation;
-        self.laws.observe(&Observation::Told { generation });
+        self.laws.observe(&Observation::Announced { generation });
         // Whoever has left for another coordinator will not hear of it.
         let hears = |(stream, place): (u64, usize)| {
             let address = format!("place-{place}");

@@ -6,7 +6,7 @@
 
 use super::{Happening, World};
 use crate::coordinator::Link;
-use crate::worker::{Stream, Told};
+use crate::worker::{CoordinatorMessage, Stream};
 use fratmae_control::{Departure, Event, WorkerId};
 
 /// The longest that a message is on its way over a fast stream, and over a slow one.
@@ -103,14 +103,19 @@ impl World {
         let arrival = (self.agenda.now() + takes)
             .max(worker.ends.outbound_from)
             .max(worker.is_mute_until)
-            .max(self.coordinators[coordinator].is_deaf_until);
+            .max(self.coordinators[coordinator].hears_nothing_until);
         worker.ends.outbound_from = arrival;
         let arrives = Happening::ToCoordinator(coordinator, stream, event);
         self.agenda.at(arrival, arrives);
     }
 
     /// Sends an order to the worker at the other end of a stream.
-    pub(super) fn tell(&mut self, coordinator: usize, worker: WorkerId, told: Told) {
+    pub(super) fn tell(
+        &mut self,
+        coordinator: usize,
+        worker: WorkerId,
+        message: CoordinatorMessage,
+    ) {
         let stream = worker.get();
         let Some(place) = self.coordinators[coordinator]
             .streams
@@ -126,11 +131,11 @@ impl World {
         let worker = &mut self.workers[place];
         let arrival = (self.agenda.now() + takes)
             .max(worker.ends.inbound_from)
-            .max(worker.is_deaf_until)
+            .max(worker.hears_nothing_until)
             .max(self.coordinators[coordinator].is_mute_until);
         worker.ends.inbound_from = arrival;
         self.agenda
-            .at(arrival, Happening::ToWorker(place, stream, told));
+            .at(arrival, Happening::ToWorker(place, stream, message));
     }
 
     /// How long a message is on its way: now and then it is sent more than once.
@@ -183,7 +188,7 @@ impl World {
             };
             let arrival = (self.agenda.now() + takes)
                 .max(self.workers[place].ends.outbound_from)
-                .max(self.coordinators[coordinator].is_deaf_until);
+                .max(self.coordinators[coordinator].hears_nothing_until);
             let departed = Event::Departed {
                 worker: WorkerId::new(stream),
                 departure: Departure::StreamClosed,

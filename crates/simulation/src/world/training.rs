@@ -3,7 +3,7 @@
 use super::{Happening, Share, World};
 use crate::group::{Group, Stage};
 use crate::observation::Observation;
-use crate::worker::{Fact, Order, State, Told, slots};
+use crate::worker::{CoordinatorMessage, Fact, Order, State, slots};
 use fratmae_control::{Assignment, CheckpointId, Event, Leaving, Rank, Source};
 
 /// How long before its end a step may be applied by some ranks and not by others.
@@ -13,9 +13,9 @@ const PATIENCE: u64 = 3_000;
 
 impl World {
     /// A worker reads its stream.
-    pub(super) fn hear(&mut self, place: usize, stream: u64, told: Told) {
+    pub(super) fn hear(&mut self, place: usize, stream: u64, message: CoordinatorMessage) {
         let incarnation = self.workers[place].incarnation;
-        let again = Happening::ToWorker(place, stream, told.clone());
+        let again = Happening::ToWorker(place, stream, message.clone());
         let is_open = self.workers[place]
             .stream
             .is_some_and(|(its, _)| its == stream);
@@ -23,17 +23,19 @@ impl World {
             return;
         }
         let worker = &mut self.workers[place];
-        match told {
-            Told::Stop => return self.kill_worker(place),
-            Told::Save => worker.is_saving = true,
-            Told::Prepare(generation, leaving) => {
+        match message {
+            CoordinatorMessage::Stop => return self.kill_worker(place),
+            CoordinatorMessage::Save => worker.is_saving = true,
+            CoordinatorMessage::Prepare(generation, leaving) => {
                 worker.announced = worker.announced.max(generation);
                 worker.orders.push_back(Order::Prepare(generation));
                 if leaving == Leaving::AtOnce && worker.gets_on() {
                     self.leave(place);
                 }
             }
-            Told::Begin(assignment) => worker.orders.push_back(Order::Begin(assignment)),
+            CoordinatorMessage::Begin(assignment) => {
+                worker.orders.push_back(Order::Begin(assignment))
+            }
         }
         self.work(place);
     }

@@ -35,7 +35,7 @@ struct Fate {
     reaches: Option<u64>,
     /// When its sender has an answer, or gives it up.
     answered: u64,
-    is_told: bool,
+    is_confirmed: bool,
 }
 
 impl World {
@@ -62,7 +62,7 @@ impl World {
         let Fate {
             reaches,
             answered,
-            is_told,
+            is_confirmed,
         } = self.fate();
         let leader = &mut self.coordinators[coordinator];
         let Some(operation) = leader.operation else {
@@ -80,7 +80,7 @@ impl World {
             };
             self.agenda.after(reaches, Happening::Reached(request));
         }
-        let answer = Happening::Answered(coordinator, attempt, is_told);
+        let answer = Happening::Answered(coordinator, attempt, is_confirmed);
         self.agenda.after(answered, answer);
     }
 
@@ -89,7 +89,7 @@ impl World {
         let sound = Fate {
             reaches: Some(there),
             answered: there + back,
-            is_told: true,
+            is_confirmed: true,
         };
         let is_sick = self.agenda.now() < self.store_is_sick_until;
         if !is_sick && !self.mishap(100) {
@@ -98,12 +98,12 @@ impl World {
         match self.random.below(4) {
             0 => Fate {
                 reaches: None,
-                is_told: false,
+                is_confirmed: false,
                 ..sound
             },
             1 => Fate {
                 answered: there + self.random.between(20, 400),
-                is_told: false,
+                is_confirmed: false,
                 ..sound
             },
             2 => {
@@ -117,7 +117,7 @@ impl World {
             _ => Fate {
                 reaches: Some(STALL + self.random.below(2_500)),
                 answered: STALL,
-                is_told: false,
+                is_confirmed: false,
             },
         }
     }
@@ -203,14 +203,14 @@ impl World {
     }
 
     /// An answer comes, or the coordinator gives the request up.
-    pub(super) fn answered(&mut self, coordinator: usize, attempt: u64, is_told: bool) {
-        let again = Happening::Answered(coordinator, attempt, is_told);
+    pub(super) fn answered(&mut self, coordinator: usize, attempt: u64, is_confirmed: bool) {
+        let again = Happening::Answered(coordinator, attempt, is_confirmed);
         let is_awaited = self.coordinators[coordinator].attempt.number == attempt;
         if !is_awaited || !self.can_go_on(coordinator, again) {
             return;
         }
         let came_to = self.coordinators[coordinator].attempt.came_to;
-        match came_to.filter(|_| is_told) {
+        match came_to.filter(|_| is_confirmed) {
             None => self.try_later(coordinator),
             Some(Answer::Fenced) => self.end_coordinator(coordinator),
             Some(Answer::Done) => self.done(coordinator),

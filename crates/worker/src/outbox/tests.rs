@@ -47,7 +47,7 @@ fn resent(outbox: &Outbox, committed: u64, figures_until: u64) -> Vec<From> {
 
 fn steps(messages: &[From]) -> Vec<u64> {
     let steps = |message: &From| match message {
-        From::Recalled(recalled) => recalled.steps.iter().map(|told| told.step).collect(),
+        From::Recalled(recalled) => recalled.steps.iter().map(|one| one.step).collect(),
         From::PartsWritten(written) => vec![written.step],
         _ => Vec::new(),
     };
@@ -76,11 +76,11 @@ fn the_first_rank_resends_the_figures_that_are_missing() {
 #[test]
 fn a_rank_that_copied_its_state_resends_the_figures_that_came_with_it() {
     let outbox = in_a_group(0);
-    let told = |step| pb::StepFigures {
+    let figures = |step| pb::StepFigures {
         step,
         figures: Some(pb::Figures::default()),
     };
-    outbox.fill_figures((1..=4).map(told).collect());
+    outbox.fill_figures((1..=4).map(figures).collect());
     apply(&outbox, 5);
     assert_eq!(steps(&resent(&outbox, 0, 0)), [1, 2, 3, 4, 5]);
     outbox.forget(3);

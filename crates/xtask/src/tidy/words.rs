@@ -73,57 +73,6 @@ const BANNED_NAMES: &[(&str, &str)] = &[(
     "the noun for what it holds: `lines`, `message`, `report`, `receiver`",
 )];
 
-/// NOT YET: old words that still stand under these paths. Nothing is added here; the list is emptied and goes.
-const NOT_YET: &[(&str, &[&str])] = &[
-    (
-        "fruitless",
-        &[
-            "crates/control/",
-            "crates/coordinator/",
-            "crates/simulation/",
-            "tests/fuzz/",
-        ],
-    ),
-    ("fruitful", &["crates/control/"]),
-    ("doubted", &["crates/control/"]),
-    (
-        "deaf",
-        &[
-            "crates/control/",
-            "crates/simulation/",
-            "crates/worker/",
-            "docs/testing.md",
-        ],
-    ),
-    ("doom", &["crates/coordinator/"]),
-    ("reins", &["crates/worker/"]),
-    (
-        "knock",
-        &[
-            "crates/control/",
-            "crates/coordinator/",
-            "crates/simulation/",
-        ],
-    ),
-    (
-        "farewell",
-        &["crates/control/", "crates/coordinator/", "crates/worker/"],
-    ),
-    ("respite", &["crates/coordinator/"]),
-    ("way back", &["crates/coordinator/"]),
-    ("taken the place of", &["crates/coordinator/"]),
-    (
-        "told",
-        &[
-            "crates/checkpoint/",
-            "crates/control/",
-            "crates/coordinator/",
-            "crates/simulation/",
-            "crates/worker/",
-        ],
-    ),
-];
-
 /// This file names what it looks for.
 const OWN_PATH: &str = "crates/xtask/src/tidy/words.rs";
 
@@ -154,12 +103,9 @@ pub(super) fn check(file: &TextFile) -> Vec<Violation> {
             .filter(|(name, _)| names.iter().any(|found| found == name))
             .copied();
         let found: Vec<_> = in_text.chain(in_names).collect();
-        found.into_iter().filter_map(move |(old, plain)| {
-            let is_awaited = NOT_YET
-                .iter()
-                .any(|(word, paths)| *word == old && is_under(&file.path, paths));
-            let rule = || format!("`{old}` is not a word of this project: write {plain}");
-            (!is_awaited).then(|| file.violation(at + 1, rule()))
+        found.into_iter().map(move |(old, plain)| {
+            let rule = format!("`{old}` is not a word of this project: write {plain}");
+            file.violation(at + 1, rule)
         })
     });
     found.collect()

@@ -150,14 +150,14 @@ fn generations_rise_one_by_one_and_nobody_begins_in_one_that_is_not_recorded() {
 }
 
 #[test]
-fn a_run_ends_at_most_once_and_nothing_but_farewells_follows() {
+fn a_run_ends_at_most_once_and_nothing_but_stops_follows() {
     for seed in 0..2_000 {
         let commands = commands_of(seed);
         let end = commands
             .iter()
             .position(|command| matches!(command, Command::End { .. }));
         let after = end.map_or(&[][..], |end| &commands[end + 1..]);
-        let is_farewell = |command: &Command| {
+        let is_stop = |command: &Command| {
             matches!(
                 command,
                 Command::Stop {
@@ -166,7 +166,7 @@ fn a_run_ends_at_most_once_and_nothing_but_farewells_follows() {
                 }
             )
         };
-        assert!(after.iter().all(is_farewell), "seed {seed}: {after:?}");
+        assert!(after.iter().all(is_stop), "seed {seed}: {after:?}");
     }
 }
 

@@ -119,7 +119,7 @@ fn a_member_whose_training_hangs_while_its_heart_beats_is_named_and_the_others_g
         "no progress in forward for 5 s although the process is alive \
          (limit 5.0 s, as 99.9 % of such work took 0.01 s at most; never more than collective.deadline_s)"
     );
-    let is_told = matches!(
+    let is_named = matches!(
         commands[..],
         [
             Command::Stop {
@@ -131,7 +131,7 @@ fn a_member_whose_training_hangs_while_its_heart_beats_is_named_and_the_others_g
             Command::RecordGeneration { .. }
         ]
     );
-    assert!(is_told, "{commands:?}");
+    assert!(is_named, "{commands:?}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use fratmae_control::{Event, HostProbe, WorkerId};
 const PATIENCE: u64 = 400;
 
 impl World {
-    pub(super) fn knock(&mut self, coordinator: usize, knock: &HostProbe) {
-        let &HostProbe { worker, asked, .. } = knock;
+    pub(super) fn probe(&mut self, coordinator: usize, probe: &HostProbe) {
+        let &HostProbe { worker, asked, .. } = probe;
         if self.answers(coordinator, worker) {
             return;
         }
@@ -34,8 +34,8 @@ impl World {
         let place = leader.streams.get(&worker.get()).map(|link| link.place);
         let is_whole = |place: usize| {
             let worker = &self.workers[place];
-            let cuts = [worker.is_deaf_until, worker.is_mute_until];
-            let own = [leader.is_deaf_until, leader.is_mute_until];
+            let cuts = [worker.hears_nothing_until, worker.is_mute_until];
+            let own = [leader.hears_nothing_until, leader.is_mute_until];
             cuts.iter()
                 .chain(&own)
                 .all(|until| *until <= self.agenda.now())

@@ -12,18 +12,18 @@ const PATIENCE: Duration = Duration::from_millis(1_200);
 
 /// Hosts that were asked and have not answered yet.
 #[derive(Default)]
-pub(crate) struct Knocks {
+pub(crate) struct HostProbes {
     pending: JoinSet<Option<Event>>,
 }
 
-impl Knocks {
+impl HostProbes {
     /// Asks a host.
-    pub(crate) fn ask(&mut self, knock: HostProbe) {
+    pub(crate) fn ask(&mut self, probe: HostProbe) {
         let HostProbe {
             worker,
             address,
             asked,
-        } = knock;
+        } = probe;
         self.pending.spawn(async move {
             let answer = timeout(PATIENCE, TcpStream::connect(address)).await;
             let is_silent = answer.map_or(true, |answer| is_silence(&answer));
@@ -33,8 +33,8 @@ impl Knocks {
 
     /// The next host that did not answer; never returns while there is none.
     pub(crate) async fn next_unanswered(&mut self) -> Event {
-        while let Some(knocked) = self.pending.join_next().await {
-            if let Ok(Some(unanswered)) = knocked {
+        while let Some(probed) = self.pending.join_next().await {
+            if let Ok(Some(unanswered)) = probed {
                 return unanswered;
             }
         }
@@ -59,14 +59,14 @@ mod tests {
     const WORKER: WorkerId = WorkerId::new(7);
     const ASKED: Millis = Millis::new(3);
 
-    fn asked(address: SocketAddr) -> Knocks {
-        let mut knocks = Knocks::default();
-        knocks.ask(HostProbe {
+    fn asked(address: SocketAddr) -> HostProbes {
+        let mut host_probes = HostProbes::default();
+        host_probes.ask(HostProbe {
             worker: WORKER,
             address: address.to_string(),
             asked: ASKED,
         });
-        knocks
+        host_probes
     }
 
     async fn is_answered(address: SocketAddr) -> bool {
