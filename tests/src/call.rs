@@ -140,7 +140,6 @@ impl Call {
 /// A call that has ended.
 #[derive(Debug, Clone)]
 pub struct Finished {
-    /// What was called.
     pub call: String,
     /// Its exit code; nothing when a signal ended it.
     pub code: Option<i32>,

@@ -48,7 +48,6 @@ pub struct Global {
     overlap: f64,
     /// Of every sample of the batch, by the sigmoid's argument.
     gradients: Vec<f64>,
-    /// Of the sharpness.
     sharpness: f64,
 }
 

@@ -10,11 +10,9 @@ const FLOAT32: i16 = 16;
 pub struct Image {
     /// Voxels along R, A, S.
     pub shape: [usize; 3],
-    /// Millimetres a voxel.
     pub spacing: [f32; 3],
     /// Centre of the first voxel.
     pub origin: [f32; 3],
-    /// Values, R fastest.
     pub voxels: Vec<f32>,
 }
 

@@ -7,11 +7,8 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
 /// One study.
 #[derive(Debug, Clone)]
 pub struct RealCase {
-    /// Its name.
     pub case_id: String,
-    /// PET in SUV.
     pub pet: RealImage,
-    /// CT in HU.
     pub ct: RealImage,
     /// Tumour mask on the PET's grid.
     pub mask: PathBuf,
@@ -20,11 +17,9 @@ pub struct RealCase {
 /// One image, and what is known of it.
 #[derive(Debug, Clone)]
 pub struct RealImage {
-    /// The file.
     pub path: PathBuf,
     /// Voxels along its axes.
     pub shape: [f64; 3],
-    /// Millimetres a voxel.
     pub spacing: [f64; 3],
     /// Directions of its axes, such as `LPS`.
     pub axes: String,

@@ -77,7 +77,6 @@ pub(crate) struct Encoded {
     pub(crate) record: PartRecord,
     /// The digests of the parameters in it, one after the other in their order: see [`crate::weights_root`].
     pub(crate) weights: Vec<u8>,
-    /// The object's bytes.
     pub(crate) bytes: Bytes,
 }
 

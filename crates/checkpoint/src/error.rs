@@ -12,7 +12,6 @@ pub enum CheckpointError {
     /// An object is not what was written.
     #[error("{object} is damaged: {reason}; restore it from a copy or delete its folder")]
     Damaged {
-        /// The object's address.
         object: String,
         /// How it is known.
         reason: String,
@@ -34,13 +33,11 @@ pub enum CheckpointError {
         object: String,
         /// The tensor's full name.
         tensor: String,
-        /// What differs.
         reason: String,
     },
     /// The object is of a kind or version this build does not know.
     #[error("{object} was written by a newer version ({what}); use that version")]
     Newer {
-        /// The object's address.
         object: String,
         /// The version or kind found.
         what: String,
@@ -52,7 +49,6 @@ pub enum CheckpointError {
     Fenced {
         /// The object that was found taken.
         object: String,
-        /// The other's fence.
         fence: u64,
         /// Where the other serves, if the object says.
         address: String,
@@ -61,10 +57,7 @@ pub enum CheckpointError {
     #[error(
         "{object} is already there with other contents: ranks have diverged or two runs share a folder; use a new run folder"
     )]
-    Conflict {
-        /// The object's address.
-        object: String,
-    },
+    Conflict { object: String },
     /// Several coordinators tried to take the run over at once.
     #[error(
         "{object} was taken again and again while this coordinator tried to take over; stop the others or try later"
@@ -79,7 +72,6 @@ pub enum CheckpointError {
          run then resumes from its newest checkpoint"
     )]
     DamagedRecord {
-        /// The record's address.
         object: String,
         /// How it is known.
         reason: String,
@@ -90,7 +82,6 @@ pub enum CheckpointError {
          from the beginning"
     )]
     Removed {
-        /// The run.
         run: String,
         /// The object that was found missing.
         object: String,
@@ -101,13 +92,10 @@ pub enum CheckpointError {
          the job that wrote it"
     )]
     Foreign {
-        /// The manifest's address.
         object: String,
         /// What tells the jobs apart.
         what: &'static str,
-        /// The checkpoint's.
         found: String,
-        /// The run's.
         expected: String,
     },
     /// The journal has a hole.
@@ -130,7 +118,6 @@ pub enum CheckpointError {
     Unwritable {
         /// The object's address or name.
         object: String,
-        /// The contradiction.
         reason: String,
     },
 }

@@ -10,7 +10,6 @@ pub struct Lineage {
     pub config_digest: Option<String>,
     /// Digest of the data set.
     pub data_digest: Option<String>,
-    /// The run's seed.
     pub seed: Option<u64>,
 }
 

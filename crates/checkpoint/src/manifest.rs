@@ -19,7 +19,6 @@ pub struct PartRecord {
     pub index: u32,
     /// The object's name in the checkpoint's folder.
     pub name: String,
-    /// Its size.
     pub bytes: u64,
     /// BLAKE3 over the object, in hex.
     pub digest: String,
@@ -49,7 +48,6 @@ pub struct Manifest {
     pub config_digest: String,
     /// Digest of the data set.
     pub data_digest: String,
-    /// The run's seed.
     pub seed: u64,
 }
 

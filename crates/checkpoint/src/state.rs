@@ -30,7 +30,6 @@ impl TensorSpec {
 pub struct State {
     /// The last step applied.
     pub step: Step,
-    /// The flat parameters.
     pub parameters: Vec<f32>,
     /// The optimizer's running mean of gradients, parallel to the parameters.
     pub first_moment: Vec<f32>,

@@ -18,10 +18,7 @@ use crate::NcclError;
 pub enum CollectiveError {
     /// The membership contradicts itself; nothing was sent.
     #[error("this membership cannot form a group: {reason}")]
-    Membership {
-        /// What contradicts what.
-        reason: String,
-    },
+    Membership { reason: String },
     /// The sums do not fit the group's slots; nothing was sent.
     #[error("these slot sums cannot be reduced: {reason}")]
     Sums {
@@ -30,16 +27,10 @@ pub enum CollectiveError {
     },
     /// The listener given by the worker does not work.
     #[error("cannot accept peers on this worker's listener: check the limit of open files")]
-    Listener {
-        /// The system's error.
-        source: io::Error,
-    },
+    Listener { source: io::Error },
     /// A thread for talking to a peer could not be started.
     #[error("cannot start a thread to talk to a peer: check the limit of threads")]
-    Thread {
-        /// The system's error.
-        source: io::Error,
-    },
+    Thread { source: io::Error },
     /// A peer did not come while the group was formed.
     #[error(
         "rank {peer} ({address}) did not join generation {generation} within {waited:.1?}: \
@@ -62,23 +53,17 @@ pub enum CollectiveError {
     Refused {
         /// The rank that was dialled.
         peer: usize,
-        /// Where it listens.
         address: SocketAddr,
         /// The generation being formed.
         generation: u64,
-        /// Its reason.
         refusal: Refusal,
     },
     /// The peer's process died, or it left the group.
     #[error("{transfer}: the peer closed the connection")]
-    Closed {
-        /// Where it happened.
-        transfer: Transfer,
-    },
+    Closed { transfer: Transfer },
     /// The call's deadline passed while this peer was awaited.
     #[error("{transfer}: the peer did not answer within {deadline:.1?}")]
     TimedOut {
-        /// Where it happened.
         transfer: Transfer,
         /// The deadline of the whole call.
         deadline: Duration,
@@ -86,13 +71,10 @@ pub enum CollectiveError {
     /// The peer sent something of another generation, call or size.
     #[error("{transfer}: the peer sent {what} {found} where {expected} was expected")]
     Mismatch {
-        /// Where it happened.
         transfer: Transfer,
         /// The field that differs.
         what: &'static str,
-        /// This rank's value.
         expected: u64,
-        /// The peer's value.
         found: u64,
     },
     /// A message above the limit of [`TcpSettings`](crate::TcpSettings).
@@ -100,21 +82,17 @@ pub enum CollectiveError {
     TooLong {
         /// The rank whose message it is; may be this one.
         rank: usize,
-        /// The call.
         operation: Operation,
         /// The number of the call.
         sequence: u64,
         /// The size of the message.
         bytes: u64,
-        /// The limit.
         limit: u64,
     },
     /// The network failed in another way.
     #[error("{transfer}: the connection failed")]
     Io {
-        /// Where it happened.
         transfer: Transfer,
-        /// The system's error.
         source: io::Error,
     },
     /// The group's [`AbortHandle`](crate::AbortHandle) was used.
@@ -125,7 +103,6 @@ pub enum CollectiveError {
     Broken {
         /// The call that failed.
         operation: Operation,
-        /// Its number.
         sequence: u64,
     },
     /// NCCL failed, or a peer in one of its calls.
@@ -190,9 +167,7 @@ impl CollectiveError {
 /// One direction of one call with one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transfer {
-    /// The other rank.
     pub peer: usize,
-    /// Its address.
     pub address: SocketAddr,
     /// The operation, or its part.
     pub operation: Operation,

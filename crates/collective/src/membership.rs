@@ -15,9 +15,7 @@ pub(crate) const RUN_LIMIT: usize = 256;
 pub struct Membership {
     /// The run's id; at most 256 bytes.
     pub run: String,
-    /// The generation.
     pub generation: u64,
-    /// This process's rank.
     pub rank: usize,
     /// Where each rank's listener is reached.
     pub addresses: Vec<SocketAddr>,

@@ -11,14 +11,12 @@ use std::sync::Arc;
 pub enum Command {
     /// Write the generation to the journal; answered by [`crate::Event::GenerationRecorded`].
     RecordGeneration {
-        /// The new number.
         generation: Generation,
         /// Names of its members in rank order.
         members: Vec<String>,
     },
     /// Ask a worker to leave its group; answered by [`crate::Event::Prepared`].
     Prepare {
-        /// Whom to ask.
         worker: WorkerId,
         /// The generation that is coming.
         generation: Generation,
@@ -27,21 +25,14 @@ pub enum Command {
     },
     /// Let a worker train in a new group.
     Begin {
-        /// Whom to tell.
         worker: WorkerId,
         /// Its seat and everybody else's.
         assignment: Assignment,
     },
     /// Ask a worker to stop at the next step; answered by [`crate::Event::Drained`].
-    Drain {
-        /// Whom to ask.
-        worker: WorkerId,
-    },
+    Drain { worker: WorkerId },
     /// Ask a worker to have its group store a checkpoint after the step at hand; its members then report their parts.
-    Save {
-        /// Whom to ask.
-        worker: WorkerId,
-    },
+    Save { worker: WorkerId },
     /// Tell those who asked for a checkpoint that one at least as new as their request is durable.
     Saved {
         /// The step it holds.
@@ -66,7 +57,6 @@ pub enum Command {
     ProbeHost(HostProbe),
     /// Tell a worker to exit.
     Stop {
-        /// Whom to tell.
         worker: WorkerId,
         /// Why, in one line.
         reason: String,
@@ -79,28 +69,16 @@ pub enum Command {
         verdict: Box<Verdict>,
     },
     /// Pass on what a live member says of its group's failure: it blames nobody, least of all the member itself.
-    Statement {
-        /// Who says it.
-        worker: String,
-        /// What it saw.
-        reason: String,
-    },
+    Statement { worker: String, reason: String },
     /// Say that a worker left as it was asked to; nothing went wrong.
-    Left {
-        /// Its name.
-        name: String,
-    },
+    Left { name: String },
     /// End the run; no command follows.
-    End {
-        /// What ended it.
-        outcome: RunOutcome,
-    },
+    End { outcome: RunOutcome },
 }
 
 /// A question to a host whether it still answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostProbe {
-    /// Whose host.
     pub worker: WorkerId,
     /// Where it takes connections.
     pub address: String,
@@ -122,7 +100,6 @@ pub enum Leaving {
 pub struct Assignment {
     /// The generation it holds for.
     pub generation: Generation,
-    /// This worker's rank.
     pub rank: Rank,
     /// Everybody's seat in rank order.
     pub seats: Arc<[Seat]>,
@@ -139,7 +116,6 @@ pub enum Source {
     Initial,
     /// The newest good checkpoint.
     Checkpoint {
-        /// Its step.
         step: Step,
         /// The generation that wrote it.
         generation: Generation,
@@ -194,7 +170,6 @@ impl Cause {
 pub enum RunOutcome {
     /// Every step was applied and the last checkpoint is committed.
     Finished {
-        /// The last step.
         step: Step,
         /// The digest all workers agree on.
         weights_digest: String,
@@ -203,7 +178,6 @@ pub enum RunOutcome {
     Interrupted {
         /// The newest committed step.
         step: Step,
-        /// Who asked.
         cause: Cause,
     },
     /// The run cannot go on.

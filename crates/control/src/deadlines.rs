@@ -27,7 +27,6 @@ pub(crate) struct Deadlines {
 pub struct Limit {
     /// How long it may take.
     pub allowed: Millis,
-    /// Why so long.
     pub basis: Basis,
 }
 

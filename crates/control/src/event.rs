@@ -21,20 +21,15 @@ pub enum Event {
         past: Past,
     },
     /// Anything at all was heard of a worker.
-    Heard {
-        /// Who spoke.
-        worker: WorkerId,
-    },
+    Heard { worker: WorkerId },
     /// A worker's heart beat; counts as heard.
     Beat {
-        /// Whose.
         worker: WorkerId,
         /// Where it is in its work.
         progress: Progress,
     },
     /// A worker will not be heard of again.
     Departed {
-        /// Who left.
         worker: WorkerId,
         /// How it is known.
         departure: Departure,
@@ -46,27 +41,17 @@ pub enum Event {
     },
     /// A worker has left its old group and awaits [`crate::Command::Begin`].
     Prepared {
-        /// Who is ready.
         worker: WorkerId,
-        /// For which generation.
         generation: Generation,
         /// The step that the state in its memory is after; none if it has no state.
         held: Option<Step>,
     },
     /// A step was applied by the whole group.
-    Applied {
-        /// In which generation.
-        generation: Generation,
-        /// The newest step.
-        step: Step,
-    },
+    Applied { generation: Generation, step: Step },
     /// A worker's share of a checkpoint is on the store.
     PartsWritten {
-        /// Who wrote it.
         worker: WorkerId,
-        /// In which generation.
         generation: Generation,
-        /// Of which step.
         step: Step,
     },
     /// The manifest asked for by [`crate::Command::CommitCheckpoint`] is durable.
@@ -78,27 +63,21 @@ pub enum Event {
     },
     /// A worker applied the last step of the job.
     Finished {
-        /// Who.
         worker: WorkerId,
-        /// In which generation.
         generation: Generation,
         /// The digest of its parameters.
         weights_digest: String,
     },
     /// A worker stopped after `step`, as asked by [`crate::Command::Drain`].
     Drained {
-        /// Who.
         worker: WorkerId,
-        /// In which generation.
         generation: Generation,
         /// The last step it applied.
         step: Step,
     },
     /// A collective failed on a worker that is itself alive.
     GroupBroken {
-        /// Who reports it.
         worker: WorkerId,
-        /// In which generation.
         generation: Generation,
         /// What it saw, in one line.
         reason: String,
@@ -107,27 +86,21 @@ pub enum Event {
     },
     /// A worker cannot go on for a reason that a new generation would not mend.
     Failed {
-        /// Who.
         worker: WorkerId,
         /// What it saw, in one line.
         reason: String,
     },
     /// A worker is to go: its host is taken away, or somebody sent it a signal. It stays until it is told to stop.
-    LeaveRequested {
-        /// Who.
-        worker: WorkerId,
-    },
+    LeaveRequested { worker: WorkerId },
     /// A worker cannot train, although others may: its device, its files, its disk or its way to the store fail for
     /// good.
     Unfit {
-        /// Who.
         worker: WorkerId,
         /// Why, in one line.
         reason: String,
     },
     /// A worker that was to begin from a checkpoint finds a part of it damaged.
     Damaged {
-        /// Who.
         worker: WorkerId,
         /// The generation that was to begin from it.
         generation: Generation,
@@ -145,7 +118,6 @@ pub enum Event {
     },
     /// A worker's host did not answer a [`crate::Command::ProbeHost`].
     ProbeFailed {
-        /// Whose host.
         worker: WorkerId,
         /// When it was asked.
         asked: Millis,
@@ -182,10 +154,7 @@ pub enum Departure {
     /// Its stream closed: the process or its host is gone.
     StreamClosed,
     /// Nothing was heard of it for longer than the limit.
-    Silent {
-        /// The limit.
-        limit: Limit,
-    },
+    Silent { limit: Limit },
     /// Nothing was heard of it, and its host does not answer, while others are heard.
     HostGone {
         /// How long nothing was heard.
@@ -200,7 +169,6 @@ pub enum Departure {
     },
     /// Its heart beats, but its training does not get on.
     Hangs {
-        /// What it does.
         phase: Phase,
         /// How long it has not got on.
         lasts: Millis,
@@ -213,10 +181,7 @@ pub enum Departure {
         statements: Vec<String>,
     },
     /// It cannot train, for a reason of its own.
-    Unfit {
-        /// In one line.
-        reason: String,
-    },
+    Unfit { reason: String },
     /// A thread of it panicked: its process ends.
     Panicked {
         /// Which thread, the panic's text and where it was, in one line.

@@ -39,7 +39,6 @@ impl From<Option<CheckpointId>> for Source {
 pub enum JournalFact {
     /// A generation begins.
     Generation {
-        /// Its number.
         generation: Generation,
         /// How many members it has.
         members: u32,

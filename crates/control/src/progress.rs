@@ -89,18 +89,14 @@ impl Phase {
 /// A collective call: its name and its number in the generation, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// What it does.
     pub operation: String,
-    /// Its number.
     pub sequence: u64,
 }
 
 /// Pieces of work that were done since the heartbeat before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lap {
-    /// Of which kind.
     pub phase: Phase,
-    /// How many.
     pub count: u32,
     /// How long the longest of them took.
     pub longest: Millis,
@@ -122,7 +118,6 @@ pub struct Progress {
     pub generation: Generation,
     /// The step it works on.
     pub step: Step,
-    /// What it does.
     pub phase: Phase,
     /// How long it has been doing that.
     pub lasts: Millis,

@@ -20,14 +20,12 @@ pub enum Operation {
     WriteManifest(CheckpointId),
     /// Find the newest good checkpoint without a damaged one, and tell [`Tasks::found_newest`].
     FindNewest {
-        /// The damaged one.
         damaged: CheckpointId,
         /// Who found it, and what is wrong with it, in one line.
         reason: String,
     },
     /// Append a generation to the journal.
     RecordGeneration {
-        /// Its number.
         generation: Generation,
         /// Names of its members in rank order.
         members: Vec<String>,

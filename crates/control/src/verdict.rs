@@ -8,7 +8,6 @@ use std::fmt;
 /// Who is at fault, where it was in its work, why, and what that rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The worker's name.
     pub worker: String,
     /// Where its peers reach it, without the port.
     pub host: String,

@@ -20,7 +20,6 @@ pub(crate) struct Admission {
     pub(crate) version: String,
     /// Where this coordinator is reached by others.
     pub(crate) advertised: Endpoint,
-    /// Its host.
     pub(crate) host: String,
     pub(crate) config_digest: String,
     pub(crate) data_digest: String,

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 /// What was not finite, and who is to blame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadBatch {
-    /// Loss or gradient.
     pub what: String,
     /// The slots to blame; none if no slot by itself is.
     pub slots: Vec<BadSlot>,
@@ -18,7 +17,6 @@ pub struct BadBatch {
 pub struct BadSlot {
     /// Its number in the step.
     pub slot: u32,
-    /// Its cases.
     pub cases: Vec<String>,
 }
 

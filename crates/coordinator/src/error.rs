@@ -17,7 +17,6 @@ pub enum CoordinatorError {
         remedy(run, differences)
     )]
     OtherJob {
-        /// The run.
         run: String,
         /// Each key with both values.
         differences: Vec<Difference>,
@@ -25,7 +24,6 @@ pub enum CoordinatorError {
     /// A run that is there cannot go on, or a new one cannot begin.
     #[error("run {run}: {reason}")]
     Unresumable {
-        /// The run.
         run: String,
         /// Why not, and what to do.
         reason: String,
@@ -35,19 +33,16 @@ pub enum CoordinatorError {
         "run {run} was started on data with digest {began}, but {url} has {found}. Give it the same data, choose another --run, or start a new run from its weights with --fork {run}"
     )]
     OtherData {
-        /// The run.
         run: String,
         /// The data set now.
         url: String,
         /// The digest it was begun with.
         began: String,
-        /// The digest now.
         found: String,
     },
     /// No new run can begin from another one.
     #[error("cannot fork {run}: {reason}")]
     Fork {
-        /// The other run.
         run: String,
         /// Why not, and what to do.
         reason: String,
@@ -55,7 +50,6 @@ pub enum CoordinatorError {
     /// A run cannot be taken back to a checkpoint.
     #[error("cannot roll {run} back: {reason}")]
     Rollback {
-        /// The run.
         run: String,
         /// Why not, and what to do.
         reason: String,
@@ -63,23 +57,17 @@ pub enum CoordinatorError {
     /// An object of the run cannot be read.
     #[error("{object} of run {run} cannot be read: {reason}")]
     Damaged {
-        /// The run.
         run: String,
-        /// The object.
         object: String,
         /// What is wrong with it.
         reason: String,
     },
     /// There is no run at the place named.
     #[error("no run at {run}: it has no config.json")]
-    NoRun {
-        /// The place.
-        run: String,
-    },
+    NoRun { run: String },
     /// The address to serve on cannot be had.
     #[error("cannot serve on {address} ({reason}); choose another coordinator.listen")]
     Listen {
-        /// The address.
         address: String,
         /// What the system said.
         reason: String,
@@ -88,18 +76,13 @@ pub enum CoordinatorError {
     #[error(
         "{reason}; give another with --advertise HOST or HOST:PORT (coordinator.advertise), or another --listen"
     )]
-    Unusable {
-        /// Which, and why.
-        reason: String,
-    },
+    Unusable { reason: String },
     /// A live coordinator leads the run.
     #[error(
         "run {run} is led by the coordinator at {address}, which is alive (step {step}); it was left alone: see `fratmae status {run}`, or replace it with --take-over"
     )]
     Led {
-        /// The run.
         run: String,
-        /// Where it is.
         address: String,
         /// How far it is.
         step: u64,
@@ -108,30 +91,21 @@ pub enum CoordinatorError {
     #[error(
         "run {run} holds checkpoints of another job and none of this one: {reason}; restore its config.json and its job, or give the new job another run.url"
     )]
-    OtherCheckpoints {
-        /// The run.
-        run: String,
-        /// The first difference.
-        reason: String,
-    },
+    OtherCheckpoints { run: String, reason: String },
     /// The run was begun by a version that knows more.
     #[error(
         "run {run} was begun by {version}, which knows a setting that this one ({ours}) does not: {reason}; use the version that began it"
     )]
     Newer {
-        /// The run.
         run: String,
         /// The version that began it.
         version: String,
-        /// This version.
         ours: String,
-        /// The setting.
         reason: String,
     },
     /// Nobody answers where a coordinator was to be asked.
     #[error("no coordinator answers at {address}: {reason}")]
     Unanswered {
-        /// The address.
         address: String,
         /// What the network or whoever listens there said.
         reason: String,
@@ -139,7 +113,6 @@ pub enum CoordinatorError {
     /// A worker process cannot be started.
     #[error("cannot start {program} as a worker")]
     Launch {
-        /// The program.
         program: PathBuf,
         /// What the system said.
         #[source]
@@ -147,22 +120,15 @@ pub enum CoordinatorError {
     },
     /// A worker process ended before it registered.
     #[error("a worker process ended with {status} before it registered; its own message says why")]
-    WorkerExited {
-        /// How it ended.
-        status: String,
-    },
+    WorkerExited { status: String },
     /// The run cannot go on.
     #[error("{reason}")]
-    Failed {
-        /// The verdict.
-        reason: String,
-    },
+    Failed { reason: String },
     /// Figures cannot be written.
     #[error("cannot encode {object}: {reason}")]
     Encode {
         /// What was to be written.
         object: String,
-        /// Why not.
         reason: String,
     },
     /// Checkpoints or journal.

@@ -26,16 +26,10 @@ pub enum RunEvent {
     },
     /// Something is worth knowing and not odd.
     #[serde(rename = "job note")]
-    Noted {
-        /// In one line.
-        note: String,
-    },
+    Noted { note: String },
     /// Something about the job is odd, and the run goes on.
     #[serde(rename = "job warning")]
-    Warned {
-        /// In one line.
-        warning: String,
-    },
+    Warned { warning: String },
     /// Workers are waited for.
     #[serde(rename = "waiting for workers")]
     Waiting {
@@ -51,7 +45,6 @@ pub enum RunEvent {
     /// A worker is there.
     #[serde(rename = "worker registered")]
     Registered {
-        /// Its name.
         name: String,
         /// Where its peers reach it.
         address: String,
@@ -61,7 +54,6 @@ pub enum RunEvent {
     /// A worker has no seat, since all are taken.
     #[serde(rename = "worker stands by")]
     StandsBy {
-        /// Its name.
         name: String,
         /// How many seats there are.
         seats: usize,
@@ -69,7 +61,6 @@ pub enum RunEvent {
     /// The run exists and goes on from a checkpoint.
     #[serde(rename = "resuming from a checkpoint")]
     Resuming {
-        /// Its step.
         step: u64,
         /// Steps of the whole job.
         steps: u64,
@@ -79,7 +70,6 @@ pub enum RunEvent {
     /// A group trains.
     #[serde(rename = "generation began")]
     Began {
-        /// Its generation.
         generation: u64,
         /// The step it goes on from.
         step: u64,
@@ -91,7 +81,6 @@ pub enum RunEvent {
     /// A step was applied.
     #[serde(rename = "step applied")]
     Applied {
-        /// Which.
         step: u64,
         /// Steps of the whole job.
         steps: u64,
@@ -125,10 +114,7 @@ pub enum RunEvent {
     },
     /// A checkpoint is committed.
     #[serde(rename = "checkpoint committed")]
-    Committed {
-        /// Its step.
-        step: u64,
-    },
+    Committed { step: u64 },
     /// A checkpoint that a generation was to begin from is damaged; the run goes on from an older one.
     #[serde(rename = "checkpoint passed over")]
     PassedOver {
@@ -149,7 +135,6 @@ pub enum RunEvent {
     /// A batch moved no weight, since its loss or gradient is not finite.
     #[serde(rename = "bad batch passed over")]
     BadBatch {
-        /// The step.
         step: u64,
         /// What is wrong with it.
         #[serde(flatten)]
@@ -157,32 +142,16 @@ pub enum RunEvent {
     },
     /// Workers of this machine that had died were started again.
     #[serde(rename = "workers started again")]
-    Restarted {
-        /// Their names.
-        names: Vec<String>,
-    },
+    Restarted { names: Vec<String> },
     /// A worker may not take part.
     #[serde(rename = "worker refused")]
-    Refused {
-        /// Its name.
-        name: String,
-        /// Why.
-        reason: String,
-    },
+    Refused { name: String, reason: String },
     /// A worker left as it was asked to.
     #[serde(rename = "worker left as asked")]
-    Left {
-        /// Its name.
-        name: String,
-    },
+    Left { name: String },
     /// A live worker saw its group fail; a verdict on whose fault that is may follow.
     #[serde(rename = "group broken")]
-    Broken {
-        /// Who says it.
-        worker: String,
-        /// What it saw.
-        reason: String,
-    },
+    Broken { worker: String, reason: String },
     /// Something went wrong with a worker, and the run goes on.
     #[serde(rename = "worker in trouble")]
     Verdict {
@@ -192,10 +161,7 @@ pub enum RunEvent {
     },
     /// A worker process of this machine ended although it was not told to.
     #[serde(rename = "worker process ended")]
-    Exited {
-        /// In one line.
-        line: String,
-    },
+    Exited { line: String },
     /// Every step is applied and committed.
     #[serde(rename = "run finished")]
     Finished {
@@ -256,7 +222,6 @@ impl EventSink {
 /// A damaged sample and what took its place, as the journal keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedSample {
-    /// Its case.
     pub case: String,
     /// Name of the shard.
     pub shard: String,

@@ -23,7 +23,6 @@ pub(crate) struct Fleet {
 pub(crate) struct Exit {
     place: usize,
     is_well: bool,
-    /// In words.
     pub(crate) status: String,
 }
 
@@ -31,7 +30,6 @@ pub(crate) struct Exit {
 struct Place {
     state: PlaceState,
     restarts: Restarts,
-    /// Ends its process.
     kill: Option<oneshot::Sender<()>>,
     /// When its process is killed, if it has not ended by then.
     kill_at: Option<Instant>,

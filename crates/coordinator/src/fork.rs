@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 /// Another run to begin from.
 #[derive(Clone, Debug)]
 pub struct Fork {
-    /// The other run.
     pub run: Location,
     /// The step of its checkpoint; its newest good one without it.
     pub step: Option<u64>,
@@ -31,7 +30,6 @@ pub struct Origin {
     pub run: String,
     /// The other run's identity.
     pub run_id: String,
-    /// The checkpoint's step.
     pub step: u64,
     /// The other run's generation that wrote it.
     pub generation: u64,

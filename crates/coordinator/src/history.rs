@@ -27,7 +27,6 @@ const FOLDER: &str = "history";
 /// One step's figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct HistoryRow {
-    /// The step.
     pub step: u64,
     /// The generation that applied it.
     pub generation: u64,

@@ -50,11 +50,9 @@ pub struct Job {
 pub(crate) struct RunFile {
     /// Tells this run's groups from any other's.
     pub(crate) run_id: String,
-    /// The resolved job.
     pub(crate) config: serde_json::Value,
     /// Digest of the data set it was begun on.
     pub(crate) data_digest: String,
-    /// Cases in it.
     pub(crate) cases: usize,
     /// The learning rate's formula that its steps follow.
     #[serde(default = "first_schedule")]

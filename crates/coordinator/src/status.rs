@@ -51,7 +51,6 @@ pub struct RunStatus {
     pub committed_step: Option<u64>,
     /// First and last step of each row of committed steps of which the history has no figures; usually none.
     pub history_missing: Vec<(u64, u64)>,
-    /// The newest generation.
     pub generation: u64,
     /// Its members in rank order.
     pub members: Vec<String>,
@@ -59,7 +58,6 @@ pub struct RunStatus {
     pub standing_by: Vec<String>,
     /// The least workers that the run begins with, and the most it takes; known if a coordinator answers.
     pub workers: Option<[u32; 2]>,
-    /// The newest fence.
     pub fence: u64,
     /// Where the newest coordinator served or serves.
     pub coordinator: String,

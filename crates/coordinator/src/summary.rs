@@ -34,7 +34,6 @@ pub struct Summary {
 /// Means over some steps; of each metric over those that had it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recent {
-    /// How many steps.
     pub steps: usize,
     /// The means.
     #[serde(flatten)]

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 pub struct WorkerVerdict {
     /// All of it in one line.
     pub line: String,
-    /// The worker's name.
     pub worker: String,
     /// Its host, as its peers reach it.
     pub host: String,

@@ -76,13 +76,9 @@ pub enum Side {
 /// A rectangle of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
-    /// First column.
     pub left: usize,
-    /// First row.
     pub top: usize,
-    /// Columns.
     pub width: usize,
-    /// Rows.
     pub height: usize,
 }
 

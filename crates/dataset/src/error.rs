@@ -63,13 +63,11 @@ pub enum DataSetError {
         "slice {slice} of case {case} does not match its checksum ({shard}, row group {row_group}, byte {offset}): the object is damaged, prepare that shard again"
     )]
     ChecksumMismatch {
-        /// The case.
         case: String,
         /// Name of the shard.
         shard: String,
         /// Row group of the case in the shard.
         row_group: u32,
-        /// Coronal slice.
         slice: u32,
         /// Byte of the shard at which the slice's voxels begin.
         offset: u64,

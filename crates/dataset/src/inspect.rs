@@ -21,7 +21,6 @@ pub use voxels::{CaseStats, Histogram, inspect_voxels};
 /// Sums up a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
-    /// Where it lies.
     pub url: String,
     /// Version of its layout.
     pub layout_version: u32,
@@ -29,7 +28,6 @@ pub struct Inspection {
     pub digest: String,
     /// Voxels along R, A and S.
     pub grid: [usize; 3],
-    /// Number of shards.
     pub shards: usize,
     /// The cases, in the order of the manifest.
     pub cases: Vec<CaseInspection>,
@@ -38,7 +36,6 @@ pub struct Inspection {
 /// Sums up one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CaseInspection {
-    /// Its name.
     pub case_id: String,
     /// Voxels of the PET before it was resized, along R, A and S.
     pub source_shape: [usize; 3],
@@ -48,9 +45,7 @@ pub struct CaseInspection {
     pub source_axes: String,
     /// Millimetres a voxel of the grid.
     pub spacing: [f32; 3],
-    /// SUV.
     pub pet: ValueRange,
-    /// Hounsfield units.
     pub ct: ValueRange,
     /// First and last coronal slice that hold a part of the body.
     pub body: [u32; 2],

@@ -20,7 +20,6 @@ const LONGEST_SIDE: usize = 4096;
 /// Lists the cases of a prepared data set, sorted by case id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Always [`LAYOUT_VERSION`].
     pub layout_version: u32,
     /// Voxels along R, A and S of every case.
     pub grid: [usize; 3],
@@ -72,11 +71,8 @@ pub struct ManifestCase {
 /// Sums up the voxels of one volume.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ValueRange {
-    /// Smallest value.
     pub min: f32,
-    /// Largest value.
     pub max: f32,
-    /// Mean value.
     pub mean: f32,
 }
 

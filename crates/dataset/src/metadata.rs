@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Metadata {
     /// Radiotracer, such as `18F-FDG` or `68Ga-PSMA`.
     pub tracer: Option<String>,
-    /// Age in years.
     pub age: Option<f32>,
-    /// `male` or `female`.
     pub sex: Option<String>,
     /// Diagnosis in words; `negative` for none.
     pub diagnosis: Option<String>,

@@ -27,9 +27,7 @@ use footer::Footer;
 /// An open data set; opening reads the manifest only.
 #[derive(Debug)]
 pub struct DataSet {
-    /// Where it lies.
     pub location: Location,
-    /// What it holds.
     pub manifest: Manifest,
     footers: BTreeMap<u32, OnceCell<Footer>>,
     cache: Option<Arc<Cache>>,
@@ -47,9 +45,7 @@ pub(crate) enum Origin {
 /// Holds slices of one case as they were prepared, each (R, S) row-major, one after the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slices {
-    /// SUV.
     pub pet: Vec<f16>,
-    /// Hounsfield units.
     pub ct: Vec<f16>,
 }
 

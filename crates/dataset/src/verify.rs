@@ -16,9 +16,7 @@ const AT_ONCE: usize = 2;
 /// Sums up a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
-    /// Cases checked.
     pub cases: usize,
-    /// Slices in them.
     pub slices: usize,
     /// Digest of the content that the manifest promises.
     pub content_digest: String,
@@ -29,7 +27,6 @@ pub struct VerifyReport {
 /// Names one damaged case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Damage {
-    /// The case.
     pub case_id: String,
     /// Name of its shard.
     pub shard: String,

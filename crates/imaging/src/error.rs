@@ -34,7 +34,6 @@ pub enum ImageError {
     Twice {
         /// The later of the files.
         path: PathBuf,
-        /// The earlier one.
         other: PathBuf,
     },
     /// An image holds voxels that are not numbers.
@@ -43,7 +42,6 @@ pub enum ImageError {
         .path.display()
     )]
     NonFinite {
-        /// The file.
         path: PathBuf,
         /// How many voxels are not finite.
         count: usize,

@@ -35,7 +35,6 @@ pub enum Units {
 pub struct Image {
     /// The voxels and where they lie.
     pub volume: Volume,
-    /// What they count.
     pub units: Units,
     /// How SUV came about, of a DICOM PET.
     pub suv: Option<SuvScale>,

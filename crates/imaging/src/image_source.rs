@@ -11,7 +11,6 @@ pub enum ImageSource {
     Series {
         /// A folder to name it by.
         folder: PathBuf,
-        /// Its files, sorted.
         files: Vec<PathBuf>,
     },
 }

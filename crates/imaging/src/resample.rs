@@ -21,7 +21,6 @@ pub(crate) struct Taps {
 /// What stands where an image measured nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Unmeasured {
-    /// What stands there.
     pub value: f32,
     /// Values below this were never measured and count as `value`: they must not enter an average.
     pub below: f32,

@@ -39,7 +39,6 @@ pub struct OnGrid {
 pub struct Labels {
     /// The labels, row-major over the grid.
     pub voxels: Vec<u8>,
-    /// Labelled voxels before.
     pub labelled: u64,
 }
 

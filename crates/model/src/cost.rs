@@ -18,13 +18,10 @@ const SENTENCE: usize = 24;
 /// One part of the network, averaged over samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartCost {
-    /// Its name.
     pub name: String,
     /// Tokens that go through its blocks.
     pub tokens: usize,
-    /// Trainable parameters.
     pub learning: usize,
-    /// Frozen parameters.
     pub fixed: usize,
     /// Floating-point operations forward, a sample; a multiplication and an addition are two.
     pub forward_flops: f64,

@@ -9,9 +9,7 @@ pub enum ModelError {
     /// A part of the slot has another length than the rest asks for.
     #[error("the slot's {part} has length {found}, not {expected}")]
     Length {
-        /// Which part.
         part: &'static str,
-        /// Its length.
         found: usize,
         /// The length that the samples and the model's stack ask for.
         expected: usize,
@@ -23,7 +21,6 @@ pub enum ModelError {
     UnevenMasks {
         /// Place in the slot.
         sample: usize,
-        /// Tokens it keeps.
         found: usize,
         /// Tokens the first sample keeps.
         expected: usize,
@@ -33,7 +30,6 @@ pub enum ModelError {
         "each mask keeps {kept} of {tokens} tokens; it must keep one at least and hide one at least"
     )]
     NothingToLearn {
-        /// Tokens kept.
         kept: usize,
         /// Tokens of a stack.
         tokens: usize,
@@ -45,7 +41,6 @@ pub enum ModelError {
     BadToken {
         /// Place in the slot.
         sample: usize,
-        /// The token.
         token: u32,
         /// Tokens of a stack.
         tokens: usize,
@@ -65,7 +60,6 @@ pub enum ModelError {
         "the flat vector has {found} numbers and the model {expected}; it belongs to another model config"
     )]
     FlatLength {
-        /// Numbers handed in.
         found: usize,
         /// Numbers in the model.
         expected: usize,
@@ -84,16 +78,10 @@ pub enum ModelError {
     CudaNotBuilt,
     /// The driver is there and the device does not answer.
     #[error("cuda device {index} does not answer; check it with nvidia-smi or use another index")]
-    CudaSilent {
-        /// The device's index.
-        index: usize,
-    },
+    CudaSilent { index: usize },
     /// The device failed while numbers were read from it.
     #[error("the device failed: {reason}")]
-    DeviceFailed {
-        /// What burn says.
-        reason: String,
-    },
+    DeviceFailed { reason: String },
 }
 
 impl ModelError {

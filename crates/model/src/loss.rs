@@ -98,7 +98,6 @@ fn targets(sentence_group: &[u32]) -> Vec<f32> {
 /// The contrastive loss of a global batch and its gradients, as plain numbers for whoever gathered the embeddings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contrast {
-    /// The loss.
     pub loss: f64,
     /// Its gradient by the PET embeddings, `[batch, embedding]` row-major.
     pub pet_gradient: Vec<f32>,

@@ -17,9 +17,7 @@ use crate::text::VOCABULARY;
 /// B samples; `pet` and `ct` are B stacks of D*H*W voxels in [0, 1], row-major
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SlotBatch {
-    /// The PET stacks.
     pub pet: Vec<f32>,
-    /// The CT stacks.
     pub ct: Vec<f32>,
     /// What each sample hides.
     pub masks: Masks,
@@ -244,7 +242,6 @@ impl AddAssign for SlotStats {
 pub struct ModalityStats {
     /// Sum of the samples' mean squared errors.
     pub squared_error: f64,
-    /// Number of samples.
     pub samples: u64,
     /// Sum of the hidden voxels, as the loss sees them.
     pub target_sum: f64,

@@ -20,7 +20,6 @@ pub enum PhantomError {
     /// The folder holds something else, or no phantom has this size.
     #[error("cannot write phantoms to {}: {reason}", .path.display())]
     Refused {
-        /// The folder.
         path: PathBuf,
         /// What it holds and what was asked.
         reason: String,

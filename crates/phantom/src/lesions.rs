@@ -12,7 +12,6 @@ struct Place {
     low: [f64; 3],
     high: [f64; 3],
     hu: f64,
-    /// Millimetres.
     largest: f64,
 }
 

@@ -39,7 +39,6 @@ pub(crate) struct Person {
     pub(crate) tracer: Tracer,
     pub(crate) male: bool,
     pub(crate) age: u32,
-    /// Millimetres.
     pub(crate) height: f64,
     /// Kilograms a square metre.
     pub(crate) body_mass_index: f64,
@@ -48,7 +47,6 @@ pub(crate) struct Person {
     pub(crate) contrast: bool,
     /// Hexadecimal name of the subject.
     pub(crate) subject: String,
-    /// Year, month, day.
     pub(crate) date: [u64; 3],
     /// Five digits that end the name of an FDG study.
     number: u64,

@@ -39,19 +39,14 @@ pub enum PrepareError {
         pet: String,
         /// Physical box of the other.
         other: String,
-        /// What to check.
         advice: &'static str,
     },
     /// A case that could be used has notes, where none are accepted.
     #[error("{}: without --strict the case is used and the note is kept", notes.join("; "))]
-    Noted {
-        /// Their texts.
-        notes: Vec<String>,
-    },
+    Noted { notes: Vec<String> },
     /// A table of cases or of metadata cannot be used.
     #[error("{} line {line}: {reason}", .path.display())]
     Table {
-        /// The CSV file.
         path: PathBuf,
         /// Line number, the header being line 1.
         line: u64,
@@ -61,7 +56,6 @@ pub enum PrepareError {
     /// A source is in none of the layouts, or not in the one that was named.
     #[error("{}: {reason}", .path.display())]
     Source {
-        /// What was given.
         path: PathBuf,
         /// What was looked for.
         reason: String,
@@ -80,12 +74,10 @@ pub enum PrepareError {
     /// One case failed.
     #[error("case {case}{}{part}", if .part.is_empty() { "" } else { ", " })]
     Case {
-        /// The case.
         case: String,
         /// Which of its images or files, in words that hold no path, such as `file 12 of the PET series`; empty where
         /// it is no single one.
         part: String,
-        /// Why it failed.
         source: Box<PrepareError>,
     },
     /// The place holds a data set made from other cases.
@@ -95,7 +87,6 @@ pub enum PrepareError {
     OtherDataSet {
         /// Root of the data set.
         url: String,
-        /// What differs.
         reason: String,
     },
     /// What was asked for does not fit the data or itself.

@@ -40,7 +40,6 @@ pub struct PrepareReport {
     pub prepared: usize,
     /// Cases that an earlier prepare left, of those shards that this call makes.
     pub kept: usize,
-    /// Cases left out.
     pub skipped: Vec<SkippedCase>,
     /// Every case, taken or left out.
     pub cases: Vec<CaseReport>,
@@ -63,7 +62,6 @@ pub struct PrepareReport {
 /// Names a case that was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct SkippedCase {
-    /// The case.
     pub case_id: String,
     /// Why it could not be used.
     pub reason: String,

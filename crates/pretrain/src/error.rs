@@ -10,7 +10,6 @@ pub enum PretrainError {
     WeightsUnread {
         /// The key that names it.
         key: &'static str,
-        /// Its path.
         path: String,
         /// What the system says.
         reason: String,
@@ -30,11 +29,9 @@ pub enum PretrainError {
     OtherWeights {
         /// The key that names it.
         key: &'static str,
-        /// Its path.
         path: String,
         /// Its BLAKE3.
         found: String,
-        /// The job's.
         expected: String,
     },
     /// A file of weights is damaged, or not this model's.
@@ -48,9 +45,7 @@ pub enum PretrainError {
     /// The message of a slot has another shape than the job's.
     #[error("the message of slot {slot} has {found} {part}, not {expected}")]
     Message {
-        /// Which slot.
         slot: usize,
-        /// Numbers of what.
         part: &'static str,
         /// How many there are.
         found: usize,

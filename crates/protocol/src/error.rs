@@ -5,22 +5,14 @@
 pub enum ProtocolError {
     /// Nobody takes the connection.
     #[error("{cause}")]
-    Unreachable {
-        /// Why.
-        cause: String,
-    },
+    Unreachable { cause: String },
     /// A field or variant that must be there is not.
     #[error("message lacks {field}; is the other side of another version?")]
-    Missing {
-        /// What is missing.
-        field: &'static str,
-    },
+    Missing { field: &'static str },
     /// A seat's slots do not follow the seat before it.
     #[error("seat {rank} has slots {first}..{end}, which do not follow the seat before it")]
     Seats {
-        /// The seat's rank.
         rank: usize,
-        /// Its first slot.
         first: u32,
         /// One past its last slot.
         end: u32,
@@ -34,7 +26,6 @@ pub enum ProtocolError {
     /// The receiver's rank is not among the seats.
     #[error("rank {rank} has no seat among {seats}")]
     Rank {
-        /// The rank given.
         rank: u32,
         /// How many seats came with it.
         seats: usize,

@@ -15,7 +15,6 @@ pub use report::event_of;
 
 /// The generated messages and the service, as `proto/coordination.proto` has them.
 #[expect(
-    missing_docs,
     unused_qualifications,
     clippy::allow_attributes,
     clippy::too_many_lines,

@@ -86,7 +86,6 @@ pub(crate) struct Coordinator {
     pub(crate) is_tick_due: bool,
     pub(crate) operation: Option<Operation>,
     pub(crate) attempt: Try,
-    /// Streams by number.
     pub(crate) streams: BTreeMap<u64, Link>,
 }
 

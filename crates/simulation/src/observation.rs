@@ -6,10 +6,7 @@ use fratmae_control::{Generation, Step};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Observation {
     /// A record is durable.
-    Appended {
-        /// Under which fence.
-        fence: u64,
-    },
+    Appended { fence: u64 },
     /// A generation is durable.
     Recorded { generation: Generation },
     /// A worker was told of a generation.
@@ -17,7 +14,6 @@ pub(crate) enum Observation {
     /// A group was told to begin.
     Begun {
         generation: Generation,
-        /// Processes in it.
         members: Vec<u64>,
         /// The step it begins at.
         step: Step,
@@ -43,11 +39,7 @@ pub(crate) enum Observation {
     /// The record of a checkpoint is durable.
     Committed { step: Step },
     /// Whoever asked for a checkpoint is told that one of this step is durable.
-    Saved {
-        step: Step,
-        /// Whether it is.
-        is_durable: bool,
-    },
+    Saved { step: Step, is_durable: bool },
     /// A part of a checkpoint is not what was written any more.
     Damaged {
         /// The newest step that is recorded as committed and good.

@@ -43,11 +43,8 @@ const CHAPTERS: [Chapter; 8] = [
 pub struct Scale {
     /// Workers in the group.
     pub workers: u32,
-    /// Events handled.
     pub events: u64,
-    /// Commands given.
     pub commands: u64,
-    /// Time in `control`.
     pub seconds: f64,
     /// Growth of this process's resident memory, in KiB; nothing where the system does not say.
     pub memory_kib: Option<u64>,

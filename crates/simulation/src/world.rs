@@ -36,7 +36,6 @@ use writing::Request;
 pub struct Report {
     /// The seed it follows from.
     pub seed: u64,
-    /// Things that happened.
     pub happenings: u64,
     /// A digest over all of them in order.
     pub trace: u64,

@@ -24,7 +24,6 @@ pub enum StoreError {
         url: String,
         /// What the network said, with the endpoint and the proxy where one is set.
         reason: String,
-        /// What to check.
         advice: &'static str,
     },
     /// Credentials or permissions are missing or wrong.
@@ -82,7 +81,6 @@ pub enum StoreError {
     Unsupported {
         /// The address as given, without credentials.
         url: String,
-        /// Its scheme.
         scheme: String,
     },
     /// The address or the settings that go with it cannot be used.
@@ -100,7 +98,6 @@ pub enum StoreError {
     IgnoresCondition {
         /// The root that was probed.
         url: String,
-        /// What was seen.
         reason: String,
     },
     /// Any other failure the store reported.

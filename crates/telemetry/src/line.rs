@@ -35,7 +35,6 @@ pub struct Line {
     pub level: Level,
     /// Which part of the program it comes from.
     pub target: String,
-    /// What happened.
     pub message: String,
     /// Details, in the order in which they were given.
     pub fields: Vec<(String, Value)>,

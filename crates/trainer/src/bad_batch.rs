@@ -14,7 +14,6 @@ const PIECE: usize = 1 << 16;
 /// A batch that moved no weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadBatch {
-    /// Loss or gradient.
     pub what: &'static str,
     /// The slots to blame; none if no slot by itself is.
     pub slots: Vec<BadSlot>,
@@ -23,7 +22,6 @@ pub struct BadBatch {
 /// A slot whose numbers are not finite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadSlot {
-    /// Its number.
     pub slot: usize,
     /// The names of the cases that the order puts there.
     pub cases: Vec<String>,

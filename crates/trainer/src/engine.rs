@@ -42,7 +42,6 @@ pub struct Engine<T> {
 /// What one step came to; the same on every rank.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepReport {
-    /// The step.
     pub step: u64,
     /// The loss of the global batch before the update, the task's own metrics, the gradient's norm and the learning rate.
     pub metrics: Metrics,

@@ -13,7 +13,6 @@ pub enum TrainError {
         "{what} is not finite at step {step} ({blame}); lower train.lr, look at these cases, or skip such batches with train.bad_batch = \"skip\""
     )]
     NotFinite {
-        /// Loss or gradient.
         what: &'static str,
         /// The step that was not applied.
         step: u64,
@@ -25,7 +24,6 @@ pub enum TrainError {
         "{what} is not finite at step {step} ({blame}), as in the {batches} steps up to it: the weights have diverged; lower train.lr and go on from an earlier checkpoint"
     )]
     Diverging {
-        /// Loss or gradient.
         what: &'static str,
         /// The last of these steps.
         step: u64,
@@ -39,7 +37,6 @@ pub enum TrainError {
         "its parameters changed in memory after step {step}: that memory is faulty; it takes the state of its peers"
     )]
     Corrupted {
-        /// This rank.
         rank: usize,
         /// The last step applied.
         step: u64,
@@ -71,7 +68,6 @@ pub enum TrainError {
         "rank {rank} sent a message that cannot be read ({reason}); do all workers run the same version?"
     )]
     Exchange {
-        /// The sender.
         rank: usize,
         /// What is wrong with it.
         reason: String,
@@ -79,9 +75,7 @@ pub enum TrainError {
     /// The state that a rank copied is not what the holders have; it is copied again.
     #[error("rank {rank} copied another state of step {step} than rank {holder} holds")]
     CopyDiffers {
-        /// Who copied it.
         rank: usize,
-        /// Who holds it.
         holder: usize,
         /// The step it is after.
         step: u64,
@@ -91,9 +85,7 @@ pub enum TrainError {
         "ranks {rank} and {holder} hold different states of step {step}: one of them computes wrongly; check its memory and its version"
     )]
     Diverged {
-        /// One of them.
         rank: usize,
-        /// The other.
         holder: usize,
         /// The step both are after.
         step: u64,

@@ -21,11 +21,8 @@ struct OfRank {
 /// The messages of all ranks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Gathered<M> {
-    /// In rank order.
     pub(crate) bit_sums: Vec<u64>,
-    /// In rank order.
     pub(crate) notes: Vec<Vec<u8>>,
-    /// In slot order.
     pub(crate) slots: Vec<M>,
 }
 

@@ -15,7 +15,6 @@ pub type Samples = Box<dyn Iterator<Item = Sample> + Send>;
 /// What a task is opened with.
 #[derive(Debug, Clone, Copy)]
 pub struct Opening<'a> {
-    /// The job.
     pub config: &'a Config,
     /// Cases of the data set.
     pub n_cases: u32,

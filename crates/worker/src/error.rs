@@ -24,7 +24,6 @@ pub enum WorkerError {
     /// The checkpoint that a generation begins from is not what was written.
     #[error("cannot begin from the checkpoint of step {}", .id.step)]
     Unrestorable {
-        /// Which one.
         id: CheckpointId,
         /// Which object, and what is wrong with it.
         #[source]
@@ -55,7 +54,6 @@ pub enum ConnectionError {
         "no coordinator answers at {address} ({reason}){}; is it running, and can this host reach it?", waited(*patience)
     )]
     Unreachable {
-        /// The address tried.
         address: String,
         /// What the connection said.
         reason: String,
@@ -67,24 +65,19 @@ pub enum ConnectionError {
         "the coordinator at {address} is gone and none has taken its place within {} s (workers.coordinator_patience_s); start it again with the same run to go on from its newest checkpoint", patience.as_secs()
     )]
     CoordinatorLost {
-        /// Where it was.
         address: String,
         /// How long another one was looked for.
         patience: Duration,
     },
     /// The coordinator ended the run, or this worker.
     #[error("the coordinator says: {reason}")]
-    Stopped {
-        /// Its reason.
-        reason: String,
-    },
+    Stopped { reason: String },
     /// An address that this worker would announce to its peers cannot be used.
     #[error(transparent)]
     Address(#[from] fratmae_network::AddressError),
     /// No socket for the group could be opened.
     #[error("cannot listen for peers on {address}; give another --listen")]
     Listen {
-        /// The address tried.
         address: String,
         /// What the system said.
         #[source]
@@ -105,20 +98,13 @@ pub enum JobError {
     #[error(
         "workers.device = \"cuda\" cannot be had: {reason}; {help}, or take \"auto\" or \"cpu\""
     )]
-    NoGpu {
-        /// What is missing.
-        reason: String,
-        /// What to do.
-        help: &'static str,
-    },
+    NoGpu { reason: String, help: &'static str },
     /// The data set is not the one the run began with.
     #[error(
         "data set {url} has digest {found} here and {expected} at the coordinator; all must read the same data"
     )]
     OtherData {
-        /// The data set.
         url: String,
-        /// Its digest here.
         found: String,
         /// Its digest at the coordinator.
         expected: String,

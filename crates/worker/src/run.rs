@@ -45,11 +45,9 @@ pub struct Options {
     pub advertise: String,
     /// Whether it reports what it waits for.
     pub is_verbose: bool,
-    /// Name for people.
     pub name: String,
     /// Its number among the workers of this machine, which take its GPUs in turn.
     pub place: usize,
-    /// This build.
     pub version: String,
     /// Where the time of the training thread's spans is summed.
     pub ledger: PhaseLedger,

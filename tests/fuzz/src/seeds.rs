@@ -12,7 +12,6 @@ pub struct Seed {
     pub target: &'static str,
     /// A name, unique among those of the target.
     pub name: String,
-    /// The input.
     pub bytes: Vec<u8>,
 }
 

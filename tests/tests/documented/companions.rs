@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A command beside another.
 pub(crate) struct Companion {
-    /// The command.
     pub(crate) line: String,
     /// Whether it ends by itself, and well.
     pub(crate) ends: bool,

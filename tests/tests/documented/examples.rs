@@ -13,7 +13,6 @@ const PROGRAMS: [&str; 9] = [
 /// A command that somebody may type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Example {
-    /// Where it stands.
     pub(crate) place: String,
     /// The command, on one line unless it is a loop.
     pub(crate) line: String,

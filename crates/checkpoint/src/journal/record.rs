@@ -28,15 +28,9 @@ pub struct CoordinatorMark {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
     /// A coordinator took the run over.
-    Fence {
-        /// Its fence.
-        fence: u64,
-        /// Who it is.
-        mark: CoordinatorMark,
-    },
+    Fence { fence: u64, mark: CoordinatorMark },
     /// A membership begins.
     Generation {
-        /// Its number.
         generation: u64,
         /// Names of its members in rank order.
         members: Vec<String>,
@@ -73,7 +67,6 @@ pub enum Record {
     BadBatch {
         /// The generation that passed it over.
         generation: u64,
-        /// The step.
         step: u64,
         /// What was not finite, and which slots and cases are to blame, as the coordinator words it.
         batch: serde_json::Value,
@@ -101,7 +94,6 @@ pub enum Record {
     Forked {
         /// The other run's address at that time.
         run: String,
-        /// Its identity.
         run_id: String,
         /// The step of its checkpoint, from which this run's steps are numbered on.
         step: u64,
@@ -112,7 +104,6 @@ pub enum Record {
     },
     /// The run was taken back to a checkpoint: all that was committed after its step is given up.
     RolledBack {
-        /// The checkpoint's step.
         step: u64,
         /// The generation that wrote it.
         generation: u64,
@@ -183,7 +174,6 @@ pub struct Entry {
     pub fence: u64,
     /// The nonce of the coordinator that wrote it, so that no two coordinators ever write the same bytes.
     pub nonce: String,
-    /// What it says.
     pub record: Record,
 }
 

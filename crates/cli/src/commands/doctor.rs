@@ -16,12 +16,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use fratmae_config::Config;
 use fratmae_coordinator::compare_clocks;
+use fratmae_store::Location;
+use fratmae_telemetry::one_line;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::{
     commands::{
+        apart,
         chaos::time,
         job::{Job, Values},
     },
@@ -88,9 +92,14 @@ struct Report<'a> {
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
-    let need = arguments.need()?;
+    let config = arguments.config()?;
+    let need = config.as_ref();
+    let need = need.map_or_else(Requirements::nothing, Requirements::of);
     let mut findings = check_host(&need);
     findings.extend(check_places(&need).await);
+    if let Some(config) = config {
+        findings.extend(check_weights(config).await?);
+    }
     let mut asked = Vec::new();
     for url in &arguments.store {
         asked.push(store::judge("store", url, &store::measure(url).await));
@@ -114,7 +123,8 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
 }
 
 impl Arguments {
-    fn need(&self) -> Result<Requirements> {
+    /// The job that is asked about; none where the command line names nothing of one.
+    fn config(&self) -> Result<Option<Config>> {
         let Job {
             values: Values { config, set },
             workers,
@@ -128,8 +138,8 @@ impl Arguments {
             data.is_some(),
         ];
         match set.is_empty() && !named.contains(&true) {
-            true => Ok(Requirements::nothing()),
-            false => Ok(Requirements::of(&self.job.resolve()?)),
+            true => Ok(None),
+            false => Ok(Some(self.job.resolve()?)),
         }
     }
 }
@@ -158,6 +168,24 @@ async fn check_places(need: &Requirements) -> Vec<Finding> {
         findings.push(store::judge_data(&job.data_url, &data));
     }
     findings
+}
+
+/// Looks whether the files of weights that the job names can be read; a run that has a checkpoint needs none.
+async fn check_weights(mut config: Config) -> Result<Option<Finding>> {
+    let run = Location::open(&config.run.url)?;
+    if fratmae_checkpoint::list(&run)
+        .await
+        .is_ok_and(|found| !found.is_empty())
+    {
+        return Ok(None);
+    }
+    let unread = match apart(move || fratmae_pretrain::fill_digests(&mut config)).await? {
+        Ok(mut unread) if !unread.is_empty() => unread.swap_remove(0),
+        Ok(_) => return Ok(None),
+        Err(error) => error,
+    };
+    let advice = "name a file that is there";
+    Ok(Some(Finding::failed("weights", &one_line(&unread), advice)))
 }
 
 /// Waits for one peer; nothing is found where the user ends the waiting.

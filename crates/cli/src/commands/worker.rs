@@ -28,7 +28,7 @@ const VARIABLE: &str = "FRATMAE_COORDINATOR";
 Examples:
   fratmae worker --coordinator http://10.0.0.1:5600
   fratmae worker --coordinator 10.0.0.1:5600 --wait 10m --name node-2
-  srun fratmae worker --coordinator http://10.0.0.1:5600 --local-rank $SLURM_LOCALID")]
+  srun fratmae worker --coordinator 10.0.0.1:5600 --local-rank $SLURM_LOCALID")]
 pub(crate) struct Arguments {
     /// Address of the coordinator, as it printed it [env: FRATMAE_COORDINATOR]
     #[arg(long, value_name = "HOST:PORT")]

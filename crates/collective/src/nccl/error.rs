@@ -15,13 +15,11 @@ pub enum NcclError {
     /// A library is not there, or not one that can be used.
     #[error("{name} ({path}) {reason}: {help}")]
     Library {
-        /// What it is.
         name: &'static str,
         /// Where it was looked for.
         path: String,
         /// What is wrong with it.
         reason: String,
-        /// What to do.
         help: &'static str,
     },
     /// There is no device to use.
@@ -43,26 +41,17 @@ pub enum NcclError {
     },
     /// NCCL or the driver reports an error.
     #[error("{site}: {fault}")]
-    Failed {
-        /// Where it happened.
-        site: Site,
-        /// What was answered.
-        fault: Fault,
-    },
+    Failed { site: Site, fault: Fault },
     /// A peer died, or left the group.
     #[error("{site}: rank {peer} ({address}) closed its connection")]
     Closed {
-        /// Where it happened.
         site: Site,
-        /// The other rank.
         peer: usize,
-        /// Its address.
         address: SocketAddr,
     },
     /// The call's deadline passed; NCCL does not say whom it waited for.
     #[error("{site}: not done at the deadline of {deadline:.1?}")]
     TimedOut {
-        /// Where it happened.
         site: Site,
         /// The deadline of the whole call.
         deadline: Duration,

@@ -28,7 +28,6 @@ use std::fmt;
 /// What a call of one of the libraries answered instead of success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The function.
     pub(crate) call: &'static str,
     /// The answer, in the library's words.
     pub(crate) answer: String,

@@ -12,7 +12,6 @@ const UNKNOWN: &str = "unknown";
 /// Sums up cases.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// Number of cases.
     pub cases: usize,
     /// Cases with a label.
     pub labelled: usize,

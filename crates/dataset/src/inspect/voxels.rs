@@ -76,7 +76,6 @@ impl Histogram {
 pub struct CaseStats {
     /// Number of the case in the manifest.
     pub case: u32,
-    /// Its name.
     pub case_id: String,
     /// SUV of all its voxels.
     pub suv: Histogram,

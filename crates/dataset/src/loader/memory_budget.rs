@@ -25,7 +25,6 @@ const GAPS: u64 = 2 << 20;
 pub(super) struct Footprint {
     /// On its way: fetched, unpacked, cut and windowed, all as if they were there at once.
     pub(super) largest: u64,
-    /// Finished.
     pub(super) finished: u64,
 }
 

@@ -25,7 +25,6 @@ pub enum BadSample {
 /// Names a damaged sample that was replaced by another case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedSample {
-    /// Its case.
     pub case_id: String,
     /// Name of the shard.
     pub shard: String,

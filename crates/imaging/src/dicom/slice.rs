@@ -40,9 +40,7 @@ pub(super) struct Frame {
 pub struct SeriesHeader {
     /// `PT`, `CT`, `SEG` or another code.
     pub modality: String,
-    /// StudyInstanceUID.
     pub study: String,
-    /// SeriesInstanceUID.
     pub series: String,
     /// SOPInstanceUID: equal in copies of one image.
     pub image: Option<String>,

@@ -31,7 +31,6 @@ pub struct FoundTree {
 /// The files of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundSeries {
-    /// Sorted by path.
     pub files: Vec<PathBuf>,
     /// Slices of all files; those of copies count once.
     pub slices: usize,

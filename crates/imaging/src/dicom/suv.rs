@@ -32,11 +32,9 @@ const HALF_LIVES: [f64; 2] = [60.0, 400_000.0];
 /// One header value that went into a factor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TagUsed {
-    /// Group and element.
     pub tag: String,
     /// Its name in the standard.
     pub name: &'static str,
-    /// What it says.
     pub value: String,
 }
 

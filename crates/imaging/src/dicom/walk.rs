@@ -9,7 +9,6 @@ use crate::ImageError;
 /// What a tree holds.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
-    /// Regular files, sorted.
     pub(super) files: Vec<PathBuf>,
     /// Pipes, sockets, devices and links that lead nowhere: opening one of them may never end.
     pub(super) others: Vec<PathBuf>,

@@ -14,7 +14,6 @@ use super::product::{Beta, Mat, MatMut, Threads, multiply};
 pub(crate) struct Heads {
     pub(crate) n_samples: usize,
     pub(crate) n_heads: usize,
-    /// Numbers a head.
     pub(crate) size: usize,
     /// Whether a token sees only itself and those before it.
     pub(crate) is_causal: bool,

@@ -6,9 +6,7 @@ use super::rows;
 /// The weights of a linear layer.
 #[derive(Clone, Copy)]
 pub(crate) struct Linear<'a> {
-    /// `[in, out]`
     pub(crate) weight: &'a [f32],
-    /// `[out]`
     pub(crate) bias: &'a [f32],
 }
 

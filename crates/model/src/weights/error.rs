@@ -6,7 +6,6 @@ pub enum WeightsError {
     /// The bytes are no safetensors file.
     #[error("{file} is not a safetensors file: {reason}")]
     Damaged {
-        /// Its path.
         file: String,
         /// What the reader says.
         reason: String,
@@ -14,31 +13,20 @@ pub enum WeightsError {
     /// A tensor's numbers are of a type that is not read.
     #[error("tensor {tensor} of {file} is of type {found}; {expected} are read")]
     Type {
-        /// The file's path.
         file: String,
-        /// The tensor's name.
         tensor: String,
-        /// Its type.
         found: String,
         /// The types that would do.
         expected: &'static str,
     },
     /// A tensor is not there.
     #[error("{file} has no tensor {tensor}")]
-    NoTensor {
-        /// The file's path.
-        file: String,
-        /// The tensor's name.
-        tensor: String,
-    },
+    NoTensor { file: String, tensor: String },
     /// A tensor has another shape than it must have.
     #[error("tensor {tensor} of {file} has shape {found:?}, not {expected}")]
     Shape {
-        /// The file's path.
         file: String,
-        /// The tensor's name.
         tensor: String,
-        /// Its shape.
         found: Vec<usize>,
         /// The shape in words.
         expected: String,
@@ -46,7 +34,6 @@ pub enum WeightsError {
     /// The names or shapes of a file are not those of the model.
     #[error("{file} does not fit the model: {faults}")]
     Mismatch {
-        /// The file's path.
         file: String,
         /// What is missing, unknown or of another shape, by name.
         faults: String,
@@ -54,7 +41,6 @@ pub enum WeightsError {
     /// A file to begin from has nothing that the model has.
     #[error("{file} has nothing for this model: {faults}")]
     NothingFits {
-        /// The file's path.
         file: String,
         /// Why each tensor was passed over.
         faults: String,

@@ -23,7 +23,6 @@ pub struct TensorFile {
 pub struct FileTensor {
     /// Its shape; empty for a scalar.
     pub shape: Vec<usize>,
-    /// Its numbers.
     pub values: TensorValues,
 }
 

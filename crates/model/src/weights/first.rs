@@ -145,7 +145,6 @@ enum Find {
     Misshapen(Vec<usize>),
     Fits {
         from: String,
-        /// In torch's order.
         values: Vec<f32>,
         /// What was done to them, if anything.
         how: Option<String>,

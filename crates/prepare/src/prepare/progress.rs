@@ -9,9 +9,7 @@ use super::inputs::ShardRecord;
 pub struct PrepareProgress {
     /// Cases done so far, this one included.
     pub done: usize,
-    /// Cases in all.
     pub total: usize,
-    /// The case.
     pub case_id: String,
     /// What became of it.
     pub outcome: CaseOutcome,
@@ -28,10 +26,7 @@ pub enum CaseOutcome {
     /// Its shard was there already.
     Kept,
     /// It could not be used.
-    Skipped {
-        /// Why.
-        reason: String,
-    },
+    Skipped { reason: String },
 }
 
 /// Counts what is done and tells it.

@@ -17,7 +17,6 @@ pub const REPORT_NAME: &str = "report.json";
 /// Says of one case whether it is in the data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseReport {
-    /// The case.
     pub case_id: String,
     /// What became of it.
     #[serde(flatten)]
@@ -37,10 +36,7 @@ pub enum CaseVerdict {
         notes: Vec<Note>,
     },
     /// It could not be used.
-    Skipped {
-        /// Why.
-        reason: String,
-    },
+    Skipped { reason: String },
 }
 
 impl CaseVerdict {

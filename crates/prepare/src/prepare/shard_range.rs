@@ -16,7 +16,6 @@ pub enum Part {
     Share {
         /// Which share, from 0.
         number: u32,
-        /// Number of shares.
         of: u32,
     },
     /// The manifest of shards that other calls made.

@@ -89,7 +89,6 @@ pub(super) fn find(root: &Path) -> Result<Found, PrepareError> {
 
 /// The name of a file, taken apart.
 struct NiftiName {
-    /// Without the ending.
     stem: String,
     /// Whether the ending is one that is read, in any case of letters.
     is_nifti: bool,

@@ -15,7 +15,6 @@ const CERTIFICATE_KEY: &str = include_str!("served/key.pem");
 /// What was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    /// Method and target.
     pub(crate) line: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,

@@ -49,6 +49,8 @@ pub(crate) struct JobRequirements {
     pub(crate) gradient_bytes: u64,
     pub(crate) run_url: String,
     pub(crate) data_url: String,
+    /// The grid that the job wants the data set to have.
+    pub(crate) grid: [usize; 3],
     /// Whether `pretrain` would make the data set if it is not there.
     pub(crate) has_source: bool,
     /// Folder and bytes of the cache.
@@ -141,6 +143,7 @@ impl JobRequirements {
             gradient_bytes: count(true) * 4,
             run_url: config.run.url.clone(),
             data_url: config.data.url.clone(),
+            grid: config.data.grid,
             has_source: !config.data.source.is_empty(),
             cache: (!cache.is_empty()).then(|| (folder(cache), config.data.cache_mib << 20)),
         }

@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use fratmae_dataset::MANIFEST_NAME;
+use fratmae_dataset::{DataSet, MANIFEST_NAME};
 use fratmae_store::{Location, StoreError, Throughput};
+use fratmae_telemetry::one_line;
 
 use super::finding::{Finding, State};
 use super::requirements::JobRequirements;
+use crate::commands::pretrain::data::other_grid;
 
 /// The object that the speed is measured with: long beside a round trip, short on a slow line.
 const BYTES: usize = 8 << 20;
@@ -61,12 +63,15 @@ pub(crate) async fn find_data(job: &JobRequirements) -> Data {
     };
     let found = async {
         let location = Location::open(&job.data_url)?;
-        location.get_if_present(MANIFEST_NAME).await
+        if location.get_if_present(MANIFEST_NAME).await?.is_none() {
+            return Ok(absent);
+        }
+        let data = DataSet::open(&location).await?;
+        let fault = other_grid(&data, job.grid);
+        Ok::<_, anyhow::Error>(fault.map_or(Data::Whole, Data::Fails))
     };
-    match found.await {
-        Ok(manifest) => manifest.map_or(absent, |_| Data::Whole),
-        Err(error) => Data::Fails(error.to_string()),
-    }
+    let found = found.await;
+    found.unwrap_or_else(|error| Data::Fails(one_line(error.as_ref())))
 }
 
 /// Judges a place under the name of what it is for.
@@ -179,7 +184,7 @@ mod tests {
         assert_eq!(state("").await, State::Missing);
         assert_eq!(state("cases").await, State::Note);
         std::fs::write(folder.path().join(MANIFEST_NAME), "{}").unwrap();
-        assert_eq!(state("").await, State::Ok);
+        assert_eq!(state("").await, State::Missing, "it is damaged");
         assert_eq!(judge_data("", &Data::Absent).state, State::Warning);
     }
 }

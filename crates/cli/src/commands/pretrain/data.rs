@@ -34,14 +34,23 @@ pub(crate) async fn open_or_prepare(config: &Config, quiet: bool) -> Result<Data
         make_alone(config, &location, quiet).await?;
     }
     let data = DataSet::open(&location).await?;
-    ensure!(
-        data.manifest.grid == config.data.grid,
-        "the data set at {} has the grid {:?} and data.grid is {:?}; change data.grid, or prepare into another place",
-        location.url(),
-        data.manifest.grid,
-        config.data.grid
-    );
-    Ok(data)
+    match other_grid(&data, config.data.grid) {
+        Some(fault) => bail!(fault),
+        None => Ok(data),
+    }
+}
+
+/// What is wrong with a data set whose grid is not the job's.
+pub(crate) fn other_grid(data: &DataSet, wanted: [usize; 3]) -> Option<String> {
+    let found = data.manifest.grid;
+    let [r, a, s] = wanted;
+    (found != wanted).then(|| {
+        format!(
+            "the data set at {} has the grid {found:?} and data.grid is {wanted:?}; \
+             change data.grid and model.stack, or prepare into another place with --grid {r}x{a}x{s}",
+            data.location.url()
+        )
+    })
 }
 
 /// What is odd about the job on this data, one line each.

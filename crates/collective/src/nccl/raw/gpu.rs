@@ -21,10 +21,7 @@ pub enum NoGpu {
     },
     /// The driver has no device for this process.
     #[error("the NVIDIA driver reports no GPU ({fault})")]
-    Device {
-        /// What it answered.
-        fault: Fault,
-    },
+    Device { fault: Fault },
 }
 
 /// Gives the GPU of the process at a place among those of this machine, which take the visible GPUs in turn.

@@ -25,7 +25,6 @@ pub struct DriverSurvey {
 /// One device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GpuSurvey {
-    /// Its name.
     pub name: String,
     /// Bytes of its memory.
     pub memory: u64,

@@ -121,7 +121,6 @@ struct Frame {
     acquired: Moment,
     /// From its start to the moment at which activity is what its counts average to.
     average: f64,
-    /// FrameReferenceTime.
     reference: f64,
     /// For how long its decay was corrected, as DecayFactor says.
     corrected: Option<f64>,

@@ -15,7 +15,6 @@ use crate::dicom::codes::*;
 struct StatedTime {
     /// Seconds from the injection to the moment that was seen, whether they can be or not.
     wait: f64,
-    /// Seconds since midnight.
     time_of_day: f64,
     /// Stands where a time was taken out.
     placeholder: bool,
