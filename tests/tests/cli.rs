@@ -247,7 +247,7 @@ fn an_error_is_json_as_well_where_lines_are() {
         (fratmae(["status", "--log", "json"]).and(&nothing), 1),
         (
             fratmae(["pretrain", "--log=json", "--set", "train.lr=x"]),
-            1,
+            2,
         ),
         (fratmae(["status", "--log=json"]), 2),
     ] {

@@ -24,7 +24,7 @@ pub async fn save(run: &Location) -> Result<u64, CoordinatorError> {
             None => "it has no checkpoint yet".to_owned(),
         };
         let reason = format!(
-            "no coordinator answers, so nothing was saved; {newest}; if its workers still train, start the same job again: it takes them over"
+            "no coordinator is running, or none that answers, so nothing was saved; {newest}; workers that still train are taken over when the same job is started again"
         );
         return Err(unresumable(run, &reason));
     };
