@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fratmae_tests::{Call, Finished, Job, Running, fratmae, scratch, wait_for};
+use fratmae_tests::{Call, Finished, Job, Running, fratmae, phantoms, scratch, wait_for};
 use serde_json::Value;
 
 /// A report in which a check is looked up by its name.
@@ -41,11 +41,9 @@ fn doctor() -> Call {
     fratmae(["doctor", "--json"])
 }
 
-/// The doctor for a job whose run and data set lie in `folder`.
+/// The doctor for a job whose run lies in `folder`.
 fn for_job(folder: &Path, sets: &[&str]) -> Call {
-    let data = folder.join("data");
-    std::fs::create_dir_all(&data).unwrap();
-    std::fs::write(data.join("manifest.json"), "{}").unwrap();
+    let data = &phantoms().data;
     let run = folder.join("run");
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
     let call = doctor().and("--config").and(config);
@@ -96,6 +94,23 @@ fn a_job_on_the_cpu_is_served_and_leaves_no_trace() {
             .contains("a worker of this job takes")
     );
     assert!(!folder.path().join("run").exists());
+}
+
+#[test]
+fn what_pretrain_would_refuse_is_missing() {
+    let folder = scratch();
+    let sets = ["data.grid=[32,44,48]", "model.init_from=nofile.safetensors"];
+    let finished = for_job(folder.path(), &sets).run();
+    assert!(
+        finished
+            .only_line()
+            .contains("checks failed: data, weights"),
+        "{}",
+        finished.stderr
+    );
+    let report = Report::of(&finished);
+    assert!(report.found("data").contains("has the grid [32, 40, 48]"));
+    assert!(report.found("weights").contains("nofile.safetensors"));
 }
 
 #[test]
