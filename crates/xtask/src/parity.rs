@@ -34,8 +34,8 @@ pub(crate) fn run() -> Result<ExitCode> {
         "test",
         "--release",
         "--locked",
-        "-p",
-        "fratmae-tests",
+        // Another selection of packages would have features of its own, and build burn a second time.
+        "--workspace",
         "--test",
         "parity",
         "--",
