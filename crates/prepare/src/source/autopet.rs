@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Remark, counted};
-use super::leftover::{is_hidden, leftovers};
+use super::leftover::{entries, leftovers};
 use super::patients::{Patients, read_psma};
 use super::{CaseSource, Found};
 use crate::PrepareError;
@@ -32,7 +32,7 @@ type Files = Vec<PathBuf>;
 /// Finds the cases of a folder; one that lacks its PET or its CT has a fault.
 pub(super) fn find(root: &Path) -> Result<Found, PrepareError> {
     let mut images: BTreeMap<String, BTreeMap<String, Files>> = BTreeMap::new();
-    for path in list(&root.join(IMAGES))? {
+    for path in files(&root.join(IMAGES))? {
         let name = NiftiName::of(&path);
         if let Some((case_id, number)) = name.stem.rsplit_once('_')
             && [CT, PET].contains(&number)
@@ -43,7 +43,7 @@ pub(super) fn find(root: &Path) -> Result<Found, PrepareError> {
     }
     let mut labels: BTreeMap<String, Files> = BTreeMap::new();
     if root.join(LABELS).is_dir() {
-        for path in list(&root.join(LABELS))? {
+        for path in files(&root.join(LABELS))? {
             labels
                 .entry(NiftiName::of(&path).stem)
                 .or_default()
@@ -198,24 +198,6 @@ fn one_of(
     (file, fault.map(Fault::from))
 }
 
-/// Lists the files of a folder by name, but for hidden ones.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, PrepareError> {
-    let io = |source| PrepareError::Io {
-        action: "list",
-        path: folder.to_path_buf(),
-        source,
-    };
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        if !is_hidden(&entry.file_name().to_string_lossy()) && !entry.path().is_dir() {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
 /// Compares with `dataset.json`: a copy that was cut short has fewer cases.
 fn fewer_than_promised(root: &Path, found: usize) -> Option<Remark> {
     let path = Some(root.join("dataset.json")).filter(|path| path.is_file())?;
@@ -227,6 +209,13 @@ fn fewer_than_promised(root: &Path, found: usize) -> Option<Remark> {
         ),
         names: Vec::new(),
     })
+}
+
+/// Lists the files of a folder by name, but for hidden ones.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, PrepareError> {
+    let mut paths = entries(folder)?;
+    paths.retain(|path| !path.is_dir());
+    Ok(paths)
 }
 
 fn patients(root: &Path) -> Result<(Patients, Vec<String>), PrepareError> {

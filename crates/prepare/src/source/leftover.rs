@@ -1,10 +1,12 @@
-//! Owns the count of files of a folder that no case was made of, so that nothing goes missing unsaid.
+//! Owns what of a folder counts: its visible entries, and those files that no case was made of, so that nothing goes
+//! missing unsaid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::CaseSource;
 use super::fault::{Remark, counted};
+use crate::PrepareError;
 
 /// How deep folders are looked into.
 const DEEPEST: usize = 12;
@@ -13,6 +15,24 @@ const DEEPEST: usize = 12;
 /// systems put into folders.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || ["Thumbs.db", "desktop.ini", "DICOMDIR"].contains(&name)
+}
+
+/// Lists a folder by name, but for hidden entries.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, PrepareError> {
+    let io = |source| PrepareError::Io {
+        action: "list",
+        path: folder.to_path_buf(),
+        source,
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if !is_hidden(&entry.file_name().to_string_lossy()) {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// Counts the files below a folder that are no image of a case, by their ending; `is_known` says which files are read

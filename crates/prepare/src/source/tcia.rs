@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Remark};
-use super::leftover::{is_hidden, leftovers};
+use super::leftover::{entries, leftovers};
 use super::patients::Patients;
 use super::{CaseSource, Found};
 use crate::PrepareError;
@@ -86,24 +86,6 @@ fn name_of(path: &Path) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
-}
-
-/// Lists a folder by name, but for hidden entries.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, PrepareError> {
-    let io = |source| PrepareError::Io {
-        action: "list",
-        path: folder.to_path_buf(),
-        source,
-    };
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if !is_hidden(&name_of(&path)) {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 /// Finds the clinical table, whose name differs from edition to edition.
