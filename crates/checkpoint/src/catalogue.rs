@@ -44,6 +44,14 @@ pub async fn list(run: &Location) -> Result<Vec<CheckpointId>, CheckpointError> 
     Ok(ids)
 }
 
+/// Which of a run's checkpoints was committed last. That is not always the last step's: a run that has passed over a
+/// damaged checkpoint commits earlier steps again, in a later generation.
+#[must_use]
+pub fn newest_of(committed: &[CheckpointId]) -> Option<CheckpointId> {
+    let by_age = |id: &CheckpointId| (id.generation, id.step);
+    committed.iter().copied().max_by_key(by_age)
+}
+
 /// Reads a checkpoint's manifest; its parts are not looked at.
 ///
 /// # Errors

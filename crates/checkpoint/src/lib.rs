@@ -42,7 +42,9 @@ mod writer;
 pub use background::{
     BackgroundWriter, Copier, OnProgress, OnWritten, SharedWeights, WriterSettings, WrittenPart,
 };
-pub use catalogue::{Newest, list, load_manifest, newest_good, newest_good_but, verify_of};
+pub use catalogue::{
+    Newest, list, load_manifest, newest_good, newest_good_but, newest_of, verify_of,
+};
 pub use collector::Collector;
 pub use copy::copy_parts;
 pub use draft::{Vectors, borrowed};

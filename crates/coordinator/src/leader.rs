@@ -3,7 +3,7 @@
 use crate::error::CoordinatorError;
 use crate::incumbent::live_leader;
 use crate::job::{read_run_file, unresumable};
-use fratmae_checkpoint::list;
+use fratmae_checkpoint::{list, newest_of};
 use fratmae_protocol::{connect, pb};
 use fratmae_store::Location;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub async fn save(run: &Location) -> Result<u64, CoordinatorError> {
     let run_id = read_run_file(run).await?.run_id;
     let Some(address) = live_leader(run, &run_id).await? else {
-        let newest = match list(run).await?.last() {
+        let newest = match newest_of(&list(run).await?) {
             Some(id) => format!("its newest checkpoint is of step {}", id.step),
             None => "it has no checkpoint yet".to_owned(),
         };

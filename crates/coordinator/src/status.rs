@@ -8,7 +8,7 @@ use crate::job::{RunFile, read_run_file};
 use crate::leader::answer_of;
 use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
-use fratmae_checkpoint::{CheckpointError, Entry, Journal, Record, list};
+use fratmae_checkpoint::{CheckpointError, Entry, Journal, Record, list, newest_of};
 use fratmae_store::Location;
 use serde::Serialize;
 use serde_json::Value;
@@ -80,7 +80,7 @@ pub struct RunStatus {
 /// # Errors
 /// `NoRun`, or the store's. What is damaged is a note, and the rest is shown.
 pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
-    let committed = list(run).await?.last().map(|id| id.step.get());
+    let committed = newest_of(&list(run).await?).map(|id| id.step.get());
     let mut notes = Vec::new();
     let entries = read_journal(run, &mut notes).await?;
     let is_there = committed.is_some() || !entries.is_empty();

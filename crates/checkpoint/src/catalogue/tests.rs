@@ -4,6 +4,7 @@ use super::*;
 use crate::error::Action;
 use crate::layout::part_name;
 use crate::tests::{Fault, FaultyStore, damage, write_sample};
+use fratmae_control::{Generation, Step};
 
 fn steps(ids: &[CheckpointId]) -> Vec<u64> {
     ids.iter().map(|id| id.step.get()).collect()
@@ -29,6 +30,21 @@ async fn list_is_in_order_of_age_and_skips_folders_without_manifest() {
             .unwrap()
             .generation,
         9
+    );
+}
+
+#[test]
+fn the_newest_is_the_one_that_was_committed_last() {
+    let id = |step, generation| CheckpointId {
+        step: Step::new(step),
+        generation: Generation::new(generation),
+    };
+    assert_eq!(newest_of(&[]), None);
+    assert_eq!(newest_of(&[id(20, 0), id(40, 1)]), Some(id(40, 1)));
+    // The one at 60 was damaged: the run went on from 40.
+    assert_eq!(
+        newest_of(&[id(40, 1), id(50, 3), id(60, 1)]),
+        Some(id(50, 3))
     );
 }
 

@@ -8,7 +8,7 @@ pub(crate) mod verify;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use fratmae_checkpoint::CheckpointId;
+use fratmae_checkpoint::{CheckpointId, newest_of};
 use fratmae_store::Location;
 
 use crate::output::Output;
@@ -47,8 +47,10 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
 /// The checkpoint at `step`, or the newest one.
 async fn choose(run: &Location, step: Option<u64>) -> Result<CheckpointId> {
     let committed = listed(run).await?;
-    let wanted = |id: &&CheckpointId| step.is_none_or(|step| id.step.get() == step);
-    let chosen = committed.iter().rfind(wanted).copied();
+    let chosen = match step {
+        Some(step) => committed.iter().rfind(|id| id.step.get() == step).copied(),
+        None => newest_of(&committed),
+    };
     chosen.with_context(|| match step {
         Some(step) => format!(
             "{0} has no checkpoint at step {step}; `fratmae checkpoint list {0}` lists those it has",
