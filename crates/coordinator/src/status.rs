@@ -9,6 +9,7 @@ use crate::leader::answer_of;
 use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointError, Entry, Journal, Record, list, newest_of};
+use fratmae_control::Cause;
 use fratmae_store::Location;
 use serde::Serialize;
 use serde_json::Value;
@@ -25,7 +26,8 @@ const VERDICTS: usize = 10;
 pub struct RunStatus {
     /// Where it is kept.
     pub run: String,
-    /// `running`, `finished`, `interrupted` or `stopped` (no coordinator answers).
+    /// `running`; `finished`; `interrupted`, as it was asked to stop; `failed`; or `stopped`: no coordinator answers and
+    /// none has said why.
     pub state: &'static str,
     /// When the run began, by its store's clock; as `2026-11-30T02:50:18Z`.
     pub started: Option<String>,
@@ -236,7 +238,10 @@ impl RunStatus {
                 self.summary = serde_json::from_value(summary).ok();
             }
             Record::Interrupted { reason, .. } => {
-                self.state = "interrupted";
+                self.state = match Cause::is_one(&reason) {
+                    true => "interrupted",
+                    false => "failed",
+                };
                 self.reason = Some(reason);
             }
         }
@@ -310,6 +315,11 @@ mod tests {
             (status.state, status.reason.as_deref()),
             ("interrupted", Some("asked to stop"))
         );
+        status.follow(Record::Interrupted {
+            step: 3,
+            reason: "no worker is left".to_owned(),
+        });
+        assert_eq!(status.state, "failed");
         status.follow(fence(2));
         assert_eq!((status.state, status.fence), ("stopped", 2));
         assert_eq!(status.coordinator, "http://host:2");

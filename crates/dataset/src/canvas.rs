@@ -109,6 +109,16 @@ impl Shades {
         [(shade.clamp(0.0, 1.0) * 255.0).round() as u8; 3]
     }
 
+    /// The same for values that were cut to a window: beyond its ends there is nothing to tell apart.
+    #[must_use]
+    pub fn within(self, [low, high]: [f32; 2]) -> Self {
+        let cut = Self {
+            black: self.black.clamp(low, high),
+            white: self.white.clamp(low, high),
+        };
+        if cut.black == cut.white { self } else { cut }
+    }
+
     /// Gives the lowest and the highest value that have a grey of their own.
     pub fn ends(self) -> [f32; 2] {
         [self.black.min(self.white), self.black.max(self.white)]

@@ -114,3 +114,14 @@ fn shades_end_in_black_and_white() {
     assert_eq!(Shades::HU.of(0.0), [128; 3]);
     assert_eq!(Shades::SUV.ends(), [0.0, 10.0]);
 }
+
+#[test]
+fn shades_end_where_the_values_do() {
+    let ends = |shades: Shades, window| shades.within(window).ends();
+    assert_eq!(ends(Shades::SUV, [0.0, 20.0]), [0.0, 10.0]);
+    assert_eq!(ends(Shades::SUV, [0.0, 5.0]), [0.0, 5.0]);
+    assert_eq!(Shades::SUV.within([0.0, 5.0]).of(5.0), [0; 3]);
+    assert_eq!(ends(Shades::HU, [-160.0, 240.0]), [-160.0, 240.0]);
+    // Nothing of the window is among the shades.
+    assert_eq!(ends(Shades::SUV, [20.0, 30.0]), [0.0, 10.0]);
+}

@@ -31,6 +31,8 @@ pub(crate) struct Host {
     pub(crate) memory_limit: Option<u64>,
     /// Soft and hard limit of open files.
     pub(crate) files: Option<(u64, u64)>,
+    /// Soft limit of this process's address space; `u64::MAX` for none.
+    pub(crate) address_space: Option<u64>,
     /// Soft limit of locked memory; `u64::MAX` for none.
     pub(crate) locked: Option<u64>,
     /// Size of `/dev/shm`.
@@ -50,6 +52,7 @@ impl Host {
             self.memory(need),
             self.files(need),
         ];
+        findings.extend(self.address_space(need));
         findings.extend([self.locked(ports), self.shared(gpus)]);
         findings.extend(self.disk(need));
         findings.extend(self.cache(need));
@@ -116,6 +119,18 @@ impl Host {
             return Finding::new("memory", State::Warning, found, "end what else runs here");
         }
         Finding::ok("memory", found)
+    }
+
+    /// A limit counts what a process maps, which is far more than what it uses, and ends it without a reason.
+    fn address_space(&self, need: &Requirements) -> Option<Finding> {
+        let limit = self.address_space.filter(|limit| *limit != u64::MAX)?;
+        let wanted = need.job.as_ref().map_or(0, |job| job.worker_bytes);
+        let state = match limit < wanted {
+            true => State::Missing,
+            false => State::Warning,
+        };
+        let advice = "ulimit -v unlimited before the start; Slurm passes a shell's limits on, unless --propagate=NONE";
+        Some(Finding::new("address space", state, size(limit), advice))
     }
 
     fn files(&self, need: &Requirements) -> Finding {

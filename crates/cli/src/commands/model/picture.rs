@@ -28,7 +28,7 @@ Examples:
   fratmae model picture runs/quickstart/run --step 40 --slice 12 --out case.png
   fratmae model picture runs/quickstart/run --all-slices --out case.png
 
-Above PET, below CT; from the left the input, its visible patches, the reconstruction with the visible patches put back, and the error, enlarged four times. Each modality is masked while the other one is seen whole. Shades are SUV 0 to 10 and HU -500 to 500, whatever windows the job trains with; the patient's right is on the left.")]
+Above PET, below CT; from the left the input, its visible patches, the reconstruction with the visible patches put back, and the error, enlarged four times. Each modality is masked while the other one is seen whole. Shades are SUV 0 to 10 and HU -500 to 500, or the part of them that the job's windows hold; the patient's right is on the left.")]
 pub(crate) struct Arguments {
     /// The run
     #[arg(value_name = "RUN")]

@@ -57,6 +57,7 @@ impl Host {
             available: read_memory(&roots.proc, "MemAvailable:"),
             memory_limit: read_memory_limit(roots),
             files: limit(Resource::RLIMIT_NOFILE).map(|(soft, hard)| (bound(soft), bound(hard))),
+            address_space: limit(Resource::RLIMIT_AS).map(|(soft, _)| bound(soft)),
             locked: limit(Resource::RLIMIT_MEMLOCK).map(|(soft, _)| bound(soft)),
             shared: statvfs(&shared)
                 .ok()

@@ -13,6 +13,7 @@ fn sound() -> Host {
         available: Some(60 << 30),
         memory_limit: None,
         files: Some((65_536, 65_536)),
+        address_space: Some(u64::MAX),
         locked: Some(8 << 20),
         shared: Some(32 << 30),
         disk: Some(("/d".into(), 100 << 30)),
@@ -208,4 +209,21 @@ fn this_host_can_be_read() {
     let host = Host::read(&Roots::default(), &Requirements::nothing());
     assert!(host.usable_cores > 0 && host.memory.is_some() && host.files.is_some());
     assert!(host.disk.is_some());
+}
+
+#[test]
+fn a_limit_of_the_address_space_is_named() {
+    let limited = |bytes| Host {
+        address_space: Some(bytes),
+        ..sound()
+    };
+    let need = job(&[]);
+    let worker = need.job.as_ref().unwrap().worker_bytes;
+    assert_eq!(
+        state(&limited(worker - 1), &need, "address space"),
+        State::Missing
+    );
+    let enough = finding(&limited(worker + 1), &need, "address space");
+    assert_eq!(enough.state, State::Warning);
+    assert!(enough.advice.contains("ulimit -v unlimited"), "{enough:?}");
 }

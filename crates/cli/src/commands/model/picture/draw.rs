@@ -176,7 +176,7 @@ impl<'a> View<'a> {
             slice,
             modality,
             window: shown.windows[modality],
-            shades: [Shades::SUV, Shades::HU][modality],
+            shades: [Shades::SUV, Shades::HU][modality].within(shown.windows[modality]),
             everywhere: shown.everywhere,
         }
     }
