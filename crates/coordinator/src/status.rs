@@ -213,6 +213,7 @@ impl RunStatus {
             Record::Generation {
                 generation,
                 members,
+                ..
             } => {
                 self.generation = generation;
                 self.members = members;

@@ -3,7 +3,8 @@
 //! What it sees of the store is changed where the world's coordinators open the run and write.
 
 use fratmae_control::{
-    Cluster, Command, Event, Generation, Millis, Phase, Recorded, Seat, Settings, Source, WorkerId,
+    Cluster, Command, Event, Generation, Millis, Phase, Recorded, RunOutcome, Seat, Settings,
+    Source, WorkerId,
 };
 use std::collections::BTreeSet;
 
@@ -103,6 +104,11 @@ impl Subject {
     }
 
     pub(crate) fn handle(&mut self, now: Millis, event: Event) -> Vec<Command> {
+        if let (Some(Mutation::EndForOne), Event::Unfit { reason, .. }) = (self.mutation, &event) {
+            let reason = reason.clone();
+            let outcome = RunOutcome::Failed { reason };
+            return vec![Command::End { outcome }];
+        }
         let mut commands = Vec::new();
         let now = match self.mutation {
             Some(Mutation::Impatient) if event == Event::Tick => now.plus(IMPATIENCE),
@@ -147,6 +153,7 @@ impl Subject {
                 worker,
                 generation,
                 step,
+                parts: Vec::new(),
             }),
             (
                 Some(Mutation::JudgeWaiters),
@@ -159,9 +166,6 @@ impl Subject {
                     progress.phase = Phase::Forward;
                 }
                 vec![Event::Beat { worker, progress }]
-            }
-            (Some(Mutation::EndForOne), Event::Unfit { worker, reason }) => {
-                vec![Event::Failed { worker, reason }]
             }
             (Some(Mutation::TrustDamaged), Event::PassedOver { checkpoint, .. }) => {
                 let (generation, step) = checkpoint;

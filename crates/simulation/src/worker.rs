@@ -72,11 +72,17 @@ pub(crate) enum Fact {
 impl Fact {
     pub(crate) fn event(self, worker: WorkerId, generation: Generation) -> Event {
         match self {
-            Self::Applied(step) => Event::Applied { generation, step },
+            Self::Applied(step) => Event::Applied {
+                worker,
+                generation,
+                step,
+                is_recalled: false,
+            },
             Self::Parts(step) => Event::PartsWritten {
                 worker,
                 generation,
                 step,
+                parts: Vec::new(),
             },
             Self::Finished(digest) => Event::Finished {
                 worker,

@@ -147,6 +147,7 @@ impl World {
             | Command::CommitCheckpoint { .. }
             | Command::PassOver { .. }
             | Command::Report { .. }
+            | Command::Gone { .. }
             | Command::Drain { .. }
             | Command::Statement { .. }
             | Command::Left { .. } => {}
