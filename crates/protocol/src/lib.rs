@@ -3,15 +3,17 @@
 //! Holds no logic: what a message leads to is decided in `control`, `coordinator` and `worker`.
 
 mod begin;
-mod ends;
+mod client;
 mod error;
 mod progress;
 mod recalled;
 mod report;
+mod server;
 
-pub use ends::{Client, connect, serve};
+pub use client::{Client, connect};
 pub use error::ProtocolError;
 pub use report::event_of;
+pub use server::{Bounds, Caller, Charge, Inflow, Stay, serve};
 
 /// The generated messages and the service, as `proto/coordination.proto` has them.
 #[expect(
