@@ -10,6 +10,7 @@
 
 mod checkpoint;
 mod copy;
+mod flood;
 mod loader_memory;
 mod loaders;
 mod reduce;
@@ -28,7 +29,8 @@ const USAGE: &str = "usage: fratmae-benches reduce [ELEMENTS]
        fratmae-benches loaders epoch URL DEPTH
        fratmae-benches loaders decompressor URL
        fratmae-benches checkpoint URL --preset tiny|small|base --ticks N --repeats N [--slowdown PERCENT]
-       fratmae-benches step --preset tiny|small|base --batch N [--checkpointing]";
+       fratmae-benches step --preset tiny|small|base --batch N [--checkpointing]
+       fratmae-benches flood connections|large|small|registrations|members|figures|silent URL SECONDS";
 
 /// The allocator of the program itself.
 #[global_allocator]
@@ -100,6 +102,9 @@ fn run(words: &[String]) -> Result<()> {
                 _ => bail!(USAGE),
             },
         }),
+        ["flood", kind, address, seconds] => {
+            flood::run(kind, address, seconds.parse().context(USAGE)?)
+        }
         _ => bail!(USAGE),
     }
 }

@@ -125,3 +125,32 @@ pub(crate) fn wait_for<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
     runtime.shutdown_timeout(AT_THE_END);
     ended
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{os::unix::fs::OpenOptionsExt as _, time::Instant};
+
+    #[test]
+    fn a_command_ends_although_a_read_of_its_hangs() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let opened = pipe.clone();
+        let began = Instant::now();
+        let ended = wait_for(async {
+            // Nobody writes to the pipe: it is as a file system that does not answer.
+            let read = tokio::task::spawn_blocking(move || std::fs::read(opened));
+            drop(read);
+            tokio::task::yield_now().await;
+            Ok(7)
+        });
+        assert_eq!(ended.unwrap(), 7);
+        assert!(began.elapsed() < 10 * AT_THE_END, "{:?}", began.elapsed());
+        // Lets the thread end.
+        let _ = std::fs::OpenOptions::new()
+            .write(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(&pipe);
+    }
+}

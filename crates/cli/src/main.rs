@@ -3,6 +3,7 @@
 
 mod arguments;
 mod commands;
+mod descriptors;
 mod exit;
 mod failure;
 mod lines;
@@ -26,11 +27,19 @@ static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     failure::report_panics();
+    // What panicked has been told.
+    let ended = std::panic::catch_unwind(run).unwrap_or_else(|_| Exit::Failed.into());
+    terminal::settle();
+    ended
+}
+
+fn run() -> ExitCode {
     let arguments = match Arguments::typed() {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let run = || match commands::run(&arguments, &mut Output::stdout()) {
+    descriptors::raise();
+    let ended = match commands::run(&arguments, &mut Output::stdout()) {
         Ok(()) => Exit::Finished,
         Err(error) if failure::reader_is_gone(&error) => Exit::Finished,
         Err(error) => {
@@ -38,6 +47,5 @@ fn main() -> ExitCode {
             Exit::of(&error)
         }
     };
-    // What panicked has been told.
-    std::panic::catch_unwind(run).unwrap_or(Exit::Failed).into()
+    ended.into()
 }

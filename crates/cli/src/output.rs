@@ -6,7 +6,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::{lines::shown, table::Table, terminal::Look};
+use crate::{
+    lines::shown,
+    table::Table,
+    terminal::{self, Look},
+};
 
 /// Where a command writes its result.
 pub(crate) struct Output {
@@ -18,7 +22,7 @@ impl Output {
     /// Writes to standard output. A closed reader becomes an error of kind `BrokenPipe`, never a panic.
     pub(crate) fn stdout() -> Self {
         Self {
-            sink: Box::new(io::stdout()),
+            sink: Box::new(Stdout),
             look: Look::of_stdout(),
         }
     }
@@ -72,6 +76,20 @@ impl Output {
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = self.sink.write_all(bytes);
         written.and_then(|()| self.sink.flush()).map_err(unwritten)
+    }
+}
+
+/// Standard output, after all that was to be written to standard error: both may be the same terminal.
+struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        terminal::settle();
+        io::stdout().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
     }
 }
 

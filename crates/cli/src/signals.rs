@@ -2,7 +2,6 @@
 //! Each command decides what a stop means for it.
 
 use std::{
-    io::IsTerminal as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +15,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::{exit::Exit, lines::write_line};
+use crate::{exit::Exit, terminal};
 
 /// A signal that comes so soon after the first is the same request: timeout(1) and shells that end send theirs twice.
 const TWICE: Duration = Duration::from_millis(100);
@@ -128,22 +127,15 @@ async fn follow(
     let _: Result<(), _> = tokio::time::timeout(TWICE, again).await;
     let line = ending.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(line) = line {
-        say(&line);
+        terminal::parting_line(&line);
         std::process::exit(i32::from(Exit::Stopped.code()));
     }
     sender.send_replace(Stage::Asked);
     caught.again().await;
     sender.send_replace(Stage::AtOnce);
     let _ = tokio::time::timeout(LAST_MOMENT, std::future::pending::<()>()).await;
-    say("stopped at once");
+    terminal::parting_line("stopped at once");
     std::process::exit(i32::from(Exit::StoppedAtOnce.code()));
-}
-
-/// Writes a line below whatever stands on the terminal, such as a bar and the `^C`.
-fn say(line: &str) {
-    let mut stderr = std::io::stderr();
-    let start = if stderr.is_terminal() { "\n" } else { "" };
-    write_line(&mut stderr, &format!("{start}{line}"));
 }
 
 /// The signals that are caught.

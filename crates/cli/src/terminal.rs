@@ -2,6 +2,8 @@
 //! none overwrites another. It knows how a line looks, not what it tells.
 
 mod look;
+mod screen;
+mod writer;
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -12,11 +14,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::Level;
 
 pub(crate) use self::look::Look;
-use crate::{
-    lines::{shown, write_line},
-    logging::LogForm,
-    table::Table,
-};
+use self::{screen::Screen, writer::Writer};
+use crate::{lines::shown, logging::LogForm, table::Table};
 
 /// The log target of what the command itself complains about, its last error above all.
 pub(crate) const LAST_WORD: &str = "fratmae";
@@ -28,8 +27,31 @@ const ASIDE: Style = Style::new().effects(Effects::DIMMED);
 static CHOSEN: OnceLock<(LogForm, Look)> = OnceLock::new();
 
 /// All bars of the process; suspending it takes them off the screen while a line is written.
-static BARS: LazyLock<MultiProgress> =
-    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(5)));
+static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
+    let screen = Box::new(Screen::default());
+    MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(screen, 5))
+});
+
+/// Writes all that this process writes to standard error; there is none before the first text.
+static WRITER: OnceLock<Writer> = OnceLock::new();
+
+fn writer() -> &'static Writer {
+    WRITER.get_or_init(|| Writer::start(std::io::stderr(), gap))
+}
+
+/// Waits until all is written, or nobody reads it.
+pub(crate) fn settle() {
+    if let Some(writer) = WRITER.get() {
+        writer.settle();
+    }
+}
+
+/// What stands where lines are missing.
+fn gap(lines: u64) -> String {
+    let text = format!("{lines} lines are missing here: nobody read this output for a while");
+    let line = formed(&Line::new(Level::WARN, LAST_WORD, text));
+    format!("{line}\n")
+}
 
 /// Chooses the form of all lines; the first call of a process counts.
 pub(crate) fn start(form: LogForm) {
@@ -109,17 +131,28 @@ pub(crate) fn panicked(text: &str) {
         LogForm::Json => Line::new(Level::ERROR, LAST_WORD, text).to_json(),
         LogForm::Human => format!("error: {}", shown(text)),
     };
-    write_line(&mut std::io::stderr(), &line);
+    writer().put(format!("{line}\n"));
+}
+
+/// Writes a line below whatever stands there, such as a bar and the `^C`, for a process that ends at once.
+pub(crate) fn parting_line(text: &str) {
+    let start = if draws() { "\n" } else { "" };
+    writer().put(format!("{start}{text}\n"));
+    settle();
 }
 
 /// Writes a log line of this process.
 pub(crate) fn log(line: &Line) {
+    put(&formed(line));
+}
+
+fn formed(line: &Line) -> String {
     let (form, look) = chosen();
     let whose = line.context.get("worker").and_then(|name| name.as_str());
     match form {
-        LogForm::Json => put(&line.to_json()),
-        LogForm::Human if look.draws => put(&drawn(look, whose, line)),
-        LogForm::Human => put(&plain(whose, line)),
+        LogForm::Json => line.to_json(),
+        LogForm::Human if look.draws => drawn(look, whose, line),
+        LogForm::Human => plain(whose, line),
     }
 }
 
@@ -161,9 +194,13 @@ fn clock() -> String {
     Local::now().format("%H:%M:%S").to_string()
 }
 
-/// One at a time, with the bar out of the way.
+/// One at a time and whole, so that no other process's text comes into it, with the bar out of the way.
 fn put(text: &str) {
-    BARS.suspend(|| write_line(&mut std::io::stderr(), text));
+    let put = || writer().put(format!("{text}\n"));
+    match draws() {
+        true => BARS.suspend(put),
+        false => put(),
+    }
 }
 
 #[cfg(test)]

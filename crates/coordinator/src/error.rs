@@ -124,6 +124,9 @@ pub enum CoordinatorError {
     /// The run cannot go on.
     #[error("{reason}")]
     Failed { reason: String },
+    /// The store holds up a run that was asked to stop.
+    #[error("the run's store does not answer")]
+    Unresponsive,
     /// Figures cannot be written.
     #[error("cannot encode {object}: {reason}")]
     Encode {

@@ -2,12 +2,17 @@
 //!
 //! An event is declared here once. Its JSON is the log line's own message and fields, and reads back from them.
 
+mod crowd;
+
 use crate::bad_batch::BadBatch;
 use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
+use crowd::Crowd;
 use fratmae_telemetry::Metrics;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::broadcast;
 use tracing::{Level, event};
 
@@ -204,17 +209,42 @@ impl RunEvent {
 
 /// The way to whoever follows the run. None of them is waited for: one that is slow misses the oldest events.
 #[derive(Clone, Debug)]
-pub(crate) struct EventSink(broadcast::Sender<RunEvent>);
+pub(crate) struct EventSink {
+    followers: broadcast::Sender<RunEvent>,
+    refused: Arc<Mutex<Crowd>>,
+}
 
 impl EventSink {
-    pub(crate) const fn new(followers: broadcast::Sender<RunEvent>) -> Self {
-        Self(followers)
+    pub(crate) fn new(followers: broadcast::Sender<RunEvent>) -> Self {
+        Self {
+            followers,
+            refused: Arc::default(),
+        }
     }
 
     /// Logs an event and hands it to everybody who follows; there may be nobody.
+    ///
+    /// Anybody can be refused as often as he likes: beyond a few within ten seconds they are only counted.
     pub(crate) fn emit(&self, event: RunEvent) {
+        let now = Instant::now();
+        let is_refusal = matches!(event, RunEvent::Refused { .. });
+        let (untold, is_told) = {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let untold = refused.untold(now);
+            (untold, !is_refusal || refused.is_told(now))
+        };
+        if let Some(untold) = untold {
+            let warning = format!("{untold} more workers were refused within a short time");
+            self.tell(RunEvent::Warned { warning });
+        }
+        if is_told {
+            self.tell(event);
+        }
+    }
+
+    fn tell(&self, event: RunEvent) {
         event.log();
-        let _ = self.0.send(event);
+        let _ = self.followers.send(event);
     }
 
     #[cfg(test)]

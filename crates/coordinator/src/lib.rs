@@ -5,6 +5,7 @@ mod addresses;
 mod admission;
 mod bad_batch;
 mod beat;
+mod bounds;
 mod clock;
 mod collection;
 mod conclusion;

@@ -1,6 +1,7 @@
 //! One run from its opening to its verdict: receive, let `control` decide, carry out.
 
 use crate::addresses::Addresses;
+use crate::bounds::bounds;
 use crate::conclusion::{Outcome, conclude};
 use crate::error::CoordinatorError;
 use crate::event::{EventSink, RunEvent};
@@ -9,11 +10,12 @@ use crate::job::Job;
 use crate::launch::Launcher;
 use crate::opening::{Opened, Opening, open};
 use crate::runtime::{Place, Runtime};
-use crate::service::{Arrival, Service};
-use crate::stopping::{StopRequests, announce};
+use crate::service::{Arrival, Delivery, Service};
+use crate::stopping::{Asked, StopRequests, announce};
 use crate::waiting::tell_while;
 use fratmae_control::{Departure, Event, RunPhase, Step};
-use fratmae_protocol::{pb, serve};
+use fratmae_protocol::{Bounds, pb, serve};
+use futures::FutureExt as _;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -70,15 +72,16 @@ pub async fn run(
     };
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
     let (arrivals, inbox) = mpsc::channel(INBOX);
-    let run_id = opened.run_file.run_id.clone();
+    let service = Service::new(opened.run_file.run_id.clone(), arrivals, status_reader);
     let place = Place {
         addresses,
         has_own_workers: launcher.is_some(),
         started,
     };
     let mut fleet = Fleet::new(launcher, &own);
+    let bounds = bounds(&job.config.train);
     let mut runtime = begin(job, opened, place, (events.clone(), status));
-    let server = Server::start(listener, Service::new(run_id, arrivals, status_reader));
+    let server = Server::start(listener, service, bounds);
     runtime.emit(RunEvent::Serving { address });
     let (ask, asked) = oneshot::channel();
     let standing = runtime.standing();
@@ -86,11 +89,11 @@ pub async fn run(
         biased;
         () = &mut at_once => Ok(Outcome::Abandoned),
         never = announce(after_the_step, standing, events, ask) => match never {},
-        outcome = lead(&mut runtime, inbox, &mut fleet, asked) => outcome,
+        outcome = lead(&mut runtime, inbox, &mut fleet, Asked::new(asked)) => outcome,
     };
-    if let Ok(Outcome::Abandoned) = &outcome {
+    if let Some(outcome) = cut_short(&runtime, &outcome) {
         abandon(runtime, server, &mut fleet).await;
-        return outcome;
+        return Ok(outcome);
     }
     let shutdown = part(runtime, server, &mut fleet, outcome.as_ref().err());
     let is_abandoned = tokio::select! {
@@ -102,6 +105,18 @@ pub async fn run(
         fleet.kill();
     }
     outcome
+}
+
+/// What a run came to that ends without its store.
+fn cut_short(runtime: &Runtime, outcome: &Result<Outcome, CoordinatorError>) -> Option<Outcome> {
+    match outcome {
+        Ok(Outcome::Abandoned) => Some(Outcome::Abandoned),
+        Err(CoordinatorError::Unresponsive) => Some(Outcome::Interrupted {
+            step: runtime.cluster.newest().step().get(),
+            reason: "its store does not answer",
+        }),
+        _ => None,
+    }
 }
 
 async fn open_telling(
@@ -147,14 +162,15 @@ fn begin(
 
 async fn lead(
     runtime: &mut Runtime,
-    inbox: mpsc::Receiver<Arrival>,
+    inbox: mpsc::Receiver<Delivery>,
     fleet: &mut Fleet,
-    asked: oneshot::Receiver<()>,
+    mut asked: Asked,
 ) -> Result<Outcome, CoordinatorError> {
-    attend(runtime, inbox, fleet, asked).await?;
+    attend(runtime, inbox, fleet, &mut asked).await?;
     let what = "writing the end of the run and deleting old checkpoints";
     let events = runtime.events();
-    tell_while(&events, what, collect_and_conclude(runtime)).await
+    let concluded = tell_while(&events, what, collect_and_conclude(runtime));
+    asked.bound(concluded).await
 }
 
 /// Lets everybody leave who can; `error` is what the run ended with, if it failed.
@@ -199,11 +215,11 @@ async fn collect_and_conclude(runtime: &mut Runtime) -> Result<Outcome, Coordina
 /// Receives and handles until there is a verdict.
 async fn attend(
     runtime: &mut Runtime,
-    mut inbox: mpsc::Receiver<Arrival>,
+    mut inbox: mpsc::Receiver<Delivery>,
     fleet: &mut Fleet,
-    mut asked: oneshot::Receiver<()>,
+    asked: &mut Asked,
 ) -> Result<(), CoordinatorError> {
-    let mut is_asked = false;
+    let mut is_draining = false;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut fence_checks = tokio::time::interval(FENCE_CHECK);
@@ -212,25 +228,57 @@ async fn attend(
     let held = "waiting for the run's store";
     start_missing(runtime, fleet).await?;
     while runtime.verdict().is_none() {
+        // Time comes before messages, of which there may be more than can be dealt with.
         tokio::select! {
             biased;
-            _ = &mut asked, if !is_asked => {
-                is_asked = true;
-                runtime.handle(Event::DrainRequested).await?;
+            () = asked.heard(), if !is_draining => {
+                is_draining = true;
+                asked.bound(runtime.handle(Event::DrainRequested)).await?;
             }
-            Some(arrival) = inbox.recv() => {
-                tell_while(&events, held, receive(runtime, arrival)).await?;
+            _ = fence_checks.tick() => {
+                asked.bound(tell_while(&events, held, runtime.show_life())).await?;
             }
-            unanswered = runtime.host_probes.next_unanswered() => runtime.handle(unanswered).await?,
-            exit = fleet.next_exit() => exited(runtime, fleet, &exit).await?,
-            _ = fence_checks.tick() => tell_while(&events, held, runtime.show_life()).await?,
             _ = ticks.tick() => {
-                tell_while(&events, held, pass_time(runtime)).await?;
-                start_missing(runtime, fleet).await?;
+                let passed = tell_while(&events, held, catch_up(runtime, &mut inbox, fleet));
+                asked.bound(passed).await?;
             }
+            Some(delivery) = inbox.recv() => {
+                asked.bound(tell_while(&events, held, receive(runtime, delivery.arrival))).await?;
+            }
+            unanswered = runtime.host_probes.next_unanswered() => {
+                asked.bound(runtime.handle(unanswered)).await?;
+            }
+            exit = fleet.next_exit() => asked.bound(exited(runtime, fleet, &exit)).await?,
         }
     }
     Ok(())
+}
+
+/// Lets time pass. What has come before is heard before anybody is judged by it, but no more than that.
+async fn catch_up(
+    runtime: &mut Runtime,
+    inbox: &mut mpsc::Receiver<Delivery>,
+    fleet: &mut Fleet,
+) -> Result<(), CoordinatorError> {
+    for _ in 0..inbox.len() {
+        match inbox.try_recv() {
+            Ok(delivery) if runtime.verdict().is_none() => {
+                receive(runtime, delivery.arrival).await?;
+            }
+            _ => break,
+        }
+    }
+    while let Some(unanswered) = runtime.host_probes.next_unanswered().now_or_never() {
+        runtime.handle(unanswered).await?;
+    }
+    while let Some(exit) = fleet.next_exit().now_or_never() {
+        exited(runtime, fleet, &exit).await?;
+    }
+    if runtime.verdict().is_some() {
+        return Ok(());
+    }
+    pass_time(runtime).await?;
+    start_missing(runtime, fleet).await
 }
 
 async fn pass_time(runtime: &mut Runtime) -> Result<(), CoordinatorError> {
@@ -317,9 +365,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(listener: TcpListener, service: Service) -> Self {
+    fn start(listener: TcpListener, service: Service, bounds: Bounds) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = serve(listener, service, async {
+        let serve = serve(listener, service, bounds, async {
             // A dropped sender means the same as a sent one.
             let _ = stopped.await;
         });

@@ -3,17 +3,23 @@
 
 use crate::clock::unix_us;
 use fratmae_control::WorkerId;
-use fratmae_protocol::pb;
 use fratmae_protocol::pb::coordination_server::Coordination;
+use fratmae_protocol::pb::to_worker::Message as To;
+use fratmae_protocol::{Caller, Charge, Inflow, Stay, pb};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{mpsc, oneshot, watch};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Orders a worker may have waiting; more means that it no longer reads.
 const OUTBOX: usize = 64;
+/// How long a worker may take to close its stream once it was told to stop.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The stream to one worker.
 pub(crate) type Outbox = mpsc::Sender<Result<pb::ToWorker, Status>>;
@@ -30,9 +36,24 @@ pub(crate) enum Arrival {
     Save(oneshot::Sender<u64>),
 }
 
+/// What waits in the inbox, and the room that it has in memory until it is dealt with.
+pub(crate) struct Delivery {
+    pub(crate) arrival: Arrival,
+    _charge: Option<Charge>,
+}
+
+impl From<Arrival> for Delivery {
+    fn from(arrival: Arrival) -> Self {
+        Self {
+            arrival,
+            _charge: None,
+        }
+    }
+}
+
 /// The service that tonic drives.
 pub(crate) struct Service {
-    inbox: mpsc::Sender<Arrival>,
+    inbox: mpsc::Sender<Delivery>,
     next_worker: AtomicU64,
     status: watch::Receiver<pb::StatusReply>,
     run_id: String,
@@ -41,7 +62,7 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(
         run_id: String,
-        inbox: mpsc::Sender<Arrival>,
+        inbox: mpsc::Sender<Delivery>,
         status: watch::Receiver<pb::StatusReply>,
     ) -> Self {
         Self {
@@ -63,20 +84,37 @@ impl Coordination for Service {
     ) -> Result<Response<Self::AttendStream>, Status> {
         let worker = WorkerId::new(self.next_worker.fetch_add(1, Ordering::Relaxed));
         let (outbox, orders) = mpsc::channel(OUTBOX);
-        let inbox = self.inbox.clone();
+        let incoming = Messages {
+            worker,
+            inflow: request.extensions().get().cloned().unwrap_or_default(),
+            caller: request.extensions().get().cloned(),
+            is_told_to_stop: Arc::default(),
+            inbox: self.inbox.clone(),
+            complaints: outbox.downgrade(),
+        };
         let over = |_| Status::unavailable("the run has ended");
-        inbox
-            .send(Arrival::Opened(worker, outbox))
+        self.inbox
+            .send(Arrival::Opened(worker, outbox).into())
             .await
             .map_err(over)?;
-        tokio::spawn(forward(worker, request.into_inner(), inbox));
-        Ok(Response::new(Box::pin(ReceiverStream::new(orders))))
+        let (inflow, is_told_to_stop) = (incoming.inflow.clone(), incoming.is_told_to_stop.clone());
+        let orders = ReceiverStream::new(orders).map(move |order| {
+            match message(&order) {
+                Some(To::Welcome(_)) => inflow.admit(),
+                Some(To::Stop(_)) => is_told_to_stop.notify_one(),
+                _ => {}
+            }
+            order
+        });
+        tokio::spawn(incoming.pass_on(request.into_inner()));
+        Ok(Response::new(Box::pin(orders)))
     }
 
     async fn status(
         &self,
-        _: Request<pb::StatusRequest>,
+        request: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusReply>, Status> {
+        let _stay = stay(&request);
         Ok(Response::new(self.status.borrow().clone()))
     }
 
@@ -84,12 +122,13 @@ impl Coordination for Service {
         &self,
         request: Request<pb::SaveRequest>,
     ) -> Result<Response<pb::SaveReply>, Status> {
+        let _stay = stay(&request);
         if request.into_inner().run_id != self.run_id {
             return Err(Status::failed_precondition("it leads another run"));
         }
         let over = || Status::unavailable("the run ended before it was durable");
         let (reply, saved) = oneshot::channel();
-        let asked = self.inbox.send(Arrival::Save(reply)).await;
+        let asked = self.inbox.send(Arrival::Save(reply).into()).await;
         asked.map_err(|_| over())?;
         let step = saved.await.map_err(|_| over())?;
         Ok(Response::new(pb::SaveReply { step }))
@@ -97,25 +136,75 @@ impl Coordination for Service {
 
     async fn clock(
         &self,
-        _: Request<pb::ClockRequest>,
+        request: Request<pb::ClockRequest>,
     ) -> Result<Response<pb::ClockReply>, Status> {
+        let _stay = stay(&request);
         let unix_us = unix_us();
         Ok(Response::new(pb::ClockReply { unix_us }))
     }
 }
 
-/// Passes a worker's messages on until its stream ends; a full inbox slows the worker down.
-async fn forward(
+/// Keeps the connection of a request open.
+fn stay<T>(request: &Request<T>) -> Option<Stay> {
+    request.extensions().get().map(Caller::stay)
+}
+
+fn message(order: &Result<pb::ToWorker, Status>) -> Option<&To> {
+    order.as_ref().ok()?.message.as_ref()
+}
+
+/// The way of a worker's messages to the inbox.
+struct Messages {
     worker: WorkerId,
-    mut messages: Streaming<pb::FromWorker>,
-    inbox: mpsc::Sender<Arrival>,
-) {
-    while let Some(Ok(message)) = messages.next().await {
-        let arrival = Arrival::Message(worker, Box::new(message));
-        if inbox.send(arrival).await.is_err() {
-            return;
+    inflow: Inflow,
+    caller: Option<Caller>,
+    is_told_to_stop: Arc<Notify>,
+    inbox: mpsc::Sender<Delivery>,
+    /// Where the sender is told why it is not heard any more.
+    complaints: mpsc::WeakSender<Result<pb::ToWorker, Status>>,
+}
+
+impl Messages {
+    /// Passes messages on until the stream ends; a full inbox slows the worker down.
+    async fn pass_on(self, mut messages: Streaming<pb::FromWorker>) {
+        let ended = async {
+            self.is_told_to_stop.notified().await;
+            timeout(GRACE, std::future::pending::<()>()).await
+        };
+        tokio::select! {
+            () = self.pass_all_on(&mut messages) => {}
+            _ = ended => {}
+        }
+        // A closed inbox means that the run has ended: nobody is left to tell.
+        let _ = self.inbox.send(Arrival::Closed(self.worker).into()).await;
+    }
+
+    async fn pass_all_on(&self, messages: &mut Streaming<pb::FromWorker>) {
+        let mut stay = None;
+        while let Some(message) = messages.next().await {
+            let message = match message {
+                Ok(message) => message,
+                Err(status) => {
+                    tracing::debug!(worker = self.worker.get(), %status, "stream refused");
+                    if let Some(complaints) = self.complaints.upgrade() {
+                        // Whoever has not read the orders before need not read this.
+                        let _ = complaints.try_send(Err(status));
+                    }
+                    return;
+                }
+            };
+            // One that says nothing keeps no connection open.
+            stay = stay.or_else(|| self.caller.as_ref().map(Caller::stay));
+            let delivery = Delivery {
+                arrival: Arrival::Message(self.worker, Box::new(message)),
+                _charge: self.inflow.charge(),
+            };
+            if self.inbox.send(delivery).await.is_err() {
+                return;
+            }
         }
     }
-    // A closed inbox means that the run has ended: nobody is left to tell.
-    let _ = inbox.send(Arrival::Closed(worker)).await;
 }
+
+#[cfg(test)]
+mod tests;

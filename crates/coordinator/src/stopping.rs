@@ -1,10 +1,15 @@
 //! A run that is asked to stop: it says so at once, whatever it waits for.
 
+use crate::error::CoordinatorError;
 use crate::event::{EventSink, RunEvent};
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+/// How long the run's store may hold up a run that was asked to stop. Schedulers kill after 30 s.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How a caller tells a run to stop.
 pub struct StopRequests {
@@ -51,10 +56,55 @@ pub(crate) async fn announce(
     std::future::pending().await
 }
 
+/// The request, for whoever leads the run.
+pub(crate) struct Asked {
+    request: oneshot::Receiver<()>,
+    is_heard: bool,
+    patience: Duration,
+}
+
+impl Asked {
+    pub(crate) const fn new(request: oneshot::Receiver<()>) -> Self {
+        Self {
+            request,
+            is_heard: false,
+            patience: PATIENCE,
+        }
+    }
+
+    /// Waits for the request; after it at once.
+    pub(crate) async fn heard(&mut self) {
+        if !self.is_heard {
+            // Nobody who could ask is there any more only once the run is over.
+            let _ = (&mut self.request).await;
+            self.is_heard = true;
+        }
+    }
+
+    /// Does work that may wait for the store; once the run is asked to stop, not for ever.
+    ///
+    /// # Errors
+    /// The work's, and `Unresponsive`.
+    pub(crate) async fn bound<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, CoordinatorError>>,
+    ) -> Result<T, CoordinatorError> {
+        let patience = self.patience;
+        let late = async {
+            self.heard().await;
+            timeout(patience, std::future::pending::<()>()).await
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            _ = late => Err(CoordinatorError::Unresponsive),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn standing(step: Option<u64>, step_seconds: Option<f64>) -> Standing {
         Standing {
@@ -114,5 +164,23 @@ mod tests {
             seconds: None,
         };
         assert_eq!(receiver.recv().await, Ok(answer));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_hangs_ends_a_run_that_is_asked_to_stop_and_no_other() {
+        let (ask, request) = oneshot::channel();
+        let mut asked = Asked {
+            patience: Duration::from_millis(20),
+            ..Asked::new(request)
+        };
+        let hangs = || std::future::pending::<Result<(), CoordinatorError>>();
+        let waits = timeout(Duration::from_millis(60), asked.bound(hangs())).await;
+        assert!(waits.is_err());
+        ask.send(()).unwrap();
+        let cut = asked.bound(hangs()).await;
+        assert!(matches!(cut, Err(CoordinatorError::Unresponsive)));
+        // It is still to be drained, and what is done in time is done.
+        asked.heard().await;
+        assert!(matches!(asked.bound(async { Ok(7) }).await, Ok(7)));
     }
 }

@@ -4,16 +4,18 @@
 
 mod begin;
 mod bounds;
-mod ends;
+mod client;
 mod error;
 mod progress;
 mod recalled;
 mod report;
+mod server;
 mod shown;
 
-pub use ends::{Client, connect, serve};
+pub use client::{Client, connect};
 pub use error::ProtocolError;
 pub use report::event_of;
+pub use server::{Bounds, Caller, Charge, Inflow, Stay, serve};
 pub use shown::shown;
 
 /// The generated messages and the service, as `proto/coordination.proto` has them.

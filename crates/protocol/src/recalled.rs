@@ -4,8 +4,8 @@ use crate::error::ProtocolError;
 use crate::pb;
 use prost::Message as _;
 
-/// Bytes of a message's figures: a quarter of what gRPC takes.
-const MOST: usize = 1 << 20;
+/// Bytes of a message's figures: half of what a coordinator takes.
+const MOST: usize = 256 << 10;
 
 impl pb::Recalled {
     /// Deals the figures of steps to as few messages as a stream takes; a message has one step at least.
@@ -69,7 +69,7 @@ mod tests {
         let all = steps(300, &"a".repeat(10_000));
         let messages = pb::Recalled::messages(4, all.clone());
         assert!(
-            messages.len() >= 3 && messages.len() < 10,
+            messages.len() >= 12 && messages.len() < 16,
             "{}",
             messages.len()
         );

@@ -27,17 +27,19 @@ impl Busy {
     fn with(mut progress: Progress, what: String, patience: Duration) -> Self {
         let (end, ended) = sync_channel(0);
         let started = Instant::now();
-        let shown = std::thread::spawn(move || {
+        let show = move || {
             let mut wait = patience;
             while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 wait = TICK;
                 let seconds = clock(started.elapsed().as_secs_f64());
                 progress.show(&Report::Waiting(format!("{what} ({seconds})")));
             }
-        });
+        };
+        let thread = std::thread::Builder::new().name("progress".to_owned());
         Self {
             end: Some(end),
-            shown: Some(shown),
+            // Where there is no thread the work goes on unseen.
+            shown: thread.spawn(show).ok(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use clap::builder::styling::Style;
-use terminal_size::{Width, terminal_size_of};
+use terminal_size::{Height, Width, terminal_size_of};
 
 /// What one stream can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,6 +20,11 @@ impl Look {
     /// Of standard error.
     pub(crate) fn of_stderr() -> Self {
         Self::of(&std::io::stderr())
+    }
+
+    /// Rows of the terminal at standard error now.
+    pub(crate) fn rows_of_stderr() -> u16 {
+        terminal_size_of(std::io::stderr()).map_or(24, |(_, Height(rows))| rows)
     }
 
     /// Of standard output.

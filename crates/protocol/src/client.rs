@@ -1,22 +1,19 @@
-//! Both ends of the conversation: the only place where a gRPC client or server is built.
+//! The side of who asks: the only place where a gRPC client is built.
 
 use crate::error::ProtocolError;
 use crate::pb::coordination_client::CoordinationClient;
-use crate::pb::coordination_server::{Coordination, CoordinationServer};
 use std::error::Error;
-use std::future::Future;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Channel, Endpoint};
 
 /// The side of who asks.
 pub type Client = CoordinationClient<Channel>;
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How often a silent coordinator is asked for a sign of life, and how long it may take to give one.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// How often a silent other side is asked for a sign of life, and how long it may take to give one.
+pub(crate) const KEEP_ALIVE: (Duration, Duration) =
+    (Duration::from_secs(5), Duration::from_secs(10));
 
 /// Connects to the coordinator at a URL.
 ///
@@ -36,22 +33,6 @@ pub async fn connect(address: &str) -> Result<Client, ProtocolError> {
         .tcp_nodelay(true);
     let channel = endpoint.connect().await.map_err(unreachable)?;
     Ok(CoordinationClient::new(channel))
-}
-
-/// Serves whoever connects, until `stop` is there; then until every stream has ended.
-///
-/// # Errors
-/// The transport's.
-pub async fn serve(
-    listener: TcpListener,
-    service: impl Coordination,
-    stop: impl Future<Output = ()>,
-) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
-        .add_service(CoordinationServer::new(service))
-        .serve_with_incoming_shutdown(incoming, stop)
-        .await
 }
 
 /// tonic says only "transport error"; the cause is at the end of its chain.
