@@ -23,8 +23,10 @@ pub struct Launcher {
     pub workers: usize,
     /// Threads each may use.
     pub threads: usize,
-    /// Further arguments for each.
+    /// Further arguments for each, before the command's name.
     pub arguments: Vec<String>,
+    /// Further options of the command.
+    pub options: Vec<String>,
     /// How often within an hour each is started again after it died.
     pub restarts_per_hour: u32,
     /// Takes what they write to standard error; without it they write where this process does.
@@ -111,6 +113,7 @@ impl Launcher {
             .args(["--name", &Self::name(number)])
             .args(["--local-rank", &number.to_string()])
             .args(["--threads", &self.threads.to_string()])
+            .args(&self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);
@@ -147,6 +150,7 @@ mod tests {
             workers: 1,
             threads: 1,
             arguments: Vec::new(),
+            options: Vec::new(),
             restarts_per_hour: 0,
             listener: Some(Listener::new(move |worker, line| {
                 page.lock()

@@ -17,6 +17,7 @@ use crate::event::{EventSink, RunEvent};
 use crate::history::{History, HistoryRow};
 use crate::host_probes::HostProbes;
 use crate::job::{Job, RunFile};
+use crate::mesh_key::MeshKey;
 use crate::opening::Opened;
 use crate::service::Outbox;
 use crate::shares::Shares;
@@ -58,6 +59,7 @@ pub(crate) struct Runtime {
     journal: Journal,
     outboxes: BTreeMap<WorkerId, Outbox>,
     pub(crate) host_probes: HostProbes,
+    mesh_key: MeshKey,
     shares: Shares,
     history: History,
     collection: Collection,
@@ -113,6 +115,7 @@ impl Runtime {
             journal: opened.journal,
             outboxes: BTreeMap::new(),
             host_probes: HostProbes::default(),
+            mesh_key: MeshKey::default(),
             shares: Shares::default(),
             history: History::default(),
             collection: Collection::new(opened.collector),
@@ -303,6 +306,7 @@ impl Runtime {
         }
         let begin = pb::Begin {
             figures_until: self.figures_until(),
+            mesh_key: self.mesh_key.of(assignment.generation),
             ..assignment.into()
         };
         self.send(worker, To::Begin(begin));
@@ -353,6 +357,7 @@ impl Runtime {
             run_url: self.job.run.url().to_owned(),
             data_url: self.job.data.location.url().to_owned(),
             data_digest: self.run_file.data_digest.clone(),
+            manifest_digest: self.job.data.manifest_digest.clone(),
             run_id: self.run_file.run_id.clone(),
             committed: self.cluster.newest().step().get(),
             figures_until: self.figures_until(),
