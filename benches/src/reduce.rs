@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
-use fratmae_collective::{Membership, ProcessGroup as _, SlotSums, SlotTree, TcpGroup};
+use fratmae_collective::{Membership, MeshPort, ProcessGroup as _, SlotSums, SlotTree, TcpGroup};
 
 use crate::copy::Streams;
 use crate::timing::{median, median_of};
@@ -82,12 +82,12 @@ fn reduce_once(group: &mut TcpGroup, elements: usize, together: &Barrier) -> Res
 
 /// Joins `world` ranks on loopback, each with one slot.
 pub(crate) fn groups(world: usize) -> Result<Vec<TcpGroup>> {
-    let listeners: Vec<TcpListener> = (0..world)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+    let ports: Vec<MeshPort> = (0..world)
+        .map(|_| MeshPort::open(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?))
         .collect::<Result<_, _>>()?;
-    let addresses: Vec<SocketAddr> = listeners
+    let addresses: Vec<SocketAddr> = ports
         .iter()
-        .map(TcpListener::local_addr)
+        .map(MeshPort::local_addr)
         .collect::<Result<_, _>>()?;
     let slots: Vec<Range<usize>> = (0..world).map(|rank| rank..rank + 1).collect();
     let membership = |rank| Membership {
@@ -98,11 +98,11 @@ pub(crate) fn groups(world: usize) -> Result<Vec<TcpGroup>> {
         slots: slots.clone(),
     };
     std::thread::scope(|scope| {
-        let join = |(rank, listener)| {
+        let join = |(rank, port)| {
             let membership = membership(rank);
-            scope.spawn(move || TcpGroup::connect(listener, &membership, DEADLINE))
+            scope.spawn(move || TcpGroup::connect(port, &membership, DEADLINE))
         };
-        let threads: Vec<_> = listeners.iter().enumerate().map(join).collect();
+        let threads: Vec<_> = ports.iter().enumerate().map(join).collect();
         let joined = threads
             .into_iter()
             .map(|thread| Ok(thread.join().map_err(|_| anyhow!("a rank panicked"))??));

@@ -16,9 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A call of `fratmae coordinator` for a run of the tiny job, on the shared phantoms.
 pub fn coordinator(run: &Path) -> Call {
+    coordinator_on(&phantoms().data, run)
+}
+
+/// The same on another data set.
+pub fn coordinator_on(data: &Path, run: &Path) -> Call {
     fratmae(["coordinator", "--json", "--log", "json", "--config", CONFIG])
         .and("--data")
-        .and(&phantoms().data)
+        .and(data)
         .and("--run")
         .and(run)
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use fratmae_tests::{
-    Job, RunEvent, Signal, Undisturbed, applied, committed_steps, events, scratch, send, status,
+    Job, RunEvent, Signal, Undisturbed, address_of, applied, committed_steps, coordinator, events,
+    fratmae, scratch, send, status,
 };
 
 const STEPS: u64 = 30;
@@ -75,6 +76,45 @@ fn when_every_worker_is_to_leave_the_run_stops_with_a_checkpoint_and_goes_on_fro
     assert_eq!(status["reason"], "its last worker was asked to leave");
     let job = job(&run).workers(2);
     UNDISTURBED.assert_reached(&job, job.finish().digest(), "resumed");
+}
+
+#[test]
+fn a_worker_watches_the_file_that_it_was_started_with_and_none_that_a_coordinator_names() {
+    let folder = scratch();
+    let file = folder.path().join("preempted");
+    std::fs::write(&file, "").expect("the folder is ours");
+    let of_job = format!("--set=workers.preemption_file={}", file.display());
+    let mut led = coordinator(&folder.path().join("run"))
+        .and("--workers=2")
+        .and(of_job)
+        .start();
+    let address = address_of(&mut led);
+    let worker = || fratmae(["worker", "--threads", "1", "--coordinator", &address]);
+    let told = folder.path().join("told");
+    let (stays, leaves) = (
+        worker().start(),
+        worker().with("FRATMAE_PREEMPTION_FILE", &told.display().to_string()),
+    );
+    let leaves = leaves.start();
+    led.runs_until_step(2);
+    std::fs::write(&told, "").expect("the folder is ours");
+    let left = leaves.wait().succeeded();
+    assert!(
+        left.stderr.contains("preemption file found"),
+        "{}",
+        left.stderr
+    );
+    let stayed = stays.wait().succeeded();
+    assert!(
+        !stayed.stderr.contains("preemption file found"),
+        "{}",
+        stayed.stderr
+    );
+    let said = led.wait().succeeded().stderr;
+    assert!(
+        said.contains("workers.preemption_file is each worker's own"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use fratmae_tests::{
-    Finished, Job, RunEvent, Signal, Undisturbed, applied, events, logged, scratch, send,
+    Finished, Job, RunEvent, Signal, Undisturbed, address_of, applied, coordinator, events,
+    fratmae, logged, scratch, send,
 };
 
 const STEPS: u64 = 30;
@@ -24,11 +25,16 @@ fn over_nccl(run: impl AsRef<Path>, faults: &str) -> Job {
     demanding_nccl(run, faults).workers(2)
 }
 
-fn demanding_nccl(run: impl AsRef<Path>, faults: &str) -> Job {
+/// The library that replaces NCCL and the driver.
+fn standin() -> String {
     let tests = std::env::current_exe().expect("the system names this test's binary");
     let library = tests.with_file_name("libfratmae_nccl_standin.so");
     assert!(library.is_file(), "{} is not built", library.display());
-    let library = library.display();
+    library.display().to_string()
+}
+
+fn demanding_nccl(run: impl AsRef<Path>, faults: &str) -> Job {
+    let library = standin();
     job(run)
         .set("collective.backend=nccl")
         .set(&format!("collective.nccl_library={library}"))
@@ -109,6 +115,35 @@ fn one_worker_that_demands_nccl_has_a_communicator_of_its_own() {
     let job = demanding_nccl(folder.path().join("run"), "").workers(1);
     let finished = job.start().wait().succeeded();
     assert_undisturbed(&job, &finished);
+}
+
+#[test]
+fn a_worker_loads_the_libraries_that_it_was_started_with_and_none_that_a_coordinator_names() {
+    let library = standin();
+    let led = |run: &Path| {
+        coordinator(run)
+            .and("--workers=1")
+            .and("--set=collective.backend=nccl")
+            .and(format!("--set=collective.nccl_library={library}"))
+            .and(format!("--set=collective.cuda_library={library}"))
+            .start()
+    };
+    let worker = |address: &str| fratmae(["worker", "--threads", "1", "--coordinator", address]);
+    let folder = scratch();
+    let mut untold = led(&folder.path().join("untold"));
+    let own = "/nowhere/libcuda.so.1";
+    let worker_of_untold = worker(&address_of(&mut untold)).with("FRATMAE_CUDA_LIBRARY", own);
+    assert_ne!(worker_of_untold.run().code, Some(0));
+    let ended = untold.wait();
+    assert_ne!(ended.code, Some(0));
+    assert!(ended.stderr.contains(own), "{}", ended.stderr);
+
+    let mut told = led(&folder.path().join("told"));
+    let worker_of_told = worker(&address_of(&mut told))
+        .and(format!("--nccl-library={library}"))
+        .and(format!("--cuda-library={library}"));
+    worker_of_told.run().succeeded();
+    told.wait().succeeded();
 }
 
 #[test]

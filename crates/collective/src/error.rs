@@ -131,14 +131,14 @@ impl CollectiveError {
             | Self::Closed { .. }
             | Self::TimedOut { .. }
             | Self::Io { .. }
+            | Self::Mismatch { .. }
+            | Self::TooLong { .. }
             | Self::Aborted
             | Self::Broken { .. } => Action::Rejoin,
             Self::Membership { .. }
             | Self::Sums { .. }
             | Self::Listener { .. }
-            | Self::Thread { .. }
-            | Self::Mismatch { .. }
-            | Self::TooLong { .. } => Action::Fatal,
+            | Self::Thread { .. } => Action::Fatal,
             Self::Nccl(error) => error.action(),
         }
     }

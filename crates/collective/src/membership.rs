@@ -13,7 +13,7 @@ pub(crate) const RUN_LIMIT: usize = 256;
 /// One generation as one of its ranks sees it. Addresses and slots have one entry a rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// The run's id; at most 256 bytes.
+    /// What the members of this run alone say; at most 256 bytes.
     pub run: String,
     pub generation: u64,
     pub rank: usize,

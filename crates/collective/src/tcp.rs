@@ -2,21 +2,22 @@
 //!
 //! Owns the life of a group: joining, counting calls, refusing them after a failure. Its parts own the rest.
 
-mod acceptor;
 mod call_guard;
 mod control;
 mod exchange;
 mod frame;
 mod handshake;
 mod mesh;
+mod port;
 mod reduction;
 mod replication;
 mod sizes;
 #[cfg(test)]
 mod tests;
+mod visitors;
 mod wire;
 
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::{AbortHandle, CollectiveError, Membership, Operation, ProcessGroup, S
 pub(crate) use self::control::Interruption;
 pub(crate) use self::exchange::Call;
 pub(crate) use self::mesh::Peer;
+pub use self::port::MeshPort;
 pub(crate) use self::sizes::agree;
 
 /// Deadlines and limits of a [`TcpGroup`].
@@ -99,16 +101,16 @@ impl TcpGroup {
     /// # Errors
     /// As [`connect_with`](Self::connect_with).
     pub fn connect(
-        listener: &TcpListener,
+        port: &MeshPort,
         membership: &Membership,
         deadline: Duration,
     ) -> Result<Self, CollectiveError> {
-        Self::connect_with(listener, membership, TcpSettings::new(deadline))
+        Self::connect_with(port, membership, TcpSettings::new(deadline))
     }
 
-    /// Joins the group: accepts the higher ranks at `listener` and dials the lower ones.
+    /// Joins the group: accepts the higher ranks at `port` and dials the lower ones.
     ///
-    /// Whoever comes for another run or generation is refused, and the listener goes on until all are there or the
+    /// Whoever comes for another run or generation is refused, and the port goes on until all are there or the
     /// deadline passes. A peer that is not there yet, or still in an older generation, is dialled again.
     /// A world of one touches no socket.
     ///
@@ -116,14 +118,14 @@ impl TcpGroup {
     /// `Membership` if it contradicts itself; `Absent` for the rank that did not come; `Refused` if a peer is in a
     /// later generation, another run or a different world; `Listener`, `Thread`; `Aborted`.
     pub fn connect_with(
-        listener: &TcpListener,
+        port: &MeshPort,
         membership: &Membership,
         settings: TcpSettings,
     ) -> Result<Self, CollectiveError> {
         membership.check()?;
         let peers = match membership.world_size() {
             1 => Vec::new(),
-            _ => mesh::form(listener, membership, settings.join_within, &settings.abort)?,
+            _ => mesh::form(port, membership, settings.join_within, &settings.abort)?,
         };
         for peer in &peers {
             let stream = Arc::downgrade(&peer.stream);

@@ -55,7 +55,7 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     (
         "data.cache_dir",
         "Folder on a local disk for parts of a remote data set, shared by the workers of a machine; \"\": no cache.\n\
-         Losing it costs only time.",
+         Losing it costs only time. For the workers of pretrain; others take --cache-dir.",
     ),
     (
         "data.cache_mib",
@@ -292,8 +292,8 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "workers.preemption_file",
-        "If this file appears on a worker's host, the worker leaves (preemption notice). Signals such as SIGTERM work\n\
-         without it. \"\": none.",
+        "If this file appears, the workers of this machine leave (preemption notice). Signals such as SIGTERM work\n\
+         without it. \"\": none. For the workers of pretrain; others take --preemption-file.",
     ),
     (
         "workers.grace_s",
@@ -319,11 +319,12 @@ pub(crate) const ABOUT: &[(&str, &str)] = &[
     ),
     (
         "collective.nccl_library",
-        "NCCL's library: a path, or a name on the library search path.",
+        "NCCL's library: a path, or a name on the library search path. For the workers of pretrain; others take\n\
+         --nccl-library.",
     ),
     (
         "collective.cuda_library",
-        "The CUDA driver's library, likewise.",
+        "The CUDA driver's library, likewise; other workers take --cuda-library.",
     ),
     (
         "coordinator.listen",

@@ -5,6 +5,7 @@
 mod about;
 mod data;
 mod error;
+mod host;
 mod identity;
 mod job;
 mod layers;
@@ -19,6 +20,7 @@ mod train;
 
 pub use data::{Axis, BadSample, Data, Run};
 pub use error::{ConfigError, Origin};
+pub use host::Host;
 pub use identity::Difference;
 pub use job::Config;
 pub use model::{Decoder, Masking, ModalityDraw, Model, Text, Transformer};

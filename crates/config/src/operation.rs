@@ -93,7 +93,7 @@ pub struct Workers {
     pub restarts_per_hour: u32,
     /// Seconds that workers continue to train without a coordinator before they exit.
     pub coordinator_patience_s: u64,
-    /// A path on each worker's host; once there is a file, the worker leaves. Empty for none.
+    /// A path on this machine; once there is a file, its workers leave. Empty for none.
     pub preemption_file: String,
     /// Grace period in seconds after a worker was asked to leave; then it exits in any case.
     pub grace_s: u64,

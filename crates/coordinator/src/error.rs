@@ -40,6 +40,18 @@ pub enum CoordinatorError {
         began: String,
         found: String,
     },
+    /// The manifest of the data set is not the one that the run was begun with, though it lists the same cases.
+    #[error(
+        "manifest.json of {url} has digest {found}, and {began} when run {run} was started: it is damaged, was changed or prepared anew. Restore it from a copy, or start a new run from the run's weights with --fork {run}"
+    )]
+    OtherManifest {
+        run: String,
+        /// The data set.
+        url: String,
+        /// The digest of the manifest's bytes that the run was begun with.
+        began: String,
+        found: String,
+    },
     /// No new run can begin from another one.
     #[error("cannot fork {run}: {reason}")]
     Fork {

@@ -53,6 +53,9 @@ pub(crate) struct RunFile {
     pub(crate) config: serde_json::Value,
     /// Digest of the data set it was begun on.
     pub(crate) data_digest: String,
+    /// Digest of the bytes of that data set's manifest; runs of earlier versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) manifest_digest: Option<String>,
     pub(crate) cases: usize,
     /// The learning rate's formula that its steps follow.
     #[serde(default = "first_schedule")]
@@ -121,6 +124,7 @@ impl Job {
             run_id: self.nonce.clone(),
             config: config.map_err(CoordinatorError::encoding(RUN_FILE))?,
             data_digest: self.data.manifest.digest(),
+            manifest_digest: Some(self.data.manifest_digest.clone()),
             cases: self.data.manifest.cases.len(),
             schedule: SCHEDULE,
             origin,
@@ -169,7 +173,22 @@ impl Job {
                 found,
             });
         }
+        self.compare_manifest(&theirs)?;
         Ok(Some(theirs))
+    }
+
+    /// Refuses the same cases under a manifest of other bytes: what is read of it beside their digests may be changed.
+    fn compare_manifest(&self, began: &RunFile) -> Result<(), CoordinatorError> {
+        let found = &self.data.manifest_digest;
+        match &began.manifest_digest {
+            Some(began) if began != found => Err(CoordinatorError::OtherManifest {
+                run: self.run.url().to_owned(),
+                url: self.data.location.url().to_owned(),
+                began: began.clone(),
+                found: found.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Makes sure that the files are there which the first weights are made of.

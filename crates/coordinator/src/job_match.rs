@@ -70,6 +70,7 @@ mod tests {
             run_id: "r".to_owned(),
             config: serde_json::Value::Null,
             data_digest: "d".to_owned(),
+            manifest_digest: None,
             cases: 1,
             schedule: 2,
             origin: None,

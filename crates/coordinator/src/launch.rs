@@ -26,8 +26,10 @@ pub struct Launcher {
     pub workers: usize,
     /// Threads each may use.
     pub threads: usize,
-    /// Further arguments for each.
+    /// Further arguments for each, before the command's name.
     pub arguments: Vec<String>,
+    /// Further options of the command.
+    pub options: Vec<String>,
     /// How often within an hour each is started again after it died.
     pub restarts_per_hour: u32,
     /// Takes what they write to standard error; without it they write where this process does.
@@ -122,6 +124,7 @@ impl Launcher {
             .args(["--local-rank", &number.to_string()])
             .args(["--threads", &self.threads.to_string()])
             .env(LAUNCH_TOKEN, token)
+            .args(&self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);
@@ -158,6 +161,7 @@ mod tests {
             workers: 1,
             threads: 1,
             arguments: Vec::new(),
+            options: Vec::new(),
             restarts_per_hour: 0,
             listener: Some(Listener::new(move |worker, line| {
                 page.lock()

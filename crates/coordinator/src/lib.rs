@@ -21,6 +21,7 @@ mod job;
 mod job_match;
 mod launch;
 mod leader;
+mod mesh_key;
 mod opening;
 mod restarts;
 mod rollback;

@@ -18,6 +18,7 @@ use crate::event::{EventSink, RunEvent};
 use crate::history::{History, HistoryRow};
 use crate::host_probes::HostProbes;
 use crate::job::{Job, RunFile};
+use crate::mesh_key::MeshKey;
 use crate::opening::Opened;
 use crate::seats::Seats;
 use crate::service::Outbox;
@@ -62,6 +63,7 @@ pub(crate) struct Runtime {
     seats: Seats,
     streams: BTreeMap<WorkerId, Stream>,
     pub(crate) host_probes: HostProbes,
+    mesh_key: MeshKey,
     shares: Shares,
     history: History,
     collection: Collection,
@@ -119,6 +121,7 @@ impl Runtime {
             seats: opened.seats,
             streams: BTreeMap::new(),
             host_probes: HostProbes::default(),
+            mesh_key: MeshKey::default(),
             shares: Shares::default(),
             history: History::default(),
             collection: Collection::new(opened.collector),
@@ -319,6 +322,7 @@ impl Runtime {
         let begin = pb::Begin {
             figures_until: self.figures_until(),
             secret: self.seats.secret(generation, rank),
+            mesh_key: self.mesh_key.of(assignment.generation),
             ..assignment.into()
         };
         self.send(worker, To::Begin(begin));
@@ -369,6 +373,7 @@ impl Runtime {
             run_url: self.job.run.url().to_owned(),
             data_url: self.job.data.location.url().to_owned(),
             data_digest: self.run_file.data_digest.clone(),
+            manifest_digest: self.job.data.manifest_digest.clone(),
             run_id: self.run_file.run_id.clone(),
             committed: self.cluster.newest().step().get(),
             figures_until: self.figures_until(),

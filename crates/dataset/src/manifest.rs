@@ -2,6 +2,10 @@
 //!
 //! It reads and writes JSON and checks what it read. It does not open shards, and it writes no object itself.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use fratmae_store::{seal, unseal};
 use serde::{Deserialize, Serialize};
 
 use crate::DataSetError;
@@ -14,11 +18,17 @@ pub const LAYOUT_VERSION: u32 = 3;
 /// Name of the manifest below the root of a data set.
 pub const MANIFEST_NAME: &str = "manifest.json";
 
+/// The key of the manifest's seal, a digest of all its other bytes. Manifests of earlier versions have none.
+const SEAL: &str = "seal";
+
 /// Longest side of a grid that is believed; a larger one is taken for damage.
 const LONGEST_SIDE: usize = 4096;
 
 /// Lists the cases of a prepared data set, sorted by case id.
+///
+/// It has no other keys: a seal whose key was damaged is so told from a manifest without one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     pub layout_version: u32,
     /// Voxels along R, A and S of every case.
@@ -122,6 +132,7 @@ impl Manifest {
         #[derive(Deserialize)]
         struct Version {
             layout_version: u32,
+            seal: Option<serde::de::IgnoredAny>,
         }
         let damaged = |reason: String| DataSetError::Manifest {
             url: url.to_owned(),
@@ -130,6 +141,17 @@ impl Manifest {
         let unreadable =
             |error: serde_json::Error| damaged(format!("{MANIFEST_NAME} cannot be read: {error}"));
         let version: Version = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let body = match version.seal {
+            None => Cow::Borrowed(bytes),
+            Some(_) => {
+                let broken = |_| {
+                    damaged(format!(
+                        "its seal is not that of its bytes: {MANIFEST_NAME} was changed by hand or is damaged; restore it from a copy"
+                    ))
+                };
+                Cow::Owned(unseal(SEAL, bytes).map_err(broken)?.into_bytes())
+            }
+        };
         if version.layout_version != LAYOUT_VERSION {
             let (found, expected) = (version.layout_version, LAYOUT_VERSION);
             return Err(DataSetError::LayoutVersion {
@@ -138,7 +160,7 @@ impl Manifest {
                 expected,
             });
         }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let manifest: Self = serde_json::from_slice(&body).map_err(unreadable)?;
         if manifest.cases.is_empty() {
             return Err(DataSetError::Empty {
                 place: url.to_owned(),
@@ -184,15 +206,20 @@ impl Manifest {
         changed.then(|| format!("its digest is not that of its cases: {MANIFEST_NAME} was changed by hand or is damaged"))
     }
 
-    /// Writes the manifest as the bytes of its object.
+    /// Writes the manifest as the bytes of its object, sealed.
     ///
     /// # Errors
     /// [`DataSetError::Manifest`] for numbers that JSON does not have.
-    pub fn to_json(&self) -> Result<Vec<u8>, DataSetError> {
-        serde_json::to_vec_pretty(self).map_err(|error| DataSetError::Manifest {
+    pub fn to_json(&self) -> Result<Bytes, DataSetError> {
+        seal(SEAL, self).map_err(|error| DataSetError::Manifest {
             url: MANIFEST_NAME.to_owned(),
             reason: error.to_string(),
         })
+    }
+
+    /// Says whether the bytes of a manifest that was read have a seal.
+    pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
+        unseal(SEAL, bytes).is_ok()
     }
 }
 

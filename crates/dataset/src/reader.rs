@@ -29,6 +29,10 @@ use footer::Footer;
 pub struct DataSet {
     pub location: Location,
     pub manifest: Manifest,
+    /// BLAKE3 of the manifest's bytes, in hex: it covers all that is read of the manifest, and where each case lies.
+    pub manifest_digest: String,
+    /// Whether the manifest has a seal, without which a change to it before this is found by a full check alone.
+    pub is_sealed: bool,
     footers: BTreeMap<u32, OnceCell<Footer>>,
     cache: Option<Arc<Cache>>,
 }
@@ -92,6 +96,8 @@ impl DataSet {
         Ok(Self {
             location: location.clone(),
             manifest,
+            manifest_digest: blake3::hash(&bytes).to_hex().to_string(),
+            is_sealed: Manifest::is_sealed(&bytes),
             footers,
             cache: None,
         })

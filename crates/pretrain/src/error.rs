@@ -1,4 +1,4 @@
-//! What pretraining refuses: files of weights, a device, a peer's message.
+//! What pretraining refuses: files of weights, and a device.
 
 use fratmae_model::WeightsError;
 
@@ -42,14 +42,4 @@ pub enum PretrainError {
         "train.precision = \"bf16\" needs a GPU, and this worker trains on the CPU; use \"f32\", or a machine with a GPU"
     )]
     NoHalfPrecision,
-    /// The message of a slot has another shape than the job's.
-    #[error("the message of slot {slot} has {found} {part}, not {expected}")]
-    Message {
-        slot: usize,
-        part: &'static str,
-        /// How many there are.
-        found: usize,
-        /// How many there should be.
-        expected: usize,
-    },
 }

@@ -1,6 +1,5 @@
 //! The message that every rank receives about a slot, and what follows for the global batch: sums over all slots, and InfoNCE.
 
-use crate::error::PretrainError;
 use fratmae_model::{Contrast, ModalityStats, SlotStats};
 use fratmae_trainer::TaskError;
 use prost::Message;
@@ -52,24 +51,21 @@ impl SlotMessage {
         }
     }
 
-    /// Refuses the message of another job's slot.
-    fn check(&self, slot: usize, n_samples: usize, embedding: usize) -> Result<(), PretrainError> {
+    /// What does not have the shape of a slot of so many samples.
+    pub(crate) fn fault(&self, n_samples: usize, embedding: usize) -> Option<String> {
         let values = n_samples * embedding;
-        for (part, found, expected) in [
+        let parts = [
             ("stats", self.stats.len(), 2 * STATS),
             ("numbers of PET embeddings", self.pet.len(), values),
             ("numbers of text embeddings", self.text.len(), values),
-        ] {
-            if found != expected {
-                return Err(PretrainError::Message {
-                    slot,
-                    part,
-                    found,
-                    expected,
-                });
-            }
-        }
-        Ok(())
+            ("sentences", self.sentences.len(), n_samples),
+        ];
+        let mut faults = parts
+            .iter()
+            .filter(|(_, found, expected)| found != expected);
+        faults
+            .next()
+            .map(|(part, found, expected)| format!("{found} {part}, not {expected}"))
     }
 }
 
@@ -109,15 +105,12 @@ impl Global {
     /// Adds up the slots' stats and computes InfoNCE over all samples, at a temperature and with a weight.
     pub(crate) fn of(
         slots: &[SlotMessage],
-        n_samples: usize,
-        embedding: usize,
         logit_scale: Option<f32>,
         weight: f64,
     ) -> Result<Self, TaskError> {
         let mut stats = SlotStats::default();
         let (mut pet, mut text, mut sentences) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, slot) in slots.iter().enumerate() {
-            slot.check(number, n_samples, embedding)?;
+        for slot in slots {
             stats += slot.stats();
             pet.extend_from_slice(&slot.pet);
             text.extend_from_slice(&slot.text);
@@ -200,7 +193,7 @@ mod tests {
     #[test]
     fn the_global_batch_has_all_slots() {
         let slots: Vec<_> = (0..4).map(message).collect();
-        let global = Global::of(&slots, 2, 2, Some(2.5), 0.1).unwrap();
+        let global = Global::of(&slots, Some(2.5), 0.1).unwrap();
         assert_eq!(global.stats.pet.samples, 4);
         assert_eq!(global.stats.ct.targets, 406);
         let contrast = global.contrast.unwrap();
@@ -208,7 +201,7 @@ mod tests {
         assert!(contrast.loss > 0.0);
         let expected = global.stats.reconstruction() + 0.1 * contrast.loss;
         assert_eq!(global.loss, expected);
-        let plain = Global::of(&slots, 2, 2, None, 0.1).unwrap();
+        let plain = Global::of(&slots, None, 0.1).unwrap();
         assert_eq!(plain.loss, plain.stats.reconstruction());
     }
 
@@ -228,14 +221,24 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_the_wrong_length_names_its_slot() {
-        let mut short = message(1);
-        short.pet.pop();
-        let error = Global::of(&[message(0), short], 2, 2, None, 1.0).unwrap_err();
-        let line = error.to_string();
-        assert!(
-            line.contains("slot 1 has 3 numbers of PET embeddings"),
-            "{line}"
-        );
+    fn a_message_of_the_wrong_length_says_what_of_it_is_wrong() {
+        assert_eq!(message(1).fault(2, 2), None);
+        let changes: [(fn(&mut SlotMessage), &str); 4] = [
+            (|it| it.stats.truncate(9), "9 stats, not 10"),
+            (
+                |it| it.pet.truncate(3),
+                "3 numbers of PET embeddings, not 4",
+            ),
+            (
+                |it| it.text.push(0.0),
+                "5 numbers of text embeddings, not 4",
+            ),
+            (|it| it.sentences.clear(), "0 sentences, not 2"),
+        ];
+        for (change, said) in changes {
+            let mut changed = message(1);
+            change(&mut changed);
+            assert_eq!(changed.fault(2, 2).as_deref(), Some(said));
+        }
     }
 }

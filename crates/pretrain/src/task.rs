@@ -180,16 +180,13 @@ impl Task for Pretrain {
         message.is_finite()
     }
 
+    fn message_fault(&self, message: &SlotMessage) -> Option<String> {
+        message.fault(self.slot_size(), self.config.model.embedding)
+    }
+
     fn global(&mut self, slots: &[SlotMessage]) -> Result<Global, TaskError> {
-        let (size, embedding) = (self.slot_size(), self.config.model.embedding);
         let weight = self.config.train.contrastive_weight;
-        Global::of(
-            slots,
-            size,
-            embedding,
-            self.model.logit_scale_value()?,
-            weight,
-        )
+        Global::of(slots, self.model.logit_scale_value()?, weight)
     }
 
     fn loss(global: &Global) -> f64 {

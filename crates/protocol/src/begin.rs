@@ -31,6 +31,7 @@ impl From<Assignment> for pb::Begin {
             // Only the sender knows.
             figures_until: 0,
             secret: Vec::new(),
+            mesh_key: String::new(),
         }
     }
 }

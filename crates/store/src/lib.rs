@@ -18,6 +18,7 @@ mod probe;
 mod proxy;
 mod reading;
 mod retry;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod throughput;
@@ -29,5 +30,6 @@ pub use error::StoreError;
 pub use location::Location;
 pub use objects::{Created, Entry};
 pub use retry::RetryPolicy;
+pub use sealed::{seal, unseal};
 pub use throughput::Throughput;
 pub use whole::{local_path, read_whole};

@@ -5,6 +5,7 @@
 use crate::error::TrainError;
 use config::BadBatch as Wanted;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// With so many bad batches in a row it is not the batches that are bad.
 const MOST_IN_A_ROW: u32 = 10;
@@ -86,14 +87,32 @@ pub(crate) fn encode(slots: &[usize]) -> Vec<u8> {
     slots.iter().flat_map(number).collect()
 }
 
-/// The slots that all ranks reported, in order.
-pub(crate) fn decode(messages: &[Vec<u8>]) -> Vec<usize> {
-    let numbers = messages.iter().flat_map(|message| message.as_chunks().0);
-    let mut slots: Vec<usize> = numbers
-        .filter_map(|number| usize::try_from(u64::from_le_bytes(*number)).ok())
-        .collect();
-    slots.sort_unstable();
-    slots
+/// The slots that all ranks reported, in order; `slots` says which slots each rank has.
+///
+/// # Errors
+/// `Exchange` for a message that is no list of its sender's slots.
+pub(crate) fn decode(
+    messages: &[Vec<u8>],
+    slots: &[Range<usize>],
+) -> Result<Vec<usize>, TrainError> {
+    let mut all = Vec::new();
+    for (rank, (message, own_slots)) in messages.iter().zip(slots).enumerate() {
+        let (numbers, rest) = message.as_chunks();
+        let number = |number: &[u8; 8]| usize::try_from(u64::from_le_bytes(*number)).ok();
+        let reported = numbers.iter().map(number);
+        let reported = reported.map(|slot| slot.filter(|slot| own_slots.contains(slot)));
+        match reported.collect::<Option<Vec<_>>>() {
+            Some(reported) if rest.is_empty() && reported.len() <= own_slots.len() => {
+                all.extend(reported);
+            }
+            _ => {
+                let reason = "no list of its slots".to_owned();
+                return Err(TrainError::Exchange { rank, reason });
+            }
+        }
+    }
+    all.sort_unstable();
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -114,7 +133,22 @@ mod tests {
     #[test]
     fn all_ranks_bad_slots_are_known_in_order() {
         let messages = [encode(&[5, 6]), encode(&[]), encode(&[2])];
-        assert_eq!(decode(&messages), [2, 5, 6]);
+        let slots = [4..8, 8..9, 0..4];
+        assert_eq!(decode(&messages, &slots).unwrap(), [2, 5, 6]);
+    }
+
+    #[test]
+    fn a_rank_that_reports_what_are_not_its_slots_is_named() {
+        let good = encode(&[2]);
+        for bad in [
+            encode(&[5]),
+            encode(&[usize::MAX]),
+            encode(&[2, 2]),
+            vec![2; 7],
+        ] {
+            let decoded = decode(&[good.clone(), bad], &[2..3, 2..3]);
+            assert!(matches!(decoded, Err(TrainError::Exchange { rank: 1, .. })));
+        }
     }
 
     #[test]

@@ -130,6 +130,14 @@ impl<T: Task> Engine<T> {
         }
     }
 
+    /// Makes sure that memory kept a state which is handed to peers as the last step left it.
+    ///
+    /// # Errors
+    /// `Corrupted`, or the device's.
+    pub fn require_unchanged(&self, state: &TrainState, rank: usize) -> Result<(), TrainError> {
+        self.integrity.require_as_noted(state, rank)
+    }
+
     /// The state that comes next is not the one that the last step left.
     pub fn forget_state(&mut self) {
         self.integrity.forget();
@@ -221,9 +229,12 @@ impl<T: Task> Engine<T> {
         let gathered: Gathered<T::Message> = in_phase(hooks, Phase::Gather, || {
             hooks.call("all_gather");
             let mine = encode(bit_sum.unwrap_or_default(), hooks.note(), &messages);
-            decode(&group.process.all_gather(&mine)?, &group.slots)
+            let messages = group.process.all_gather(&mine)?;
+            let fault = |message: &T::Message| self.task.message_fault(message);
+            decode(&messages, &group.slots, fault)
         })?;
-        compare(&gathered.bit_sums, group.process.rank(), step - 1)?;
+        let sums: Vec<_> = (0..).zip(&gathered.bit_sums).collect();
+        compare("parameters", &sums, group.process.rank(), step - 1)?;
         in_phase(hooks, Phase::Backward, || {
             let global = self.task.global(&gathered.slots)?;
             let (sums, bad) = if T::loss(&global).is_finite() {
@@ -295,7 +306,7 @@ impl<T: Task> Engine<T> {
         // The same on every rank, so every rank makes this call.
         hooks.call("all_gather");
         let mine = bad_batch::encode(&bad_slots(&checks)?);
-        let slots = bad_batch::decode(&group.process.all_gather(&mine)?);
+        let slots = bad_batch::decode(&group.process.all_gather(&mine)?, &group.slots)?;
         computed.bad = Some(self.pass_over("gradient", step, &slots, hooks)?);
         Ok(None)
     }

@@ -41,11 +41,13 @@ pub enum TrainError {
         /// The last step applied.
         step: u64,
     },
-    /// A rank's parameters are not those of the majority; found before anything of the next step was used.
+    /// A rank's state is not that of the majority; found before anything of the next step was used.
     #[error(
-        "its parameters after step {step} are not those of the {n_alike} ranks that agree: it computes wrongly or its memory is faulty; it takes their state"
+        "its {what} after step {step} are not those of the {n_alike} ranks that agree: it computes wrongly or its memory is faulty; it takes their state"
     )]
     Unlike {
+        /// What differs, in plural.
+        what: &'static str,
         /// The first such rank.
         rank: usize,
         /// Whether this rank is among them.
@@ -57,9 +59,11 @@ pub enum TrainError {
     },
     /// Ranks differ, and nobody can say who is right.
     #[error(
-        "the ranks' parameters after step {step} differ, and no majority agrees: all go back to the newest checkpoint"
+        "the ranks' {what} after step {step} differ, and no majority agrees: all go back to the newest checkpoint"
     )]
     NoMajority {
+        /// What differs, in plural.
+        what: &'static str,
         /// The last step applied.
         step: u64,
     },
@@ -78,16 +82,6 @@ pub enum TrainError {
         rank: usize,
         holder: usize,
         /// The step it is after.
-        step: u64,
-    },
-    /// Two ranks that applied the same steps hold different states.
-    #[error(
-        "ranks {rank} and {holder} hold different states of step {step}: one of them computes wrongly; check its memory and its version"
-    )]
-    Diverged {
-        rank: usize,
-        holder: usize,
-        /// The step both are after.
         step: u64,
     },
     /// The group failed; a new one may mend it.

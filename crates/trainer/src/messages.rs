@@ -37,33 +37,38 @@ pub(crate) fn encode(bit_sum: u64, note: Vec<u8>, slots: &[impl Message]) -> Vec
     message.encode_to_vec()
 }
 
-/// Reads all ranks' messages; `slots` says which slots each rank has.
+/// Reads all ranks' messages; `slots` says which slots each rank has, and `fault` what is wrong with a slot's message.
 ///
 /// # Errors
-/// `Exchange` for a message that cannot be read, or has not one message for each of its slots.
+/// `Exchange` for a message that cannot be read, has a fault, or has not one message for each of its slots.
 pub(crate) fn decode<M: Message + Default>(
     messages: &[Vec<u8>],
     slots: &[Range<usize>],
+    fault: impl Fn(&M) -> Option<String>,
 ) -> Result<Gathered<M>, TrainError> {
     let mut gathered = Gathered {
         bit_sums: Vec::new(),
         notes: Vec::new(),
         slots: Vec::new(),
     };
-    for (rank, (message, slots)) in messages.iter().zip(slots).enumerate() {
+    for (rank, (message, own_slots)) in messages.iter().zip(slots).enumerate() {
         let garbled = |reason: String| TrainError::Exchange { rank, reason };
         let unread = |error: prost::DecodeError| garbled(error.to_string());
         let message = OfRank::decode(&message[..]).map_err(unread)?;
-        if message.slots.len() != slots.len() {
-            let (found, expected) = (message.slots.len(), slots.len());
+        if message.slots.len() != own_slots.len() {
+            let (found, expected) = (message.slots.len(), own_slots.len());
             return Err(garbled(format!(
                 "it is of {found} slots, not of {expected}"
             )));
         }
         gathered.bit_sums.push(message.bit_sum);
         gathered.notes.push(message.note);
-        for slot in message.slots {
-            gathered.slots.push(M::decode(&slot[..]).map_err(unread)?);
+        for (slot, message) in own_slots.clone().zip(message.slots) {
+            let message = M::decode(&message[..]).map_err(unread)?;
+            if let Some(fault) = fault(&message) {
+                return Err(garbled(format!("slot {slot} has {fault}")));
+            }
+            gathered.slots.push(message);
         }
     }
     Ok(gathered)
@@ -84,7 +89,7 @@ mod tests {
             .map(|run| run.start as usize..run.end as usize)
             .collect();
         let messages: Vec<_> = runs.iter().map(message).collect();
-        decode(&messages, &slots).unwrap()
+        decode(&messages, &slots, |_| None).unwrap()
     }
 
     #[test]
@@ -108,12 +113,27 @@ mod tests {
         short.pop();
         let other = encode(0, Vec::new(), &[5_u64, 6]);
         for bad in [short, other, Vec::new()] {
-            let decoded = decode::<u64>(&[good.clone(), bad], &[0..1, 1..2]);
+            let decoded = decode::<u64>(&[good.clone(), bad], &[0..1, 1..2], |_| None);
             let error = decoded.unwrap_err();
             assert!(
                 matches!(error, TrainError::Exchange { rank: 1, .. }),
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_message_of_another_shape_names_its_rank_and_slot() {
+        let messages = [
+            encode(0, Vec::new(), &[5_u64]),
+            encode(0, Vec::new(), &[6_u64, 7]),
+        ];
+        let fault = |message: &u64| (*message == 7).then(|| "seven".to_owned());
+        let error = decode::<u64>(&messages, &[0..1, 1..3], fault).unwrap_err();
+        let line = error.to_string();
+        assert!(
+            line.contains("rank 1 sent") && line.contains("slot 2 has seven"),
+            "{line}"
+        );
     }
 }

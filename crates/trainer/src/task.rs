@@ -112,10 +112,15 @@ pub trait Task: Sized {
     /// Whether every number of a message is finite: the slot is not to blame for a loss that is not.
     fn is_finite(message: &Self::Message) -> bool;
 
-    /// Computes what is of the whole global batch, from the messages of all slots in slot order.
+    /// What of a slot's message does not have the job's shape, if anything: its sender is at fault.
+    fn message_fault(&self, _message: &Self::Message) -> Option<String> {
+        None
+    }
+
+    /// Computes what is of the whole global batch, from the messages of all slots in slot order; none has a fault.
     ///
     /// # Errors
-    /// A message that does not have the job's shape.
+    /// The model's.
     fn global(&mut self, messages: &[Self::Message]) -> Result<Self::Global, TaskError>;
 
     /// The loss of the global batch.

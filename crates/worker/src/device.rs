@@ -21,7 +21,7 @@ impl Lack {
         match self {
             Self::Build => "`cargo xtask gpu build` makes one that has it",
             Self::Machine(NoGpu::Driver { .. }) => {
-                "install NVIDIA's driver, or name its file in collective.cuda_library"
+                "install NVIDIA's driver, or name its file with --cuda-library (collective.cuda_library for pretrain)"
             }
             Self::Machine(NoGpu::Device { .. }) => "look at nvidia-smi and CUDA_VISIBLE_DEVICES",
         }

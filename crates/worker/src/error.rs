@@ -32,6 +32,14 @@ pub enum WorkerError {
     /// The group failed; a new generation may help.
     #[error(transparent)]
     Group(#[from] CollectiveError),
+    /// The address of a member leads nowhere from here.
+    #[error("rank {rank} is announced at {address}, which cannot be looked up here: {reason}")]
+    Unresolved {
+        rank: usize,
+        address: String,
+        /// What the system says.
+        reason: String,
+    },
     /// The data set cannot be read.
     #[error(transparent)]
     Data(#[from] DataSetError),
@@ -109,6 +117,16 @@ pub enum JobError {
         /// Its digest at the coordinator.
         expected: String,
     },
+    /// The data set's manifest is not the coordinator's, byte for byte, though it lists the same cases.
+    #[error(
+        "manifest.json of data set {url} has digest {found} here and {expected} at the coordinator: one of the copies is damaged or was changed; compare them"
+    )]
+    OtherManifest {
+        url: String,
+        found: String,
+        /// Its digest at the coordinator.
+        expected: String,
+    },
     /// A generation begins from a state that this worker does not have.
     #[error(
         "the generation begins at step {step}, whose state is not here; are all workers of the same version?"
@@ -161,15 +179,37 @@ impl WorkerError {
             Self::Group(
                 error @ (CollectiveError::TimedOut { .. }
                 | CollectiveError::Absent { .. }
-                | CollectiveError::Io { .. }),
+                | CollectiveError::Io { .. }
+                | CollectiveError::Mismatch { .. }
+                | CollectiveError::TooLong { .. }),
             ) => error.accused().and_then(rank).map(Accused::Unreachable),
+            Self::Unresolved { rank: of, .. }
+            | Self::Train(TrainError::Exchange { rank: of, .. }) => {
+                rank(*of).map(Accused::Unreachable)
+            }
             Self::Train(
-                TrainError::Corrupted { rank: its, .. }
-                | TrainError::Unlike { rank: its, .. }
-                | TrainError::CopyDiffers { rank: its, .. },
-            ) => rank(*its).map(Accused::Diverged),
+                TrainError::Corrupted { rank: of, .. }
+                | TrainError::Unlike { rank: of, .. }
+                | TrainError::CopyDiffers { rank: of, .. },
+            ) => rank(*of).map(Accused::Diverged),
             _ => None,
         }
+    }
+
+    /// Whether the coordinator must hear of this before peers see this rank's connections close: they would be heard
+    /// first, and do not know who is at fault.
+    pub(crate) const fn is_evidence(&self) -> bool {
+        matches!(
+            self,
+            Self::Group(CollectiveError::Mismatch { .. } | CollectiveError::TooLong { .. })
+                | Self::Train(
+                    TrainError::Exchange { .. }
+                        | TrainError::Corrupted { .. }
+                        | TrainError::Unlike { .. }
+                        | TrainError::NoMajority { .. }
+                        | TrainError::CopyDiffers { .. }
+                )
+        )
     }
 
     /// Whether this process is of no more use, but another one in its place would be.

@@ -35,8 +35,10 @@ impl WorkerError {
                 Fault::Worker
             }
             Self::Group(_)
+            | Self::Unresolved { .. }
             | Self::Train(
-                TrainError::CopyDiffers { .. }
+                TrainError::Exchange { .. }
+                | TrainError::CopyDiffers { .. }
                 | TrainError::Corrupted { .. }
                 | TrainError::Unlike { .. }
                 | TrainError::NoMajority { .. },
@@ -56,8 +58,11 @@ impl WorkerError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fratmae_collective::{Direction, Operation, Transfer};
     use fratmae_control::{Generation, Step};
+    use fratmae_protocol::pb::group_broken::Accused;
     use fratmae_store::StoreError;
+    use std::net::SocketAddr;
 
     fn full() -> StoreError {
         StoreError::Full {
@@ -85,6 +90,62 @@ mod tests {
         }
         let missing = WorkerError::from(CollectiveError::Aborted);
         assert_eq!(missing.fault(), Fault::Group);
+    }
+
+    #[test]
+    fn what_a_peer_sends_wrongly_is_that_peers_fault_and_ends_no_run() {
+        let transfer = Transfer {
+            peer: 2,
+            address: SocketAddr::from(([10, 0, 0, 2], 7)),
+            operation: Operation::AllGather,
+            sequence: 3,
+            direction: Direction::Received,
+            bytes: 32,
+        };
+        let mismatch = CollectiveError::Mismatch {
+            transfer,
+            what: "length",
+            expected: 8,
+            found: 7,
+        };
+        let too_long = CollectiveError::TooLong {
+            rank: 2,
+            operation: Operation::AllGather,
+            sequence: 3,
+            bytes: 9,
+            limit: 8,
+        };
+        let reason = "a slot is cut".to_owned();
+        let exchange = TrainError::Exchange { rank: 2, reason };
+        let copy = TrainError::CopyDiffers {
+            rank: 2,
+            holder: 0,
+            step: 4,
+        };
+        let (unread, differs) = (Accused::Unreachable(2), Accused::Diverged(2));
+        let errors: [(WorkerError, _); 4] = [
+            (mismatch.into(), unread),
+            (too_long.into(), unread),
+            (exchange.into(), unread),
+            (copy.into(), differs),
+        ];
+        for (error, accused) in errors {
+            assert_eq!(error.fault(), Fault::Group, "{error}");
+            assert_eq!(error.accused(), Some(accused), "{error}");
+            assert!(error.is_evidence() && !error.invalidates_state(), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_leads_nowhere_is_the_fault_of_who_announced_it() {
+        let error = WorkerError::Unresolved {
+            rank: 1,
+            address: "nowhere.invalid:7".to_owned(),
+            reason: "unknown".to_owned(),
+        };
+        assert_eq!(error.fault(), Fault::Group);
+        assert_eq!(error.accused(), Some(Accused::Unreachable(1)));
+        assert!(!error.is_evidence());
     }
 
     #[test]

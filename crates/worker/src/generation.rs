@@ -36,6 +36,7 @@ impl<T: Task> Session<T> {
     pub(crate) fn train(
         &mut self,
         assignment: &Assignment,
+        mesh_key: &str,
         figures_until: u64,
     ) -> Result<Ending, WorkerError> {
         fratmae_telemetry::describe("rank", assignment.rank.get());
@@ -47,19 +48,32 @@ impl<T: Task> Session<T> {
         self.training
             .prepare(assignment.source, &self.job, &self.links)?;
         activity.enter(Phase::Join);
-        let mut seated = self.join(assignment)?;
-        let process = seated.group.process.as_mut();
-        self.training.share(assignment, process, activity)?;
-        share_figures(&self.links.outbox, assignment, process)?;
-        let mut state = self.training.take(step)?;
-        let ended = self.train_from(&mut state, &mut seated, assignment, figures_until);
-        match &ended {
-            Err(error) if error.invalidates_state() => {
-                self.training.engine.forget_state();
+        let mut seated = self.join(assignment, mesh_key)?;
+        let ended = self.train_seated(&mut seated, assignment, figures_until);
+        if let Err(error) = &ended {
+            if error.invalidates_state() {
+                self.training.forget();
+            }
+            if error.is_evidence() {
                 self.links.await_successor(generation, error);
             }
-            _ => self.training.keep(state),
         }
+        ended
+    }
+
+    /// As [`Self::train`], once the group has formed; the group outlives it.
+    fn train_seated(
+        &mut self,
+        seated: &mut Seated,
+        assignment: &Assignment,
+        figures_until: u64,
+    ) -> Result<Ending, WorkerError> {
+        let (activity, process) = (&self.links.signals.activity, seated.group.process.as_mut());
+        self.training.share(assignment, process, activity)?;
+        share_figures(&self.links.outbox, assignment, process)?;
+        let mut state = self.training.take(assignment.source.step().get())?;
+        let ended = self.train_from(&mut state, seated, assignment, figures_until);
+        self.training.keep(state);
         ended
     }
 
@@ -126,7 +140,7 @@ impl<T: Task> Session<T> {
         // All know of those of the step, and a request to save is taken once.
         mine.is_saving |= request.is_saving;
         let process = seated.group.process.as_mut();
-        Ok(GroupRequest::of_all(&process.all_gather(&mine.encode())?))
+        GroupRequest::of_all(&process.all_gather(&mine.encode())?)
     }
 
     /// Sends the figures that the coordinator lacks, since whoever sent them before is gone.
@@ -139,8 +153,7 @@ impl<T: Task> Session<T> {
 }
 
 impl Links {
-    /// Reports why this rank's state is of no more use, and keeps the connections until that is known: peers that only
-    /// saw them close would be heard first.
+    /// Reports what this rank has found, and keeps the connections until that is known.
     fn await_successor(&self, generation: u64, error: &WorkerError) {
         self.outbox.send_durable(From::GroupBroken(pb::GroupBroken {
             generation,

@@ -5,7 +5,7 @@ use crate::error::WorkerError;
 use crate::outbox::Outbox;
 use fratmae_collective::ProcessGroup;
 use fratmae_control::{Assignment, Source};
-use fratmae_protocol::pb;
+use fratmae_protocol::{ProtocolError, pb};
 use fratmae_trainer::TrainError;
 use std::ops::RangeInclusive;
 
@@ -15,7 +15,7 @@ type Runs = Vec<RangeInclusive<u64>>;
 /// as far as any rank has them.
 ///
 /// # Errors
-/// The group's; `Exchange` or `Job` for a message that is none.
+/// The group's; `Exchange` for a message that is none.
 pub(crate) fn share_figures(
     outbox: &Outbox,
     assignment: &Assignment,
@@ -40,8 +40,14 @@ pub(crate) fn share_figures(
         generation: assignment.generation.get(),
         steps: figures,
     };
-    for message in group.all_gather(&mine.to_bytes())? {
-        outbox.fill_figures(pb::Recalled::from_bytes(&message)?.steps);
+    for (rank, message) in group.all_gather(&mine.to_bytes())?.iter().enumerate() {
+        let unread = |error: ProtocolError| TrainError::Exchange {
+            rank,
+            reason: error.to_string(),
+        };
+        let mut steps = pb::Recalled::from_bytes(message).map_err(unread)?.steps;
+        steps.retain(|one| after < one.step && one.step <= until);
+        outbox.fill_figures(steps);
     }
     Ok(())
 }

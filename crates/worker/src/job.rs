@@ -96,14 +96,24 @@ fn open_cache(config: &Config, data: &DataSet) -> Result<Option<Cache>, WorkerEr
     Ok(Cache::open(&folder, wanted.cache_mib, &digest)?)
 }
 
+/// The same cases, and all that the manifest says of them.
 fn require_same_data(data: &DataSet, welcome: &pb::Welcome) -> Result<(), JobError> {
+    let url = || welcome.data_url.clone();
     let found = data.manifest.digest();
-    if found == welcome.data_digest {
-        return Ok(());
+    if found != welcome.data_digest {
+        return Err(JobError::OtherData {
+            url: url(),
+            found,
+            expected: welcome.data_digest.clone(),
+        });
     }
-    Err(JobError::OtherData {
-        url: welcome.data_url.clone(),
-        found,
-        expected: welcome.data_digest.clone(),
-    })
+    let (found, expected) = (&data.manifest_digest, &welcome.manifest_digest);
+    if !expected.is_empty() && found != expected {
+        return Err(JobError::OtherManifest {
+            url: url(),
+            found: found.clone(),
+            expected: expected.clone(),
+        });
+    }
+    Ok(())
 }

@@ -24,15 +24,22 @@ impl GroupRequest {
             | u8::from(self.is_saving) << 2]
     }
 
-    /// What any of the ranks with such messages was asked for.
-    pub(crate) fn of_all<'a>(messages: impl IntoIterator<Item = &'a Vec<u8>>) -> Self {
+    /// What any of the ranks with such messages, in their order, was asked for.
+    ///
+    /// # Errors
+    /// `Exchange` for what is no such message.
+    pub(crate) fn of_all(messages: &[Vec<u8>]) -> Result<Self, WorkerError> {
         let mut request = Self::default();
-        for byte in messages.into_iter().flatten() {
+        for (rank, message) in messages.iter().enumerate() {
+            let [byte] = message[..] else {
+                let reason = format!("a request of {} bytes", message.len());
+                return Err(TrainError::Exchange { rank, reason }.into());
+            };
             request.is_draining |= byte & 1 != 0;
             request.is_leaving |= byte & 2 != 0;
             request.is_saving |= byte & 4 != 0;
         }
-        request
+        Ok(request)
     }
 }
 
@@ -73,7 +80,7 @@ pub(crate) fn decode(notes: &[Vec<u8>]) -> Result<(GroupRequest, pb::Trained), W
         all.positions.extend(trained.positions);
         all.cases.extend(trained.cases);
     }
-    Ok((GroupRequest::of_all(&request), all))
+    Ok((GroupRequest::of_all(&request)?, all))
 }
 
 #[cfg(test)]
@@ -103,8 +110,9 @@ mod tests {
         let nothing = request(false, false, false);
         let late = [nothing, request(true, false, true)];
         let messages = late.map(|request| request.encode().to_vec());
-        assert_eq!(GroupRequest::of_all(&messages), request(true, false, true));
-        assert_eq!(GroupRequest::of_all(&messages[..1]), nothing);
+        let of_all = |messages| GroupRequest::of_all(messages).unwrap();
+        assert_eq!(of_all(&messages), request(true, false, true));
+        assert_eq!(of_all(&messages[..1]), nothing);
         let leaving = encode(request(false, true, false), trained(&[]));
         let notes = [encode(late[1], trained(&[])), leaving];
         assert_eq!(decode(&notes).unwrap().0, request(true, true, true));
@@ -120,7 +128,12 @@ mod tests {
 
     #[test]
     fn a_note_that_cannot_be_read_names_its_rank() {
-        let error = decode(&[Vec::new(), vec![255]]).unwrap_err();
+        let good = encode(GroupRequest::default(), trained(&[]));
+        for bad in [vec![255], Vec::new()] {
+            let error = decode(&[good.clone(), bad]).unwrap_err();
+            assert!(error.to_string().contains("rank 1 sent"), "{error}");
+        }
+        let error = GroupRequest::of_all(&[vec![0], vec![0, 0]]).unwrap_err();
         assert!(error.to_string().contains("rank 1 sent"), "{error}");
     }
 }

@@ -11,7 +11,8 @@ use crate::session::{Links, Start};
 use crate::signals::Signals;
 use crate::stream::{Command, End, Stream};
 use crate::training_thread::TrainingThread;
-use fratmae_config::Config;
+use fratmae_collective::MeshPort;
+use fratmae_config::{Config, Host};
 use fratmae_model::kernel_set;
 use fratmae_network::{Endpoint, host_id};
 use fratmae_protocol::pb;
@@ -32,7 +33,7 @@ const COMMANDS: usize = 64;
 /// How long a worker of which a thread has panicked waits for the coordinator to have understood it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// A worker's command line; the job comes from the coordinator.
+/// A worker's command line; the job comes from the coordinator, but for what is this host's own.
 #[derive(Clone)]
 pub struct Options {
     /// Where the coordinator is.
@@ -43,6 +44,8 @@ pub struct Options {
     pub listen: String,
     /// Where peers reach this worker, as `host` or `host:port`; empty: where it listens.
     pub advertise: String,
+    /// Libraries and paths of this host; what the coordinator's job says of them does not count.
+    pub host: Host,
     /// Whether it reports what it waits for.
     pub is_verbose: bool,
     pub name: String,
@@ -90,7 +93,7 @@ pub async fn run<T: Task>(
         own = reach(&options.coordinator, &mut wait) => own?,
         () = &mut asked => return Ok(Ended::Stopped),
     };
-    let (listener, address) = listen(&options, own)?;
+    let (port, address) = listen(&options, own)?;
     let register = pb::Register {
         kernels: kernel_set(),
         name: options.name.clone(),
@@ -109,8 +112,7 @@ pub async fn run<T: Task>(
         () = &mut asked => return Ok(Ended::Stopped),
     };
     describe("run", stream.welcome.run_url.as_str());
-    let (attendance, leaving, mut trainer) =
-        join::<T>(&options, listener, register, outbox, &stream)?;
+    let (attendance, leaving, mut trainer) = join::<T>(&options, port, register, outbox, &stream)?;
     let gone = trainer.gone();
     let ended = {
         let mut attending = pin!(attendance.attend(stream, &coordinator));
@@ -137,7 +139,7 @@ pub async fn run<T: Task>(
 /// Joins the run with the job that came with the welcome, and starts the training thread.
 fn join<T: Task>(
     options: &Options,
-    listener: TcpListener,
+    port: MeshPort,
     mut register: pb::Register,
     outbox: Outbox,
     stream: &Stream,
@@ -146,6 +148,7 @@ fn join<T: Task>(
         let reason = error.to_string();
         JobError::Unreadable { reason }
     })?;
+    let config = config.on(&options.host);
     // Another coordinator must lead the same run.
     register.config_digest = config.digest();
     register.data_digest.clone_from(&stream.welcome.data_digest);
@@ -161,7 +164,7 @@ fn join<T: Task>(
         device,
         links: Links {
             outbox: outbox.clone(),
-            listener,
+            port,
             signals: Arc::clone(&signals),
             ledger: options.ledger.clone(),
             runtime: tokio::runtime::Handle::current(),
@@ -218,7 +221,7 @@ impl Attendance {
 
 /// Binds the socket that peers connect to, and finds what they are told of it; `own` is the address that this host
 /// shows to the coordinator.
-fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), ConnectionError> {
+fn listen(options: &Options, own: IpAddr) -> Result<(MeshPort, Endpoint), ConnectionError> {
     let advertised = match options.advertise.as_str() {
         "" => None,
         advertise => Some(Endpoint::parse_or(advertise, 0)?),
@@ -237,7 +240,7 @@ fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), Con
     let bound = listener.local_addr().map_err(failed)?;
     let advertised = announced(advertised, bound, own);
     advertised.check_connectable()?;
-    Ok((listener, advertised))
+    Ok((MeshPort::open(listener).map_err(failed)?, advertised))
 }
 
 /// The address that stands for all of a host's, of the same family.

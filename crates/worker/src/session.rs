@@ -10,13 +10,12 @@ use crate::tempo::Tempo;
 use crate::training::Training;
 use crate::transport::choose_transport;
 use fratmae_checkpoint::Copier;
-use fratmae_collective::Link;
+use fratmae_collective::{Link, MeshPort};
 use fratmae_config::Config;
 use fratmae_model::DeviceKind;
 use fratmae_protocol::pb;
 use fratmae_telemetry::PhaseLedger;
 use fratmae_trainer::{Engine, Opening, Task, TrainError};
-use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -33,7 +32,7 @@ pub(crate) struct Start {
 pub(crate) struct Links {
     pub(crate) outbox: Outbox,
     pub(crate) signals: Arc<Signals>,
-    pub(crate) listener: TcpListener,
+    pub(crate) port: MeshPort,
     pub(crate) ledger: PhaseLedger,
     pub(crate) runtime: Handle,
 }

@@ -31,6 +31,8 @@ pub(crate) enum Command {
         assignment: Box<Assignment>,
         /// The newest step whose figures the coordinator has.
         figures_until: u64,
+        /// By which the members know each other.
+        mesh_key: String,
     },
 }
 
@@ -163,8 +165,9 @@ impl Stream {
 }
 
 /// The command to train in a group, of which whoever started this worker is told.
-fn begun(begin: pb::Begin, signals: &Signals) -> Result<Command, WorkerError> {
+fn begun(mut begin: pb::Begin, signals: &Signals) -> Result<Command, WorkerError> {
     let figures_until = begin.figures_until;
+    let mesh_key = std::mem::take(&mut begin.mesh_key);
     let assignment: Box<Assignment> = Box::new(begin.try_into()?);
     signals.report(&format!(
         "rank {} of {} in generation {}, from step {}",
@@ -176,6 +179,7 @@ fn begun(begin: pb::Begin, signals: &Signals) -> Result<Command, WorkerError> {
     Ok(Command::Begin {
         assignment,
         figures_until,
+        mesh_key,
     })
 }
 

@@ -55,10 +55,11 @@ impl<T: Task> Training<T> {
         Ok(())
     }
 
-    /// Copies the state from the holders' memory to the ranks that are behind; every copy is verified.
+    /// Copies the state from the holders' memory to the ranks that are behind; every copy is verified, and a holder makes
+    /// sure first that its memory kept what its last step left.
     ///
     /// # Errors
-    /// The group's, and `CopyDiffers`: both leave what this rank held. `Diverged` if two holders differ.
+    /// The group's, and what [`replicate`] finds of the holders' states and of the copies.
     pub(crate) fn share(
         &mut self,
         assignment: &Assignment,
@@ -75,6 +76,12 @@ impl<T: Task> Training<T> {
         activity.enter(Phase::Copy);
         let call = |operation| activity.call(operation);
         let own = self.held.as_mut().filter(|own| own.step() == step);
+        if let Some(own) = own
+            .as_deref()
+            .filter(|_| holders.len() < group.world_size())
+        {
+            self.engine.require_unchanged(own, group.rank())?;
+        }
         match own {
             Some(_) if holders.len() == group.world_size() => {}
             Some(TrainState::Host(own)) if is_holder => replicate(own, &holders, group, call)?,
@@ -112,6 +119,12 @@ impl<T: Task> Training<T> {
     /// Keeps the state for the next generation.
     pub(crate) fn keep(&mut self, state: TrainState) {
         self.held = Some(state);
+    }
+
+    /// Drops a state that is of no more use.
+    pub(crate) fn forget(&mut self) {
+        self.held = None;
+        self.engine.forget_state();
     }
 
     fn hold(&mut self, state: State) {

@@ -120,9 +120,10 @@ fn follow<T: Task>(
             Command::Begin {
                 assignment,
                 figures_until,
+                mesh_key,
             } => {
                 let generation = assignment.generation.get();
-                let ended = session.train(&assignment, figures_until);
+                let ended = session.train(&assignment, &mesh_key, figures_until);
                 signals.activity.enter(Phase::Idle);
                 let ended = match ended {
                     Err(error) if error.needs_new_process() => {

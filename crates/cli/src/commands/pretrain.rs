@@ -83,9 +83,19 @@ fn launcher(config: &Config, logging: &Logging, lines: Option<&WorkerLines>) -> 
             Some(_) => logging.as_json().as_typed(),
             None => logging.as_typed(),
         },
+        options: host_options(config),
         restarts_per_hour: config.workers.restarts_per_hour,
         listener: lines.map(|lines| Listener::new(lines.sink())),
     })
+}
+
+/// What the job says of this host, as the options of a worker.
+fn host_options(config: &Config) -> Vec<String> {
+    let host = config.host();
+    let given = host.given().into_iter();
+    given
+        .map(|(_, value, option)| format!("{option}={value}"))
+        .collect()
 }
 
 /// Compute threads of each worker: as many as asked, else an even share of the cores.
@@ -99,6 +109,21 @@ fn threads(config: &Config, cores: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn workers_of_this_machine_are_told_what_the_job_says_of_it() {
+        let mut config = Config::default();
+        assert!(host_options(&config).is_empty());
+        config.data.cache_dir = "/scratch/of mine".to_owned();
+        config.collective.nccl_library = "/opt/nccl.so".to_owned();
+        assert_eq!(
+            host_options(&config),
+            [
+                "--nccl-library=/opt/nccl.so",
+                "--cache-dir=/scratch/of mine"
+            ]
+        );
+    }
 
     #[test]
     fn workers_share_the_cores_unless_told_otherwise() {

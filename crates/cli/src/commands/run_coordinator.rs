@@ -95,6 +95,10 @@ pub(crate) async fn run_coordinator(
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
     let mut job = job(config, run, data, (allowed, take_over));
     job.notes.extend(shortage);
+    job.notes.extend(data::unsealed(&job.data));
+    if launcher.is_none() {
+        job.warnings.extend(hosts_own(&job.config));
+    }
     job.unread = unread.iter().map(ToString::to_string).collect();
     job.fork = fork;
     if !has_checkpoint {
@@ -148,6 +152,17 @@ fn job(config: Config, run: Location, data: DataSet, (allowed, take_over): (Allo
         take_over,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
+}
+
+/// What the job says of hosts that are told it by whoever starts a worker there, a line each.
+fn hosts_own(config: &Config) -> Vec<String> {
+    let host = config.host();
+    let line = |(key, value, option): (&str, &str, &str)| {
+        format!(
+            "{key} is each worker's own and not taken from here; start workers with {option} {value}"
+        )
+    };
+    host.given().into_iter().map(line).collect()
 }
 
 /// A job that differs in several values from the run's, value by value; the error's one line has them all as well.
@@ -249,6 +264,20 @@ mod tests {
         let differences = now.differing_keys(&began);
         let one = CoordinatorError::OtherJob { run, differences };
         assert!(other_job(&one.into()).is_none());
+    }
+
+    #[test]
+    fn what_is_each_workers_own_is_told_where_a_job_says_it_for_workers_elsewhere() {
+        let mut config = Config::default();
+        assert!(hosts_own(&config).is_empty());
+        config.workers.preemption_file = "/run/preempted".to_owned();
+        let lines = hosts_own(&config);
+        assert_eq!(lines.len(), 1);
+        assert!(
+            lines[0].starts_with("workers.preemption_file is each worker's own")
+                && lines[0].ends_with("--preemption-file /run/preempted"),
+            "{lines:?}"
+        );
     }
 
     #[test]

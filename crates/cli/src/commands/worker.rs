@@ -1,5 +1,7 @@
 //! `fratmae worker`: joins a run by the coordinator's address.
 
+mod host;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -11,6 +13,7 @@ use fratmae_telemetry::{PhaseLedger, describe};
 use fratmae_worker::{ConnectionError, Ended, Options, WorkerError};
 use serde::Serialize;
 
+use self::host::HostOptions;
 use crate::{
     commands::chaos::time,
     exit::{Misuse, Stopped},
@@ -29,6 +32,7 @@ const VARIABLE: &str = "FRATMAE_COORDINATOR";
 Examples:
   fratmae worker --coordinator http://10.0.0.1:5600
   fratmae worker --coordinator 10.0.0.1:5600 --wait 10m --name node-2
+  fratmae worker --coordinator 10.0.0.1:5600 --cache-dir /scratch/fratmae
   srun fratmae worker --coordinator 10.0.0.1:5600 --local-rank $SLURM_LOCALID")]
 pub(crate) struct Arguments {
     /// Address of the coordinator, as it printed it [env: FRATMAE_COORDINATOR]
@@ -65,6 +69,8 @@ pub(crate) struct Arguments {
     /// Compute threads; 0: all cores
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
+    #[command(flatten)]
+    host: HostOptions,
     /// Started by `pretrain`, which reports for all its workers why they were stopped
     #[arg(long, hide = true)]
     pub(crate) launched: bool,
@@ -111,6 +117,7 @@ pub(crate) async fn run(
         wait: arguments.wait,
         listen: arguments.listen.clone(),
         advertise: arguments.advertise.clone(),
+        host: arguments.host.resolve(variable)?,
         is_verbose: !arguments.launched,
         name: name.clone(),
         place: arguments.local_rank(),
@@ -158,14 +165,20 @@ pub(crate) async fn run(
 const LEAVING: &str =
     "leaving after the step at hand (workers.grace_s at most); press Ctrl-C again to leave now";
 
-/// The coordinator's address: as typed, else as the environment has it, where an empty text is none.
+/// A default of the command line from the environment, where an empty text is none.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the command line's own default, for schedulers that set it for all workers"
+    reason = "the command line's own defaults, for schedulers that set them for all workers"
 )]
+fn variable(name: &str) -> String {
+    let value = std::env::var(name).unwrap_or_default();
+    value.trim().to_owned()
+}
+
+/// The coordinator's address: as typed, else as the environment has it.
 pub(crate) fn coordinator(typed: Option<&str>) -> Result<Endpoint> {
-    let variable = std::env::var(VARIABLE).unwrap_or_default();
-    let text = typed.unwrap_or(variable.trim());
+    let variable = variable(VARIABLE);
+    let text = typed.unwrap_or(&variable);
     if text.is_empty() {
         bail!(Misuse(format!(
             "no coordinator is named; give its address with --coordinator HOST:PORT or in {VARIABLE}"

@@ -48,24 +48,25 @@ impl Capabilities {
         }
     }
 
-    /// Reads them; bytes that cannot be read mean TCP alone.
-    pub(super) fn decode(bytes: &[u8]) -> Self {
-        let Some((version, [how, uuid @ ..])) = bytes.split_first_chunk() else {
-            return Self::Tcp;
+    /// Reads them; none if these bytes are no encoding.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::Tcp);
+        }
+        let (version, [how, uuid @ ..]) = bytes.split_first_chunk()? else {
+            return None;
         };
-        let Ok(uuid) = uuid.try_into() else {
-            return Self::Tcp;
-        };
+        let uuid = uuid.try_into().ok()?;
         let adding = match how & 1 {
             0 => Adding::Exact,
             _ => Adding::Fast,
         };
-        Self::Nccl {
+        Some(Self::Nccl {
             version: u32::from_le_bytes(*version),
             adding,
             uuid,
             shares: how & 2 != 0,
-        }
+        })
     }
 }
 
@@ -130,13 +131,13 @@ mod tests {
             };
             let bytes = capability.encode();
             assert_eq!(bytes.len() as u64, LIMIT);
-            assert_eq!(Capabilities::decode(&bytes), capability);
+            assert_eq!(Capabilities::decode(&bytes), Some(capability));
         }
         assert_eq!(
             Capabilities::decode(&Capabilities::Tcp.encode()),
-            Capabilities::Tcp
+            Some(Capabilities::Tcp)
         );
-        assert_eq!(Capabilities::decode(&[1, 2, 3, 4, 5, 6]), Capabilities::Tcp);
+        assert_eq!(Capabilities::decode(&[1, 2, 3, 4, 5, 6]), None);
     }
 
     #[test]

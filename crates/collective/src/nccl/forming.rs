@@ -1,14 +1,14 @@
 //! Forms the group of a generation: joins the mesh, agrees how vectors travel, and makes the communicator.
 
-use std::net::TcpListener;
-
 use tracing::{info, warn};
 
 use super::capabilities::{Capabilities, LIMIT, judge};
 use super::raw::{Communicator, ID_BYTES, UniqueId, version_text};
 use super::{NcclError, NcclGroup, NcclSettings, Site, end, wait_until};
 use crate::tcp::Call;
-use crate::{CollectiveError, Membership, Operation, ProcessGroup, TcpGroup, TcpSettings};
+use crate::{
+    CollectiveError, Membership, MeshPort, Operation, ProcessGroup, TcpGroup, TcpSettings,
+};
 
 /// How a rank would have its vectors travel.
 #[derive(Debug, Clone)]
@@ -40,12 +40,12 @@ impl Link {
 /// As [`TcpGroup::connect_with`], and `Nccl`: `Disunited` if NCCL is demanded and a rank lacks it, `Failed`, `Closed`
 /// and `TimedOut` if the communicator does not come about, `Stuck` if it cannot be ended then.
 pub fn form(
-    listener: &TcpListener,
+    port: &MeshPort,
     membership: &Membership,
     settings: TcpSettings,
     link: &Link,
 ) -> Result<Box<dyn ProcessGroup>, CollectiveError> {
-    let control = TcpGroup::connect_with(listener, membership, settings)?;
+    let control = TcpGroup::connect_with(port, membership, settings)?;
     if control.world_size() == 1 && !matches!(link, Link::DemandNccl(_)) {
         return Ok(Box::new(control));
     }
@@ -89,10 +89,11 @@ fn compare_capabilities(
     let working = settings.filter(|settings| !settings.device.is_declined());
     let mine = working.map_or(Capabilities::Tcp, Capabilities::of);
     let messages = call.send_all(&group.peers, &mine.encode(), LIMIT)?;
-    let mut capabilities: Vec<_> = messages
-        .iter()
-        .map(|bytes| Capabilities::decode(bytes))
-        .collect();
+    let told = group.peers.iter().zip(&messages).map(|(peer, bytes)| {
+        let wrong = || call.wrong_length(peer, LIMIT as usize, bytes.len());
+        Capabilities::decode(bytes).ok_or_else(wrong)
+    });
+    let mut capabilities = told.collect::<Result<Vec<_>, _>>()?;
     capabilities.insert(group.rank(), mine);
     Ok(judge(&capabilities))
 }
@@ -132,10 +133,8 @@ fn make_communicator(
         // Peers are in rank order.
         _ => messages.swap_remove(0),
     };
-    let Ok(id) = <[u8; ID_BYTES]>::try_from(id) else {
-        let reason = "rank 0 sent no id of a communicator".to_owned();
-        return Err(NcclError::Disunited { reason }.into());
-    };
+    let wrong = |id: Vec<u8>| call.wrong_length(&group.peers[0], ID_BYTES, id.len());
+    let id = <[u8; ID_BYTES]>::try_from(id).map_err(wrong)?;
     let (world, rank) = (group.world_size(), group.rank());
     let mut communicator =
         Communicator::open(&settings.device, UniqueId(id), world, rank).map_err(failed)?;

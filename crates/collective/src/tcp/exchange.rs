@@ -115,14 +115,7 @@ impl Call {
             sequence,
             ..
         } = self.stamp;
-        let transfer = Transfer {
-            peer: peer.rank,
-            address: peer.address,
-            operation,
-            sequence,
-            direction,
-            bytes,
-        };
+        let transfer = self.transfer(peer, direction, bytes);
         Some(match fault {
             Fault::Stopped => return None,
             Fault::Closed => CollectiveError::Closed { transfer },
@@ -149,5 +142,32 @@ impl Call {
                 limit,
             },
         })
+    }
+
+    /// A message that came whole and is not as long as it has to be.
+    pub(crate) fn wrong_length(
+        &self,
+        peer: &Peer,
+        expected: usize,
+        found: usize,
+    ) -> CollectiveError {
+        let (expected, found) = (expected as u64, found as u64);
+        CollectiveError::Mismatch {
+            transfer: self.transfer(peer, Direction::Received, found),
+            what: "length",
+            expected,
+            found,
+        }
+    }
+
+    fn transfer(&self, peer: &Peer, direction: Direction, bytes: u64) -> Transfer {
+        Transfer {
+            peer: peer.rank,
+            address: peer.address,
+            operation: self.stamp.operation,
+            sequence: self.stamp.sequence,
+            direction,
+            bytes,
+        }
     }
 }

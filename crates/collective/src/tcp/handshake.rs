@@ -44,6 +44,12 @@ pub(super) enum HandshakeMessage {
     Refuse(Refusal),
 }
 
+/// Whether whoever has connected speaks this protocol.
+pub(super) fn is_hello(hello: &[u8; HELLO]) -> bool {
+    let run = u32_at(hello, 28) as usize;
+    (u32_at(hello, 0), u32_at(hello, 4)) == (HELLO_MAGIC, VERSION) && run <= RUN_LIMIT
+}
+
 impl Identity {
     pub(super) fn of(membership: &Membership) -> Self {
         let Membership {
@@ -77,8 +83,7 @@ impl Identity {
     /// Decides on the hello of whoever has connected; ranks above this one are to dial.
     pub(super) fn judge(&self, hello: &[u8; HELLO]) -> HelloOutcome {
         let number = |at| u32_at(hello, at) as usize;
-        if (u32_at(hello, 0), u32_at(hello, 4)) != (HELLO_MAGIC, VERSION) || number(28) > RUN_LIMIT
-        {
+        if !is_hello(hello) {
             return HelloOutcome::NotOurs;
         }
         let (generation, theirs) = (u64_at(hello, 8), self.generation);

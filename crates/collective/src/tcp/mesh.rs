@@ -1,17 +1,17 @@
 //! Forms the full mesh of one generation: every rank accepts the higher ranks and dials the lower ones.
 //!
-//! Owns retries while dialling; the messages are in `handshake.rs`, the accepting half in `acceptor.rs`.
+//! Owns retries while dialling; the messages are in `handshake.rs`, the accepting half in `port.rs`.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::acceptor;
 use super::call_guard::{CallGuard, moment_after};
 use super::handshake::{ANSWER, HandshakeMessage, Identity};
+use super::port::MeshPort;
 use super::wire::{Fault, Wire, prepare};
 use crate::{AbortHandle, CollectiveError, Membership, Refusal};
 
@@ -31,7 +31,7 @@ pub(crate) struct Peer {
 
 /// Connects to every other rank; the peers come in rank order.
 pub(super) fn form(
-    listener: &TcpListener,
+    port: &MeshPort,
     membership: &Membership,
     within: Duration,
     abort: &AbortHandle,
@@ -51,7 +51,7 @@ pub(super) fn form(
                 move || mesh.dial(rank)
             });
         }
-        mesh.accept(listener);
+        mesh.accept(port);
     });
     mesh.into_peers()
 }
@@ -82,8 +82,8 @@ impl From<Fault> for Setback {
 }
 
 impl Mesh<'_> {
-    fn accept(&self, listener: &TcpListener) {
-        match acceptor::accept(listener, &self.me, &self.guard) {
+    fn accept(&self, port: &MeshPort) {
+        match port.accept(&self.me, &self.guard) {
             Ok(streams) => {
                 let awaited = self.me.rank + 1..self.me.world;
                 let absent = awaited.into_iter().find(|rank| !streams.contains_key(rank));

@@ -19,9 +19,9 @@ const LONG: Duration = Duration::from_secs(30);
 /// Nobody listens there. A port that was free a moment ago would not do: another test may hold it by now.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
-/// A world's listeners and memberships, one a rank.
+/// A world's ports and memberships, one a rank.
 struct World {
-    listeners: Vec<TcpListener>,
+    ports: Vec<MeshPort>,
     addresses: Vec<SocketAddr>,
     exchange: Vec<Range<usize>>,
     generation: u64,
@@ -29,14 +29,14 @@ struct World {
 
 impl World {
     fn new(exchange: Vec<Range<usize>>) -> Self {
-        let bind = |_| TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let listeners: Vec<_> = (0..exchange.len()).map(bind).collect();
-        let addresses = listeners
+        let bind = |_| MeshPort::open(TcpListener::bind(("127.0.0.1", 0)).unwrap()).unwrap();
+        let ports: Vec<_> = (0..exchange.len()).map(bind).collect();
+        let addresses = ports
             .iter()
-            .map(|listener| listener.local_addr().unwrap())
+            .map(|port| port.local_addr().unwrap())
             .collect();
         Self {
-            listeners,
+            ports,
             addresses,
             exchange,
             generation: 5,
@@ -50,7 +50,7 @@ impl World {
 
     /// The run is named after a port that this world holds, so that no other test's ranks are taken for ours.
     fn membership(&self, rank: usize) -> Membership {
-        let run = self.listeners[0].local_addr().unwrap().to_string();
+        let run = self.ports[0].local_addr().unwrap().to_string();
         let (addresses, slots) = (self.addresses.clone(), self.exchange.clone());
         Membership {
             run,
@@ -62,7 +62,7 @@ impl World {
     }
 
     fn join(&self, rank: usize) -> TcpGroup {
-        TcpGroup::connect(&self.listeners[rank], &self.membership(rank), LONG).unwrap()
+        TcpGroup::connect(&self.ports[rank], &self.membership(rank), LONG).unwrap()
     }
 
     /// Joins all ranks, hands each its group in its own thread, and gives the answers in rank order.

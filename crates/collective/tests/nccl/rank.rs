@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fratmae_collective::{
-    Adding, CollectiveError, DeviceFloats, Link, Membership, NcclDevice, NcclError, NcclSettings,
-    ProcessGroup, SlotSums, TcpSettings, form,
+    Adding, CollectiveError, DeviceFloats, Link, Membership, MeshPort, NcclDevice, NcclError,
+    NcclSettings, ProcessGroup, SlotSums, TcpSettings, form,
 };
 
 /// Names the library, and by being there asks for a rank.
@@ -27,8 +27,8 @@ fn a_process_plays_a_rank_when_it_is_asked_to() {
     let Ok(library) = std::env::var(LIBRARY) else {
         return;
     };
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    println!("\nSAID {}", listener.local_addr().unwrap());
+    let port = MeshPort::open(TcpListener::bind(("127.0.0.1", 0)).unwrap()).unwrap();
+    println!("\nSAID {}", port.local_addr().unwrap());
     let mut device = None;
     for line in io::stdin().lock().lines() {
         let line = line.unwrap();
@@ -37,7 +37,7 @@ fn a_process_plays_a_rank_when_it_is_asked_to() {
             let open = || NcclDevice::open(&library, &library, 0).unwrap();
             Arc::clone(device.get_or_insert_with(open))
         };
-        if let Err(error) = follow(&line, &listener, &mut open) {
+        if let Err(error) = follow(&line, &port, &mut open) {
             let action = error.action();
             let took = begun.elapsed().as_millis();
             println!("SAID error {action:?} {took} {error}");
@@ -48,7 +48,7 @@ fn a_process_plays_a_rank_when_it_is_asked_to() {
 
 fn follow(
     line: &str,
-    listener: &TcpListener,
+    port: &MeshPort,
     open: &mut dyn FnMut() -> Arc<NcclDevice>,
 ) -> Result<(), CollectiveError> {
     let words: Vec<&str> = line.split(' ').collect();
@@ -66,7 +66,7 @@ fn follow(
         slots: slots.split(',').map(range).collect(),
     };
     let settings = TcpSettings::new(Duration::from_millis(deadline.parse().unwrap()));
-    let mut group = form(listener, &membership, settings, &read_link(link, open))?;
+    let mut group = form(port, &membership, settings, &read_link(link, open))?;
     println!("SAID formed");
     for order in script.split(',') {
         carry_out(order, group.as_mut(), &membership)?;

@@ -9,6 +9,7 @@ fn fleet(program: &str, restarts_per_hour: u32) -> Fleet {
         workers: 2,
         threads: 1,
         arguments: Vec::new(),
+        options: Vec::new(),
         restarts_per_hour,
         listener: None,
     };

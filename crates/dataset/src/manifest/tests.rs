@@ -198,3 +198,49 @@ fn a_case_that_was_taken_out_by_hand_is_noticed() {
         "{refusal}"
     );
 }
+
+#[test]
+fn every_changed_byte_of_a_sealed_manifest_is_noticed_and_every_cut() {
+    let good = manifest_of([4, 10, 4], &[("a", [0, 9]), ("b", [3, 4])]);
+    let good = good.to_json().unwrap();
+    assert!(Manifest::is_sealed(&good));
+    for index in 0..good.len() {
+        for bit in 0..8 {
+            let mut bad = good.to_vec();
+            bad[index] ^= 1 << bit;
+            assert!(
+                Manifest::parse(&bad, "mem://x").is_err(),
+                "byte {index} bit {bit}"
+            );
+        }
+        assert!(
+            Manifest::parse(&good[..index], "mem://x").is_err(),
+            "cut at {index}"
+        );
+    }
+}
+
+#[test]
+fn what_nothing_but_the_seal_covers_is_said_to_be_changed() {
+    let manifest = manifest_of([4, 10, 4], &[("a", [0, 9])]);
+    let text = String::from_utf8(manifest.to_json().unwrap().to_vec()).unwrap();
+    for (was, is) in [
+        ("\"age\": 60.0", "\"age\": 90.0"),
+        ("\"row_group\": 0", "\"row_group\": 1"),
+    ] {
+        let changed = text.replace(was, is);
+        assert_ne!(changed, text);
+        let line = Manifest::parse(changed.as_bytes(), "mem://x")
+            .unwrap_err()
+            .to_string();
+        assert!(line.contains("its seal is not that of its bytes"), "{line}");
+    }
+}
+
+#[test]
+fn a_manifest_of_before_there_were_seals_is_read() {
+    let manifest = manifest_of([4, 10, 4], &[("a", [0, 9])]);
+    let unsealed = serde_json::to_vec_pretty(&manifest).unwrap();
+    assert_eq!(Manifest::parse(&unsealed, "mem://x").unwrap(), manifest);
+    assert!(!Manifest::is_sealed(&unsealed));
+}

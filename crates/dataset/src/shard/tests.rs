@@ -74,7 +74,7 @@ pub(crate) async fn stored(cases: u64, per_shard: u64) -> Location {
     }
     let manifest = Manifest::new(GRID, entries);
     location
-        .put(MANIFEST_NAME, Bytes::from(manifest.to_json().unwrap()))
+        .put(MANIFEST_NAME, manifest.to_json().unwrap())
         .await
         .unwrap();
     location

@@ -35,8 +35,7 @@ pub(super) async fn commit(
     let taken = match existing {
         Some(existing) => existing != manifest,
         None => {
-            let bytes = Bytes::from(manifest.to_json()?);
-            let created = out.create(MANIFEST_NAME, bytes).await?;
+            let created = out.create(MANIFEST_NAME, manifest.to_json()?).await?;
             matches!(created, Created::Taken)
         }
     };

@@ -53,6 +53,18 @@ pub(crate) fn other_grid(data: &DataSet, wanted: [usize; 3]) -> Option<String> {
     })
 }
 
+/// A line about a data set whose manifest has no seal.
+pub(crate) fn unsealed(data: &DataSet) -> Option<String> {
+    (!data.is_sealed).then(|| {
+        format!(
+            "{} of {} has no seal, as an earlier version prepared it: a change that was made to it before this run began \
+             is found by `fratmae dataset verify` alone; later ones are found when training starts",
+            MANIFEST_NAME,
+            data.location.url()
+        )
+    })
+}
+
 /// What is odd about the job on this data, one line each.
 pub(crate) fn warnings(config: &Config, cases: usize) -> Vec<String> {
     let mut warnings = config.warnings();

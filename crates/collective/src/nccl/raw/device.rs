@@ -20,8 +20,8 @@ const SHARING_VARIABLE: &str = "NCCL_MULTI_RANK_GPU_ENABLE";
 /// The first one that may have other functions under the same names.
 const TOO_NEW: c_int = 30_000;
 
-const NCCL_HELP: &str = "install NCCL 2.18 or later, or name its file in collective.nccl_library, or set collective.backend = \"tcp\"";
-const CUDA_HELP: &str = "install NVIDIA's driver, or name its file in collective.cuda_library, or set collective.backend = \"tcp\"";
+const NCCL_HELP: &str = "install NCCL 2.18 or later, or name its file with --nccl-library (collective.nccl_library for pretrain), or set collective.backend = \"tcp\"";
+const CUDA_HELP: &str = "install NVIDIA's driver, or name its file with --cuda-library (collective.cuda_library for pretrain), or set collective.backend = \"tcp\"";
 
 /// NCCL, the CUDA driver and one device; opened once a process and shared by its groups.
 pub struct NcclDevice {

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::super::handshake::HELLO;
+use super::super::handshake::{ANSWER, HELLO, HandshakeMessage, Identity};
 use super::*;
 use crate::Refusal;
 
@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(150);
 fn refused(world: &World, change: impl FnOnce(&mut Membership)) -> Refusal {
     let mut membership = world.membership(1);
     change(&mut membership);
-    match TcpGroup::connect(&world.listeners[1], &membership, SHORT) {
+    match TcpGroup::connect(&world.ports[1], &membership, SHORT) {
         Err(CollectiveError::Refused {
             peer: 0, refusal, ..
         }) => refusal,
@@ -56,7 +56,7 @@ fn a_rank_ahead_waits_until_its_peer_reaches_the_generation() {
     world.generation = 6;
     thread::scope(|scope| {
         let ahead = scope.spawn(|| world.join(1));
-        let stuck = TcpGroup::connect(&world.listeners[0], &old, SHORT).unwrap_err();
+        let stuck = TcpGroup::connect(&world.ports[0], &old, SHORT).unwrap_err();
         assert_eq!(stuck.accused(), Some(1));
         world.join(0);
         ahead.join().unwrap();
@@ -86,7 +86,7 @@ fn an_absent_rank_is_named_by_those_who_dial_and_those_who_accept() {
     let join = |rank: usize, absent: usize| {
         let mut membership = world.membership(rank);
         membership.addresses[absent] = NOBODY;
-        TcpGroup::connect(&world.listeners[rank], &membership, SHORT).unwrap_err()
+        TcpGroup::connect(&world.ports[rank], &membership, SHORT).unwrap_err()
     };
     let accepting = join(0, 2);
     assert!(
@@ -127,8 +127,8 @@ fn an_abort_ends_joining() {
     let settings = TcpSettings::new(LONG);
     let abort = settings.abort.clone();
     thread::scope(|scope| {
-        let join = scope
-            .spawn(|| TcpGroup::connect_with(&world.listeners[0], &world.membership(0), settings));
+        let join =
+            scope.spawn(|| TcpGroup::connect_with(&world.ports[0], &world.membership(0), settings));
         abort.abort();
         assert!(matches!(
             join.join().unwrap(),
@@ -142,16 +142,80 @@ fn a_contradictory_membership_is_refused_before_any_socket_is_used() {
     let world = World::of(2);
     let mut membership = world.membership(0);
     membership.slots.pop();
-    let error = TcpGroup::connect(&world.listeners[0], &membership, LONG).unwrap_err();
+    let error = TcpGroup::connect(&world.ports[0], &membership, LONG).unwrap_err();
     assert!(matches!(error, CollectiveError::Membership { .. }));
 }
 
 #[test]
-fn a_listener_serves_one_generation_after_another() {
+fn a_port_serves_one_generation_after_another() {
     let mut world = World::of(3);
     for generation in 1..4 {
         world.generation = generation;
         let answers = world.run(|mut group| group.all_gather(&[]).unwrap().len());
         assert_eq!(answers, [3, 3, 3]);
     }
+}
+
+#[test]
+fn a_port_where_nobody_joins_takes_connections_without_end() {
+    let world = World::of(2);
+    // The system would queue 128 for a listener that is not accepted from, and drop the rest.
+    for n_before in 0..600 {
+        let dialled = TcpStream::connect_timeout(&world.addresses[0], LONG);
+        assert!(dialled.is_ok(), "after {n_before}: {dialled:?}");
+    }
+    let answers = world.run_keeping(|group| group.all_gather(&[group.rank() as u8]).unwrap());
+    assert_eq!(answers, [[[0], [1]], [[0], [1]]]);
+}
+
+#[test]
+fn connections_that_never_end_do_not_hold_a_rank_beyond_its_deadline() {
+    let world = World::of(2);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::SeqCst) {
+                drop(TcpStream::connect(world.addresses[0]));
+            }
+        });
+        let began = std::time::Instant::now();
+        let alone = TcpGroup::connect(&world.ports[0], &world.membership(0), SHORT);
+        is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(matches!(alone, Err(CollectiveError::Absent { .. })));
+        assert!(began.elapsed() < LONG);
+    });
+}
+
+/// Dials rank 0 as another rank, and gives the connection with the answer to its hello.
+fn claim(world: &World, rank: usize) -> (TcpStream, Option<HandshakeMessage>) {
+    let me = Identity::of(&world.membership(rank));
+    let mut stream = TcpStream::connect(world.addresses[0]).unwrap();
+    stream.write_all(&me.hello(0)).unwrap();
+    let mut answer = [0; ANSWER];
+    stream.read_exact(&mut answer).unwrap();
+    (stream, me.read_answer(&answer))
+}
+
+#[test]
+fn the_first_that_is_taken_in_as_a_rank_keeps_its_place() {
+    let world = World::of(3);
+    thread::scope(|scope| {
+        let joined = scope.spawn(|| world.join(0));
+        let me = Identity::of(&world.membership(1));
+        let (mut first, welcome) = claim(&world, 1);
+        assert_eq!(welcome, Some(HandshakeMessage::Welcome));
+        first
+            .write_all(&me.answer(HandshakeMessage::Confirm))
+            .unwrap();
+        let refusal = HandshakeMessage::Refuse(Refusal::OtherPlace);
+        // Until the confirmation is read the place is not taken.
+        while claim(&world, 1).1 != Some(refusal) {}
+        let me = Identity::of(&world.membership(2));
+        let (mut last, _) = claim(&world, 2);
+        last.write_all(&me.answer(HandshakeMessage::Confirm))
+            .unwrap();
+        let group = joined.join().unwrap();
+        let of_rank_1 = group.peers[0].stream.peer_addr().unwrap();
+        assert_eq!(of_rank_1, first.local_addr().unwrap());
+    });
 }

@@ -1,0 +1,269 @@
+//! Connections that are no peers yet: who has come to a port, what each has said so far, and whom a group takes in.
+//!
+//! All are served without blocking, so a silent one delays nobody.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use tracing::debug;
+
+use super::handshake::{ANSWER, HELLO, HandshakeMessage, HelloOutcome, Identity, is_hello};
+use super::wire;
+use crate::Refusal;
+
+/// How many there may be at once; above it one is sent away, and a true peer dials again.
+const MOST: usize = 256;
+
+/// How long one may take to say hello.
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+
+/// Who has come, in that order.
+#[derive(Debug, Default)]
+pub(super) struct Visitors(Vec<Visitor>);
+
+impl Visitors {
+    /// Takes in who waits at the listener, as many as there may be at most: the caller looks at its deadline then.
+    pub(super) fn admit(&mut self, listener: &TcpListener) -> io::Result<()> {
+        for _ in 0..MOST {
+            match listener.accept() {
+                Ok((stream, from)) => self.receive(stream, from),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionAborted | ErrorKind::Interrupted
+                    ) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Where there are too many, the oldest goes that has not said hello; if all have, the oldest.
+    fn receive(&mut self, stream: TcpStream, from: SocketAddr) {
+        if stream.set_nonblocking(true).is_err() {
+            return;
+        }
+        if self.0.len() == MOST {
+            let unproven = self.0.iter().position(|visitor| !visitor.is_proven());
+            self.0.remove(unproven.unwrap_or(0));
+        }
+        self.0.push(Visitor {
+            stream,
+            from,
+            came: Instant::now(),
+            welcomed: None,
+            buffer: [0; HELLO],
+            filled: 0,
+        });
+    }
+
+    /// Hears everybody while no group forms: who has said hello waits, who has left or says something else goes.
+    pub(super) fn hear(&mut self) {
+        self.0
+            .retain_mut(|visitor| !matches!(visitor.read_hello(), Heard::Gone));
+    }
+
+    /// Hears everybody once, and takes in the ranks that are missing. The first that proves to be a rank stays it.
+    pub(super) fn serve(
+        &mut self,
+        me: &Identity,
+        joined: &mut BTreeMap<usize, TcpStream>,
+    ) -> io::Result<()> {
+        for mut visitor in std::mem::take(&mut self.0) {
+            match visitor.converse(me, joined) {
+                Progress::Waiting => self.0.push(visitor),
+                Progress::Gone => {}
+                Progress::Joined(rank) => {
+                    if let Entry::Vacant(seat) = joined.entry(rank) {
+                        wire::prepare(&visitor.stream)?;
+                        seat.insert(visitor.stream);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A connection that is not a peer yet.
+#[derive(Debug)]
+struct Visitor {
+    stream: TcpStream,
+    from: SocketAddr,
+    came: Instant,
+    /// The rank that it was welcomed as.
+    welcomed: Option<usize>,
+    buffer: [u8; HELLO],
+    filled: usize,
+}
+
+/// What came of reading.
+enum Heard {
+    All,
+    Part,
+    Gone,
+}
+
+enum Progress {
+    Waiting,
+    Joined(usize),
+    Gone,
+}
+
+impl Visitor {
+    fn is_proven(&self) -> bool {
+        self.welcomed.is_some() || self.filled == HELLO && is_hello(&self.buffer)
+    }
+
+    /// Reads the hello, which is all that may come before the answer.
+    fn read_hello(&mut self) -> Heard {
+        match self.read(HELLO) {
+            Heard::All if !is_hello(&self.buffer) => {
+                debug!(from = %self.from, "closed a connection that does not speak this protocol");
+                Heard::Gone
+            }
+            Heard::All if !self.is_quiet() => Heard::Gone,
+            Heard::Part if self.came.elapsed() > HELLO_WITHIN => Heard::Gone,
+            heard => heard,
+        }
+    }
+
+    fn read(&mut self, needed: usize) -> Heard {
+        while self.filled < needed {
+            match self.stream.read(&mut self.buffer[self.filled..needed]) {
+                Ok(0) => return Heard::Gone,
+                Ok(bytes) => self.filled += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Heard::Part,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Heard::Gone,
+            }
+        }
+        Heard::All
+    }
+
+    /// Whether the connection is open and nothing more has come.
+    fn is_quiet(&self) -> bool {
+        let looked = self.stream.peek(&mut [0]);
+        looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    fn converse(&mut self, me: &Identity, joined: &BTreeMap<usize, TcpStream>) -> Progress {
+        let heard = match self.welcomed {
+            None => self.read_hello(),
+            Some(_) => self.read(ANSWER),
+        };
+        match (heard, self.welcomed) {
+            (Heard::Gone, _) => Progress::Gone,
+            (Heard::Part, _) => Progress::Waiting,
+            (Heard::All, None) => self.answer(me, joined),
+            (Heard::All, Some(rank)) => self.conclude(me, rank),
+        }
+    }
+
+    fn answer(&mut self, me: &Identity, joined: &BTreeMap<usize, TcpStream>) -> Progress {
+        let refusal = match me.judge(&self.buffer) {
+            HelloOutcome::Welcome(rank) if joined.contains_key(&rank) => Refusal::OtherPlace,
+            HelloOutcome::Welcome(rank) => {
+                if !self.send(me, HandshakeMessage::Welcome) {
+                    return Progress::Gone;
+                }
+                (self.welcomed, self.filled) = (Some(rank), 0);
+                return Progress::Waiting;
+            }
+            HelloOutcome::Refuse(refusal) => refusal,
+            HelloOutcome::NotOurs => return Progress::Gone,
+        };
+        debug!(from = %self.from, generation = me.generation, ?refusal, "refused a connection");
+        self.send(me, HandshakeMessage::Refuse(refusal));
+        Progress::Gone
+    }
+
+    /// Sends a few bytes into a fresh connection, whose buffer has room for them.
+    fn send(&mut self, me: &Identity, message: HandshakeMessage) -> bool {
+        matches!(self.stream.write(&me.answer(message)), Ok(ANSWER))
+    }
+
+    fn conclude(&self, me: &Identity, rank: usize) -> Progress {
+        let mut confirmation = [0; ANSWER];
+        confirmation.copy_from_slice(&self.buffer[..ANSWER]);
+        match me.read_answer(&confirmation) {
+            Some(HandshakeMessage::Confirm) => Progress::Joined(rank),
+            _ => Progress::Gone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A listener, and somebody who has said hello as rank 1 of two.
+    fn visited() -> (TcpListener, TcpStream, Visitors) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        peer.write_all(&identity(1).hello(0)).unwrap();
+        let mut visitors = Visitors::default();
+        // What was written before is there once the connection is taken over loopback.
+        hear_until(&listener, &mut visitors, |visitors| {
+            visitors.0.iter().any(Visitor::is_proven)
+        });
+        (listener, peer, visitors)
+    }
+
+    fn identity(rank: usize) -> Identity {
+        Identity {
+            run: "run".to_owned(),
+            generation: 5,
+            rank,
+            world: 2,
+        }
+    }
+
+    fn hear_until(
+        listener: &TcpListener,
+        visitors: &mut Visitors,
+        is_so: impl Fn(&Visitors) -> bool,
+    ) {
+        let began = Instant::now();
+        while !is_so(visitors) {
+            assert!(began.elapsed() < Duration::from_secs(10));
+            visitors.admit(listener).unwrap();
+            visitors.hear();
+        }
+    }
+
+    #[test]
+    fn of_too_many_those_go_first_that_have_not_said_hello() {
+        let (listener, peer, mut visitors) = visited();
+        let dial = |_| TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        for _ in 0..4 {
+            let silent: Vec<_> = (0..100).map(dial).collect();
+            visitors.admit(&listener).unwrap();
+            visitors.hear();
+            assert!(visitors.0.len() <= MOST);
+            drop(silent);
+        }
+        let from = peer.local_addr().unwrap();
+        assert!(visitors.0.iter().any(|visitor| visitor.from == from));
+    }
+
+    #[test]
+    fn who_leaves_is_forgotten_though_it_had_said_hello() {
+        let (listener, peer, mut visitors) = visited();
+        drop(peer);
+        hear_until(&listener, &mut visitors, |visitors| visitors.0.is_empty());
+    }
+
+    #[test]
+    fn a_confirmation_that_comes_before_the_welcome_is_none() {
+        let (listener, mut peer, mut visitors) = visited();
+        let confirmation = identity(1).answer(HandshakeMessage::Confirm);
+        peer.write_all(&confirmation).unwrap();
+        hear_until(&listener, &mut visitors, |visitors| visitors.0.is_empty());
+    }
+}
