@@ -2,21 +2,26 @@
 
 use crate::clock::Clock;
 use crate::mutation::Subject;
-use crate::store::Writer;
+use crate::retention::Retention;
+use crate::store::{Digest, Writer};
 use fratmae_control::{
     CheckpointId, Event, Found, JournalAnswer, JournalFact, JournalRequest, JournalState,
     JournalTask, JournalWriter, TakeOver, TakenOver, Tasks,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+/// Parts by their number.
+pub(crate) type Named = BTreeMap<u32, Digest>;
 
 /// Something to be done at the store; nothing else is done meanwhile.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Operation {
     /// Something at the journal: what to write, if anything, and the request at hand.
     Journal(JournalTask, JournalFact, JournalRequest),
-    /// Create a checkpoint's manifest.
-    WriteManifest(CheckpointId),
-    /// Find the newest good checkpoint without a damaged one.
+    /// Create a checkpoint's manifest, which names these parts.
+    WriteManifest(CheckpointId, Rc<Named>),
+    /// Find the newest good checkpoint, as this one is said to be damaged.
     FindNewest(CheckpointId),
 }
 
@@ -84,6 +89,18 @@ pub(crate) struct Coordinator {
     pub(crate) inbox: VecDeque<Event>,
     pub(crate) is_check_due: bool,
     pub(crate) is_tick_due: bool,
+    pub(crate) is_collection_due: bool,
+    /// Checkpoints that it found damaged when it opened the run.
+    pub(crate) damaged: BTreeSet<CheckpointId>,
+    pub(crate) retention: Retention,
+    /// Whether it has decided that the run ends.
+    pub(crate) is_ending: bool,
+    /// What ranks said of their shares.
+    pub(crate) shares: BTreeMap<CheckpointId, Named>,
+    /// Since when it has been paused, if it is.
+    pub(crate) paused_since: u64,
+    /// Since when it has been back from its last absence.
+    pub(crate) back_since: u64,
     pub(crate) operation: Option<Operation>,
     pub(crate) attempt: Try,
     pub(crate) streams: BTreeMap<u64, Link>,
@@ -105,6 +122,13 @@ impl Coordinator {
             inbox: VecDeque::new(),
             is_check_due: false,
             is_tick_due: false,
+            is_collection_due: false,
+            damaged: BTreeSet::new(),
+            retention: Retention::default(),
+            is_ending: false,
+            shares: BTreeMap::new(),
+            paused_since: 0,
+            back_since: 0,
             operation: None,
             attempt: Try::default(),
             streams: BTreeMap::new(),

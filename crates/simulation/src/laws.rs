@@ -4,10 +4,12 @@ mod bits;
 mod committed_once;
 mod durable_generations;
 mod fence;
+mod given_up;
 mod healing;
 mod kept_promises;
 mod newest_state;
 mod single_group;
+mod sound_damage;
 mod sound_verdicts;
 mod whole_checkpoints;
 
@@ -37,9 +39,11 @@ impl Laws {
                 Box::new(committed_once::CommittedOnce::default()),
                 Box::new(durable_generations::DurableGenerations::default()),
                 Box::new(fence::Fence::default()),
+                Box::new(given_up::GivenUp::default()),
                 Box::new(kept_promises::KeptPromises),
                 Box::new(newest_state::NewestState),
                 Box::new(single_group::SingleGroup::default()),
+                Box::new(sound_damage::SoundDamage),
                 Box::new(sound_verdicts::SoundVerdicts),
                 Box::new(whole_checkpoints::WholeCheckpoints),
                 Box::new(healing::Healing),

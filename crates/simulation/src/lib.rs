@@ -14,6 +14,7 @@ mod life;
 mod mutation;
 mod observation;
 mod random;
+mod retention;
 mod scale;
 mod store;
 mod worker;

@@ -3,10 +3,10 @@
 //! What it sees of the store is changed where the world's coordinators open the run and write.
 
 use fratmae_control::{
-    Cluster, Command, Event, Generation, Millis, Phase, Recorded, RunOutcome, Seat, Settings,
-    Source, WorkerId,
+    Accusation, Cluster, Command, Event, Generation, Millis, Phase, Rank, Recorded, RunOutcome,
+    Seat, Settings, Source, WorkerId,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A way in which `control` could be wrong; each breaks one law.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +45,28 @@ pub enum Mutation {
     WriteAgain,
     /// It begins from the checkpoint that it found before it took over, whatever was committed since.
     TrustFirstLook,
+    /// It takes no notice of records that give a checkpoint up.
+    ForgetRemoved,
+    /// It keeps no checkpoint.
+    KeepNone,
+    /// It passes over a checkpoint that somebody says is damaged, and does not look itself.
+    BelieveDamage,
+    /// It does not notice that it was away for long.
+    ForgetAbsence,
+    /// It does not hear which member differs from the others.
+    ForgiveFaulty,
+    /// It takes the one that says so for the member that differs.
+    BlameWitness,
 }
 
+/// A gap between two events that is not noticed by one that forgets its absence.
+const ABSENCE: Millis = Millis::new(3_000);
 /// How much later an impatient one takes it to be.
 const IMPATIENCE: Millis = Millis::new(2_900);
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::ActBeforeDurable,
         Self::ForgetGeneration,
         Self::AdoptPartly,
@@ -70,6 +84,12 @@ impl Mutation {
         Self::PassOverOthers,
         Self::WriteAgain,
         Self::TrustFirstLook,
+        Self::ForgetRemoved,
+        Self::KeepNone,
+        Self::BelieveDamage,
+        Self::ForgetAbsence,
+        Self::ForgiveFaulty,
+        Self::BlameWitness,
     ];
 }
 
@@ -79,6 +99,10 @@ pub(crate) struct Subject {
     cluster: Cluster,
     mutation: Option<Mutation>,
     prepared_for: BTreeSet<WorkerId>,
+    ranks: BTreeMap<WorkerId, Rank>,
+    /// When it last handled something, and how much of the time before it has not noticed.
+    last: Millis,
+    unnoticed: Millis,
 }
 
 impl Subject {
@@ -100,6 +124,9 @@ impl Subject {
             cluster: Cluster::new(settings, now, recorded, newest),
             mutation,
             prepared_for: BTreeSet::new(),
+            ranks: BTreeMap::new(),
+            last: now,
+            unnoticed: Millis::new(0),
         }
     }
 
@@ -110,8 +137,13 @@ impl Subject {
             return vec![Command::End { outcome }];
         }
         let mut commands = Vec::new();
+        let gap = now.since(std::mem::replace(&mut self.last, now));
+        if gap > ABSENCE {
+            self.unnoticed = self.unnoticed.plus(gap);
+        }
         let now = match self.mutation {
             Some(Mutation::Impatient) if event == Event::Tick => now.plus(IMPATIENCE),
+            Some(Mutation::ForgetAbsence) => Millis::new(now.get() - self.unnoticed.get()),
             _ => now,
         };
         for event in self.seen(event) {
@@ -172,6 +204,24 @@ impl Subject {
                 let newest = Source::Checkpoint { step, generation };
                 vec![Event::PassedOver { checkpoint, newest }]
             }
+            (
+                Some(Mutation::ForgiveFaulty | Mutation::BlameWitness),
+                Event::GroupBroken {
+                    worker,
+                    generation,
+                    reason,
+                    accusation: Some(Accusation::Diverged(_)),
+                },
+            ) => {
+                let own = self.ranks.get(&worker).copied();
+                let own = own.filter(|_| self.mutation == Some(Mutation::BlameWitness));
+                vec![Event::GroupBroken {
+                    worker,
+                    generation,
+                    reason,
+                    accusation: own.map(Accusation::Diverged),
+                }]
+            }
             (_, event) => vec![event],
         }
     }
@@ -192,6 +242,9 @@ impl Subject {
             }
             if let Command::Prepare { worker, .. } = command {
                 self.prepared_for.insert(worker);
+            }
+            if let Command::Begin { worker, assignment } = &command {
+                self.ranks.insert(*worker, assignment.rank);
             }
             changed.push(command.clone());
             match (self.mutation, command) {

@@ -1,6 +1,6 @@
 //! What laws get to see.
 
-use fratmae_control::{Generation, Step};
+use fratmae_control::{CheckpointId, Generation, Source, Step};
 
 /// A fact of the simulated world, whoever knows of it there.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,8 +15,7 @@ pub(crate) enum Observation {
     Begun {
         generation: Generation,
         members: Vec<u64>,
-        /// The step it begins at.
-        step: Step,
+        source: Source,
         /// The newest state that one of its members truly holds, or that its coordinator could know to be committed.
         newest: Step,
     },
@@ -31,10 +30,19 @@ pub(crate) enum Observation {
     /// A manifest is durable.
     Manifest {
         step: Step,
-        /// Ranks whose parts are there.
-        parts: usize,
-        /// Ranks of the generation.
-        world: usize,
+        /// Parts that it does not name, or that are not there as it names them.
+        wrong_parts: Vec<u32>,
+    },
+    /// The record that a checkpoint is given up is durable.
+    GivenUp {
+        checkpoint: CheckpointId,
+        /// Checkpoints that are kept and were whole when they were committed.
+        n_kept: usize,
+    },
+    /// A checkpoint is passed over, as somebody said that it is damaged.
+    PassedOver {
+        checkpoint: CheckpointId,
+        is_damaged: bool,
     },
     /// The record of a checkpoint is durable.
     Committed { step: Step },
@@ -53,6 +61,13 @@ pub(crate) enum Observation {
         silence: u64,
         /// For how long it had been up, on its stream, not paused and not cut off.
         undisturbed: u64,
+    },
+    /// A coordinator says what was wrong with a worker.
+    Blamed {
+        place: usize,
+        reason: String,
+        /// How long it had been back, if what it blames the worker for is its own absence.
+        back_for: Option<u64>,
     },
     /// The run is over, or should have been.
     Over {

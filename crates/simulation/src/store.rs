@@ -26,6 +26,9 @@ pub(crate) enum Created {
     Taken,
 }
 
+/// What a rank's part is, or is said to be: equal numbers for equal bytes.
+pub(crate) type Digest = u64;
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     since: u64,
@@ -39,7 +42,9 @@ pub(crate) struct Store {
     journal: Vec<Entry>,
     /// Manifests, and who committed them.
     manifests: BTreeMap<CheckpointId, Writer>,
-    parts: BTreeMap<CheckpointId, BTreeSet<u32>>,
+    /// Checkpoints whose manifest named, when it was written, the part of each rank as it lay there, and nothing else.
+    whole: BTreeSet<CheckpointId>,
+    parts: BTreeMap<CheckpointId, BTreeMap<u32, Digest>>,
     /// Checkpoints of which a part is not what was written.
     damaged: BTreeSet<CheckpointId>,
 }
@@ -72,25 +77,43 @@ impl Store {
         self.journal.get(number as usize).map(|entry| entry.writer)
     }
 
-    /// Creates a manifest; one of the same checkpoint by an older fence says the same and will do.
-    pub(crate) fn create_manifest(&mut self, id: CheckpointId, writer: Writer) -> Created {
+    /// Creates a manifest that names these parts; one of the same checkpoint by an older fence will do.
+    pub(crate) fn create_manifest(
+        &mut self,
+        id: CheckpointId,
+        writer: Writer,
+        named: &BTreeMap<u32, Digest>,
+    ) -> Created {
         match self.manifests.get(&id) {
             Some(found) if found.fence > writer.fence => Created::Taken,
             Some(_) => Created::Ours,
             None => {
                 self.manifests.insert(id, writer);
+                let is_whole = self.wrong_parts(id, named).is_empty();
+                match is_whole {
+                    true => self.whole.insert(id),
+                    // Whoever reads it finds that.
+                    false => self.damaged.insert(id),
+                };
                 Created::New
             }
         }
     }
 
-    pub(crate) fn write_part(&mut self, id: CheckpointId, rank: u32) {
-        self.parts.entry(id).or_default().insert(rank);
+    pub(crate) fn write_part(&mut self, id: CheckpointId, rank: u32, digest: Digest) {
+        self.parts.entry(id).or_default().insert(rank, digest);
     }
 
-    /// How many ranks' parts of a checkpoint are there.
-    pub(crate) fn n_parts(&self, id: CheckpointId) -> usize {
-        self.parts.get(&id).map_or(0, BTreeSet::len)
+    /// The ranks whose parts are missing among the named ones, or named and not there as named.
+    pub(crate) fn wrong_parts(&self, id: CheckpointId, named: &BTreeMap<u32, Digest>) -> Vec<u32> {
+        let ranks = 0..self.world(id.generation) as u32;
+        let there = self.parts.get(&id);
+        let is_right = |rank: &u32| {
+            let digest = named.get(rank);
+            digest.is_some() && digest == there.and_then(|there| there.get(rank))
+        };
+        let all: BTreeSet<u32> = ranks.chain(named.keys().copied()).collect();
+        all.into_iter().filter(|rank| !is_right(rank)).collect()
     }
 
     /// How many members a generation was recorded with.
@@ -109,10 +132,10 @@ impl Store {
         world.unwrap_or_default() as usize
     }
 
-    /// The newest checkpoint that is good, and what is passed over on the way to it.
-    pub(crate) fn find(&self) -> Found {
+    /// The newest checkpoint that is good and none of `but`, and what is passed over on the way to it.
+    pub(crate) fn find(&self, but: &BTreeSet<CheckpointId>) -> Found {
         let mut found = Found::default();
-        for id in self.manifests.keys().rev() {
+        for id in self.manifests.keys().rev().filter(|id| !but.contains(id)) {
             if !self.damaged.contains(id) {
                 found.good = Some(*id);
                 break;
@@ -139,9 +162,33 @@ impl Store {
         self.damaged.len()
     }
 
-    /// Damages the newest good checkpoint.
+    /// Damages the newest good checkpoint that nobody has given up.
     pub(crate) fn damage(&mut self) {
-        self.damaged.extend(self.find().good);
+        let given_up = self.given_up(Fence::new(u64::MAX));
+        self.damaged.extend(self.find(&given_up).good);
+    }
+
+    /// What the holder of `fence`, or one before it, has given up.
+    pub(crate) fn given_up(&self, fence: Fence) -> BTreeSet<CheckpointId> {
+        let entries = self.journal.iter();
+        let removed = entries.filter_map(|entry| match entry.fact {
+            JournalFact::Removed(id) if entry.writer.fence <= fence => Some(id),
+            _ => None,
+        });
+        removed.collect()
+    }
+
+    /// How many checkpoints are committed and not given up, and were whole when they were.
+    pub(crate) fn n_kept(&self) -> usize {
+        let given_up = self.given_up(Fence::new(u64::MAX));
+        let kept = self.commits().map(|(_, id)| id);
+        let kept: BTreeSet<_> = kept.filter(|id| !given_up.contains(id)).collect();
+        kept.intersection(&self.whole).count()
+    }
+
+    /// Deletes a manifest: no reader finds the checkpoint from now on.
+    pub(crate) fn delete_manifest(&mut self, id: CheckpointId) {
+        self.manifests.remove(&id);
     }
 
     /// Whether a generation that begins from there cannot.
@@ -154,19 +201,23 @@ impl Store {
         }
     }
 
-    /// The journal as it was at a moment.
-    pub(crate) fn replay(&self, moment: u64) -> JournalState {
+    /// The journal as it was at a moment; with `forgets`, as for somebody who takes no notice of what is given up.
+    pub(crate) fn replay(&self, moment: u64, forgets: bool) -> JournalState {
         let mut state = JournalState::default();
         let entries = self.journal.iter();
         for entry in entries.take_while(|entry| entry.since <= moment) {
-            state.add(entry.writer.fence, entry.fact);
+            let fact = match entry.fact {
+                JournalFact::Removed(_) if forgets => JournalFact::Other,
+                fact => fact,
+            };
+            state.add(entry.writer.fence, fact);
         }
         state
     }
 
     /// The newest generation there is.
     pub(crate) fn generation(&self) -> Generation {
-        self.replay(u64::MAX).recorded([]).generation
+        self.replay(u64::MAX, false).recorded([]).generation
     }
 
     /// Who holds the newest fence.
@@ -174,10 +225,12 @@ impl Store {
         self.journal.last().map(|entry| entry.writer.nonce)
     }
 
-    /// The newest good step committed by the holder of `fence` or one before it: what that one can know of.
+    /// The newest good step committed by the holder of `fence` or one before it, and not given up: what that one can know
+    /// of.
     pub(crate) fn committed_until(&self, fence: Fence) -> Step {
+        let given_up = self.given_up(fence);
         let known = self.commits().filter(|(its, _)| *its <= fence);
-        let good = known.filter(|(_, id)| !self.damaged.contains(id));
+        let good = known.filter(|(_, id)| !self.damaged.contains(id) && !given_up.contains(id));
         good.map(|(_, id)| id.step).max().unwrap_or_default()
     }
 }

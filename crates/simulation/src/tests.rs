@@ -36,6 +36,12 @@ fn every_mutation_is_caught_by_its_law() {
         (Mutation::PassOverOthers, "fence"),
         (Mutation::WriteAgain, "durable generations"),
         (Mutation::TrustFirstLook, "committed once"),
+        (Mutation::ForgetRemoved, "given up"),
+        (Mutation::KeepNone, "given up"),
+        (Mutation::BelieveDamage, "sound damage"),
+        (Mutation::ForgetAbsence, "sound verdicts"),
+        (Mutation::ForgiveFaulty, "healing"),
+        (Mutation::BlameWitness, "sound verdicts"),
     ];
     assert_eq!(laws.map(|(mutation, _)| mutation), Mutation::ALL);
     for (mutation, law) in laws {

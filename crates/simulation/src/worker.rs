@@ -63,6 +63,8 @@ pub(crate) enum Fact {
     Finished(u64),
     /// The group broke, perhaps because a member did not answer.
     Broken(Option<Rank>),
+    /// The group broke, as a member holds something else than the others, or than it held itself.
+    Differs(Rank),
     /// Its own store fails for good.
     Unfit,
     /// The checkpoint that it was to begin from is damaged.
@@ -95,6 +97,12 @@ impl Fact {
                 reason: "broken".to_owned(),
                 accusation: accused.map(Accusation::Unreachable),
             },
+            Self::Differs(rank) => Event::GroupBroken {
+                worker,
+                generation,
+                reason: "differs".to_owned(),
+                accusation: Some(Accusation::Diverged(rank)),
+            },
             Self::Unfit => Event::Unfit {
                 worker,
                 reason: UNFIT.to_owned(),
@@ -107,6 +115,16 @@ impl Fact {
             },
         }
     }
+}
+
+/// Whether a process's memory keeps what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    Sound,
+    /// A bit was flipped, and nobody has noticed yet.
+    Flipped,
+    /// A bit is stuck, for as long as the process lives.
+    Stuck,
 }
 
 /// A worker's end of its stream.
@@ -130,6 +148,9 @@ pub(crate) struct Worker {
     pub(crate) hangs_since: Option<u64>,
     /// Whether its own store fails for good; it still hears and speaks.
     pub(crate) is_unfit: bool,
+    pub(crate) memory: Memory,
+    /// Whether it left its coordinator as that gave no sign of life.
+    pub(crate) has_left_absent: bool,
     /// Steps that it has applied since its heart beat last.
     pub(crate) n_applied: u32,
     /// Whether it was asked to leave.
@@ -163,6 +184,8 @@ impl Worker {
             is_paused: false,
             hangs_since: None,
             is_unfit: false,
+            memory: Memory::Sound,
+            has_left_absent: false,
             n_applied: 0,
             is_leaving: false,
             is_saving: false,
@@ -201,9 +224,9 @@ impl Worker {
         !self.is_paused && self.hangs_since.is_none()
     }
 
-    /// Whether it gets on and its store is sound.
-    pub(crate) const fn can_train(&self) -> bool {
-        self.gets_on() && !self.is_unfit
+    /// Whether it gets on, and its store and its memory are sound.
+    pub(crate) fn can_train(&self) -> bool {
+        self.gets_on() && !self.is_unfit && self.memory == Memory::Sound
     }
 
     pub(crate) fn past(&self) -> Past {

@@ -1,12 +1,14 @@
 //! The simulated world: what is in it, and what happens next.
 //!
-//! Its parts: `streams` between workers and coordinators; coordinators that are `opening` a run, `leading` it and
-//! `writing` to its store; `training` in groups, what `hearts` tell of it, and `probes` of silent hosts; `faults`, `sick_stores` among them;
-//! what is truly behind `verdicts`.
+//! Its parts: `streams` between workers and coordinators; coordinators that are `opening` a run, `leading` it, `writing` to
+//! its store and `keeping` some of its checkpoints; `training` in groups, what `hearts` tell of it, and `probes` of silent
+//! hosts; `faults`, among them `sick_stores` and faulty `memory`; what is truly behind `verdicts`.
 
 mod faults;
 mod hearts;
+mod keeping;
 mod leading;
+mod memory;
 mod opening;
 mod probes;
 mod sick_stores;
@@ -22,7 +24,7 @@ use crate::laws::Laws;
 use crate::mutation::Mutation;
 use crate::observation::Observation;
 use crate::random::{Random, mix};
-use crate::store::Store;
+use crate::store::{Digest, Store};
 use crate::worker::{CoordinatorMessage, State, Worker};
 use faults::Fault;
 use fratmae_control::{
@@ -98,6 +100,8 @@ pub(crate) enum Happening {
     StepEnds(usize, u64),
     Failed(usize, u64, usize),
     Parts(usize, u64, Share),
+    Sweep(CheckpointId),
+    KeepAlive(usize, u64),
     Fault(Fault),
     ResumeWorker(usize, u64),
     ResumeCoordinator(usize),
@@ -140,6 +144,8 @@ impl Happening {
             Self::Found(coordinator, ..) => (21, *coordinator),
             Self::TryAgain(coordinator, _) => (23, *coordinator),
             Self::Unanswered(coordinator, _) => (24, *coordinator),
+            Self::Sweep(_) => (25, 0),
+            Self::KeepAlive(place, _) => (26, *place),
         };
         kind << 16 | subject as u64
     }
@@ -154,6 +160,10 @@ pub(crate) struct World {
     mutation: Option<Mutation>,
     store: Store,
     checkpoints: BTreeMap<CheckpointId, State>,
+    /// How many of the newest checkpoints stay.
+    keep_last: usize,
+    /// Which part of a checkpoint the worker at a place has written.
+    shares: BTreeMap<(CheckpointId, usize), (u32, Digest)>,
     coordinators: Vec<Coordinator>,
     workers: Vec<Worker>,
     groups: Vec<Group>,
@@ -164,6 +174,8 @@ pub(crate) struct World {
     /// Since when workers' own stores have failed, one or more, without a step of the newest group between.
     unfit_since: Option<u64>,
     next_stream: u64,
+    /// At which place the worker at the other end of each stream is, or was.
+    place_of: BTreeMap<u64, usize>,
     laws: Laws,
     is_healed: bool,
     is_over: bool,
@@ -186,10 +198,10 @@ impl World {
             least_timeout: Millis::new(2_000),
             store_patience: Millis::new(0),
             worker_timeout: Millis::new(3_000),
-            join_timeout: Millis::new(u64::MAX),
+            join_timeout: Millis::new(60_000),
             return_timeout: Millis::new(1_500),
             leave_timeout: Millis::new(4_000),
-            max_without_step: u32::MAX,
+            max_without_step: 5,
             save_every: None,
         };
         let settings = Settings {
@@ -200,12 +212,14 @@ impl World {
         };
         Self {
             checkpoint_every: random.between(2, 12),
+            keep_last: random.between(1, 3) as usize,
             random,
             agenda: Agenda::new(),
             settings,
             mutation,
             store: Store::default(),
             checkpoints: BTreeMap::new(),
+            shares: BTreeMap::new(),
             coordinators: Vec::new(),
             workers: (0..places).map(|_| Worker::new()).collect(),
             groups: Vec::new(),
@@ -214,6 +228,7 @@ impl World {
             store_is_sick_until: 0,
             unfit_since: None,
             next_stream: 1,
+            place_of: BTreeMap::new(),
             laws: Laws::new(slots),
             is_healed: false,
             is_over: false,
@@ -261,6 +276,8 @@ impl World {
             Happening::Parts(place, incarnation, share) => {
                 self.share_is_stored(place, incarnation, share);
             }
+            Happening::Sweep(checkpoint) => self.sweep(checkpoint),
+            Happening::KeepAlive(place, stream) => self.keep_alive(place, stream),
             Happening::Fault(fault) => self.strike(fault),
             Happening::ResumeWorker(place, incarnation) => self.resume_worker(place, incarnation),
             Happening::ResumeCoordinator(coordinator) => self.resume_coordinator(coordinator),

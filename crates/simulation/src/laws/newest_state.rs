@@ -14,11 +14,12 @@ impl Law for NewestState {
         match fact {
             Observation::Begun {
                 generation,
-                step,
+                source,
                 newest,
                 ..
-            } if step < newest => Err(format!(
-                "generation {generation} begins at step {step} although step {newest} is there"
+            } if source.step() < *newest => Err(format!(
+                "generation {generation} begins at step {} although step {newest} is there",
+                source.step()
             )),
             _ => Ok(()),
         }

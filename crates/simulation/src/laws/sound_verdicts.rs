@@ -1,4 +1,5 @@
-//! Nobody is given up who is up, gets on, is not cut off, and is heard.
+//! Nobody is given up who is up, gets on, is not cut off, and is heard; and nobody is blamed for the coordinator's own
+//! absence.
 
 use super::Law;
 use crate::observation::Observation;
@@ -8,6 +9,9 @@ const HEARD: u64 = 1_500;
 /// Whoever was undisturbed for so long has left every group that it was asked to leave: a little less than the time that
 /// it has, as clocks differ.
 const UNDISTURBED: u64 = 3_700;
+
+/// Whoever looks for a coordinator that was away has found it after so long: a little less than the time that it waits.
+const BACK: u64 = 1_300;
 
 pub(super) struct SoundVerdicts;
 
@@ -25,6 +29,13 @@ impl Law for SoundVerdicts {
                 undisturbed,
             } if *silence < HEARD && *undisturbed > UNDISTURBED => Err(format!(
                 "worker {place} is given up ({reason}), though heard {silence} ms ago and undisturbed for {undisturbed} ms"
+            )),
+            Observation::Blamed {
+                place,
+                reason,
+                back_for: Some(back_for),
+            } if *back_for < BACK => Err(format!(
+                "worker {place} is blamed ({reason}) for the absence of its coordinator, which is back for {back_for} ms"
             )),
             _ => Ok(()),
         }

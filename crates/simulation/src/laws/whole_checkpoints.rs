@@ -1,4 +1,4 @@
-//! A manifest names the parts of every rank of its generation.
+//! A manifest names the part of every rank of its generation as it lies on the store, and nothing else.
 
 use super::Law;
 use crate::observation::Observation;
@@ -12,8 +12,8 @@ impl Law for WholeCheckpoints {
 
     fn observe(&mut self, fact: &Observation) -> Result<(), String> {
         match fact {
-            Observation::Manifest { step, parts, world } if parts < world => Err(format!(
-                "the checkpoint of step {step} has the parts of {parts} of {world} ranks"
+            Observation::Manifest { step, wrong_parts } if !wrong_parts.is_empty() => Err(format!(
+                "the manifest of step {step} is wrong about the parts {wrong_parts:?}"
             )),
             _ => Ok(()),
         }

@@ -1,6 +1,8 @@
 //! What goes wrong, and when it stops going wrong.
 
+use super::streams::KEEP_ALIVE;
 use super::{Happening, World};
+use crate::worker::Memory;
 use fratmae_control::Event;
 
 /// A thing that goes wrong.
@@ -12,6 +14,10 @@ pub(crate) enum Fault {
     HangWorker,
     /// A worker's own store fails for good; another process at its place is sound.
     FailWorkerStore,
+    /// A bit of a member's memory is flipped.
+    FlipBit,
+    /// A bit of a member's memory is stuck, for as long as its process lives.
+    StickBit,
     /// A part of the newest checkpoint is damaged, and now and then all workers are killed, who have to read it then.
     DamageCheckpoint,
     /// Somebody wants a checkpoint of now, which is no fault and must not become one.
@@ -34,11 +40,13 @@ pub(crate) enum Fault {
     SickStore,
 }
 
-const FAULTS: [Fault; 16] = [
+const FAULTS: [Fault; 18] = [
     Fault::KillWorker,
     Fault::PauseWorker,
     Fault::HangWorker,
     Fault::FailWorkerStore,
+    Fault::FlipBit,
+    Fault::StickBit,
     Fault::DamageCheckpoint,
     Fault::AskToSave,
     Fault::AskToLeave,
@@ -53,6 +61,8 @@ const FAULTS: [Fault; 16] = [
     Fault::SickStore,
 ];
 
+/// The longest that a coordinator is away: beyond what its workers bear with.
+const LONGEST_ABSENCE: u64 = 15_000;
 /// How far a clock jumps at most.
 const LONGEST_JUMP: u64 = 10_000;
 /// How long a run may take once everything is healed.
@@ -60,7 +70,11 @@ const HEALING: u64 = 60_000;
 
 impl World {
     pub(super) fn plan_faults(&mut self) {
-        let horizon = self.random.between(1_500, 9_000);
+        let short = self.random.between(1_500, 9_000);
+        let horizon = match self.random.chance(200) {
+            true => short + LONGEST_ABSENCE,
+            false => short,
+        };
         for _ in 0..self.random.below(16) {
             let fault = FAULTS[self.random.below(FAULTS.len() as u64) as usize];
             let time = self.random.between(300, horizon);
@@ -81,6 +95,8 @@ impl World {
             Fault::PauseWorker => self.pause_worker(place, until),
             Fault::HangWorker => self.hang_worker(place),
             Fault::FailWorkerStore => self.fall_unfit(place),
+            Fault::FlipBit => self.spoil_memory(place, Memory::Flipped),
+            Fault::StickBit => self.spoil_memory(place, Memory::Stuck),
             Fault::DamageCheckpoint => self.damage_checkpoint(),
             Fault::AskToSave => leads.into_iter().for_each(|c| self.ask_to_save(c)),
             Fault::AskToLeave => self.ask_to_leave(place),
@@ -93,17 +109,38 @@ impl World {
                 self.disturb(other, until);
             }
             Fault::KillCoordinator => leads.into_iter().for_each(|c| self.end_coordinator(c)),
-            Fault::PauseCoordinator => leads.into_iter().for_each(|coordinator| {
-                self.coordinators[coordinator].is_paused = true;
-                let resume = Happening::ResumeCoordinator(coordinator);
-                self.agenda.at(until, resume);
-            }),
+            Fault::PauseCoordinator => leads
+                .into_iter()
+                .for_each(|c| self.pause_coordinator(c, until)),
             Fault::RivalCoordinator => self.start_coordinator(),
             Fault::CutCoordinator => leads
                 .into_iter()
                 .for_each(|c| self.cut_coordinator(c, until)),
             Fault::JumpClock => leads.into_iter().for_each(|c| self.jump_clock(c)),
             Fault::SickStore => self.store_is_sick_until = until,
+        }
+    }
+
+    /// A coordinator is away; those of its workers that notice leave it.
+    fn pause_coordinator(&mut self, coordinator: usize, until: u64) {
+        let leader = &mut self.coordinators[coordinator];
+        let now = self.agenda.now();
+        if !leader.is_paused {
+            leader.paused_since = now;
+        }
+        let until = match self.random.chance(300) {
+            true => now + self.random.between(KEEP_ALIVE, LONGEST_ABSENCE),
+            false => until,
+        };
+        leader.is_paused = true;
+        let resume = Happening::ResumeCoordinator(coordinator);
+        self.agenda.at(until, resume);
+        for (place, worker) in self.workers.iter().enumerate() {
+            if let Some((stream, _)) = worker.stream.filter(|(_, its)| *its == coordinator) {
+                let delay = KEEP_ALIVE + self.random.below(KEEP_ALIVE / 4);
+                let noticed = Happening::KeepAlive(place, stream);
+                self.agenda.after(delay, noticed);
+            }
         }
     }
 
@@ -204,6 +241,9 @@ impl World {
         let is_time_first = self.random.chance(500);
         let leader = &mut self.coordinators[coordinator];
         let was_paused = std::mem::take(&mut leader.is_paused);
+        if was_paused {
+            leader.back_since = self.agenda.now();
+        }
         if was_paused
             && leader.is_free()
             && is_time_first

@@ -5,9 +5,10 @@ use crate::coordinator::{Operation, Stage};
 use crate::observation::Observation;
 use crate::worker::{CoordinatorMessage, UNFIT};
 use fratmae_control::{
-    Assignment, Cause, Command, Event, JournalFact, JournalTask, Operation as Asked, Rank,
-    RunOutcome, Step, Task,
+    Assignment, Cause, CheckpointId, Command, Event, JournalFact, JournalTask, Operation as Asked,
+    Rank, RunOutcome, Step, Task,
 };
+use std::rc::Rc;
 
 /// How often time alone is looked at, and how often the fence, on a coordinator's own clock.
 pub(super) const TICK: u64 = 300;
@@ -53,7 +54,13 @@ impl World {
             let Stage::Serving(subject) = &mut leader.stage else {
                 return;
             };
-            match leader.tasks.next(|event| subject.handle(now, event)) {
+            let decide = |event| {
+                let commands = subject.handle(now, event);
+                let is_end = |command: &Command| matches!(command, Command::End { .. });
+                leader.is_ending |= commands.iter().any(is_end);
+                commands
+            };
+            match leader.tasks.next(decide) {
                 Some(Task::Operate(asked)) => self.operate_as_asked(coordinator, asked),
                 Some(Task::Carry(command)) => self.carry(coordinator, command),
                 None if !self.take_on(coordinator) => return,
@@ -69,22 +76,44 @@ impl World {
         if let Some(end) = leader.end.take() {
             self.at_journal(coordinator, JournalTask::Append, end);
         } else if let Some(event) = leader.inbox.pop_front() {
-            leader.tasks.push(event);
+            self.note(coordinator, &event);
+            self.coordinators[coordinator].tasks.push(event);
         } else if std::mem::take(&mut leader.is_check_due) {
             self.at_journal(coordinator, JournalTask::EnsureHeld, JournalFact::Other);
         } else if std::mem::take(&mut leader.is_tick_due) {
             leader.tasks.push(Event::Tick);
+            leader.is_collection_due = true;
         } else {
-            return false;
+            return self.give_up_surplus(coordinator);
         }
         true
+    }
+
+    /// Keeps what a rank says of its share, for the manifest.
+    fn note(&mut self, coordinator: usize, event: &Event) {
+        let &Event::PartsWritten {
+            worker,
+            generation,
+            step,
+        } = event
+        else {
+            return;
+        };
+        let id = CheckpointId { step, generation };
+        let place = self.place_of.get(&worker.get()).copied();
+        let share = place.and_then(|place| self.shares.get(&(id, place)));
+        let leader = &mut self.coordinators[coordinator];
+        let shares = leader.shares.entry(id).or_default();
+        shares.extend(share.copied());
     }
 
     fn operate_as_asked(&mut self, coordinator: usize, asked: Asked) {
         let (task, fact) = match asked {
             Asked::EnsureHeld => (JournalTask::EnsureHeld, JournalFact::Other),
             Asked::WriteManifest(id) => {
-                return self.operate(coordinator, Operation::WriteManifest(id));
+                let named = self.coordinators[coordinator].shares.remove(&id);
+                let named = Rc::new(named.unwrap_or_default());
+                return self.operate(coordinator, Operation::WriteManifest(id, named));
             }
             Asked::FindNewest { damaged, .. } => {
                 return self.operate(coordinator, Operation::FindNewest(damaged));
@@ -138,11 +167,13 @@ impl World {
                 reason,
                 is_failure,
             } => {
-                if is_failure {
+                // All are told to stop where the run ends, which is a verdict on nobody.
+                if is_failure && !self.coordinators[coordinator].is_ending {
                     self.observe_striking_off(coordinator, worker, reason);
                 }
                 self.tell(coordinator, worker, CoordinatorMessage::Stop);
             }
+            Command::Report { verdict } => self.observe_verdict(coordinator, &verdict),
             Command::RecordGeneration { .. }
             | Command::CommitCheckpoint { .. }
             | Command::PassOver { .. }
@@ -181,7 +212,7 @@ impl World {
         self.laws.observe(&Observation::Begun {
             generation,
             members: places.iter().map(process).collect(),
-            step: assignment.source.step(),
+            source: assignment.source,
             newest: newest.unwrap_or_default(),
         });
     }

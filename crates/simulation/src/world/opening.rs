@@ -7,9 +7,12 @@ use super::{Happening, World};
 use crate::clock::Clock;
 use crate::coordinator::{Coordinator, Stage};
 use crate::mutation::{Mutation, Subject};
+use crate::retention::Retention;
 use fratmae_control::{
-    Found, JournalFact, JournalState, JournalTask, Recorded, Source, TakeOver, TakeOverStep, Tasks,
+    CheckpointId, Found, JournalFact, JournalState, JournalTask, Recorded, Source, TakeOver,
+    TakeOverStep, Tasks,
 };
+use std::collections::BTreeSet;
 
 /// The longest that a listing takes, and that what it shows is old.
 const SLOW_LIST: u64 = 3_000;
@@ -32,23 +35,33 @@ impl World {
             true => self.random.below(SLOW_LIST),
             false => 0,
         };
-        let journal = self.store.replay(self.agenda.now().saturating_sub(age));
+        let moment = self.agenda.now().saturating_sub(age);
+        let forgets = self.mutation == Some(Mutation::ForgetRemoved);
+        let journal = self.store.replay(moment, forgets);
         match &mut self.coordinators[coordinator].stage {
             Stage::TakingOver(opening, _) => match opening.lost(journal) {
                 true => self.take_fence(coordinator),
                 false => self.end_coordinator(coordinator),
             },
-            _ => self.look(coordinator, Some(journal)),
+            _ => {
+                let but = journal.removed().clone();
+                self.look(coordinator, Some(journal), &but);
+            }
         }
     }
 
     /// Looks for the newest checkpoint, and checks all its parts.
-    fn look(&mut self, coordinator: usize, journal: Option<JournalState>) {
+    fn look(
+        &mut self,
+        coordinator: usize,
+        journal: Option<JournalState>,
+        but: &BTreeSet<CheckpointId>,
+    ) {
         let delay = match self.mishap(150) {
             true => self.random.between(60, SLOW_LIST),
             false => self.random.between(5, 60),
         };
-        let found = Happening::Found(coordinator, journal, self.store.find());
+        let found = Happening::Found(coordinator, journal, self.store.find(but));
         self.agenda.after(delay, found);
     }
 
@@ -63,6 +76,7 @@ impl World {
             return;
         }
         let leader = &mut self.coordinators[coordinator];
+        leader.damaged.clone_from(&found.damaged);
         match (&mut leader.stage, journal) {
             (Stage::TakenOver(taken, first), _) => {
                 taken.found(match self.mutation {
@@ -101,7 +115,7 @@ impl World {
             return;
         };
         match taken.next() {
-            TakeOverStep::FindNewest { .. } => self.look(coordinator, None),
+            TakeOverStep::FindNewest { but } => self.look(coordinator, None, &but),
             TakeOverStep::Record(id) => {
                 let commit = JournalFact::Committed(id);
                 self.at_journal(coordinator, JournalTask::Append, commit);
@@ -115,7 +129,15 @@ impl World {
         let now = self.agenda.now();
         let leader = &mut self.coordinators[coordinator];
         if let Stage::TakenOver(taken, _) = &leader.stage {
-            leader.tasks = Tasks::new(taken.journal().committed().clone());
+            let journal = taken.journal();
+            let unusable = journal.removed().union(&leader.damaged).copied();
+            leader.tasks = Tasks::new(journal.committed().clone());
+            leader.retention = Retention::new(
+                self.keep_last,
+                journal.committed(),
+                unusable.collect(),
+                self.mutation,
+            );
         }
         leader.stage = Stage::Serving(Box::new(Subject::new(
             self.settings.clone(),

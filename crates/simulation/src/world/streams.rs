@@ -5,13 +5,16 @@
 //! before, or the news that it is closed, is still on its way. Either direction of either end can be cut off by itself.
 
 use super::{Happening, World};
-use crate::coordinator::Link;
+use crate::coordinator::{Coordinator, Link};
 use crate::worker::{CoordinatorMessage, Stream};
 use fratmae_control::{Departure, Event, WorkerId};
 
 /// The longest that a message is on its way over a fast stream, and over a slow one.
 const FAST: u64 = 15;
 const SLOW: u64 = 200;
+/// A worker leaves a coordinator that has given no sign of life for so long: shorter than in truth, as all deadlines are
+/// here, and longer than an absence that a coordinator takes for a reason to be left.
+pub(super) const KEEP_ALIVE: u64 = 6_000;
 
 impl World {
     pub(super) fn start_worker(&mut self, place: usize) {
@@ -35,8 +38,8 @@ impl World {
             return;
         }
         let newest = self.store.leader();
-        let Some(coordinator) = newest.filter(|&newest| self.coordinators[newest].is_serving())
-        else {
+        let answers = |leader: &Coordinator| leader.is_serving() && !leader.is_paused;
+        let Some(coordinator) = newest.filter(|&newest| answers(&self.coordinators[newest])) else {
             self.agenda.after(300, again);
             return;
         };
@@ -73,9 +76,11 @@ impl World {
             is_lost: false,
         };
         self.coordinators[coordinator].streams.insert(number, link);
+        self.place_of.insert(number, place);
         self.disturb(place, now);
         let worker = &mut self.workers[place];
         worker.stream = Some((number, coordinator));
+        worker.has_left_absent = false;
         worker.ends = Stream {
             longest: if is_slow { SLOW } else { FAST },
             ..Stream::default()
@@ -182,21 +187,45 @@ impl World {
             link.is_lost = is_lost;
         }
         if !self.mishap(200) {
-            let takes = match self.mishap(200) {
-                true => self.random.between(100, 2_000),
-                false => self.random.between(1, 40),
-            };
-            let arrival = (self.agenda.now() + takes)
-                .max(self.workers[place].ends.outbound_from)
-                .max(self.coordinators[coordinator].hears_nothing_until);
-            let departed = Event::Departed {
-                worker: WorkerId::new(stream),
-                departure: Departure::StreamClosed,
-            };
-            let arrives = Happening::ToCoordinator(coordinator, stream, departed);
-            self.agenda.at(arrival, arrives);
+            self.hang_up(coordinator, stream, self.workers[place].ends.outbound_from);
         }
         self.look_again(place);
+    }
+
+    /// The coordinator learns that a stream is closed, after what came on it.
+    fn hang_up(&mut self, coordinator: usize, stream: u64, after: u64) {
+        let takes = match self.mishap(200) {
+            true => self.random.between(100, 2_000),
+            false => self.random.between(1, 40),
+        };
+        let arrival = (self.agenda.now() + takes)
+            .max(after)
+            .max(self.coordinators[coordinator].hears_nothing_until);
+        let departed = Event::Departed {
+            worker: WorkerId::new(stream),
+            departure: Departure::StreamClosed,
+        };
+        let arrives = Happening::ToCoordinator(coordinator, stream, departed);
+        self.agenda.at(arrival, arrives);
+    }
+
+    /// Whether the coordinator has given no sign of life for so long that a worker leaves it.
+    pub(super) fn keep_alive(&mut self, place: usize, stream: u64) {
+        let worker = &mut self.workers[place];
+        let coordinator = worker.stream.filter(|(its, _)| *its == stream);
+        let Some((_, coordinator)) = coordinator else {
+            return;
+        };
+        let leader = &self.coordinators[coordinator];
+        if worker.gets_on()
+            && leader.is_paused
+            && leader.paused_since + KEEP_ALIVE <= self.agenda.now()
+        {
+            self.workers[place].stream = None;
+            self.workers[place].has_left_absent = true;
+            self.hang_up(coordinator, stream, 0);
+            self.look_again(place);
+        }
     }
 
     /// The worker looks for a coordinator after a while.

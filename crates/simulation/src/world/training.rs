@@ -101,6 +101,9 @@ impl World {
         if self.store.is_damaged(assignment.source) {
             return self.find_damage(group, assignment.source);
         }
+        if self.reads_wrong(group, assignment.source) || self.finds_difference(group) {
+            return;
+        }
         let Some(state) = self.state_of(group, assignment.source) else {
             let trouble = Some("a group begins from a state that nobody has".to_owned());
             return self.laws.observe(&Observation::Over { trouble });
@@ -196,6 +199,9 @@ impl World {
             let ends = ends + 50;
             self.groups[group].stage = Stage::Stepping { began, ends };
             return self.agenda.at(ends, Happening::StepEnds(group, ends));
+        }
+        if self.finds_difference(group) {
+            return;
         }
         let next = self.next_state(group);
         self.groups[group].state = next;
@@ -295,7 +301,9 @@ impl World {
         } = share;
         let step = state.step;
         let id = CheckpointId { step, generation };
-        self.store.write_part(id, rank.get());
+        let part = (rank.get(), state.digest);
+        self.store.write_part(id, rank.get(), state.digest);
+        self.shares.insert((id, place), part);
         self.checkpoints.insert(id, state);
         let is_last = state.step == self.settings.last_step;
         let facts = [
@@ -351,12 +359,17 @@ impl World {
     }
 
     pub(super) fn break_group(&mut self, group: usize) {
+        self.break_group_after(group, 1);
+    }
+
+    /// The members of a group see that it is broken, after some time at least.
+    pub(super) fn break_group_after(&mut self, group: usize, least: u64) {
         if self.groups[group].stage == Stage::Over {
             return;
         }
         self.groups[group].stage = Stage::Over;
         for (_, place, incarnation) in self.members(group) {
-            let delay = self.random.between(1, 30);
+            let delay = self.random.between(least, least + 29);
             self.agenda
                 .after(delay, Happening::Failed(place, incarnation, group));
         }

@@ -3,7 +3,7 @@
 use super::World;
 use crate::observation::Observation;
 use crate::worker::Worker;
-use fratmae_control::WorkerId;
+use fratmae_control::{Verdict, WorkerId};
 
 /// Whoever was undisturbed for so long is known to its coordinator, in milliseconds.
 const UNDISTURBED: u64 = 1_000;
@@ -32,6 +32,24 @@ impl World {
                 true => now.saturating_sub(worker.is_disturbed_until),
                 false => 0,
             },
+        });
+    }
+
+    /// What the world knows of the one that a verdict names: whether it left a coordinator that was away, and is well.
+    pub(super) fn observe_verdict(&mut self, coordinator: usize, verdict: &Verdict) {
+        let place = verdict.worker.strip_prefix("place-");
+        let Some(place) = place.and_then(|place| place.parse::<usize>().ok()) else {
+            return;
+        };
+        let now = self.agenda.now();
+        let worker = &self.workers[place];
+        let is_well = worker.is_up && worker.can_train() && worker.is_disturbed_until <= now;
+        let is_sought = worker.has_left_absent && is_well;
+        let back_since = self.coordinators[coordinator].back_since;
+        self.laws.observe(&Observation::Blamed {
+            place,
+            reason: verdict.reason.clone(),
+            back_for: is_sought.then_some(now - back_since),
         });
     }
 

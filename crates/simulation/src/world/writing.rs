@@ -21,7 +21,7 @@ const STALL: u64 = 600;
 const FIRST_WAIT: u64 = 50;
 
 /// A request on its way to the store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(super) coordinator: usize,
     attempt: u64,
@@ -65,7 +65,7 @@ impl World {
             is_confirmed,
         } = self.fate();
         let leader = &mut self.coordinators[coordinator];
-        let Some(operation) = leader.operation else {
+        let Some(operation) = leader.operation.clone() else {
             return;
         };
         leader.attempt.number += 1;
@@ -128,18 +128,19 @@ impl World {
         let answer = match request.operation {
             Operation::Journal(_, fact, at) => Answer::Journal(self.at_record(writer, fact, at)),
             Operation::FindNewest(_) => Answer::Done,
-            Operation::WriteManifest(id) => match self.store.create_manifest(id, writer) {
-                Created::New => {
-                    self.laws.observe(&Observation::Manifest {
-                        step: id.step,
-                        parts: self.store.n_parts(id),
-                        world: self.store.world(id.generation),
-                    });
-                    Answer::Done
+            Operation::WriteManifest(id, named) => {
+                match self.store.create_manifest(id, writer, &named) {
+                    Created::New => {
+                        self.laws.observe(&Observation::Manifest {
+                            step: id.step,
+                            wrong_parts: self.store.wrong_parts(id, &named),
+                        });
+                        Answer::Done
+                    }
+                    Created::Ours => Answer::Done,
+                    Created::Taken => Answer::Fenced,
                 }
-                Created::Ours => Answer::Done,
-                Created::Taken => Answer::Fenced,
-            },
+            }
         };
         let leader = &mut self.coordinators[request.coordinator];
         if leader.attempt.number == request.attempt {
@@ -194,6 +195,7 @@ impl World {
                     self.observe_damage();
                 }
             }
+            JournalFact::Removed(id) => self.observe_giving_up_of(id),
             JournalFact::Finished => {
                 self.laws.observe(&Observation::Over { trouble: None });
                 self.is_over = true;
@@ -220,7 +222,7 @@ impl World {
 
     fn answered_by_journal(&mut self, coordinator: usize, answer: JournalAnswer) {
         let leader = &mut self.coordinators[coordinator];
-        let Some(Operation::Journal(task, fact, request)) = leader.operation else {
+        let Some(Operation::Journal(task, fact, request)) = leader.operation.clone() else {
             return;
         };
         match leader.journal.answered(task, request, answer) {
@@ -264,11 +266,10 @@ impl World {
             Some(Operation::Journal(JournalTask::Append, fact, _)) => {
                 self.recorded(coordinator, fact);
             }
-            Some(Operation::FindNewest(damaged)) => {
-                let newest = self.store.find().good;
-                leader.tasks.found_newest(damaged, newest);
-            }
-            Some(Operation::Journal(JournalTask::EnsureHeld, ..) | Operation::WriteManifest(_))
+            Some(Operation::FindNewest(accused)) => self.passed_over(coordinator, accused),
+            Some(
+                Operation::Journal(JournalTask::EnsureHeld, ..) | Operation::WriteManifest(..),
+            )
             | None => {}
         }
         self.pump(coordinator);
@@ -277,6 +278,10 @@ impl World {
     fn recorded(&mut self, coordinator: usize, fact: JournalFact) {
         match (fact, &mut self.coordinators[coordinator].stage) {
             (JournalFact::Interrupted, _) => self.end_coordinator(coordinator),
+            (JournalFact::Removed(id), _) => self.given_up(coordinator, id),
+            (JournalFact::Committed(id), Stage::Serving(_)) => {
+                self.coordinators[coordinator].retention.committed(id);
+            }
             (JournalFact::Committed(id), Stage::TakenOver(taken, _)) => {
                 taken.recorded_commit(id);
                 self.go_on_opening(coordinator);
