@@ -22,6 +22,7 @@ async fn main() -> ExitCode {
         wait: Duration::from_secs(10),
         listen: String::new(),
         advertise: String::new(),
+        host: Host::default(),
         is_verbose: false,
         name: name.clone(),
         place: 0,

@@ -95,6 +95,7 @@ impl World {
             worker,
             generation,
             step,
+            ..
         } = event
         else {
             return;

@@ -80,6 +80,7 @@ fn begin() -> Vec<u8> {
         committed: 5,
         figures_until: 6,
         secret: vec![1; 32],
+        mesh_key: "k".to_owned(),
     };
     let message = Some(pb::to_worker::Message::Begin(begin));
     ToWorker { message }.encode_to_vec()
