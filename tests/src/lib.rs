@@ -34,7 +34,7 @@ pub use freezing::Frozen;
 pub use image::Image;
 pub use job::{Job, Outcome, committed_steps, journal, losses, status};
 pub use led::{address_of, coordinator};
-pub use memory::flip_bit;
+pub use memory::{flip_bit, stick_bit};
 pub use namespaces::{Host, TwoHosts};
 pub use nix::sys::signal::Signal;
 pub use processes::{children_of, is_alive, send};

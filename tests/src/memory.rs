@@ -24,6 +24,28 @@ pub fn flip_bit(process: u32, address: u64, bit: u32) {
         .expect("it can be written");
 }
 
+/// Writes one bit of the 32-bit number at an address of a process, as a cell does that is stuck; says whether that
+/// memory is still there.
+pub fn stick_bit(process: u32, address: u64, bit: u32, is_set: bool) -> bool {
+    let memory = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(format!("/proc/{process}/mem"));
+    let Ok(memory) = memory else {
+        return false;
+    };
+    let mut bytes = [0; 4];
+    if memory.read_exact_at(&mut bytes, address).is_err() {
+        return false;
+    }
+    let number = u32::from_le_bytes(bytes);
+    let stuck = match is_set {
+        true => number | 1 << bit,
+        false => number & !(1 << bit),
+    };
+    stuck == number || memory.write_all_at(&stuck.to_le_bytes(), address).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

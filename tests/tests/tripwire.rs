@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use fratmae_tests::{Job, Undisturbed, flip_bit, journal, logged, scratch};
+use fratmae_tests::{Job, Undisturbed, flip_bit, journal, logged, scratch, stick_bit};
 use serde_json::Value;
 
 const STEPS: u64 = 30;
@@ -117,6 +117,60 @@ fn two_ranks_that_differ_say_so_and_go_back_to_the_newest_checkpoint() {
     let Flipped { stderr, digest, .. } = flipped(&folder.path().join("run"), 2, "moment");
     assert!(stderr.contains("no majority agrees"), "{stderr}");
     assert_eq!(digest, UNDISTURBED.digest, "{stderr}");
+}
+
+/// Sticks a bit of the parameters of the first worker that computes, wherever it places them, for as long as its process
+/// is there; gives the worker's name.
+fn stuck(running: &mut fratmae_tests::Running) -> String {
+    let trains = |running: &fratmae_tests::Running| logged(&running.said(), "training");
+    let process = trains(running)[0]["process"].as_u64().expect("a process");
+    let victim = name_of(process);
+    let process = u32::try_from(process).expect("small");
+    loop {
+        let places = trains(running);
+        let its = places.iter().rev().find(|it| it["process"] == process);
+        let address = its.and_then(|it| it["parameters"].as_str()?.strip_prefix("0x"));
+        let address = u64::from_str_radix(address.expect("an address"), 16);
+        let address = address.expect("in hexadecimal") + PLACE;
+        // Often enough for every pass, and so that the log is read again.
+        for _ in 0..20 {
+            if !stick_bit(process, address, BIT, true) {
+                return victim;
+            }
+            running.runs_for(std::time::Duration::from_millis(1));
+        }
+        if !running.is_running() {
+            return victim;
+        }
+    }
+}
+
+#[test]
+fn a_bit_that_is_stuck_in_one_of_several_workers_costs_that_worker_and_nothing_else() {
+    for workers in [3, 5] {
+        let folder = scratch();
+        let job = job(folder.path().join("run")).workers(workers);
+        let call = job.call().with(
+            "RUST_LOG",
+            "warn,fratmae=info,run=info,fratmae_worker=debug",
+        );
+        let mut running = call.start();
+        running.runs_until_step(5);
+        let victim = stuck(&mut running);
+        let finished = running.wait().succeeded();
+        let named = named(&finished.stderr);
+        assert!(
+            named.len() >= 2 && named.iter().all(|name| *name == victim),
+            "{named:?} {victim}: {}",
+            finished.stderr
+        );
+        assert!(
+            finished.stderr.contains("it differed at step"),
+            "{}",
+            finished.stderr
+        );
+        assert_eq!(finished.digest(), UNDISTURBED.digest, "{}", finished.stderr);
+    }
 }
 
 /// A job whose weights soon grow beyond every bound.
