@@ -4,6 +4,7 @@ use fratmae_control::{Generation, WorkerId};
 use fratmae_network::{Endpoint, Reach};
 use fratmae_protocol::{pb, shown};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Characters that a name may have.
 const NAME: usize = 128;
@@ -79,7 +80,8 @@ impl Admission {
         for (what, theirs, ours) in digests {
             if !theirs.is_empty() && theirs != ours {
                 return Some(format!(
-                    "this worker was given another {what} (digest {theirs}) than this run's ({ours}); start it anew"
+                    "this worker was given another {what} (digest {}) than this run's ({ours}); start it anew",
+                    shown(theirs, NAME)
                 ));
             }
         }
@@ -131,6 +133,12 @@ impl Admission {
                 ));
             }
         };
+        if endpoint.host().parse::<IpAddr>().is_err() {
+            return Some(format!(
+                "this worker announces a name to its peers, which take an address alone: {}; {help}",
+                shown(address, NAME)
+            ));
+        }
         if endpoint.reach() != Reach::Loopback {
             return None;
         }
@@ -225,14 +233,7 @@ mod tests {
     #[test]
     fn an_address_that_peers_cannot_connect_to_is_refused_with_what_to_do() {
         let mut here = admission(Allowed::default());
-        for address in [
-            "127.0.0.1:7",
-            "[::1]:7",
-            "localhost:7",
-            "10.0.0.2:7",
-            "[fd77::2]:7",
-            "node:7",
-        ] {
+        for address in ["127.0.0.1:7", "[::1]:7", "10.0.0.2:7", "[fd77::2]:7"] {
             assert_eq!(refused(&mut here, &at(address, "here")), "", "{address}");
             assert_eq!(refused(&mut here, &at(address, "")), "", "{address}");
         }
@@ -242,6 +243,9 @@ mod tests {
             "[::]:7",
             "10.0.0.2:0",
             "10.0.0.2",
+            "node:7",
+            "no-such-host.invalid:7",
+            "localhost:7",
             "[fe80::2]:7",
             "[fe80::2%3]:7",
         ];
@@ -258,7 +262,7 @@ mod tests {
         assert!(line.contains("on another host"), "{line}");
         let mut open = admission(Allowed::default());
         open.advertised = Endpoint::parse("10.0.0.1:5600").unwrap();
-        for address in ["127.0.0.1:7", "[::1]:7", "localhost:7", "127.0.1.1:7"] {
+        for address in ["127.0.0.1:7", "[::1]:7", "127.0.1.1:7"] {
             let line = refused(&mut open, &at(address, "here"));
             assert!(
                 line.contains("connect to it there") && line.contains("http://10.0.0.1:5600"),

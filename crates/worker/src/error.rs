@@ -83,6 +83,15 @@ pub enum ConnectionError {
     /// An address that this worker would announce to its peers cannot be used.
     #[error(transparent)]
     Address(#[from] fratmae_network::AddressError),
+    /// The name that this worker would announce to its peers has no address.
+    #[error(
+        "{name} has no address here ({reason}); give this host's address for the others with --advertise"
+    )]
+    Unresolved {
+        name: String,
+        /// What the system said.
+        reason: String,
+    },
     /// No socket for the group could be opened.
     #[error("cannot listen for peers on {address}; give another --listen")]
     Listen {
