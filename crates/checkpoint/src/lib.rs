@@ -29,6 +29,7 @@ mod manifest;
 mod part;
 mod plan;
 mod pool;
+mod progress;
 mod restore;
 mod retention;
 mod sealed;
@@ -42,7 +43,9 @@ mod writer;
 pub use background::{
     BackgroundWriter, Copier, OnProgress, OnWritten, SharedWeights, WriterSettings, WrittenPart,
 };
-pub use catalogue::{Newest, list, load_manifest, newest_good, newest_good_but, verify_of};
+pub use catalogue::{
+    Newest, list, load_manifest, newest_good, newest_good_but, verify_leisurely, verify_of,
+};
 pub use collector::Collector;
 pub use copy::copy_parts;
 pub use draft::{Vectors, borrowed};
@@ -53,6 +56,7 @@ pub use layout::CheckpointId;
 pub use lineage::Lineage;
 pub use manifest::{FORMAT_VERSION, Manifest, PartRecord};
 pub use plan::{PartPlan, plan_parts};
+pub use progress::Progress;
 pub use restore::{restore, restore_telling, verify};
 pub use retention::Retention;
 pub use state::{Role, State, TensorSpec};

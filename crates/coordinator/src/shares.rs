@@ -2,28 +2,31 @@
 
 use crate::job::{Job, RunFile};
 use fratmae_checkpoint::{FORMAT_VERSION, Manifest, PartRecord, weights_root};
-use fratmae_control::{Fence, Generation, Step};
+use fratmae_control::{Fence, Generation, Step, WorkerId};
 use fratmae_protocol::pb;
 use std::collections::BTreeMap;
 
 /// Reports by (generation, step).
 #[derive(Default)]
 pub(crate) struct Shares {
-    reports: BTreeMap<(u64, u64), Vec<pb::PartsWritten>>,
+    reports: BTreeMap<(u64, u64), Vec<(WorkerId, pb::PartsWritten)>>,
 }
+
+/// Who reported which part, by its name.
+pub(crate) type Writers = BTreeMap<String, WorkerId>;
 
 impl Shares {
     /// Keeps a rank's report; reports of older generations will never be asked for again.
-    pub(crate) fn add(&mut self, report: pb::PartsWritten) {
+    pub(crate) fn add(&mut self, worker: WorkerId, report: pb::PartsWritten) {
         self.reports
             .retain(|(generation, _), _| *generation >= report.generation);
         self.reports
             .entry((report.generation, report.step))
             .or_default()
-            .push(report);
+            .push((worker, report));
     }
 
-    /// The manifest over all parts reported for a step; its reports are forgotten.
+    /// The manifest over all parts reported for a step, and who reported each; the reports are forgotten.
     pub(crate) fn manifest(
         &mut self,
         job: &Job,
@@ -31,19 +34,22 @@ impl Shares {
         fence: Fence,
         (generation, step): (Generation, Step),
         loss: f64,
-    ) -> Manifest {
+    ) -> (Manifest, Writers) {
         let reports = self
             .reports
             .remove(&(generation.get(), step.get()))
             .unwrap_or_default();
-        let parts: BTreeMap<u32, pb::Part> = reports
-            .into_iter()
-            .flat_map(|report| report.parts)
-            .map(|part| (part.index, part))
-            .collect();
+        let mut writers = Writers::new();
+        let mut parts = BTreeMap::new();
+        for (worker, report) in reports {
+            for part in report.parts {
+                writers.insert(part.name.clone(), worker);
+                parts.insert(part.index, part);
+            }
+        }
         // Parts and the parameters in them are numbered in layout order.
         let weights_digest = weights_root(parts.values().map(|part| part.weights.as_slice()));
-        Manifest {
+        let manifest = Manifest {
             format_version: FORMAT_VERSION,
             step: step.get(),
             generation: generation.get(),
@@ -55,7 +61,8 @@ impl Shares {
             config_digest: job.config.digest(),
             data_digest: run_file.data_digest.clone(),
             seed: job.config.run.seed,
-        }
+        };
+        (manifest, writers)
     }
 }
 
@@ -80,9 +87,10 @@ mod tests {
             step,
             ..Default::default()
         };
-        shares.add(report(1, 10));
-        shares.add(report(1, 20));
-        shares.add(report(2, 20));
+        let worker = WorkerId::new(0);
+        shares.add(worker, report(1, 10));
+        shares.add(worker, report(1, 20));
+        shares.add(worker, report(2, 20));
         assert_eq!(
             shares.reports.keys().copied().collect::<Vec<_>>(),
             [(2, 20)]

@@ -14,6 +14,9 @@ pub const LAYOUT_VERSION: u32 = 3;
 /// Name of the manifest below the root of a data set.
 pub const MANIFEST_NAME: &str = "manifest.json";
 
+/// The most bytes of an object that has a line or more on every case: a million of them.
+pub const LARGEST_TEXT: u64 = 1 << 30;
+
 /// Longest side of a grid that is believed; a larger one is taken for damage.
 const LONGEST_SIDE: usize = 4096;
 

@@ -52,7 +52,7 @@ impl Runtime {
                     self.note_applied(HistoryRow::of(recalled.generation, step, figures));
                 }
             }
-            Some(From::PartsWritten(written)) => self.shares.add(written),
+            Some(From::PartsWritten(written)) => self.shares.add(worker, written),
             _ => {}
         }
         Ok(())
