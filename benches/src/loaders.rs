@@ -100,7 +100,7 @@ pub(crate) fn decompressor(url: &str) -> Result<()> {
     let data = runtime.block_on(DataSet::open(&location))?;
     let shards = data.manifest.cases.iter().map(|case| case.shard).max();
     let shards = (0..=shards.context("no case")?)
-        .map(|shard| Ok(runtime.block_on(location.get(&shard_name(shard)))?))
+        .map(|shard| Ok(runtime.block_on(location.get_at_most(&shard_name(shard), u64::MAX))?))
         .collect::<Result<Vec<_>>>()?;
     let pages = shards
         .iter()

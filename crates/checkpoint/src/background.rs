@@ -2,6 +2,7 @@
 //! during the steps after it, at a rate that slows them down by no more than allowed.
 
 mod copier;
+mod idle;
 mod limiter;
 mod rate;
 mod upload;

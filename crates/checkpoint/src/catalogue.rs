@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use fratmae_control::Found;
 use fratmae_store::{Location, StoreError};
 
-use crate::error::CheckpointError;
+use crate::error::{CheckpointError, unreadable};
 use crate::layout::{CHECKPOINTS, CheckpointId, CheckpointObjects};
 use crate::lineage::Lineage;
 use crate::manifest::Manifest;
-use crate::restore::verify;
+use crate::restore::{Pace, verify_parts};
 
 /// The newest checkpoint that passed every check, and what was passed over on the way to it.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub async fn load_manifest(run: &Location, id: CheckpointId) -> Result<Manifest,
     match run.get(&id.manifest()).await {
         Ok(bytes) => Manifest::decode(&object, id, &bytes),
         Err(StoreError::NotFound { .. }) => Err(CheckpointError::NotCommitted { object }),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(unreadable(object, error)),
     }
 }
 
@@ -109,9 +109,30 @@ pub async fn verify_of(
     job: &Lineage,
     id: CheckpointId,
 ) -> Result<Manifest, CheckpointError> {
+    verify_at(run, job, id, Pace::Full).await
+}
+
+/// The same beside training: part by part, with pauses, so that the steps on this machine do not slow down.
+///
+/// # Errors
+/// As [`verify_of`].
+pub async fn verify_leisurely(
+    run: &Location,
+    job: &Lineage,
+    id: CheckpointId,
+) -> Result<Manifest, CheckpointError> {
+    verify_at(run, job, id, Pace::Leisurely).await
+}
+
+async fn verify_at(
+    run: &Location,
+    job: &Lineage,
+    id: CheckpointId,
+    pace: Pace,
+) -> Result<Manifest, CheckpointError> {
     let manifest = load_manifest(run, id).await?;
     job.check(&run.url_of(&id.manifest()), &manifest)?;
-    verify(run, id).await
+    verify_parts(run, manifest, pace).await
 }
 
 #[cfg(test)]

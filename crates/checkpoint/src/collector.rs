@@ -24,6 +24,8 @@ pub struct Collector {
     delay: Duration,
     /// Committed and not given up.
     kept: BTreeSet<CheckpointId>,
+    /// The newest of them that was read and found whole since it was written.
+    verified: Option<CheckpointId>,
     /// Damaged ones, which are a person's to look at.
     spared: BTreeSet<CheckpointId>,
     /// Given up, and since when this process knows; objects of them may still be there.
@@ -40,6 +42,7 @@ impl Collector {
             retention,
             delay,
             kept: BTreeSet::new(),
+            verified: None,
             spared: BTreeSet::new(),
             removed: BTreeMap::new(),
             found: BTreeSet::new(),
@@ -50,6 +53,36 @@ impl Collector {
     pub fn committed(&mut self, id: CheckpointId) {
         self.found.remove(&id);
         self.kept.insert(id);
+    }
+
+    /// A checkpoint was read and is whole.
+    pub fn verified(&mut self, id: CheckpointId) {
+        if self.kept.contains(&id) {
+            self.verified = self.verified.max(Some(id));
+        }
+    }
+
+    /// The checkpoint to read before more may be given up: the newest one, unless one that stays is known to be whole.
+    ///
+    /// That a checkpoint is committed shows that its parts are there, and not what is in them.
+    #[must_use]
+    pub fn to_verify(&self) -> Option<CheckpointId> {
+        let surplus = self.retention.surplus(&self.kept);
+        let stays = |id| self.kept.contains(&id) && !surplus.contains(&id);
+        match surplus.is_empty() || self.verified.is_some_and(stays) {
+            true => None,
+            false => self.kept.last().copied(),
+        }
+    }
+
+    /// Those that are not kept, without the last one that is known to be whole; none before there is one.
+    fn surplus(&self) -> Vec<CheckpointId> {
+        let Some(whole) = self.verified.filter(|id| self.kept.contains(id)) else {
+            return Vec::new();
+        };
+        let mut surplus = self.retention.surplus(&self.kept);
+        surplus.retain(|id| *id != whole);
+        surplus
     }
 
     /// A checkpoint is damaged: it does not count as one that is kept, and it is left as it is.
@@ -72,29 +105,34 @@ impl Collector {
         self.removed.insert(id, now);
     }
 
-    /// What should be given up now, as records to append: surplus checkpoints, and what generations before `current`
-    /// left behind. No rank of theirs writes for a commit any more, for a generation is committed by its own coordinator
+    /// What should be given up now, as records to append: surplus checkpoints, but never the last one that is known to
+    /// be whole, and what generations before `current` left behind. No rank of theirs writes for a commit any more, for a generation is committed by its own coordinator
     /// or not at all.
     #[must_use]
     pub fn to_remove(&self, current: Generation) -> Vec<(CheckpointId, Record)> {
         let is_over = |id: &&CheckpointId| id.generation < current;
         let left_behind = self.found.iter().filter(is_over).copied();
-        let surplus = self.retention.surplus(&self.kept);
         let record = |id: CheckpointId| {
             let (step, generation) = (id.step.get(), id.generation.get());
             (id, Record::Removed { step, generation })
         };
-        surplus.into_iter().chain(left_behind).map(record).collect()
+        self.surplus()
+            .into_iter()
+            .chain(left_behind)
+            .map(record)
+            .collect()
     }
 
-    /// What may be deleted at `now`: manifests of all that is given up, parts of what has been for the delay.
+    /// What may be deleted at `now`: manifests of all that is given up, parts of what has been for the delay, and what is
+    /// unfinished of generations before `current`.
     #[must_use]
-    pub fn work(&self, now: Instant) -> Work {
+    pub fn work(&self, now: Instant, current: Generation) -> Work {
         let is_due = |since: &Instant| now.saturating_duration_since(*since) >= self.delay;
         let due = self.removed.iter().filter(|(_, since)| is_due(since));
         Work {
             removed: self.removed.keys().copied().collect(),
             due: due.map(|(id, _)| *id).collect(),
+            over: current,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::draft::Encoded;
 use crate::error::CheckpointError;
 use crate::layout::CheckpointId;
 use crate::manifest::Manifest;
-use crate::restore::parts;
+use crate::restore::{AT_ONCE, parts};
 use crate::writer::create_part;
 
 /// Copies the parts that `manifest` names in `from` into the folder of checkpoint `id` of `to`; several are fetched at a
@@ -23,7 +23,7 @@ pub async fn copy_parts(
     to: &Location,
     id: CheckpointId,
 ) -> Result<(), CheckpointError> {
-    let mut fetched = parts(from, manifest);
+    let mut fetched = parts(from, manifest, AT_ONCE);
     for record in &manifest.parts {
         let Some((_, bytes)) = fetched.try_next().await? else {
             return Ok(());

@@ -145,6 +145,21 @@ impl CheckpointError {
         }
     }
 
+    /// Whether what was reported of a checkpoint's parts does not come together, so that it cannot be committed.
+    #[must_use]
+    pub const fn is_no_checkpoint(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Unwritable { .. })
+    }
+
+    /// The object that is damaged, if one is.
+    #[must_use]
+    pub fn object(&self) -> Option<&str> {
+        match self {
+            Self::Damaged { object, .. } => Some(object),
+            _ => None,
+        }
+    }
+
     /// Whether an older checkpoint, or a journal without this record, may serve instead.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
@@ -155,6 +170,17 @@ impl CheckpointError {
                 | Self::NotCommitted { .. }
                 | Self::Foreign { .. }
         )
+    }
+}
+
+/// What it means that an object of a checkpoint cannot be read: one of another size or kind is not what was written.
+pub(crate) fn unreadable(object: String, error: StoreError) -> CheckpointError {
+    match error {
+        StoreError::TooLarge { bytes, limit, .. } => {
+            damaged(object, format!("it has {bytes} bytes, not {limit} at most"))
+        }
+        StoreError::OtherKind { reason, .. } => damaged(object, reason),
+        error => error.into(),
     }
 }
 

@@ -11,7 +11,7 @@ use fratmae_control::{
 use fratmae_store::{Created, Location};
 use futures::StreamExt;
 
-use crate::error::CheckpointError;
+use crate::error::{CheckpointError, damaged, unreadable};
 use crate::journal::record::{CoordinatorMark, Entry, Record};
 use crate::layout::{JOURNAL, journal_number, journal_record};
 
@@ -135,40 +135,35 @@ impl Journal {
     /// # Errors
     /// As [`Self::replay`].
     pub async fn read(run: &Location) -> Result<Replayed, CheckpointError> {
-        let objects = run.list(JOURNAL).await?;
-        let names = objects.iter().map(|object| object.relative.as_str());
-        let numbers = names.filter_map(journal_number);
-        for (expected, number) in (0..).zip(numbers.clone()) {
+        let numbers = numbers(run).await?;
+        for (expected, &number) in (0..).zip(&numbers) {
             if number != expected {
                 let object = run.url_of(&journal_record(expected));
                 return Err(CheckpointError::Gap { object });
             }
         }
-        let numbers: Vec<u64> = numbers.collect();
-        let read = |number| read(run.clone(), number);
-        let read = futures::stream::iter(numbers).map(read);
         let mut reading = Reading::default();
-        let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
-        for record in read.into_iter().rev() {
+        for record in newest_first(run, &numbers).await {
             reading.take_earlier(record)?;
         }
         Ok(reading.replayed())
     }
 
-    /// Reads the newest fence record of `run` and all records after it, oldest first: who leads it, and what came of it.
+    /// Reads who leads `run`, and what came of it: the newest fence record, the first records after it and the newest
+    /// ones, oldest first. How many lie between costs no more than its logarithm.
     ///
     /// # Errors
     /// As [`Self::replay`], for these records.
-    pub async fn since_newest_fence(run: &Location) -> Result<Vec<Record>, CheckpointError> {
-        let objects = run.list(JOURNAL).await?;
-        let names = objects.iter().map(|object| object.relative.as_str());
-        let numbers: Vec<u64> = names.filter_map(journal_number).collect();
+    pub async fn newest_coordinator(run: &Location) -> Result<Vec<Record>, CheckpointError> {
+        let numbers = numbers(run).await?;
+        let (older, newest) = numbers.split_at(numbers.len().saturating_sub(AT_ONCE));
         let mut reading = Reading::default();
-        for &number in numbers.iter().rev() {
-            reading.take_earlier(read(run.clone(), number).await)?;
-            if reading.has_fence {
-                break;
-            }
+        reading.take_until_fence(newest_first(run, newest).await)?;
+        let fence = reading.entries.last().map(|entry| entry.fence);
+        if let (false, Some(fence)) = (reading.has_fence, fence) {
+            let first = first_of(run, older, fence).await?;
+            let end = older.len().min(first + AT_ONCE);
+            reading.take_until_fence(newest_first(run, &older[first..end]).await)?;
         }
         let entries = reading.replayed().entries.into_iter();
         Ok(entries.map(|entry| entry.record).collect())
@@ -277,6 +272,20 @@ struct Reading {
 }
 
 impl Reading {
+    /// Takes in records from the newest to the oldest, and ends with a fence.
+    fn take_until_fence(
+        &mut self,
+        records: impl IntoIterator<Item = Result<Entry, CheckpointError>>,
+    ) -> Result<(), CheckpointError> {
+        for record in records {
+            self.take_earlier(record)?;
+            if self.has_fence {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in a record that is older than those before; one that cannot be read is passed over if its coordinator
     /// wrote nothing after it.
     fn take_earlier(
@@ -307,23 +316,70 @@ impl Reading {
     }
 }
 
+/// The numbers of all records, oldest first.
+async fn numbers(run: &Location) -> Result<Vec<u64>, CheckpointError> {
+    let objects = run.list(JOURNAL).await?;
+    let names = objects.iter().map(|object| object.relative.as_str());
+    Ok(names.filter_map(journal_number).collect())
+}
+
+/// Reads records, several at a time.
+async fn newest_first(
+    run: &Location,
+    numbers: &[u64],
+) -> impl Iterator<Item = Result<Entry, CheckpointError>> + use<> {
+    let read = |number| read(run.clone(), number);
+    let read = futures::stream::iter(numbers.to_vec()).map(read);
+    let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
+    read.into_iter().rev()
+}
+
+/// The place in `numbers` of the first record under a fence, as fences only rise.
+///
+/// One that cannot be read was the last of its coordinator, so that it belongs to the one before whoever comes next.
+async fn first_of(run: &Location, numbers: &[u64], fence: u64) -> Result<usize, CheckpointError> {
+    let (mut first, mut end) = (0, numbers.len());
+    while first < end {
+        let middle = first.midpoint(end);
+        let is_older = match read(run.clone(), numbers[middle]).await {
+            Ok(entry) => entry.fence < fence,
+            Err(error) if error.is_damage() => true,
+            Err(error) => return Err(error),
+        };
+        match is_older {
+            true => first = middle + 1,
+            false => end = middle,
+        }
+    }
+    Ok(first)
+}
+
 async fn read(run: Location, number: u64) -> Result<Entry, CheckpointError> {
-    let bytes = run.get(&journal_record(number)).await?;
-    decode(&run, number, &bytes)
+    let object = run.url_of(&journal_record(number));
+    match run.get(&journal_record(number)).await {
+        Ok(bytes) => decode(&run, number, &bytes),
+        Err(error) => Err(of_record(&object, unreadable(object.clone(), error))),
+    }
+}
+
+/// Damage of a record asks for something else than damage of a checkpoint.
+fn of_record(object: &str, error: CheckpointError) -> CheckpointError {
+    match error {
+        CheckpointError::Damaged { reason, .. } => CheckpointError::DamagedRecord {
+            object: object.to_owned(),
+            reason,
+        },
+        error => error,
+    }
 }
 
 fn decode(run: &Location, number: u64, bytes: &Bytes) -> Result<Entry, CheckpointError> {
     let object = run.url_of(&journal_record(number));
-    match Entry::decode(&object, number, bytes) {
-        Err(CheckpointError::Damaged { reason, .. }) => {
-            let reason = match bytes.is_empty() {
-                true => "it is empty".to_owned(),
-                false => reason,
-            };
-            Err(CheckpointError::DamagedRecord { object, reason })
-        }
-        read => read,
-    }
+    let decoded = match bytes.is_empty() {
+        true => Err(damaged(object.clone(), "it is empty")),
+        false => Entry::decode(&object, number, bytes),
+    };
+    decoded.map_err(|error| of_record(&object, error))
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ pub(crate) trait CheckpointObjects: Sized {
     /// Reads the name of a manifest; other objects, and folders named otherwise, are none.
     fn of_manifest(object: &str) -> Option<Self>;
 
+    /// Reads the name of a checkpoint's folder; others are none.
+    fn of_folder(folder: &str) -> Option<Self>;
+
     /// Reads whose object this is, and its name in the folder; folders named otherwise are none.
     fn of_object(object: &str) -> Option<(Self, &str)>;
 }
@@ -53,12 +56,16 @@ impl CheckpointObjects for CheckpointId {
             .strip_prefix(CHECKPOINTS)?
             .strip_prefix('/')?
             .split_once('/')?;
+        Some((Self::of_folder(folder)?, name))
+    }
+
+    fn of_folder(folder: &str) -> Option<Self> {
         let (step, generation) = folder.strip_prefix("step-")?.split_once(".generation-")?;
         let id = Self {
             step: Step::new(step.parse().ok()?),
             generation: Generation::new(generation.parse().ok()?),
         };
-        (id.to_string() == folder).then_some((id, name))
+        (id.to_string() == folder).then_some(id)
     }
 }
 

@@ -29,6 +29,7 @@ mod manifest;
 mod part;
 mod plan;
 mod pool;
+mod progress;
 mod restore;
 mod retention;
 mod sealed;
@@ -43,7 +44,8 @@ pub use background::{
     BackgroundWriter, Copier, OnProgress, OnWritten, SharedWeights, WriterSettings, WrittenPart,
 };
 pub use catalogue::{
-    Newest, list, load_manifest, newest_good, newest_good_but, newest_of, verify_of,
+    Newest, list, load_manifest, newest_good, newest_good_but, newest_of, verify_leisurely,
+    verify_of,
 };
 pub use collector::Collector;
 pub use copy::copy_parts;
@@ -55,6 +57,7 @@ pub use layout::CheckpointId;
 pub use lineage::Lineage;
 pub use manifest::{FORMAT_VERSION, Manifest, PartRecord};
 pub use plan::{PartPlan, plan_parts};
+pub use progress::Progress;
 pub use restore::{restore, restore_telling, verify};
 pub use retention::Retention;
 pub use state::{Role, State, TensorSpec};

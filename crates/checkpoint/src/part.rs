@@ -21,6 +21,14 @@ pub(crate) fn encode(
     draft.close(|_| Ok(()))
 }
 
+/// What is wrong with a part that is not there.
+pub(crate) const MISSING: &str = "it is missing";
+
+/// What is wrong with a part of another size.
+pub(crate) fn other_size(found: u64, record: &PartRecord) -> String {
+    format!("it has {found} bytes instead of {}", record.bytes)
+}
+
 /// Checks a part's bytes against its record; `object` is its address for messages.
 pub(crate) fn check(
     object: &str,
@@ -28,8 +36,7 @@ pub(crate) fn check(
     bytes: &[u8],
 ) -> Result<(), CheckpointError> {
     if bytes.len() as u64 != record.bytes {
-        let reason = format!("it has {} bytes instead of {}", bytes.len(), record.bytes);
-        return Err(damaged(object, reason));
+        return Err(damaged(object, other_size(bytes.len() as u64, record)));
     }
     if digest(bytes) != record.digest {
         return Err(damaged(object, "its digest differs from the manifest's"));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fratmae_store::{Location, StoreError};
@@ -10,14 +11,17 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::task::JoinError;
 
 use crate::catalogue::load_manifest;
-use crate::error::{CheckpointError, damaged};
+use crate::error::{CheckpointError, damaged, unreadable};
 use crate::layout::{CheckpointId, CheckpointObjects};
 use crate::manifest::{Manifest, PartRecord};
-use crate::part::{Found, check, decode};
+use crate::part::{Found, MISSING, check, decode, other_size};
 use crate::state::{Role, State, TensorSpec};
 
 /// Parts fetched and checked at a time; bounds the memory beside the state itself.
-const AT_ONCE: usize = 4;
+pub(crate) const AT_ONCE: usize = 4;
+
+/// How long nothing is read after a part, whose check takes a core for some 50 ms.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Reads every part of a checkpoint and checks it: size, digest, and that each tensor is there once with both moments.
 ///
@@ -25,8 +29,32 @@ const AT_ONCE: usize = 4;
 /// As [`load_manifest`]; [`CheckpointError::Damaged`] names the first damaged part.
 pub async fn verify(run: &Location, id: CheckpointId) -> Result<Manifest, CheckpointError> {
     let manifest = load_manifest(run, id).await?;
+    verify_parts(run, manifest, Pace::Full).await
+}
+
+/// How fast a checkpoint is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As fast as the store gives it: somebody waits.
+    Full,
+    /// Part by part, with pauses.
+    Leisurely,
+}
+
+/// As [`verify`], of a checkpoint whose manifest was read.
+pub(crate) async fn verify_parts(
+    run: &Location,
+    manifest: Manifest,
+    pace: Pace,
+) -> Result<Manifest, CheckpointError> {
     let mut shapes = BTreeMap::new();
-    let mut parts = parts(run, &manifest);
+    let mut parts = match pace {
+        Pace::Full => parts(run, &manifest, AT_ONCE).boxed(),
+        Pace::Leisurely => {
+            let parts = parts(run, &manifest, 1).enumerate();
+            parts.then(after_a_pause).boxed()
+        }
+    };
     while let Some((object, bytes)) = parts.try_next().await? {
         for tensor in decode(&object, &bytes)? {
             let name = tensor.name;
@@ -35,9 +63,18 @@ pub async fn verify(run: &Location, id: CheckpointId) -> Result<Manifest, Checkp
             }
         }
     }
-    check_complete(&run.url_of(&id.manifest()), &shapes)?;
+    check_complete(&run.url_of(&manifest.id().manifest()), &shapes)?;
     drop(parts);
     Ok(manifest)
+}
+
+/// Gives all parts but the first after a pause.
+#[expect(clippy::disallowed_methods, reason = "it waits for nothing but time")]
+async fn after_a_pause<T>((number, part): (usize, T)) -> T {
+    if number > 0 {
+        tokio::time::sleep(PAUSE).await;
+    }
+    part
 }
 
 /// Reads a checkpoint into a state laid out as `tensors`, checking every part on the way.
@@ -69,7 +106,7 @@ pub async fn restore_telling(
         state: state.ok_or_else(|| damaged(&checkpoint, "the model's tensors are too large"))?,
         awaited: awaited(tensors),
     };
-    let mut parts = parts(run, manifest);
+    let mut parts = parts(run, manifest, AT_ONCE);
     while let Some((object, bytes)) = parts.try_next().await? {
         for tensor in decode(&object, &bytes)? {
             filling.take(&object, &tensor)?;
@@ -117,15 +154,16 @@ fn awaited<'a>(tensors: &'a [TensorSpec]) -> BTreeMap<String, (Role, &'a TensorS
     Role::ALL.into_iter().flat_map(of_role).collect()
 }
 
-/// Fetches the parts, several at a time, and gives those that pass in their order.
+/// Fetches the parts, some at a time, and gives those that pass in their order.
 pub(crate) fn parts(
     run: &Location,
     manifest: &Manifest,
+    at_once: usize,
 ) -> impl Stream<Item = Result<(String, Bytes), CheckpointError>> + Unpin + Send + use<> {
     let (run, id) = (run.clone(), manifest.id());
     let fetch = move |record| fetch(run.clone(), id, record);
     let records = futures::stream::iter(manifest.parts.clone());
-    records.map(fetch).buffered(AT_ONCE).boxed()
+    records.map(fetch).buffered(at_once).boxed()
 }
 
 async fn fetch(
@@ -135,9 +173,13 @@ async fn fetch(
 ) -> Result<(String, Bytes), CheckpointError> {
     let name = id.object(&record.name);
     let object = run.url_of(&name);
-    let bytes = match run.get(&name).await {
-        Err(StoreError::NotFound { .. }) => return Err(damaged(object, "it is missing")),
-        result => result?,
+    let bytes = match run.get_at_most(&name, record.bytes).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. }) => return Err(damaged(object, MISSING)),
+        Err(StoreError::TooLarge { bytes, .. }) => {
+            return Err(damaged(object, other_size(bytes, &record)));
+        }
+        Err(error) => return Err(unreadable(object, error)),
     };
     let checking = tokio::task::spawn_blocking(move || {
         check(&object, &record, &bytes)?;

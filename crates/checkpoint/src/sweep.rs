@@ -2,15 +2,12 @@
 //! Owns the order of the deletions; decides nothing. Everything may be repeated, and broken off at any point.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
+use fratmae_control::Generation;
 use fratmae_store::Location;
 
 use crate::error::CheckpointError;
 use crate::layout::{CHECKPOINTS, CheckpointId, CheckpointObjects};
-
-/// How long nobody has written to an unfinished file that a dead writer left: a living one is through in seconds.
-const UNFINISHED: Duration = Duration::from_secs(3600);
 
 /// What to delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +16,8 @@ pub struct Work {
     pub removed: BTreeSet<CheckpointId>,
     /// Those of them whose parts go as well.
     pub due: BTreeSet<CheckpointId>,
+    /// Nobody writes any more in folders of generations before this one: what killed writers left there goes.
+    pub over: Generation,
 }
 
 /// What was on the store when all was done.
@@ -52,9 +51,14 @@ pub async fn sweep(run: &Location, work: &Work) -> Result<Swept, CheckpointError
             None => {}
         }
     }
-    for id in &work.due {
-        run.remove_empty_folder(&id.folder()).await;
+    if run.is_local() {
+        let folders = run.list_folders(CHECKPOINTS).await?;
+        let folders = folders
+            .iter()
+            .filter_map(|name| CheckpointId::of_folder(name));
+        for id in folders.filter(|id| id.generation < work.over) {
+            run.sweep_unfinished(&id.folder()).await?;
+        }
     }
-    run.sweep_unfinished(CHECKPOINTS, UNFINISHED).await?;
     Ok(Swept { found })
 }

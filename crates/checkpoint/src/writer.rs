@@ -2,16 +2,20 @@
 //! Owns what finding an object already there means; what is in the objects is `part`'s and `manifest`'s.
 
 use bytes::Bytes;
-use fratmae_store::{Created, Location};
+use fratmae_store::{About, Created, Location, StoreError};
+use futures::{StreamExt, TryStreamExt};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::draft::Encoded;
-use crate::error::CheckpointError;
+use crate::error::{CheckpointError, damaged, unreadable};
 use crate::layout::{CheckpointId, CheckpointObjects};
 use crate::manifest::{Manifest, PartRecord};
-use crate::part;
+use crate::part::{self, MISSING, other_size};
 use crate::plan::PartPlan;
 use crate::state::State;
+
+/// Parts that the store is asked for at a time.
+const AT_ONCE: usize = 32;
 
 /// Writes one part of a checkpoint in one go. Safe to repeat; durable when it returns; commits nothing.
 ///
@@ -38,7 +42,8 @@ pub(crate) async fn create_part(
     part: &Encoded,
 ) -> Result<(), CheckpointError> {
     let object = id.object(&part.record.name);
-    match run.create(&object, part.bytes.clone()).await? {
+    let (bytes, digest) = (part.bytes.clone(), Some(part.record.digest.as_str()));
+    match run.create_with_digest(&object, bytes, digest).await? {
         Created::New | Created::Ours => {}
         Created::Taken => {
             let object = run.url_of(&object);
@@ -53,12 +58,15 @@ pub(crate) async fn create_part(
 /// Commits a checkpoint whose parts are all written. Safe to repeat; durable when it returns.
 /// What a coordinator with an older fence committed with the same contents is committed.
 ///
+/// The store is asked for every part first: none may be missing, or have another size or digest than it was reported with.
+///
 /// # Errors
-/// [`CheckpointError::Fenced`] if a coordinator with a newer fence committed this checkpoint,
+/// [`CheckpointError::Damaged`] with the first part that is not as it was reported, [`CheckpointError::Fenced`] if a coordinator with a newer fence committed this checkpoint,
 /// [`CheckpointError::Conflict`] if it is committed with other contents, [`CheckpointError::Unwritable`] if the parts
 /// are not numbered without a hole; failures of the store as they are.
 pub async fn commit(run: &Location, manifest: &Manifest) -> Result<(), CheckpointError> {
     let bytes = manifest.encode()?;
+    ask_for_parts(run, manifest).await?;
     let object = manifest.id().manifest();
     match run.create(&object, bytes).await? {
         Created::New | Created::Ours => Ok(()),
@@ -66,6 +74,34 @@ pub async fn commit(run: &Location, manifest: &Manifest) -> Result<(), Checkpoin
             let theirs = run.get(&object).await?;
             taken(&run.url_of(&object), manifest, &theirs)
         }
+    }
+}
+
+/// Makes sure that every part is on the store as it was reported, without reading it.
+async fn ask_for_parts(run: &Location, manifest: &Manifest) -> Result<(), CheckpointError> {
+    let id = manifest.id();
+    let ask = |part: PartRecord| async move { ask_for_part(run, id, &part).await };
+    let asked = futures::stream::iter(manifest.parts.clone()).map(ask);
+    asked.buffered(AT_ONCE).try_collect().await
+}
+
+async fn ask_for_part(
+    run: &Location,
+    id: CheckpointId,
+    part: &PartRecord,
+) -> Result<(), CheckpointError> {
+    let name = id.object(&part.name);
+    let object = run.url_of(&name);
+    match run.about(&name).await {
+        Err(StoreError::NotFound { .. }) => Err(damaged(object, MISSING)),
+        Err(error) => Err(unreadable(object, error)),
+        Ok(About { size, .. }) if size != part.bytes => {
+            Err(damaged(object, other_size(size, part)))
+        }
+        Ok(About { digest, .. }) if digest.as_ref().is_some_and(|kept| *kept != part.digest) => {
+            Err(damaged(object, "it was stored with another digest"))
+        }
+        Ok(_) => Ok(()),
     }
 }
 

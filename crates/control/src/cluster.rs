@@ -201,6 +201,10 @@ impl Cluster {
             Event::CheckpointCommitted { generation, step } => {
                 self.checkpoint_committed(generation, step)
             }
+            Event::CheckpointLost {
+                checkpoint,
+                culprit,
+            } => self.checkpoint_lost(now, checkpoint, culprit),
             Event::Finished {
                 worker,
                 generation,

@@ -38,7 +38,8 @@ pub enum Command {
         /// The step it holds.
         step: Step,
     },
-    /// Write the manifest over the parts reported; answered by [`crate::Event::CheckpointCommitted`].
+    /// Write the manifest over the parts reported; answered by [`crate::Event::CheckpointCommitted`], or
+    /// by [`crate::Event::CheckpointLost`].
     CommitCheckpoint {
         /// The generation whose parts it names.
         generation: Generation,

@@ -81,6 +81,14 @@ pub enum Event {
         /// The step it holds.
         step: Step,
     },
+    /// The manifest asked for by [`crate::Command::CommitCheckpoint`] is not written: what was reported of the parts is
+    /// not what is on the store.
+    CheckpointLost {
+        /// The generation whose parts they are, and the step.
+        checkpoint: (Generation, Step),
+        /// Whose part is not as it was reported, where that is known, and what is wrong with it, in one line.
+        culprit: Option<(WorkerId, String)>,
+    },
     /// A worker applied the last step of the job.
     Finished {
         worker: WorkerId,

@@ -6,7 +6,7 @@
 
 use crate::command::Command;
 use crate::event::Event;
-use crate::ids::{Generation, Step};
+use crate::ids::{Generation, Step, WorkerId};
 use crate::journal::CheckpointId;
 use crate::verdict::Verdict;
 use std::collections::{BTreeSet, VecDeque};
@@ -117,6 +117,20 @@ impl Tasks {
         self.completed.push_back(event);
     }
 
+    /// The manifest that was to be written last is not: nothing of its commit is done.
+    pub fn lost_checkpoint(&mut self, lost: CheckpointId, culprit: Option<(WorkerId, String)>) {
+        self.committed.remove(&lost);
+        // Its record, its command and its completion are next.
+        let is_completion = |planned: &Planned| matches!(planned, Planned::Complete(_));
+        if let Some(completion) = self.planned.iter().position(is_completion) {
+            self.planned.drain(..=completion);
+        }
+        self.completed.push_back(Event::CheckpointLost {
+            checkpoint: (lost.generation, lost.step),
+            culprit,
+        });
+    }
+
     fn plan(&mut self, commands: Vec<Command>) {
         for command in commands {
             let (operations, completion) = needs(&command);
@@ -193,7 +207,6 @@ const fn id(generation: Generation, step: Step) -> CheckpointId {
 mod tests {
     use super::*;
     use crate::command::Source;
-    use crate::ids::WorkerId;
 
     const GENERATION: Generation = Generation::new(3);
     const STEP: Step = Step::new(20);
@@ -241,6 +254,48 @@ mod tests {
             step: STEP,
         };
         assert_eq!(handled, [Event::Tick, completed, Event::DrainRequested]);
+    }
+
+    #[test]
+    fn a_lost_checkpoint_is_neither_recorded_nor_told_of_as_committed() {
+        let commit = |step| Command::CommitCheckpoint {
+            generation: GENERATION,
+            step,
+        };
+        let later = Step::new(30);
+        let mut tasks = Tasks::default();
+        tasks.push(Event::Tick);
+        tasks.next(|_| vec![commit(STEP), commit(later)]);
+        let write = |step| {
+            Some(Task::Operate(Operation::WriteManifest(id(
+                GENERATION, step,
+            ))))
+        };
+        assert_eq!(tasks.next(|_| Vec::new()), write(STEP));
+        let culprit = Some((WorkerId::new(7), "gone".to_owned()));
+        tasks.lost_checkpoint(id(GENERATION, STEP), culprit.clone());
+        assert_eq!(
+            tasks.next(|_| Vec::new()),
+            Some(Task::Operate(Operation::EnsureHeld))
+        );
+        assert_eq!(tasks.next(|_| Vec::new()), write(later));
+        let record = Operation::RecordCommit(id(GENERATION, later));
+        assert_eq!(tasks.next(|_| Vec::new()), Some(Task::Operate(record)));
+        assert_eq!(tasks.next(|_| Vec::new()), Some(Task::Carry(commit(later))));
+        let mut handled = Vec::new();
+        tasks.next(|event| {
+            handled.push(event);
+            Vec::new()
+        });
+        let lost = Event::CheckpointLost {
+            checkpoint: (GENERATION, STEP),
+            culprit,
+        };
+        let committed = Event::CheckpointCommitted {
+            generation: GENERATION,
+            step: later,
+        };
+        assert_eq!(handled, [lost, committed]);
     }
 
     #[test]

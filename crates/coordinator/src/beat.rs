@@ -1,59 +1,36 @@
-//! How far a run is, on its store between checkpoints: for who looks while no coordinator answers, and as the sign that
-//! one lives where it cannot be asked.
-//!
-//! The object is written again and again, and nobody decides by what it says but by its changing.
+//! Writes how far a run is, again and again: see [`Progress`].
 
 use crate::clock::unix_us;
-use bytes::Bytes;
+use fratmae_checkpoint::Progress;
 use fratmae_control::Fence;
 use fratmae_store::Location;
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-const OBJECT: &str = "progress.json";
-
-/// What a coordinator last wrote of its run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Beat {
-    /// The fence of the coordinator.
-    pub(crate) fence: u64,
-    /// Rises with every beat.
-    pub(crate) number: u64,
-    /// The newest step applied.
-    pub(crate) step: u64,
-    /// Its loss, if known.
-    #[serde(default)]
-    pub(crate) loss: Option<f64>,
-    /// When it was written, in microseconds since 1970.
-    pub(crate) unix_us: u64,
-}
-
-/// Reads the last beat of a run; none where there is none that can be read.
-pub(crate) async fn last_beat(run: &Location) -> Option<Beat> {
-    let bytes = run.get_if_present(OBJECT).await.ok()??;
-    serde_json::from_slice(&bytes).ok()
-}
-
-/// Writes beats, one at a time and in the background: a store that is slow holds nothing up.
+/// Writes one at a time and in the background: a store that is slow holds nothing up.
 #[derive(Debug)]
 pub(crate) struct Beats {
     run: Location,
-    fence: Fence,
-    number: u64,
+    /// What was written last.
+    newest: Progress,
     writing: Option<JoinHandle<()>>,
 }
 
 impl Beats {
-    pub(crate) const fn new(run: Location, fence: Fence) -> Self {
+    /// For the coordinator that holds `fence` and is reached at `address`.
+    pub(crate) fn new(run: Location, fence: Fence, address: String) -> Self {
+        let newest = Progress {
+            fence: fence.get(),
+            address,
+            ..Progress::default()
+        };
         Self {
             run,
-            fence,
-            number: 0,
+            newest,
             writing: None,
         }
     }
 
-    /// Writes how far the run is, unless the beat before is still being written.
+    /// Writes how far the run is, unless what was before is still being written.
     pub(crate) fn write(&mut self, step: u64, loss: Option<f64>) {
         if self
             .writing
@@ -62,20 +39,13 @@ impl Beats {
         {
             return;
         }
-        self.number += 1;
-        let beat = Beat {
-            fence: self.fence.get(),
-            number: self.number,
-            step,
-            loss: loss.filter(|loss| loss.is_finite()),
-            unix_us: unix_us(),
-        };
-        let run = self.run.clone();
+        self.newest.number += 1;
+        self.newest.step = step;
+        self.newest.loss = loss.filter(|loss| loss.is_finite());
+        self.newest.unix_us = unix_us();
+        let (run, progress) = (self.run.clone(), self.newest.clone());
         self.writing = Some(tokio::spawn(async move {
-            let Ok(text) = serde_json::to_vec_pretty(&beat) else {
-                return;
-            };
-            if let Err(error) = run.put(OBJECT, Bytes::from(text)).await {
+            if let Err(error) = progress.write(&run).await {
                 tracing::debug!(%error, "progress not written");
             }
         }));
@@ -87,23 +57,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_last_beat_is_read_back_and_rubbish_is_none() {
+    async fn each_beat_has_its_number_and_a_loss_that_is_one() {
         let folder = tempfile::tempdir().unwrap();
         let run = Location::open(folder.path().to_str().unwrap()).unwrap();
-        assert_eq!(last_beat(&run).await, None);
-        let mut beats = Beats::new(run.clone(), Fence::new(3));
+        let mut beats = Beats::new(run.clone(), Fence::new(3), "http://host:1".to_owned());
         for (step, loss) in [(7, Some(0.5)), (8, Some(f64::NAN))] {
             beats.write(step, loss);
             if let Some(task) = beats.writing.take() {
                 task.await.unwrap();
             }
         }
-        let beat = last_beat(&run).await.unwrap();
+        let beat = Progress::read(&run).await.unwrap();
         assert_eq!(
             (beat.fence, beat.number, beat.step, beat.loss),
             (3, 2, 8, None)
         );
-        run.put(OBJECT, "{").await.unwrap();
-        assert_eq!(last_beat(&run).await, None);
+        assert_eq!(beat.address, "http://host:1");
     }
 }

@@ -2,7 +2,12 @@
 //! Owns the times and the task; what may go, and in which order, is the `checkpoint` crate's.
 
 use crate::error::CoordinatorError;
-use fratmae_checkpoint::{CheckpointError, CheckpointId, Collector, Journal, Swept, sweep};
+use crate::event::{EventSink, RunEvent};
+use crate::opening::passed_over;
+use fratmae_checkpoint::{
+    CheckpointError, CheckpointId, Collector, Journal, Lineage, Manifest, Swept, sweep,
+    verify_leisurely, verify_of,
+};
 use fratmae_control::Generation;
 use fratmae_store::Location;
 use std::collections::BTreeSet;
@@ -15,18 +20,27 @@ const EVERY: Duration = Duration::from_secs(60);
 /// How long a run that ends waits for deletions that have begun.
 const FINISH: Duration = Duration::from_secs(10);
 
-/// The collector, and the deleting that is under way.
+/// The collector, and the reading and deleting that are under way.
 pub(crate) struct Collection {
     collector: Collector,
+    lineage: Lineage,
+    events: EventSink,
+    /// The checkpoint that is read before older ones are given up for it.
+    verifying: Option<(CheckpointId, JoinHandle<Verified>)>,
     sweeping: Option<JoinHandle<Result<Swept, CheckpointError>>>,
     /// When to look next, once there was a first time.
     next: Option<Instant>,
 }
 
+type Verified = Result<Manifest, CheckpointError>;
+
 impl Collection {
-    pub(crate) fn new(collector: Collector) -> Self {
+    pub(crate) fn new(collector: Collector, lineage: Lineage, events: EventSink) -> Self {
         Self {
             collector,
+            lineage,
+            events,
+            verifying: None,
             sweeping: None,
             next: None,
         }
@@ -41,6 +55,11 @@ impl Collection {
     /// A checkpoint is damaged: it is left as it is, and those before it stay.
     pub(crate) fn spare(&mut self, id: CheckpointId) {
         self.collector.spare(id);
+    }
+
+    /// A checkpoint was read and is whole.
+    pub(crate) fn verified(&mut self, id: CheckpointId) {
+        self.collector.verified(id);
     }
 
     /// Those that nobody may begin from.
@@ -66,6 +85,7 @@ impl Collection {
             return Ok(());
         }
         self.take_in().await;
+        self.verify_beside(run).await;
         let now = Instant::now();
         if self.next.is_some_and(|next| now < next) {
             return Ok(());
@@ -74,7 +94,7 @@ impl Collection {
             journal.append(record).await?;
             self.collector.removed(id, now);
         }
-        let (run, work) = (run.clone(), self.collector.work(now));
+        let (run, work) = (run.clone(), self.collector.work(now, current));
         self.next = Some(now + EVERY);
         self.sweeping = Some(tokio::spawn(async move { sweep(&run, &work).await }));
         Ok(())
@@ -91,9 +111,51 @@ impl Collection {
         current: Generation,
     ) -> Result<(), CoordinatorError> {
         self.settle().await;
+        self.verify_now(run).await;
         self.collect(journal, run, current).await?;
         self.settle().await;
         Ok(())
+    }
+
+    /// Reads the checkpoint for which older ones are to be given up, beside the run's own work.
+    async fn verify_beside(&mut self, run: &Location) {
+        if let Some((id, task)) = self.verifying.take_if(|(_, task)| task.is_finished())
+            && let Ok(verified) = task.await
+        {
+            self.judge(id, verified);
+        }
+        if let (None, Some(id)) = (&self.verifying, self.collector.to_verify()) {
+            let (run, lineage) = (run.clone(), self.lineage.clone());
+            let verify = async move { verify_leisurely(&run, &lineage, id).await };
+            self.verifying = Some((id, tokio::spawn(verify)));
+        }
+    }
+
+    /// The same when nobody trains any more, so that it need not be slow. Where it takes too long the older ones stay.
+    async fn verify_now(&mut self, run: &Location) {
+        if let Some((_, task)) = self.verifying.take() {
+            task.abort();
+        }
+        let Some(id) = self.collector.to_verify() else {
+            return;
+        };
+        let verify = verify_of(run, &self.lineage, id);
+        if let Ok(verified) = tokio::time::timeout(FINISH, verify).await {
+            self.judge(id, verified);
+        }
+    }
+
+    fn judge(&mut self, id: CheckpointId, verified: Verified) {
+        match verified {
+            Ok(_) => self.collector.verified(id),
+            Err(error) if error.is_damage() => {
+                self.collector.spare(id);
+                let line = passed_over(id, &error);
+                self.events.emit(RunEvent::PassedOver { line });
+            }
+            Err(error) => tracing::debug!(%error, "the newest checkpoint is not verified yet"),
+        }
+        self.next = None;
     }
 
     async fn settle(&mut self) {

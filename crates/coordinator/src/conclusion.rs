@@ -2,7 +2,7 @@
 
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
-use crate::history::{HistoryRow, read_history, read_history_after};
+use crate::history::{KeptHistory, read_kept_history};
 use crate::runtime::Runtime;
 use crate::summary::{Recent, Summary};
 use fratmae_checkpoint::Record;
@@ -85,18 +85,18 @@ async fn summarise(
     step: Step,
     weights_digest: String,
 ) -> Result<Summary, CoordinatorError> {
+    // The weights are none the worse for figures that cannot be read.
+    let warn = |warning| runtime.emit(RunEvent::Warned { warning });
+    let history = read_kept_history(&runtime.job().run).await;
+    let KeptHistory { rows, damaged } = history.unwrap_or_else(|error| KeptHistory {
+        rows: Vec::new(),
+        damaged: vec![format!("the history cannot be read: {error}")],
+    });
+    let is_whole = damaged.is_empty();
+    damaged.into_iter().for_each(warn);
     let after = step.get().saturating_sub(RECENT);
-    let recent = match read_history_after(&runtime.job().run, after).await {
-        Ok(rows) => rows,
-        Err(error) => {
-            // The weights are none the worse for it.
-            let warning = format!("the last steps of the history cannot be read: {error}");
-            runtime.emit(RunEvent::Warned { warning });
-            Vec::new()
-        }
-    };
-    let all = read_history(&runtime.job().run).await.ok();
-    let seconds = |rows: Vec<HistoryRow>| rows.iter().map(|row| row.seconds).sum::<f64>();
+    let recent = &rows[rows.partition_point(|row| row.step <= after)..];
+    let seconds = || rows.iter().map(|row| row.seconds).sum::<f64>();
     let last = runtime.newest_row.as_ref().or(recent.last());
     let config = &runtime.job().config;
     let chance = || (config.train.batch as f64).ln();
@@ -105,10 +105,10 @@ async fn summarise(
         step: step.get(),
         metrics: last.map(|row| row.metrics.clone()).unwrap_or_default(),
         contrastive_chance: config.model.contrastive.then(chance),
-        recent: Recent::of(&recent),
+        recent: Recent::of(recent),
         weights_digest,
         samples_seen: runtime.samples_at(step),
         seconds: runtime.seconds(),
-        training_seconds: all.map(seconds),
+        training_seconds: is_whole.then(seconds),
     })
 }

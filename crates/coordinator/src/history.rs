@@ -15,7 +15,7 @@ use crate::error::CoordinatorError;
 use crate::event::RunEvent;
 use fratmae_config::Train;
 use fratmae_protocol::pb::{Figures, Trained};
-use fratmae_store::Location;
+use fratmae_store::{Location, StoreError};
 use fratmae_telemetry::{LOSS, Metrics};
 use futures::StreamExt;
 use serde::Serialize;
@@ -23,6 +23,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 const FOLDER: &str = "history";
+
+/// The most bytes of a file: the steps between two checkpoints, of some million samples each.
+const LARGEST: u64 = 256 << 20;
 
 /// One step's figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -153,18 +156,7 @@ pub struct KeptHistory {
 /// # Errors
 /// The store's, or `Damaged` for a file that is not the Parquet written here.
 pub async fn read_history(run: &Location) -> Result<Vec<HistoryRow>, CoordinatorError> {
-    read_history_after(run, 0).await
-}
-
-/// Reads the figures of the steps after `step`, from the files that have some of them.
-///
-/// # Errors
-/// As [`read_history`].
-pub(crate) async fn read_history_after(
-    run: &Location,
-    step: u64,
-) -> Result<Vec<HistoryRow>, CoordinatorError> {
-    let kept = read_kept_after(run, step).await?;
+    let kept = read_kept_history(run).await?;
     match kept.damaged.into_iter().next() {
         None => Ok(kept.rows),
         Some(reason) => Err(CoordinatorError::Damaged {
@@ -180,22 +172,15 @@ pub(crate) async fn read_history_after(
 /// # Errors
 /// The store's.
 pub async fn read_kept_history(run: &Location) -> Result<KeptHistory, CoordinatorError> {
-    read_kept_after(run, 0).await
-}
-
-async fn read_kept_after(run: &Location, step: u64) -> Result<KeptHistory, CoordinatorError> {
     let mut files = run.list(FOLDER).await?;
-    files.retain(|file| steps_of(&file.relative).is_some_and(|(_, last)| last > step));
+    files.retain(|file| steps_of(&file.relative).is_some());
     let files = futures::stream::iter(files);
     let files = files.map(|entry| async move { read_rows(run, &entry.relative).await });
-    let files: Vec<_> = files.buffered(8).collect().await;
+    let files: Vec<_> = files.buffered(4).collect().await;
     let (mut history, mut damaged) = (History::default(), Vec::new());
     for rows in files {
         match rows {
-            Ok(rows) => {
-                let later = rows.into_iter().filter(|row| row.step > step);
-                later.for_each(|row| history.push(row));
-            }
+            Ok(rows) => rows.into_iter().for_each(|row| history.push(row)),
             Err(CoordinatorError::Damaged { object, reason, .. }) => {
                 damaged.push(format!("{} is damaged: {reason}", run.url_of(&object)));
             }
@@ -209,12 +194,18 @@ async fn read_kept_after(run: &Location, step: u64) -> Result<KeptHistory, Coord
 }
 
 async fn read_rows(run: &Location, object: &str) -> Result<Vec<HistoryRow>, CoordinatorError> {
-    let bytes = run.get(object).await?;
-    decode(bytes).map_err(|error| CoordinatorError::Damaged {
+    let damaged = |reason: String| CoordinatorError::Damaged {
         run: run.url().to_owned(),
         object: object.to_owned(),
-        reason: error.to_string(),
-    })
+        reason,
+    };
+    let bytes = match run.get_at_most(object, LARGEST).await {
+        Err(error @ (StoreError::TooLarge { .. } | StoreError::OtherKind { .. })) => {
+            return Err(damaged(error.to_string()));
+        }
+        read => read?,
+    };
+    decode(bytes).map_err(|error| damaged(error.to_string()))
 }
 
 /// The steps after `origin`, at which the run began, up to `last` of which a history, in the order of its steps, has no

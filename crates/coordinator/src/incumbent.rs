@@ -3,11 +3,10 @@
 //! A live one must be left alone; one that is gone must be replaced at once. Where it cannot be asked, its sign of life
 //! on the store tells them apart.
 
-use crate::beat::last_beat;
 use crate::error::CoordinatorError;
 use crate::event::{EventSink, RunEvent};
 use crate::leader::ask;
-use fratmae_checkpoint::{CoordinatorMark, Entry, Journal, Record};
+use fratmae_checkpoint::{CoordinatorMark, Entry, Journal, Progress, Record};
 use fratmae_network::{Endpoint, Reach, host_id};
 use fratmae_store::Location;
 use std::io::ErrorKind;
@@ -97,7 +96,7 @@ pub(crate) async fn live_leader(
     run: &Location,
     run_id: &str,
 ) -> Result<Option<String>, CoordinatorError> {
-    let records = Journal::since_newest_fence(run).await?;
+    let records = Journal::newest_coordinator(run).await?;
     let Some(incumbent) = Incumbent::of(run, run_id, records.iter()) else {
         return Ok(None);
     };
@@ -183,7 +182,7 @@ impl<'a> Incumbent<'a> {
         let mut first = None;
         for _ in 0..times {
             looks.tick().await;
-            let Some(beat) = last_beat(self.run).await else {
+            let Some(beat) = Progress::read(self.run).await else {
                 continue;
             };
             if beat.fence == self.fence && first.is_some_and(|number| number != beat.number) {
@@ -278,7 +277,7 @@ mod tests {
             looks: (Duration::from_millis(10), 200),
         };
         assert!(matches!(incumbent.ask().await, Answer::Unknown(_)));
-        let mut beats = Beats::new(run.clone(), Fence::new(1));
+        let mut beats = Beats::new(run.clone(), Fence::new(1), String::new());
         let writing = async {
             let mut ticks = tokio::time::interval(Duration::from_millis(20));
             loop {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fratmae_checkpoint::{Journal, Record};
 use fratmae_config::{Config, ConfigError};
 use fratmae_dataset::DataSet;
-use fratmae_store::{Created, Location, RetryPolicy};
+use fratmae_store::{Created, Location, RetryPolicy, StoreError};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -262,8 +262,11 @@ pub(crate) async fn read_run_file(run: &Location) -> Result<RunFile, Coordinator
 
 /// Reads a run's first object, if there is one.
 async fn find_run_file(run: &Location) -> Result<Option<RunFile>, CoordinatorError> {
-    let Some(text) = run.get_if_present(RUN_FILE).await? else {
-        return Ok(None);
+    let text = match run.get_if_present(RUN_FILE).await {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(None),
+        Err(error @ StoreError::TooLarge { .. }) => return Err(damaged(run, &error)),
+        Err(error) => return Err(error.into()),
     };
     serde_json::from_slice(&text).map_err(|error| damaged(run, &error))
 }
@@ -282,9 +285,9 @@ pub async fn stored_config_of(run: &Location, ours: &str) -> Result<Config, Coor
 /// # Errors
 /// `NoRun`, or the store's.
 pub async fn ensure_run(run: &Location) -> Result<(), CoordinatorError> {
-    match run.get_if_present(RUN_FILE).await? {
-        Some(_) => Ok(()),
-        None => Err(no_run(run)),
+    match run.has(RUN_FILE).await? {
+        true => Ok(()),
+        false => Err(no_run(run)),
     }
 }
 

@@ -291,6 +291,9 @@ fn collector(
     let mut collector = Collector::new(retention, delay);
     let committed = journal.committed().intersection(listed);
     committed.for_each(|id| collector.committed(*id));
+    if let Some(manifest) = &newest.manifest {
+        collector.verified(manifest.id());
+    }
     let damaged = newest.damaged.iter().map(|(id, _)| *id);
     damaged.for_each(|id| collector.spare(id));
     let now = Instant::now();

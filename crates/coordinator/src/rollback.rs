@@ -13,7 +13,7 @@ use crate::job_match::lineage;
 use fratmae_checkpoint::{
     CheckpointId, CoordinatorMark, Journal, Record, Work, list, sweep, verify_of,
 };
-use fratmae_control::JournalState;
+use fratmae_control::{Generation, JournalState};
 use fratmae_network::host_id;
 use fratmae_store::Location;
 use std::collections::BTreeSet;
@@ -70,6 +70,7 @@ pub async fn rollback(
     let work = Work {
         removed: later.union(removed).copied().collect(),
         due: BTreeSet::new(),
+        over: Generation::new(0),
     };
     sweep(run, &work).await?;
     trim_history(run, step).await?;

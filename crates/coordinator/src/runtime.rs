@@ -1,6 +1,7 @@
 //! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
 
 mod answers;
+mod commit;
 mod hearing;
 mod notes;
 mod orders;
@@ -25,7 +26,7 @@ use crate::service::Outbox;
 use crate::shares::Shares;
 use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
-use fratmae_checkpoint::{CheckpointId, Journal, Lineage, Record, commit};
+use fratmae_checkpoint::{Journal, Lineage, Record};
 use fratmae_control::{
     Assignment, Cluster, Command, Event, Generation, Millis, Operation, Rank, RunOutcome, RunPhase,
     Step, Task, Tasks, WorkerId,
@@ -108,9 +109,14 @@ impl Runtime {
             opened.recorded,
             opened.newest,
         );
+        let lineage = opened.lineage;
         Self {
-            lineage: opened.lineage,
-            beats: Beats::new(job.run.clone(), opened.journal.fence()),
+            lineage: lineage.clone(),
+            beats: Beats::new(
+                job.run.clone(),
+                opened.journal.fence(),
+                place.addresses.advertised.url(),
+            ),
             waits: Waits::default(),
             admission,
             job,
@@ -124,7 +130,7 @@ impl Runtime {
             mesh_key: MeshKey::default(),
             shares: Shares::default(),
             history: History::default(),
-            collection: Collection::new(opened.collector),
+            collection: Collection::new(opened.collector, lineage, events.clone()),
             newest_row: None,
             events,
             status,
@@ -326,20 +332,6 @@ impl Runtime {
             ..assignment.into()
         };
         self.send(worker, To::Begin(begin));
-    }
-
-    /// Figures first, then the manifest: what a manifest covers has its figures.
-    async fn write_manifest(&mut self, id: CheckpointId) -> Result<(), CoordinatorError> {
-        let step = id.step.get();
-        let manifest = self.shares.manifest(
-            &self.job,
-            &self.run_file,
-            self.journal.fence(),
-            (id.generation, id.step),
-            self.history.loss(step),
-        );
-        self.history.flush(&self.job.run, step).await?;
-        Ok(commit(&self.job.run, &manifest).await?)
     }
 
     /// A checkpoint is durable.

@@ -13,6 +13,9 @@ pub(crate) struct Shares {
     steps: BTreeMap<u64, BTreeMap<WorkerId, Vec<pb::Part>>>,
 }
 
+/// Who reported which part, by its name.
+pub(crate) type Writers = BTreeMap<String, WorkerId>;
+
 impl Shares {
     /// Keeps a member's report, which `control` has admitted; those of older generations, and the oldest of one that
     /// tells of many, will never be asked for again.
@@ -38,7 +41,7 @@ impl Shares {
         }
     }
 
-    /// The manifest over all parts reported for a step; its reports are forgotten.
+    /// The manifest over all parts reported for a step, and who reported each; the reports are forgotten.
     pub(crate) fn manifest(
         &mut self,
         job: &Job,
@@ -46,14 +49,20 @@ impl Shares {
         fence: Fence,
         (generation, step): (Generation, Step),
         loss: f64,
-    ) -> Manifest {
+    ) -> (Manifest, Writers) {
         let later = self.steps.split_off(&(step.get() + 1));
         let members = std::mem::replace(&mut self.steps, later).remove(&step.get());
-        let parts = members.into_iter().flatten().flat_map(|(_, parts)| parts);
-        let parts: BTreeMap<u32, pb::Part> = parts.map(|part| (part.index, part)).collect();
+        let mut writers = Writers::new();
+        let mut parts = BTreeMap::new();
+        for (worker, share) in members.into_iter().flatten() {
+            for part in share {
+                writers.insert(part.name.clone(), worker);
+                parts.insert(part.index, part);
+            }
+        }
         // Parts and the parameters in them are numbered in layout order.
         let weights_digest = weights_root(parts.values().map(|part| part.weights.as_slice()));
-        Manifest {
+        let manifest = Manifest {
             format_version: FORMAT_VERSION,
             step: step.get(),
             generation: generation.get(),
@@ -65,7 +74,8 @@ impl Shares {
             config_digest: job.config.digest(),
             data_digest: run_file.data_digest.clone(),
             seed: job.config.run.seed,
-        }
+        };
+        (manifest, writers)
     }
 }
 

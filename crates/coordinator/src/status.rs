@@ -1,6 +1,5 @@
 //! What a run is and does now, from its store, and from its coordinator if one answers.
 
-use crate::beat::last_beat;
 use crate::clock::unix_us;
 use crate::error::CoordinatorError;
 use crate::history::{HistoryRow, KeptHistory, missing_steps, read_kept_history};
@@ -8,7 +7,7 @@ use crate::job::{RunFile, read_run_file};
 use crate::leader::answer_of;
 use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
-use fratmae_checkpoint::{CheckpointError, Entry, Journal, Record, list, newest_of};
+use fratmae_checkpoint::{CheckpointError, Entry, Journal, Progress, Record, list, newest_of};
 use fratmae_control::Cause;
 use fratmae_store::Location;
 use serde::Serialize;
@@ -267,7 +266,7 @@ impl RunStatus {
 
     /// Shows how far the run was when its coordinator last wrote it down; its workers may have got further since.
     async fn recall(&mut self, run: &Location) {
-        let Some(beat) = last_beat(run).await else {
+        let Some(beat) = Progress::read(run).await else {
             return;
         };
         // Both are in UTC and of one form, so their texts sort by time.

@@ -96,6 +96,23 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_with_figures_that_are_no_numbers_is_read_back() {
+        let rows = [row(f64::NAN, f64::INFINITY)];
+        let mut summary: Summary = serde_json::from_str(
+            r#"{"run":"r","step":2,"weights_digest":"a","samples_seen":8,"seconds":1.0}"#,
+        )
+        .unwrap();
+        summary.metrics = rows[0].metrics.clone();
+        summary.recent = Recent::of(&rows);
+        summary.training_seconds = Some(f64::NAN);
+        let printed = serde_json::to_string(&summary).unwrap();
+        let read: Summary = serde_json::from_str(&printed).unwrap();
+        assert_eq!(read.step, 2);
+        assert!(read.metrics.get("pet_reconstruction").is_nan(), "{printed}");
+        assert!(read.recent.is_some(), "{printed}");
+    }
+
+    #[test]
     fn a_summary_reads_back_as_it_was_printed() {
         let old = r#"{"run":"r","step":2,"contrastive":2.0,"loss":0.25,"contrastive_chance":2.5,"recent":{"steps":2,"loss":0.5},"weights_digest":"a","samples_seen":8,"seconds":1.0,"training_seconds":2.0}"#;
         let summary: Summary = serde_json::from_str(old).unwrap();

@@ -11,12 +11,13 @@ mod folder;
 
 use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use nix::fcntl::OFlag;
 
 use crate::DataSetError;
 pub(crate) use blocks::Shard;
@@ -85,6 +86,9 @@ impl Cache {
             .collect();
         let own = root.join(if name.is_empty() { "unnamed" } else { &name });
         fs::create_dir_all(&own)?;
+        [&root, &own]
+            .into_iter()
+            .try_for_each(|path| folder::require_folder(path))?;
         let cache = Self {
             root,
             own,
@@ -105,7 +109,7 @@ impl Cache {
     pub(crate) fn get(&self, key: Key) -> Option<Bytes> {
         let path = self.path(key);
         let mut bytes = Vec::new();
-        let file = fs::File::open(&path).ok()?;
+        let file = open_block(&path).ok()?;
         file.take(BLOCK + DIGEST as u64 + 1)
             .read_to_end(&mut bytes)
             .ok()?;
@@ -176,6 +180,13 @@ impl Cache {
     fn lock(&self) -> std::sync::MutexGuard<'_, Usage> {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens a block without following a link or waiting for the other end of a pipe.
+fn open_block(path: &Path) -> io::Result<fs::File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut options = fs::File::options();
+    options.read(true).custom_flags(flags.bits()).open(path)
 }
 
 fn warn_of(folder: &Path, error: &io::Error) {

@@ -34,7 +34,8 @@ pub use inspect::{
 pub use keyed_rng::KeyedRng;
 pub use loader::{BadSample, Loader, LoaderOptions, SkippedSample};
 pub use manifest::{
-    LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueRange, grid_fault, shard_name,
+    LARGEST_TEXT, LAYOUT_VERSION, MANIFEST_NAME, Manifest, ManifestCase, ValueRange, grid_fault,
+    shard_name,
 };
 pub use metadata::Metadata;
 pub use note::{Note, NoteKind};

@@ -20,6 +20,8 @@ pub const MANIFEST_NAME: &str = "manifest.json";
 
 /// The key of the manifest's seal, a digest of all its other bytes. Manifests of earlier versions have none.
 const SEAL: &str = "seal";
+/// The most bytes of an object that has a line or more on every case: a million of them.
+pub const LARGEST_TEXT: u64 = 1 << 30;
 
 /// Longest side of a grid that is believed; a larger one is taken for damage.
 const LONGEST_SIDE: usize = 4096;

@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 use crate::DataSetError;
 use crate::cache::{Cache, Shard};
-use crate::manifest::{MANIFEST_NAME, Manifest, ManifestCase, shard_name};
+use crate::manifest::{LARGEST_TEXT, MANIFEST_NAME, Manifest, ManifestCase, shard_name};
 use crate::pages::{Column, Expected, Fetched};
 use crate::shard::{CHECKSUM_COLUMN, slice_checksum};
 use footer::Footer;
@@ -83,7 +83,7 @@ impl DataSet {
     /// [`DataSetError::LayoutVersion`], and [`DataSetError::Store`] where the store fails.
     pub async fn open(location: &Location) -> Result<Self, DataSetError> {
         let url = location.url();
-        let bytes = location.get_if_present(MANIFEST_NAME).await?.ok_or_else(|| DataSetError::Manifest {
+        let bytes = location.find_at_most(MANIFEST_NAME, LARGEST_TEXT).await?.ok_or_else(|| DataSetError::Manifest {
             url: url.to_owned(),
             reason: format!("{MANIFEST_NAME} is missing; check the address, or run `fratmae prepare` to its end"),
         })?;

@@ -16,7 +16,9 @@ mod shard_range;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use fratmae_dataset::{DataSetError, MANIFEST_NAME, Manifest, shard_name, task_failure};
+use fratmae_dataset::{
+    DataSetError, LARGEST_TEXT, MANIFEST_NAME, Manifest, shard_name, task_failure,
+};
 use fratmae_store::Location;
 use serde::Serialize;
 
@@ -92,7 +94,7 @@ pub async fn prepare(
     refuse_faults(&cases, options)?;
     let builder = ShardBuilder::new(options, cases.iter().any(|case| case.label.is_some()))?;
     let works = cut(&cases, options.cases_per_shard);
-    let existing = match out.get_if_present(MANIFEST_NAME).await? {
+    let existing = match out.find_at_most(MANIFEST_NAME, LARGEST_TEXT).await? {
         Some(bytes) => Some(Manifest::parse(&bytes, out.url())?),
         None => None,
     };
@@ -271,7 +273,10 @@ async fn kept(
     if !sizes.contains_key(&record_name(work.shard)) {
         return Ok(None);
     }
-    let Some(bytes) = out.get_if_present(&record_name(work.shard)).await? else {
+    let Some(bytes) = out
+        .find_at_most(&record_name(work.shard), LARGEST_TEXT)
+        .await?
+    else {
         return Ok(None);
     };
     // A record that cannot be read is no promise, and its shard is made again.

@@ -10,6 +10,9 @@ use fratmae_model::{FratMae, Parameter, TensorFile, init_from, text_weights};
 const TEXT: &str = "model.text.weights";
 const INIT: &str = "model.init_from";
 
+/// The most bytes of a file of weights: ten times those of the largest encoders of text that anybody trains beside images.
+const LARGEST: u64 = 64 << 30;
+
 /// The flat parameters of step 0, and what became of the files that the job names, a line each.
 ///
 /// # Errors
@@ -89,7 +92,7 @@ fn open(key: &'static str, path: &str, digest: &str) -> Result<Option<TensorFile
 /// The bytes of a file and their digest, which is what the job says if it says anything.
 fn read(key: &'static str, path: &str, expected: &str) -> Result<(Bytes, String), PretrainError> {
     let path = path.to_owned();
-    let bytes = match fratmae_store::read_whole(&path) {
+    let bytes = match fratmae_store::read_whole(&path, LARGEST) {
         Ok(bytes) => bytes,
         Err(error) => {
             let reason = error.to_string();

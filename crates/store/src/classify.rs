@@ -10,6 +10,7 @@ use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::address::Kind;
 use crate::aws::NoCredentials;
+use crate::local::NotAFile;
 use crate::{Location, StoreError};
 
 use answer::{Answer, Meaning};
@@ -24,6 +25,8 @@ const METADATA_SERVICES: [&str; 3] = [
 ];
 
 const CHECK_STORE: &str = "check that the store is up and the endpoint right";
+const CHECK_FILES: &str =
+    "check that the file system there answers (`ls` it), as one on a network may not";
 const CHECK_PROXY: &str = "check the proxy, or name the store's host in NO_PROXY to go past it";
 
 /// Stores bear with clocks that are up to 15 minutes apart; a smaller distance is not the reason.
@@ -33,6 +36,9 @@ impl Location {
     /// Says what a failed operation on `relative` means.
     pub(crate) fn explain(&self, relative: &str, error: &object_store::Error) -> StoreError {
         let url = self.url_of(relative);
+        if let Some(&NotAFile(reason)) = find::<std::io::Error>(error).and_then(inside) {
+            return StoreError::OtherKind { url, reason };
+        }
         if let Some(explained) = self.explain_io(&url, error) {
             return explained;
         }
@@ -45,12 +51,6 @@ impl Location {
         match error {
             error if is_without_credentials(error) => {
                 self.denied(url, "no credentials are set".to_owned())
-            }
-            object_store::Error::NotFound { .. } if self.is_folder(relative) => {
-                StoreError::OtherKind {
-                    url,
-                    reason: "it is a folder, where a file is needed",
-                }
             }
             object_store::Error::NotFound { .. } => StoreError::NotFound { url },
             object_store::Error::PermissionDenied { .. }
@@ -72,19 +72,15 @@ impl Location {
         }
     }
 
-    /// The client beneath does not tell a folder from nothing.
-    fn is_folder(&self, relative: &str) -> bool {
-        self.is_local() && self.local_path(relative).is_dir()
-    }
-
     /// A failure that may pass, with what is on the way to the store.
     pub(crate) fn unreachable(&self, url: String, reason: String) -> StoreError {
         StoreError::Unreachable {
             url,
             reason: self.on_the_way(reason),
-            advice: match self.way.proxy {
-                Some(_) => CHECK_PROXY,
-                None => CHECK_STORE,
+            advice: match (self.kind, &self.way.proxy) {
+                (Kind::Local, _) => CHECK_FILES,
+                (_, Some(_)) => CHECK_PROXY,
+                (_, None) => CHECK_STORE,
             },
         }
     }
@@ -224,7 +220,7 @@ impl Location {
             ErrorKind::NotADirectory | ErrorKind::AlreadyExists if self.kind == Kind::Local => {
                 Some(StoreError::OtherKind {
                     url,
-                    reason: "a part of its path is a file, where a folder is needed",
+                    reason: "a part of its path is a file or a link, where a folder is needed",
                 })
             }
             ErrorKind::IsADirectory | ErrorKind::DirectoryNotEmpty => Some(StoreError::OtherKind {
@@ -272,6 +268,11 @@ fn tls_advice(reason: &str) -> Option<&'static str> {
         );
     }
     None
+}
+
+/// What of ours a failure of the file system carries.
+fn inside(error: &std::io::Error) -> Option<&NotAFile> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// The number that the system gave a failure.

@@ -68,6 +68,17 @@ pub enum StoreError {
         /// What is there and what is needed.
         reason: &'static str,
     },
+    /// The object is larger than any of its kind.
+    #[error(
+        "{url} is not what was written: it has {bytes} bytes, and one of its kind has {limit} at most; restore it from a copy"
+    )]
+    TooLarge {
+        /// The object asked for.
+        url: String,
+        bytes: u64,
+        /// How much is read.
+        limit: u64,
+    },
     /// The file system has no hard links.
     #[error(
         "the file system of {url} has no hard links, as FAT, exFAT and some network drives have none; a file that two processes write is created with them, so use a folder on another file system"

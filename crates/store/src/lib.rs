@@ -10,6 +10,7 @@ mod aws;
 mod classify;
 mod environment;
 mod error;
+mod local;
 mod location;
 mod objects;
 mod open;
@@ -28,7 +29,7 @@ mod wire;
 
 pub use error::StoreError;
 pub use location::Location;
-pub use objects::{Created, Entry};
+pub use objects::{About, Created, Entry};
 pub use retry::RetryPolicy;
 pub use sealed::{seal, unseal};
 pub use throughput::Throughput;

@@ -20,6 +20,8 @@ pub struct Location {
     pub(crate) way: Way,
     pub(crate) retry: RetryPolicy,
     pub(crate) health: Arc<Health>,
+    /// The path that was opened, which is the user's; what lies below it need not be.
+    pub(crate) root: Path,
     prefix: Path,
     url: String,
 }
@@ -48,6 +50,7 @@ impl Location {
             way,
             retry: RetryPolicy::default(),
             health: Arc::default(),
+            root: address.path.clone(),
             prefix: address.path,
             url: address.url,
         })
@@ -62,6 +65,7 @@ impl Location {
             way: Way::default(),
             retry: RetryPolicy::default(),
             health: Arc::default(),
+            root: Path::from(prefix),
             prefix: Path::from(prefix),
             url: url.trim_end_matches('/').to_owned(),
         }

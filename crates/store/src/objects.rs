@@ -1,6 +1,7 @@
 //! The operations on objects below a [`Location`]: read, replace, create if absent, list, delete.
 //! Owns what a create that finds something means; how long each is tried is `retry`, how a body is read `reading`.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -16,6 +17,9 @@ use crate::classify::os_error;
 use crate::error::{SILENCE, STALL};
 use crate::retry::Tries;
 use crate::{Location, StoreError};
+
+/// The most bytes of an object of text: the manifest of a checkpoint of 35,000 parts.
+const TEXT: u64 = 8 << 20;
 
 /// How a create went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +43,46 @@ pub struct Entry {
     pub written: SystemTime,
 }
 
+/// What is known of an object that is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The size in bytes.
+    pub size: u64,
+    /// The digest that it was created with, where the store keeps what is said of objects: a file system does not.
+    pub digest: Option<String>,
+}
+
+/// Under which name a store keeps the digest of an object.
+pub(crate) const DIGEST: Attribute = Attribute::Metadata(Cow::Borrowed("blake3"));
+
 impl Location {
-    /// Reads a whole object.
+    /// Reads a whole object of text: a record, a manifest, a config.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] if nothing is there; any other failure of the store as it is.
+    /// [`StoreError::NotFound`] if nothing is there, [`StoreError::TooLarge`] if it is larger than any such object; any
+    /// other failure of the store as it is.
     pub async fn get(&self, relative: &str) -> Result<Bytes, StoreError> {
-        self.read(relative, None).await
+        self.get_at_most(relative, TEXT).await
+    }
+
+    /// Reads a whole object of any kind, unless it is larger than `limit`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn get_at_most(&self, relative: &str, limit: u64) -> Result<Bytes, StoreError> {
+        self.read(relative, None, limit).await
+    }
+
+    /// Whether an object is there.
+    ///
+    /// # Errors
+    /// Any failure of the store.
+    pub async fn has(&self, relative: &str) -> Result<bool, StoreError> {
+        match self.size(relative).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a whole object, or says that nothing is there.
@@ -53,7 +90,19 @@ impl Location {
     /// # Errors
     /// As [`Self::get`], save that a missing object is no error.
     pub async fn get_if_present(&self, relative: &str) -> Result<Option<Bytes>, StoreError> {
-        match self.get(relative).await {
+        self.find_at_most(relative, TEXT).await
+    }
+
+    /// Reads a whole object of any kind, unless it is larger than `limit`, or says that nothing is there.
+    ///
+    /// # Errors
+    /// As [`Self::get_at_most`], save that a missing object is no error.
+    pub async fn find_at_most(
+        &self,
+        relative: &str,
+        limit: u64,
+    ) -> Result<Option<Bytes>, StoreError> {
+        match self.get_at_most(relative, limit).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -86,12 +135,33 @@ impl Location {
     /// # Errors
     /// Any failure of the store. After [`StoreError::Unreachable`] the object may be there or not: repeat the call.
     pub async fn create(&self, relative: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        self.create_with_digest(relative, bytes, None).await
+    }
+
+    /// The same; the store keeps the digest beside the object, for [`Self::about`], if it can.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn create_with_digest(
+        &self,
+        relative: &str,
+        bytes: Bytes,
+        digest: Option<&str>,
+    ) -> Result<Created, StoreError> {
         let path = self.path(relative);
+        let mut attributes = Attributes::new();
+        if let Some(digest) = digest.filter(|_| keeps_attributes(self.kind)) {
+            attributes.insert(DIGEST, digest.to_owned().into());
+        }
         let put = || async {
-            let create = PutMode::Create.into();
+            let options = PutOptions {
+                mode: PutMode::Create,
+                attributes: attributes.clone(),
+                ..PutOptions::default()
+            };
             match self
                 .store
-                .put_opts(&path, bytes.clone().into(), create)
+                .put_opts(&path, bytes.clone().into(), options)
                 .await
             {
                 Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
@@ -180,14 +250,15 @@ impl Location {
     }
 
     async fn compare(&self, relative: &str, ours: &Bytes) -> Result<Created, StoreError> {
-        match self.get_if_present(relative).await? {
-            Some(theirs) if theirs == *ours => Ok(Created::Ours),
-            Some(_) => Ok(Created::Taken),
-            None => Err(StoreError::Other {
+        match self.get_at_most(relative, ours.len() as u64).await {
+            Ok(theirs) if theirs == *ours => Ok(Created::Ours),
+            Ok(_) | Err(StoreError::TooLarge { .. }) => Ok(Created::Taken),
+            Err(StoreError::NotFound { .. }) => Err(StoreError::Other {
                 url: self.url_of(relative),
                 reason: "it was there and vanished; something deletes objects of a live run"
                     .to_owned(),
             }),
+            Err(error) => Err(error),
         }
     }
 
@@ -237,14 +308,17 @@ fn without_links(error: object_store::Error) -> object_store::Error {
     }
 }
 
+const fn keeps_attributes(kind: Kind) -> bool {
+    matches!(kind, Kind::S3 | Kind::Gcs | Kind::Azure)
+}
+
 /// Names the type of what is written, where the store can keep it.
 ///
 /// SeaweedFS looks at the first bytes of content without a type and compresses what seems to gain from it; every ranged
 /// read then inflates a whole chunk: measured, 17 ms of the server's time for 2 MB of a shard instead of 5 ms.
 fn attributes(kind: Kind, relative: &str) -> Attributes {
-    let is_kept = matches!(kind, Kind::S3 | Kind::Gcs | Kind::Azure);
     let mut attributes = Attributes::new();
-    if is_kept && relative.ends_with(".parquet") {
+    if keeps_attributes(kind) && relative.ends_with(".parquet") {
         let parquet = "application/vnd.apache.parquet";
         attributes.insert(Attribute::ContentType, parquet.into());
     }

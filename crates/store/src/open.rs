@@ -7,7 +7,6 @@ use std::time::Duration;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use url::Url;
 
@@ -16,6 +15,7 @@ use crate::address::{Address, Kind};
 use crate::aws::{self, AwsSettings, Credentials};
 use crate::classify::one_line;
 use crate::environment::Environment;
+use crate::local::{LocalStore, on_disk};
 use crate::proxy::Proxies;
 use crate::wire::{Seen, Trust, Wire, client};
 
@@ -47,17 +47,16 @@ pub(crate) fn open(address: &Address, environment: &Environment) -> Result<Opene
         reason,
     };
     match address.kind {
-        Kind::Local | Kind::Given => Ok(local()),
+        Kind::Local | Kind::Given => Ok(local(address)),
         Kind::S3 => open_s3(address, environment),
         Kind::Gcs => open_gcs(address, environment).map_err(unusable),
         Kind::Azure => open_azure(address, environment).map_err(unusable),
     }
 }
 
-/// Writes are synced, so that what was acknowledged outlives a power cut as it would on a remote store.
-fn local() -> Opened {
+fn local(address: &Address) -> Opened {
     Opened {
-        store: Arc::new(LocalFileSystem::new().with_fsync(true)),
+        store: Arc::new(LocalStore::new(on_disk(&address.path))),
         way: Way::default(),
     }
 }

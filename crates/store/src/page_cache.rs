@@ -5,6 +5,7 @@ use std::fs::File;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::Location;
+use crate::local::on_disk;
 
 impl Location {
     /// Lets go of the memory in which the system keeps an object that nobody is about to read.
@@ -16,14 +17,14 @@ impl Location {
         if !self.is_local() {
             return;
         }
-        let path = self.local_path(relative);
-        let advising = tokio::task::spawn_blocking(move || {
+        let path = on_disk(&self.path(relative));
+        let advise = move || {
             let file = File::open(path)?;
             posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
-            std::io::Result::Ok(())
-        });
+            Ok(())
+        };
         // Advice that was not heard changes nothing.
-        let _ = advising.await;
+        let _ = self.aside(relative, advise).await;
     }
 }
 

@@ -12,8 +12,9 @@ use object_store::{GetOptions, GetRange, GetResult, ObjectStore, coalesce_ranges
 
 use crate::address::Kind;
 use crate::classify::one_line;
+use crate::objects::DIGEST;
 use crate::retry::Tries;
-use crate::{Location, StoreError};
+use crate::{About, Location, StoreError};
 
 /// Ranges with at most so many bytes between them are one request: at 100 MB/s the gap costs less than a round trip.
 const GAP: u64 = 1 << 20;
@@ -35,10 +36,18 @@ impl Location {
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, StoreError> {
         if self.kind == Kind::Local {
-            let found = self.store.get_ranges(&self.path(relative), ranges).await;
-            return found.map_err(|error| self.explain(relative, &error));
+            let path = self.path(relative);
+            let bytes = ranges
+                .iter()
+                .map(|range| range.end.saturating_sub(range.start));
+            let read = || self.store.get_ranges(&path, ranges);
+            return self.patiently(bytes.sum(), relative, read).await;
         }
-        coalesce_ranges(ranges, |range| self.read(relative, Some(range)), GAP).await
+        let read = |range: Range<u64>| {
+            let limit = range.end.saturating_sub(range.start);
+            self.read(relative, Some(range), limit)
+        };
+        coalesce_ranges(ranges, read, GAP).await
     }
 
     /// Asks how many bytes an object has.
@@ -46,23 +55,40 @@ impl Location {
     /// # Errors
     /// As [`Self::get_ranges`].
     pub async fn size(&self, relative: &str) -> Result<u64, StoreError> {
+        Ok(self.about(relative).await?.size)
+    }
+
+    /// Asks what is known of an object without reading it.
+    ///
+    /// # Errors
+    /// As [`Self::get_ranges`].
+    pub async fn about(&self, relative: &str) -> Result<About, StoreError> {
         let path = self.path(relative);
         let options = || GetOptions {
             head: true,
             ..GetOptions::default()
         };
         let head = || self.store.get_opts(&path, options());
-        Ok(self.patiently(0, relative, head).await?.meta.size)
+        let found = self.patiently(0, relative, head).await?;
+        let digest = found
+            .attributes
+            .get(&DIGEST)
+            .map(|it| it.as_ref().to_owned());
+        Ok(About {
+            size: found.meta.size,
+            digest,
+        })
     }
 
-    /// Reads a whole object or one range of it.
+    /// Reads a whole object or one range of it, unless the store says that it is larger than `limit`, or gives more.
     pub(crate) async fn read(
         &self,
         relative: &str,
         range: Option<Range<u64>>,
+        limit: u64,
     ) -> Result<Bytes, StoreError> {
         let mut tries = Tries::new(self);
-        let mut body = Body::of(range);
+        let mut body = Body::of(range, limit);
         loop {
             match self.read_on(relative, &mut body).await {
                 Ok(()) => {
@@ -90,6 +116,7 @@ impl Location {
             let reason = "it was replaced while it was read".to_owned();
             return Err(self.unreachable(self.url_of(relative), reason));
         }
+        body.check_size(body.length.unwrap_or(0), || self.url_of(relative))?;
         let mut pieces = answer.into_stream();
         while let Some(piece) = self
             .with_stall_timeout(stall, pieces.next())
@@ -97,7 +124,10 @@ impl Location {
             .ok_or_else(|| self.stalled(relative))?
         {
             let broken = |error| self.unreachable(self.url_of(relative), one_line(&error));
-            body.received.extend_from_slice(&piece.map_err(broken)?);
+            let piece = piece.map_err(broken)?;
+            let received = body.received.len() as u64 + piece.len() as u64;
+            body.check_size(received, || self.url_of(relative))?;
+            body.received.extend_from_slice(&piece);
         }
         if body.is_whole() {
             return Ok(());
@@ -114,11 +144,14 @@ struct Body {
     /// How much there is in all; known from the first answer.
     length: Option<u64>,
     tag: Option<String>,
+    /// The most that is taken in.
+    limit: u64,
 }
 
 impl Body {
-    fn of(range: Option<Range<u64>>) -> Self {
+    fn of(range: Option<Range<u64>>, limit: u64) -> Self {
         Self {
+            limit,
             range,
             received: BytesMut::new(),
             length: None,
@@ -143,7 +176,7 @@ impl Body {
     /// Whether an answer is of the object that the first one was of; if not, all is to be read anew.
     fn goes_on_with(&mut self, answer: &GetResult) -> bool {
         if self.length.is_some() && self.tag != answer.meta.e_tag {
-            *self = Self::of(self.range.clone());
+            *self = Self::of(self.range.clone(), self.limit);
             return false;
         }
         self.tag.clone_from(&answer.meta.e_tag);
@@ -153,6 +186,17 @@ impl Body {
             self.received = BytesMut::with_capacity(length.min(TRUSTED) as usize);
         }
         true
+    }
+
+    fn check_size(&self, bytes: u64, url: impl Fn() -> String) -> Result<(), StoreError> {
+        match bytes <= self.limit {
+            true => Ok(()),
+            false => Err(StoreError::TooLarge {
+                url: url(),
+                bytes,
+                limit: self.limit,
+            }),
+        }
     }
 
     fn is_whole(&self) -> bool {

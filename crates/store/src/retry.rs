@@ -18,7 +18,11 @@ const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)
 /// How often a store that goes on failing is mentioned.
 const MENTION_EVERY: Duration = Duration::from_secs(30);
 
-/// How long a call retries a store on a network that fails or is silent; a local disk is waited for.
+/// The least silence of a file system that counts: a disk may be slow while much is written to it, but one on a network
+/// can hang for good.
+const FILES: Duration = Duration::from_secs(30);
+
+/// How long a call retries a store that fails or is silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Longest silence: without an answer, or in the middle of one. Then the request is dropped and sent again.
@@ -190,15 +194,16 @@ impl Location {
             .map_err(|error| self.denied(self.url_of(relative), error.to_string()))
     }
 
-    /// A local disk may be slow but is not silent: only what goes over a network has a deadline.
+    /// Waits no longer than the limit; what a file system does not return from goes on without anybody waiting for it.
     pub(crate) async fn with_stall_timeout<T>(
         &self,
         limit: Duration,
         operation: impl Future<Output = T>,
     ) -> Option<T> {
-        if self.kind == Kind::Local {
-            return Some(operation.await);
-        }
+        let limit = match self.kind {
+            Kind::Local => limit.max(FILES),
+            _ => limit,
+        };
         tokio::time::timeout(limit, operation).await.ok()
     }
 }

@@ -36,7 +36,7 @@ impl Location {
         self.put(name, sent.clone()).await?;
         let write = started.elapsed();
         let started = Instant::now();
-        let brought = self.get(name).await?;
+        let brought = self.get_at_most(name, sent.len() as u64).await?;
         let read = started.elapsed();
         if brought != sent {
             return Err(StoreError::Other {

@@ -29,12 +29,12 @@ pub fn local_path(address: &str) -> Result<PathBuf, StoreError> {
     }
 }
 
-/// Reads the whole file or object of an address, for code that is not async; on a thread of its own, so that it may
-/// be called within a runtime as well.
+/// Reads the whole file or object of an address, of `limit` bytes at most, for code that is not async; on a thread of its
+/// own, so that it may be called within a runtime as well.
 ///
 /// # Errors
-/// As [`Location::open`] and [`Location::get`], and [`StoreError::Other`] where the system gives no thread.
-pub fn read_whole(address: &str) -> Result<Bytes, StoreError> {
+/// As [`Location::open`] and [`Location::get_at_most`], and [`StoreError::Other`] where the system gives no thread.
+pub fn read_whole(address: &str, limit: u64) -> Result<Bytes, StoreError> {
     let location = Location::open(address)?;
     let failed = |error: std::io::Error| StoreError::Other {
         url: location.url().to_owned(),
@@ -49,7 +49,9 @@ pub fn read_whole(address: &str) -> Result<Bytes, StoreError> {
         let reading = std::thread::Builder::new()
             .name("read-whole".to_owned())
             // The runtime ends on this thread too: it may not within another one.
-            .spawn_scoped(scope, move || runtime.block_on(location.get("")));
+            .spawn_scoped(scope, move || {
+                runtime.block_on(location.get_at_most("", limit))
+            });
         let read = reading.map_err(failed)?.join();
         read.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
@@ -78,13 +80,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a#1?b%20c");
         std::fs::write(&file, "here").unwrap();
-        assert_eq!(read_whole(file.to_str().unwrap()).unwrap(), "here");
-        let line = read_whole(folder.path().to_str().unwrap())
+        assert_eq!(read_whole(file.to_str().unwrap(), 4).unwrap(), "here");
+        let line = read_whole(folder.path().to_str().unwrap(), 4)
             .unwrap_err()
             .to_string();
         assert!(line.contains("it is a folder"), "{line}");
         let absent = folder.path().join("absent");
-        let error = read_whole(absent.to_str().unwrap()).unwrap_err();
+        let error = read_whole(absent.to_str().unwrap(), 4).unwrap_err();
         assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
+        let error = read_whole(file.to_str().unwrap(), 3).unwrap_err();
+        assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
     }
 }

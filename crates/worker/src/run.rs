@@ -119,7 +119,7 @@ pub async fn run<T: Task>(
     let (attendance, leaving, mut trainer) = join::<T>(&options, port, register, outbox, &stream)?;
     let gone = trainer.gone();
     let ended = {
-        let mut attending = pin!(attendance.attend(stream, &coordinator));
+        let mut attending = pin!(attendance.attend(stream));
         tokio::select! {
             ended = &mut attending => ended,
             () = leaving.leave(asked, gone) => Ok(Ended::Done),
@@ -199,22 +199,24 @@ struct Attendance {
 
 impl Attendance {
     /// Follows one coordinator after another, until one of them says stop or none comes; steps go on all the while.
-    async fn attend(&self, mut stream: Stream, first: &str) -> Result<Ended, WorkerError> {
+    async fn attend(&self, mut stream: Stream) -> Result<Ended, WorkerError> {
         let run = Location::open(&stream.welcome.run_url)?;
         let search = Rediscovery {
             run: &run,
+            run_id: stream.welcome.run_id.clone(),
             patience: self.patience,
             register: &self.register,
             outbox: &self.outbox,
         };
         loop {
+            let last = stream.address.clone();
             let ended = stream.follow(self.heartbeat, &self.signals, &self.outbox, &self.commands);
             match ended.await? {
                 End::Stopped { is_resumable } => return Ok(Ended::of(is_resumable)),
                 End::Lost => {}
             }
             tracing::warn!("the coordinator is gone; looking for the next one");
-            match search.find(first).await? {
+            match search.find(&last).await? {
                 Found::Ended { is_resumable } => return Ok(Ended::of(is_resumable)),
                 Found::Stream(next) => stream = *next,
             }

@@ -50,6 +50,8 @@ pub(crate) enum End {
 
 /// An open stream before its first command.
 pub(crate) struct Stream {
+    /// Where the coordinator is.
+    pub(crate) address: String,
     pub(crate) welcome: pb::Welcome,
     commands: Streaming<pb::ToWorker>,
 }
@@ -101,7 +103,11 @@ impl Stream {
         let welcome = welcome(address, commands.next().await)?;
         outbox.connect(sender);
         outbox.resend_all(&welcome);
-        Ok(Self { welcome, commands })
+        Ok(Self {
+            address: address.to_owned(),
+            welcome,
+            commands,
+        })
     }
 
     /// Passes commands on until the coordinator says stop or is gone; beats all the while.
@@ -232,7 +238,7 @@ fn pass(commands: &SyncSender<Command>, command: Command) -> Result<(), ProcessE
     }
 }
 
-fn unreachable(address: &str, reason: &str) -> ConnectionError {
+pub(crate) fn unreachable(address: &str, reason: &str) -> ConnectionError {
     ConnectionError::Unreachable {
         address: address.to_owned(),
         reason: reason.to_owned(),

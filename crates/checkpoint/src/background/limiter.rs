@@ -4,6 +4,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::idle::IdleCores;
 use super::rate::{RateController, Remaining};
 
 /// Shorter pauses are added up: waking up costs more than they give.
@@ -23,6 +24,7 @@ pub(super) struct WriterControl {
 #[derive(Debug)]
 struct ControlState {
     rate: RateController,
+    idle: IdleCores,
     mode: Mode,
 }
 
@@ -41,7 +43,11 @@ impl WriterControl {
     pub(super) fn new(rate: RateController) -> Arc<Self> {
         let mode = Mode::Limited;
         Arc::new(Self {
-            state: Mutex::new(ControlState { rate, mode }),
+            state: Mutex::new(ControlState {
+                rate,
+                idle: IdleCores::default(),
+                mode,
+            }),
             changed: Condvar::new(),
         })
     }
@@ -65,11 +71,16 @@ impl WriterControl {
 
     /// Records the time of a step.
     pub(super) fn step_took(&self, seconds: f64, is_disturbed: bool) {
-        let rate = &mut self.lock().rate;
+        let mut state = self.lock();
+        let ControlState { rate, idle, .. } = &mut *state;
         if is_disturbed {
             rate.disturbed_step(seconds);
+            idle.forget();
         } else {
             rate.quiet_step(seconds);
+            if let Some(cores) = idle.look(rate.n_cores()) {
+                rate.idle_cores(cores);
+            }
         }
     }
 }

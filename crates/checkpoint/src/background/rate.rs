@@ -9,6 +9,9 @@ const REMEMBERED: usize = 15;
 /// The smallest share, so that a writer that always slows steps down still finishes.
 const LEAST: f64 = 0.01;
 
+/// Seconds within which a checkpoint should be durable where that slows nothing down; faster is no use to anybody.
+const SOON: f64 = 20.0;
+
 /// The fraction of the time to the next checkpoint within which this one must be written.
 const DUE: f64 = 0.8;
 
@@ -19,10 +22,11 @@ pub(super) struct RateController {
     limit: f64,
     /// Steps from one checkpoint to the next.
     every: u64,
-    /// Between 0 and 1.
+    /// The most, between 0 and 1.
     share: f64,
-    /// The largest share that a checkpoint begins with.
-    first: f64,
+    n_cores: f64,
+    /// Cores that nobody uses while steps are computed.
+    idle: f64,
     /// Seconds of the last undisturbed steps.
     quiet: VecDeque<f64>,
 }
@@ -38,21 +42,33 @@ pub(super) struct Remaining {
 }
 
 impl RateController {
-    /// The first share assumes that the step keeps every core busy, so that each second of work delays it.
+    /// Until it is known how many cores are idle, all count as busy.
     pub(super) fn new(max_slowdown: f64, every: u64, n_cores: usize) -> Self {
-        let first = (max_slowdown * n_cores as f64).clamp(LEAST, 1.0);
-        Self {
+        let mut rate = Self {
             limit: max_slowdown,
             every,
-            share: first,
-            first,
+            share: LEAST,
+            n_cores: n_cores as f64,
+            idle: 0.0,
             quiet: VecDeque::new(),
-        }
+        };
+        rate.begin();
+        rate
     }
 
-    /// A checkpoint begins, with a low share: what was learned from the last one may no longer hold.
+    pub(super) const fn n_cores(&self) -> f64 {
+        self.n_cores
+    }
+
+    /// So many cores are idle while steps are computed.
+    pub(super) fn idle_cores(&mut self, idle: f64) {
+        self.idle = idle;
+    }
+
+    /// A checkpoint begins: work on idle cores delays no step, and each second on the others delays it. What was learned
+    /// from the last checkpoint may no longer hold.
     pub(super) fn begin(&mut self) {
-        self.share = self.share.min(self.first);
+        self.share = (self.limit * self.n_cores + self.idle).clamp(LEAST, 1.0);
     }
 
     /// Records the time of a step during which nothing was written.
@@ -85,16 +101,21 @@ impl RateController {
         sorted.get(sorted.len() / 2).copied()
     }
 
-    /// The share to work at now: what the slowdown allows, but at least what is needed to finish before the next checkpoint
-    /// is due.
+    /// The share to work at now: what the slowdown allows, as far as it makes the checkpoint durable soon, but at least what
+    /// is needed to finish before the next checkpoint is due.
     pub(super) fn share(&self, left: Remaining) -> f64 {
         let Some(usual) = self.usual() else {
             return self.share;
         };
-        let time = DUE * self.every as f64 * usual - left.elapsed;
         let work = left.bytes as f64 * left.seconds_per_byte;
-        let needed = if time > work { work / time } else { 1.0 };
-        self.share.max(needed)
+        let within = |seconds: f64| {
+            let time = seconds - left.elapsed;
+            if time > work { work / time } else { 1.0 }
+        };
+        let busy = (self.limit * self.n_cores).clamp(LEAST, 1.0);
+        let soon = within(SOON).max(busy);
+        let needed = within(DUE * self.every as f64 * usual);
+        self.share.min(soon).max(needed)
     }
 }
 
@@ -116,27 +137,51 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_first_share_assumes_busy_cores() {
-        assert!((rate().share(left(1, 0.0)) - 0.06).abs() < 1e-9);
+    /// Much to do, of which a little is done.
+    fn much(elapsed: f64) -> Remaining {
+        left(18_000_000_000, elapsed)
     }
 
     #[test]
-    fn work_that_slows_no_step_down_gets_all_the_time() {
+    fn the_first_share_assumes_busy_cores() {
+        assert!((rate().share(much(0.0)) - 0.06).abs() < 1e-9);
+    }
+
+    #[test]
+    fn idle_cores_are_used_at_once_and_no_more_than_is_of_use() {
+        let mut rate = rate();
+        rate.idle_cores(0.5);
+        rate.begin();
+        assert!((rate.share(much(0.0)) - 0.56).abs() < 1e-9);
+        rate.idle_cores(7.0);
+        rate.begin();
+        // 18 s of work in 20 s.
+        assert!((rate.share(much(0.0)) - 0.9).abs() < 1e-9);
+        // 2 s of work in 20 s, and in the last 5 of them.
+        assert!((rate.share(left(2_000_000_000, 0.0)) - 0.1).abs() < 1e-9);
+        assert!((rate.share(left(2_000_000_000, 15.0)) - 0.4).abs() < 1e-9);
+        assert!((rate.share(left(2_000_000_000, 30.0)) - 1.0).abs() < 1e-9);
+        // They were not so idle after all.
+        rate.disturbed_step(1.12);
+        assert!((rate.share(much(0.0)) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn work_that_slows_no_step_down_gets_all_the_time_that_is_of_use() {
         let mut rate = rate();
         (0..20).for_each(|_| rate.disturbed_step(1.001));
-        assert!(rate.share(left(1, 0.0)) > 0.99);
+        assert!((rate.share(much(0.0)) - 0.9).abs() < 1e-9);
         rate.begin();
-        assert!(rate.share(left(1, 0.0)) < 0.07);
+        assert!(rate.share(much(0.0)) < 0.07);
     }
 
     #[test]
     fn slowed_steps_lower_the_share_to_a_minimum() {
         let mut rate = rate();
         rate.disturbed_step(1.06);
-        assert!((rate.share(left(1, 0.0)) - 0.03).abs() < 1e-9);
+        assert!((rate.share(much(0.0)) - 0.03).abs() < 1e-9);
         (0..20).for_each(|_| rate.disturbed_step(2.0));
-        assert!((rate.share(left(1, 0.0)) - LEAST).abs() < 1e-9);
+        assert!((rate.share(much(0.0)) - LEAST).abs() < 1e-9);
     }
 
     #[test]

@@ -62,11 +62,15 @@ async fn collect(run: &Location, nonce: &str) -> Result<(), CheckpointError> {
         .iter()
         .for_each(|id| collector.removed(*id, now));
     for time in [now, now, now + DELAY] {
+        if let Some(id) = collector.to_verify() {
+            crate::verify(run, id).await?;
+            collector.verified(id);
+        }
         for (id, record) in collector.to_remove(Generation::new(2)) {
             journal.append(record).await?;
             collector.removed(id, time);
         }
-        let swept = sweep(run, &collector.work(time)).await?;
+        let swept = sweep(run, &collector.work(time, Generation::new(2))).await?;
         collector.swept(&swept);
     }
     Ok(())
@@ -139,15 +143,20 @@ async fn whoever_has_read_the_manifest_finds_every_part_until_the_delay_is_over(
     let (_, tensors, state) = sample(1, 2);
     let manifest: Manifest = crate::load_manifest(&run, id(1, 2)).await.unwrap();
     let now = Instant::now();
+    let current = Generation::new(2);
     let mut collector = Collector::new(Retention { last: 1, every: 0 }, DELAY);
     collector.removed(id(1, 2), now);
     for waited in [Duration::ZERO, DELAY / 2, DELAY - Duration::from_nanos(1)] {
-        let swept = sweep(&run, &collector.work(now + waited)).await.unwrap();
+        let swept = sweep(&run, &collector.work(now + waited, current))
+            .await
+            .unwrap();
         collector.swept(&swept);
         assert!(!steps(&run).await.contains(&1));
         assert_eq!(restore(&run, &manifest, &tensors).await.unwrap(), state);
     }
-    sweep(&run, &collector.work(now + DELAY)).await.unwrap();
+    sweep(&run, &collector.work(now + DELAY, current))
+        .await
+        .unwrap();
     let error = restore(&run, &manifest, &tensors).await.unwrap_err();
     assert!(error.is_damage(), "{error}");
     check_readers(&run).await;
@@ -157,6 +166,7 @@ async fn whoever_has_read_the_manifest_finds_every_part_until_the_delay_is_over(
 fn newest_never_goes_and_a_damaged_one_neither_counts_nor_goes() {
     let mut collector = Collector::new(Retention { last: 2, every: 0 }, DELAY);
     (1..=4).for_each(|step| collector.committed(id(step, 1)));
+    collector.verified(id(3, 1));
     collector.spare(id(4, 1));
     let gone = |collector: &Collector| {
         let removed = collector.to_remove(Generation::new(9));
@@ -181,4 +191,44 @@ fn left_behind_goes_once_its_generation_is_over_unless_it_was_committed_in_the_m
     let gone = collector.to_remove(Generation::new(4));
     assert_eq!(gone.len(), 1);
     assert_eq!(gone[0].0, id(5, 3));
+}
+
+#[test]
+fn the_last_checkpoint_that_is_known_to_be_whole_is_never_given_up() {
+    let mut collector = Collector::new(Retention { last: 2, every: 0 }, DELAY);
+    let gone = |collector: &Collector| -> Vec<u64> {
+        let removed = collector.to_remove(Generation::new(1));
+        removed.iter().map(|(id, _)| id.step.get()).collect()
+    };
+    (1..=2).for_each(|step| collector.committed(id(step, 1)));
+    assert_eq!((collector.to_verify(), gone(&collector)), (None, vec![]));
+    collector.committed(id(3, 1));
+    let newest = |step| Some(id(step, 1));
+    assert_eq!(
+        (collector.to_verify(), gone(&collector)),
+        (newest(3), vec![])
+    );
+    // The newest turns out to be damaged: then none is too many.
+    collector.spare(id(3, 1));
+    assert_eq!((collector.to_verify(), gone(&collector)), (None, vec![]));
+    collector.committed(id(4, 1));
+    collector.verified(id(4, 1));
+    assert_eq!((collector.to_verify(), gone(&collector)), (None, vec![1]));
+    // It stays while the newer ones are not known to be whole, however many there are.
+    (5..=7).for_each(|step| collector.committed(id(step, 1)));
+    assert_eq!(
+        (collector.to_verify(), gone(&collector)),
+        (newest(7), vec![1, 2, 5])
+    );
+    collector.verified(id(7, 1));
+    assert_eq!(
+        (collector.to_verify(), gone(&collector)),
+        (None, vec![1, 2, 4, 5])
+    );
+    // It was whole, and is not any more.
+    collector.spare(id(7, 1));
+    assert_eq!(
+        (collector.to_verify(), gone(&collector)),
+        (newest(6), vec![])
+    );
 }

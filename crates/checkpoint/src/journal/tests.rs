@@ -147,7 +147,7 @@ async fn take_over_disturbed_at_any_operation_succeeds_when_repeated() {
                 "{fault:?} {operation}"
             );
             let again = taken_over(&run, "c").await;
-            let newest = Journal::since_newest_fence(&run).await.unwrap();
+            let newest = Journal::newest_coordinator(&run).await.unwrap();
             let fence = again.fence().get();
             assert!(matches!(&newest[..], [Record::Fence { fence: its, .. }] if *its == fence));
         }
@@ -189,7 +189,7 @@ async fn old_coordinator_can_find_out_without_writing() {
 #[tokio::test]
 async fn newest_fence_and_what_followed_it_are_found() {
     let (_, run) = FaultyStore::new();
-    assert!(Journal::since_newest_fence(&run).await.unwrap().is_empty());
+    assert!(Journal::newest_coordinator(&run).await.unwrap().is_empty());
     taken_over(&run, "a").await;
     let mut journal = taken_over(&run, "b").await;
     journal.append(commit(4)).await.unwrap();
@@ -197,7 +197,7 @@ async fn newest_fence_and_what_followed_it_are_found() {
         fence: 2,
         mark: mark("b"),
     };
-    let newest = Journal::since_newest_fence(&run).await.unwrap();
+    let newest = Journal::newest_coordinator(&run).await.unwrap();
     assert_eq!(newest, [fence, commit(4)]);
 }
 
@@ -260,7 +260,7 @@ async fn last_record_of_a_coordinator_that_is_torn_is_passed_over_by_all_that_co
             panic!("{torn:?}")
         };
         assert!(object.ends_with("00000000000000000002.json"), "{object}");
-        assert_eq!(Journal::since_newest_fence(&run).await.unwrap().len(), 2);
+        assert_eq!(Journal::newest_coordinator(&run).await.unwrap().len(), 2);
         let mut next = taken_over(&run, "b").await;
         assert_eq!(next.fence().get(), 3, "the torn one may have been a fence");
         next.append(commit(3)).await.unwrap();
@@ -323,4 +323,54 @@ async fn journal_in_files_is_fenced_too() {
         Action::Fenced
     );
     assert_eq!(steps(&run).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn whoever_leads_is_found_in_few_requests_however_long_the_journal_is() {
+    let (store, run) = FaultyStore::new();
+    taken_over(&run, "a").await.append(commit(1)).await.unwrap();
+    let mut journal = taken_over(&run, "b").await;
+    for step in 2..1000 {
+        journal.append(commit(step)).await.unwrap();
+    }
+    // The last record of the coordinator before is torn.
+    tear(&run, 1, 0).await;
+    let before = store.count();
+    let newest = Journal::newest_coordinator(&run).await.unwrap();
+    let requests = store.count() - before;
+    let fence = Record::Fence {
+        fence: 2,
+        mark: mark("b"),
+    };
+    assert_eq!(newest.first(), Some(&fence));
+    assert_eq!(newest.last(), Some(&commit(999)));
+    assert!(requests <= 1 + 2 * AT_ONCE + 10, "{requests}");
+}
+
+#[tokio::test]
+async fn what_follows_a_fence_at_once_is_found_behind_many_records() {
+    let (_, run) = FaultyStore::new();
+    let mut journal = taken_over(&run, "a").await;
+    let back = Record::RolledBack {
+        step: 3,
+        generation: 1,
+    };
+    journal.append(back.clone()).await.unwrap();
+    for step in 0..100 {
+        journal.append(commit(step)).await.unwrap();
+    }
+    let newest = Journal::newest_coordinator(&run).await.unwrap();
+    assert!(matches!(&newest[..2], [Record::Fence { .. }, second] if *second == back));
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_large_is_damaged_and_not_read() {
+    let (_, run) = FaultyStore::new();
+    taken_over(&run, "a").await;
+    run.put(&journal_record(1), vec![b' '; 9 << 20])
+        .await
+        .unwrap();
+    let torn = Journal::read(&run).await.unwrap().torn;
+    let line = torn[0].to_string();
+    assert!(line.contains("9437184 bytes"), "{line}");
 }

@@ -26,6 +26,39 @@ async fn upload_whose_answer_was_lost_is_our_own_when_repeated() {
 }
 
 #[tokio::test]
+async fn a_checkpoint_whose_parts_are_not_as_reported_is_not_committed() {
+    let (id, tensors, state) = sample(12, 3);
+    let plans = plan_parts(&tensors, 64);
+    for spoilt in 0..3 {
+        let (_, run) = FaultyStore::new();
+        let mut manifest = manifest(12, 3);
+        manifest.parts.clear();
+        for plan in &plans {
+            let part = write_part(&run, id, plan, &state).await.unwrap();
+            manifest.parts.push(part);
+        }
+        let last = manifest.parts.last_mut().unwrap();
+        match spoilt {
+            0 => last.bytes += 1,
+            1 => run.delete(&id.object(&last.name)).await.unwrap(),
+            _ => {
+                let index = last.index + 1;
+                let name = crate::layout::part_name(index);
+                let more = PartRecord {
+                    index,
+                    name,
+                    ..last.clone()
+                };
+                manifest.parts.push(more);
+            }
+        }
+        let error = commit(&run, &manifest).await.unwrap_err();
+        assert!(error.is_damage(), "{error}");
+        assert_eq!(crate::list(&run).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
 async fn refused_upload_succeeds_when_repeated() {
     let (store, run) = FaultyStore::new();
     store.plan(1, Fault::Refuse);

@@ -1,8 +1,9 @@
 //! A checkpoint is committed once every rank's share is on the store.
 
 use crate::cluster::Cluster;
-use crate::command::{Command, Source};
-use crate::ids::{Generation, Step, WorkerId};
+use crate::command::{Command, Leaving, Source};
+use crate::event::Departure;
+use crate::ids::{Generation, Millis, Step, WorkerId};
 use crate::state::State;
 
 impl Cluster {
@@ -56,5 +57,29 @@ impl Cluster {
         let mut commands = self.answer_save();
         commands.extend(self.end_if_complete());
         commands
+    }
+
+    /// The parts of a checkpoint do not come together: its state is written once more, by a new generation, as whoever
+    /// waits for it would wait for good.
+    ///
+    /// The member whose part it is goes, unless it is the only one: then it may try again.
+    pub(crate) fn checkpoint_lost(
+        &mut self,
+        now: Millis,
+        checkpoint: (Generation, Step),
+        culprit: Option<(WorkerId, String)>,
+    ) -> Vec<Command> {
+        let was_asked_for = self.lineage.committing.remove(&checkpoint);
+        if !was_asked_for || checkpoint.0 != self.lineage.generation {
+            return Vec::new();
+        }
+        let can_go = |(worker, _): &(WorkerId, String)| {
+            let is_seated = self.membership.rank_of(*worker).is_some();
+            is_seated && self.membership.others(*worker).next().is_some()
+        };
+        match culprit.filter(can_go) {
+            Some((worker, reason)) => self.evict(now, vec![(worker, Departure::Unfit { reason })]),
+            None => self.start_generation(Leaving::AtOnce),
+        }
     }
 }

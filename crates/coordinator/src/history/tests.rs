@@ -113,23 +113,29 @@ async fn a_file_has_every_step_that_its_name_says_and_what_is_missing_is_known()
 }
 
 #[tokio::test]
-async fn the_last_steps_are_read_from_the_files_that_have_them() {
-    let (_folder, run) = place();
+async fn what_can_be_read_is_read_beside_files_that_are_damaged_or_too_large() {
+    let (folder, run) = place();
     let mut history = History::default();
     (1..=9).for_each(|step| history.push(row(step, 0.5)));
     for last in [3, 6, 9] {
         history.flush(&run, last).await.unwrap();
     }
-    run.put(
-        "history/steps-000000000001-000000000003.parquet",
-        Bytes::from_static(b"not read"),
-    )
-    .await
-    .unwrap();
-    let rows = read_history_after(&run, 4).await.unwrap();
-    let steps: Vec<_> = rows.iter().map(|row| row.step).collect();
-    assert_eq!(steps, [5, 6, 7, 8, 9]);
-    assert!(read_history_after(&run, 9).await.unwrap().is_empty());
+    let file = |steps: &str| format!("history/steps-{steps}.parquet");
+    let damaged = file("000000000001-000000000003");
+    run.put(&damaged, "no parquet").await.unwrap();
+    let large = file("000000000010-000000000011");
+    run.put(&large, "").await.unwrap();
+    let path = folder.path().join(&large);
+    let sparse = std::fs::File::options().write(true).open(path).unwrap();
+    sparse.set_len(1 << 30).unwrap();
+    let kept = read_kept_history(&run).await.unwrap();
+    let steps: Vec<_> = kept.rows.iter().map(|row| row.step).collect();
+    assert_eq!(steps, [4, 5, 6, 7, 8, 9]);
+    let [first, second] = &kept.damaged[..] else {
+        panic!("{:?}", kept.damaged)
+    };
+    assert!(first.contains(&damaged), "{first}");
+    assert!(second.contains("1073741824 bytes"), "{second}");
     assert!(read_history(&run).await.is_err());
 }
 

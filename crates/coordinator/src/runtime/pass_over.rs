@@ -4,10 +4,12 @@ use super::Runtime;
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
 use crate::opening::{no_good_checkpoint, passed_over};
-use fratmae_checkpoint::{CheckpointId, newest_good_but};
+use fratmae_checkpoint::{CheckpointId, newest_good_but, verify_of};
 
 impl Runtime {
     /// Walks back from a damaged checkpoint; what it meets on the way is passed over as well. None of them is deleted.
+    ///
+    /// The word of one worker, which may read wrongly itself, is not enough: the checkpoint is read here first.
     ///
     /// # Errors
     /// The store's; `Unresumable` if none is left and the run did not begin from nothing.
@@ -16,7 +18,20 @@ impl Runtime {
         id: CheckpointId,
         reason: &str,
     ) -> Result<(), CoordinatorError> {
-        self.spare(id, passed_over(id, &reason));
+        match verify_of(&self.job.run, &self.lineage, id).await {
+            Ok(_) => {
+                let warning = format!(
+                    "the checkpoint of step {} was called damaged ({reason}); it was read again and is whole",
+                    id.step
+                );
+                self.emit(RunEvent::Warned { warning });
+                self.collection.verified(id);
+                self.tasks.found_newest(id, Some(id));
+                return Ok(());
+            }
+            Err(error) if error.is_damage() => self.spare(id, passed_over(id, &reason)),
+            Err(error) => return Err(error.into()),
+        }
         let newest =
             newest_good_but(&self.job.run, &self.lineage, &self.collection.unusable()).await?;
         for (id, error) in &newest.damaged {

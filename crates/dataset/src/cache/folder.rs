@@ -47,27 +47,48 @@ impl Cache {
     fn look(&self) -> io::Result<Vec<Found>> {
         let mut found = Vec::new();
         for folder in fs::read_dir(&self.root)? {
-            let folder = folder?.path();
+            let folder = folder?;
+            // What a link leads to is not the cache's.
+            if !folder.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let folder = folder.path();
             // Files and folders of others come and go while this looks.
             let Ok(files) = fs::read_dir(&folder) else {
                 continue;
             };
-            found.extend(
-                files
-                    .flatten()
-                    .filter_map(|file| look_at(&file, folder == self.own)),
-            );
+            let now = stamp(&folder);
+            let is_own = folder == self.own;
+            let files = files.flatten();
+            found.extend(files.filter_map(|file| look_at(&file, is_own, now.as_ref().ok())));
         }
         Ok(found)
     }
 }
 
+/// The time by the clock that dates the files of a folder, which need not be this host's.
+fn stamp(folder: &Path) -> io::Result<SystemTime> {
+    let file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(folder)?;
+    file.as_file().metadata()?.modified()
+}
+
+/// Makes sure that a folder is one, and no link to another.
+pub(super) fn require_folder(folder: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(folder)?.is_dir() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is a link, where a folder is needed")),
+    }
+}
+
 /// Looks at a file; an abandoned one is removed and is none.
-fn look_at(file: &fs::DirEntry, is_own: bool) -> Option<Found> {
+fn look_at(file: &fs::DirEntry, is_own: bool, now: Option<&SystemTime>) -> Option<Found> {
     let about = file.metadata().ok()?;
     let modified = about.modified().ok()?;
     let is_unfinished = file.file_name().to_string_lossy().starts_with(UNFINISHED);
-    if is_unfinished && modified.elapsed().is_ok_and(|age| age > ABANDONED) {
+    let age = now.and_then(|now| now.duration_since(modified).ok());
+    if is_unfinished && age.is_some_and(|age| age > ABANDONED) {
         let _ = fs::remove_file(file.path());
         return None;
     }

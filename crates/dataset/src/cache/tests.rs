@@ -185,3 +185,33 @@ fn memory_is_refused() {
         .to_string();
     assert!(refusal.contains("lies in memory"), "{refusal}");
 }
+
+#[test]
+fn nothing_beyond_a_link_is_removed() {
+    let Some(folder) = disk() else { return };
+    let theirs = folder.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("thesis"), vec![0; 30 << 20]).unwrap();
+    let root = folder.path().join("cache/fratmae-blocks-1");
+    fs::create_dir_all(&root).unwrap();
+    std::os::unix::fs::symlink(&theirs, root.join("other")).unwrap();
+    let cache = open(&folder.path().join("cache"), 16);
+    cache.put(key(0, 0), b"block");
+    assert_eq!(cache.get(key(0, 0)).unwrap(), "block");
+    assert!(theirs.join("thesis").exists());
+    // Nor is a link taken for the cache's own folder.
+    let by_link = folder.path().join("by-link");
+    fs::create_dir(&by_link).unwrap();
+    std::os::unix::fs::symlink(&theirs, by_link.join("fratmae-blocks-1")).unwrap();
+    assert!(Cache::open(&by_link, 16, "digest").unwrap().is_none());
+    assert!(theirs.join("thesis").exists());
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_block_is_a_miss() {
+    let Some(folder) = disk() else { return };
+    let cache = open(folder.path(), 16);
+    let mode = nix::sys::stat::Mode::S_IRWXU;
+    nix::unistd::mkfifo(&cache.path(key(0, 0)), mode).unwrap();
+    assert_eq!(cache.get(key(0, 0)), None);
+}

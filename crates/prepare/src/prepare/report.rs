@@ -3,6 +3,7 @@
 //! It says nothing that depends on how the work was cut or when it was done, so that equal data sets have equal reports.
 //! Nor does it hold a path: names of folders and files may be names of patients.
 
+use fratmae_dataset::LARGEST_TEXT;
 use fratmae_dataset::{DataSet, DataSetError, LAYOUT_VERSION, Note};
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +78,10 @@ pub struct StoredReport {
 /// # Errors
 /// [`DataSetError::Store`] where the store fails.
 pub async fn stored_report(data: &DataSet) -> Result<StoredReport, DataSetError> {
-    let bytes = data.location.get_if_present(REPORT_NAME).await?;
+    let bytes = data
+        .location
+        .find_at_most(REPORT_NAME, LARGEST_TEXT)
+        .await?;
     let report = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Ok(report.unwrap_or_default())
 }

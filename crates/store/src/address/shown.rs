@@ -12,10 +12,16 @@ const SIGNATURES: &[&str] = &[
     "&sig=",
 ];
 
-/// Whether a key is the rest of a signed link.
+/// Parts of the names by which queries give what is secret.
+const SECRETS: &[&str] = &["token", "secret", "pass", "sig", "cred", "key", "auth"];
+
+/// Whether a key is the rest of a signed link, or of one with another secret in its query.
 pub(crate) fn has_signature(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
+    let query = key.split_once('?').map_or("", |(_, query)| query);
+    let mut named = query.split('&').filter_map(|part| part.split_once('='));
     SIGNATURES.iter().any(|part| key.contains(part))
+        || named.any(|(name, _)| SECRETS.iter().any(|secret| name.contains(secret)))
 }
 
 /// The text with `***` in the place of every user part and signature; of web addresses their whole query.
@@ -58,6 +64,8 @@ mod tests {
             ("s3://KEY:SECRET@b/run", "s3://***@b/run"),
             ("s3://b/run#1?x", "s3://b/run#1?x"),
             ("s3://b/k?a=1&X-Amz-Signature=abc", "s3://b/k?***"),
+            ("s3://b/run?token=abc", "s3://b/run?***"),
+            ("gs://b/run?x=1&apiKey=abc", "gs://b/run?***"),
             ("https://u:p@h/x?token=t", "https://***@h/x?***"),
             (
                 "https://a.blob.core.windows.net/c?sv=1&sig=abc",

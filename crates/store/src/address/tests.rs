@@ -200,6 +200,7 @@ fn credentials_in_an_address_are_refused_and_not_shown() {
         "az://u:HIDDEN@b/run",
         "s3://b/k?X-Amz-Credential=a&X-Amz-Signature=HIDDEN",
         "az://c/k?sv=1&sig=HIDDEN",
+        "s3://b/run?token=HIDDEN",
     ] {
         let line = refusal(text);
         assert!(!line.contains("HIDDEN"), "{line}");

@@ -63,7 +63,7 @@ pub(crate) async fn find_data(job: &JobRequirements) -> Data {
     };
     let found = async {
         let location = Location::open(&job.data_url)?;
-        if location.get_if_present(MANIFEST_NAME).await?.is_none() {
+        if !location.has(MANIFEST_NAME).await? {
             return Ok(absent);
         }
         let data = DataSet::open(&location).await?;

@@ -30,7 +30,7 @@ pub(crate) async fn open_or_prepare(config: &Config, quiet: bool) -> Result<Data
         Misuse("the job names no data set; give one with --data URL or data.url".to_owned())
     );
     let location = Location::open(url)?;
-    if location.get_if_present(MANIFEST_NAME).await?.is_none() {
+    if !location.has(MANIFEST_NAME).await? {
         make_alone(config, &location, quiet).await?;
     }
     let data = DataSet::open(&location).await?;
@@ -86,9 +86,9 @@ async fn make_alone(config: &Config, location: &Location, quiet: bool) -> Result
         note("prepare", quiet, line)
     })
     .await?;
-    match location.get_if_present(MANIFEST_NAME).await? {
-        Some(_) => Ok(()),
-        None => make(config, location, quiet).await,
+    match location.has(MANIFEST_NAME).await? {
+        true => Ok(()),
+        false => make(config, location, quiet).await,
     }
 }
 

@@ -132,3 +132,78 @@ fn a_stop_stores_anyway_and_answers_before_the_end() {
     assert_eq!(commands[0], saved(5));
     assert!(matches!(commands.last(), Some(Command::End { .. })));
 }
+
+fn lost(step: u64, worker: Option<WorkerId>) -> Event {
+    Event::CheckpointLost {
+        checkpoint: (FIRST, Step::new(step)),
+        culprit: worker.map(|worker| (worker, "a part is missing".to_owned())),
+    }
+}
+
+#[test]
+fn a_checkpoint_that_does_not_come_together_is_written_once_more_by_a_new_generation() {
+    for worker in [None, Some(WorkerId::new(9))] {
+        let mut run = Run::training();
+        run.applied(FIRST, 10);
+        assert_eq!(run.see(lost(10, worker)), [], "it was not asked for");
+        for worker in [ONE, TWO] {
+            run.see(Event::PartsWritten {
+                worker,
+                generation: FIRST,
+                step: Step::new(10),
+            });
+        }
+        let commands = run.see(lost(10, worker));
+        assert!(
+            matches!(&commands[..], [Command::RecordGeneration { generation, .. }] if *generation == SECOND),
+            "{commands:?}"
+        );
+        assert_eq!(run.store(FIRST, 10), [], "that generation is over");
+    }
+}
+
+#[test]
+fn a_member_whose_part_is_not_as_it_said_goes_unless_it_is_the_only_one() {
+    let mut run = Run::training();
+    run.applied(FIRST, 4);
+    for worker in [ONE, TWO] {
+        run.see(Event::PartsWritten {
+            worker,
+            generation: FIRST,
+            step: Step::new(4),
+        });
+    }
+    let commands = run.see(lost(4, Some(TWO)));
+    let stop = |command: &Command| {
+        matches!(
+            command,
+            Command::Stop {
+                worker: TWO,
+                is_failure: true,
+                ..
+            }
+        )
+    };
+    assert!(commands.iter().any(stop), "{commands:?}");
+    assert_eq!(run.cluster.phase(), RunPhase::Recording);
+    run.see(Event::GenerationRecorded { generation: SECOND });
+    run.see(Event::Prepared {
+        worker: ONE,
+        generation: SECOND,
+        held: Some(Step::new(4)),
+    });
+    run.see(Event::PartsWritten {
+        worker: ONE,
+        generation: SECOND,
+        step: Step::new(4),
+    });
+    let alone = Event::CheckpointLost {
+        checkpoint: (SECOND, Step::new(4)),
+        culprit: Some((ONE, String::new())),
+    };
+    let commands = run.see(alone);
+    assert!(
+        matches!(&commands[..], [Command::RecordGeneration { .. }]),
+        "{commands:?}"
+    );
+}
