@@ -105,7 +105,7 @@ async fn a_damaged_slice_is_named_and_the_others_are_not() {
         refusal.to_string(),
         format!(
             "slice 5 of case case-1 does not match its checksum (shards/shard-00000.parquet, row group 1, byte {begins}): \
-             the object is damaged, prepare that shard again"
+             the object is damaged; delete it and run the same `fratmae prepare` again"
         )
     );
     assert_eq!(

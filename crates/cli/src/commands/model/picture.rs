@@ -71,7 +71,7 @@ struct Drawn<'a> {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let target = Target::of(&arguments.out)?;
+    let target = Target::file(&arguments.out)?;
     let stored = RunWeights::open(&arguments.run, arguments.step).await?;
     let url = arguments.data.as_ref().unwrap_or(&stored.config.data.url);
     let data = DataSet::open(&Location::open(url)?).await?;
