@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use fratmae_dataset::{
-    BadSample, DataSet, Loader, LoaderOptions, SampleOrder, StackAxis, StackOptions,
-};
+use fratmae_config::Config;
+use fratmae_dataset::{BadSample, DataSet, Loader, LoaderOptions, SampleOrder};
 use fratmae_phantom::{PhantomSize, write_phantoms};
 use fratmae_prepare::{Layout, PrepareOptions, prepare, survey};
 use fratmae_store::Location;
+use fratmae_trainer::stack_options;
 
 const GRID: [usize; 3] = [160, 160, 192];
 const CASES: usize = 4;
@@ -39,7 +39,7 @@ pub(crate) fn watch(stacks: usize, mib: u64) -> Result<()> {
     let samples = Box::new(order.samples(0).take(stacks));
     let mut loader = Loader::start(
         Arc::new(data),
-        coronal(),
+        stack_options(&Config::default(), false),
         samples,
         options,
         runtime.handle(),
@@ -63,18 +63,6 @@ pub(crate) fn watch(stacks: usize, mib: u64) -> Result<()> {
         largest - before
     );
     Ok(())
-}
-
-fn coronal() -> StackOptions {
-    StackOptions {
-        axis: StackAxis::Coronal,
-        depth: 32,
-        stride: 2,
-        suv_window: [0.0, 20.0],
-        hu_window: [-1000.0, 1000.0],
-        seed: 1,
-        with_diagnosis: false,
-    }
 }
 
 /// Makes a data set of phantoms of the paper's grid.

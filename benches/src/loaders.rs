@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use fratmae_config::Config;
 use fratmae_dataset::{
-    BadSample, DataSet, Loader, LoaderOptions, SampleOrder, Stack, StackAxis, StackOptions,
-    shard_name,
+    BadSample, DataSet, Loader, LoaderOptions, SampleOrder, Stack, StackOptions, shard_name,
 };
 use fratmae_prepare::{Layout, PrepareOptions, survey};
 use fratmae_store::Location;
+use fratmae_trainer::stack_options;
 use half::f16;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::json;
@@ -154,13 +155,11 @@ fn payload(page: &[u8]) -> Result<&[u8]> {
 
 fn stacks(depth: usize) -> StackOptions {
     StackOptions {
-        axis: StackAxis::Coronal,
         depth,
         stride: 1,
         suv_window: SUV_WINDOW,
         hu_window: HU_WINDOW,
-        seed: 1,
-        with_diagnosis: false,
+        ..stack_options(&Config::default(), false)
     }
 }
 

@@ -1,4 +1,4 @@
-"""Compares `fratmae model` with the twin: parity.py FRATMAE WORK_FOLDER
+"""Compares the model with the twin: parity.py FRATMAE PARITY WORK_FOLDER
 
 Exports first weights, runs forward, backward and ten AdamW steps in both, then the same steps here in bf16 beside the
 twin's in f32, and prints one table. Ends with 1 when a figure is over its limit.
@@ -152,7 +152,7 @@ def stir(folder, seed):
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
 
 
-def compare(fratmae, work, name, changes, table):
+def compare(fratmae, parity, work, name, changes, table):
     print(name)
     slug = "shared" if "shared" in changes.get("model", "") else name.replace(" ", "-").replace(",", "").replace(":", "")
     folder = os.path.join(work, slug)
@@ -171,13 +171,13 @@ def compare(fratmae, work, name, changes, table):
     given_file, stages_file, steps_file = (os.path.join(folder, f) for f in ("in.safetensors", "out.safetensors", "steps.safetensors"))
     save_file(given, given_file)
     if "keep_other" not in given:
-        call(fratmae, "model", "forward", "--weights", folder, "--inputs", given_file, "--out", stages_file)
+        call(parity, "forward", folder, given_file, stages_file)
         ours = load_file(stages_file)
         with torch.no_grad():
             theirs = model(**given)
         for stage, tensor in theirs.items():
             table.row(stage, distance(ours[stage], tensor), FORWARD)
-    step = [fratmae, "model", "step", "--config", job, "--weights", folder, "--inputs", given_file, "--out", steps_file]
+    step = [parity, "step", folder, given_file, steps_file, job]
     call(*step)
     ours = load_file(steps_file)
     losses, norms, gradients, after = twin.train(model, given, TRAIN)
@@ -197,7 +197,7 @@ def compare(fratmae, work, name, changes, table):
         n: distance(without_key_bias(n, ours[f"parameter.{n}"]), without_key_bias(n, p.data)) for n, p in after.items()
     }
     table.row(f"{len(moved)} parameters after ten steps: the worst", max(moved.values()), STEPS)
-    call(*step, "--set", "train.precision=bf16")
+    call(*step, "bf16")
     half = load_file(steps_file)
     if torch.equal(half["loss"], ours["loss"]):
         raise SystemExit("the losses in bf16 are those in f32: nothing was rounded")
@@ -207,11 +207,11 @@ def compare(fratmae, work, name, changes, table):
 
 def main():
     torch.set_num_threads(2)
-    fratmae, work = sys.argv[1:3]
+    fratmae, parity, work = sys.argv[1:4]
     print(f"torch {torch.__version__}: largest difference, relative to the largest number of the tensor")
     table = Table()
     for name, changes in VARIANTS.items():
-        compare(fratmae, work, name, changes, table)
+        compare(fratmae, parity, work, name, changes, table)
     raise SystemExit(1 if table.failed else 0)
 
 

@@ -1,4 +1,4 @@
-"""Takes exported encoders to PyTorch and weights of PyTorch back: round_trip.py FRATMAE WEIGHTS DOCS WORK_FOLDER"""
+"""Takes exported encoders to PyTorch and weights of PyTorch back: round_trip.py FRATMAE PARITY WEIGHTS DOCS WORK_FOLDER"""
 
 import json
 import os
@@ -12,7 +12,7 @@ LIMIT = 1e-4
 
 
 def main():
-    fratmae, weights, docs, work = sys.argv[1:]
+    fratmae, parity, weights, docs, work = sys.argv[1:]
     sys.path.insert(0, docs)
     from load_encoders import load_encoders
 
@@ -29,8 +29,7 @@ def main():
     save_file({**stacks, "masked_modality": torch.tensor([0, 1]), "keep": keep}, inputs)
 
     def forward(folder):
-        call = [fratmae, "model", "forward", "--weights", folder, "--inputs", inputs, "--out", stages]
-        subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([parity, "forward", folder, inputs, stages], check=True)
         return load_file(stages)
 
     def compare(what, ours, encoders):

@@ -247,7 +247,7 @@ class FratMae(nn.Module):
         return ((prediction - target) ** 2).mean(-1).mul(hidden).sum(1) / hidden.sum(1)
 
     def forward(self, pet, ct, masked_modality, keep, tokens=None, text_embedding=None, keep_other=None):
-        """Every stage by the names that `fratmae model forward` gives them."""
+        """Every stage by the names that `stages` of the model gives them."""
         if keep_other is not None:
             return self.symmetric(pet, ct, keep, keep_other, tokens)
         outputs = {"pet_tokens": [None] * len(pet), "ct_tokens": [None] * len(pet)}

@@ -1,5 +1,5 @@
-//! A second task, as small as one can be: a line through block means of PET is to tell how dense the CT is, and its loss
-//! is a soft Dice over the whole global batch. No slot has a loss of its own.
+//! A second task, as small as one can be: a line through block means of PET is to tell whether the label shows a lesion,
+//! and its loss is a soft Dice over the whole global batch. No slot has a loss of its own.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ const BLOCKS: usize = 256;
 const OFFSET: usize = BLOCKS;
 const SHARPNESS: usize = BLOCKS + 1;
 
-/// Predicts the mean of the CT by a sigmoid of a line.
+/// Predicts lesions by a sigmoid of a line.
 pub struct Dice {
     weights: Vec<f32>,
     parameters: Vec<Parameter>,
@@ -29,7 +29,7 @@ struct Seen {
     /// What is predicted, between 0 and 1.
     #[prost(double, tag = "2")]
     predicted: f64,
-    /// What it should be.
+    /// What it should be: 1 with a lesion, 0 without.
     #[prost(double, tag = "3")]
     target: f64,
 }
@@ -51,7 +51,7 @@ pub struct Global {
     sharpness: f64,
 }
 
-/// Block means of PET, and the mean of CT.
+/// Block means of PET, and what is to be predicted from them.
 type Features = Vec<(Vec<f32>, f64)>;
 
 impl Task for Dice {
@@ -60,6 +60,8 @@ impl Task for Dice {
     type Forward = Features;
     type Message = SlotSeen;
     type Global = Global;
+
+    const WANTS_LABELS: bool = true;
 
     fn open(opening: &Opening<'_>) -> Result<Self, TaskError> {
         let parameter = |name: &str, places: Range<usize>, update| Parameter {
@@ -114,7 +116,8 @@ impl Task for Dice {
             let block = stack.pet.len() / BLOCKS;
             let blocks = stack.pet.chunks_exact(block).take(BLOCKS);
             let blocks = blocks.map(|block| mean(block) as f32);
-            (blocks.collect(), mean(&stack.ct))
+            let is_lesion = stack.label.iter().flatten().any(|&voxel| voxel != 0);
+            (blocks.collect(), f64::from(u8::from(is_lesion)))
         };
         Ok(stacks.iter().map(of).collect())
     }

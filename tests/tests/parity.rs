@@ -8,6 +8,8 @@ use std::process::Command;
 use fratmae_tests::{Job, fratmae, program, scratch, skip, variable};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/parity");
+/// Runs the model on what Python gives it; `tests/src/bin/parity` describes its inputs and outputs.
+const PARITY: &str = env!("CARGO_BIN_EXE_parity");
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
 /// The Python that `cargo xtask parity` installs, or another one that has PyTorch.
@@ -47,7 +49,8 @@ fn every_stage_gradient_and_step_is_pytorchs() {
     };
     let work = scratch();
     let script = format!("{SCRIPTS}/parity.py");
-    run(&python, &script, &[&program(), work.path()]);
+    let (program, parity) = (program(), Path::new(PARITY));
+    run(&python, &script, &[&program, parity, work.path()]);
 }
 
 #[test]
@@ -57,7 +60,8 @@ fn clips_text_encoder_is_transformers() {
     };
     let work = scratch();
     let script = format!("{SCRIPTS}/clip.py");
-    run(&python, &script, &[&program(), work.path()]);
+    let (program, parity) = (program(), Path::new(PARITY));
+    run(&python, &script, &[&program, parity, work.path()]);
 }
 
 #[test]
@@ -73,6 +77,10 @@ fn exported_encoders_load_into_pytorch_and_come_back() {
     let output = call.and("--json").run().succeeded().json();
     assert_eq!(output["weights_digest"], outcome.digest());
     let script = format!("{SCRIPTS}/round_trip.py");
-    let docs = Path::new(DOCS);
-    run(&python, &script, &[&program(), &out, docs, work.path()]);
+    let (program, parity, docs) = (program(), Path::new(PARITY), Path::new(DOCS));
+    run(
+        &python,
+        &script,
+        &[&program, parity, &out, docs, work.path()],
+    );
 }

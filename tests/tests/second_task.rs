@@ -93,7 +93,7 @@ fn alone(config: &Config) -> Solo<Dice> {
     Solo::new(task, weights, config, device)
 }
 
-/// A global batch of waves, slot by slot.
+/// A global batch of waves, slot by slot; every second one is a lesion.
 fn batch() -> Vec<Vec<Stack>> {
     let wave = |from: u64| (0..512).map(move |i| 0.5 + 0.5 * ((from * 97 + i) as f32 * 0.1).sin());
     let stack = |sample: fratmae_dataset::Sample| Stack {
@@ -101,7 +101,8 @@ fn batch() -> Vec<Vec<Stack>> {
         case_id: String::new(),
         sentence: String::new(),
         pet: wave(sample.position).collect(),
-        ct: wave(sample.position + 8).collect(),
+        ct: Vec::new(),
+        label: Some(vec![u8::from(sample.position % 2 == 0); 512]),
         skipped: Vec::new(),
     };
     let stacks: Vec<_> = SampleOrder { seed: 0, cases: 8 }

@@ -187,12 +187,6 @@ fn weights_and_images_go_to_a_store_and_come_from_it() {
     fratmae(["dataset", "inspect", &data, "--preview", &picture])
         .run()
         .succeeded();
-    let line = refused(
-        fratmae(["model", "forward", "--weights", &there])
-            .and("--inputs")
-            .and("x")
-            .and("--out")
-            .and("y"),
-    );
+    let line = refused(fratmae(["convert", &there]).and("--out").and("x.nii"));
     assert!(line.contains("on this machine"), "{line}");
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rules::{Allowed, LARGEST, MILLION, Rule};
+
 /// Where the run is stored, and its seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -109,3 +111,85 @@ pub enum BadSample {
     /// Another case, drawn from the seed and the sample's position, takes its place, and the journal records it.
     Skip,
 }
+
+/// What the keys of this file's sections may be, and what they are for.
+pub(crate) const RULES: &[Rule] = &[
+    (
+        "run.url",
+        Allowed::Name,
+        "Where config, journal, checkpoints and history are stored: a path, file://, s3://, gs:// or az://.",
+    ),
+    (
+        "run.seed",
+        Allowed::Whole(0, LARGEST),
+        "Seed of the initial weights, the sample order, the stacks and the masks.",
+    ),
+    (
+        "data.url",
+        Allowed::Text,
+        "The prepared data set (made by: fratmae prepare SOURCE --out URL).",
+    ),
+    (
+        "data.source",
+        Allowed::Text,
+        "Raw cases, prepared into data.url if nothing is there: a CSV table or a folder in a known layout.",
+    ),
+    (
+        "data.phantoms",
+        Allowed::Whole(0, MILLION),
+        "Number of phantom cases to write to data.source if it does not exist; 0: none.",
+    ),
+    (
+        "data.grid",
+        Allowed::Sizes(1, 4096),
+        "Voxels along R, A and S after resizing. Paper.",
+    ),
+    (
+        "data.axis",
+        Allowed::Choice(&["coronal", "axial", "sagittal"]),
+        "Axis along which slices are stacked: \"coronal\", \"axial\" or \"sagittal\". model.stack is then [depth, R, S],\n\
+         [depth, R, A] or [depth, A, S]. Paper: coronal.",
+    ),
+    (
+        "data.stride",
+        Allowed::Whole(1, 1024),
+        "Slice stride: with 2, every second slice, 32 slices span a body from front to back. Paper (k = 2).",
+    ),
+    (
+        "data.suv_window",
+        Allowed::Window,
+        "SUV mapped to 0 and 1. Not from the paper: only the hottest lesions, brain and bladder saturate.",
+    ),
+    (
+        "data.hu_window",
+        Allowed::Window,
+        "Hounsfield units mapped to 0 and 1. Not from the paper: from air to dense bone.",
+    ),
+    (
+        "data.diagnosis_in_sentence",
+        Allowed::Flag,
+        "Put the diagnosis into the text. It would leak the label into lesion tasks. Not from the paper.",
+    ),
+    (
+        "data.prefetch_mib",
+        Allowed::Whole(1, MILLION),
+        "Memory in MiB that each worker may use to read ahead. 128 holds about two slots of the paper's size.",
+    ),
+    (
+        "data.cache_dir",
+        Allowed::Text,
+        "Folder on a local disk for parts of a remote data set, shared by the workers of a machine; \"\": no cache.\n\
+         Losing it costs only time. For the workers of pretrain; others take --cache-dir.",
+    ),
+    (
+        "data.cache_mib",
+        Allowed::Whole(16, 1_000 * MILLION),
+        "Largest size of the cache in MiB. The paper's 1,292 cases fit, about 15 MB each.",
+    ),
+    (
+        "data.bad_sample",
+        Allowed::Choice(&["fail", "skip"]),
+        "What to do when the stored voxels of a sample are damaged: \"fail\" ends the run, \"skip\" trains on another case\n\
+         and records it in the journal.",
+    ),
+];

@@ -2,7 +2,6 @@
 //!
 //! It knows no clock, no store and no environment. Whoever uses it hands it a path and the `--set` texts.
 
-mod about;
 mod data;
 mod error;
 mod host;

@@ -4,7 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, ConfigError};
+use crate::{
+    Config, ConfigError,
+    rules::{Allowed, Rule},
+};
 
 /// Sizes and switches of FratMAE: two encoders, two cross-attention decoders, the contrastive heads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -237,3 +240,141 @@ pub enum ModalityDraw {
     /// Each sample draws for itself, evenly.
     Independent,
 }
+
+/// What the keys of this file's sections may be, and what they are for.
+pub(crate) const RULES: &[Rule] = &[
+    (
+        "model.stack",
+        Allowed::Sizes(1, 4096),
+        "Depth, height and width of a stack in voxels. Paper.",
+    ),
+    (
+        "model.patch",
+        Allowed::Sizes(1, 256),
+        "Size of a patch in voxels: 240 tokens per stack; [8, 16, 16] gives 480. Not from the paper.",
+    ),
+    (
+        "model.mlp_ratio",
+        Allowed::Whole(1, 16),
+        "Hidden width of each block's MLP as a multiple of the block's width. ViT-B.",
+    ),
+    (
+        "model.mask_ratio",
+        Allowed::Between(0.0, 1.0),
+        "Fraction of patches masked in the masked modality. Paper.",
+    ),
+    (
+        "model.masking",
+        Allowed::Choice(&["asymmetric", "symmetric"]),
+        "\"asymmetric\": one modality of a sample is masked, the other is fully visible. \"symmetric\": both are masked.\n\
+         Paper: asymmetric.",
+    ),
+    (
+        "model.modality",
+        Allowed::Choice(&["balanced", "independent"]),
+        "\"balanced\": half of each slot masks PET, half masks CT. \"independent\": drawn per sample. Not from the paper.",
+    ),
+    (
+        "model.shared_encoders",
+        Allowed::Flag,
+        "Use one encoder with the same weights for PET and CT. Paper: separate encoders.",
+    ),
+    (
+        "model.norm_pix",
+        Allowed::Flag,
+        "Normalise each target patch by its own mean and variance. Not from the paper: SUV and HU are absolute scales.",
+    ),
+    (
+        "model.contrastive",
+        Allowed::Flag,
+        "Use the contrastive loss between PET and text (ContextAlign). Paper.",
+    ),
+    (
+        "model.init_from",
+        Allowed::Text,
+        "Initial weights from a safetensors file, by path or URL: a ViT with timm's or MAE's tensor names, or an earlier\n\
+         export. \"\": random weights.",
+    ),
+    (
+        "model.init_digest",
+        Allowed::Text,
+        "BLAKE3 digest of that file; filled in when the job starts, and checked if given.",
+    ),
+    (
+        "model.embedding",
+        Allowed::Whole(1, 16_384),
+        "Width of the space in which PET and text are compared. Not from the paper: CLIP's.",
+    ),
+    (
+        "model.encoder.width",
+        Allowed::Whole(6, 16_384),
+        "The two encoders (same shape, separate weights): ViT-B. Paper.\nWidth of a token, a multiple of 6.",
+    ),
+    (
+        "model.encoder.depth",
+        Allowed::Whole(1, 256),
+        "Number of blocks.",
+    ),
+    (
+        "model.encoder.heads",
+        Allowed::Whole(1, 256),
+        "Attention heads; they divide the width.",
+    ),
+    (
+        "model.decoder.width",
+        Allowed::Whole(6, 16_384),
+        "The two decoders. Not from the paper: SelfMedMAE's width for volumes; MAE's 512 is not a multiple of 6.\n\
+         Width of a token, a multiple of 6.",
+    ),
+    (
+        "model.decoder.depth",
+        Allowed::Whole(1, 256),
+        "Number of blocks. MAE's.",
+    ),
+    (
+        "model.decoder.heads",
+        Allowed::Whole(1, 256),
+        "Attention heads; they divide the width.",
+    ),
+    (
+        "model.decoder.self_attention",
+        Allowed::Flag,
+        "false: queries attend to the other modality only, which is what the paper literally says.",
+    ),
+    (
+        "model.text.width",
+        Allowed::Whole(1, 16_384),
+        "The text side of CLIP ViT-B. Paper.\nWidth of a token.",
+    ),
+    (
+        "model.text.depth",
+        Allowed::Whole(1, 256),
+        "Number of blocks.",
+    ),
+    (
+        "model.text.heads",
+        Allowed::Whole(1, 256),
+        "Attention heads; they divide the width.",
+    ),
+    (
+        "model.text.context",
+        Allowed::Whole(8, 77),
+        "Longest sentence in tokens, including start and end.",
+    ),
+    (
+        "model.text.trainable",
+        Allowed::Flag,
+        "Train the text encoder. If not given: true with random weights, false with weights from a file.",
+    ),
+    (
+        "model.text.weights",
+        Allowed::Text,
+        "Weights of CLIP's text encoder with projection (transformers' CLIPTextModelWithProjection) as safetensors, by\n\
+         path or URL. \"\": random weights.",
+    ),
+    (
+        "model.text.weights_digest",
+        Allowed::Text,
+        "BLAKE3 digest of that file; filled in when the job starts, and checked if given.",
+    ),
+];

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rules::{Allowed, DAY_S, MILLION, Rule};
+
 /// How often and in what pieces the state is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -249,3 +251,175 @@ impl Default for Coordinator {
         }
     }
 }
+
+/// What the keys of this file's sections may be, and what they are for.
+pub(crate) const RULES: &[Rule] = &[
+    (
+        "checkpoint.every",
+        Allowed::Whole(1, 1_000 * MILLION),
+        "Save a checkpoint every N steps, and at the end.",
+    ),
+    (
+        "checkpoint.every_s",
+        Allowed::Whole(0, 30 * DAY_S),
+        "Also save one when the newest is older than this many seconds; 0: by steps only.",
+    ),
+    (
+        "checkpoint.part_mib",
+        Allowed::Whole(1, 4096),
+        "Largest part of a checkpoint in MiB; the workers share the parts.",
+    ),
+    (
+        "checkpoint.max_stall_ms",
+        Allowed::Whole(1, 600_000),
+        "Milliseconds that a step should wait for a checkpoint at most; a longer wait gives a warning.",
+    ),
+    (
+        "checkpoint.max_slowdown_pct",
+        Allowed::Number(0.1, 100.0),
+        "Percent by which steps may slow down while a checkpoint is written.",
+    ),
+    (
+        "checkpoint.memory_mib",
+        Allowed::Whole(1, MILLION),
+        "Memory in MiB per worker for copied state that is not uploaded yet; with less than a worker's share steps wait.",
+    ),
+    (
+        "checkpoint.keep_last",
+        Allowed::Whole(1, MILLION),
+        "Number of newest checkpoints to keep.",
+    ),
+    (
+        "checkpoint.keep_every",
+        Allowed::Whole(0, 1_000 * MILLION),
+        "Also keep every checkpoint whose step is a multiple of N; 0: none.",
+    ),
+    (
+        "checkpoint.delete_after_s",
+        Allowed::Whole(0, DAY_S),
+        "Seconds between removing a checkpoint from the list and deleting its files, so that readers can finish.",
+    ),
+    (
+        "store.stall_ms",
+        Allowed::Whole(50, 600_000),
+        "Milliseconds without an answer from the store before a request is sent again.",
+    ),
+    (
+        "store.patience_s",
+        Allowed::Whole(1, DAY_S),
+        "Seconds for which one read or write is retried, plus one second per MiB.",
+    ),
+    (
+        "workers.count",
+        Allowed::Whole(1, 65_536),
+        "Number of workers that train at once; at most train.slots. pretrain starts this many.",
+    ),
+    (
+        "workers.min",
+        Allowed::Whole(0, 65_536),
+        "Least number of workers to begin with; the run grows to workers.count as more register. 0: wait for all of them.",
+    ),
+    (
+        "workers.threads",
+        Allowed::Whole(0, 4096),
+        "Compute threads per worker; 0: divide the cores evenly.",
+    ),
+    (
+        "workers.device",
+        Allowed::Choice(&["auto", "cpu", "cuda"]),
+        "\"auto\" (a GPU if this build and this machine have one), \"cpu\" or \"cuda\".",
+    ),
+    (
+        "workers.state",
+        Allowed::Choice(&["auto", "host", "device"]),
+        "Where parameters and optimizer moments are kept: \"auto\" (on the GPU if there is one, else in host memory),\n\
+         \"host\" (a GPU holds parameters and gradients only: a quarter of the memory, more time) or \"device\".",
+    ),
+    (
+        "workers.activation_checkpointing",
+        Allowed::Flag,
+        "Recompute activations in the backward pass: same bits, less memory, more time.\n\
+         pretrain turns it on by itself if its workers would not fit into this machine's memory.",
+    ),
+    (
+        "workers.restarts_per_hour",
+        Allowed::Whole(0, 1_000),
+        "How often per hour a local worker is restarted after it died; 0: never.",
+    ),
+    (
+        "workers.coordinator_patience_s",
+        Allowed::Whole(0, DAY_S),
+        "Seconds that workers continue to train without a coordinator before they exit.",
+    ),
+    (
+        "workers.preemption_file",
+        Allowed::Text,
+        "If this file appears, the workers of this machine leave (preemption notice). Signals such as SIGTERM work\n\
+         without it. \"\": none. For the workers of pretrain; others take --preemption-file.",
+    ),
+    (
+        "workers.grace_s",
+        Allowed::Whole(0, DAY_S),
+        "Grace period in seconds after a worker was asked to stop; then it exits in any case.",
+    ),
+    (
+        "workers.compare_every",
+        Allowed::Whole(0, 1_000 * MILLION),
+        "Compare the workers' parameters every N steps (0: never). 1 repairs a flipped bit before it spreads.",
+    ),
+    (
+        "collective.deadline_s",
+        Allowed::Whole(1, DAY_S),
+        "Longest time in seconds that a worker may wait for the others in one exchange, or compute without progress; more if\n\
+         its steps take long.",
+    ),
+    (
+        "collective.backend",
+        Allowed::Choice(&["auto", "tcp", "nccl"]),
+        "How gradients are exchanged: \"auto\" (NCCL if all workers have it and a GPU each, else TCP), \"tcp\" or \"nccl\".",
+    ),
+    (
+        "collective.reduction",
+        Allowed::Choice(&["exact", "fast"]),
+        "\"exact\": bit-identical results for any number of workers. \"fast\": NCCL adds in its own order. Always exact\n\
+         over TCP.",
+    ),
+    (
+        "collective.nccl_library",
+        Allowed::Name,
+        "NCCL's library: a path, or a name on the library search path. For the workers of pretrain; others take\n\
+         --nccl-library.",
+    ),
+    (
+        "collective.cuda_library",
+        Allowed::Name,
+        "The CUDA driver's library, likewise; other workers take --cuda-library.",
+    ),
+    (
+        "coordinator.listen",
+        Allowed::Address,
+        "Address at which the coordinator listens; use this machine's own address if workers run on others.\n\
+         Port 0: any free port.",
+    ),
+    (
+        "coordinator.advertise",
+        Allowed::Text,
+        "Address that workers connect to, HOST or HOST:PORT, if it differs from listen, for example in a container. \"\":\n\
+         listen, or this host's own address if listen is 0.0.0.0 or [::].",
+    ),
+    (
+        "coordinator.heartbeat_ms",
+        Allowed::Whole(10, 60_000),
+        "Milliseconds between heartbeats of a worker.",
+    ),
+    (
+        "coordinator.worker_timeout_s",
+        Allowed::Whole(1, DAY_S),
+        "Seconds without a heartbeat after which a worker is removed at the latest.",
+    ),
+    (
+        "coordinator.join_timeout_s",
+        Allowed::Whole(1, DAY_S),
+        "Seconds to wait until all workers have registered.",
+    ),
+];

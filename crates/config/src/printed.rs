@@ -5,9 +5,8 @@ use serde_json::Value;
 
 use crate::{
     Config,
-    about::{ABOUT, about},
     preset::{NAMES, preset, preset_keys},
-    rules::allowed,
+    rules::rules,
 };
 
 const WIDTH: usize = 118;
@@ -36,11 +35,11 @@ impl Config {
         let value = |map: &std::collections::BTreeMap<String, Value>, key: &str| {
             map.get(key).cloned().unwrap_or_default()
         };
-        let keys = ABOUT.iter().map(|(key, text)| Key {
+        let keys = rules().map(|(key, allowed, text)| Key {
             key,
             value: value(&values, key),
             default: value(&defaults, key),
-            allowed: allowed(key).map_or_else(String::new, |allowed| allowed.describe()),
+            allowed: allowed.describe(),
             unit: unit(key),
             about: text.replace('\n', " "),
         });
@@ -59,7 +58,7 @@ impl Config {
              # \"Paper\" is FratMAE (arXiv 2503.02824v1); its sizes need GPUs. What it does not state is marked.\n",
         );
         let mut section = "";
-        for key in &keys {
+        for (key, (_, _, text_of_key)) in keys.iter().zip(rules()) {
             let (of, name) = key.key.rsplit_once('.').unwrap_or(("", key.key));
             if of != section {
                 section = of;
@@ -69,7 +68,8 @@ impl Config {
                 }
             }
             let is_of_preset = preset.is_some() && preset_keys().any(|known| known == key.key);
-            text.push_str(&lines(key, name, is_of_preset));
+            text.extend(text_of_key.lines().map(comment));
+            text.push_str(&line(key, name, is_of_preset));
         }
         text
     }
@@ -101,18 +101,15 @@ fn preset_lines(preset: Option<&str>) -> String {
     }
 }
 
-fn lines(key: &Key, name: &str, is_of_preset: bool) -> String {
-    let text = about(key.key).unwrap_or_default();
-    let mut lines: String = text.lines().map(comment).collect();
-    let value = toml_of(&key.value);
+fn line(key: &Key, name: &str, is_of_preset: bool) -> String {
     // A size that the preset gives is shown and not set, so that another preset can be typed in its place.
-    lines.push_str(if is_of_preset { "# " } else { "" });
-    lines.push_str(&format!("{name} = {value}"));
-    if key.value != key.default && !is_of_preset {
-        lines.push_str(&format!("  # default: {}", toml_of(&key.default)));
-    }
-    lines.push('\n');
-    lines
+    let mark = if is_of_preset { "# " } else { "" };
+    let value = toml_of(&key.value);
+    let default = match key.value != key.default && !is_of_preset {
+        true => format!("  # default: {}", toml_of(&key.default)),
+        false => String::new(),
+    };
+    format!("{mark}{name} = {value}{default}\n")
 }
 
 /// Text as comment lines of a width that is read in one glance.

@@ -1,6 +1,9 @@
-//! What each single value may be, in one table. Relations between values are `relations`.
+//! What each single value may be, and what it is for; each section's file has the table of its keys. Relations between
+//! values are `relations`.
 
 use serde_json::Value;
+
+use crate::{data, model, operation, train};
 
 /// What one value may be.
 #[derive(Debug, Clone, Copy)]
@@ -30,126 +33,30 @@ pub(crate) enum Allowed {
 }
 
 // TOML has no whole number above this.
-const LARGEST: u64 = i64::MAX as u64;
-const MILLION: u64 = 1_000_000;
-const DAY_S: u64 = 86_400;
+pub(crate) const LARGEST: u64 = i64::MAX as u64;
+pub(crate) const MILLION: u64 = 1_000_000;
+pub(crate) const DAY_S: u64 = 86_400;
 
-/// Every key of the config with what it may be.
-pub(crate) const RULES: &[(&str, Allowed)] = &[
-    ("run.url", Allowed::Name),
-    ("run.seed", Allowed::Whole(0, LARGEST)),
-    ("data.url", Allowed::Text),
-    ("data.source", Allowed::Text),
-    ("data.phantoms", Allowed::Whole(0, MILLION)),
-    ("data.grid", Allowed::Sizes(1, 4096)),
-    (
-        "data.axis",
-        Allowed::Choice(&["coronal", "axial", "sagittal"]),
-    ),
-    ("data.stride", Allowed::Whole(1, 1024)),
-    ("data.suv_window", Allowed::Window),
-    ("data.hu_window", Allowed::Window),
-    ("data.diagnosis_in_sentence", Allowed::Flag),
-    ("data.prefetch_mib", Allowed::Whole(1, MILLION)),
-    ("data.cache_dir", Allowed::Text),
-    ("data.cache_mib", Allowed::Whole(16, 1_000 * MILLION)),
-    ("data.bad_sample", Allowed::Choice(&["fail", "skip"])),
-    ("model.stack", Allowed::Sizes(1, 4096)),
-    ("model.patch", Allowed::Sizes(1, 256)),
-    ("model.encoder.width", Allowed::Whole(6, 16_384)),
-    ("model.encoder.depth", Allowed::Whole(1, 256)),
-    ("model.encoder.heads", Allowed::Whole(1, 256)),
-    ("model.decoder.width", Allowed::Whole(6, 16_384)),
-    ("model.decoder.depth", Allowed::Whole(1, 256)),
-    ("model.decoder.heads", Allowed::Whole(1, 256)),
-    ("model.decoder.self_attention", Allowed::Flag),
-    ("model.mlp_ratio", Allowed::Whole(1, 16)),
-    ("model.embedding", Allowed::Whole(1, 16_384)),
-    ("model.mask_ratio", Allowed::Between(0.0, 1.0)),
-    (
-        "model.modality",
-        Allowed::Choice(&["balanced", "independent"]),
-    ),
-    (
-        "model.masking",
-        Allowed::Choice(&["asymmetric", "symmetric"]),
-    ),
-    ("model.shared_encoders", Allowed::Flag),
-    ("model.norm_pix", Allowed::Flag),
-    ("model.contrastive", Allowed::Flag),
-    ("model.init_from", Allowed::Text),
-    ("model.init_digest", Allowed::Text),
-    ("model.text.width", Allowed::Whole(1, 16_384)),
-    ("model.text.depth", Allowed::Whole(1, 256)),
-    ("model.text.heads", Allowed::Whole(1, 256)),
-    ("model.text.context", Allowed::Whole(8, 77)),
-    ("model.text.trainable", Allowed::Flag),
-    ("model.text.weights", Allowed::Text),
-    ("model.text.weights_digest", Allowed::Text),
-    ("train.steps", Allowed::Whole(1, 1_000 * MILLION)),
-    ("train.batch", Allowed::Whole(1, MILLION)),
-    ("train.slots", Allowed::Whole(1, 65_536)),
-    ("train.lr", Allowed::Above(0.0, 10.0)),
-    ("train.warmup", Allowed::Number(0.0, 1.0)),
-    ("train.weight_decay", Allowed::Number(0.0, 1.0)),
-    ("train.beta1", Allowed::Between(0.0, 1.0)),
-    ("train.beta2", Allowed::Between(0.0, 1.0)),
-    ("train.epsilon", Allowed::Above(0.0, 1.0)),
-    ("train.clip_norm", Allowed::Above(0.0, 1e9)),
-    ("train.contrastive_weight", Allowed::Number(0.0, 1e6)),
-    ("train.precision", Allowed::Choice(&["f32", "bf16"])),
-    ("train.bad_batch", Allowed::Choice(&["fail", "skip"])),
-    ("checkpoint.every", Allowed::Whole(1, 1_000 * MILLION)),
-    ("checkpoint.every_s", Allowed::Whole(0, 30 * DAY_S)),
-    ("checkpoint.part_mib", Allowed::Whole(1, 4096)),
-    ("checkpoint.max_stall_ms", Allowed::Whole(1, 600_000)),
-    ("checkpoint.max_slowdown_pct", Allowed::Number(0.1, 100.0)),
-    ("checkpoint.memory_mib", Allowed::Whole(1, MILLION)),
-    ("checkpoint.keep_last", Allowed::Whole(1, MILLION)),
-    ("checkpoint.keep_every", Allowed::Whole(0, 1_000 * MILLION)),
-    ("checkpoint.delete_after_s", Allowed::Whole(0, DAY_S)),
-    ("store.stall_ms", Allowed::Whole(50, 600_000)),
-    ("store.patience_s", Allowed::Whole(1, DAY_S)),
-    ("workers.count", Allowed::Whole(1, 65_536)),
-    ("workers.min", Allowed::Whole(0, 65_536)),
-    ("workers.threads", Allowed::Whole(0, 4096)),
-    ("workers.device", Allowed::Choice(&["auto", "cpu", "cuda"])),
-    (
-        "workers.state",
-        Allowed::Choice(&["auto", "host", "device"]),
-    ),
-    ("workers.activation_checkpointing", Allowed::Flag),
-    ("workers.restarts_per_hour", Allowed::Whole(0, 1_000)),
-    ("workers.coordinator_patience_s", Allowed::Whole(0, DAY_S)),
-    ("workers.preemption_file", Allowed::Text),
-    ("workers.grace_s", Allowed::Whole(0, DAY_S)),
-    ("workers.compare_every", Allowed::Whole(0, 1_000 * MILLION)),
-    ("collective.deadline_s", Allowed::Whole(1, DAY_S)),
-    (
-        "collective.backend",
-        Allowed::Choice(&["auto", "tcp", "nccl"]),
-    ),
-    ("collective.reduction", Allowed::Choice(&["exact", "fast"])),
-    ("collective.nccl_library", Allowed::Name),
-    ("collective.cuda_library", Allowed::Name),
-    ("coordinator.listen", Allowed::Address),
-    ("coordinator.advertise", Allowed::Text),
-    ("coordinator.heartbeat_ms", Allowed::Whole(10, 60_000)),
-    ("coordinator.worker_timeout_s", Allowed::Whole(1, DAY_S)),
-    ("coordinator.join_timeout_s", Allowed::Whole(1, DAY_S)),
-];
+/// A key of the config, what it may be, and what it is for, its unit and the reason of its default: the text that
+/// `configs/base.toml` and `fratmae config` print above it. "Paper" is FratMAE, arXiv 2503.02824v1; what the paper does
+/// not state is marked.
+pub(crate) type Rule = (&'static str, Allowed, &'static str);
+
+/// Every key, in the order in which keys are printed.
+pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
+    let files = [data::RULES, model::RULES, train::RULES, operation::RULES];
+    files.into_iter().flatten()
+}
 
 /// What `key` may be, when it is a key.
 pub(crate) fn allowed(key: &str) -> Option<Allowed> {
-    RULES
-        .iter()
-        .find(|(known, _)| *known == key)
-        .map(|(_, allowed)| *allowed)
+    let rule = rules().find(|(known, ..)| *known == key);
+    rule.map(|(_, allowed, _)| *allowed)
 }
 
 /// Whether `path` is a section: some key lies under it.
 pub(crate) fn is_section(path: &str) -> bool {
-    RULES.iter().any(|(key, _)| {
+    rules().any(|(key, ..)| {
         key.strip_prefix(path)
             .is_some_and(|rest| rest.starts_with('.'))
     })

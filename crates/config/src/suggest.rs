@@ -1,6 +1,6 @@
 //! Finds the key that a misspelt or misplaced one was meant to be.
 
-use crate::rules::RULES;
+use crate::rules::rules;
 
 // Below this a suggestion confuses more than it helps.
 const LIKE_ENOUGH: f64 = 0.6;
@@ -21,7 +21,7 @@ pub(crate) fn nearest_key(key: &str) -> Option<String> {
 
 // Every key, and every section above it (a section comes again with each of its keys, which does no harm).
 fn candidates() -> impl Iterator<Item = &'static str> {
-    RULES.iter().flat_map(|(key, _)| {
+    rules().flat_map(|(key, ..)| {
         let sections = key.match_indices('.').map(|(at, _)| &key[..at]);
         sections.chain([*key])
     })

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rules::{Allowed, MILLION, Rule};
+
 /// Length, batch, optimizer and schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -86,3 +88,76 @@ impl Default for Train {
         }
     }
 }
+
+/// What the keys of this file's sections may be, and what they are for.
+pub(crate) const RULES: &[Rule] = &[
+    (
+        "train.steps",
+        Allowed::Whole(1, 1_000 * MILLION),
+        "Optimizer steps of the whole run: 400 passes over 1,292 cases. Not from the paper.",
+    ),
+    (
+        "train.batch",
+        Allowed::Whole(1, MILLION),
+        "Samples per step, over all workers together. Not from the paper.",
+    ),
+    (
+        "train.slots",
+        Allowed::Whole(1, 65_536),
+        "Micro-batches per step; also the maximum number of workers. The result does not depend on how many workers\n\
+         share them.",
+    ),
+    (
+        "train.lr",
+        Allowed::Above(0.0, 10.0),
+        "Peak learning rate, reached after the warm-up. It then falls along a cosine that would reach zero one step\n\
+         after the last, so that every step changes the weights. Not from the paper: MUST-PET's.",
+    ),
+    (
+        "train.warmup",
+        Allowed::Number(0.0, 1.0),
+        "Fraction of the steps in which the learning rate rises linearly from 0. Not from the paper: MAE's.",
+    ),
+    (
+        "train.weight_decay",
+        Allowed::Number(0.0, 1.0),
+        "AdamW's weight decay. Not from the paper: MAE's, like the two below.",
+    ),
+    (
+        "train.beta1",
+        Allowed::Between(0.0, 1.0),
+        "AdamW's decay of the mean gradient.",
+    ),
+    (
+        "train.beta2",
+        Allowed::Between(0.0, 1.0),
+        "AdamW's decay of the mean squared gradient.",
+    ),
+    (
+        "train.epsilon",
+        Allowed::Above(0.0, 1.0),
+        "AdamW's epsilon.",
+    ),
+    (
+        "train.clip_norm",
+        Allowed::Above(0.0, 1e9),
+        "Largest norm of the gradient; larger ones are scaled down. Not from the paper.",
+    ),
+    (
+        "train.contrastive_weight",
+        Allowed::Number(0.0, 1e6),
+        "Weight of the contrastive loss: L = L_MSE + weight x L_InfoNCE. Paper: 1.",
+    ),
+    (
+        "train.precision",
+        Allowed::Choice(&["f32", "bf16"]),
+        "Number format of matrix products in the forward and backward pass: \"f32\", or \"bf16\" on GPUs. Weights,\n\
+         gradients, norms, softmax, losses and the optimizer are always f32. Not from the paper.",
+    ),
+    (
+        "train.bad_batch",
+        Allowed::Choice(&["fail", "skip"]),
+        "What to do with a batch whose loss or gradient is NaN or infinite: \"fail\" ends the run, \"skip\" does not\n\
+         update the weights with it.",
+    ),
+];

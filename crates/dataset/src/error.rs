@@ -60,7 +60,7 @@ pub enum DataSetError {
     },
     /// Stored voxels are not those that were prepared.
     #[error(
-        "slice {slice} of case {case} does not match its checksum ({shard}, row group {row_group}, byte {offset}): the object is damaged, prepare that shard again"
+        "slice {slice} of case {case} does not match its checksum ({shard}, row group {row_group}, byte {offset}): the object is damaged; delete it and run the same `fratmae prepare` again"
     )]
     ChecksumMismatch {
         case: String,

@@ -24,13 +24,13 @@ pub async fn extract(
     case: u32,
     image: CaseImage,
 ) -> Result<Option<Vec<f32>>, DataSetError> {
-    let (_, slices, label) = read(data, case).await?;
+    let (_, slices) = read(data, case).await?;
     let shape = data.manifest.grid;
     unblocked(move || {
         Ok(match image {
             CaseImage::Pet => Some(turned(&slices.pet, shape, f32::from)),
             CaseImage::Ct => Some(turned(&slices.ct, shape, f32::from)),
-            CaseImage::Label => label.map(|label| turned(&label, shape, f32::from)),
+            CaseImage::Label => slices.label.map(|label| turned(&label, shape, f32::from)),
         })
     })
     .await

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::DataSetError;
 use crate::order::Sample;
 use crate::reader::{DataSet, Origin, task_failure, unblocked};
-use crate::stack::{Stack, StackOptions};
+use crate::stack::{Stack, StackOptions, Windowed};
 use memory_budget::{MemoryBudget, MemoryPermit};
 pub use replacement::{BadSample, SkippedSample};
 
@@ -174,7 +174,12 @@ impl Work {
         let (axis, grid) = (options.axis, data.manifest.grid);
         let rows = options.rows(&data.manifest, sample).unwrap_or_default();
         let packed = data
-            .fetch(sample.case, &axis.coronal_rows(&rows, grid), origin)
+            .fetch(
+                sample.case,
+                &axis.coronal_rows(&rows, grid),
+                options.with_label,
+                origin,
+            )
             .await?;
         let entry = data.manifest.cases.get(sample.case as usize);
         let (case_id, sentence) = entry
@@ -187,13 +192,14 @@ impl Work {
         let turn = Arc::clone(&self.unpacking).acquire_owned().await.ok();
         unblocked(move || {
             let _turn = turn;
-            let [pet, ct] = options.windowed(packed, &rows, grid)?;
+            let Windowed { pet, ct, label } = options.windowed(packed, &rows, grid)?;
             Ok(Stack {
                 sample,
                 case_id,
                 sentence,
                 pet,
                 ct,
+                label,
                 skipped: Vec::new(),
             })
         })

@@ -14,6 +14,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
+pub(crate) use unpacking::Unpacking;
 
 fn fault(reason: impl Into<String>) -> ParquetError {
     ParquetError::General(reason.into())

@@ -24,10 +24,10 @@ const SHEET_STEP: u8 = 8;
 /// # Errors
 /// What [`DataSet::read_slices`] says.
 pub async fn preview(data: &DataSet, case: u32) -> Result<Vec<u8>, DataSetError> {
-    let (entry, slices, label) = read(data, case).await?;
+    let (entry, slices) = read(data, case).await?;
     let grid = data.manifest.grid;
     unblocked(move || {
-        let planes = Planes::of(&entry, grid, &slices, label.as_deref());
+        let planes = Planes::of(&entry, grid, &slices);
         png(&entry, &with_captions(&entry, grid, &planes))
     })
     .await
@@ -38,10 +38,9 @@ pub(crate) fn thumbnail(
     case: &ManifestCase,
     grid: [usize; 3],
     slices: &Slices,
-    label: Option<&[u8]>,
     height: f32,
 ) -> Result<Vec<u8>, DataSetError> {
-    let planes = Planes::of(case, grid, slices, label);
+    let planes = Planes::of(case, grid, slices);
     let [width, height] = size(case, grid, height);
     let mut canvas = Canvas::new(2 * width + GAP, height);
     let frame = |left| Frame {
@@ -68,15 +67,10 @@ fn png(case: &ManifestCase, canvas: &Canvas) -> Result<Vec<u8>, DataSetError> {
 pub(crate) async fn read(
     data: &DataSet,
     case: u32,
-) -> Result<(ManifestCase, Slices, Option<Vec<u8>>), DataSetError> {
+) -> Result<(ManifestCase, Slices), DataSetError> {
     let rows: Vec<u32> = (0..data.manifest.grid[1] as u32).collect();
     let slices = data.read_slices(case, &rows).await?;
-    let entry = &data.manifest.cases[case as usize];
-    let label = match entry.label {
-        true => Some(data.fetch_label(case).await?),
-        false => None,
-    };
-    Ok((entry.clone(), slices, label))
+    Ok((data.manifest.cases[case as usize].clone(), slices))
 }
 
 /// Chooses the coronal slice that tells most: through the largest lesion, else through the highest SUV.
@@ -110,13 +104,9 @@ struct Planes {
 }
 
 impl Planes {
-    fn of(
-        case: &ManifestCase,
-        [right, _, superior]: [usize; 3],
-        voxels: &Slices,
-        label: Option<&[u8]>,
-    ) -> Self {
+    fn of(case: &ManifestCase, [right, _, superior]: [usize; 3], voxels: &Slices) -> Self {
         let plane = right * superior;
+        let label = voxels.label.as_deref();
         let label = label.filter(|label| label.iter().any(|&voxel| voxel != 0));
         // The table may shine as well.
         let body = case.body.map(|row| row as usize);

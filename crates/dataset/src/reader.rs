@@ -20,8 +20,8 @@ use tokio::sync::OnceCell;
 use crate::DataSetError;
 use crate::cache::{Cache, Shard};
 use crate::manifest::{LARGEST_TEXT, MANIFEST_NAME, Manifest, ManifestCase, shard_name};
-use crate::pages::{Column, Expected, Fetched};
-use crate::shard::{CHECKSUM_COLUMN, slice_checksum};
+use crate::pages::{Column, Expected, Fetched, Unpacking};
+use crate::shard::{CHECKSUM_COLUMN, LABEL_COLUMN, slice_checksum};
 use footer::Footer;
 
 /// An open data set; opening reads the manifest only.
@@ -51,6 +51,8 @@ pub(crate) enum Origin {
 pub struct Slices {
     pub pet: Vec<f16>,
     pub ct: Vec<f16>,
+    /// None for a case without a label.
+    pub label: Option<Vec<u8>>,
 }
 
 /// Holds slices as they came off the store: compressed, and not checked yet.
@@ -59,6 +61,7 @@ pub(crate) struct Packed {
     rows: Vec<u32>,
     pet: (Column, Fetched),
     ct: (Column, Fetched),
+    label: Option<(Column, Fetched)>,
     checksum: (Column, Fetched),
 }
 
@@ -66,6 +69,7 @@ pub(crate) struct Packed {
 pub(crate) struct Slice<'page> {
     pub(crate) pet: &'page [u8],
     pub(crate) ct: &'page [u8],
+    label: Option<&'page [u8]>,
 }
 
 /// Holds checked slices as little-endian bytes, one after the other.
@@ -73,6 +77,15 @@ pub(crate) struct Slice<'page> {
 pub(crate) struct Unpacked {
     pub(crate) pet: Vec<u8>,
     pub(crate) ct: Vec<u8>,
+    pub(crate) label: Option<Vec<u8>>,
+}
+
+impl Slice<'_> {
+    /// The label, a byte a voxel. Parquet has no 8-bit integers: it is stored as 32 bits, of which the first byte counts.
+    pub(crate) fn label(&self) -> Option<impl Iterator<Item = u8>> {
+        self.label
+            .map(|words| words.as_chunks::<4>().0.iter().map(|word| word[0]))
+    }
 }
 
 impl DataSet {
@@ -82,25 +95,37 @@ impl DataSet {
     /// [`DataSetError::Manifest`] where there is none or a damaged one, [`DataSetError::Empty`],
     /// [`DataSetError::LayoutVersion`], and [`DataSetError::Store`] where the store fails.
     pub async fn open(location: &Location) -> Result<Self, DataSetError> {
-        let url = location.url();
-        let bytes = location.find_at_most(MANIFEST_NAME, LARGEST_TEXT).await?.ok_or_else(|| DataSetError::Manifest {
-            url: url.to_owned(),
-            reason: format!("{MANIFEST_NAME} is missing; check the address, or run `fratmae prepare` to its end"),
-        })?;
-        let manifest = Manifest::parse(&bytes, url)?;
+        let found = Self::open_if_present(location).await?;
+        found.ok_or_else(|| DataSetError::Manifest {
+            url: location.url().to_owned(),
+            reason: format!(
+                "{MANIFEST_NAME} is missing; check the address, or run `fratmae prepare` to its end"
+            ),
+        })
+    }
+
+    /// Opens the data set prepared at a location; none where there is no manifest.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_if_present(location: &Location) -> Result<Option<Self>, DataSetError> {
+        let Some(bytes) = location.find_at_most(MANIFEST_NAME, LARGEST_TEXT).await? else {
+            return Ok(None);
+        };
+        let manifest = Manifest::parse(&bytes, location.url())?;
         let footers = manifest
             .cases
             .iter()
             .map(|case| (case.shard, OnceCell::new()))
             .collect();
-        Ok(Self {
+        Ok(Some(Self {
             location: location.clone(),
             manifest,
             manifest_digest: blake3::hash(&bytes).to_hex().to_string(),
             is_sealed: Manifest::is_sealed(&bytes),
             footers,
             cache: None,
-        })
+        }))
     }
 
     /// Keeps what is read in a cache from now on, unless the data set lies on this machine anyway.
@@ -115,69 +140,56 @@ impl DataSet {
         self.cache.is_some()
     }
 
-    /// Reads slices of one case; only their pages are fetched.
+    /// Reads slices of one case, with their label if it has one; only their pages are fetched.
     ///
     /// # Errors
     /// [`DataSetError::ChecksumMismatch`] for a damaged slice, [`DataSetError::Parquet`] for a damaged shard or slices
     /// that do not ascend within the grid, [`DataSetError::Store`] where the store fails.
     pub async fn read_slices(&self, case: u32, rows: &[u32]) -> Result<Slices, DataSetError> {
-        let packed = self.fetch(case, rows, Origin::Nearest).await?;
+        let packed = self.fetch(case, rows, true, Origin::Nearest).await?;
         unblocked(move || {
             let unpacked = packed.unpack()?;
             Ok(Slices {
                 pet: voxels(&unpacked.pet),
                 ct: voxels(&unpacked.ct),
+                label: unpacked.label,
             })
         })
         .await
     }
 
-    /// Fetches slices of one case and leaves the work on them to the caller.
+    /// Fetches slices of one case, `with_label` if it has one, and leaves the work on them to the caller.
     pub(crate) async fn fetch(
         &self,
         case: u32,
         rows: &[u32],
+        with_label: bool,
         origin: Origin,
     ) -> Result<Packed, DataSetError> {
         let entry = self.entry(case)?;
         let [side_r, _, side_s] = self.manifest.grid;
         let plane = side_r * side_s;
-        let wanted = [
+        let images @ [pet, ct, checksum] = [
             ("pet", plane, 2),
             ("ct", plane, 2),
             (CHECKSUM_COLUMN, 1, 16),
         ];
-        let [pet, ct, checksum] = self.fetch_columns(entry, rows, wanted, origin).await?;
+        let ([pet, ct, checksum], label) = if with_label && entry.label {
+            let wanted = [pet, ct, checksum, (LABEL_COLUMN, plane, 4)];
+            let [pet, ct, checksum, label] =
+                self.fetch_columns(entry, rows, wanted, origin).await?;
+            ([pet, ct, checksum], Some(label))
+        } else {
+            (self.fetch_columns(entry, rows, images, origin).await?, None)
+        };
         Ok(Packed {
             place: Place::of(entry),
             rows: rows.to_vec(),
             pet,
             ct,
+            label,
             checksum,
         })
-    }
-
-    /// Reads the whole label of a case that has one, in the order (A, R, S).
-    ///
-    /// # Errors
-    /// As [`Self::read_slices`].
-    pub async fn fetch_label(&self, case: u32) -> Result<Vec<u8>, DataSetError> {
-        let entry = self.entry(case)?;
-        let [side_r, rows, side_s] = self.manifest.grid;
-        let rows: Vec<u32> = (0..rows as u32).collect();
-        let wanted = [("label", side_r * side_s, 4)];
-        let [(column, fetched)] = self
-            .fetch_columns(entry, &rows, wanted, Origin::Nearest)
-            .await?;
-        let place = Place::of(entry);
-        unblocked(move || {
-            // Parquet has no 8-bit integers: a label is stored as 32 bits, of which the first byte counts.
-            let words = column
-                .unpack(fetched, &rows)
-                .map_err(|(slice, error)| place.unpackable(slice, &column, &error))?;
-            Ok(words.chunks_exact(4).map(|word| word[0]).collect())
-        })
-        .await
     }
 
     fn entry(&self, case: u32) -> Result<&ManifestCase, DataSetError> {
@@ -300,6 +312,24 @@ impl Place {
         tracing::debug!(case, shard, slice, %error, "a page cannot be unpacked");
         self.damaged(slice, column)
     }
+
+    /// Starts to unpack a column, at a slice.
+    fn unpacking<'column>(
+        &self,
+        slice: u32,
+        column: &'column Column,
+        fetched: Fetched,
+    ) -> Result<Unpacking<'column>, DataSetError> {
+        column
+            .unpacking(fetched)
+            .map_err(|error| self.unpackable(slice, column, &error))
+    }
+
+    fn unpack_row(&self, slice: u32, pages: &mut Unpacking<'_>) -> Result<Bytes, DataSetError> {
+        pages
+            .row(slice)
+            .map_err(|error| self.unpackable(slice, pages.column, &error))
+    }
 }
 
 impl Packed {
@@ -311,30 +341,34 @@ impl Packed {
             rows,
             pet: (pet_pages, pet),
             ct: (ct_pages, ct),
+            label,
             checksum: (checksum_pages, checksum),
         } = self;
         let stored = checksum_pages
             .unpack(checksum, &rows)
             .map_err(|(slice, error)| place.unpackable(slice, &checksum_pages, &error))?;
         let first = rows.first().copied().unwrap_or_default();
-        let unpackable = |slice, pages: &Column, error| place.unpackable(slice, pages, &error);
-        let mut pet = pet_pages
-            .unpacking(pet)
-            .map_err(|error| unpackable(first, &pet_pages, error))?;
-        let mut ct = ct_pages
-            .unpacking(ct)
-            .map_err(|error| unpackable(first, &ct_pages, error))?;
+        let mut pet = place.unpacking(first, &pet_pages, pet)?;
+        let mut ct = place.unpacking(first, &ct_pages, ct)?;
+        let (label_pages, label) = label.unzip();
+        let label = label_pages.as_ref().zip(label);
+        let mut label = label
+            .map(|(pages, label)| place.unpacking(first, pages, label))
+            .transpose()?;
         for (&slice, stored) in rows.iter().zip(stored.as_chunks::<16>().0) {
-            let pet = pet
-                .row(slice)
-                .map_err(|error| unpackable(slice, &pet_pages, error))?;
-            let ct = ct
-                .row(slice)
-                .map_err(|error| unpackable(slice, &ct_pages, error))?;
+            let pet = place.unpack_row(slice, &mut pet)?;
+            let ct = place.unpack_row(slice, &mut ct)?;
             if slice_checksum(&pet, &ct) != *stored {
                 return Err(place.damaged(slice, &pet_pages));
             }
-            show(Slice { pet: &pet, ct: &ct });
+            let label = label.as_mut();
+            let label = label.map(|pages| place.unpack_row(slice, pages));
+            let label = label.transpose()?;
+            show(Slice {
+                pet: &pet,
+                ct: &ct,
+                label: label.as_deref(),
+            });
         }
         Ok(())
     }
@@ -345,6 +379,9 @@ impl Packed {
         self.each(|slice| {
             unpacked.pet.extend_from_slice(slice.pet);
             unpacked.ct.extend_from_slice(slice.ct);
+            if let Some(label) = slice.label() {
+                unpacked.label.get_or_insert_default().extend(label);
+            }
         })?;
         Ok(unpacked)
     }

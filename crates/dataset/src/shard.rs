@@ -26,7 +26,7 @@ use crate::metadata::Metadata;
 use crate::note::Note;
 use columns::{properties, record_batch, schema};
 
-pub(crate) use columns::CHECKSUM_COLUMN;
+pub(crate) use columns::{CHECKSUM_COLUMN, LABEL_COLUMN};
 
 /// Rows handed to the writer at once: on its way a voxel takes twenty times its size, so that a whole case would cost
 /// hundreds of megabytes, and the time to clear them.

@@ -11,6 +11,7 @@ use crate::loader::SkippedSample;
 use crate::manifest::{Manifest, ManifestCase};
 use crate::order::Sample;
 pub use axis::StackAxis;
+pub(crate) use window::Windowed;
 
 /// Says how stacks are cut from cases and windowed.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,8 @@ pub struct StackOptions {
     pub seed: u64,
     /// Whether the sentence names the diagnosis.
     pub with_diagnosis: bool,
+    /// Whether a stack carries the label of a case that has one. It costs reading it.
+    pub with_label: bool,
 }
 
 /// Holds one sample, windowed to `[0, 1]`.
@@ -44,6 +47,9 @@ pub struct Stack {
     pub pet: Vec<f32>,
     /// CT, as the PET.
     pub ct: Vec<f32>,
+    /// The label, as the PET, if it was asked for and the case has one. No checksum of a slice covers it, only the
+    /// digest of its case.
+    pub label: Option<Vec<u8>>,
     /// Damaged samples in whose place it came, in the order they were tried; usually none.
     pub skipped: Vec<SkippedSample>,
 }
@@ -127,6 +133,7 @@ mod tests {
             hu_window: [-1000.0, 1000.0],
             seed: 9,
             with_diagnosis: false,
+            with_label: false,
         }
     }
 

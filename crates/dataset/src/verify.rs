@@ -113,20 +113,16 @@ async fn case_digest(
         return Ok(None);
     };
     let rows: Vec<u32> = (0..data.manifest.grid[1] as u32).collect();
-    let packed = data.fetch(case, &rows, Origin::Nearest).await?;
+    let packed = data.fetch(case, &rows, true, Origin::Nearest).await?;
     let [side_r, _, side_s] = data.manifest.grid;
     let plane = 2 * side_r * side_s;
-    let slices: Vec<_> = unblocked(move || {
-        let Unpacked { pet, ct } = packed.unpack()?;
+    let (slices, label) = unblocked(move || {
+        let Unpacked { pet, ct, label } = packed.unpack()?;
         let slices = pet.chunks_exact(plane).zip(ct.chunks_exact(plane));
-        Ok(slices.map(|(pet, ct)| slice_digest(pet, ct)).collect())
+        let slices = slices.map(|(pet, ct)| slice_digest(pet, ct));
+        Ok((slices.collect::<Vec<_>>(), label))
     })
     .await?;
-    let label = if entry.label {
-        Some(data.fetch_label(case).await?)
-    } else {
-        None
-    };
     let mut digest = CaseDigest::new(
         &entry.case_id,
         data.manifest.grid,

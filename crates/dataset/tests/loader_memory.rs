@@ -67,6 +67,7 @@ fn ten_thousand_stacks_stay_within_the_bound() {
         hu_window: [-1000.0, 1000.0],
         seed: 1,
         with_diagnosis: false,
+        with_label: false,
     };
     let order = SampleOrder {
         seed: 1,

@@ -6,6 +6,7 @@
 mod causal_attention;
 mod cross_attention;
 mod embedding;
+mod heads;
 mod layer_norm;
 mod linear;
 mod mlp;

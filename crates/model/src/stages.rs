@@ -1,5 +1,5 @@
 //! One forward pass with every stage kept, so that other implementations can be compared with this one.
-//! It trains nothing; the names of inputs and outputs are part of the format of exported weights (docs/weights.md).
+//! It trains nothing.
 
 use burn::tensor::{Device, Tensor};
 
@@ -8,10 +8,10 @@ use crate::error::ModelError;
 use crate::fratmae::FratMae;
 use crate::group::MaskedGroup;
 use crate::loss::{contrastive, normalise_patches};
-use crate::masking::{Masks, Modality};
+use crate::masking::Modality;
 use crate::patchify::PatchGrid;
 use crate::slot::SlotBatch;
-use crate::weights::{FileTensor, TensorFile, WeightsError};
+use crate::weights::{FileTensor, TensorFile};
 
 /// What a forward pass is given.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,104 +20,6 @@ pub struct StageInputs {
     pub batch: SlotBatch,
     /// The sentences' embeddings, `[B, embedding]` row-major and of length one, if they go in as such.
     pub text_embedding: Option<Vec<f32>>,
-}
-
-impl StageInputs {
-    /// Reads the inputs by their names in a file.
-    ///
-    /// # Shapes
-    ///
-    /// `pet`, `ct` `[B, D, H, W]`; `masked_modality` `[B]` (0 PET, 1 CT); `keep` `[B, K]`; optional `text_embedding`
-    /// `[B, E]` or `tokens` `[B, L]` (what follows the first largest id is padding); optional `keep_other` `[B, K2]`, the
-    /// visible tokens of the other modality, which is masked too then
-    ///
-    /// # Errors
-    ///
-    /// [`WeightsError`] for a tensor that is missing or of another type or shape.
-    pub fn read(file: &TensorFile, config: &ModelConfig) -> Result<Self, WeightsError> {
-        let (shape, modality) = file.wholes("masked_modality")?;
-        let n_samples = modality.len();
-        let is_wrong = shape.len() != 1 || modality.iter().any(|m| !(0..=1).contains(m));
-        if is_wrong {
-            let expected = "[B] of 0 (PET) and 1 (CT)";
-            return Err(misshapen(file, "masked_modality", shape, expected));
-        }
-        let [d, h, w] = config.stack;
-        let stack = |name| floats(file, name, &[n_samples, d, h, w]);
-        let modality = modality.iter().map(|&m| match m {
-            0 => Modality::Pet,
-            _ => Modality::Ct,
-        });
-        let batch = SlotBatch {
-            pet: stack("pet")?,
-            ct: stack("ct")?,
-            masks: Masks {
-                modality: modality.collect(),
-                keep: rows(file, "keep", n_samples)?,
-                keep_other: match file.tensors.contains_key("keep_other") {
-                    true => rows(file, "keep_other", n_samples)?,
-                    false => Vec::new(),
-                },
-            },
-            tokens: match file.tensors.contains_key("tokens") {
-                true => sentences(rows(file, "tokens", n_samples)?),
-                false => Vec::new(),
-            },
-        };
-        let text_embedding = match file.tensors.contains_key("text_embedding") {
-            true => Some(floats(
-                file,
-                "text_embedding",
-                &[n_samples, config.embedding],
-            )?),
-            false => None,
-        };
-        Ok(Self {
-            batch,
-            text_embedding,
-        })
-    }
-}
-
-fn floats(file: &TensorFile, name: &str, expected: &[usize]) -> Result<Vec<f32>, WeightsError> {
-    let (shape, values) = file.floats(name)?;
-    if shape != expected {
-        return Err(misshapen(file, name, shape, &format!("{expected:?}")));
-    }
-    Ok(values.to_vec())
-}
-
-/// Whole numbers, a list a sample; one that no id can be becomes one that every check refuses.
-fn rows(file: &TensorFile, name: &str, n_samples: usize) -> Result<Vec<Vec<u32>>, WeightsError> {
-    let (shape, values) = file.wholes(name)?;
-    match *shape {
-        [found, length] if found == n_samples && length > 0 => {
-            let id = |&id: &i64| u32::try_from(id).unwrap_or(u32::MAX);
-            let rows = values.chunks_exact(length);
-            Ok(rows.map(|ids| ids.iter().map(id).collect()).collect())
-        }
-        _ => Err(misshapen(file, name, shape, &format!("[{n_samples}, ..]"))),
-    }
-}
-
-fn misshapen(file: &TensorFile, tensor: &str, found: &[usize], expected: &str) -> WeightsError {
-    WeightsError::Shape {
-        file: file.name.clone(),
-        tensor: tensor.to_owned(),
-        found: found.to_vec(),
-        expected: expected.to_owned(),
-    }
-}
-
-/// Cuts what pads a sentence after its end mark, the first of its largest ids.
-fn sentences(padded: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
-    let cut = |mut ids: Vec<u32>| {
-        let largest = ids.iter().copied().max();
-        let end = ids.iter().position(|id| Some(*id) == largest);
-        ids.truncate(end.map_or(0, |end| end + 1));
-        ids
-    };
-    padded.into_iter().map(cut).collect()
 }
 
 /// Runs the model forward and keeps every stage by name; the other modality is whole, whatever `keep_other` says.
@@ -387,59 +289,5 @@ mod tests {
         let file = stages(&model, &config, &inputs, &tiny::device()).unwrap();
         assert_eq!(scalar(&file, "loss"), scalar(&file, "mse_mean"));
         assert!(file.tensors.contains_key("pet_embedding"));
-    }
-
-    fn inputs_file() -> TensorFile {
-        let batch = tiny::batch(2);
-        let mut file = TensorFile::default();
-        for (name, values) in [("pet", batch.pet), ("ct", batch.ct)] {
-            put(&mut file, name, vec![2, 4, 8, 12], values);
-        }
-        let keep: Vec<i64> = batch
-            .masks
-            .keep
-            .concat()
-            .into_iter()
-            .map(i64::from)
-            .collect();
-        for (name, shape, values) in [
-            ("masked_modality", vec![2], vec![0, 1]),
-            ("keep", vec![2, 6], keep),
-            (
-                "tokens",
-                vec![2, 5],
-                vec![49406, 320, 1126, 49407, 49407, 49406, 321, 49407, 0, 0],
-            ),
-        ] {
-            let tensor = FileTensor::whole(shape, values);
-            file.tensors.insert(name.to_owned(), tensor);
-        }
-        file
-    }
-
-    #[test]
-    fn inputs_are_read_by_name_and_padding_is_cut() {
-        let read = StageInputs::read(&inputs_file(), &tiny::config()).unwrap();
-        assert_eq!(read.batch.masks, tiny::batch(2).masks);
-        assert_eq!(
-            read.batch.tokens,
-            [vec![49406, 320, 1126, 49407], vec![49406, 321, 49407]]
-        );
-        assert_eq!(read.text_embedding, None);
-    }
-
-    #[test]
-    fn inputs_that_do_not_fit_are_refused_by_name() {
-        for (name, tensor) in [
-            ("pet", FileTensor::float([2], vec![0.0; 2])),
-            ("keep", FileTensor::whole([1, 2], vec![0, 1])),
-            ("masked_modality", FileTensor::whole([2], vec![0, 2])),
-            ("text_embedding", FileTensor::float([2, 7], vec![0.0; 14])),
-        ] {
-            let mut file = inputs_file();
-            file.tensors.insert(name.to_owned(), tensor);
-            let line = StageInputs::read(&file, &tiny::config()).unwrap_err();
-            assert!(line.to_string().contains(name), "{line}");
-        }
     }
 }

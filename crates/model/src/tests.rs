@@ -1,10 +1,11 @@
 //! What holds of the model as its users see it: the same bits again, whatever runs beside it, and that it learns.
 
 use crate::tests::reference::Reference;
-use crate::{FratMae, ModelConfig, Tensor};
+use crate::{FratMae, Masks, Modality, ModelConfig, PatchGrid, SlotBatch, Tensor};
 
 mod reference;
 pub(crate) mod tiny;
+mod tiny_slot;
 
 fn model(config: &ModelConfig) -> FratMae {
     FratMae::new(config, 11, &tiny::device())

@@ -3,7 +3,9 @@
 
 #![expect(clippy::float_cmp, reason = "what is only moved keeps its bits")]
 
-use fratmae_config::{Decoder, Model, Text, Transformer};
+#[path = "../src/tests/tiny_slot.rs"]
+mod tiny_slot;
+
 use fratmae_model::{
     Device, DeviceVector, FratMae, Masks, Modality, PatchGrid, SlotBatch, UpdateFactors,
 };
@@ -109,59 +111,18 @@ fn the_update_is_the_cpus_within_rounding_and_leaves_what_others_hold() {
     assert!(updated(&Device::cpu()) == gpu, "the same bits each time");
 }
 
-fn config() -> Model {
-    Model {
-        stack: [4, 8, 12],
-        patch: [2, 4, 4],
-        encoder: Transformer {
-            width: 12,
-            depth: 1,
-            heads: 2,
-        },
-        decoder: Decoder {
-            width: 18,
-            depth: 1,
-            heads: 3,
-            self_attention: true,
-        },
-        mlp_ratio: 2,
-        embedding: 8,
-        text: Text {
-            width: 8,
-            depth: 1,
-            heads: 2,
-            context: 16,
-            trainable: true,
-            ..Text::default()
-        },
-        ..Model::default()
-    }
-}
-
-fn slot(config: &Model) -> SlotBatch {
-    let n_tokens = PatchGrid::new(config).n_tokens() as u32;
-    let n_voxels = config.stack.iter().product();
-    // Seven is prime to the number of tokens.
-    let order: Vec<u32> = (0..n_tokens).map(|i| 7 * i % n_tokens).collect();
-    let positive = |pace| wave(n_voxels, pace).iter().map(|x| x.abs()).collect();
-    SlotBatch {
-        pet: positive(0.37),
-        ct: positive(0.11),
-        masks: Masks::from_permutations(vec![Modality::Pet], &[order], config.mask_ratio),
-        tokens: vec![vec![49406, 320, 1126, 49407]],
-    }
-}
-
 #[test]
 fn the_gradient_on_the_device_is_the_one_that_is_read_back() {
-    let (config, gpu) = (config(), Device::cpu().autodiff());
+    let (mut config, gpu) = (tiny_slot::config(), Device::cpu().autodiff());
+    // A second block has the same kernels.
+    config.encoder.depth = 1;
     let layout = FratMae::layout(&config);
     let flat = FratMae::first_values(&layout, &config, 11);
     let mut model = FratMae::zeros(&config, &gpu);
     model
         .load_on_device(&DeviceVector::new(flat, &gpu))
         .unwrap();
-    let batch = slot(&config);
+    let batch = tiny_slot::slot(&config, &[Modality::Pet]);
     let grads = wave(config.embedding, 0.5);
     let embeddings = Some((grads.as_slice(), grads.as_slice()));
     let forward = || model.forward(&batch, &gpu).unwrap();

@@ -72,8 +72,8 @@ pub struct SkippedCase {
 /// Makes the data set of some cases at a location; the same bytes for any number of threads and shares, stopped and run
 /// again or not.
 ///
-/// What an earlier prepare of the same cases left is kept; a complete data set of the same cases is left as it is. A
-/// share makes its own shards only; whichever call finds all shards at its end also writes the manifest, and it does no
+/// What an earlier prepare of the same cases left is kept; of a complete data set of the same cases only shards that are
+/// gone are made again. A share makes its own shards only; whichever call finds all shards at its end also writes the manifest, and it does no
 /// harm if several do.
 ///
 /// # Errors
@@ -109,10 +109,10 @@ pub async fn prepare(
     };
     let (sizes, mut records) = (sizes(out).await?, BTreeMap::new());
     for work in mine {
-        let record = match kept(out, &builder, work, &sizes).await? {
-            Some(record) => tally.keep(record),
-            None if existing.is_some() => return Err(other(out, work)),
-            None => make(out, &builder, work.clone(), &mut tally).await?,
+        let record = match look(out, &builder, work, &sizes).await? {
+            Made::Whole(record) => tally.keep(record),
+            Made::Not if existing.is_some() => return Err(other(out, work)),
+            Made::Not | Made::Lost => make(out, &builder, work.clone(), &mut tally).await?,
         };
         records.insert(work.shard, record);
     }
@@ -122,7 +122,8 @@ pub async fn prepare(
         return Err(commit::unfinished(out, &missing, works.len()).into());
     }
     let mut report = PrepareReport::of(records.values(), missing, about);
-    (report.prepared, report.kept, report.unchanged) = (prepared, kept, existing.is_some());
+    (report.prepared, report.kept) = (prepared, kept);
+    report.unchanged = existing.is_some() && prepared == 0;
     if report.missing.is_empty() {
         let rows = records.into_values().flat_map(|record| record.cases);
         let rows = rows.collect();
@@ -136,7 +137,7 @@ pub async fn prepare(
 struct About {
     layout: Layout,
     remarks: Vec<Remark>,
-    fields: KeptFields,
+    dropped_columns: Vec<String>,
 }
 
 impl About {
@@ -144,7 +145,7 @@ impl About {
         Self {
             layout: survey.layout,
             remarks: survey.remarks.clone(),
-            fields: KeptFields::of(survey),
+            dropped_columns: survey.dropped_columns.clone(),
         }
     }
 }
@@ -170,6 +171,7 @@ impl PrepareReport {
         about: About,
     ) -> Self {
         let skipped = records.clone().flat_map(|record| record.skipped.clone());
+        let taken = records.clone().flat_map(|record| &record.cases);
         Self {
             prepared: 0,
             kept: 0,
@@ -177,7 +179,7 @@ impl PrepareReport {
             cases: report::case_reports(records.clone()),
             layout: about.layout,
             remarks: about.remarks,
-            metadata: about.fields,
+            metadata: KeptFields::of(taken, about.dropped_columns),
             shards: records.filter(|record| record.bytes.is_some()).count(),
             missing,
             digest: None,
@@ -254,42 +256,51 @@ async fn gather(
     let mut missing: Vec<String> = absent.map(|work| shard_name(work.shard)).collect();
     if missing.is_empty() {
         for work in others {
-            match kept(out, builder, work, &sizes).await? {
-                Some(record) => drop(records.insert(work.shard, record)),
-                None => missing.push(shard_name(work.shard)),
+            match look(out, builder, work, &sizes).await? {
+                Made::Whole(record) => drop(records.insert(work.shard, record)),
+                Made::Lost | Made::Not => missing.push(shard_name(work.shard)),
             }
         }
     }
     Ok(missing)
 }
 
-/// Returns the record of a shard that need not be made again, given the sizes of what is there.
-async fn kept(
+/// What an earlier call left of a shard.
+enum Made {
+    /// It need not be made again.
+    Whole(ShardRecord),
+    /// It was made of the same cases, and is gone or of another size: made again it has the same bytes.
+    Lost,
+    /// It was not made, or of other cases.
+    Not,
+}
+
+/// Looks what there is of a shard, given the sizes of what is there.
+async fn look(
     out: &Location,
     builder: &ShardBuilder,
     work: &ShardWork,
     sizes: &BTreeMap<String, u64>,
-) -> Result<Option<ShardRecord>, PrepareError> {
+) -> Result<Made, PrepareError> {
     if !sizes.contains_key(&record_name(work.shard)) {
-        return Ok(None);
+        return Ok(Made::Not);
     }
     let Some(bytes) = out
         .find_at_most(&record_name(work.shard), LARGEST_TEXT)
         .await?
     else {
-        return Ok(None);
+        return Ok(Made::Not);
     };
     // A record that cannot be read is no promise, and its shard is made again.
     let Ok(record) = serde_json::from_slice::<ShardRecord>(&bytes) else {
-        return Ok(None);
+        return Ok(Made::Not);
     };
-    if sizes.get(&shard_name(work.shard)).copied() != record.bytes {
-        return Ok(None);
-    }
+    let is_whole = sizes.get(&shard_name(work.shard)).copied() == record.bytes;
     let (builder, work) = (builder.clone(), work.clone());
-    let task = tokio::task::spawn_blocking(move || {
-        let holds = record.holds(&builder, &work.cases);
-        holds.then_some(record)
+    let task = tokio::task::spawn_blocking(move || match record.holds(&builder, &work.cases) {
+        true if is_whole => Made::Whole(record),
+        true => Made::Lost,
+        false => Made::Not,
     });
     Ok(task.await.map_err(task_failure)?)
 }

@@ -4,9 +4,12 @@
 #![expect(clippy::print_stdout, reason = "the figures are what it is run for")]
 #![expect(clippy::unwrap_used, reason = "all of this file is a test")]
 
+#[path = "../../model/src/tests/tiny_slot.rs"]
+mod tiny_slot;
+
 use std::path::Path;
 
-use fratmae_config::{Config, Decoder, Model, Precision, Text, Train, Transformer};
+use fratmae_config::{Config, Model, Precision, Train};
 use fratmae_model::{Device, FratMae, Masks, Modality, PatchGrid, SlotBatch};
 use fratmae_pretrain::{Batch, Pretrain};
 use fratmae_telemetry::LOSS;
@@ -28,54 +31,16 @@ short_circuit_samples = 1
 /// A gradient shorter than this part of the whole one is measured by it: a key's bias has nothing but rounding.
 const SHORTEST: f64 = 1e-3;
 
+/// One block in each encoder, for a second one has the same kernels.
 fn config() -> Model {
-    Model {
-        stack: [4, 8, 12],
-        patch: [2, 4, 4],
-        encoder: Transformer {
-            width: 12,
-            depth: 1,
-            heads: 2,
-        },
-        decoder: Decoder {
-            width: 18,
-            depth: 1,
-            heads: 3,
-            self_attention: true,
-        },
-        mlp_ratio: 2,
-        embedding: 8,
-        text: Text {
-            width: 8,
-            depth: 1,
-            heads: 2,
-            context: 16,
-            trainable: true,
-            ..Text::default()
-        },
-        ..Model::default()
-    }
+    let mut config = tiny_slot::config();
+    config.encoder.depth = 1;
+    config
 }
 
 /// A slot that masks PET alone, for CT's way is the same again and would take as long.
 fn slot(config: &Model) -> SlotBatch {
-    let n_tokens = PatchGrid::new(config).n_tokens() as u32;
-    let wave = |step: f32| {
-        let n_voxels = SAMPLES * config.stack.iter().product::<usize>();
-        let voxel = |i| 0.5 + 0.5 * (i as f32 * step).sin();
-        (0..n_voxels).map(voxel).collect()
-    };
-    // Seven is prime to the number of tokens, so each row is a permutation.
-    let order = |sample: u32| (0..n_tokens).map(|i| (7 * i + sample) % n_tokens).collect();
-    let orders: Vec<Vec<u32>> = (0..SAMPLES as u32).map(order).collect();
-    SlotBatch {
-        pet: wave(0.37),
-        ct: wave(0.11),
-        masks: Masks::from_permutations(vec![Modality::Pet; SAMPLES], &orders, config.mask_ratio),
-        tokens: (0..SAMPLES as u32)
-            .map(|sample| vec![49406, 320 + sample, 1126, 49407])
-            .collect(),
-    }
+    tiny_slot::slot(config, &[Modality::Pet; SAMPLES])
 }
 
 /// The losses of some steps, and the gradient of the first.

@@ -21,6 +21,7 @@ mod optimizer;
 mod replicate;
 mod schedule;
 mod solo;
+mod stacks;
 mod task;
 mod train_state;
 
@@ -36,5 +37,6 @@ pub use metrics::{GRADIENT_NORM, LEARNING_RATE};
 pub use optimizer::AdamW;
 pub use replicate::replicate;
 pub use solo::{Solo, first_state};
+pub use stacks::stack_options;
 pub use task::{Opening, Operations, Samples, Task, TaskError};
 pub use train_state::{DeviceState, TrainState};

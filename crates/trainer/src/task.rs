@@ -50,6 +50,9 @@ pub trait Task: Sized {
     /// What follows from the messages of all slots; the same on every rank.
     type Global;
 
+    /// Whether its stacks are to carry their cases' labels, which costs reading them.
+    const WANTS_LABELS: bool = false;
+
     /// Lays out a model for a job; its weights come later.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ impl<T: Task> Session<T> {
                 slots: membership.slots,
             },
             generation,
-            loader: job.start_loader(samples, &links.runtime),
+            loader: job.start_loader::<T>(samples, &links.runtime),
         })
     }
 

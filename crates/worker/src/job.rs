@@ -1,12 +1,12 @@
 //! The run as a worker knows it: the job, the run's store and the data set, opened once.
 
 use crate::error::{JobError, WorkerError};
-use fratmae_config::{Axis, BadSample as OnBadSample, Config};
+use fratmae_config::{BadSample as OnBadSample, Config};
 use fratmae_control::Step;
-use fratmae_dataset::{BadSample, Cache, DataSet, Loader, LoaderOptions, StackAxis, StackOptions};
+use fratmae_dataset::{BadSample, Cache, DataSet, Loader, LoaderOptions};
 use fratmae_protocol::pb;
 use fratmae_store::{Location, RetryPolicy, StoreError, local_path};
-use fratmae_trainer::Samples;
+use fratmae_trainer::{Samples, Task, stack_options};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -45,21 +45,9 @@ impl Job {
     }
 
     /// Starts reading samples ahead.
-    pub(crate) fn start_loader(&self, samples: Samples, runtime: &Handle) -> Loader {
+    pub(crate) fn start_loader<T: Task>(&self, samples: Samples, runtime: &Handle) -> Loader {
         let data = &self.config.data;
-        let stacks = StackOptions {
-            axis: match data.axis {
-                Axis::Coronal => StackAxis::Coronal,
-                Axis::Axial => StackAxis::Axial,
-                Axis::Sagittal => StackAxis::Sagittal,
-            },
-            depth: self.config.model.stack[0],
-            stride: data.stride,
-            suv_window: data.suv_window.map(|edge| edge as f32),
-            hu_window: data.hu_window.map(|edge| edge as f32),
-            seed: self.config.run.seed,
-            with_diagnosis: data.diagnosis_in_sentence,
-        };
+        let stacks = stack_options(&self.config, T::WANTS_LABELS);
         let options = LoaderOptions {
             bytes: data.prefetch_mib << 20,
             bad_sample: match data.bad_sample {

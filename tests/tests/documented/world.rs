@@ -45,7 +45,7 @@ case \"$1 $*\" in
   pretrain*|coordinator*) set -- \"$@\" SMALL --set train.steps=2 --set checkpoint.every=1 ;;
   chaos*) set -- \"$@\" SMALL --set train.steps=12 ;;
   doctor*--peer*|doctor*--coordinator*) for try in 1 2 3 4 5 6; do PROGRAM \"$@\" && exit 0; sleep 1; done; exit 1 ;;
-  'model model init'*|'model model step'*) set -- \"$@\" SMALL ;;
+  'model model init'*) set -- \"$@\" SMALL ;;
 esac
 exec PROGRAM \"$@\"
 ";

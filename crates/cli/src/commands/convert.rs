@@ -47,7 +47,7 @@ struct Converted<'a> {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let target = Target::of(&arguments.out)?;
+    let target = Target::file(&arguments.out)?;
     let image = read_image(&arguments.series)?;
     write_nifti(target.path(), &image.volume)?;
     target.finish().await?;

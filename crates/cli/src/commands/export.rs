@@ -56,7 +56,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
     let out = &arguments.out;
     let place = Location::open(&out.to_string_lossy())?;
     owner::ensure_free(&place, Kind::Weights).await?;
-    let target = Target::of(out)?;
+    let target = Target::folder(out)?;
     let stored = RunWeights::open(&arguments.run, arguments.step).await?;
     let folder = target.path();
     write_folder(

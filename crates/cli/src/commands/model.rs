@@ -1,10 +1,8 @@
-//! `fratmae model`: the network by itself: what it costs, its first weights, one forward pass, a few steps, pictures.
+//! `fratmae model`: the network by itself: what it costs, its first weights, pictures.
 
 mod cost;
-mod forward;
 mod init;
 mod picture;
-mod step;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -28,10 +26,6 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Question {
-    /// Run one forward pass on given inputs and write every stage, to compare with other implementations
-    Forward(forward::Arguments),
-    /// Take optimizer steps on given inputs and write losses, gradients and weights, likewise
-    Step(step::Arguments),
     /// Write the initial weights of a job, and list what was taken from which file
     Init(init::Arguments),
     /// Draw what a run makes of a case: input, visible part, reconstruction and error of both modalities
@@ -41,8 +35,6 @@ enum Question {
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     match &arguments.question {
         None => cost::run(&arguments.cost, output),
-        Some(Question::Forward(arguments)) => forward::run(arguments, output),
-        Some(Question::Step(arguments)) => step::run(arguments, output),
         Some(Question::Init(arguments)) => init::run(arguments, output),
         Some(Question::Picture(arguments)) => wait_for(picture::run(arguments, output)),
     }

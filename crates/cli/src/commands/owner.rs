@@ -3,6 +3,8 @@
 //!
 //! It looks at names and at the few objects whose contents tell; it writes nothing.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use fratmae_model::ModelConfig;
 use fratmae_store::Location;
@@ -53,6 +55,7 @@ struct Contents {
 /// # Errors
 /// What is there instead, or the store's.
 pub(crate) async fn ensure_free(place: &Location, wanted: Kind) -> Result<()> {
+    refuse_file(place, wanted)?;
     let contents = Contents::of(place).await?;
     let url = place.url();
     if let Some((owner, object)) = contents.owner
@@ -81,6 +84,18 @@ pub(crate) async fn ensure_free(place: &Location, wanted: Kind) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Refuses a path that is a file's.
+///
+/// # Errors
+/// What to name instead.
+pub(crate) fn refuse_file(place: &Location, wanted: Kind) -> Result<()> {
+    let is_file = place.is_local() && Path::new(place.url()).is_file();
+    match is_file {
+        true => bail!("{} is a file; {}", place.url(), wanted.remedy()),
+        false => Ok(()),
+    }
 }
 
 impl Contents {

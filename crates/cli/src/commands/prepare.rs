@@ -124,6 +124,7 @@ pub(crate) async fn prepare_with_progress(
     options: &PrepareOptions,
     quiet: bool,
 ) -> Result<PrepareReport> {
+    owner::refuse_file(out, Kind::DataSet)?;
     out.probe().await?;
     owner::ensure_free(out, Kind::DataSet).await?;
     let mut progress = Progress::start("prepare", quiet);

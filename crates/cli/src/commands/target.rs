@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use fratmae_config::Config;
 use fratmae_store::{Location, StoreError, local_path};
@@ -16,11 +16,21 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Takes a path or an address; nothing is written yet.
+    /// Takes the path or the address of a file; nothing is written yet.
+    ///
+    /// # Errors
+    /// As [`Self::folder`], or there is no folder for the file.
+    pub(crate) fn file(out: &Path) -> Result<Self> {
+        let target = Self::folder(out)?;
+        require_folder_of(&target.path)?;
+        Ok(target)
+    }
+
+    /// Takes the path or the address of a folder, which whoever writes to it makes; nothing is written yet.
     ///
     /// # Errors
     /// It is neither, or the system has no place for files on their way to a store.
-    pub(crate) fn of(out: &Path) -> Result<Self> {
+    pub(crate) fn folder(out: &Path) -> Result<Self> {
         // A name that is no Unicode can only be a path.
         let Some(text) = out.to_str() else {
             return Ok(Self::local(out.to_path_buf()));
@@ -71,6 +81,24 @@ impl Target {
     }
 }
 
+/// Refuses a file whose folder is not there, before the work of making it is done.
+///
+/// # Errors
+/// The folder's name.
+pub(crate) fn require_folder_of(file: &Path) -> Result<()> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => bail!(
+            "cannot write {}: there is no folder {}; make it, or name another file",
+            file.display(),
+            folder.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
@@ -111,21 +139,27 @@ mod tests {
 
     #[tokio::test]
     async fn a_path_is_written_where_it_is_and_home_is_found() {
-        let target = Target::of(Path::new("a/b.png")).unwrap();
-        assert_eq!(target.path(), Path::new("a/b.png"));
+        let target = Target::folder(Path::new("a/b")).unwrap();
+        assert_eq!(target.path(), Path::new("a/b"));
         target.finish().await.unwrap();
-        assert!(
-            Target::of(Path::new("~/b.png"))
-                .unwrap()
-                .path()
-                .is_absolute()
-        );
-        assert!(Target::of(Path::new("s3:/b/x")).is_err());
+        let target = Target::folder(Path::new("~/b")).unwrap();
+        assert!(target.path().is_absolute());
+        assert!(Target::folder(Path::new("s3:/b/x")).is_err());
+    }
+
+    #[test]
+    fn a_file_needs_a_folder_that_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        Target::file(Path::new("b.png")).unwrap();
+        Target::file(&folder.path().join("b.png")).unwrap();
+        let refused = Target::file(&folder.path().join("a/b.png")).err().unwrap();
+        let line = refused.to_string();
+        assert!(line.contains("/a; make it, or name another file"), "{line}");
     }
 
     #[test]
     fn the_ending_is_kept_on_the_way_to_a_store() {
-        let target = Target::of(Path::new("s3://bucket/a/pet.nii.gz")).unwrap();
+        let target = Target::file(Path::new("s3://bucket/a/pet.nii.gz")).unwrap();
         assert!(target.path().ends_with("pet.nii.gz"));
     }
 

@@ -1,12 +1,11 @@
-//! A folder of exported weights on a disk: what is in it, written and read. Names and layouts are the `model` crate's.
+//! A folder of exported weights on a disk: what is in it, and writing it. Names and layouts are the `model` crate's.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use fratmae_model::{FratMae, Parameter};
-use fratmae_model::{ModelConfig, TensorFile, export, import};
+use fratmae_model::{ModelConfig, Parameter, export};
 
 /// The weights.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
@@ -34,44 +33,6 @@ pub(crate) fn write_folder(
     let text = format!("{:#}\n", serde_json::to_value(config)?);
     write(&folder.join(CONFIG), text.as_bytes())?;
     write(&folder.join(WEIGHTS), &bytes)
-}
-
-/// Reads a folder that [`write_folder`] or another program wrote.
-///
-/// # Errors
-/// A file is not there, is damaged, or they do not fit together.
-pub(crate) fn read_folder(folder: &Path) -> Result<(ModelConfig, Vec<Parameter>, Vec<f32>)> {
-    let place = folder.join(CONFIG);
-    let text = read(&place)?;
-    let config: ModelConfig =
-        serde_json::from_slice(&text).with_context(|| format!("{} is damaged", place.display()))?;
-    config
-        .check()
-        .with_context(|| format!("{} is no model's config", place.display()))?;
-    let file = read_tensors(&folder.join(WEIGHTS))?;
-    let parameters = FratMae::layout(&config);
-    let flat = import(&file, &parameters, &config)?;
-    Ok((config, parameters, flat))
-}
-
-/// Reads a file of tensors.
-///
-/// # Errors
-/// It is not there or damaged.
-pub(crate) fn read_tensors(path: &Path) -> Result<TensorFile> {
-    Ok(TensorFile::read(&path.display().to_string(), &read(path)?)?)
-}
-
-/// Writes a file of tensors.
-///
-/// # Errors
-/// What the system says of the file.
-pub(crate) fn write_tensors(path: &Path, file: &TensorFile) -> Result<()> {
-    write(path, &file.to_bytes()?)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Writes beside the file, under a name that nobody else has, and renames, so that nobody finds half of it.

@@ -109,14 +109,14 @@ pub async fn inspect_voxels<E: From<DataSetError>>(
 }
 
 async fn look_at(data: &DataSet, case: u32, pictures: bool) -> Result<CaseStats, DataSetError> {
-    let (entry, slices, label) = read(data, case).await?;
+    let (entry, slices) = read(data, case).await?;
     let grid = data.manifest.grid;
     unblocked(move || {
         let (mut suv, mut hu) = (Histogram::of_suv(), Histogram::of_hu());
         suv.count(&slices.pet);
         hu.count(&slices.ct);
-        let label = label.as_deref();
-        let drawn = || thumbnail(&entry, grid, &slices, label, SHEET_HEIGHT);
+        let label = slices.label.as_deref();
+        let drawn = || thumbnail(&entry, grid, &slices, SHEET_HEIGHT);
         Ok(CaseStats {
             case,
             case_id: entry.case_id.clone(),

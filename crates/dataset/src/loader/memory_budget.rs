@@ -14,11 +14,17 @@ const UNIT: u64 = 1024;
 /// What a stack takes besides its voxels: names, a task, its place in the queue.
 const OVERHEAD: u64 = 4096;
 
-/// Blocks of the cache that a stack's three columns may begin or end in without needing them whole.
-const CACHED_EDGES: u64 = 6;
+/// Blocks of the cache that a column of a stack may begin or end in without needing them whole.
+const CACHED_EDGES: u64 = 2;
 
-/// What may lie between the columns of a stack and be fetched with them.
-const GAPS: u64 = 2 << 20;
+/// What may lie before the next column of a stack and be fetched with it.
+const GAP: u64 = 1 << 20;
+
+/// Bytes of a voxel: of PET and CT as halves, of both as windowed, and of a label as stored and as kept.
+const HALVES: u64 = 4;
+const WINDOWED: u64 = 8;
+const LABEL_STORED: u64 = 4;
+const LABEL: u64 = 1;
 
 /// Bytes of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,28 +46,34 @@ impl StackOptions {
         } else {
             (grid[1], grid[1])
         };
-        let pair = 2 * 2 * grid[0] * grid[2];
+        // PET, CT and checksum; a label is one more.
+        let (columns, stored, label) = match self.with_label {
+            true => (4, HALVES + LABEL_STORED, LABEL),
+            false => (3, HALVES, 0),
+        };
+        let plane = grid[0] * grid[2];
         let across: usize = self
             .axis
             .stack_shape(1, data.manifest.grid)
             .iter()
             .product();
-        let voxels = 2 * (across as u64).saturating_mul(depth);
+        let voxels = (across as u64).saturating_mul(depth);
         let edges = if data.is_cached() {
-            CACHED_EDGES * BLOCK
+            columns * CACHED_EDGES * BLOCK
         } else {
             0
         };
-        let finished = OVERHEAD + voxels.saturating_mul(4);
-        // Halves of two bytes, as they are cut and as they are windowed.
-        let cut = voxels.saturating_mul(2 + 2);
-        let unpacked = read.saturating_mul(pair);
+        let finished = OVERHEAD + voxels.saturating_mul(WINDOWED + label);
+        // As they are cut and as they are windowed.
+        let cut = voxels.saturating_mul(2 * (HALVES + label));
+        let unpacked = read.saturating_mul(plane * (HALVES + label));
+        let gaps = (columns - 1) * GAP;
         let largest = finished
             .saturating_add(cut)
             .saturating_add(unpacked)
-            .saturating_add(fetched.saturating_mul(pair))
+            .saturating_add(fetched.saturating_mul(plane * stored))
             .saturating_add(edges)
-            .saturating_add(GAPS.min(grid[1].saturating_mul(pair)));
+            .saturating_add(gaps.min(grid[1].saturating_mul(plane * stored)));
         Footprint { largest, finished }
     }
 }

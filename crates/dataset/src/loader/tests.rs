@@ -22,6 +22,7 @@ fn options() -> StackOptions {
         hu_window: [-1000.0, 1000.0],
         seed: 4,
         with_diagnosis: false,
+        with_label: false,
     }
 }
 
@@ -269,9 +270,10 @@ fn a_stack_of_full_depth_and_stride_one_is_the_whole_case_along_every_axis() {
             // Windows that halves pass through unchanged but for the scale.
             suv_window: [0.0, 32.0],
             hu_window: [-2048.0, 2048.0],
+            with_label: true,
             ..options()
         };
-        let samples = Box::new(SampleOrder { seed: 1, cases: 2 }.samples(0));
+        let samples = Box::new(SampleOrder { seed: 1, cases: 2 }.samples(0).take(2));
         let mut loader = Loader::start(
             Arc::clone(&data),
             whole,
@@ -279,26 +281,45 @@ fn a_stack_of_full_depth_and_stride_one_is_the_whole_case_along_every_axis() {
             reading(0),
             runtime.handle(),
         );
-        let stack = loader.next().unwrap().unwrap();
-        let case = prepared(stack.sample.case.into());
-        let [_, height, width] = axis.stack_shape(1, GRID);
-        assert_eq!(stack.pet.len(), side_r * side_a * side_s);
-        for at in 0..stack.pet.len() {
-            let (d, h, w) = (at / (height * width), at / width % height, at % width);
-            let (r, a, s) = match axis {
-                StackAxis::Coronal => (h, d, w),
-                StackAxis::Axial => (h, w, d),
-                StackAxis::Sagittal => (d, h, w),
-            };
-            let place = (a * side_r + r) * side_s + s;
-            assert_eq!(stack.pet[at], case.pet[place].to_f32() / 32.0, "{axis:?}");
-            assert_eq!(
-                stack.ct[at],
-                (case.ct[place].to_f32() + 2048.0) / 4096.0,
-                "{axis:?}"
-            );
+        for stack in std::iter::from_fn(|| loader.next()).map(Result::unwrap) {
+            let case = prepared(stack.sample.case.into());
+            let [_, height, width] = axis.stack_shape(1, GRID);
+            assert_eq!(stack.pet.len(), side_r * side_a * side_s);
+            assert_eq!(stack.label.is_some(), case.label.is_some());
+            for at in 0..stack.pet.len() {
+                let (d, h, w) = (at / (height * width), at / width % height, at % width);
+                let (r, a, s) = match axis {
+                    StackAxis::Coronal => (h, d, w),
+                    StackAxis::Axial => (h, w, d),
+                    StackAxis::Sagittal => (d, h, w),
+                };
+                let place = (a * side_r + r) * side_s + s;
+                let ct = (case.ct[place].to_f32() + 2048.0) / 4096.0;
+                assert_eq!(stack.pet[at], case.pet[place].to_f32() / 32.0, "{axis:?}");
+                assert_eq!(stack.ct[at], ct, "{axis:?}");
+                let labels = stack.label.iter().zip(&case.label);
+                for (read, made) in labels {
+                    assert_eq!(read[at], made[place], "{axis:?}");
+                }
+            }
         }
     }
+}
+
+#[test]
+fn a_label_comes_only_where_it_was_asked_for() {
+    let runtime = Runtime::new().unwrap();
+    let data = open(&runtime, 5);
+    let mut loader = start(&runtime, &data, order().samples(0).take(5), 1 << 20);
+    let stacks = std::iter::from_fn(|| loader.next()).map(Result::unwrap);
+    assert!(stacks.map(|stack| stack.label).all(|label| label.is_none()));
+    let with_label = StackOptions {
+        with_label: true,
+        ..options()
+    };
+    let more = |options: StackOptions| options.footprint(&data).finished;
+    let voxels: usize = options().axis.stack_shape(3, GRID).iter().product();
+    assert_eq!(more(with_label), more(options()) + voxels as u64);
 }
 
 /// Damages every slice of a case.

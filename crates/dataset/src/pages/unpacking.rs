@@ -25,7 +25,7 @@ const LEVELS: u64 = 1024;
 
 /// Unpacks one row after the other.
 pub(crate) struct Unpacking<'column> {
-    column: &'column Column,
+    pub(crate) column: &'column Column,
     fetched: Arc<Fetched>,
     pages: SerializedPageReader<Fetched>,
     next: usize,

@@ -69,15 +69,17 @@ fn the_slice_goes_through_the_largest_lesion_else_through_the_highest_suv() {
     assert_eq!(telling_slice(&voxels(&pet), Some(&[0; 24]), [2, 3]), 0);
     assert_eq!(telling_slice(&voxels(&pet), None, [2, 3]), 0);
     // Outside of the body it does not count.
-    let slices = Slices {
+    let mut slices = Slices {
         pet: voxels(&pet),
         ct: voxels(&[1.0; 24]),
+        label: None,
     };
     let case = &manifest_of([2, 4, 3], &[("a", [1, 3])]).cases[0];
-    let planes = Planes::of(case, [2, 4, 3], &slices, None);
+    let planes = Planes::of(case, [2, 4, 3], &slices);
     assert_eq!((planes.slice, planes.why), (1, "highest SUV"));
     assert_eq!(planes.projection, [0.0, 9.0, 0.0, 0.0, 0.0, 0.0]);
-    let planes = Planes::of(case, [2, 4, 3], &slices, Some(&label));
+    slices.label = Some(label);
+    let planes = Planes::of(case, [2, 4, 3], &slices);
     assert_eq!((planes.slice, planes.why), (3, "largest lesion"));
     assert_eq!(
         planes.labelled_projection,
@@ -99,13 +101,9 @@ fn pixels_are_square_in_millimetres() {
 #[tokio::test]
 async fn a_case_becomes_a_png_of_three_images_with_captions() {
     let data = DataSet::open(&stored(1, 1).await).await.unwrap();
-    let (entry, slices, label) = read(&data, 0).await.unwrap();
+    let (entry, slices) = read(&data, 0).await.unwrap();
     let grid = data.manifest.grid;
-    let canvas = with_captions(
-        &entry,
-        grid,
-        &Planes::of(&entry, grid, &slices, label.as_deref()),
-    );
+    let canvas = with_captions(&entry, grid, &Planes::of(&entry, grid, &slices));
     let png = preview(&data, 0).await.unwrap();
     let reader = png::Decoder::new(std::io::Cursor::new(png))
         .read_info()

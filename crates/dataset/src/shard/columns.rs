@@ -22,7 +22,7 @@ const ELEMENT: &str = "element";
 const IMAGE_LEVEL: i32 = -50;
 /// The columns that hold one value a voxel.
 pub(super) const VOXEL_COLUMNS: [&str; 3] = ["pet", "ct", LABEL_COLUMN];
-const LABEL_COLUMN: &str = "label";
+pub(crate) const LABEL_COLUMN: &str = "label";
 /// The column that a slice is checked by when it is read.
 pub(crate) const CHECKSUM_COLUMN: &str = "checksum";
 

@@ -6,7 +6,7 @@
 /// Names the slices of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StackAxis {
-    /// From front to back, each slice (R, S).
+    /// From back to front, each slice (R, S).
     #[default]
     Coronal,
     /// From feet to head, each slice (R, A).
@@ -42,9 +42,14 @@ impl StackAxis {
         }
     }
 
-    /// Cuts slices out of what [`StackAxis::coronal_rows`] asked for, both as values of two bytes.
-    pub(crate) fn cut(self, coronal: Vec<u8>, slices: &[u32], [r, a, s]: [usize; 3]) -> Vec<u8> {
-        let voxels = coronal.as_chunks::<2>().0;
+    /// Cuts slices out of what [`StackAxis::coronal_rows`] asked for, both as values of `BYTES` bytes.
+    pub(crate) fn cut<const BYTES: usize>(
+        self,
+        coronal: Vec<u8>,
+        slices: &[u32],
+        [r, a, s]: [usize; 3],
+    ) -> Vec<u8> {
+        let voxels = coronal.as_chunks::<BYTES>().0;
         let line = |row: usize, side: usize| &voxels[(row * r + side) * s..][..s];
         let sides = || (0..r).flat_map(|side| (0..a).map(move |row| (row, side)));
         match self {
@@ -88,7 +93,7 @@ mod tests {
             (StackAxis::Axial, vec![1, 3, 4]),
             (StackAxis::Sagittal, vec![0, 2]),
         ] {
-            let stack = axis.cut(volume(), &slices, GRID);
+            let stack = axis.cut::<2>(volume(), &slices, GRID);
             let shape = axis.stack_shape(slices.len(), GRID);
             assert_eq!(stack.len(), 2 * shape.iter().product::<usize>());
             for (d, &slice) in slices.iter().enumerate() {

@@ -9,28 +9,42 @@ use crate::reader::Packed;
 /// Exponent that a half float lacks once its bits lie where a float has them: 2^112.
 const REBIAS: f32 = f32::from_bits(0x7780_0000);
 
+/// The voxels of a stack, each volume of [`StackAxis::stack_shape`].
+pub(crate) struct Windowed {
+    pub(crate) pet: Vec<f32>,
+    pub(crate) ct: Vec<f32>,
+    pub(crate) label: Option<Vec<u8>>,
+}
+
 impl StackOptions {
-    /// Unpacks the stack of the slices, checked and windowed: PET and CT.
+    /// Unpacks the stack of the slices, checked and windowed.
     pub(crate) fn windowed(
         &self,
         packed: Packed,
         slices: &[u32],
         grid: [usize; 3],
-    ) -> Result<[Vec<f32>; 2], DataSetError> {
+    ) -> Result<Windowed, DataSetError> {
         let voxels = self.axis.stack_shape(slices.len(), grid).iter().product();
         let [mut pet, mut ct] = [0, 1].map(|_| Vec::with_capacity(voxels));
+        let mut label: Option<Vec<u8>> = None;
         if self.axis == StackAxis::Coronal {
             packed.each(|slice| {
                 window(slice.pet, self.suv_window, &mut pet);
                 window(slice.ct, self.hu_window, &mut ct);
+                if let Some(voxels) = slice.label() {
+                    label.get_or_insert_default().extend(voxels);
+                }
             })?;
         } else {
             let whole = packed.unpack()?;
-            let cut = |volume| self.axis.cut(volume, slices, grid);
+            let cut = |volume| self.axis.cut::<2>(volume, slices, grid);
             window(&cut(whole.pet), self.suv_window, &mut pet);
             window(&cut(whole.ct), self.hu_window, &mut ct);
+            label = whole
+                .label
+                .map(|volume| self.axis.cut::<1>(volume, slices, grid));
         }
-        Ok([pet, ct])
+        Ok(Windowed { pet, ct, label })
     }
 }
 

@@ -1,11 +1,9 @@
 //! CLIP's first half of a block: x + out_proj(attention(norm(x))), each token seeing itself and those before it.
 
-use super::cross_attention::backward_heads;
+use super::heads::{AttentionOut, attend, backward, heads};
 use super::layer_norm::{norm, norm_grads};
 use super::linear::{linear, linear_grads};
 use super::op::{InputGrads, Op, View};
-use crate::kernels::attention::Heads;
-use crate::kernels::linear::Linear;
 
 /// Inputs: tokens `[batch, tokens, width]`; weight and bias of the norm, of the query, key, value and last projection.
 #[derive(Debug, Clone)]
@@ -16,29 +14,6 @@ pub(crate) struct CausalAttentionOp {
     pub(crate) recompute: bool,
 }
 
-/// Queries, keys, values, and the attention output.
-#[derive(Debug, Clone)]
-pub(crate) struct AttentionOut([Vec<f32>; 4]);
-
-fn attend(heads: Heads, projections: [Linear<'_>; 3], normed: &[f32]) -> AttentionOut {
-    let projected = projections.map(|projection| projection.forward(normed));
-    let parts = projected.each_ref().map(|part| heads.read(part, 1, 0));
-    let attended = heads.forward(parts.each_ref());
-    let [query, key, value] = projected;
-    AttentionOut([query, key, value, attended])
-}
-
-impl CausalAttentionOp {
-    fn heads(&self, tokens: View<'_>) -> Heads {
-        Heads {
-            n_samples: tokens.shape[0],
-            n_heads: self.n_heads,
-            size: tokens.shape[2] / self.n_heads,
-            is_causal: true,
-        }
-    }
-}
-
 impl Op<11> for CausalAttentionOp {
     type Saved = Option<AttentionOut>;
 
@@ -46,7 +21,8 @@ impl Op<11> for CausalAttentionOp {
         let [tokens, nw, nb, qw, qb, kw, kb, vw, vb, ow, ob] = inputs;
         let projections = [linear(qw, qb), linear(kw, kb), linear(vw, vb)];
         let normed = norm(nw, nb, self.epsilon).forward(tokens.values);
-        let attended = attend(self.heads(tokens), projections, &normed);
+        let projected = projections.map(|projection| projection.forward(&normed));
+        let attended = attend(heads(tokens, self.n_heads, true), projected);
         let output = linear(ow, ob).forward_onto(&attended.0[3], tokens.values);
         let saved = (!self.recompute).then_some(attended);
         (output, tokens.shape.to_vec(), saved)
@@ -63,12 +39,13 @@ impl Op<11> for CausalAttentionOp {
         let projections = [linear(qw, qb), linear(kw, kb), linear(vw, vb)];
         let norm = norm(nw, nb, self.epsilon);
         let normed = norm.forward(tokens.values);
-        let heads = self.heads(tokens);
-        let saved = saved.unwrap_or_else(|| attend(heads, projections, &normed));
+        let heads = heads(tokens, self.n_heads, true);
+        let project = || projections.map(|projection| projection.forward(&normed));
+        let saved = saved.unwrap_or_else(|| attend(heads, project()));
         let AttentionOut([query, key, value, attended]) = saved;
         linear_grads(to, [9, 10], &attended, &grad);
         let attended_grad = linear(ow, ob).input_grad(&grad);
-        let grads = backward_heads(heads, [query, key, value], &attended_grad);
+        let grads = backward(heads, [query, key, value], &attended_grad);
         let mut normed_grad = vec![0.0; normed.len()];
         for (part, (projection, grad)) in projections.into_iter().zip(&grads).enumerate() {
             linear_grads(to, [3 + 2 * part, 4 + 2 * part], &normed, grad);

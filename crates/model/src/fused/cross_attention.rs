@@ -1,9 +1,10 @@
 //! The decoder block's middle: x + proj(attention of norm(x) over norm_y(memory)).
 
+use super::heads::{AttentionOut, attend, backward, heads};
 use super::layer_norm::{norm, norm_grads};
 use super::linear::{linear, linear_grads};
 use super::op::{InputGrads, Op, View};
-use crate::kernels::attention::Heads;
+use crate::kernels::layer_norm::Norm;
 use crate::kernels::linear::Linear;
 
 /// Inputs: tokens `[batch, tokens, width]`, memory `[batch, memory tokens, width]`; weight and bias of the tokens'
@@ -16,41 +17,37 @@ pub(crate) struct CrossAttentionOp {
     pub(crate) recompute: bool,
 }
 
-/// Queries, keys, values, and the attention output.
-#[derive(Debug, Clone)]
-pub(crate) struct AttentionOut([Vec<f32>; 4]);
-
-/// The projections into heads, and both inputs after their norms.
-struct NormedInputs<'a> {
-    heads: Heads,
-    projections: [Linear<'a>; 3],
-    queries: &'a [f32],
-    memory: &'a [f32],
-}
-
-impl NormedInputs<'_> {
-    fn attend(&self) -> AttentionOut {
-        let [query, key, value] = self.projections;
-        let projected = [
-            query.forward(self.queries),
-            key.forward(self.memory),
-            value.forward(self.memory),
-        ];
-        let parts = projected.each_ref().map(|part| self.heads.read(part, 1, 0));
-        let attended = self.heads.forward(parts.each_ref());
-        let [query, key, value] = projected;
-        AttentionOut([query, key, value, attended])
-    }
+/// The inputs after tokens and memory, as layers.
+struct Layers<'a> {
+    norms: [Norm<'a>; 2],
+    query: Linear<'a>,
+    key: Linear<'a>,
+    value: Linear<'a>,
+    last: Linear<'a>,
 }
 
 impl CrossAttentionOp {
-    fn heads(&self, tokens: View<'_>) -> Heads {
-        Heads {
-            n_samples: tokens.shape[0],
-            n_heads: self.n_heads,
-            size: tokens.shape[2] / self.n_heads,
-            is_causal: false,
+    fn layers<'a>(&self, inputs: [View<'a>; 14]) -> Layers<'a> {
+        let norm = |at: usize| norm(inputs[at], inputs[at + 1], self.epsilon);
+        let linear = |at: usize| linear(inputs[at], inputs[at + 1]);
+        Layers {
+            norms: [norm(2), norm(4)],
+            query: linear(6),
+            key: linear(8),
+            value: linear(10),
+            last: linear(12),
         }
+    }
+}
+
+impl Layers<'_> {
+    /// The projections of both inputs after their norms.
+    fn project(&self, queries: &[f32], memory: &[f32]) -> [Vec<f32>; 3] {
+        [
+            self.query.forward(queries),
+            self.key.forward(memory),
+            self.value.forward(memory),
+        ]
     }
 }
 
@@ -58,30 +55,13 @@ impl Op<14> for CrossAttentionOp {
     type Saved = Option<AttentionOut>;
 
     fn forward(&self, inputs: [View<'_>; 14]) -> (Vec<f32>, Vec<usize>, Self::Saved) {
-        let [
-            tokens,
-            memory,
-            nw,
-            nb,
-            mw,
-            mb,
-            qw,
-            qb,
-            kw,
-            kb,
-            vw,
-            vb,
-            pw,
-            pb,
-        ] = inputs;
-        let normed = NormedInputs {
-            heads: self.heads(tokens),
-            projections: [linear(qw, qb), linear(kw, kb), linear(vw, vb)],
-            queries: &norm(nw, nb, self.epsilon).forward(tokens.values),
-            memory: &norm(mw, mb, self.epsilon).forward(memory.values),
-        };
-        let attended = normed.attend();
-        let output = linear(pw, pb).forward_onto(&attended.0[3], tokens.values);
+        let [tokens, memory, ..] = inputs;
+        let layers = self.layers(inputs);
+        let queries = layers.norms[0].forward(tokens.values);
+        let memory = layers.norms[1].forward(memory.values);
+        let heads = heads(tokens, self.n_heads, false);
+        let attended = attend(heads, layers.project(&queries, &memory));
+        let output = layers.last.forward_onto(&attended.0[3], tokens.values);
         let saved = (!self.recompute).then_some(attended);
         (output, tokens.shape.to_vec(), saved)
     }
@@ -93,77 +73,38 @@ impl Op<14> for CrossAttentionOp {
         mut grad: Vec<f32>,
         to: &mut InputGrads<14>,
     ) {
-        let [
-            tokens,
-            memory,
-            nw,
-            nb,
-            mw,
-            mb,
-            qw,
-            qb,
-            kw,
-            kb,
-            vw,
-            vb,
-            pw,
-            pb,
-        ] = inputs;
-        let norms = [norm(nw, nb, self.epsilon), norm(mw, mb, self.epsilon)];
-        let normed = NormedInputs {
-            heads: self.heads(tokens),
-            projections: [linear(qw, qb), linear(kw, kb), linear(vw, vb)],
-            queries: &norms[0].forward(tokens.values),
-            memory: &norms[1].forward(memory.values),
-        };
-        let AttentionOut([query, key, value, attended]) = saved.unwrap_or_else(|| normed.attend());
+        let [tokens, memory, ..] = inputs;
+        let layers = self.layers(inputs);
+        let [norm, memory_norm] = layers.norms;
+        let queries = norm.forward(tokens.values);
+        let normed_memory = memory_norm.forward(memory.values);
+        let heads = heads(tokens, self.n_heads, false);
+        let saved =
+            saved.unwrap_or_else(|| attend(heads, layers.project(&queries, &normed_memory)));
+        let AttentionOut([query, key, value, attended]) = saved;
         linear_grads(to, [12, 13], &attended, &grad);
         drop(attended);
-        let attended_grad = linear(pw, pb).input_grad(&grad);
+        let attended_grad = layers.last.input_grad(&grad);
         let [query_grad, key_grad, value_grad] =
-            backward_heads(normed.heads, [query, key, value], &attended_grad);
+            backward(heads, [query, key, value], &attended_grad);
         drop(attended_grad);
-        linear_grads(to, [6, 7], normed.queries, &query_grad);
-        linear_grads(to, [8, 9], normed.memory, &key_grad);
-        linear_grads(to, [10, 11], normed.memory, &value_grad);
-        let [query, key, value] = normed.projections;
-        let queries_grad = query.input_grad(&query_grad);
-        norm_grads(
-            to,
-            [2, 3],
-            norms[0],
-            tokens.values,
-            &queries_grad,
-            &mut grad,
-        );
+        linear_grads(to, [6, 7], &queries, &query_grad);
+        linear_grads(to, [8, 9], &normed_memory, &key_grad);
+        linear_grads(to, [10, 11], &normed_memory, &value_grad);
+        let queries_grad = layers.query.input_grad(&query_grad);
+        norm_grads(to, [2, 3], norm, tokens.values, &queries_grad, &mut grad);
         to.set(0, grad);
-        let mut memory_grad = key.input_grad(&key_grad);
-        value.add_input_grad(&value_grad, &mut memory_grad);
-        let mut input_grad = vec![0.0; memory_grad.len()];
+        let mut normed_grad = layers.key.input_grad(&key_grad);
+        layers.value.add_input_grad(&value_grad, &mut normed_grad);
+        let mut memory_grad = vec![0.0; normed_grad.len()];
         norm_grads(
             to,
             [4, 5],
-            norms[1],
+            memory_norm,
             memory.values,
-            &memory_grad,
-            &mut input_grad,
+            &normed_grad,
+            &mut memory_grad,
         );
-        to.set(1, input_grad);
+        to.set(1, memory_grad);
     }
-}
-
-/// The gradients of queries, keys and values.
-pub(super) fn backward_heads(
-    heads: Heads,
-    parts: [Vec<f32>; 3],
-    attended_grad: &[f32],
-) -> [Vec<f32>; 3] {
-    let mut grads = parts.each_ref().map(|part| vec![0.0; part.len()]);
-    let blocks = parts.each_ref().map(|part| heads.read(part, 1, 0));
-    let to = grads.each_mut().map(|grad| {
-        let [to] = heads.write(grad);
-        to
-    });
-    heads.backward(blocks.each_ref(), attended_grad, to);
-    grads
 }

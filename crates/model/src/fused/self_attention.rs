@@ -1,5 +1,6 @@
 //! A block's first half: x + proj(attention(qkv(norm(x)))), each token seeing all of its sample.
 
+use super::heads::heads;
 use super::layer_norm::{norm, norm_grads};
 use super::linear::{linear, linear_grads};
 use super::op::{InputGrads, Op, View};
@@ -18,17 +19,6 @@ pub(crate) struct SelfAttentionOp {
 /// Queries, keys and values side by side, and the attention output.
 type AttentionOut = (Vec<f32>, Vec<f32>);
 
-impl SelfAttentionOp {
-    fn heads(&self, tokens: View<'_>) -> Heads {
-        Heads {
-            n_samples: tokens.shape[0],
-            n_heads: self.n_heads,
-            size: tokens.shape[2] / self.n_heads,
-            is_causal: false,
-        }
-    }
-}
-
 impl Op<7> for SelfAttentionOp {
     type Saved = Option<AttentionOut>;
 
@@ -37,7 +27,7 @@ impl Op<7> for SelfAttentionOp {
         let normed = norm(norm_w, norm_b, self.epsilon).forward(tokens.values);
         let qkv = linear(qkv_w, qkv_b).forward(&normed);
         drop(normed);
-        let attended = attend(self.heads(tokens), &qkv);
+        let attended = attend(heads(tokens, self.n_heads, false), &qkv);
         let output = linear(proj_w, proj_b).forward_onto(&attended, tokens.values);
         let saved = (!self.recompute).then_some((qkv, attended));
         (output, tokens.shape.to_vec(), saved)
@@ -52,7 +42,7 @@ impl Op<7> for SelfAttentionOp {
     ) {
         let [tokens, norm_w, norm_b, qkv_w, qkv_b, proj_w, proj_b] = inputs;
         let norm = norm(norm_w, norm_b, self.epsilon);
-        let (heads, project) = (self.heads(tokens), linear(qkv_w, qkv_b));
+        let (heads, project) = (heads(tokens, self.n_heads, false), linear(qkv_w, qkv_b));
         let normed = norm.forward(tokens.values);
         let (qkv, attended) = saved.unwrap_or_else(|| {
             let qkv = project.forward(&normed);

@@ -5,6 +5,7 @@
 )]
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 use gemm::Parallelism;
 
@@ -145,12 +146,11 @@ pub(crate) fn multiply(
 /// The product as a vector of its own, row-major.
 pub(crate) fn product(left: Mat<'_>, right: Mat<'_>) -> Vec<f32> {
     let [n_rows, n_columns] = [left.shape[0], right.shape[1]];
-    let write = |start: *mut f32| {
-        // SAFETY: the vector is as large as the product.
-        unsafe {
-            let (step, beta) = (n_columns as isize, Beta::Overwrite);
-            call(start, step, beta, 1.0, left, right, Threads::All);
-        }
+    let write = |room: &mut [MaybeUninit<f32>]| {
+        let (step, beta) = (n_columns as isize, Beta::Overwrite);
+        let start = room.as_mut_ptr().cast();
+        // SAFETY: the room is as large as the product.
+        unsafe { call(start, step, beta, 1.0, left, right, Threads::All) }
     };
     // SAFETY: gemm writes every element of its result.
     unsafe { rows::filled(n_rows * n_columns, write) }

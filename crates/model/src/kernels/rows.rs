@@ -19,27 +19,25 @@ pub(crate) fn copied<'a>(
     source: impl Fn(usize) -> &'a [f32] + Sync,
     change: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
-    let length = n_rows * width;
-    let mut made = Vec::with_capacity(length);
     let per_piece = per_piece(width);
-    let room: &mut [MaybeUninit<f32>] = &mut made.spare_capacity_mut()[..length];
-    room.par_chunks_mut((per_piece * width).max(1))
-        .enumerate()
-        .for_each(|(piece, rows)| {
-            for (at, row) in rows.chunks_exact_mut(width).enumerate() {
-                let number = piece * per_piece + at;
-                change(number, row.write_copy_of_slice(source(number)));
-            }
-        });
+    let fill = |room: &mut [MaybeUninit<f32>]| {
+        room.par_chunks_mut((per_piece * width).max(1))
+            .enumerate()
+            .for_each(|(piece, rows)| {
+                for (at, row) in rows.chunks_exact_mut(width).enumerate() {
+                    let number = piece * per_piece + at;
+                    change(number, row.write_copy_of_slice(source(number)));
+                }
+            });
+    };
     #[expect(
         unsafe_code,
         reason = "the standard library has no parallel way to fill a vector"
     )]
-    // SAFETY: the pieces cover the first `length` places in whole rows, and each row was written in full.
+    // SAFETY: the pieces cover all places in whole rows, and each row is written in full.
     unsafe {
-        made.set_len(length);
+        filled(n_rows * width, fill)
     }
-    made
 }
 
 /// Makes `n_rows` rows, each of the runs that `runs(row)` gives, one after the other.
@@ -52,42 +50,40 @@ pub(crate) fn joined<'a, R: Iterator<Item = &'a [f32]>>(
     width: usize,
     runs: impl Fn(usize) -> R + Sync,
 ) -> Vec<f32> {
-    let length = n_rows * width;
-    let mut made = Vec::with_capacity(length);
-    let room: &mut [MaybeUninit<f32>] = &mut made.spare_capacity_mut()[..length];
-    room.par_chunks_exact_mut(width)
-        .enumerate()
-        .for_each(|(number, mut row)| {
-            for run in runs(number) {
-                let (to, rest) = row.split_at_mut(run.len());
-                to.write_copy_of_slice(run);
-                row = rest;
-            }
-            assert!(row.is_empty(), "runs fill a row");
-        });
+    let fill = |room: &mut [MaybeUninit<f32>]| {
+        room.par_chunks_exact_mut(width)
+            .enumerate()
+            .for_each(|(number, mut row)| {
+                for run in runs(number) {
+                    let (to, rest) = row.split_at_mut(run.len());
+                    to.write_copy_of_slice(run);
+                    row = rest;
+                }
+                assert!(row.is_empty(), "runs fill a row");
+            });
+    };
     #[expect(
         unsafe_code,
         reason = "the standard library has no parallel way to fill a vector"
     )]
-    // SAFETY: the rows cover the first `length` places, and each was written to its end.
+    // SAFETY: the rows cover all places, and each is written to its end.
     unsafe {
-        made.set_len(length);
+        filled(n_rows * width, fill)
     }
-    made
 }
 
-/// Makes a vector that `fill` writes in full through a pointer to its uninitialised places.
+/// Makes a vector whose `length` uninitialised places `fill` writes.
 ///
 /// # Safety
 ///
-/// `fill` writes every one of the `length` places and no other.
+/// `fill` writes every place.
 #[expect(
     unsafe_code,
-    reason = "matrix products write their result and read nothing of it"
+    reason = "the one place where uninitialised memory becomes a vector"
 )]
-pub(super) unsafe fn filled(length: usize, fill: impl FnOnce(*mut f32)) -> Vec<f32> {
+pub(super) unsafe fn filled(length: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
     let mut made = Vec::with_capacity(length);
-    fill(made.as_mut_ptr());
+    fill(&mut made.spare_capacity_mut()[..length]);
     // SAFETY: the capacity is there, and the caller promises that all of it was written.
     unsafe { made.set_len(length) };
     made

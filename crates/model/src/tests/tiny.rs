@@ -1,40 +1,9 @@
-//! A model and slots small enough for tests; compiled for tests alone.
+//! What tests do with the tiny model.
 
-use fratmae_config::{Decoder, Text, Transformer};
-
-use crate::masking::{Masks, Modality};
+use super::Modality;
+pub(crate) use super::tiny_slot::config;
 use crate::slot::{SlotBatch, SlotForward};
 use crate::{Device, DeviceKind, FratMae, ModelConfig, contrast};
-
-/// Twelve tokens of 32 voxels, two encoder blocks, one decoder block.
-pub(crate) fn config() -> ModelConfig {
-    ModelConfig {
-        stack: [4, 8, 12],
-        patch: [2, 4, 4],
-        encoder: Transformer {
-            width: 12,
-            depth: 2,
-            heads: 2,
-        },
-        decoder: Decoder {
-            width: 18,
-            depth: 1,
-            heads: 3,
-            self_attention: true,
-        },
-        mlp_ratio: 2,
-        embedding: 8,
-        text: Text {
-            width: 8,
-            depth: 1,
-            heads: 2,
-            context: 16,
-            trainable: true,
-            ..Text::default()
-        },
-        ..ModelConfig::default()
-    }
-}
 
 pub(crate) fn device() -> Device {
     crate::open(DeviceKind::Cpu).unwrap()
@@ -47,32 +16,9 @@ pub(crate) fn batch(n_samples: usize) -> SlotBatch {
 
 /// The same for any config.
 pub(crate) fn slot(config: &ModelConfig, n_samples: usize) -> SlotBatch {
-    let n_tokens = crate::PatchGrid::new(config).n_tokens() as u32;
-    let voxels = config.stack.iter().product::<usize>() * n_samples;
-    let modality = (0..n_samples).map(|sample| {
-        if sample % 2 == 0 {
-            Modality::Pet
-        } else {
-            Modality::Ct
-        }
-    });
-    // Seven is prime to every grid used, so each row is a permutation.
-    let order = |sample: u32| (0..n_tokens).map(|i| (7 * i + sample) % n_tokens).collect();
-    let orders: Vec<Vec<u32>> = (0..n_samples as u32).map(order).collect();
-    SlotBatch {
-        pet: wave(voxels, 0.37),
-        ct: wave(voxels, 0.11),
-        masks: Masks::from_permutations(modality.collect(), &orders, config.mask_ratio),
-        tokens: (0..n_samples as u32)
-            .map(|sample| vec![49406, 320 + sample % 2, 1126, 49407])
-            .collect(),
-    }
-}
-
-fn wave(n: usize, step: f32) -> Vec<f32> {
-    (0..n)
-        .map(|i| 0.5 + 0.5 * (i as f32 * step).sin())
-        .collect()
+    let in_turn = [Modality::Pet, Modality::Ct].into_iter().cycle();
+    let modality: Vec<_> = in_turn.take(n_samples).collect();
+    super::tiny_slot::slot(config, &modality)
 }
 
 /// The whole loss of a slot that is the global batch, and its gradient, by the same steps as a worker takes.

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fratmae_dataset::Metadata;
+use fratmae_dataset::{ManifestCase, Metadata};
 use serde::{Deserialize, Serialize};
-
-use crate::source::Survey;
 
 /// Says whether a study has a field.
 type IsKnown = fn(&Metadata) -> bool;
@@ -22,21 +20,24 @@ const FIELDS: [(&str, IsKnown); 5] = [
 /// Says what of headers and tables enters a data set. Nothing that is not named here does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptFields {
-    /// Each field of the allow-list, and how many cases of the source have it.
+    /// Each field of the allow-list, and how many cases of the data set have it.
     pub kept: BTreeMap<String, usize>,
     /// Columns of tables of which nothing was kept.
     pub dropped_columns: Vec<String>,
 }
 
 impl KeptFields {
-    pub(super) fn of(survey: &Survey) -> Self {
+    pub(super) fn of<'a>(
+        cases: impl Iterator<Item = &'a ManifestCase> + Clone,
+        dropped_columns: Vec<String>,
+    ) -> Self {
         let count = |(name, is_known): (&str, IsKnown)| {
-            let known = survey.cases.iter().filter(|case| is_known(&case.metadata));
+            let known = cases.clone().filter(|case| is_known(&case.metadata));
             (name.to_owned(), known.count())
         };
         Self {
             kept: FIELDS.map(count).into(),
-            dropped_columns: survey.dropped_columns.clone(),
+            dropped_columns,
         }
     }
 }

@@ -275,6 +275,29 @@ async fn a_shard_whose_record_or_bytes_are_lost_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_shard_that_a_finished_data_set_lost_is_made_again() {
+    let mut bench = Bench::new(4);
+    bench.prepare("out", &OPTIONS).await.unwrap();
+    let whole = bench.files("out").await;
+    let lose = async || {
+        let out = bench.out("out");
+        out.delete("shards/shard-00001.parquet").await.unwrap();
+    };
+    lose().await;
+    let report = bench.prepare("out", &OPTIONS).await.unwrap();
+    let counts = (report.prepared, report.kept, report.unchanged);
+    assert_eq!(counts, (2, 2, false));
+    assert_eq!(bench.files("out").await, whole);
+    lose().await;
+    bench.cases[3].metadata.age = None;
+    let refusal = bench.prepare("out", &OPTIONS).await.unwrap_err();
+    assert!(
+        matches!(refusal, PrepareError::OtherDataSet { .. }),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
 async fn a_finished_data_set_of_the_same_cases_is_left_alone() {
     let bench = Bench::new(3);
     bench.prepare("out", &OPTIONS).await.unwrap();

@@ -1,56 +1,15 @@
 //! Seeds of DICOM: small series made here, of both modalities and of the transfer syntaxes that need no encoder.
 
 use super::Seed;
+use test_files::Made;
+
+#[path = "../../../../crates/imaging/src/dicom/test_files.rs"]
+mod test_files;
 
 /// Rows and columns of a slice.
 const SIDE: u16 = 8;
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 const RLE: &str = "1.2.840.10008.1.2.5";
-
-/// Elements in explicit VR, little-endian, in ascending order of their tags.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Made(Vec<u8>);
-
-impl Made {
-    fn put(mut self, group: u16, element: u16, kind: &str, value: &[u8]) -> Self {
-        self.0.extend(group.to_le_bytes());
-        self.0.extend(element.to_le_bytes());
-        self.0.extend(kind.as_bytes());
-        let padded = value.len().next_multiple_of(2);
-        if matches!(kind, "OW" | "OB" | "SQ") {
-            self.0.extend([0, 0]);
-            self.0.extend((padded as u32).to_le_bytes());
-        } else {
-            self.0.extend((padded as u16).to_le_bytes());
-        }
-        self.0.extend(value);
-        self.0.resize(self.0.len() + padded - value.len(), b' ');
-        self
-    }
-
-    fn text(self, group: u16, element: u16, value: &str) -> Self {
-        self.put(group, element, "LO", value.as_bytes())
-    }
-
-    fn short(self, group: u16, element: u16, value: u16) -> Self {
-        self.put(group, element, "US", &value.to_le_bytes())
-    }
-
-    fn items(self, group: u16, element: u16, items: &[Made]) -> Self {
-        let mut bytes = Vec::new();
-        for Made(item) in items {
-            bytes.extend(b"\xfe\xff\0\xe0");
-            bytes.extend((item.len() as u32).to_le_bytes());
-            bytes.extend(item);
-        }
-        self.put(group, element, "SQ", &bytes)
-    }
-
-    fn file(self, syntax: &str) -> Vec<u8> {
-        let meta = Made::default().text(2, 0x10, syntax);
-        [&[0; 128][..], b"DICM", &meta.0, &self.0].concat()
-    }
-}
 
 pub(super) fn seeds() -> Vec<Seed> {
     let series = |modality: &str| -> Vec<u8> {

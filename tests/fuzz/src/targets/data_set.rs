@@ -84,6 +84,7 @@ async fn load(data: &Arc<DataSet>, axis: StackAxis) {
         hu_window: [-1000.0, 1000.0],
         seed: 7,
         with_diagnosis: true,
+        with_label: true,
     };
     if options.check(&data.manifest).is_err() {
         return;

@@ -54,7 +54,7 @@ struct Extracted<'a> {
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let Arguments { case, out, .. } = arguments;
-    let target = Target::of(out)?;
+    let target = Target::file(out)?;
     let data = DataSet::open(&Location::open(&arguments.data)?).await?;
     let image = match arguments.image {
         Image::Pet => CaseImage::Pet,

@@ -17,7 +17,7 @@ use fratmae_store::Location;
 use serde::Serialize;
 
 use crate::{
-    commands::target::Target,
+    commands::{target::Target, weights_dir::write},
     output::Output,
     progress::{Progress, Report},
     table::{Table, counted},
@@ -81,20 +81,19 @@ struct Voxels {
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
+    let target = |file: &Option<PathBuf>| file.as_deref().map(Target::file).transpose();
+    let (picture, sheet) = (target(&arguments.preview)?, target(&arguments.html)?);
     let location = Location::open(&arguments.data)?;
     let data = DataSet::open(&location).await?;
     let case = arguments.case.as_deref();
     let number = case.map(|case| number_of(&data, case)).transpose()?;
-    if let Some(file) = &arguments.preview {
-        let picture = preview(&data, number.unwrap_or(0)).await?;
-        let target = Target::of(file)?;
-        std::fs::write(target.path(), picture)
-            .with_context(|| format!("cannot write {}", file.display()))?;
+    if let Some(target) = picture {
+        write(target.path(), &preview(&data, number.unwrap_or(0)).await?)?;
         target.finish().await?;
     }
     let inspection = inspect(&data);
-    let voxels = match arguments.html.is_some() || arguments.histograms {
-        true => Some(look_through(&data, &inspection, number, arguments, quiet).await?),
+    let voxels = match sheet.is_some() || arguments.histograms {
+        true => Some(look_through(&data, &inspection, number, sheet, quiet).await?),
         false => None,
     };
     show(only(inspection, case), voxels, arguments, output)
@@ -112,7 +111,7 @@ async fn look_through(
     data: &DataSet,
     inspection: &Inspection,
     only: Option<u32>,
-    arguments: &Arguments,
+    target: Option<Target>,
     quiet: bool,
 ) -> Result<Voxels> {
     let numbers: Vec<u32> = match only {
@@ -120,7 +119,6 @@ async fn look_through(
         None => (0..inspection.cases.len() as u32).collect(),
     };
     let report = stored_report(data).await?;
-    let target = arguments.html.as_deref().map(Target::of).transpose()?;
     let start = |target: &Target| {
         let about = About {
             url: &inspection.url,

@@ -64,7 +64,7 @@ fn show(report: &VerifyReport, url: &str, json: bool, output: &mut Output) -> Re
     match report.damaged.as_slice() {
         [] => Ok(()),
         [first, ..] => bail!(
-            "{} of {} cases in {url} are damaged, the first {} in {}; run `fratmae prepare` again into an empty place",
+            "{} of {} cases in {url} are damaged, the first {} in {}; delete the damaged shards and run the same `fratmae prepare` again",
             report.damaged.len(),
             report.cases,
             first.case_id,

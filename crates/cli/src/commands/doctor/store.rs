@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use fratmae_dataset::{DataSet, MANIFEST_NAME};
+use fratmae_dataset::DataSet;
 use fratmae_store::{Location, StoreError, Throughput};
 use fratmae_telemetry::one_line;
 
@@ -63,10 +63,9 @@ pub(crate) async fn find_data(job: &JobRequirements) -> Data {
     };
     let found = async {
         let location = Location::open(&job.data_url)?;
-        if !location.has(MANIFEST_NAME).await? {
+        let Some(data) = DataSet::open_if_present(&location).await? else {
             return Ok(absent);
-        }
-        let data = DataSet::open(&location).await?;
+        };
         let fault = other_grid(&data, job.grid);
         Ok::<_, anyhow::Error>(fault.map_or(Data::Whole, Data::Fails))
     };
@@ -126,6 +125,8 @@ pub(crate) fn judge_data(url: &str, data: &Data) -> Finding {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use fratmae_dataset::MANIFEST_NAME;
 
     use super::*;
     use crate::commands::doctor::requirements::tests::job;

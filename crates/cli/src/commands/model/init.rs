@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let config = arguments.job.resolve()?;
     let place = Location::open(&arguments.out.to_string_lossy())?;
     wait_for(owner::ensure_free(&place, Kind::Weights))?;
-    let target = Target::of(&arguments.out)?;
+    let target = Target::folder(&arguments.out)?;
     let parameters = FratMae::layout(&config.model);
     let (flat, notes) = fratmae_pretrain::first_weights(&config, &parameters)?;
     write_folder(target.path(), &config.model, &parameters, &flat)?;

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_config::{Axis, Config};
-use fratmae_dataset::{DataSet, KeyedRng, Sample, StackAxis, StackOptions, telling_slice};
+use fratmae_dataset::{DataSet, KeyedRng, Sample, telling_slice};
 use fratmae_model::{
     DeviceKind, FratMae, Masks, Modality, PatchGrid, SlotBatch, StageInputs, n_kept, stages,
 };
 use fratmae_store::Location;
+use fratmae_trainer::stack_options;
 use serde::Serialize;
 
 use crate::{
@@ -71,7 +72,7 @@ struct Drawn<'a> {
 }
 
 pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let target = Target::of(&arguments.out)?;
+    let target = Target::file(&arguments.out)?;
     let stored = RunWeights::open(&arguments.run, arguments.step).await?;
     let url = arguments.data.as_ref().unwrap_or(&stored.config.data.url);
     let data = DataSet::open(&Location::open(url)?).await?;
@@ -102,7 +103,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         "{}: {title}, reconstruction PET {pet:.6}, CT {ct:.6}",
         arguments.out.display()
     );
-    let options = stack_options(&stored.config);
+    let options = stack_options(&stored.config, true);
     let picture = draw::picture(&Shown {
         config: model,
         batch: &inputs.batch,
@@ -161,7 +162,7 @@ async fn cut(config: &Config, data: &DataSet, case: Option<&str>) -> Result<Cut>
         axis == Axis::Coronal,
         "pictures are drawn of coronal stacks; the run's are {axis:?}"
     );
-    let options = stack_options(config);
+    let options = stack_options(config, true);
     options.check(&data.manifest)?;
     let sample = Sample {
         position: 0,
@@ -171,17 +172,7 @@ async fn cut(config: &Config, data: &DataSet, case: Option<&str>) -> Result<Cut>
     let rows = options.rows(&data.manifest, sample).unwrap_or_default();
     let slices = data.read_slices(case, &rows).await?;
     let [right, _, superior] = data.manifest.grid;
-    let label = match cases[number].label {
-        true => Some(data.fetch_label(case).await?),
-        false => None,
-    };
-    let of_stack = label.map(|label| {
-        let row = |&row: &u32| &label[row as usize * right * superior..][..right * superior];
-        rows.iter().map(row).collect::<Vec<_>>().concat()
-    });
-    let is_labelled = |label: &&Vec<u8>| label.iter().any(|&voxel| voxel != 0);
-    let of_stack = of_stack.as_ref().filter(is_labelled);
-    let telling = telling_slice(&slices.pet, of_stack.map(Vec::as_slice), [right, superior]);
+    let telling = telling_slice(&slices.pet, slices.label.as_deref(), [right, superior]);
     let window =
         |[low, high]: [f32; 2]| move |value: f32| ((value - low) / (high - low)).clamp(0.0, 1.0);
     let (pet, ct) = (slices.pet.iter(), slices.ct.iter());
@@ -199,19 +190,6 @@ async fn cut(config: &Config, data: &DataSet, case: Option<&str>) -> Result<Cut>
             .map(window(options.hu_window))
             .collect(),
     })
-}
-
-fn stack_options(config: &Config) -> StackOptions {
-    let data = &config.data;
-    StackOptions {
-        axis: StackAxis::Coronal,
-        depth: config.model.stack[0],
-        stride: data.stride,
-        suv_window: data.suv_window.map(|edge| edge as f32),
-        hu_window: data.hu_window.map(|edge| edge as f32),
-        seed: config.run.seed,
-        with_diagnosis: data.diagnosis_in_sentence,
-    }
 }
 
 /// The stack twice: once with PET masked, once with CT.

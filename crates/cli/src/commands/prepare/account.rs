@@ -121,16 +121,10 @@ fn remark_line(remark: &Remark) -> String {
 
 /// Says what of the patients is in the data set.
 fn fields(report: &PrepareReport) -> String {
+    let used = report.cases.len() - report.skipped.len();
     let kept = report.metadata.kept.iter().filter(|(_, count)| **count > 0);
-    // A share lists its own cases, and what is kept of all shares' cases.
-    let cases = report.cases.len();
-    let is_share = kept.clone().any(|(_, count)| *count > cases);
-    let of = match is_share {
-        true => String::new(),
-        false => format!(" of {cases}"),
-    };
     let kept: Vec<String> = kept
-        .map(|(name, count)| format!("{name} ({count}{of} cases)"))
+        .map(|(name, count)| format!("{name} ({count} of {used} cases)"))
         .collect();
     let kept = match kept[..] {
         [] => "no metadata found".to_owned(),
@@ -178,7 +172,7 @@ pub(super) mod tests {
         };
         let mut cases = vec![case("a", taken(vec![])), case("b", taken(vec![note]))];
         cases.extend(skipped.iter().map(verdict));
-        let counts = [("age", 3), ("stage", 0)];
+        let counts = [("age", 1), ("stage", 0)];
         let kept = counts.map(|(name, count)| (name.to_owned(), count));
         let names = ["one", "two", "three", "four", "five"];
         PrepareReport {
@@ -219,7 +213,7 @@ pub(super) mod tests {
              used, but  note\n\
              b          the field of view is 14 cm long\n\
              not used: 5 files ending in .mha of no case (one, two, three, four, …)\n\
-             metadata kept: age (3 of 5 cases); ignored columns: name\n"
+             metadata kept: age (1 of 2 cases); ignored columns: name\n"
         );
     }
 

@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use fratmae_prepare::Survey;
 use fratmae_store::Location;
 
+use crate::commands::target::require_folder_of;
+
 /// How a list of names begins; a file that begins otherwise is somebody else's.
 const FIRST: &[u8] = b"case_id,pet,pet_first_file,";
 
@@ -34,6 +36,7 @@ pub(super) fn write(survey: &Survey, path: &Path, out: &Location) -> Result<()> 
             return Err(error).with_context(|| format!("cannot read --names {}", path.display()));
         }
     }
+    require_folder_of(&place).context("--names")?;
     write_private(&place, &survey.names()?)
         .with_context(|| format!("cannot write --names {}", path.display()))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fratmae_config::Config;
-use fratmae_dataset::{DataSet, MANIFEST_NAME};
+use fratmae_dataset::DataSet;
 use fratmae_phantom::PhantomSize;
 use fratmae_prepare::{Layout, PrepareOptions, survey};
 use fratmae_store::{Location, local_path};
@@ -30,10 +30,10 @@ pub(crate) async fn open_or_prepare(config: &Config, quiet: bool) -> Result<Data
         Misuse("the job names no data set; give one with --data URL or data.url".to_owned())
     );
     let location = Location::open(url)?;
-    if !location.has(MANIFEST_NAME).await? {
-        make_alone(config, &location, quiet).await?;
-    }
-    let data = DataSet::open(&location).await?;
+    let data = match DataSet::open_if_present(&location).await? {
+        Some(data) => data,
+        None => make_alone(config, &location, quiet).await?,
+    };
     match other_grid(&data, config.data.grid) {
         Some(fault) => bail!(fault),
         None => Ok(data),
@@ -78,7 +78,7 @@ pub(crate) fn warnings(config: &Config, cases: usize) -> Vec<String> {
 }
 
 /// Makes a data set of this machine or a shared folder while nobody else does; elsewhere both make the same bytes.
-async fn make_alone(config: &Config, location: &Location, quiet: bool) -> Result<()> {
+async fn make_alone(config: &Config, location: &Location, quiet: bool) -> Result<DataSet> {
     if !location.is_local() {
         return make(config, location, quiet).await;
     }
@@ -86,9 +86,9 @@ async fn make_alone(config: &Config, location: &Location, quiet: bool) -> Result
         note("prepare", quiet, line)
     })
     .await?;
-    match location.has(MANIFEST_NAME).await? {
-        true => Ok(()),
-        false => make(config, location, quiet).await,
+    match DataSet::open_if_present(location).await? {
+        Some(data) => Ok(data),
+        None => make(config, location, quiet).await,
     }
 }
 
@@ -96,7 +96,7 @@ fn note(title: &'static str, quiet: bool, line: &str) {
     Progress::start(title, quiet).note(line);
 }
 
-async fn make(config: &Config, location: &Location, quiet: bool) -> Result<()> {
+async fn make(config: &Config, location: &Location, quiet: bool) -> Result<DataSet> {
     if config.data.source.is_empty() {
         bail!(
             "{} holds no data set; prepare one with `fratmae prepare SOURCE --out {0}`, or name the raw cases in data.source",
@@ -112,7 +112,7 @@ async fn make(config: &Config, location: &Location, quiet: bool) -> Result<()> {
         ..PrepareOptions::default()
     };
     prepare_with_progress(survey(source, Layout::Auto)?, location, &options, quiet).await?;
-    Ok(())
+    Ok(DataSet::open(location).await?)
 }
 
 async fn make_phantoms(config: &Config, source: &Path, quiet: bool) -> Result<()> {
