@@ -102,7 +102,7 @@ fn batch() -> Vec<Vec<Stack>> {
         sentence: String::new(),
         pet: wave(sample.position).collect(),
         ct: Vec::new(),
-        label: Some(vec![u8::from(sample.position % 2 == 0); 512]),
+        label: Some(vec![u8::from(sample.position.is_multiple_of(2)); 512]),
         skipped: Vec::new(),
     };
     let stacks: Vec<_> = SampleOrder { seed: 0, cases: 8 }

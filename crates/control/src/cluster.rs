@@ -169,6 +169,7 @@ impl Cluster {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of events")]
     fn follow(&mut self, now: Millis, event: Event) -> Vec<Command> {
         match event {
             Event::Registered {

@@ -21,6 +21,7 @@ impl Cluster {
             // What the coordinator found out by itself.
             Event::GenerationRecorded { .. }
             | Event::CheckpointCommitted { .. }
+            | Event::CheckpointLost { .. }
             | Event::PassedOver { .. }
             | Event::ProbeFailed { .. }
             | Event::DrainRequested

@@ -5,7 +5,10 @@ use crate::launch::Launcher;
 use crate::restarts::Restarts;
 use crate::secret::Secret;
 use fratmae_protocol::pb;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
+use tokio::signal::unix::SignalKind;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -25,6 +28,7 @@ pub(crate) struct Fleet {
 pub(crate) struct Exit {
     place: usize,
     is_well: bool,
+    was_asked: bool,
     pub(crate) status: String,
 }
 
@@ -143,6 +147,7 @@ impl Fleet {
                 Exit {
                     place: number,
                     is_well: ended.as_ref().is_ok_and(|status| status.success()),
+                    was_asked: ended.as_ref().is_ok_and(|status| is_asked(*status)),
                     status: ended.map_or_else(|error| error.to_string(), |s| s.to_string()),
                 }
             });
@@ -213,10 +218,27 @@ impl Exit {
         self.is_well
     }
 
+    /// Whether somebody asked it to end before it could listen to that: Ctrl-C reaches every process of a terminal.
+    pub(crate) const fn was_asked(&self) -> bool {
+        self.was_asked
+    }
+
     /// Which worker it was.
     pub(crate) fn name(&self) -> String {
         Launcher::name(self.place)
     }
+}
+
+fn is_asked(status: ExitStatus) -> bool {
+    let asked = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let ended_by = status.signal();
+    asked
+        .iter()
+        .any(|kind| ended_by == Some(kind.as_raw_value()))
 }
 
 #[cfg(test)]

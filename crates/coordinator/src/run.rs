@@ -323,7 +323,8 @@ async fn exited(
         return start_missing(runtime, fleet).await;
     }
     let line = format!("worker {} ended with {}", exit.name(), exit.status);
-    if !runtime.cluster.has_trained() && runtime.cluster.phase() == RunPhase::Gathering {
+    let would_end_again = !exit.was_asked() && !runtime.cluster.has_trained();
+    if would_end_again && runtime.cluster.phase() == RunPhase::Gathering {
         fleet.close(exit);
         if fleet.is_spent() && runtime.cluster.n_registered() == 0 {
             let status = exit.status.clone();

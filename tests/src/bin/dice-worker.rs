@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use fratmae_config::Host;
 use fratmae_network::Endpoint;
 use fratmae_telemetry::PhaseLedger;
 use fratmae_tests::Dice;

@@ -4,11 +4,15 @@ use super::*;
 use crate::restarts::RESTART_DELAY;
 
 fn fleet(program: &str, restarts_per_hour: u32) -> Fleet {
+    fleet_of(program, &[], restarts_per_hour)
+}
+
+fn fleet_of(program: &str, arguments: &[&str], restarts_per_hour: u32) -> Fleet {
     let launcher = Launcher {
         program: program.into(),
         workers: 2,
         threads: 1,
-        arguments: Vec::new(),
+        arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
         options: Vec::new(),
         restarts_per_hour,
         listener: None,
@@ -90,4 +94,24 @@ async fn without_a_launcher_there_is_nothing_to_start() {
     let mut fleet = Fleet::new(None, "http://127.0.0.1:1");
     assert!(fleet.start_missing(&[], Instant::now()).unwrap().is_empty());
     assert!(!fleet.is_spent());
+}
+
+#[tokio::test]
+async fn a_signal_that_asks_is_told_from_a_fault() {
+    for (ending, was_asked) in [
+        ("kill -INT $$", true),
+        ("kill -TERM $$", true),
+        ("kill -KILL $$", false),
+        ("exit 1", false),
+    ] {
+        let mut fleet = fleet_of("sh", &["-c", ending], 1);
+        let none: [String; 0] = [];
+        fleet.start_missing(&none, Instant::now()).unwrap();
+        let exit = fleet.next_exit().await;
+        assert_eq!(
+            (exit.is_well(), exit.was_asked()),
+            (false, was_asked),
+            "{ending}"
+        );
+    }
 }

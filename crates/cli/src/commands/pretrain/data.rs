@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fratmae_config::Config;
-use fratmae_dataset::DataSet;
+use fratmae_dataset::{DataSet, MANIFEST_NAME};
 use fratmae_phantom::PhantomSize;
 use fratmae_prepare::{Layout, PrepareOptions, survey};
 use fratmae_store::{Location, local_path};

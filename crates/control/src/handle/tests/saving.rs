@@ -151,6 +151,7 @@ fn a_checkpoint_that_does_not_come_together_is_written_once_more_by_a_new_genera
                 worker,
                 generation: FIRST,
                 step: Step::new(10),
+                parts: Vec::new(),
             });
         }
         let commands = run.see(lost(10, worker));
@@ -171,6 +172,7 @@ fn a_member_whose_part_is_not_as_it_said_goes_unless_it_is_the_only_one() {
             worker,
             generation: FIRST,
             step: Step::new(4),
+            parts: Vec::new(),
         });
     }
     let commands = run.see(lost(4, Some(TWO)));
@@ -196,6 +198,7 @@ fn a_member_whose_part_is_not_as_it_said_goes_unless_it_is_the_only_one() {
         worker: ONE,
         generation: SECOND,
         step: Step::new(4),
+        parts: Vec::new(),
     });
     let alone = Event::CheckpointLost {
         checkpoint: (SECOND, Step::new(4)),
