@@ -224,3 +224,31 @@ fn a_run_whose_lines_nobody_reads_goes_on_and_stops_when_it_is_asked_to() {
     assert_eq!(leading.wait().unwrap().code(), Some(75));
     drop(reader);
 }
+
+/// Connections that a process has open, the one that it listens at included.
+fn sockets(process: u32) -> usize {
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let links = open.flatten().map(|it| std::fs::read_link(it.path()));
+    let is_socket = |link: &std::path::PathBuf| link.to_string_lossy().starts_with("socket:");
+    links.flatten().filter(is_socket).count()
+}
+
+#[test]
+fn a_worker_that_is_never_heard_again_leaves_no_connection() {
+    let folder = scratch();
+    let mut leading = coordinator(&folder.path().join("run"))
+        .and("--workers=2")
+        .start();
+    let address = address_of(&mut leading);
+    let before = sockets(leading.id());
+    let silent = worker(&address);
+    leading.runs_until("its registration", PATIENCE, |leading| {
+        !logged(&leading.said(), "worker registered").is_empty()
+    });
+    assert!(sockets(leading.id()) > before);
+    silent.signal(Signal::SIGSTOP);
+    leading.runs_until("the end of its connection", PATIENCE, |leading| {
+        sockets(leading.id()) <= before
+    });
+    silent.signal(Signal::SIGCONT);
+}
