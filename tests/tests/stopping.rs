@@ -274,17 +274,15 @@ fn a_stop_while_data_is_made_leaves_nothing_that_is_in_the_way() {
     call.run().succeeded();
 }
 
-#[test]
-fn a_store_that_answers_nobody_keeps_nobody_from_stopping() {
+/// A run whose store has stopped to answer, the way to that store, and its place.
+fn stalled(test: &str, folder: &Path) -> Option<(Running, SickNetwork, String)> {
     const URL: &str = "FRATMAE_TEST_S3_URL";
     let Some((bucket, endpoint)) = variable(URL).zip(variable("AWS_ENDPOINT_URL")) else {
-        return skip(
-            "a stalled store",
-            &format!("{URL} is not set; `cargo xtask test` starts a store and sets it"),
-        );
+        let reason = format!("{URL} is not set; `cargo xtask test` starts a store and sets it");
+        skip(test, &reason);
+        return None;
     };
-    let folder = scratch();
-    let name = folder.path().file_name().and_then(|name| name.to_str());
+    let name = folder.file_name().and_then(|name| name.to_str());
     let run = format!("{bucket}/{}/run", name.unwrap_or_default());
     let sound = Sickness {
         seed: 1,
@@ -293,33 +291,58 @@ fn a_store_that_answers_nobody_keeps_nobody_from_stopping() {
     };
     let network = SickNetwork::start(&endpoint, sound);
     let data = phantoms().data.display().to_string();
-    let job = |steps: u64| {
-        Job::on(&data, &run)
-            .set(&format!("train.steps={steps}"))
-            .set("checkpoint.every=5")
-            .set("workers.threads=1")
-            .workers(2)
-            .told_as_json()
-    };
-    let mut running = job(100_000)
+    let mut running = Job::on(&data, &run)
+        .set("train.steps=100000")
+        .set("checkpoint.every=5")
+        .set("workers.threads=1")
+        .workers(2)
+        .told_as_json()
         .with("AWS_ENDPOINT_URL", &network.endpoint())
         .start();
     running.runs_until_step(6);
     network.hold();
-    let held = network.requests();
     running.runs_for(Duration::from_millis(500));
-    let workers = running.children();
-    running.signal_all(Signal::SIGINT);
-    answered(&mut running);
-    assert!(network.requests() >= held);
-    running.signal_all(Signal::SIGINT);
-    let stopped = running.wait();
-    assert_eq!(stopped.code, AT_ONCE, "{}", stopped.stderr);
+    Some((running, network, run))
+}
+
+/// Waits for the end of workers, and checks what they have left behind.
+fn ended_soundly(workers: &[u32], run: &str) {
     wait_until("the end of the workers", PATIENCE, || {
         !workers.iter().any(|worker| is_alive(*worker))
     });
-    let whole = fratmae(["checkpoint", "verify", "--all", &run]);
+    let whole = fratmae(["checkpoint", "verify", "--all", run]);
     whole.run().succeeded();
+}
+
+#[test]
+fn a_store_that_answers_nobody_keeps_nobody_from_stopping() {
+    let folder = scratch();
+    let Some((mut running, _network, run)) = stalled("a stalled store", folder.path()) else {
+        return;
+    };
+    let workers = running.children();
+    running.signal_all(Signal::SIGINT);
+    answered(&mut running);
+    running.signal_all(Signal::SIGINT);
+    let stopped = running.wait();
+    assert_eq!(stopped.code, AT_ONCE, "{}", stopped.stderr);
+    ended_soundly(&workers, &run);
+}
+
+#[test]
+fn a_store_that_answers_nobody_holds_a_stop_up_for_a_while_only() {
+    let folder = scratch();
+    let Some((mut running, _network, run)) = stalled("a long stall", folder.path()) else {
+        return;
+    };
+    let workers = running.children();
+    running.signal(Signal::SIGTERM);
+    answered(&mut running);
+    let stopped = running.wait();
+    assert_eq!(stopped.code, RESUMES, "{}", stopped.stderr);
+    let last = stopped.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("its store does not answer"), "{last}");
+    ended_soundly(&workers, &run);
 }
 
 #[test]

@@ -67,7 +67,7 @@ async fn a_large_message_is_heard_after_the_welcome_and_not_before() {
     assert!(matches!(next(&mut inbox).await, Arrival::Message(..)));
 
     let (say, mut heard) = attended(&mut client).await;
-    let Arrival::Opened(..) = next(&mut inbox).await else {
+    let Arrival::Opened(_, _outbox) = next(&mut inbox).await else {
         panic!("a stream")
     };
     say.send(heartbeat(20_000)).await.unwrap();
