@@ -24,9 +24,9 @@ pub fn flip_bit(process: u32, address: u64, bit: u32) {
         .expect("it can be written");
 }
 
-/// Writes one bit of the 32-bit number at an address of a process, as a cell does that is stuck; says whether that
+/// Clears one bit of the 32-bit number at an address of a process, as a cell does that is stuck; says whether that
 /// memory is still there.
-pub fn stick_bit(process: u32, address: u64, bit: u32, is_set: bool) -> bool {
+pub fn stick_bit(process: u32, address: u64, bit: u32) -> bool {
     let memory = OpenOptions::new()
         .read(true)
         .write(true)
@@ -39,10 +39,7 @@ pub fn stick_bit(process: u32, address: u64, bit: u32, is_set: bool) -> bool {
         return false;
     }
     let number = u32::from_le_bytes(bytes);
-    let stuck = match is_set {
-        true => number | 1 << bit,
-        false => number & !(1 << bit),
-    };
+    let stuck = number & !(1 << bit);
     stuck == number || memory.write_all_at(&stuck.to_le_bytes(), address).is_ok()
 }
 

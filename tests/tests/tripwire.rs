@@ -134,7 +134,7 @@ fn stuck(running: &mut fratmae_tests::Running) -> String {
         let address = address.expect("in hexadecimal") + PLACE;
         // Often enough for every pass, and so that the log is read again.
         for _ in 0..20 {
-            if !stick_bit(process, address, BIT, true) {
+            if !stick_bit(process, address, BIT) {
                 return victim;
             }
             running.runs_for(std::time::Duration::from_millis(1));
