@@ -164,8 +164,10 @@ impl WorkerError {
                 | CollectiveError::Io { .. }),
             ) => error.accused().and_then(rank).map(Accused::Unreachable),
             Self::Train(
-                TrainError::Corrupted { rank: own, .. } | TrainError::Unlike { rank: own, .. },
-            ) => rank(*own).map(Accused::Diverged),
+                TrainError::Corrupted { rank: its, .. }
+                | TrainError::Unlike { rank: its, .. }
+                | TrainError::CopyDiffers { rank: its, .. },
+            ) => rank(*its).map(Accused::Diverged),
             _ => None,
         }
     }

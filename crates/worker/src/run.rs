@@ -48,6 +48,8 @@ pub struct Options {
     pub name: String,
     /// Its number among the workers of this machine, which take its GPUs in turn.
     pub place: usize,
+    /// What the coordinator that started it knows it by; none if no coordinator did.
+    pub token: Option<String>,
     pub version: String,
     /// Where the time of the training thread's spans is summed.
     pub ledger: PhaseLedger,
@@ -95,6 +97,10 @@ pub async fn run<T: Task>(
         version: options.version.clone(),
         group_address: address.to_string(),
         host: host_id(),
+        launch: options.token.clone().map(|token| pb::Launch {
+            place: u32::try_from(options.place).unwrap_or(u32::MAX),
+            token,
+        }),
         ..Default::default()
     };
     let outbox = Outbox::default();
