@@ -51,8 +51,8 @@ pub enum Mutation {
     KeepNone,
     /// It passes over a checkpoint that somebody says is damaged, and does not look itself.
     BelieveDamage,
-    /// It takes what a stranger says for a member's word.
-    HearStrangers,
+    /// It takes what an outsider says for a member's word.
+    HearOutsiders,
     /// It keeps what anybody says of shares, for the manifest.
     NoteUnasked,
     /// It gives a seat to whoever says that it had it.
@@ -93,7 +93,7 @@ impl Mutation {
         Self::ForgetRemoved,
         Self::KeepNone,
         Self::BelieveDamage,
-        Self::HearStrangers,
+        Self::HearOutsiders,
         Self::NoteUnasked,
         Self::BelieveClaims,
         Self::ForgetAbsence,
@@ -156,7 +156,7 @@ impl Subject {
             _ => now,
         };
         let mut event = event;
-        if self.mutation == Some(Mutation::HearStrangers) {
+        if self.mutation == Some(Mutation::HearOutsiders) {
             self.mistake(&mut event);
         }
         for event in self.seen(event) {

@@ -180,8 +180,8 @@ pub(crate) struct World {
     unfit_since: Option<u64>,
     next_stream: u64,
     /// Workers that never had a seat, although they may say so.
-    strangers: BTreeSet<WorkerId>,
-    /// Strangers that have been given a seat.
+    outsiders: BTreeSet<WorkerId>,
+    /// Outsiders that have been given a seat.
     intruders: BTreeSet<WorkerId>,
     /// At which place the worker at the other end of each stream is, or was.
     place_of: BTreeMap<u64, usize>,
@@ -237,7 +237,7 @@ impl World {
             store_is_sick_until: 0,
             unfit_since: None,
             next_stream: 1,
-            strangers: BTreeSet::new(),
+            outsiders: BTreeSet::new(),
             intruders: BTreeSet::new(),
             place_of: BTreeMap::new(),
             laws: Laws::new(slots),

@@ -18,7 +18,7 @@ pub(crate) enum Fault {
     FlipBit,
     /// A bit of a member's memory is stuck, for as long as its process lives.
     StickBit,
-    /// A stranger comes.
+    /// An outsider comes.
     Lie,
     /// A part of the newest checkpoint is damaged, and now and then all workers are killed, who have to read it then.
     DamageCheckpoint,

@@ -81,8 +81,8 @@ impl World {
         for name in names {
             let place = name.strip_prefix("place-").and_then(|it| it.parse().ok());
             let Some(place) = place else { continue };
-            let strangers = self.strangers.difference(&self.intruders);
-            let mut places = strangers.filter_map(|it| self.place_of.get(&it.get()));
+            let outsiders = self.outsiders.difference(&self.intruders);
+            let mut places = outsiders.filter_map(|it| self.place_of.get(&it.get()));
             let had_seat = !places.any(|its| *its == place);
             self.laws.observe(&Observation::Adopted { place, had_seat });
         }
@@ -188,7 +188,7 @@ impl World {
                 );
             }
             Command::Begin { worker, assignment } => {
-                if self.strangers.contains(&worker) {
+                if self.outsiders.contains(&worker) {
                     self.intruders.insert(worker);
                 }
                 if assignment.rank == Rank::new(0) {

@@ -1,4 +1,4 @@
-//! Strangers: streams that say what only members may say, claim seats that they never had, or come in and do no work.
+//! Outsiders: streams that say what only members may say, claim seats that they never had, or come in and do no work.
 //!
 //! A liar has a place as workers have, at which nothing ever runs. It says a few things and is silent then, or its heart
 //! beats on for ever. That it is given a seat where one is free is nobody's fault; what it does to the others is.
@@ -26,7 +26,7 @@ impl World {
         let place = self.workers.len();
         self.workers.push(Worker::new());
         let worker = self.open_stream(place, coordinator);
-        self.strangers.insert(worker);
+        self.outsiders.insert(worker);
         if self.random.chance(500) {
             let past = Past {
                 seat: self.random.chance(500).then(|| self.guess_seat()),
@@ -167,7 +167,7 @@ impl World {
         )
     }
 
-    /// What is left of a message before `control` hears of it: a seat belongs to who has its secret, and no stranger has.
+    /// What is left of a message before `control` hears of it: a seat belongs to who has its secret, and no outsider has.
     ///
     /// What one can do that was given a seat is not looked at here: it says nothing more.
     pub(super) fn check_sender(&self, mut event: Event) -> Option<Event> {
@@ -177,7 +177,7 @@ impl World {
             return None;
         }
         if let Event::Registered { worker, past, .. } = &mut event
-            && self.strangers.contains(worker)
+            && self.outsiders.contains(worker)
             && self.mutation != Some(Mutation::BelieveClaims)
         {
             *past = Past::default();
