@@ -55,7 +55,8 @@ impl World {
         } = &mut self.coordinators[coordinator];
         found.damaged.iter().for_each(|id| retention.drop(*id));
         tasks.found_newest(accused, found.good);
-        if found.good != Some(accused) {
+        // One that was committed meanwhile passes over nothing.
+        if found.good < Some(accused) {
             self.laws.observe(&Observation::PassedOver {
                 checkpoint: accused,
                 is_damaged: self.store.is_damaged(Some(accused).into()),
