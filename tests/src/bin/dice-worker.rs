@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use fratmae_config::Host;
 use fratmae_network::Endpoint;
 use fratmae_telemetry::PhaseLedger;
 use fratmae_tests::Dice;
@@ -22,6 +23,7 @@ async fn main() -> ExitCode {
         wait: Duration::from_secs(10),
         listen: String::new(),
         advertise: String::new(),
+        host: Host::default(),
         is_verbose: false,
         name: name.clone(),
         place: 0,
