@@ -86,18 +86,19 @@ fn a_worker_watches_the_file_that_it_was_started_with_and_none_that_a_coordinato
     let of_job = format!("--set=workers.preemption_file={}", file.display());
     let mut led = coordinator(&folder.path().join("run"))
         .and("--workers=2")
+        .and("--set=train.steps=100")
         .and(of_job)
         .start();
     let address = address_of(&mut led);
     let worker = || fratmae(["worker", "--threads", "1", "--coordinator", &address]);
-    let told = folder.path().join("told");
+    let own_file = folder.path().join("own");
     let (stays, leaves) = (
         worker().start(),
-        worker().with("FRATMAE_PREEMPTION_FILE", &told.display().to_string()),
+        worker().with("FRATMAE_PREEMPTION_FILE", &own_file.display().to_string()),
     );
     let leaves = leaves.start();
     led.runs_until_step(2);
-    std::fs::write(&told, "").expect("the folder is ours");
+    std::fs::write(&own_file, "").expect("the folder is ours");
     let left = leaves.wait().succeeded();
     assert!(
         left.stderr.contains("preemption file found"),

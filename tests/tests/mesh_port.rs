@@ -22,13 +22,13 @@ fn worker(address: &str) -> Running {
 fn port_of_first(led: &mut Running) -> SocketAddr {
     let mut found = None;
     led.runs_until("a worker", PATIENCE, |led| {
-        let told = events(&led.said())
+        let address = events(&led.said())
             .into_iter()
             .find_map(|event| match event {
                 RunEvent::Registered { address, .. } => Some(address),
                 _ => None,
             });
-        found = told;
+        found = address;
         found.is_some()
     });
     found.unwrap().parse().unwrap()
@@ -54,7 +54,9 @@ fn a_worker_that_trains_takes_connections_without_end() {
         "{}",
         finished.stderr
     );
-    workers.map(|worker| worker.wait().succeeded());
+    for worker in workers {
+        worker.wait().succeeded();
+    }
 }
 
 /// What a rank says when it dials another one, without the key of its generation.
@@ -84,7 +86,7 @@ fn run_id(run: &Path) -> String {
 }
 
 #[test]
-fn a_stranger_that_knows_the_run_and_claims_a_rank_in_advance_does_not_get_it() {
+fn a_program_that_knows_the_run_and_claims_a_rank_in_advance_does_not_get_it() {
     let folder = scratch();
     let run = folder.path().join("run");
     let mut led = coordinator(&run).and("--workers=2").start();

@@ -130,20 +130,20 @@ fn a_worker_loads_the_libraries_that_it_was_started_with_and_none_that_a_coordin
     };
     let worker = |address: &str| fratmae(["worker", "--threads", "1", "--coordinator", address]);
     let folder = scratch();
-    let mut untold = led(&folder.path().join("untold"));
+    let mut first = led(&folder.path().join("first"));
     let own = "/nowhere/libcuda.so.1";
-    let worker_of_untold = worker(&address_of(&mut untold)).with("FRATMAE_CUDA_LIBRARY", own);
-    assert_ne!(worker_of_untold.run().code, Some(0));
-    let ended = untold.wait();
+    let stubborn = worker(&address_of(&mut first)).with("FRATMAE_CUDA_LIBRARY", own);
+    assert_ne!(stubborn.run().code, Some(0));
+    let ended = first.wait();
     assert_ne!(ended.code, Some(0));
     assert!(ended.stderr.contains(own), "{}", ended.stderr);
 
-    let mut told = led(&folder.path().join("told"));
-    let worker_of_told = worker(&address_of(&mut told))
+    let mut second = led(&folder.path().join("second"));
+    let equipped = worker(&address_of(&mut second))
         .and(format!("--nccl-library={library}"))
         .and(format!("--cuda-library={library}"));
-    worker_of_told.run().succeeded();
-    told.wait().succeeded();
+    equipped.run().succeeded();
+    second.wait().succeeded();
 }
 
 #[test]

@@ -8,13 +8,13 @@ mod exchange;
 mod frame;
 mod handshake;
 mod mesh;
+mod pending;
 mod port;
 mod reduction;
 mod replication;
 mod sizes;
 #[cfg(test)]
 mod tests;
-mod visitors;
 mod wire;
 
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};

@@ -53,7 +53,7 @@ pub(crate) struct RunFile {
     pub(crate) config: serde_json::Value,
     /// Digest of the data set it was begun on.
     pub(crate) data_digest: String,
-    /// Digest of the bytes of that data set's manifest; runs of earlier versions do not have it.
+    /// Digest of the bytes of that data set's manifest without their seal; runs of earlier versions do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) manifest_digest: Option<String>,
     pub(crate) cases: usize,

@@ -28,7 +28,7 @@ const LONGEST_SIDE: usize = 4096;
 
 /// Lists the cases of a prepared data set, sorted by case id.
 ///
-/// It has no other keys: a seal whose key was damaged is so told from a manifest without one.
+/// It has no other keys: so a seal whose key was damaged is not taken for none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -219,9 +219,11 @@ impl Manifest {
         })
     }
 
-    /// Says whether the bytes of a manifest that was read have a seal.
-    pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
-        unseal(SEAL, bytes).is_ok()
+    /// The digest of a manifest's bytes without their seal, in hex, and whether they have one.
+    pub(crate) fn digest_of(bytes: &[u8]) -> (String, bool) {
+        let body = unseal(SEAL, bytes);
+        let covered = body.as_ref().map_or(bytes, |body| body.as_bytes());
+        (blake3::hash(covered).to_hex().to_string(), body.is_ok())
     }
 }
 

@@ -29,7 +29,7 @@ use footer::Footer;
 pub struct DataSet {
     pub location: Location,
     pub manifest: Manifest,
-    /// BLAKE3 of the manifest's bytes, in hex: it covers all that is read of the manifest, and where each case lies.
+    /// BLAKE3 of the manifest's bytes without their seal, in hex: it covers all that is said of each case and where it is.
     pub manifest_digest: String,
     /// Whether the manifest has a seal, without which a change to it before this is found by a full check alone.
     pub is_sealed: bool,
@@ -113,6 +113,7 @@ impl DataSet {
             return Ok(None);
         };
         let manifest = Manifest::parse(&bytes, location.url())?;
+        let (manifest_digest, is_sealed) = Manifest::digest_of(&bytes);
         let footers = manifest
             .cases
             .iter()
@@ -121,8 +122,8 @@ impl DataSet {
         Ok(Some(Self {
             location: location.clone(),
             manifest,
-            manifest_digest: blake3::hash(&bytes).to_hex().to_string(),
-            is_sealed: Manifest::is_sealed(&bytes),
+            manifest_digest,
+            is_sealed,
             footers,
             cache: None,
         }))

@@ -89,11 +89,11 @@ fn compare_capabilities(
     let working = settings.filter(|settings| !settings.device.is_declined());
     let mine = working.map_or(Capabilities::Tcp, Capabilities::of);
     let messages = call.send_all(&group.peers, &mine.encode(), LIMIT)?;
-    let told = group.peers.iter().zip(&messages).map(|(peer, bytes)| {
+    let received = group.peers.iter().zip(&messages).map(|(peer, bytes)| {
         let wrong = || call.wrong_length(peer, LIMIT as usize, bytes.len());
         Capabilities::decode(bytes).ok_or_else(wrong)
     });
-    let mut capabilities = told.collect::<Result<Vec<_>, _>>()?;
+    let mut capabilities = received.collect::<Result<Vec<_>, _>>()?;
     capabilities.insert(group.rank(), mine);
     Ok(judge(&capabilities))
 }

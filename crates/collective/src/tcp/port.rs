@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::call_guard::CallGuard;
 use super::handshake::Identity;
-use super::visitors::Visitors;
+use super::pending::PendingConnections;
 
 /// How long a forming group pauses when no connection has sent anything.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -38,7 +38,7 @@ pub struct MeshPort {
 struct Door {
     listener: TcpListener,
     /// Whoever has the lock serves the door: a group for as long as it forms, else the thread.
-    visitors: Mutex<Visitors>,
+    pending: Mutex<PendingConnections>,
     is_closed: AtomicBool,
 }
 
@@ -51,7 +51,7 @@ impl MeshPort {
         listener.set_nonblocking(true)?;
         let door = Arc::new(Door {
             listener,
-            visitors: Mutex::default(),
+            pending: Mutex::default(),
             is_closed: AtomicBool::new(false),
         });
         let kept = Arc::clone(&door);
@@ -79,10 +79,10 @@ impl MeshPort {
         if missing == 0 {
             return Ok(joined);
         }
-        let mut visitors = self.door.lock();
+        let mut pending = self.door.lock();
         while joined.len() < missing && guard.check().is_ok() {
-            visitors.admit(&self.door.listener)?;
-            visitors.serve(me, &mut joined)?;
+            pending.admit(&self.door.listener)?;
+            pending.serve(me, &mut joined)?;
             if joined.len() < missing {
                 guard.pause(PAUSE);
             }
@@ -104,9 +104,9 @@ impl Door {
             let queue = PollFd::new(self.listener.as_fd(), PollFlags::POLLIN);
             wait(&mut [queue], LOOK_MS);
             let admitted = {
-                let mut visitors = self.lock();
-                let admitted = visitors.admit(&self.listener);
-                visitors.hear();
+                let mut pending = self.lock();
+                let admitted = pending.admit(&self.listener);
+                pending.hear();
                 admitted
             };
             // Without a file for another connection, some have to be closed first.
@@ -115,8 +115,8 @@ impl Door {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Visitors> {
-        self.visitors.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, PendingConnections> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -73,12 +73,12 @@ async fn a_missing_and_a_torn_shard_are_damage_to_each_of_their_cases() {
 }
 
 #[tokio::test]
-async fn metadata_that_was_changed_by_hand_is_found() {
+async fn metadata_that_was_changed_by_hand_is_found_in_a_manifest_without_a_seal_too() {
     let location = stored(2, 2).await;
     let manifest = location.get(MANIFEST_NAME).await.unwrap();
-    let text = String::from_utf8(manifest.to_vec())
-        .unwrap()
-        .replace("\"age\": 41.0", "\"age\": 14.0");
+    let text = String::from_utf8(manifest.to_vec()).unwrap();
+    let (body, _) = text.rsplit_once(",\n  \"seal\"").unwrap();
+    let text = body.replace("\"age\": 41.0", "\"age\": 14.0") + "\n}";
     location.put(MANIFEST_NAME, text).await.unwrap();
     let report = checked(&location).await;
     assert_eq!(report.damaged.len(), 1, "{report:?}");

@@ -22,9 +22,9 @@ const HELLO_WITHIN: Duration = Duration::from_secs(5);
 
 /// Who has come, in that order.
 #[derive(Debug, Default)]
-pub(super) struct Visitors(Vec<Visitor>);
+pub(super) struct PendingConnections(Vec<Pending>);
 
-impl Visitors {
+impl PendingConnections {
     /// Takes in who waits at the listener, as many as there may be at most: the caller looks at its deadline then.
     pub(super) fn admit(&mut self, listener: &TcpListener) -> io::Result<()> {
         for _ in 0..MOST {
@@ -48,10 +48,10 @@ impl Visitors {
             return;
         }
         if self.0.len() == MOST {
-            let unproven = self.0.iter().position(|visitor| !visitor.is_proven());
+            let unproven = self.0.iter().position(|connection| !connection.is_proven());
             self.0.remove(unproven.unwrap_or(0));
         }
-        self.0.push(Visitor {
+        self.0.push(Pending {
             stream,
             from,
             came: Instant::now(),
@@ -64,7 +64,7 @@ impl Visitors {
     /// Hears everybody while no group forms: who has said hello waits, who has left or says something else goes.
     pub(super) fn hear(&mut self) {
         self.0
-            .retain_mut(|visitor| !matches!(visitor.read_hello(), Heard::Gone));
+            .retain_mut(|connection| !matches!(connection.read_hello(), Heard::Gone));
     }
 
     /// Hears everybody once, and takes in the ranks that are missing. The first that proves to be a rank stays it.
@@ -73,14 +73,14 @@ impl Visitors {
         me: &Identity,
         joined: &mut BTreeMap<usize, TcpStream>,
     ) -> io::Result<()> {
-        for mut visitor in std::mem::take(&mut self.0) {
-            match visitor.converse(me, joined) {
-                Progress::Waiting => self.0.push(visitor),
+        for mut connection in std::mem::take(&mut self.0) {
+            match connection.converse(me, joined) {
+                Progress::Waiting => self.0.push(connection),
                 Progress::Gone => {}
                 Progress::Joined(rank) => {
                     if let Entry::Vacant(seat) = joined.entry(rank) {
-                        wire::prepare(&visitor.stream)?;
-                        seat.insert(visitor.stream);
+                        wire::prepare(&connection.stream)?;
+                        seat.insert(connection.stream);
                     }
                 }
             }
@@ -91,7 +91,7 @@ impl Visitors {
 
 /// A connection that is not a peer yet.
 #[derive(Debug)]
-struct Visitor {
+struct Pending {
     stream: TcpStream,
     from: SocketAddr,
     came: Instant,
@@ -114,7 +114,7 @@ enum Progress {
     Gone,
 }
 
-impl Visitor {
+impl Pending {
     fn is_proven(&self) -> bool {
         self.welcomed.is_some() || self.filled == HELLO && is_hello(&self.buffer)
     }
@@ -202,17 +202,17 @@ mod tests {
     use super::*;
 
     /// A listener, and somebody who has said hello as rank 1 of two.
-    fn visited() -> (TcpListener, TcpStream, Visitors) {
+    fn dialled() -> (TcpListener, TcpStream, PendingConnections) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         peer.write_all(&identity(1).hello(0)).unwrap();
-        let mut visitors = Visitors::default();
+        let mut connections = PendingConnections::default();
         // What was written before is there once the connection is taken over loopback.
-        hear_until(&listener, &mut visitors, |visitors| {
-            visitors.0.iter().any(Visitor::is_proven)
+        hear_until(&listener, &mut connections, |connections| {
+            connections.0.iter().any(Pending::is_proven)
         });
-        (listener, peer, visitors)
+        (listener, peer, connections)
     }
 
     fn identity(rank: usize) -> Identity {
@@ -226,44 +226,53 @@ mod tests {
 
     fn hear_until(
         listener: &TcpListener,
-        visitors: &mut Visitors,
-        is_so: impl Fn(&Visitors) -> bool,
+        connections: &mut PendingConnections,
+        is_so: impl Fn(&PendingConnections) -> bool,
     ) {
         let began = Instant::now();
-        while !is_so(visitors) {
+        while !is_so(connections) {
             assert!(began.elapsed() < Duration::from_secs(10));
-            visitors.admit(listener).unwrap();
-            visitors.hear();
+            connections.admit(listener).unwrap();
+            connections.hear();
         }
     }
 
     #[test]
     fn of_too_many_those_go_first_that_have_not_said_hello() {
-        let (listener, peer, mut visitors) = visited();
+        let (listener, peer, mut connections) = dialled();
         let dial = |_| TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         for _ in 0..4 {
             let silent: Vec<_> = (0..100).map(dial).collect();
-            visitors.admit(&listener).unwrap();
-            visitors.hear();
-            assert!(visitors.0.len() <= MOST);
+            connections.admit(&listener).unwrap();
+            connections.hear();
+            assert!(connections.0.len() <= MOST);
             drop(silent);
         }
         let from = peer.local_addr().unwrap();
-        assert!(visitors.0.iter().any(|visitor| visitor.from == from));
+        assert!(
+            connections
+                .0
+                .iter()
+                .any(|connection| connection.from == from)
+        );
     }
 
     #[test]
     fn who_leaves_is_forgotten_though_it_had_said_hello() {
-        let (listener, peer, mut visitors) = visited();
+        let (listener, peer, mut connections) = dialled();
         drop(peer);
-        hear_until(&listener, &mut visitors, |visitors| visitors.0.is_empty());
+        hear_until(&listener, &mut connections, |connections| {
+            connections.0.is_empty()
+        });
     }
 
     #[test]
     fn a_confirmation_that_comes_before_the_welcome_is_none() {
-        let (listener, mut peer, mut visitors) = visited();
+        let (listener, mut peer, mut connections) = dialled();
         let confirmation = identity(1).answer(HandshakeMessage::Confirm);
         peer.write_all(&confirmation).unwrap();
-        hear_until(&listener, &mut visitors, |visitors| visitors.0.is_empty());
+        hear_until(&listener, &mut connections, |connections| {
+            connections.0.is_empty()
+        });
     }
 }
