@@ -271,3 +271,71 @@ fn two_first_starts_in_one_folder_make_its_phantoms_once() {
     assert!(!folder.path().join("phantoms.unfinished").exists());
     assert!(!folder.path().join("phantoms.lock").exists());
 }
+
+/// The job of a run with checkpoints of steps 3 and 6.
+fn finished(run: &Path) -> Job {
+    let job = Job::tiny(run);
+    job.finish();
+    job
+}
+
+#[test]
+fn what_is_no_file_or_too_large_is_named_at_once_and_holds_nobody_up() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = finished(&run);
+    let soon = Duration::from_secs(20);
+    let url = run.display().to_string();
+    let part = newest_checkpoint(&run).join("part-00000.safetensors");
+    let whole = std::fs::read(&part).expect("it has parts");
+    let verify = || fratmae(["checkpoint", "verify", "--quiet", &url]).within(soon);
+    std::fs::remove_file(&part).expect("it is there");
+    nix::unistd::mkfifo(&part, nix::sys::stat::Mode::S_IRWXU).expect("the disk has pipes");
+    let line = verify().run().only_line();
+    assert!(
+        line.contains("part-00000") && line.contains("a named pipe"),
+        "{line}"
+    );
+    std::fs::remove_file(&part).expect("it is there");
+    let sparse = std::fs::File::create(&part).expect("there is room");
+    sparse.set_len(4 << 30).expect("the disk has sparse files");
+    let line = verify().run().only_line();
+    assert!(line.contains("4294967296 bytes instead of"), "{line}");
+    // A run goes on from the checkpoint before.
+    let outcome = job.finish();
+    assert!(
+        outcome.finished.stderr.contains("4294967296 bytes"),
+        "{}",
+        outcome.finished.stderr
+    );
+    std::fs::write(&part, whole).expect("there is room");
+    let config = run.join("config.json");
+    std::fs::remove_file(&config).expect("it is there");
+    nix::unistd::mkfifo(&config, nix::sys::stat::Mode::S_IRWXU).expect("the disk has pipes");
+    let line = job.call().within(soon).run().error_line();
+    assert!(
+        line.contains("config.json") && line.contains("a named pipe"),
+        "{line}"
+    );
+}
+
+#[test]
+fn nothing_beyond_a_link_in_a_runs_folder_is_deleted() {
+    let folder = scratch();
+    let (run, theirs) = (folder.path().join("run"), folder.path().join("theirs"));
+    std::fs::create_dir_all(run.join("checkpoints")).expect("there is room");
+    std::fs::create_dir(&theirs).expect("there is room");
+    for name in ["thesis.txt", "manifest.json", "part-00000.safetensors#1"] {
+        std::fs::write(theirs.join(name), "theirs").expect("there is room");
+    }
+    let before = snapshot(&theirs);
+    for step in [1, 3, 6] {
+        let link = format!("checkpoints/step-{step:012}.generation-000000");
+        std::os::unix::fs::symlink(&theirs, run.join(link)).expect("the disk has links");
+    }
+    let job = Job::tiny(&run)
+        .set("checkpoint.every=1")
+        .set("checkpoint.delete_after_s=0");
+    job.set("checkpoint.keep_last=1").finish();
+    assert_eq!(snapshot(&theirs), before);
+}

@@ -56,7 +56,8 @@ pub async fn sweep(run: &Location, work: &Work) -> Result<Swept, CheckpointError
         let folders = folders
             .iter()
             .filter_map(|name| CheckpointId::of_folder(name));
-        for id in folders.filter(|id| id.generation < work.over) {
+        let is_left = |id: &CheckpointId| id.generation < work.over || work.due.contains(id);
+        for id in folders.filter(is_left) {
             run.sweep_unfinished(&id.folder()).await?;
         }
     }

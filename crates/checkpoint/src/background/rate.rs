@@ -179,9 +179,9 @@ mod tests {
     fn slowed_steps_lower_the_share_to_a_minimum() {
         let mut rate = rate();
         rate.disturbed_step(1.06);
-        assert!((rate.share(much(0.0)) - 0.03).abs() < 1e-9);
+        assert!((rate.share(left(1, 0.0)) - 0.03).abs() < 1e-9);
         (0..20).for_each(|_| rate.disturbed_step(2.0));
-        assert!((rate.share(much(0.0)) - LEAST).abs() < 1e-9);
+        assert!((rate.share(left(1, 0.0)) - LEAST).abs() < 1e-9);
     }
 
     #[test]

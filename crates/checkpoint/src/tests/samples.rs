@@ -35,7 +35,7 @@ pub(crate) fn sample(step: u64, generation: u64) -> (CheckpointId, Vec<TensorSpe
     (id, tensors, state)
 }
 
-/// A manifest over one part that is nowhere.
+/// A manifest over one part of one byte, which is nowhere.
 pub(crate) fn manifest(step: u64, generation: u64) -> Manifest {
     Manifest {
         format_version: FORMAT_VERSION,

@@ -121,6 +121,9 @@ async fn part_with_other_bytes_is_a_conflict_and_stays() {
 async fn checkpoint_committed_under_a_newer_fence_ends_this_coordinator_and_under_an_older_one_does_not()
  {
     let (_, run) = FaultyStore::new();
+    let of = manifest(12, 3);
+    let part = of.id().object(&of.parts[0].name);
+    run.put(&part, "1").await.unwrap();
     let theirs = Manifest {
         fence: 2,
         ..manifest(12, 3)
