@@ -2,10 +2,32 @@
 
 use std::io::Write as _;
 
-/// Says why a test returns without having tried anything, also where the test runner captures output.
+/// With this variable set, a test fails that lacks a tool, a right or a service: where all of these should be, nothing is
+/// left out unnoticed.
+const COMPLETE: &str = "FRATMAE_TEST_COMPLETE";
+
+/// Says why a test returns without having tried anything, as a tool, a right or a service is missing.
+///
+/// # Panics
+/// Where everything should be there.
 pub fn skip(test: &str, reason: &str) {
+    assert!(
+        variable(COMPLETE).is_none(),
+        "{test}: {reason}; {COMPLETE} says that nothing is missing here"
+    );
+    not_tried(test, reason);
+}
+
+/// Says why a test returns without having tried anything, as it needs files that only some machines have.
+pub fn lacks_files(test: &str, reason: &str) {
+    not_tried(test, reason);
+}
+
+/// One line in one piece, also where the test runner captures output: whoever runs the tests counts such lines.
+fn not_tried(test: &str, reason: &str) {
+    let line = format!("not tried: {test}: {reason}\n");
     // Without standard error nobody can be told.
-    let _ = writeln!(std::io::stderr(), "not tried: {test}: {reason}");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Reads a variable of the surroundings; an empty one counts as missing.

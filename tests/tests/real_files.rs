@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use fratmae_tests::{fratmae, scratch, skip};
+use fratmae_tests::{fratmae, lacks_files, scratch};
 use serde_json::Value;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
@@ -154,7 +154,7 @@ fn compare(name: &str, found: &Value, listed: &Listed) {
 fn every_real_file_is_taken_or_refused_with_its_reason() {
     let listed = match listed() {
         Ok(listed) => listed,
-        Err(reason) => return skip("every real file", &reason),
+        Err(reason) => return lacks_files("every real file", &reason),
     };
     let folder = scratch();
     let out = folder.path().join("out.nii");
@@ -197,7 +197,7 @@ fn a_series_of_dicom_and_its_nifti_convert_to_the_same_volume() {
         let study = "petct/STS_019";
         let nifti = format!("{study}/nifti/{image}.nii.gz");
         if !Path::new(FOLDER).join(&nifti).exists() {
-            return skip("a series in both formats", "there are no real files");
+            return lacks_files("a series in both formats", "there are no real files");
         }
         let found = convert(&format!("{study}/dicom/{series}"), &one).unwrap();
         let due = convert(&nifti, &other).unwrap();

@@ -5,11 +5,13 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use fratmae_tests::{Job, RealCase, fratmae, real_cases, scratch, skip};
+use fratmae_tests::{Job, RealCase, fratmae, lacks_files, real_cases, scratch};
 use serde_json::Value;
 
 fn cases(test: &str) -> Option<Vec<RealCase>> {
-    real_cases().map_err(|reason| skip(test, &reason)).ok()
+    real_cases()
+        .map_err(|reason| lacks_files(test, &reason))
+        .ok()
 }
 
 fn table(cases: &[RealCase], folder: &Path) -> PathBuf {

@@ -61,7 +61,11 @@ fn environment() -> Environment {
     Environment::new("parity-venv", &REQUIREMENTS)
 }
 
-fn install() -> Result<PathBuf> {
+/// Installs it if it is not there.
+///
+/// # Errors
+/// Python is missing, or pip cannot fetch the packages.
+pub(crate) fn install() -> Result<PathBuf> {
     if let Some(python) = installed() {
         return Ok(python);
     }

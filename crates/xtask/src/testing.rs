@@ -8,21 +8,51 @@ use crate::parity;
 use crate::program;
 use crate::services::{self, Store};
 
+/// Tells tests that nothing is missing here: one that lacks a tool, a right or a service fails.
+const COMPLETE: &str = "FRATMAE_TEST_COMPLETE";
+
+/// What is tested, and with what around it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Plan {
+    with_services: bool,
+    is_complete: bool,
+    /// Arguments of `cargo test`.
+    arguments: Vec<String>,
+}
+
+impl Plan {
+    /// Takes our own words out of cargo's.
+    pub(crate) fn parse(words: &[&str]) -> Self {
+        const OURS: [&str; 2] = ["--without-services", "--complete"];
+        let [without_services, is_complete] = OURS.map(|ours| words.contains(&ours));
+        let others = words.iter().filter(|word| !OURS.contains(word));
+        Self {
+            with_services: !without_services,
+            is_complete,
+            arguments: others.map(ToString::to_string).collect(),
+        }
+    }
+}
+
 /// Builds the program, starts the services, runs `cargo test --release`, stops the services, and ends as cargo did.
 ///
 /// # Errors
 /// A service cannot be fetched or started, or cargo cannot be started. The services are stopped in each case.
-pub(crate) fn run(with_services: bool, arguments: &[String]) -> Result<ExitCode> {
+pub(crate) fn run(plan: &Plan) -> Result<ExitCode> {
+    if plan.is_complete {
+        parity::install()?;
+    }
     build_program()?;
-    let store = with_services.then(start_store).transpose()?;
+    let store = plan.with_services.then(start_store).transpose()?;
     let variables = store.as_ref().map(Store::variables);
     if store.is_none() {
         println!("test: without services: tests that need an S3 store say so and return");
     }
-    let status = program::watch(&mut command(
-        arguments,
-        variables.as_ref().map_or(&[], |all| all),
-    ));
+    let mut test = command(&plan.arguments, variables.as_ref().map_or(&[], |all| all));
+    if plan.is_complete {
+        test.env(COMPLETE, "1");
+    }
+    let status = program::watch(&mut test);
     drop(store);
     let code = status?.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
@@ -81,6 +111,23 @@ mod tests {
             .get_args()
             .map(|word| word.to_string_lossy().into_owned())
             .collect()
+    }
+
+    #[test]
+    fn cargo_keeps_its_arguments_and_we_take_ours() {
+        let plan = |line: &str| Plan::parse(&line.split_whitespace().collect::<Vec<_>>());
+        let everything = Plan {
+            with_services: true,
+            is_complete: false,
+            arguments: Vec::new(),
+        };
+        assert_eq!(plan(""), everything);
+        let one = Plan {
+            with_services: false,
+            is_complete: true,
+            arguments: vec!["-p".to_owned(), "fratmae-store".to_owned()],
+        };
+        assert_eq!(plan("-p fratmae-store --complete --without-services"), one);
     }
 
     #[test]

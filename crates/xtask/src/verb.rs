@@ -5,15 +5,17 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::fuzz::Plan;
+use crate::testing;
 
 const USAGE: &str = "\
 usage: cargo xtask VERB
 
   check                     format, house rules, dependency law, clippy; changes nothing
   fix                       format the code and let clippy repair what it can
-  test [--without-services] [ARGUMENT ...]
+  test [--without-services] [--complete] [ARGUMENT ...]
                             start the services that tests need, run the tests, stop the services;
-                            arguments go to `cargo test` (default: --workspace)
+                            arguments go to `cargo test` (default: --workspace); with --complete, install PyTorch first
+                            (5 GB), and let a test fail that lacks a tool, a right or a service
   services start|stop       the same services by hand; start prints the variables to export
   fuzz [--for TIME] [TARGET]
                             hostile bytes at every door that reads some (needs cargo-fuzz); TIME is 90s, 30m
@@ -33,10 +35,7 @@ usage: cargo xtask VERB
 enum Verb {
     Check,
     Fix,
-    Test {
-        with_services: bool,
-        arguments: Vec<String>,
-    },
+    Test(testing::Plan),
     ServicesStart,
     ServicesStop,
     Fuzz(Plan),
@@ -57,10 +56,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     match parse(words)? {
         Verb::Check => crate::check::run(),
         Verb::Fix => crate::fix::run(),
-        Verb::Test {
-            with_services,
-            arguments,
-        } => crate::testing::run(with_services, &arguments),
+        Verb::Test(plan) => testing::run(&plan),
         Verb::ServicesStart => crate::services::start(),
         Verb::ServicesStop => crate::services::stop(),
         Verb::Fuzz(plan) => crate::fuzz::run(&plan),
@@ -82,7 +78,7 @@ fn parse(words: &[String]) -> Result<Verb> {
     Ok(match words.as_slice() {
         ["check"] => Verb::Check,
         ["fix"] => Verb::Fix,
-        ["test", arguments @ ..] => parse_test(arguments),
+        ["test", words @ ..] => Verb::Test(testing::Plan::parse(words)),
         ["services", "start"] => Verb::ServicesStart,
         ["services", "stop"] => Verb::ServicesStop,
         ["fuzz", words @ ..] => Verb::Fuzz(Plan::parse(words)?),
@@ -99,18 +95,6 @@ fn parse(words: &[String]) -> Result<Verb> {
 
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(ToString::to_string).collect()
-}
-
-fn parse_test(arguments: &[&str]) -> Verb {
-    let is_ours = |word: &&&str| **word == "--without-services";
-    Verb::Test {
-        with_services: !arguments.iter().any(|word| is_ours(&word)),
-        arguments: arguments
-            .iter()
-            .filter(|word| !is_ours(word))
-            .map(ToString::to_string)
-            .collect(),
-    }
 }
 
 #[cfg(test)]
@@ -134,25 +118,6 @@ mod tests {
         assert_eq!(
             parsed("gpu run --dry-run").unwrap(),
             Verb::GpuRun(arguments)
-        );
-    }
-
-    #[test]
-    fn test_keeps_the_arguments_of_cargo_and_takes_its_own() {
-        let arguments = vec!["-p".to_owned(), "fratmae-store".to_owned()];
-        assert_eq!(
-            parsed("test -p fratmae-store --without-services").unwrap(),
-            Verb::Test {
-                with_services: false,
-                arguments
-            }
-        );
-        assert_eq!(
-            parsed("test").unwrap(),
-            Verb::Test {
-                with_services: true,
-                arguments: Vec::new()
-            }
         );
     }
 
