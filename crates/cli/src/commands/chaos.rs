@@ -3,10 +3,13 @@
 //! Here is the order of things. What goes wrong is planned in `plan.rs`, done in `injection.rs` and judged in
 //! `scorecard.rs` and `sample_audit.rs`.
 
+mod disk;
 mod fault;
 mod hosts;
 mod injection;
+mod liar;
 mod log_event;
+mod means;
 mod plan;
 mod process;
 mod records;
@@ -15,6 +18,7 @@ mod run_dir;
 mod sample_audit;
 mod scorecard;
 mod stillness;
+mod stuck_bit;
 mod supervisor;
 mod timeline;
 
@@ -26,7 +30,8 @@ use serde_json::Value;
 
 use self::{
     fault::Kind,
-    hosts::Hosts,
+    liar::Talk,
+    means::Means,
     plan::{Wanted, crew, plan},
     report::ChaosReport,
     run_dir::RunDir,
@@ -106,9 +111,18 @@ pub(crate) struct Arguments {
     /// The scorecard as one JSON object instead of tables
     #[arg(long)]
     json: bool,
+    /// What to say to a coordinator, as a process of another call does that injects `lie` or `flood`
+    #[arg(long, value_enum, hide = true, requires = "talk_to")]
+    talk: Option<Talk>,
+    /// Where that coordinator is
+    #[arg(long, hide = true)]
+    talk_to: Option<String>,
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
+    if let Some((talk, address)) = arguments.talk.zip(arguments.talk_to.as_deref()) {
+        return Ok(liar::talk_to(address, arguments.seed, talk).await?);
+    }
     let _signals = Signals::catch_in_order()?;
     match disturb(arguments, quiet, output).await {
         // Whatever failed did so because it was stopped.
@@ -131,8 +145,13 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
         places: workers + standbys,
         steps: config.train.steps,
     };
-    let (hosts, left_out) = arguments.hosts(calls.places);
-    let kinds = arguments.kinds(&hosts);
+    let wanted = arguments.kinds();
+    let means = Means::find(wanted, calls.places, &folder);
+    let left_out = means.left_out.iter();
+    let left_out = left_out.map(|(kind, reason)| format!("{}: {reason}", kind.name()));
+    let left_out: Vec<String> = left_out.collect();
+    let kinds = wanted.iter().copied().filter(|kind| means.can(*kind));
+    let kinds: Vec<Kind> = kinds.collect();
     ensure!(
         !kinds.is_empty(),
         "no kind of fault is left to do: {}",
@@ -151,13 +170,15 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
     ));
     let skipped = left_out.iter().map(|line| format!("left out: {line}"));
     skipped.for_each(|line| progress.note(&line));
-    let ended = Supervisor::new(&calls, &folder, &hosts, &mut progress).run(&plan, HEALING);
+    let ended = Supervisor::new(&calls, &folder, &means, &mut progress).run(&plan, HEALING);
     drop(progress);
     let (summary, timeline) = ended.with_context(|| format!("again: {again}"))?;
-    drop(hosts);
+    drop(means);
     let (digest, undisturbed) =
         records::undisturbed(arguments.digest.as_deref(), &folder, &calls, quiet).await?;
     let audit = records::audit(&folder, &config, undisturbed.as_deref()).await?;
+    let scorecard = Scorecard::of(&plan, &timeline);
+    let never_done = scorecard.never_done().into_iter();
     let mut report = ChaosReport {
         seed: arguments.seed,
         workers,
@@ -167,7 +188,8 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
             .last()
             .map_or(0.0, |event: &TimelineEvent| event.at.as_secs_f64()),
         left_out,
-        scorecard: Scorecard::of(&plan, &timeline),
+        never_done: never_done.map(Kind::name).collect(),
+        scorecard,
         audit,
         weights_digest: text(&summary, "weights_digest"),
         undisturbed_digest: digest,
@@ -230,33 +252,12 @@ impl Arguments {
         })
     }
 
-    /// The hosts that this system lets be made, and which faults it does not allow.
-    fn hosts(&self, places: usize) -> (Hosts, Vec<String>) {
-        let needs_hosts = |kind: &Kind| kind.needs_hosts();
-        if !self.only.is_empty() && !self.only.iter().any(needs_hosts) {
-            return (Hosts::loopback(places), Vec::new());
-        }
-        match Hosts::start(places) {
-            Ok(hosts) => (hosts, Vec::new()),
-            Err(reason) => {
-                let kinds = Kind::value_variants()
-                    .iter()
-                    .filter(|kind| kind.needs_hosts());
-                let left_out = kinds
-                    .map(|kind| format!("{}: {reason:#}", kind.name()))
-                    .collect();
-                (Hosts::loopback(places), left_out)
-            }
-        }
-    }
-
-    fn kinds(&self, hosts: &Hosts) -> Vec<Kind> {
-        let wanted = match self.only.as_slice() {
+    /// The kinds of faults that are asked for.
+    fn kinds(&self) -> &[Kind] {
+        match self.only.as_slice() {
             [] => Kind::value_variants(),
             only => only,
-        };
-        let can = |kind: &Kind| hosts.can_cut() || !kind.needs_hosts();
-        wanted.iter().copied().filter(can).collect()
+        }
     }
 
     /// The line that does the same again.

@@ -37,6 +37,16 @@ pub(crate) enum Kind {
     DamagePart,
     /// A part of the newest checkpoint is gone.
     DeletePart,
+    /// A bit of a worker's parameters is stuck, for as long as its process lives.
+    StickBit,
+    /// Nothing that is written to the run's store comes to an end.
+    HangStore,
+    /// A stranger says to the coordinator what only members may say.
+    Lie,
+    /// A stranger says far too much to the coordinator.
+    Flood,
+    /// The coordinator is killed, and the next one's clock is three hours ahead.
+    WrongClock,
 }
 
 /// A process of the run.
@@ -82,11 +92,20 @@ impl Kind {
         )
     }
 
+    /// Whether it is of no kind that a run may notice.
+    pub(crate) const fn befalls_nobody(self) -> bool {
+        matches!(self, Self::Lie | Self::Flood)
+    }
+
     /// Whether it is over as soon as it is done.
     pub(crate) const fn is_instant(self) -> bool {
         matches!(
             self,
-            Self::KillWorker | Self::KillCoordinator | Self::DamagePart | Self::DeletePart
+            Self::KillWorker
+                | Self::KillCoordinator
+                | Self::DamagePart
+                | Self::DeletePart
+                | Self::StickBit
         )
     }
 
@@ -99,6 +118,8 @@ impl Kind {
                 | Self::RivalCoordinator
                 | Self::CutCoordinator
                 | Self::StarveCoordinator
+                | Self::HangStore
+                | Self::WrongClock
         )
     }
 
@@ -114,7 +135,13 @@ impl Strike {
         let (kind, place) = (self.kind.name(), worker_name(self.place));
         match self.kind {
             Kind::CutPeers => format!("{kind} {place} to {}", worker_name(self.other)),
-            other if other.befalls_coordinator() || other.befalls_files() => kind,
+            other
+                if other.befalls_coordinator()
+                    || other.befalls_files()
+                    || other.befalls_nobody() =>
+            {
+                kind
+            }
             _ => format!("{kind} {place}"),
         }
     }
@@ -123,7 +150,7 @@ impl Strike {
     pub(crate) fn victims(&self) -> Vec<Party> {
         match self.kind {
             kind if kind.befalls_coordinator() => vec![Party::Coordinator],
-            kind if kind.befalls_files() => Vec::new(),
+            kind if kind.befalls_files() || kind.befalls_nobody() => Vec::new(),
             Kind::CutPeers => vec![Party::Worker(self.place), Party::Worker(self.other)],
             _ => vec![Party::Worker(self.place)],
         }

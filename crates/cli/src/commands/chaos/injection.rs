@@ -8,7 +8,9 @@ use nix::sys::signal::Signal;
 use super::{
     fault::{Kind, Party, Strike},
     hosts::Cut,
+    liar::Talk,
     process::Process,
+    stuck_bit::StuckBit,
     supervisor::Supervisor,
     timeline::What,
 };
@@ -47,8 +49,18 @@ impl Supervisor<'_> {
             }
             Kind::StarveWorker => self.limit(Party::Worker(strike.place), FED),
             Kind::StarveCoordinator => self.limit(Party::Coordinator, FED),
+            Kind::HangStore => self.means.thaw(),
+            Kind::Lie | Kind::Flood => {
+                self.liars.remove(&number);
+                Ok(())
+            }
+            Kind::WrongClock => {
+                self.is_clock_wrong = false;
+                Ok(())
+            }
             _ => {
-                cut(strike).into_iter().for_each(|cut| self.hosts.mend(cut));
+                let hosts = &self.means.hosts;
+                cut(strike).into_iter().for_each(|cut| hosts.mend(cut));
                 Ok(())
             }
         };
@@ -66,15 +78,27 @@ impl Supervisor<'_> {
             Kind::RivalCoordinator => self.start_rival(),
             Kind::StarveWorker => self.limit(worker, STARVED),
             Kind::StarveCoordinator => self.limit(Party::Coordinator, STARVED),
+            // Whoever touches the store while it hangs would hang as well.
+            Kind::DamagePart | Kind::DeletePart if self.means.is_frozen() => {
+                bail!("the store hung at that moment")
+            }
             Kind::DamagePart => there_was(self.folder.damage_part(number as u64)?),
             Kind::DeletePart => there_was(self.folder.delete_part(number as u64)?),
+            Kind::StickBit => self.stick_bit(worker),
+            Kind::HangStore => self.means.freeze(),
+            Kind::Lie => self.let_talk(number, strike.place, Talk::Lies),
+            Kind::Flood => self.let_talk(number, strike.place, Talk::Flood),
+            Kind::WrongClock => {
+                self.is_clock_wrong = true;
+                self.signal(Party::Coordinator, Signal::SIGKILL)
+            }
             Kind::CutHost
             | Kind::CutCoordinator
             | Kind::CutOneWay
             | Kind::CutPeers
             | Kind::SlowLink => cut(strike)
                 .into_iter()
-                .try_for_each(|cut| self.hosts.cut(cut)),
+                .try_for_each(|cut| self.means.hosts.cut(cut)),
         }
     }
 
@@ -84,6 +108,26 @@ impl Supervisor<'_> {
         let old = self.coordinator.process.take();
         self.start_coordinator(true)?;
         self.olds.extend(old);
+        Ok(())
+    }
+
+    fn stick_bit(&mut self, party: Party) -> Result<()> {
+        let process = self.process(party)?.id();
+        let Some(&parameters) = self.places.get(&process) else {
+            bail!("it had no parameters at that moment");
+        };
+        let bit = StuckBit::hold(process, parameters)?;
+        self.stuck_bits.push(bit);
+        Ok(())
+    }
+
+    /// Lets a stranger on a worker's host talk to the coordinator.
+    fn let_talk(&mut self, number: usize, place: usize, talk: Talk) -> Result<()> {
+        if self.address.is_empty() {
+            bail!("no coordinator served at that moment");
+        }
+        let liar = self.start_liar(place, number as u64, talk)?;
+        self.liars.insert(number, liar);
         Ok(())
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct ChaosReport {
     pub(crate) seconds: f64,
     /// Kinds of faults that this machine does not allow, and why.
     pub(crate) left_out: Vec<String>,
+    /// Kinds that were not done once, whatever the reason.
+    pub(crate) never_done: Vec<String>,
     #[serde(flatten)]
     pub(crate) scorecard: Scorecard,
     #[serde(flatten)]
@@ -117,6 +119,10 @@ impl ChaosReport {
         for line in &self.left_out {
             output.line(&format!("left out: {line}"))?;
         }
+        if !self.never_done.is_empty() {
+            let kinds = self.never_done.join(", ");
+            output.line(&format!("never injected in this run: {kinds}"))?;
+        }
         Ok(())
     }
 
@@ -191,6 +197,7 @@ mod tests {
             steps: 60,
             seconds: 12.0,
             left_out: vec!["cut-host: not root".to_owned()],
+            never_done: vec!["cut-host".to_owned(), "lie".to_owned()],
             scorecard: Scorecard::default(),
             audit: SampleAudit::default(),
             weights_digest: "a".to_owned(),
@@ -229,6 +236,8 @@ mod tests {
         report().show(&mut captured.output()).unwrap();
         let text = captured.text();
         assert!(text.contains("left out: cut-host: not root"), "{text}");
+        let never = "never injected in this run: cut-host, lie";
+        assert!(text.contains(never), "{text}");
         let value = serde_json::to_value(report()).unwrap();
         for key in ["samples_lost", "steps_lost", "faults", "again"] {
             assert!(value.get(key).is_some(), "{key}");

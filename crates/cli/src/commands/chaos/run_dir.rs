@@ -10,6 +10,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use fratmae_dataset::KeyedRng;
 
+use super::disk;
+
 /// What marks a folder as chaos's own.
 const MARK: &str = "chaos.json";
 
@@ -37,6 +39,7 @@ impl RunDir {
         fs::write(path.join(MARK), "{}\n").with_context(|| format!("cannot write to {shown}"))?;
         for part in ["run", "undisturbed", "logs"] {
             let part = path.join(part);
+            disk::unmount(&part);
             if part.exists() {
                 fs::remove_dir_all(&part)?;
             }

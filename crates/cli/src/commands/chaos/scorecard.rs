@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use clap::ValueEnum as _;
 use serde::Serialize;
 
 use super::{
@@ -83,6 +84,16 @@ impl Scorecard {
                 .count(),
             panics: judged.panics(),
         }
+    }
+
+    /// Kinds of which not one fault was done.
+    pub(crate) fn never_done(&self) -> Vec<Kind> {
+        let is_done = |kind: &Kind| {
+            let mut rows = self.faults.iter();
+            rows.any(|row| row.kind == *kind && row.done > 0)
+        };
+        let kinds = Kind::value_variants().iter().copied();
+        kinds.filter(|kind| !is_done(kind)).collect()
     }
 }
 

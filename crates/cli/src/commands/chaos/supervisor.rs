@@ -2,6 +2,7 @@
 //! faults.
 
 use std::{
+    collections::BTreeMap,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     time::{Duration, Instant},
 };
@@ -12,11 +13,13 @@ use serde_json::Value;
 
 use super::{
     fault::{Party, Strike, worker_name},
-    hosts::Hosts,
+    liar::Talk,
     log_event::{LogEvent, log_event},
+    means::Means,
     process::{Line, Process},
     run_dir::RunDir,
     stillness::Stillness,
+    stuck_bit::StuckBit,
     timeline::{TimelineEvent, What},
 };
 use crate::progress::{Progress, Report};
@@ -28,6 +31,8 @@ const RESTART: Duration = Duration::from_millis(300);
 const LOOK: Duration = Duration::from_millis(5);
 /// Lines that may wait.
 pub(super) const LINES: usize = 4096;
+/// Lets workers say where they keep their parameters.
+const LEVELS: &str = "RUST_LOG=warn,fratmae=info,run=info,fratmae_worker=debug";
 /// How long a run may take to begin.
 const BEGINNING: Duration = Duration::from_secs(180);
 
@@ -49,7 +54,7 @@ pub(crate) struct Calls {
 pub(crate) struct Supervisor<'a> {
     pub(super) calls: &'a Calls,
     pub(super) folder: &'a RunDir,
-    pub(super) hosts: &'a Hosts,
+    pub(super) means: &'a Means,
     progress: &'a mut Progress,
     pub(super) coordinator: Seat,
     /// Coordinators that were replaced.
@@ -60,12 +65,20 @@ pub(crate) struct Supervisor<'a> {
     began: Option<Instant>,
     /// The newest step.
     newest: u64,
-    address: String,
+    pub(super) address: String,
+    /// Where each worker process keeps its parameters.
+    pub(super) places: BTreeMap<u32, u64>,
+    pub(super) stuck_bits: Vec<StuckBit>,
+    /// Who talks out of turn, by the number of the fault.
+    pub(super) liars: BTreeMap<usize, Process>,
+    /// Whether coordinators are started with a wrong clock.
+    pub(super) is_clock_wrong: bool,
+    is_end_told: bool,
     lines: Receiver<Line>,
     sender: SyncSender<Line>,
     started: usize,
     /// The last word of each process that has said one, by its number.
-    errors: std::collections::BTreeMap<usize, String>,
+    errors: BTreeMap<usize, String>,
     summary: Option<Value>,
 }
 
@@ -80,14 +93,14 @@ impl<'a> Supervisor<'a> {
     pub(crate) fn new(
         calls: &'a Calls,
         folder: &'a RunDir,
-        hosts: &'a Hosts,
+        means: &'a Means,
         progress: &'a mut Progress,
     ) -> Self {
         let (sender, lines) = sync_channel(LINES);
         Self {
             calls,
             folder,
-            hosts,
+            means,
             progress,
             coordinator: Seat::free(),
             olds: Vec::new(),
@@ -96,10 +109,15 @@ impl<'a> Supervisor<'a> {
             began: None,
             newest: 0,
             address: String::new(),
+            places: BTreeMap::new(),
+            stuck_bits: Vec::new(),
+            liars: BTreeMap::new(),
+            is_clock_wrong: false,
+            is_end_told: false,
             lines,
             sender,
             started: 0,
-            errors: std::collections::BTreeMap::new(),
+            errors: BTreeMap::new(),
             summary: None,
         }
     }
@@ -114,6 +132,14 @@ impl<'a> Supervisor<'a> {
         plan: &[Strike],
         healing: Duration,
     ) -> Result<(Value, Vec<TimelineEvent>)> {
+        let ended = self.disturb(plan, healing);
+        // No process ends that waits for a store which hangs.
+        self.means.thaw()?;
+        let summary = ended?;
+        Ok((summary, self.timeline))
+    }
+
+    fn disturb(&mut self, plan: &[Strike], healing: Duration) -> Result<Value> {
         let started = Instant::now();
         let end = plan.iter().map(|strike| strike.at + strike.lasts).max();
         let end = end.unwrap_or_default();
@@ -136,6 +162,9 @@ impl<'a> Supervisor<'a> {
             for number in lasting.extract_if(.., over) {
                 self.lift(number, &plan[number]);
             }
+            if now > end {
+                self.tell_end(now);
+            }
             let gap = std::mem::replace(&mut looked, Instant::now()).elapsed();
             if stillness.look(gap, self.newest, now <= end) > healing {
                 bail!(
@@ -150,13 +179,26 @@ impl<'a> Supervisor<'a> {
             self.lift(number, &plan[number]);
         }
         self.await_olds();
-        let summary = self.summary.take().context("the run has no summary")?;
-        Ok((summary, self.timeline))
+        self.summary.take().context("the run has no summary")
     }
 
     /// Time since the first step; none before.
     pub(super) fn elapsed(&self) -> Option<Duration> {
         self.began.map(|began| began.elapsed())
+    }
+
+    /// Says once how long the rest will take: how much there is to do was fixed before anybody knew how fast this machine is.
+    fn tell_end(&mut self, now: Duration) {
+        if std::mem::replace(&mut self.is_end_told, true) || self.newest == 0 {
+            return;
+        }
+        let (newest, steps) = (self.newest, self.calls.steps);
+        let pace = newest as f64 / now.as_secs_f64();
+        let rest = steps.saturating_sub(newest) as f64 / pace;
+        self.tell(&format!(
+            "faults are over at step {newest} of {steps}; with {pace:.1} steps/s the rest takes {rest:.0} s, and the \
+             undisturbed run follows"
+        ));
     }
 
     pub(super) fn note(&mut self, what: What) {
@@ -264,6 +306,13 @@ impl<'a> Supervisor<'a> {
             LogEvent::Event(RunEvent::Verdict { verdict }) => What::Verdict { line: verdict.line },
             LogEvent::Event(_) => return,
             LogEvent::Panic(line) => What::Panic { line },
+            LogEvent::Computes {
+                process,
+                parameters,
+            } => {
+                self.computes(process, parameters);
+                return;
+            }
         };
         if let What::Applied { step } = what {
             self.newest = self.newest.max(step);
@@ -274,6 +323,13 @@ impl<'a> Supervisor<'a> {
             });
         }
         self.keep(TimelineEvent { at, what });
+    }
+
+    /// A process keeps its parameters elsewhere now, and the bit that is stuck in them is there.
+    fn computes(&mut self, process: u32, parameters: u64) {
+        self.places.insert(process, parameters);
+        let stuck = self.stuck_bits.iter().filter(|bit| bit.process == process);
+        stuck.for_each(|bit| bit.move_to(parameters));
     }
 
     fn start_missing(&mut self) -> Result<()> {
@@ -292,14 +348,15 @@ impl<'a> Supervisor<'a> {
     /// Starts a coordinator; whoever led before is no longer the leader.
     pub(super) fn start_coordinator(&mut self, take_over: bool) -> Result<()> {
         let party = Party::Coordinator;
-        let mut words = self.hosts.on(party);
+        let mut words = self.means.hosts.on(party);
+        words.extend(self.means.clock(self.is_clock_wrong));
         words.push(self.calls.program.clone());
         words.extend(["coordinator", "--json", "--log", "json"].map(str::to_owned));
         words.extend(self.calls.job.iter().cloned());
         words.extend(["--workers".to_owned(), self.calls.workers.to_string()]);
         words.extend([
             "--listen".to_owned(),
-            format!("{}:0", self.hosts.address(party)),
+            format!("{}:0", self.means.hosts.address(party)),
         ]);
         words.extend(["--run".to_owned(), self.folder.run().display().to_string()]);
         words.extend(take_over.then(|| "--take-over".to_owned()));
@@ -309,17 +366,29 @@ impl<'a> Supervisor<'a> {
 
     fn start_worker(&mut self, place: usize) -> Result<()> {
         let (party, name) = (Party::Worker(place), worker_name(place));
-        let mut words = self.hosts.on(party);
+        let mut words = self.means.hosts.on(party);
+        words.extend(["env", LEVELS].map(str::to_owned));
         words.push(self.calls.program.clone());
         words.extend(["worker", "--log", "json", "--threads", "1"].map(str::to_owned));
         words.extend(["--coordinator".to_owned(), self.address.clone()]);
         words.extend(["--name".to_owned(), name.clone()]);
         words.extend([
             "--listen".to_owned(),
-            format!("{}:0", self.hosts.address(party)),
+            format!("{}:0", self.means.hosts.address(party)),
         ]);
         self.workers[place].process = Some(self.start(&words, &name)?);
         Ok(())
+    }
+
+    /// Starts somebody on a worker's host who talks to the coordinator.
+    pub(super) fn start_liar(&mut self, place: usize, seed: u64, talk: Talk) -> Result<Process> {
+        let mut words = self.means.hosts.on(Party::Worker(place));
+        words.push(self.calls.program.clone());
+        words.extend(["chaos", "--talk"].map(str::to_owned));
+        words.extend([talk.name(), "--talk-to".to_owned(), self.address.clone()]);
+        words.extend(["--seed".to_owned(), seed.to_string()]);
+        words.push(self.folder.run().display().to_string());
+        self.start(&words, "liar")
     }
 
     fn start(&mut self, words: &[String], name: &str) -> Result<Process> {
