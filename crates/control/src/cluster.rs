@@ -11,6 +11,9 @@ use crate::trouble::Trouble;
 use crate::{Seat, deal_slots};
 use std::sync::Arc;
 
+/// No generation has this number: it stands for the end of all.
+const LAST_GENERATION: Generation = Generation::new(u64::MAX);
+
 /// The job's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -71,6 +74,10 @@ pub struct Cluster {
     pub(crate) has_trained: bool,
     /// When this coordinator took a group over, if it found one.
     pub(crate) taken_over: Option<Millis>,
+    /// Until when a closed stream is no death, since this coordinator was away.
+    pub(crate) excused_until: Millis,
+    /// The wait for the first group, while one is made of those who came.
+    pub(crate) gathered: Wait,
     /// How long things take in this run.
     pub(crate) deadlines: Deadlines,
     /// When time was last looked at.
@@ -103,6 +110,8 @@ impl Cluster {
             n_left: 0,
             has_trained: false,
             taken_over: is_taken_over.then_some(now),
+            excused_until: Millis::new(0),
+            gathered: Wait::default(),
             deadlines: Deadlines::default(),
             last_tick: now,
             all_silent_since: None,
@@ -144,8 +153,11 @@ impl Cluster {
 
     /// Takes one event in and gives back what is to be done, in order.
     ///
-    /// Events of a worker that is not registered and events of an old generation change nothing.
+    /// What [`Self::admits`] does not let in changes nothing.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Command> {
+        if !self.admits(&event) {
+            return Vec::new();
+        }
         match (&self.state, event) {
             (State::Ended, Event::Registered { worker, .. }) => vec![Command::Stop {
                 worker,
@@ -174,11 +186,17 @@ impl Cluster {
                 generation,
                 held,
             } => self.prepared(worker, generation, held),
-            Event::Applied { generation, step } => self.applied(generation, step),
+            Event::Applied {
+                generation, step, ..
+            } => self.applied(generation, step),
+            Event::SampleSkipped { worker, .. } => self.sample_skipped(worker),
+            // What is written down and shown decides nothing.
+            Event::BatchSkipped { .. } => Vec::new(),
             Event::PartsWritten {
                 worker,
                 generation,
                 step,
+                ..
             } => self.parts_written(worker, generation, step),
             Event::CheckpointCommitted { generation, step } => {
                 self.checkpoint_committed(generation, step)
@@ -199,7 +217,6 @@ impl Cluster {
                 reason,
                 accusation,
             } => self.group_broken(now, worker, generation, (&reason, accusation)),
-            Event::Failed { worker, reason } => self.failed(worker, &reason),
             Event::Unfit { worker, reason } => self.unfit(now, worker, reason),
             Event::Damaged {
                 worker,
@@ -244,6 +261,12 @@ impl Cluster {
         }
     }
 
+    /// Counts the damaged samples that a member tells of.
+    fn sample_skipped(&mut self, worker: WorkerId) -> Vec<Command> {
+        *self.trouble.n_skipped.entry(worker).or_default() += 1;
+        Vec::new()
+    }
+
     /// Removes a worker.
     pub(crate) fn remove(&mut self, worker: WorkerId) -> Option<Member> {
         if let State::TakingOver(takeover) = &mut self.state {
@@ -261,7 +284,16 @@ impl Cluster {
     }
 
     pub(crate) fn regroup(&mut self, forming: Forming) -> Vec<Command> {
-        self.lineage.generation = self.lineage.generation.next();
+        let next = self.lineage.generation.next();
+        if next >= LAST_GENERATION {
+            let reason = format!(
+                "generation {} is the last number there is: the run's journal or a checkpoint names one that no run \
+                 comes to; start a new run with --fork",
+                self.lineage.generation
+            );
+            return self.end(RunOutcome::Failed { reason });
+        }
+        self.lineage.generation = next;
         self.lineage.has_stepped = false;
         self.state = State::Recording(forming);
         if self.membership.n_staying() == 0 {

@@ -68,6 +68,8 @@ pub enum Command {
         /// The verdict, for log, journal and status.
         verdict: Box<Verdict>,
     },
+    /// Say that a worker without a seat is gone, which is nothing to the run.
+    Gone { name: String, reason: String },
     /// Pass on what a live member says of its group's failure: it blames nobody, least of all the member itself.
     Statement { worker: String, reason: String },
     /// Say that a worker left as it was asked to; nothing went wrong.

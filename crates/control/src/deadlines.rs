@@ -101,9 +101,11 @@ impl Deadlines {
         self.gaps.note(gap, 1);
     }
 
+    /// Takes in what one worker has done between two heartbeats: no more of it counts than is enough to know, so that
+    /// nobody outweighs the others.
     pub(crate) fn record_lap(&mut self, lap: &Lap) {
         let known = self.laps.entry(lap.phase).or_default();
-        known.note(lap.longest, u64::from(lap.count));
+        known.note(lap.longest, u64::from(lap.count).min(ENOUGH_LAPS));
     }
 
     /// How long a worker may be silent.
@@ -200,7 +202,11 @@ const fn edge(bucket: u64) -> u64 {
         return bucket;
     }
     let (octave, part) = ((bucket - 8) / 8, bucket % 8);
-    ((8 + part + 1) << octave) - 1
+    // The last bucket of all has no next one.
+    match (8 + part + 1).checked_shl(octave as u32) {
+        Some(next) if next >> octave == 8 + part + 1 => next - 1,
+        _ => u64::MAX,
+    }
 }
 
 #[cfg(test)]
@@ -230,11 +236,14 @@ mod tests {
         let mut deadlines = Deadlines::default();
         for &(count, longest) in times {
             let longest = Millis::new(longest);
-            deadlines.record_lap(&Lap {
-                phase,
-                count,
-                longest,
-            });
+            for _ in 0..count {
+                let count = 1;
+                deadlines.record_lap(&Lap {
+                    phase,
+                    count,
+                    longest,
+                });
+            }
         }
         deadlines
     }
@@ -247,9 +256,10 @@ mod tests {
 
     #[test]
     fn every_time_is_in_its_bucket_and_buckets_are_an_eighth_wide() {
-        for time in (0..10_000).chain([1 << 40, u64::MAX >> 1]) {
+        for time in (0..10_000).chain([1 << 40, u64::MAX >> 1, 15 << 60, u64::MAX]) {
             let edge = edge(bucket(time));
-            assert!(edge >= time && edge <= time + time / 8, "{time} {edge}");
+            let widest = time.saturating_add(time / 8);
+            assert!(edge >= time && edge <= widest, "{time} {edge}");
         }
     }
 
@@ -262,6 +272,23 @@ mod tests {
         assert_eq!(allowed(&slow, Phase::Forward), Some(3 * usual));
         let slowest = known(Phase::Forward, &[(100, 90_000)]);
         assert_eq!(allowed(&slowest, Phase::Forward), Some(120_000));
+    }
+
+    #[test]
+    fn one_heartbeat_teaches_no_more_than_is_enough() {
+        let mut deadlines = known(Phase::Forward, &[(1, 9_000)]);
+        let count = u32::MAX;
+        let longest = Millis::new(1);
+        let phase = Phase::Forward;
+        for _ in 0..40 {
+            deadlines.record_lap(&Lap {
+                phase,
+                count,
+                longest,
+            });
+        }
+        let usual = edge(bucket(9_000));
+        assert_eq!(allowed(&deadlines, Phase::Forward), Some(3 * usual));
     }
 
     #[test]

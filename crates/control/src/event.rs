@@ -46,13 +46,33 @@ pub enum Event {
         /// The step that the state in its memory is after; none if it has no state.
         held: Option<Step>,
     },
-    /// A step was applied by the whole group.
-    Applied { generation: Generation, step: Step },
+    /// A step was applied by the whole group, as its first member says.
+    Applied {
+        worker: WorkerId,
+        generation: Generation,
+        step: Step,
+        /// Whether it is the newest of several that are told again; else it follows the one before.
+        is_recalled: bool,
+    },
+    /// Another case was trained on in the place of a damaged sample; it decides nothing.
+    SampleSkipped {
+        worker: WorkerId,
+        generation: Generation,
+        step: Step,
+    },
+    /// A batch moved no weight, as the group's first member says; it decides nothing.
+    BatchSkipped {
+        worker: WorkerId,
+        generation: Generation,
+        step: Step,
+    },
     /// A worker's share of a checkpoint is on the store.
     PartsWritten {
         worker: WorkerId,
         generation: Generation,
         step: Step,
+        /// The numbers of its parts.
+        parts: Vec<u32>,
     },
     /// The manifest asked for by [`crate::Command::CommitCheckpoint`] is durable.
     CheckpointCommitted {
@@ -84,16 +104,10 @@ pub enum Event {
         /// What it says of another member, or of itself.
         accusation: Option<Accusation>,
     },
-    /// A worker cannot go on for a reason that a new generation would not mend.
-    Failed {
-        worker: WorkerId,
-        /// What it saw, in one line.
-        reason: String,
-    },
     /// A worker is to go: its host is taken away, or somebody sent it a signal. It stays until it is told to stop.
     LeaveRequested { worker: WorkerId },
-    /// A worker cannot train, although others may: its device, its files, its disk or its way to the store fail for
-    /// good.
+    /// A worker cannot train, and a new generation would not mend it. Others may: only if they say the same, the job or
+    /// its data are the cause.
     Unfit {
         worker: WorkerId,
         /// Why, in one line.

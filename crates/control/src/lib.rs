@@ -15,6 +15,7 @@ mod cluster;
 mod command;
 mod deadlines;
 mod event;
+mod gate;
 mod handle;
 mod ids;
 mod journal;
@@ -41,7 +42,7 @@ pub use journal::{
 };
 pub use progress::{Call, Lap, Pace, Phase, Progress};
 pub use registered::Gathering;
-pub use state::RunPhase;
+pub use state::{MOST_SHARES, RunPhase};
 pub use take_over::{Found, TakeOver, TakeOverStep, TakenOver};
 pub use tasks::{Operation, Task, Tasks};
 pub use verdict::Verdict;

@@ -1,7 +1,7 @@
 //! Who is registered, and who is in the group.
 //! Makes no decision: it answers questions about what is known.
 
-use crate::ids::{Millis, Step, WorkerId};
+use crate::ids::{Generation, Millis, Step, WorkerId};
 use crate::progress::{Phase, Progress};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +16,14 @@ pub(crate) struct Member {
     pub(crate) probed: Option<Millis>,
     /// The step that the state in its memory was after when it last said so.
     pub(crate) held: Option<Step>,
+    /// The last group that began with it, and its rank there.
+    pub(crate) seat: Option<(Generation, usize)>,
     /// Whether it was asked to leave.
     pub(crate) is_leaving: bool,
     /// Whether it registered before the first unfit worker, or with a state, so that it may be fit although others are not.
     pub(crate) predates_first_unfit: bool,
+    /// The newest step when its state was last found to be another one than its peers'.
+    pub(crate) differed: Option<Step>,
     /// Whether it has found a checkpoint damaged since the last applied step.
     pub(crate) has_reported_damage: bool,
     /// Where it was in its work when it last said so.
@@ -124,12 +128,6 @@ impl Membership {
         self.members.keys().copied().collect()
     }
 
-    /// The names of everybody registered, in the order they came.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let names = self.members.values().map(|member| member.name.clone());
-        names.collect()
-    }
-
     /// The group's workers in rank order.
     pub(crate) fn group(&self) -> &[WorkerId] {
         &self.group
@@ -157,6 +155,15 @@ impl Membership {
     /// Takes a worker's seat away; gives its rank.
     pub(crate) fn unseat(&mut self, worker: WorkerId) -> Option<usize> {
         self.ranks.remove(&worker)
+    }
+
+    /// The group begins: each of its members has its seat.
+    pub(crate) fn begin(&mut self, generation: Generation) {
+        for (rank, worker) in self.group.iter().enumerate() {
+            if let Some(member) = self.members.get_mut(worker) {
+                member.seat = Some((generation, rank));
+            }
+        }
     }
 
     /// Takes these for the group, in rank order.

@@ -63,10 +63,4 @@ impl Cluster {
     pub fn n_registered(&self) -> usize {
         self.membership.count()
     }
-
-    /// The names of everybody registered, in the order they came.
-    #[must_use]
-    pub fn registered_names(&self) -> Vec<String> {
-        self.membership.names()
-    }
 }

@@ -3,6 +3,7 @@
 use crate::command::Leaving;
 use crate::ids::{Millis, Step, WorkerId};
 use crate::membership::Membership;
+use crate::verdict::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a run is in its life.
@@ -50,6 +51,15 @@ impl State {
     }
 
     /// What the members have reported: of a group that trains, or of an old group that may still train.
+    pub(crate) const fn reports(&self) -> Option<&Reports> {
+        match self {
+            Self::TakingOver(takeover) => Some(&takeover.reports),
+            Self::Training(training) => Some(&training.reports),
+            Self::Gathering(_) | Self::Recording(_) | Self::Preparing(_) | Self::Ended => None,
+        }
+    }
+
+    /// The same, to be added to.
     pub(crate) const fn reports_mut(&mut self) -> Option<&mut Reports> {
         match self {
             Self::TakingOver(takeover) => Some(&mut takeover.reports),
@@ -58,15 +68,19 @@ impl State {
         }
     }
 
-    /// When the wait began that this phase limits, if it does.
-    pub(crate) const fn since_mut(&mut self) -> Option<&mut Millis> {
-        match self {
-            Self::TakingOver(takeover) => Some(&mut takeover.wait.since),
-            Self::Gathering(wait) => Some(&mut wait.since),
-            Self::Preparing(preparing) => Some(&mut preparing.since),
-            Self::Training(training) => training.accusation_window.as_mut(),
-            Self::Recording(_) | Self::Ended => None,
-        }
+    /// When the waits began that this phase limits.
+    pub(crate) fn since_mut(&mut self) -> impl Iterator<Item = &mut Millis> {
+        let (one, other) = match self {
+            Self::TakingOver(takeover) => (Some(&mut takeover.wait.since), None),
+            Self::Gathering(wait) => (Some(&mut wait.since), None),
+            Self::Preparing(preparing) => (Some(&mut preparing.since), None),
+            Self::Training(training) => (
+                Some(&mut training.since),
+                training.accusation_window.as_mut(),
+            ),
+            Self::Recording(_) | Self::Ended => (None, None),
+        };
+        one.into_iter().chain(other)
     }
 }
 
@@ -93,6 +107,9 @@ pub(crate) struct Takeover {
     /// Whether a member said that the group is broken.
     pub(crate) is_broken: bool,
     pub(crate) reports: Reports,
+    /// Members whose streams closed while this coordinator was away, by their ranks: what to say of those who do not
+    /// come back.
+    pub(crate) closed: BTreeMap<usize, Box<Verdict>>,
 }
 
 impl Takeover {
@@ -113,6 +130,7 @@ impl Takeover {
             }
         }
         membership.seat(worker, rank);
+        self.closed.remove(&rank);
         self.returned.insert(worker);
     }
 
@@ -151,11 +169,26 @@ pub(crate) struct Preparing {
 /// A group trains.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Training {
+    /// Since when.
+    pub(crate) since: Millis,
     pub(crate) reports: Reports,
     /// When the first member accused another; the others have a moment to do so too.
     pub(crate) accusation_window: Option<Millis>,
     /// Members that said that the group is broken.
     pub(crate) reported_broken: BTreeSet<WorkerId>,
+    /// Members of which others said that their state is another one, and who did.
+    pub(crate) said_to_differ: BTreeMap<WorkerId, BTreeSet<WorkerId>>,
+}
+
+impl Training {
+    /// A group that trains from now on.
+    pub(crate) fn new(since: Millis, reports: Reports) -> Self {
+        Self {
+            since,
+            reports,
+            ..Self::default()
+        }
+    }
 }
 
 /// What members of a group have reported.
@@ -168,8 +201,22 @@ pub(crate) struct Reports {
     pub(crate) drained: BTreeMap<WorkerId, Step>,
 }
 
+/// Checkpoints of which a member's share is remembered while others lack theirs: the newest.
+pub const MOST_SHARES: usize = 16;
+
 impl Reports {
-    fn forget(&mut self, worker: WorkerId) {
+    /// Notes a share; of one member's many the oldest are forgotten.
+    pub(crate) fn wrote(&mut self, worker: WorkerId, step: Step) {
+        self.written.entry(step).or_default().insert(worker);
+        let shares = self.written.iter_mut().rev();
+        let its = shares.filter(|(_, writers)| writers.contains(&worker));
+        its.skip(MOST_SHARES).for_each(|(_, writers)| {
+            writers.remove(&worker);
+        });
+        self.written.retain(|_, writers| !writers.is_empty());
+    }
+
+    pub(crate) fn forget(&mut self, worker: WorkerId) {
         self.weights_digests.remove(&worker);
         self.drained.remove(&worker);
         self.written.values_mut().for_each(|writers| {

@@ -178,6 +178,7 @@ fn needs(command: &Command) -> (Vec<Operation>, Option<Event>) {
         | Command::ProbeHost(_)
         | Command::Stop { .. }
         | Command::Report { .. }
+        | Command::Gone { .. }
         | Command::Statement { .. }
         | Command::Left { .. }
         | Command::End { .. } => (Vec::new(), None),

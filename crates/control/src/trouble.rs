@@ -13,6 +13,8 @@ pub(crate) struct Trouble {
     pub(crate) without_step: u32,
     /// Members that were found unfit.
     pub(crate) n_unfit: usize,
+    /// How many damaged samples each member has told of.
+    pub(crate) n_skipped: BTreeMap<WorkerId, u32>,
     /// Who could not reach whom, and in which generation last.
     pub(crate) broken_links: BTreeMap<(WorkerId, WorkerId), Generation>,
 }

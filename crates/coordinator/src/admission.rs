@@ -1,8 +1,13 @@
 //! Which workers may take part: those that come to the same bits from the same job and data.
 
-use fratmae_control::Generation;
+use fratmae_control::{Generation, WorkerId};
 use fratmae_network::{Endpoint, Reach};
-use fratmae_protocol::pb;
+use fratmae_protocol::{pb, shown};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Characters that a name may have.
+const NAME: usize = 128;
 
 /// Differences that are borne with: they cost exactness at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,18 +30,39 @@ pub(crate) struct Admission {
     pub(crate) data_digest: String,
     /// The newest generation whose states are given up, since the run was taken back to an older checkpoint.
     pub(crate) given_up: Generation,
-    /// The first worker's: the coordinator computes nothing itself.
-    pub(crate) kernels: Option<String>,
-    /// Where the first worker that has a device trains.
-    pub(crate) device: Option<String>,
+    /// What those who joined compute with, for as long as they are there: the coordinator computes nothing itself.
+    pub(crate) joined: BTreeMap<WorkerId, Kind>,
+}
+
+/// What decides to which bits a worker comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// Its CPU's kernel set.
+    kernels: String,
+    /// Where it trains; empty if it has no device, which it says next.
+    device: String,
 }
 
 impl Admission {
-    /// Why a worker may not take part; the first one that may decides which kernels and device the others need.
-    pub(crate) fn refusal(&mut self, worker: &pb::Register) -> Option<String> {
-        let pb::Register {
-            version, kernels, ..
-        } = worker;
+    /// A worker joins: as long as it is there, others need its kernels and device.
+    pub(crate) fn join(&mut self, id: WorkerId, worker: &pb::Register) {
+        if let Some(device) = worker.device.clone() {
+            let kernels = worker.kernels.clone();
+            self.joined.insert(id, Kind { kernels, device });
+        }
+    }
+
+    /// A worker is gone.
+    pub(crate) fn forget(&mut self, id: WorkerId) {
+        self.joined.remove(&id);
+    }
+
+    /// Why a worker may not take part.
+    pub(crate) fn refusal(&self, worker: &pb::Register) -> Option<String> {
+        if let Some(refusal) = unreadable(worker) {
+            return Some(refusal);
+        }
+        let version = &worker.version;
         if *version != self.version && !self.allowed.version {
             return Some(format!(
                 "this worker is of version {version} and the coordinator of {}; install the same, or start the \
@@ -54,7 +80,8 @@ impl Admission {
         for (what, theirs, ours) in digests {
             if !theirs.is_empty() && theirs != ours {
                 return Some(format!(
-                    "this worker was given another {what} (digest {theirs}) than this run's ({ours}); start it anew"
+                    "this worker was given another {what} (digest {}) than this run's ({ours}); start it anew",
+                    shown(theirs, NAME)
                 ));
             }
         }
@@ -64,14 +91,33 @@ impl Admission {
                 "this worker holds a state from before the run was rolled back; restart it";
             return Some(reason.to_owned());
         }
-        let first = self.kernels.get_or_insert_with(|| kernels.clone());
-        if first != kernels && !self.allowed.kernels {
+        match self.allowed.kernels {
+            true => None,
+            false => self.other_kind(&worker.kernels, worker.device.as_deref()),
+        }
+    }
+
+    /// Why a worker would come to other bits than those who are there; one without a device says so itself.
+    fn other_kind(&self, kernels: &str, device: Option<&str>) -> Option<String> {
+        let mut joined = self.joined.values();
+        if let Some(Kind {
+            kernels: theirs, ..
+        }) = joined.clone().next()
+            && theirs != kernels
+        {
             return Some(format!(
-                "this worker's CPU runs the kernels {kernels} and the first worker's {first}, which come to other bits; \
+                "this worker's CPU runs the kernels {kernels} and the first worker's {theirs}, which come to other bits; \
                  use machines of one kind, or start the coordinator with --allow kernels"
             ));
         }
-        self.other_device(worker.device.as_deref().unwrap_or_default())
+        let device = device.filter(|device| !device.is_empty())?;
+        let Kind { device: theirs, .. } = joined.find(|kind| !kind.device.is_empty())?;
+        (theirs != device).then(|| {
+            format!(
+                "this worker trains on \"{device}\" and the first one on \"{theirs}\", which come to other bits; name one \
+                 of them in workers.device, or start the coordinator with --allow kernels"
+            )
+        })
     }
 
     /// Why peers could not connect to where a worker says that they find it.
@@ -87,6 +133,12 @@ impl Admission {
                 ));
             }
         };
+        if endpoint.host().parse::<IpAddr>().is_err() {
+            return Some(format!(
+                "this worker announces a name to its peers, which take an address alone: {}; {help}",
+                shown(address, NAME)
+            ));
+        }
         if endpoint.reach() != Reach::Loopback {
             return None;
         }
@@ -107,20 +159,25 @@ impl Admission {
             )
         })
     }
+}
 
-    /// Why a worker that trains on `device` may not take part; one without any says so itself.
-    fn other_device(&mut self, device: &str) -> Option<String> {
-        if device.is_empty() {
-            return None;
-        }
-        let first = self.device.get_or_insert_with(|| device.to_owned());
-        (first != device && !self.allowed.kernels).then(|| {
-            format!(
-                "this worker trains on \"{device}\" and the first one on \"{first}\", which come to other bits; name one \
-                 of them in workers.device, or start the coordinator with --allow kernels"
-            )
-        })
-    }
+/// Why what a worker says of itself cannot be shown to people.
+fn unreadable(worker: &pb::Register) -> Option<String> {
+    let names = [
+        ("name", &*worker.name),
+        ("version", &worker.version),
+        ("kernel set", &worker.kernels),
+        ("device", worker.device.as_deref().unwrap_or_default()),
+    ];
+    let is_readable = |text: &str| {
+        let mut characters = text.chars();
+        text.chars().count() <= NAME && !characters.any(char::is_control)
+    };
+    let (what, text) = names.iter().find(|(_, text)| !is_readable(text))?;
+    Some(format!(
+        "this worker's {what} has control characters or more than {NAME} characters: {}",
+        shown(text, NAME)
+    ))
 }
 
 #[cfg(test)]
@@ -136,8 +193,7 @@ mod tests {
             config_digest: "c".to_owned(),
             data_digest: "d".to_owned(),
             given_up: Generation::new(3),
-            kernels: None,
-            device: None,
+            joined: BTreeMap::new(),
         }
     }
 
@@ -157,8 +213,13 @@ mod tests {
         }
     }
 
+    /// Why a worker is refused; one that is not joins, as the next of them all.
     fn refused(admission: &mut Admission, worker: &pb::Register) -> String {
-        admission.refusal(worker).unwrap_or_default()
+        let refusal = admission.refusal(worker);
+        if refusal.is_none() {
+            admission.join(WorkerId::new(admission.joined.len() as u64), worker);
+        }
+        refusal.unwrap_or_default()
     }
 
     fn at(address: &str, host: &str) -> pb::Register {
@@ -172,14 +233,7 @@ mod tests {
     #[test]
     fn an_address_that_peers_cannot_connect_to_is_refused_with_what_to_do() {
         let mut here = admission(Allowed::default());
-        for address in [
-            "127.0.0.1:7",
-            "[::1]:7",
-            "localhost:7",
-            "10.0.0.2:7",
-            "[fd77::2]:7",
-            "node:7",
-        ] {
+        for address in ["127.0.0.1:7", "[::1]:7", "10.0.0.2:7", "[fd77::2]:7"] {
             assert_eq!(refused(&mut here, &at(address, "here")), "", "{address}");
             assert_eq!(refused(&mut here, &at(address, "")), "", "{address}");
         }
@@ -189,6 +243,9 @@ mod tests {
             "[::]:7",
             "10.0.0.2:0",
             "10.0.0.2",
+            "node:7",
+            "no-such-host.invalid:7",
+            "localhost:7",
             "[fe80::2]:7",
             "[fe80::2%3]:7",
         ];
@@ -205,7 +262,7 @@ mod tests {
         assert!(line.contains("on another host"), "{line}");
         let mut open = admission(Allowed::default());
         open.advertised = Endpoint::parse("10.0.0.1:5600").unwrap();
-        for address in ["127.0.0.1:7", "[::1]:7", "localhost:7", "127.0.1.1:7"] {
+        for address in ["127.0.0.1:7", "[::1]:7", "127.0.1.1:7"] {
             let line = refused(&mut open, &at(address, "here"));
             assert!(
                 line.contains("connect to it there") && line.contains("http://10.0.0.1:5600"),
@@ -215,23 +272,58 @@ mod tests {
         assert_eq!(refused(&mut open, &at("10.0.0.2:7", "there")), "");
     }
 
+    fn joining(kernels: &str) -> pb::Register {
+        pb::Register {
+            kernels: kernels.to_owned(),
+            ..on(Some("cpu"))
+        }
+    }
+
     #[test]
-    fn the_first_workers_kernels_are_everybodys() {
+    fn the_first_workers_kernels_are_everybodys_for_as_long_as_anybody_has_them() {
         let mut strict = admission(Allowed::default());
-        assert_eq!(refused(&mut strict, &worker("1", "x86_64+fma")), "");
-        assert_eq!(refused(&mut strict, &worker("1", "x86_64+fma")), "");
-        let line = refused(&mut strict, &worker("1", "aarch64"));
-        assert!(
-            line.contains("aarch64") && line.contains("x86_64+fma"),
-            "{line}"
-        );
+        let asks = worker("1", "none of yours");
+        assert_eq!(refused(&mut strict, &asks), "");
+        assert_eq!(refused(&mut strict, &joining("x86_64+fma")), "");
+        assert_eq!(refused(&mut strict, &joining("x86_64+fma")), "");
+        for register in [worker("1", "aarch64"), joining("aarch64")] {
+            let line = refused(&mut strict, &register);
+            assert!(
+                line.contains("aarch64") && line.contains("x86_64+fma"),
+                "{line}"
+            );
+        }
+        strict.forget(WorkerId::new(0));
+        assert_ne!(refused(&mut strict, &joining("aarch64")), "");
+        strict.forget(WorkerId::new(1));
+        assert_eq!(refused(&mut strict, &joining("aarch64")), "");
         let kernels = true;
         let mut lenient = admission(Allowed {
             kernels,
             ..Allowed::default()
         });
-        lenient.refusal(&worker("1", "x86_64+fma"));
-        assert_eq!(refused(&mut lenient, &worker("1", "aarch64")), "");
+        assert_eq!(refused(&mut lenient, &joining("x86_64+fma")), "");
+        assert_eq!(refused(&mut lenient, &joining("aarch64")), "");
+    }
+
+    #[test]
+    fn what_people_could_not_read_is_refused_and_shown_in_one_line() {
+        let mut here = admission(Allowed::default());
+        for name in ["a\nb", "\u{1b}[2Jgone", &"n".repeat(129)] {
+            let register = pb::Register {
+                name: name.to_owned(),
+                ..joining("k")
+            };
+            let line = refused(&mut here, &register);
+            assert!(line.contains("this worker's name"), "{line}");
+            assert!(!line.chars().any(char::is_control), "{line:?}");
+            assert!(line.len() < 300, "{line}");
+        }
+        let longest = pb::Register {
+            name: "ä".repeat(128),
+            ..joining("k")
+        };
+        assert_eq!(refused(&mut here, &longest), "");
     }
 
     #[test]
@@ -266,7 +358,7 @@ mod tests {
             line.contains("version 2 and the coordinator of 1"),
             "{line}"
         );
-        assert_eq!(strict.kernels, None);
+        assert!(strict.joined.is_empty());
         let version = true;
         let mut lenient = admission(Allowed {
             version,
@@ -281,7 +373,7 @@ mod tests {
         let held_in = |generation| pb::Register {
             place: Some(pb::Place {
                 generation,
-                rank: 0,
+                ..Default::default()
             }),
             ..worker("1", "k")
         };

@@ -146,6 +146,9 @@ pub enum RunEvent {
     /// A worker may not take part.
     #[serde(rename = "worker refused")]
     Refused { name: String, reason: String },
+    /// A worker without a seat is gone; the run misses nothing.
+    #[serde(rename = "worker gone")]
+    Gone { name: String, reason: String },
     /// A worker left as it was asked to.
     #[serde(rename = "worker left as asked")]
     Left { name: String },
@@ -190,6 +193,7 @@ impl RunEvent {
             | Self::Skipped { .. }
             | Self::BadBatch { .. }
             | Self::Refused { .. }
+            | Self::Gone { .. }
             | Self::Broken { .. }
             | Self::Verdict { .. }
             | Self::Exited { .. } => event!(target: EVENTS, Level::WARN, event.json = event),

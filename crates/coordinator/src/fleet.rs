@@ -3,6 +3,8 @@
 use crate::error::CoordinatorError;
 use crate::launch::Launcher;
 use crate::restarts::Restarts;
+use crate::secret::Secret;
+use fratmae_protocol::pb;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -28,6 +30,8 @@ pub(crate) struct Exit {
 
 #[derive(Default)]
 struct Place {
+    /// What the process that is there shows when it registers: names are anybody's.
+    token: String,
     state: PlaceState,
     restarts: Restarts,
     kill: Option<oneshot::Sender<()>>,
@@ -66,22 +70,24 @@ impl Fleet {
         self.is_open
     }
 
-    /// Takes workers that are registered before any is started here for those of their places; only the first call does.
-    pub(crate) fn open(&mut self, registered: &[String]) {
+    /// Takes workers that an earlier coordinator started for those of their places; only the first call does.
+    pub(crate) fn open(&mut self, orphans: &[pb::Launch]) {
         if std::mem::replace(&mut self.is_open, true) {
             return;
         }
-        for (number, place) in self.places.iter_mut().enumerate() {
-            if place.state == PlaceState::Free && registered.contains(&Launcher::name(number)) {
+        for pb::Launch { place, token } in orphans {
+            let place = self.places.get_mut(*place as usize);
+            if let Some(place) = place.filter(|place| place.state == PlaceState::Free) {
                 place.state = PlaceState::Orphan;
+                place.token.clone_from(token);
             }
         }
     }
 
     /// Lets the processes of workers that were told to end die if they do not end by themselves.
-    pub(crate) fn evict(&mut self, names: &[String], now: Instant) {
-        for (number, place) in self.places.iter_mut().enumerate() {
-            if names.contains(&Launcher::name(number)) {
+    pub(crate) fn evict(&mut self, tokens: &[String], now: Instant) {
+        for place in &mut self.places {
+            if tokens.contains(&place.token) {
                 place.kill_at.get_or_insert(now + LAST_MOMENTS);
             }
             if place.kill_at.is_some_and(|kill_at| kill_at <= now) {
@@ -92,7 +98,7 @@ impl Fleet {
         }
     }
 
-    /// Starts a process at every place that has none and is due; gives the names of those that were there before.
+    /// Starts a process at every place that has none and is due; `registered` are tokens. Gives the names of those that were there before.
     pub(crate) fn start_missing(
         &mut self,
         registered: &[String],
@@ -105,7 +111,7 @@ impl Fleet {
         for (number, place) in self.places.iter_mut().enumerate() {
             let name = Launcher::name(number);
             let was_orphan = place.state == PlaceState::Orphan;
-            if was_orphan && !registered.contains(&name) {
+            if was_orphan && !registered.contains(&place.token) {
                 place.state = PlaceState::Free;
             }
             let is_due = place.restarts.due(now, launcher.restarts_per_hour);
@@ -119,7 +125,8 @@ impl Fleet {
             if was_orphan || place.restarts.has_started() {
                 again.push(name);
             }
-            let mut child = launcher.spawn(&self.address, number)?;
+            place.token = Secret::draw().to_text();
+            let mut child = launcher.spawn(&self.address, number, &place.token)?;
             place.state = PlaceState::Running;
             place.restarts.note_start(now);
             place.kill_at = None;
@@ -160,6 +167,11 @@ impl Fleet {
         std::future::pending().await
     }
 
+    /// Lets a place stay empty whose process has ended.
+    pub(crate) fn close(&mut self, exit: &Exit) {
+        self.places[exit.place].state = PlaceState::Closed;
+    }
+
     /// Whether local workers were asked for, and none is there or will come.
     pub(crate) fn is_spent(&self) -> bool {
         let is_closed = |place: &Place| place.state == PlaceState::Closed;
@@ -173,9 +185,8 @@ impl Fleet {
 
     /// Ends the processes of workers that nobody can tell that the run is over: they have not registered, or not again.
     pub(crate) fn dismiss(&mut self, registered: &[String]) {
-        for (number, place) in self.places.iter_mut().enumerate() {
-            let is_expected =
-                place.kill_at.is_some() || registered.contains(&Launcher::name(number));
+        for place in &mut self.places {
+            let is_expected = place.kill_at.is_some() || registered.contains(&place.token);
             if !is_expected {
                 place.kill.take().map(|kill| kill.send(()));
             }

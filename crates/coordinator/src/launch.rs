@@ -11,6 +11,9 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
+/// The environment variable in which a worker that was started here finds what it shows when it registers.
+pub const LAUNCH_TOKEN: &str = "FRATMAE_LAUNCH_TOKEN";
+
 /// How long the lines of a process that has ended may take to be read.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -95,15 +98,22 @@ impl Launcher {
     }
 
     /// Starts the worker of a place against the coordinator at `address`.
-    pub(crate) fn spawn(&self, address: &str, number: usize) -> Result<Process, CoordinatorError> {
-        self.start(address, number)
+    ///
+    /// It shows `token` when it registers. That is in its environment, which nobody but its own user can read.
+    pub(crate) fn spawn(
+        &self,
+        address: &str,
+        number: usize,
+        token: &str,
+    ) -> Result<Process, CoordinatorError> {
+        self.start(address, number, token)
             .map_err(|source| CoordinatorError::Launch {
                 program: self.program.clone(),
                 source,
             })
     }
 
-    fn start(&self, address: &str, number: usize) -> std::io::Result<Process> {
+    fn start(&self, address: &str, number: usize, token: &str) -> std::io::Result<Process> {
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -111,6 +121,7 @@ impl Launcher {
             .args(["--name", &Self::name(number)])
             .args(["--local-rank", &number.to_string()])
             .args(["--threads", &self.threads.to_string()])
+            .env(LAUNCH_TOKEN, token)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);
@@ -155,7 +166,7 @@ mod tests {
             })),
         };
         launcher
-            .spawn("http://h:1", 3)
+            .spawn("http://h:1", 3, "t")
             .unwrap()
             .wait()
             .await

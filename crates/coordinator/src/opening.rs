@@ -7,6 +7,7 @@ use crate::history::trim_history;
 use crate::incumbent::ensure_not_led;
 use crate::job::{Job, RunFile, unresumable};
 use crate::job_match::lineage_of;
+use crate::seats::Seats;
 use crate::summary::Summary;
 use fratmae_checkpoint::{
     CheckpointError, CheckpointId, Collector, CoordinatorMark, Entry, Journal, Lineage, Newest,
@@ -44,6 +45,8 @@ pub(crate) struct Opened {
     /// Checkpoints passed over, a line each.
     pub(crate) damaged: Vec<String>,
     pub(crate) collector: Collector,
+    /// Whose the seats of its generations were.
+    pub(crate) seats: Seats,
 }
 
 /// Opens the job's run for a coordinator that serves at `address`.
@@ -83,7 +86,7 @@ async fn go_on(
     job: &Job,
     run: &Location,
     begun: Begun,
-    (mut journal, mut taken): (Journal, TakenOver),
+    (mut journal, mut taken, seats): (Journal, TakenOver, Seats),
 ) -> Result<Opening, CoordinatorError> {
     let Begun {
         run_file,
@@ -135,6 +138,7 @@ async fn go_on(
         lineage,
         damaged,
         collector,
+        seats,
     })))
 }
 
@@ -237,7 +241,7 @@ async fn take_fence(
     run_file: &RunFile,
     (address, mut found): (&str, Replayed),
     (mut take_over, events): (TakeOver, &EventSink),
-) -> Result<(Journal, TakenOver), CoordinatorError> {
+) -> Result<(Journal, TakenOver, Seats), CoordinatorError> {
     let mark = CoordinatorMark {
         address: address.to_owned(),
         version: job.version.clone(),
@@ -261,7 +265,7 @@ async fn take_fence(
             journal.append(origin).await?;
         }
     }
-    Ok((journal, take_over.taken()))
+    Ok((journal, take_over.taken(), Seats::of(&found.entries)))
 }
 
 /// Why a fork does not begin anew: its first weights are nowhere else.

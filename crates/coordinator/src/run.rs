@@ -13,7 +13,7 @@ use crate::service::{Arrival, Service};
 use crate::stopping::{StopRequests, announce};
 use crate::waiting::tell_while;
 use fratmae_control::{Departure, Event, RunPhase, Step};
-use fratmae_protocol::{event_of, pb, serve};
+use fratmae_protocol::{pb, serve};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -170,7 +170,7 @@ async fn part(
         // Workers from elsewhere go to the next coordinator; those of this machine end with this one.
         runtime.stop_all(&error.to_string());
     }
-    let mut ended = runtime.cluster.registered_names();
+    let mut ended = runtime.registered_launches();
     ended.extend(runtime.take_evicted());
     fleet.dismiss(&ended);
     drop(runtime);
@@ -249,13 +249,13 @@ async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), C
         // Who is left saves what there is.
         return Ok(());
     }
-    let registered = runtime.cluster.registered_names();
-    fleet.open(&registered);
+    let registered = runtime.registered_launches();
+    fleet.open(&runtime.orphans());
     let names = fleet.start_missing(&registered, Instant::now())?;
     if !names.is_empty() {
         runtime.emit(RunEvent::Restarted { names });
     }
-    if fleet.is_spent() && registered.is_empty() {
+    if fleet.is_spent() && runtime.cluster.n_registered() == 0 {
         let reason = "every worker of this machine has ended and none is started again \
                       (workers.restarts_per_hour); its own messages say why"
             .to_owned();
@@ -264,7 +264,8 @@ async fn start_missing(runtime: &mut Runtime, fleet: &mut Fleet) -> Result<(), C
     Ok(())
 }
 
-/// A worker that ends before there ever was a group would end so again.
+/// A worker that ends while the first group gathers would end so again: it is not started any more. The run ends with
+/// its reason if nobody else is there or will come.
 async fn exited(
     runtime: &mut Runtime,
     fleet: &mut Fleet,
@@ -273,11 +274,19 @@ async fn exited(
     if exit.is_well() {
         return start_missing(runtime, fleet).await;
     }
-    if !runtime.cluster.has_trained() && runtime.cluster.phase() == RunPhase::Gathering {
-        let status = exit.status.clone();
-        return Err(CoordinatorError::WorkerExited { status });
-    }
     let line = format!("worker {} ended with {}", exit.name(), exit.status);
+    if !runtime.cluster.has_trained() && runtime.cluster.phase() == RunPhase::Gathering {
+        fleet.close(exit);
+        if fleet.is_spent() && runtime.cluster.n_registered() == 0 {
+            let status = exit.status.clone();
+            return Err(match runtime.last_words() {
+                Some(reason) => CoordinatorError::Failed {
+                    reason: format!("worker {}: {reason}", exit.name()),
+                },
+                None => CoordinatorError::WorkerExited { status },
+            });
+        }
+    }
     runtime.emit(RunEvent::Exited { line });
     start_missing(runtime, fleet).await
 }
@@ -296,17 +305,7 @@ async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), Coordina
             runtime.await_save(reply);
             runtime.handle(Event::SaveRequested).await?;
         }
-        Arrival::Message(worker, message) => match event_of(worker, &message) {
-            Ok(event) => {
-                if runtime.refuses(worker, &message) {
-                    return Ok(());
-                }
-                runtime.note(worker, *message).await?;
-                runtime.handle(Event::Heard { worker }).await?;
-                runtime.handle(event).await?;
-            }
-            Err(error) => tracing::warn!(worker = worker.get(), %error, "message ignored"),
-        },
+        Arrival::Message(worker, message) => runtime.hear(worker, *message).await?,
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Carries out what `control` decides: journal, manifests, orders to workers. Decides nothing itself.
 
 mod answers;
+mod hearing;
 mod notes;
 mod orders;
 mod pass_over;
@@ -18,6 +19,7 @@ use crate::history::{History, HistoryRow};
 use crate::host_probes::HostProbes;
 use crate::job::{Job, RunFile};
 use crate::opening::Opened;
+use crate::seats::Seats;
 use crate::service::Outbox;
 use crate::shares::Shares;
 use crate::stopping::Standing;
@@ -30,6 +32,7 @@ use fratmae_control::{
 use fratmae_network::host_id;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
+use hearing::Stream;
 use settings::{count, settings};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -56,7 +59,8 @@ pub(crate) struct Runtime {
     tasks: Tasks,
     admission: Admission,
     journal: Journal,
-    outboxes: BTreeMap<WorkerId, Outbox>,
+    seats: Seats,
+    streams: BTreeMap<WorkerId, Stream>,
     pub(crate) host_probes: HostProbes,
     shares: Shares,
     history: History,
@@ -77,9 +81,10 @@ pub(crate) struct Runtime {
     step_began: Instant,
     standing: watch::Sender<Standing>,
     verdict: Option<RunOutcome>,
-    names: BTreeMap<WorkerId, String>,
-    /// Names of workers that were told to end although the run goes on, until they are asked for.
+    /// Tokens of this machine's workers that were told to end although the run goes on, until they are asked for.
     evicted: Vec<String>,
+    /// What was last said to a worker that could not go on.
+    last_words: Option<String>,
     /// Who waits for a checkpoint.
     savers: Vec<oneshot::Sender<u64>>,
 }
@@ -111,7 +116,8 @@ impl Runtime {
             cluster,
             tasks: opened.tasks,
             journal: opened.journal,
-            outboxes: BTreeMap::new(),
+            seats: opened.seats,
+            streams: BTreeMap::new(),
             host_probes: HostProbes::default(),
             shares: Shares::default(),
             history: History::default(),
@@ -130,8 +136,8 @@ impl Runtime {
             }),
             place,
             verdict: None,
-            names: BTreeMap::new(),
             evicted: Vec::new(),
+            last_words: None,
             savers: Vec::new(),
         }
     }
@@ -186,14 +192,15 @@ impl Runtime {
 
     /// A stream opened: its orders go to `outbox` from now on.
     pub(crate) fn open(&mut self, worker: WorkerId, outbox: Outbox) {
-        self.outboxes.insert(worker, outbox);
+        self.streams.insert(worker, Stream::new(outbox));
     }
 
     /// A stream is closed: no order goes there any more.
     pub(crate) fn close(&mut self, worker: WorkerId) {
-        self.outboxes.remove(&worker);
-        self.names.remove(&worker);
+        self.streams.remove(&worker);
+        self.admission.forget(worker);
         self.estimate.forget(worker);
+        self.shares.forget(worker);
     }
 
     /// Hands an event to `control` and carries out what follows from it.
@@ -218,9 +225,14 @@ impl Runtime {
         Ok(())
     }
 
-    /// Workers that were told to end since this was asked before.
+    /// The tokens of this machine's workers that were told to end since this was asked before.
     pub(crate) fn take_evicted(&mut self) -> Vec<String> {
         std::mem::take(&mut self.evicted)
+    }
+
+    /// Why the last worker that could not go on could not.
+    pub(crate) fn last_words(&self) -> Option<&str> {
+        self.last_words.as_deref()
     }
 
     fn next_task(&mut self) -> Option<Task> {
@@ -247,6 +259,7 @@ impl Runtime {
                 members,
             } => Record::Generation {
                 generation: generation.get(),
+                seats: self.seats.deal(generation.get(), members.len()),
                 members,
             },
         };
@@ -281,6 +294,7 @@ impl Runtime {
             Command::Statement { worker, reason } => {
                 self.emit(RunEvent::Broken { worker, reason });
             }
+            Command::Gone { name, reason } => self.emit(RunEvent::Gone { name, reason }),
             Command::Left { name } => self.emit(RunEvent::Left { name }),
             Command::End { outcome } => self.verdict = Some(outcome),
         }
@@ -301,8 +315,10 @@ impl Runtime {
                 members,
             });
         }
+        let (generation, rank) = (assignment.generation.get(), assignment.rank.get());
         let begin = pb::Begin {
             figures_until: self.figures_until(),
+            secret: self.seats.secret(generation, rank),
             ..assignment.into()
         };
         self.send(worker, To::Begin(begin));
@@ -324,7 +340,7 @@ impl Runtime {
 
     /// A checkpoint is durable.
     fn committed(&self, step: u64) {
-        for &worker in self.outboxes.keys() {
+        for &worker in self.streams.keys() {
             self.send(worker, To::Committed(pb::Committed { step }));
         }
         self.emit(RunEvent::Committed { step });
@@ -378,7 +394,6 @@ fn admission(job: &Job, opened: &Opened, place: &Place) -> Admission {
         config_digest: job.config.digest(),
         data_digest: opened.run_file.data_digest.clone(),
         given_up: opened.given_up,
-        kernels: None,
-        device: None,
+        joined: BTreeMap::new(),
     }
 }

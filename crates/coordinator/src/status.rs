@@ -211,6 +211,7 @@ impl RunStatus {
             Record::Generation {
                 generation,
                 members,
+                ..
             } => {
                 self.generation = generation;
                 self.members = members;

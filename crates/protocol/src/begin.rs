@@ -30,6 +30,7 @@ impl From<Assignment> for pb::Begin {
             committed: assignment.committed.get(),
             // Only the sender knows.
             figures_until: 0,
+            secret: Vec::new(),
         }
     }
 }

@@ -30,4 +30,7 @@ pub enum ProtocolError {
         /// How many seats came with it.
         seats: usize,
     },
+    /// More in a message than any worker has to say.
+    #[error("the message has more of {what} than the {most} that a worker has to say")]
+    TooMuch { what: &'static str, most: usize },
 }

@@ -3,15 +3,18 @@
 //! Holds no logic: what a message leads to is decided in `control`, `coordinator` and `worker`.
 
 mod begin;
+mod bounds;
 mod ends;
 mod error;
 mod progress;
 mod recalled;
 mod report;
+mod shown;
 
 pub use ends::{Client, connect, serve};
 pub use error::ProtocolError;
 pub use report::event_of;
+pub use shown::shown;
 
 /// The generated messages and the service, as `proto/coordination.proto` has them.
 #[expect(

@@ -1,24 +1,36 @@
 //! A worker's message as the event it means to `control`.
 
+use crate::bounds::{LINE, within_bounds};
 use crate::error::ProtocolError;
 use crate::pb;
 use crate::pb::from_worker::Message;
 use crate::pb::group_broken::Accused;
 use crate::progress::progress;
+use crate::shown::shown;
 use fratmae_control::{Accusation, Departure, Event, Generation, Past, Rank, Step, WorkerId};
 
 /// The event that a message of `worker` stands for; payloads that `control` does not need are left out.
 ///
 /// # Errors
-/// [`ProtocolError::Missing`] for an empty message, as a newer worker's unknown variant arrives.
+/// [`ProtocolError::Missing`] for an empty message, as a newer worker's unknown variant arrives;
+/// [`ProtocolError::TooMuch`] for more in a message than any worker has to say.
 pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, ProtocolError> {
     let message = message.message.as_ref().ok_or(ProtocolError::Missing {
         field: "a known variant",
     })?;
+    within_bounds(message)?;
     Ok(match message {
         Message::Register(register) => registered(worker, register),
-        // What is written down and shown decides nothing.
-        Message::Skipped(_) | Message::BadBatch(_) => Event::Heard { worker },
+        Message::Skipped(skipped) => Event::SampleSkipped {
+            worker,
+            generation: Generation::new(skipped.generation),
+            step: Step::new(skipped.step),
+        },
+        Message::BadBatch(batch) => Event::BatchSkipped {
+            worker,
+            generation: Generation::new(batch.generation),
+            step: Step::new(batch.step),
+        },
         Message::Heartbeat(heartbeat) => Event::Beat {
             worker,
             progress: progress(heartbeat),
@@ -29,14 +41,17 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
             held: prepared.held.map(Step::new),
         },
         Message::Applied(applied) => Event::Applied {
+            worker,
             generation: Generation::new(applied.generation),
             step: Step::new(applied.step),
+            is_recalled: false,
         },
         Message::Recalled(recalled) => newest_of(worker, recalled),
         Message::PartsWritten(written) => Event::PartsWritten {
             worker,
             generation: Generation::new(written.generation),
             step: Step::new(written.step),
+            parts: written.parts.iter().map(|part| part.index).collect(),
         },
         Message::Finished(finished) => Event::Finished {
             worker,
@@ -51,25 +66,21 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
         Message::GroupBroken(broken) => Event::GroupBroken {
             worker,
             generation: Generation::new(broken.generation),
-            reason: broken.reason.clone(),
+            reason: line(&broken.reason),
             accusation: broken.accused.map(accusation),
         },
-        Message::Unfit(unfit) => Event::Unfit {
-            worker,
-            reason: unfit.reason.clone(),
-        },
+        Message::Unfit(pb::Unfit { reason, .. }) | Message::Failed(pb::Failed { reason }) => {
+            let reason = line(reason);
+            Event::Unfit { worker, reason }
+        }
         Message::Panicked(panicked) => departed(worker, panicked),
         Message::Damaged(damaged) => damage(worker, damaged)?,
         Message::Leaving(_) => Event::LeaveRequested { worker },
-        Message::Failed(failed) => Event::Failed {
-            worker,
-            reason: failed.reason.clone(),
-        },
     })
 }
 
 fn departed(worker: WorkerId, panicked: &pb::Panicked) -> Event {
-    let reason = panicked.reason.clone();
+    let reason = line(&panicked.reason);
     Event::Departed {
         worker,
         departure: Departure::Panicked { reason },
@@ -78,12 +89,12 @@ fn departed(worker: WorkerId, panicked: &pb::Panicked) -> Event {
 
 /// Steps that are told again count as the newest of them.
 fn newest_of(worker: WorkerId, recalled: &pb::Recalled) -> Event {
-    match recalled.steps.last() {
-        Some(newest) => Event::Applied {
-            generation: Generation::new(recalled.generation),
-            step: Step::new(newest.step),
-        },
-        None => Event::Heard { worker },
+    let newest = recalled.steps.iter().map(|it| it.step).max();
+    Event::Applied {
+        worker,
+        generation: Generation::new(recalled.generation),
+        step: Step::new(newest.unwrap_or_default()),
+        is_recalled: true,
     }
 }
 
@@ -98,8 +109,13 @@ fn damage(worker: WorkerId, damaged: &pb::Damaged) -> Result<Event, ProtocolErro
             Generation::new(checkpoint.generation),
             Step::new(checkpoint.step),
         ),
-        reason: damaged.reason.clone(),
+        reason: line(&damaged.reason),
     })
+}
+
+/// A worker's own words.
+fn line(reason: &str) -> String {
+    shown(reason, LINE)
 }
 
 fn accusation(accused: Accused) -> Accusation {
@@ -123,9 +139,9 @@ fn registered(worker: WorkerId, register: &pb::Register) -> Event {
 }
 
 fn past(register: &pb::Register) -> Past {
-    let place = |place: pb::Place| (Generation::new(place.generation), Rank::new(place.rank));
+    let place = |place: &pb::Place| (Generation::new(place.generation), Rank::new(place.rank));
     Past {
-        seat: register.place.map(place),
+        seat: register.place.as_ref().map(place),
         held: register.held.map(Step::new),
     }
 }
@@ -169,7 +185,8 @@ mod tests {
             Ok(Event::PartsWritten {
                 worker,
                 generation,
-                step
+                step,
+                parts: Vec::new(),
             })
         );
         let heartbeat = Message::Heartbeat(pb::Heartbeat::default());

@@ -78,7 +78,13 @@ pub fn jittered(
                 agenda.after(random.between(50, 150) * factor, Thing::StepEnds);
                 let generation = life.generation;
                 let step = Step::new(step);
-                life.see(Event::Applied { generation, step })
+                let worker = WorkerId::new(0);
+                life.see(Event::Applied {
+                    worker,
+                    generation,
+                    step,
+                    is_recalled: false,
+                })
             }
         };
         if !said.is_empty() {

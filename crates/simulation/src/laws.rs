@@ -8,6 +8,7 @@ mod given_up;
 mod healing;
 mod kept_promises;
 mod newest_state;
+mod own_seats;
 mod single_group;
 mod sound_damage;
 mod sound_verdicts;
@@ -42,6 +43,7 @@ impl Laws {
                 Box::new(given_up::GivenUp::default()),
                 Box::new(kept_promises::KeptPromises),
                 Box::new(newest_state::NewestState),
+                Box::new(own_seats::OwnSeats),
                 Box::new(single_group::SingleGroup::default()),
                 Box::new(sound_damage::SoundDamage),
                 Box::new(sound_verdicts::SoundVerdicts),

@@ -114,7 +114,14 @@ impl Life {
         self.step = self.step.next();
         self.now = self.now.plus(Millis::new(250));
         let (step, generation) = (self.step, self.generation);
-        self.see(Event::Applied { generation, step });
+        if let Some(&worker) = self.workers.first() {
+            self.see(Event::Applied {
+                worker,
+                generation,
+                step,
+                is_recalled: false,
+            });
+        }
         for worker in self.workers.clone() {
             self.beat(worker, Phase::Reduce, Millis::new(3));
         }
@@ -154,6 +161,7 @@ impl Life {
             worker,
             generation,
             step,
+            parts: Vec::new(),
         });
     }
 

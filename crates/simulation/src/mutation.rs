@@ -3,8 +3,8 @@
 //! What it sees of the store is changed where the world's coordinators open the run and write.
 
 use fratmae_control::{
-    Accusation, Cluster, Command, Event, Generation, Millis, Phase, Rank, Recorded, Seat, Settings,
-    Source, WorkerId,
+    Accusation, Cluster, Command, Event, Generation, Millis, Phase, Rank, Recorded, RunOutcome,
+    RunPhase, Seat, Settings, Source, WorkerId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,12 @@ pub enum Mutation {
     KeepNone,
     /// It passes over a checkpoint that somebody says is damaged, and does not look itself.
     BelieveDamage,
+    /// It takes what an outsider says for a member's word.
+    HearOutsiders,
+    /// It keeps what anybody says of shares, for the manifest.
+    NoteUnasked,
+    /// It gives a seat to whoever says that it had it.
+    BelieveClaims,
     /// It does not notice that it was away for long.
     ForgetAbsence,
     /// It does not hear which member differs from the others.
@@ -66,7 +72,7 @@ const IMPATIENCE: Millis = Millis::new(2_900);
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::ActBeforeDurable,
         Self::ForgetGeneration,
         Self::AdoptPartly,
@@ -87,6 +93,9 @@ impl Mutation {
         Self::ForgetRemoved,
         Self::KeepNone,
         Self::BelieveDamage,
+        Self::HearOutsiders,
+        Self::NoteUnasked,
+        Self::BelieveClaims,
         Self::ForgetAbsence,
         Self::ForgiveFaulty,
         Self::BlameWitness,
@@ -131,6 +140,11 @@ impl Subject {
     }
 
     pub(crate) fn handle(&mut self, now: Millis, event: Event) -> Vec<Command> {
+        if let (Some(Mutation::EndForOne), Event::Unfit { reason, .. }) = (self.mutation, &event) {
+            let reason = reason.clone();
+            let outcome = RunOutcome::Failed { reason };
+            return vec![Command::End { outcome }];
+        }
         let mut commands = Vec::new();
         let gap = now.since(std::mem::replace(&mut self.last, now));
         if gap > ABSENCE {
@@ -141,10 +155,32 @@ impl Subject {
             Some(Mutation::ForgetAbsence) => Millis::new(now.get() - self.unnoticed.get()),
             _ => now,
         };
+        let mut event = event;
+        if self.mutation == Some(Mutation::HearOutsiders) {
+            self.mistake(&mut event);
+        }
         for event in self.seen(event) {
             commands.extend(self.cluster.handle(now, event));
         }
         self.said(now, commands)
+    }
+
+    /// Whether `control` hears such an event.
+    pub(crate) fn admits(&self, event: &Event) -> bool {
+        self.cluster.admits(event)
+    }
+
+    /// The names of the members of the newest group.
+    pub(crate) fn group(&self) -> Vec<String> {
+        self.cluster.group_names()
+    }
+
+    /// The names of the members of a group that trains.
+    pub(crate) fn members(&self) -> Vec<String> {
+        match self.cluster.phase() {
+            RunPhase::Training => self.cluster.group_names(),
+            _ => Vec::new(),
+        }
     }
 
     /// What the mutant sees of an event.
@@ -180,6 +216,7 @@ impl Subject {
                 worker,
                 generation,
                 step,
+                parts: Vec::new(),
             }),
             (
                 Some(Mutation::JudgeWaiters),
@@ -192,9 +229,6 @@ impl Subject {
                     progress.phase = Phase::Forward;
                 }
                 vec![Event::Beat { worker, progress }]
-            }
-            (Some(Mutation::EndForOne), Event::Unfit { worker, reason }) => {
-                vec![Event::Failed { worker, reason }]
             }
             (Some(Mutation::TrustDamaged), Event::PassedOver { checkpoint, .. }) => {
                 let (generation, step) = checkpoint;
@@ -220,6 +254,16 @@ impl Subject {
                 }]
             }
             (_, event) => vec![event],
+        }
+    }
+
+    /// Takes whoever has no seat for a member.
+    fn mistake(&self, event: &mut Event) {
+        let member = self.ranks.keys().next().copied();
+        if let (Some(said_by), Some(member)) = (said_by(event), member)
+            && !self.ranks.contains_key(said_by)
+        {
+            *said_by = member;
         }
     }
 
@@ -267,6 +311,20 @@ impl Subject {
             }
         }
         changed
+    }
+}
+
+/// Who says what only members may say.
+pub(crate) const fn said_by(event: &mut Event) -> Option<&mut WorkerId> {
+    match event {
+        Event::Applied { worker, .. }
+        | Event::PartsWritten { worker, .. }
+        | Event::Finished { worker, .. }
+        | Event::Drained { worker, .. }
+        | Event::GroupBroken { worker, .. }
+        | Event::Unfit { worker, .. }
+        | Event::Damaged { worker, .. } => Some(worker),
+        _ => None,
     }
 }
 

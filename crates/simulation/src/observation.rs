@@ -19,6 +19,8 @@ pub(crate) enum Observation {
         /// The newest state that one of its members truly holds, or that its coordinator could know to be committed.
         newest: Step,
     },
+    /// A coordinator found a group whole, and takes this worker for one of its members.
+    Adopted { place: usize, had_seat: bool },
     /// A process applied a step.
     Applied {
         generation: Generation,

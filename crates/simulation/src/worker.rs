@@ -59,7 +59,7 @@ pub(crate) enum CoordinatorMessage {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fact {
     Applied(Step),
-    Parts(Step),
+    Parts(Step, Rank),
     Finished(u64),
     /// The group broke, perhaps because a member did not answer.
     Broken(Option<Rank>),
@@ -74,11 +74,17 @@ pub(crate) enum Fact {
 impl Fact {
     pub(crate) fn event(self, worker: WorkerId, generation: Generation) -> Event {
         match self {
-            Self::Applied(step) => Event::Applied { generation, step },
-            Self::Parts(step) => Event::PartsWritten {
+            Self::Applied(step) => Event::Applied {
                 worker,
                 generation,
                 step,
+                is_recalled: false,
+            },
+            Self::Parts(step, rank) => Event::PartsWritten {
+                worker,
+                generation,
+                step,
+                parts: vec![rank.get()],
             },
             Self::Finished(digest) => Event::Finished {
                 worker,
@@ -145,6 +151,8 @@ pub(crate) struct Worker {
     pub(crate) memory: Memory,
     /// Whether it left its coordinator as that gave no sign of life.
     pub(crate) has_left_absent: bool,
+    /// Shares of checkpoints that it is writing.
+    pub(crate) n_writing: usize,
     /// Steps that it has applied since its heart beat last.
     pub(crate) n_applied: u32,
     /// Whether it was asked to leave.
@@ -180,6 +188,7 @@ impl Worker {
             is_unfit: false,
             memory: Memory::Sound,
             has_left_absent: false,
+            n_writing: 0,
             n_applied: 0,
             is_leaving: false,
             is_saving: false,

@@ -2,12 +2,13 @@
 //!
 //! Its parts: `streams` between workers and coordinators; coordinators that are `opening` a run, `leading` it, `writing` to
 //! its store and `keeping` some of its checkpoints; `training` in groups, what `hearts` tell of it, and `probes` of silent
-//! hosts; `faults`, among them `sick_stores` and faulty `memory`; what is truly behind `verdicts`.
+//! hosts; `faults`, among them `sick_stores` and faulty `memory`; `liars`, who have no seat; what is truly behind `verdicts`.
 
 mod faults;
 mod hearts;
 mod keeping;
 mod leading;
+mod liars;
 mod memory;
 mod opening;
 mod probes;
@@ -28,9 +29,9 @@ use crate::store::{Digest, Store};
 use crate::worker::{CoordinatorMessage, State, Worker};
 use faults::Fault;
 use fratmae_control::{
-    CheckpointId, Event, Found, Generation, JournalState, Millis, Rank, Settings, Step,
+    CheckpointId, Event, Found, Generation, JournalState, Millis, Rank, Settings, Step, WorkerId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use writing::Request;
 
 /// What came of one simulated run.
@@ -102,6 +103,8 @@ pub(crate) enum Happening {
     Parts(usize, u64, Share),
     Sweep(CheckpointId),
     KeepAlive(usize, u64),
+    Lie(usize),
+    BeatIdly(usize),
     Fault(Fault),
     ResumeWorker(usize, u64),
     ResumeCoordinator(usize),
@@ -146,6 +149,8 @@ impl Happening {
             Self::Unanswered(coordinator, _) => (24, *coordinator),
             Self::Sweep(_) => (25, 0),
             Self::KeepAlive(place, _) => (26, *place),
+            Self::Lie(place) => (27, *place),
+            Self::BeatIdly(place) => (28, *place),
         };
         kind << 16 | subject as u64
     }
@@ -174,6 +179,10 @@ pub(crate) struct World {
     /// Since when workers' own stores have failed, one or more, without a step of the newest group between.
     unfit_since: Option<u64>,
     next_stream: u64,
+    /// Workers that never had a seat, although they may say so.
+    outsiders: BTreeSet<WorkerId>,
+    /// Outsiders that have been given a seat.
+    intruders: BTreeSet<WorkerId>,
     /// At which place the worker at the other end of each stream is, or was.
     place_of: BTreeMap<u64, usize>,
     laws: Laws,
@@ -228,6 +237,8 @@ impl World {
             store_is_sick_until: 0,
             unfit_since: None,
             next_stream: 1,
+            outsiders: BTreeSet::new(),
+            intruders: BTreeSet::new(),
             place_of: BTreeMap::new(),
             laws: Laws::new(slots),
             is_healed: false,
@@ -278,6 +289,8 @@ impl World {
             }
             Happening::Sweep(checkpoint) => self.sweep(checkpoint),
             Happening::KeepAlive(place, stream) => self.keep_alive(place, stream),
+            Happening::Lie(place) => self.lie(place),
+            Happening::BeatIdly(place) => self.beat_idly(place),
             Happening::Fault(fault) => self.strike(fault),
             Happening::ResumeWorker(place, incarnation) => self.resume_worker(place, incarnation),
             Happening::ResumeCoordinator(coordinator) => self.resume_coordinator(coordinator),

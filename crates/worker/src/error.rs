@@ -75,6 +75,15 @@ pub enum ConnectionError {
     /// An address that this worker would announce to its peers cannot be used.
     #[error(transparent)]
     Address(#[from] fratmae_network::AddressError),
+    /// The name that this worker would announce to its peers has no address.
+    #[error(
+        "{name} has no address here ({reason}); give this host's address for the others with --advertise"
+    )]
+    Unresolved {
+        name: String,
+        /// What the system said.
+        reason: String,
+    },
     /// No socket for the group could be opened.
     #[error("cannot listen for peers on {address}; give another --listen")]
     Listen {
@@ -164,8 +173,10 @@ impl WorkerError {
                 | CollectiveError::Io { .. }),
             ) => error.accused().and_then(rank).map(Accused::Unreachable),
             Self::Train(
-                TrainError::Corrupted { rank: own, .. } | TrainError::Unlike { rank: own, .. },
-            ) => rank(*own).map(Accused::Diverged),
+                TrainError::Corrupted { rank: its, .. }
+                | TrainError::Unlike { rank: its, .. }
+                | TrainError::CopyDiffers { rank: its, .. },
+            ) => rank(*its).map(Accused::Diverged),
             _ => None,
         }
     }

@@ -70,11 +70,9 @@ impl<T: Task> Session<T> {
         assignment: &Assignment,
         figures_until: u64,
     ) -> Result<Ending, WorkerError> {
-        let place = pb::Place {
-            generation: assignment.generation.get(),
-            rank: assignment.rank.get(),
-        };
-        self.links.outbox.enter(place, state.step().get());
+        let (generation, rank) = (assignment.generation.get(), assignment.rank.get());
+        let step = state.step().get();
+        self.links.outbox.enter(generation, rank, step);
         self.resend_figures(assignment, figures_until);
         let process = seated.group.process.as_ref();
         let mut parts = PartsWriter::new(self, assignment.generation, process)?;

@@ -20,6 +20,8 @@ struct OutboxState {
     stream: Option<mpsc::Sender<pb::FromWorker>>,
     /// The last group it was in.
     place: Option<pb::Place>,
+    /// The newest generation that it has a seat in, and what shows that the seat is its own.
+    secret: (u64, Vec<u8>),
     /// The last step it applied.
     held: Option<u64>,
     figures: RecentFigures,
@@ -39,7 +41,7 @@ impl Outbox {
     pub(crate) fn register(&self, register: &pb::Register) -> pb::Register {
         let state = self.lock();
         pb::Register {
-            place: state.place,
+            place: state.place.clone(),
             held: state.held,
             ..register.clone()
         }
@@ -54,11 +56,8 @@ impl Outbox {
     pub(crate) fn resend_all(&self, welcome: &pb::Welcome) {
         let mut state = self.lock();
         state.forget(welcome.committed);
-        if let Some(pb::Place {
-            generation,
-            rank: 0,
-        }) = state.place
-        {
+        let first = state.place.as_ref().filter(|place| place.rank == 0);
+        if let Some(generation) = first.map(|place| place.generation) {
             state.resend_figures(generation, welcome.figures_until);
         }
         if state.is_leaving {
@@ -70,10 +69,24 @@ impl Outbox {
             .for_each(|message| state.send(message));
     }
 
+    /// Keeps what came with a seat that this worker is about to take.
+    pub(crate) fn keep_secret(&self, generation: u64, secret: Vec<u8>) {
+        self.lock().secret = (generation, secret);
+    }
+
     /// Notes that this worker is in a new group, which begins at `step`.
-    pub(crate) fn enter(&self, place: pb::Place, step: u64) {
+    pub(crate) fn enter(&self, generation: u64, rank: u32, step: u64) {
         let mut state = self.lock();
-        state.place = Some(place);
+        let (its, secret) = &state.secret;
+        let secret = match *its == generation {
+            true => secret.clone(),
+            false => Vec::new(),
+        };
+        state.place = Some(pb::Place {
+            generation,
+            rank,
+            secret,
+        });
         state.held = Some(step);
         state.figures.rewind(step);
         state.unacknowledged.clear();
@@ -178,8 +191,8 @@ impl OutboxState {
             }) => *generation,
             _ => return false,
         };
-        self.place
-            .is_some_and(|place| place.generation == generation)
+        let place = self.place.as_ref();
+        place.is_some_and(|place| place.generation == generation)
     }
 
     fn forget(&mut self, committed: u64) {

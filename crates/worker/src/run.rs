@@ -29,6 +29,9 @@ use std::time::Duration;
 /// Commands that may wait for the training thread: it leaves a group at once when a newer one is announced.
 const COMMANDS: usize = 64;
 
+/// How long the name that is to be announced may take to be found.
+const RESOLVES: Duration = Duration::from_secs(10);
+
 /// How long a worker of which a thread has panicked waits for the coordinator to have understood it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -48,6 +51,8 @@ pub struct Options {
     pub name: String,
     /// Its number among the workers of this machine, which take its GPUs in turn.
     pub place: usize,
+    /// What the coordinator that started it knows it by; none if no coordinator did.
+    pub token: Option<String>,
     pub version: String,
     /// Where the time of the training thread's spans is summed.
     pub ledger: PhaseLedger,
@@ -89,12 +94,17 @@ pub async fn run<T: Task>(
         () = &mut asked => return Ok(Ended::Stopped),
     };
     let (listener, address) = listen(&options, own)?;
+    let address = resolved(address).await?;
     let register = pb::Register {
         kernels: kernel_set(),
         name: options.name.clone(),
         version: options.version.clone(),
         group_address: address.to_string(),
         host: host_id(),
+        launch: options.token.clone().map(|token| pb::Launch {
+            place: u32::try_from(options.place).unwrap_or(u32::MAX),
+            token,
+        }),
         ..Default::default()
     };
     let outbox = Outbox::default();
@@ -234,6 +244,26 @@ fn listen(options: &Options, own: IpAddr) -> Result<(TcpListener, Endpoint), Con
     Ok((listener, advertised))
 }
 
+/// The address of a name that is to be announced: peers are told addresses alone, so that none of them waits for a name,
+/// and one that is nobody's fails where it was given.
+async fn resolved(announced: Endpoint) -> Result<Endpoint, ConnectionError> {
+    if announced.host().parse::<IpAddr>().is_ok() {
+        return Ok(announced);
+    }
+    let name = (announced.host(), announced.port());
+    let found = tokio::time::timeout(RESOLVES, tokio::net::lookup_host(name)).await;
+    let reason = match found {
+        Ok(Ok(mut found)) => match found.next() {
+            Some(address) => return Ok(Endpoint::of(address.ip(), address.port())),
+            None => "it has no address".to_owned(),
+        },
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", RESOLVES.as_secs()),
+    };
+    let name = announced.host().to_owned();
+    Err(ConnectionError::Unresolved { name, reason })
+}
+
 /// The address that stands for all of a host's, of the same family.
 const fn every_address(own: IpAddr) -> IpAddr {
     match own {
@@ -278,6 +308,20 @@ mod tests {
         ] {
             assert_eq!(shown("", bound, own), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn peers_are_told_the_address_of_a_name_and_one_of_nobody_is_an_error() {
+        let address = async |text: &str| resolved(Endpoint::parse(text).unwrap()).await;
+        for kept in ["10.0.0.2:7", "[fd77::2]:7"] {
+            assert_eq!(address(kept).await.unwrap().to_string(), kept);
+        }
+        let local = address("localhost:7").await.unwrap();
+        assert!(local.host().parse::<IpAddr>().unwrap().is_loopback());
+        let line = address("no-such-host.invalid:7").await.unwrap_err();
+        let line = line.to_string();
+        assert!(line.contains("no-such-host.invalid"), "{line}");
+        assert!(line.contains("--advertise"), "{line}");
     }
 
     #[test]

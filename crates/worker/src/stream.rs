@@ -140,7 +140,11 @@ impl Stream {
                     }
                     pass(commands, Command::Prepare(prepare.generation))?;
                 }
-                To::Begin(begin) => pass(commands, begun(begin, signals)?)?,
+                To::Begin(mut begin) => {
+                    let secret = std::mem::take(&mut begin.secret);
+                    outbox.keep_secret(begin.generation, secret);
+                    pass(commands, begun(begin, signals)?)?;
+                }
                 To::Committed(committed) => outbox.forget(committed.step),
                 To::Waiting(waiting) => signals.report(&waiting_line(&waiting)),
                 To::Drain(_) => signals.drain(),

@@ -25,6 +25,7 @@ async fn main() -> ExitCode {
         is_verbose: false,
         name: name.clone(),
         place: 0,
+        token: None,
         // Of the program: a coordinator takes no other in.
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger: PhaseLedger::default(),

@@ -34,6 +34,9 @@ pub enum Record {
         generation: u64,
         /// Names of its members in rank order.
         members: Vec<String>,
+        /// Digests of the secrets that its members were given, in rank order; none in records of older versions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        seats: Vec<String>,
     },
     /// A checkpoint is committed.
     Commit {
@@ -132,6 +135,7 @@ impl From<&Record> for JournalFact {
             Record::Generation {
                 generation,
                 members,
+                ..
             } => Self::Generation {
                 generation: Generation::new(*generation),
                 members: u32::try_from(members.len()).unwrap_or(u32::MAX),
@@ -239,6 +243,7 @@ mod tests {
             Record::Generation {
                 generation: 7,
                 members: vec!["a".to_owned(), "b".to_owned()],
+                seats: vec!["0".to_owned(), "1".to_owned()],
             },
             Record::Commit {
                 step: 12,

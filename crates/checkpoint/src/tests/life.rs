@@ -36,6 +36,7 @@ async fn live(
         .append(Record::Generation {
             generation,
             members,
+            seats: Vec::new(),
         })
         .await?;
     confirmed.records += 1;

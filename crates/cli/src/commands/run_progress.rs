@@ -130,6 +130,7 @@ fn lines(event: &RunEvent) -> Vec<String> {
         RunEvent::Restarted { names } => vec![format!("restarted: {}", names.join(", "))],
         RunEvent::Refused { name, reason } => vec![format!("{name} was rejected: {reason}")],
         RunEvent::Broken { worker, reason } => vec![format!("{worker} reports: {reason}")],
+        RunEvent::Gone { name, reason } => vec![format!("{name} is gone: {reason}")],
         RunEvent::Left { name } => vec![format!("{name} left (requested)")],
         RunEvent::Verdict { verdict } => vec![verdict.line.clone()],
         RunEvent::Exited { line } => vec![line.clone()],

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use fratmae_coordinator::LAUNCH_TOKEN;
 use fratmae_network::Endpoint;
 use fratmae_pretrain::Pretrain;
 use fratmae_telemetry::{PhaseLedger, describe};
@@ -113,6 +114,7 @@ pub(crate) async fn run(
         is_verbose: !arguments.launched,
         name: name.clone(),
         place: arguments.local_rank(),
+        token: launch_token(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger,
     };
@@ -172,6 +174,15 @@ pub(crate) fn coordinator(typed: Option<&str>) -> Result<Endpoint> {
     let endpoint = Endpoint::parse(text).context("--coordinator")?;
     endpoint.check_connectable().context("--coordinator")?;
     Ok(endpoint)
+}
+
+/// What the coordinator gave to a worker that it started itself.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command line can be read by every user of the machine"
+)]
+fn launch_token() -> Option<String> {
+    std::env::var(LAUNCH_TOKEN).ok()
 }
 
 fn host() -> String {

@@ -6,12 +6,14 @@
 
 use crate::cluster::Cluster;
 use crate::command::{Command, Leaving, RunOutcome};
-use crate::event::Accusation;
+use crate::event::{Accusation, Departure};
 use crate::ids::{Generation, Millis, Rank, WorkerId};
 use crate::state::State;
 
 /// How long statements are collected after the first accusation; the members' deadlines end at about the same time.
 const ACCUSATION_WINDOW: Millis = Millis::new(1_000);
+/// Steps after which a member that once differed from its peers is as good as any.
+const GOOD_STEPS: u64 = 100;
 /// Generations in a row without a step after which a member is removed.
 const PATIENCE: u32 = 2;
 
@@ -26,19 +28,20 @@ impl Cluster {
         generation: Generation,
         (reason, accusation): (&str, Option<Accusation>),
     ) -> Vec<Command> {
-        let mut commands = self.report_broken(worker, reason, accusation);
-        if generation != self.lineage.generation || commands.is_empty() {
-            return Vec::new();
-        }
         let accused = match accusation {
             Some(Accusation::Unreachable(rank)) => self.member_at(rank),
-            Some(Accusation::Diverged(_)) | None => None,
+            Some(Accusation::Diverged(rank)) => {
+                let blamed = self.member_at(rank).unwrap_or(worker);
+                return self.differs(now, (worker, blamed), reason);
+            }
+            None => None,
         };
+        let statement = self.statement(worker, reason);
         let training = match &mut self.state {
             State::Training(training) => training,
             State::TakingOver(takeover) => {
                 takeover.is_broken = true;
-                return commands;
+                return vec![statement];
             }
             State::Gathering(_) | State::Recording(_) | State::Preparing(_) | State::Ended => {
                 return Vec::new();
@@ -51,6 +54,7 @@ impl Cluster {
             training.accusation_window.get_or_insert(now);
         }
         let n_reported = training.reported_broken.len();
+        let mut commands = vec![statement];
         if training.accusation_window.is_none() || self.membership.is_everybody(n_reported) {
             let who = self.describe_registered(worker).unwrap_or_default();
             commands.extend(self.regroup_broken(now, &format!("{who} reports: {reason}")));
@@ -58,23 +62,62 @@ impl Cluster {
         commands
     }
 
-    /// The statement of a live member, or the verdict on one whose state is not its peers'.
-    fn report_broken(
-        &self,
-        worker: WorkerId,
+    /// What a live member says of its group's failure.
+    fn statement(&self, worker: WorkerId, reason: &str) -> Command {
+        Command::Statement {
+            worker: self.describe_registered(worker).unwrap_or_default(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// A member's state is not its peers': it says so itself, or more than half of the group do.
+    ///
+    /// It takes their state. One that differs again soon is given up: its memory is faulty, or it computes wrongly. That
+    /// is its failure, and the run ends for none of it.
+    fn differs(
+        &mut self,
+        now: Millis,
+        (accuser, blamed): (WorkerId, WorkerId),
         reason: &str,
-        accusation: Option<Accusation>,
     ) -> Vec<Command> {
-        let reason = reason.to_owned();
-        let said = if let Some(Accusation::Diverged(rank)) = accusation {
-            let blamed = self.member_at(rank).unwrap_or(worker);
-            let verdict = self.verdict_on(blamed, reason, Vec::new()).map(Box::new);
-            verdict.map(|verdict| Command::Report { verdict })
-        } else {
-            let worker = self.describe_registered(worker);
-            worker.map(|worker| Command::Statement { worker, reason })
+        let verdict = self.verdict_on(blamed, reason.to_owned(), Vec::new());
+        let report = verdict.map(|verdict| Command::Report {
+            verdict: Box::new(verdict),
+        });
+        let size = self.membership.group().len();
+        let training = match &mut self.state {
+            State::Training(training) => training,
+            State::TakingOver(takeover) => {
+                takeover.is_broken = true;
+                return report.into_iter().collect();
+            }
+            State::Gathering(_) | State::Recording(_) | State::Preparing(_) | State::Ended => {
+                return Vec::new();
+            }
         };
-        said.into_iter().collect()
+        training.reported_broken.insert(accuser);
+        let accusers = training.said_to_differ.entry(blamed).or_default();
+        accusers.insert(accuser);
+        if accuser != blamed && accusers.len() * 2 <= size {
+            training.accusation_window.get_or_insert(now);
+            return Vec::new();
+        }
+        let applied = self.lineage.applied;
+        let Some(member) = self.membership.member_mut(blamed) else {
+            return Vec::new();
+        };
+        let before = member.differed.replace(applied);
+        if let Some(before) = before
+            && applied.get().saturating_sub(before.get()) < GOOD_STEPS
+        {
+            let reason = format!(
+                "{reason}; it differed at step {before} too, so its memory is faulty or it computes wrongly"
+            );
+            return self.evict(now, vec![(blamed, Departure::Unfit { reason })]);
+        }
+        let mut commands: Vec<_> = report.into_iter().collect();
+        commands.extend(self.start_generation(Leaving::AtOnce));
+        commands
     }
 
     fn member_at(&self, rank: Rank) -> Option<WorkerId> {

@@ -16,7 +16,7 @@ impl Cluster {
         let Some(reports) = self.reports_with(worker, generation) else {
             return Vec::new();
         };
-        reports.written.entry(step).or_default().insert(worker);
+        reports.wrote(worker, step);
         self.commit_if_complete()
     }
 

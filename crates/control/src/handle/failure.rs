@@ -5,7 +5,7 @@ use crate::command::{Command, Leaving, RunOutcome};
 use crate::event::Departure;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
-use crate::state::State;
+use crate::state::{State, Wait};
 
 impl Cluster {
     /// A member's loss makes a new generation of the others, who keep the state in their memory. A run that lost all its
@@ -17,6 +17,9 @@ impl Cluster {
         worker: WorkerId,
         departure: Departure,
     ) -> Vec<Command> {
+        if departure == Departure::StreamClosed && self.awaits_return(now, worker) {
+            return Vec::new();
+        }
         let Departure::Panicked { reason } = &departure else {
             return self.lose(now, vec![(worker, departure)]);
         };
@@ -50,10 +53,13 @@ impl Cluster {
         commands
     }
 
-    /// Removes workers. One new generation follows, however many members are among them.
+    /// Removes workers. One new generation follows, however many members are among them. Of those
+    /// without a seat there is no verdict.
     fn lose(&mut self, now: Millis, workers: Vec<(WorkerId, Departure)>) -> Vec<Command> {
         let mut commands = Vec::new();
         let (mut lost, mut lost_member) = (None, None);
+        let is_unfit = |(_, departure): &_| matches!(departure, Departure::Unfit { .. });
+        let are_unfit = workers.iter().all(is_unfit);
         for (worker, departure) in workers {
             let is_seated = self.membership.rank_of(worker).is_some();
             let verdict = self.verdict_on(worker, departure.reason(), departure.evidence());
@@ -70,10 +76,17 @@ impl Cluster {
                     self.n_left = self.n_left.saturating_add(1);
                     commands.push(Command::Left { name });
                 }
-                _ => {
-                    commands.push(Command::Report { verdict });
+                Some(member) => {
+                    commands.push(match is_seated {
+                        true => Command::Report { verdict },
+                        false => Command::Gone {
+                            name: member.name,
+                            reason: verdict.reason,
+                        },
+                    });
                     lost = Some(line.clone());
                 }
+                None => {}
             }
             if is_seated {
                 lost_member = Some(line);
@@ -83,7 +96,7 @@ impl Cluster {
             (State::Gathering(wait), _) => wait.last_lost = lost.or(wait.last_lost.take()),
             (State::TakingOver(_) | State::Ended, _) | (_, None) => {}
             (State::Recording(_) | State::Preparing(_) | State::Training(_), Some(line)) => {
-                commands.extend(self.go_on_without(now, line));
+                commands.extend(self.go_on_without(now, (line, are_unfit)));
             }
         }
         commands
@@ -96,36 +109,46 @@ impl Cluster {
         has_group && !self.lineage.has_stepped && is_alone
     }
 
-    fn go_on_without(&mut self, now: Millis, lost: String) -> Vec<Command> {
+    fn go_on_without(&mut self, now: Millis, (lost, is_unfit): (String, bool)) -> Vec<Command> {
         if self.membership.count() > 0 {
             return self.start_generation(Leaving::AtOnce);
         }
         if let Some(cause) = self.draining {
             return self.interrupt(cause);
         }
+        if is_unfit && !self.has_trained {
+            // Nobody of it comes back; others may come for as long as a first group is waited for.
+            let gathered = std::mem::take(&mut self.gathered);
+            self.membership.adopt(Vec::new());
+            self.state = State::Gathering(Wait {
+                last_lost: Some(lost),
+                ..gathered
+            });
+            return self.give_up_gathering(now);
+        }
         self.await_old_group(now, lost);
         Vec::new()
     }
 
     /// A failure that would repeat in any generation ends the run.
-    pub(crate) fn failed(&mut self, worker: WorkerId, reason: &str) -> Vec<Command> {
-        let Some(who) = self.describe_registered(worker) else {
-            return Vec::new();
-        };
+    fn failed(&mut self, worker: WorkerId, reason: &str) -> Vec<Command> {
+        let who = self.describe_registered(worker).unwrap_or_default();
         let reason = format!("{who}: {reason}");
         self.end(RunOutcome::Failed { reason })
     }
 
-    /// Evicts a worker that cannot train. If there never was a group, or nobody else could go on, the run ends.
+    /// Evicts a worker that cannot train. If a group has trained and nobody else could go on, the run ends.
+    ///
+    /// What ails a worker without a seat is its own affair, and so it is before the first group and where members of an
+    /// earlier coordinator's may be on their way.
     pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
-        if matches!(self.state, State::TakingOver(_)) || self.is_new(now) {
-            // Healthy members may be on their way.
-            return self.evict(now, vec![(worker, Departure::Unfit { reason })]);
-        }
-        let is_seated = self.membership.seated(worker).is_some();
-        self.trouble.n_unfit += usize::from(is_seated);
-        if !self.has_trained || is_seated && !self.others_go_on(worker) {
-            return self.failed(worker, &reason);
+        let is_open = matches!(self.state, State::TakingOver(_)) || self.is_new(now);
+        let is_member = self.membership.seated(worker).is_some();
+        if is_member && self.has_trained && !is_open {
+            self.trouble.n_unfit += 1;
+            if !self.others_go_on(worker) {
+                return self.failed(worker, &reason);
+            }
         }
         self.evict(now, vec![(worker, Departure::Unfit { reason })])
     }

@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::command::{Assignment, Command, Leaving, Source};
 use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
-use crate::state::{Preparing, State, Training};
+use crate::state::{Preparing, Reports, State, Training};
 use crate::trouble::Trouble;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -81,7 +81,8 @@ impl Cluster {
         if let (Some(cause), true) = (self.draining, is_saved) {
             return self.interrupt(cause);
         }
-        self.state = State::Training(Training::default());
+        self.state = State::Training(Training::new(self.last_tick, Reports::default()));
+        self.membership.begin(self.lineage.generation);
         self.has_trained = true;
         self.lineage.applied = source.step();
         let mut commands = self.begin_all(source);
@@ -109,10 +110,14 @@ impl Cluster {
     /// A step of its own shows that a generation is worth having; whoever stands by may now get a seat.
     pub(crate) fn applied(&mut self, generation: Generation, step: Step) -> Vec<Command> {
         let is_news = step > self.lineage.applied && generation == self.lineage.generation;
-        if !self.state.is_training() || !is_news {
+        if !is_news {
             return Vec::new();
         }
         self.lineage.applied = step;
+        if !self.state.is_training() {
+            // The group is not whole yet, as far as this coordinator sees.
+            return Vec::new();
+        }
         if !std::mem::replace(&mut self.lineage.has_stepped, true) {
             self.membership.forget_trouble();
         }

@@ -18,8 +18,6 @@ impl Cluster {
         (name, address): (String, String),
         past: Past,
     ) -> Vec<Command> {
-        // One that registers again on its stream begins anew.
-        self.remove(worker);
         let member = Member {
             name,
             address,
@@ -57,6 +55,7 @@ impl Cluster {
         if !is_full && !is_enough {
             return Vec::new();
         }
+        self.gathered = wait.clone();
         self.start_generation(Leaving::AtOnce)
     }
 
@@ -69,15 +68,17 @@ impl Cluster {
         Vec::new()
     }
 
-    /// Notes where a worker is in its work, and how long such work takes.
+    /// Notes where a worker is in its work, and how long such work takes the members of a group.
     pub(crate) fn beat(
         &mut self,
         now: Millis,
         worker: WorkerId,
         progress: Progress,
     ) -> Vec<Command> {
+        let is_member = self.membership.rank_of(worker).is_some();
         if let Some(member) = self.membership.member_mut(worker) {
-            for lap in progress.laps.iter().filter(|lap| lap.count > 0) {
+            let laps = progress.laps.iter().filter(|lap| lap.count > 0);
+            for lap in laps.filter(|_| is_member) {
                 self.deadlines.record_lap(lap);
                 member.done.insert(lap.phase);
             }

@@ -3,10 +3,12 @@
 
 use crate::cluster::Cluster;
 use crate::command::{Command, Leaving};
-use crate::event::Past;
-use crate::ids::{Millis, WorkerId};
+use crate::event::{Departure, Past};
+use crate::handle::tick::AWAY;
+use crate::ids::{Millis, Step, WorkerId};
 use crate::membership::Membership;
 use crate::state::{State, Takeover, Training, Wait};
+use std::collections::BTreeMap;
 
 impl Cluster {
     /// All streams are closed, but the group may still train.
@@ -19,6 +21,39 @@ impl Cluster {
             ..Wait::default()
         };
         self.state = State::TakingOver(Takeover::of(awaited, wait));
+    }
+
+    /// Whether a member whose stream is closed may come back: this coordinator was away for so long that workers have
+    /// closed their streams and train on. The whole group is then waited for, as a new coordinator waits for it.
+    pub(crate) fn awaits_return(&mut self, now: Millis, worker: WorkerId) -> bool {
+        let was_away = now.since(self.last_tick) >= AWAY || now < self.excused_until;
+        let rank = self.membership.rank_of(worker).filter(|_| was_away);
+        let verdict = self.verdict_on(worker, Departure::StreamClosed.reason(), Vec::new());
+        let (Some(rank), Some(verdict)) = (rank, verdict) else {
+            return false;
+        };
+        if let State::Training(training) = &mut self.state {
+            let ranks = (0..).zip(self.membership.group().iter().copied());
+            let claims: BTreeMap<_, _> = ranks.collect();
+            self.state = State::TakingOver(Takeover {
+                awaited: claims.len(),
+                returned: claims.values().copied().collect(),
+                claims,
+                is_broken: !training.reported_broken.is_empty(),
+                reports: std::mem::take(&mut training.reports),
+                wait: Wait {
+                    since: now,
+                    ..Wait::default()
+                },
+                closed: BTreeMap::new(),
+            });
+        }
+        let State::TakingOver(takeover) = &mut self.state else {
+            return false;
+        };
+        takeover.closed.insert(rank, Box::new(verdict));
+        self.remove(worker);
+        true
     }
 
     /// A worker came before it is clear whether the old group is whole. Once as many came as are awaited, the group goes
@@ -45,12 +80,11 @@ impl Cluster {
         }
         self.membership
             .adopt(takeover.claims.values().copied().collect());
-        self.state = State::Training(Training {
-            reports: std::mem::take(&mut takeover.reports),
-            ..Training::default()
-        });
+        let reports = std::mem::take(&mut takeover.reports);
+        self.state = State::Training(Training::new(self.last_tick, reports));
+        self.membership.begin(self.lineage.generation);
         let held = self.membership.group_members().filter_map(|(_, m)| m.held);
-        self.lineage.applied = held.max().unwrap_or(self.lineage.applied);
+        self.lineage.applied = held.fold(self.lineage.applied, Step::max);
         let mut commands = self.commit_if_complete();
         commands.extend(self.drain_all());
         commands.extend(self.end_if_complete());
@@ -70,14 +104,18 @@ impl Cluster {
         if now.since(takeover.wait.since) <= self.settings.return_timeout {
             return Vec::new();
         }
+        let closed = std::mem::take(&mut takeover.closed).into_values();
+        let mut commands: Vec<_> = closed.map(|verdict| Command::Report { verdict }).collect();
         if !takeover.returned.is_empty() {
-            return self.start_generation(Leaving::AtOnce);
+            commands.extend(self.start_generation(Leaving::AtOnce));
+            return commands;
         }
         let wait = std::mem::take(&mut takeover.wait);
         self.state = State::Gathering(Wait { since: now, ..wait });
-        match self.draining {
+        commands.extend(match self.draining {
             Some(cause) => self.interrupt(cause),
             None => self.release_leavers(),
-        }
+        });
+        commands
     }
 }

@@ -3,6 +3,7 @@
 mod absence;
 mod any_order;
 mod damage;
+mod differing;
 mod gathering;
 mod host_probe;
 mod leaving;
@@ -12,6 +13,7 @@ mod panicking;
 mod saving;
 mod slow;
 mod stopping;
+mod strangers;
 mod takeover;
 mod unfit;
 mod verdict;
@@ -133,8 +135,14 @@ impl Run {
     }
 
     fn applied(&mut self, generation: Generation, step: u64) -> Vec<Command> {
-        let step = Step::new(step);
-        self.see(Event::Applied { generation, step })
+        let group = self.cluster.membership.group();
+        let first = group.first().copied().unwrap_or(ONE);
+        self.see(Event::Applied {
+            worker: first,
+            generation,
+            step: Step::new(step),
+            is_recalled: true,
+        })
     }
 
     fn lose(&mut self, worker: WorkerId) -> Vec<Command> {
@@ -147,6 +155,7 @@ impl Run {
             worker,
             generation: FIRST,
             step: Step::new(step),
+            parts: Vec::new(),
         })
     }
 
@@ -267,6 +276,7 @@ fn a_stale_generation_is_ignored() {
             worker,
             generation: stale,
             step,
+            parts: Vec::new(),
         },
         Event::Finished {
             worker,
@@ -480,9 +490,12 @@ fn a_broken_group_regroups_until_too_many_generations_bear_no_step() {
 #[test]
 fn a_step_forgets_earlier_generations_without_one() {
     let mut run = Run::training();
+    run.cluster.trouble.without_step = 2;
     run.see(Event::Applied {
+        worker: ONE,
         generation: FIRST,
         step: Step::new(1),
+        is_recalled: false,
     });
     assert_eq!(run.cluster.trouble.without_step, 0);
 }
@@ -609,12 +622,14 @@ fn a_group_that_never_gathers_is_given_up() {
 #[test]
 fn a_failure_that_would_come_again_ends_the_run() {
     let mut run = Run::training();
-    let commands = run.see(Event::Failed {
-        worker: TWO,
+    let failed = |worker| Event::Unfit {
+        worker,
         reason: "loss is not finite".to_owned(),
-    });
+    };
+    assert_eq!(outcome(&run.see(failed(TWO))), None, "others may go on");
+    let commands = run.see(failed(ONE));
     let expected = RunOutcome::Failed {
-        reason: "worker w2 (rank 1 of generation 1): loss is not finite".to_owned(),
+        reason: "worker w1 (rank 0 of generation 2): loss is not finite".to_owned(),
     };
     assert_eq!(outcome(&commands), Some(&expected));
 }
@@ -630,7 +645,7 @@ fn an_unknown_worker_changes_nothing() {
             worker,
             departure: Departure::StreamClosed,
         },
-        Event::Failed {
+        Event::Unfit {
             worker,
             reason: "x".to_owned(),
         },

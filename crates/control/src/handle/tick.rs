@@ -2,13 +2,17 @@
 
 use crate::cluster::Cluster;
 use crate::command::{Command, RunOutcome};
+use crate::deadlines::Limit;
 use crate::event::Departure;
 use crate::handle::stall::LAST_CALL;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
-use crate::progress::{Pace, Progress, WaitsFor};
+use crate::progress::{Pace, Phase, Progress, WaitsFor};
 use crate::state::State;
 use std::cmp::Reverse;
+
+/// A pause from which on workers may have taken this coordinator for dead and closed their streams.
+pub(super) const AWAY: Millis = Millis::new(5_000);
 
 impl Cluster {
     /// Declares silent and stuck workers gone, and gives up on a group that does not gather or return.
@@ -63,9 +67,12 @@ impl Cluster {
     fn excuse_own_pause(&mut self, now: Millis, silence: Millis) {
         let pause = now.since(std::mem::replace(&mut self.last_tick, now));
         let shortest = silence.min(self.settings.leave_timeout).min(LAST_CALL);
+        if pause >= AWAY {
+            self.excused_until = now.plus(self.settings.return_timeout);
+        }
         if pause.get() > shortest.get() / 2 {
             self.membership.count_as_heard(now);
-            let waits = self.state.since_mut().into_iter();
+            let waits = self.state.since_mut();
             for began in waits.chain(&mut self.taken_over) {
                 *began = began.plus(pause).min(now);
             }
@@ -81,9 +88,11 @@ impl Cluster {
         }
         let furthest = self.furthest();
         let members = self.membership.group_members();
-        let mut late: Vec<_> = members
-            .filter_map(|(id, member)| Some((id, self.hangs(member, furthest)?)))
-            .collect();
+        let hangs = |(id, member)| {
+            let departure = self.hangs(member, furthest);
+            Some((id, departure.or_else(|| self.idles(id, member))?))
+        };
+        let mut late: Vec<_> = members.filter_map(hangs).collect();
         if late.len() > 1 && self.membership.is_everybody(late.len()) {
             late.retain(|(worker, departure)| self.is_beyond_all_limits(*worker, departure));
         }
@@ -154,7 +163,27 @@ impl Cluster {
         })
     }
 
-    fn give_up_gathering(&mut self, now: Millis) -> Vec<Command> {
+    /// A member whose heart beats has begun to work, or said how its work ended, within the longest limit there is.
+    fn idles(&self, worker: WorkerId, member: &Member) -> Option<Departure> {
+        let State::Training(training) = &self.state else {
+            return None;
+        };
+        let reports = &training.reports;
+        let has_ended = reports.weights_digests.contains_key(&worker)
+            || reports.drained.contains_key(&worker)
+            || training.reported_broken.contains(&worker);
+        let (heard, progress) = member.progress.as_ref()?;
+        let works = progress.generation == self.lineage.generation && progress.phase != Phase::Idle;
+        let limit = Limit::of_key(self.settings.leave_timeout);
+        let lasts = heard.since(training.since);
+        (!has_ended && !works && lasts > limit.allowed).then_some(Departure::Hangs {
+            phase: Phase::Idle,
+            lasts,
+            limit,
+        })
+    }
+
+    pub(super) fn give_up_gathering(&mut self, now: Millis) -> Vec<Command> {
         let State::Gathering(wait) = &self.state else {
             return Vec::new();
         };

@@ -135,6 +135,10 @@ fn troubles() -> Vec<RunEvent> {
             reason: text(),
         },
         RunEvent::Left { name: text() },
+        RunEvent::Gone {
+            name: text(),
+            reason: text(),
+        },
         RunEvent::Broken {
             worker: text(),
             reason: text(),

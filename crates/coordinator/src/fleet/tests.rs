@@ -53,13 +53,19 @@ async fn a_process_that_ended_well_is_not_started_again() {
 #[tokio::test]
 async fn a_worker_of_an_earlier_coordinator_keeps_its_place_while_it_is_registered() {
     let mut fleet = fleet("false", 10);
-    let orphan = ["local-1".to_owned()];
-    fleet.open(&orphan);
+    let token = "its own".to_owned();
+    let launch = |place| pb::Launch {
+        place,
+        token: token.clone(),
+    };
+    fleet.open(&[launch(1), launch(7)]);
     fleet.open(&[]);
     let now = Instant::now();
-    assert!(fleet.start_missing(&orphan, now).unwrap().is_empty());
+    let registered = ["local-0".to_owned(), token.clone()];
+    assert!(fleet.start_missing(&registered, now).unwrap().is_empty());
     assert_eq!(fleet.running.len(), 1);
-    assert_eq!(fleet.start_missing(&[], now).unwrap(), orphan);
+    let again = ["local-1"];
+    assert_eq!(fleet.start_missing(&[], now).unwrap(), again);
     assert_eq!(fleet.running.len(), 2);
 }
 
@@ -69,7 +75,10 @@ async fn a_worker_that_nobody_can_tell_that_the_run_is_over_is_ended() {
     launcher.arguments = vec!["-c".to_owned(), "exec sleep 600".to_owned()];
     let mut fleet = Fleet::new(Some(launcher), "http://127.0.0.1:1");
     fleet.start_missing(&[], Instant::now()).unwrap();
-    fleet.dismiss(&["local-0".to_owned()]);
+    // A name alone stands for nobody.
+    fleet.evict(&["local-0".to_owned()], Instant::now());
+    let registered = ["local-1".to_owned(), fleet.places[0].token.clone()];
+    fleet.dismiss(&registered);
     assert_eq!(fleet.next_exit().await.name(), "local-1");
     fleet.dismiss(&[]);
     assert_eq!(fleet.next_exit().await.name(), "local-0");

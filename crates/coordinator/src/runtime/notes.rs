@@ -10,71 +10,45 @@ use fratmae_checkpoint::Record;
 use fratmae_control::{Verdict, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_protocol::pb::to_worker::Message as To;
 use std::time::Instant;
 
+/// Steps after the newest checkpoint of which figures are kept; a worker keeps no more either.
+const MOST_STEPS: u64 = 1 << 16;
+
 impl Runtime {
-    /// Keeps what only this shell needs of a message, before `control` sees its event.
+    /// Keeps what only this shell needs of a message that `control` admits, before it sees its event.
     ///
     /// # Errors
     /// The journal's.
-    pub(crate) async fn note(
+    pub(super) async fn note(
         &mut self,
         worker: WorkerId,
-        message: pb::FromWorker,
+        message: From,
     ) -> Result<(), CoordinatorError> {
-        match message.message {
-            Some(From::Skipped(skipped)) => return self.note_skipped(skipped).await,
-            Some(From::BadBatch(batch)) => return self.note_bad_batch(batch).await,
-            Some(From::Register(register)) => {
-                if register.device.is_some() {
-                    let address = register.group_address.clone();
-                    self.waits
-                        .registered(worker, register.name.clone(), address);
-                }
-                self.names.insert(worker, register.name);
-                self.send(worker, To::Welcome(self.welcome(worker)));
-            }
-            Some(From::Heartbeat(pb::Heartbeat {
+        match message {
+            From::Skipped(skipped) => return self.note_skipped(skipped).await,
+            From::BadBatch(batch) => return self.note_bad_batch(batch).await,
+            From::Heartbeat(pb::Heartbeat {
                 pace: Some(pace), ..
-            })) => {
+            }) => {
                 self.estimate.note_pace(worker, &pace);
                 self.tell_estimate();
             }
-            Some(From::Applied(pb::Applied {
+            From::Applied(pb::Applied {
                 generation,
                 step,
                 figures: Some(figures),
-            })) => self.note_applied(HistoryRow::of(generation, step, figures)),
-            Some(From::Recalled(recalled)) => {
+            }) => self.note_applied(HistoryRow::of(generation, step, figures)),
+            From::Recalled(recalled) => {
                 for pb::StepFigures { step, figures } in recalled.steps {
                     let figures = figures.unwrap_or_default();
                     self.note_applied(HistoryRow::of(recalled.generation, step, figures));
                 }
             }
-            Some(From::PartsWritten(written)) => self.shares.add(written),
+            From::PartsWritten(written) => self.shares.add(worker, written),
             _ => {}
         }
         Ok(())
-    }
-
-    /// Whether a worker that registers is turned away; it is told why.
-    pub(crate) fn refuses(&mut self, worker: WorkerId, message: &pb::FromWorker) -> bool {
-        let Some(From::Register(register)) = &message.message else {
-            return false;
-        };
-        let Some(reason) = self.admission.refusal(register) else {
-            return false;
-        };
-        let name = register.name.clone();
-        let stop = pb::Stop {
-            reason: reason.clone(),
-            failed: true,
-            is_resumable: false,
-        };
-        self.send(worker, To::Stop(stop));
-        self.emit(RunEvent::Refused { name, reason });
-        true
     }
 
     /// What was not trained on is written down before it is shown.
@@ -119,7 +93,10 @@ impl Runtime {
 
     fn note_applied(&mut self, row: HistoryRow) {
         let is_current = row.generation == self.cluster.generation().get();
-        if !is_current || row.step <= self.cluster.newest().step().get() {
+        let committed = self.cluster.newest().step().get();
+        let last = committed.saturating_add(MOST_STEPS);
+        if !is_current || row.step <= committed || row.step > last.min(self.job.config.train.steps)
+        {
             return;
         }
         self.step_began = Instant::now();

@@ -16,8 +16,13 @@ impl Runtime {
     }
 
     pub(super) fn stop(&mut self, worker: WorkerId, reason: String, failed: bool) {
-        let name = self.names.get(&worker).filter(|_| failed);
-        self.evicted.extend(name.cloned());
+        if failed {
+            let stream = self.streams.get(&worker);
+            let launch = stream.and_then(|stream| stream.launch.as_ref());
+            self.evicted
+                .extend(launch.map(|launch| launch.token.clone()));
+            self.last_words = Some(reason.clone());
+        }
         let is_short = self.cluster.newest().step().get() < self.job.config.train.steps;
         let is_resumable = !failed && is_short && self.cluster.phase() == RunPhase::Ended;
         let stop = pb::Stop {
@@ -34,9 +39,9 @@ impl Runtime {
             message: Some(message),
         };
         let is_sent = self
-            .outboxes
+            .streams
             .get(&worker)
-            .is_some_and(|outbox| outbox.try_send(Ok(order)).is_ok());
+            .is_some_and(|stream| stream.outbox.try_send(Ok(order)).is_ok());
         if !is_sent {
             tracing::debug!(worker = worker.get(), "order not delivered");
         }
@@ -56,7 +61,7 @@ impl Runtime {
 
     /// Tells every worker that this coordinator gives up; those that were told before do not read it.
     pub(crate) fn stop_all(&self, reason: &str) {
-        for worker in self.outboxes.keys() {
+        for worker in self.streams.keys() {
             let stop = pb::Stop {
                 reason: reason.to_owned(),
                 failed: true,

@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     FlipBit,
     /// A bit of a member's memory is stuck, for as long as its process lives.
     StickBit,
+    /// An outsider comes.
+    Lie,
     /// A part of the newest checkpoint is damaged, and now and then all workers are killed, who have to read it then.
     DamageCheckpoint,
     /// Somebody wants a checkpoint of now, which is no fault and must not become one.
@@ -40,13 +42,14 @@ pub(crate) enum Fault {
     SickStore,
 }
 
-const FAULTS: [Fault; 18] = [
+const FAULTS: [Fault; 19] = [
     Fault::KillWorker,
     Fault::PauseWorker,
     Fault::HangWorker,
     Fault::FailWorkerStore,
     Fault::FlipBit,
     Fault::StickBit,
+    Fault::Lie,
     Fault::DamageCheckpoint,
     Fault::AskToSave,
     Fault::AskToLeave,
@@ -97,6 +100,7 @@ impl World {
             Fault::FailWorkerStore => self.fall_unfit(place),
             Fault::FlipBit => self.spoil_memory(place, Memory::Flipped),
             Fault::StickBit => self.spoil_memory(place, Memory::Stuck),
+            Fault::Lie => leads.into_iter().for_each(|c| self.begin_to_lie(c)),
             Fault::DamageCheckpoint => self.damage_checkpoint(),
             Fault::AskToSave => leads.into_iter().for_each(|c| self.ask_to_save(c)),
             Fault::AskToLeave => self.ask_to_leave(place),

@@ -30,7 +30,13 @@ impl World {
     fn progress(&self, place: usize) -> Progress {
         let worker = &self.workers[place];
         let Some(group) = worker.group else {
-            return Progress::default();
+            // After its last step it has its share to write.
+            let place = worker.place.filter(|_| worker.n_writing > 0);
+            return place.map_or_else(Progress::default, |(generation, _)| Progress {
+                generation,
+                phase: Phase::Checkpoint,
+                ..Progress::default()
+            });
         };
         let its = &self.groups[group];
         let mut progress = Progress {

@@ -2,6 +2,7 @@
 
 use super::{Happening, World};
 use crate::coordinator::{Operation, Stage};
+use crate::mutation::Mutation;
 use crate::observation::Observation;
 use crate::worker::{CoordinatorMessage, UNFIT};
 use fratmae_control::{
@@ -54,18 +55,36 @@ impl World {
             let Stage::Serving(subject) = &mut leader.stage else {
                 return;
             };
+            let mut adopted = Vec::new();
             let decide = |event| {
+                let comes = matches!(event, Event::Registered { .. });
                 let commands = subject.handle(now, event);
+                if comes {
+                    adopted = subject.members();
+                }
                 let is_end = |command: &Command| matches!(command, Command::End { .. });
                 leader.is_ending |= commands.iter().any(is_end);
                 commands
             };
-            match leader.tasks.next(decide) {
+            let task = leader.tasks.next(decide);
+            self.observe_members(&adopted);
+            match task {
                 Some(Task::Operate(asked)) => self.operate_as_asked(coordinator, asked),
                 Some(Task::Carry(command)) => self.carry(coordinator, command),
                 None if !self.take_on(coordinator) => return,
                 None => {}
             }
+        }
+    }
+
+    fn observe_members(&mut self, names: &[String]) {
+        for name in names {
+            let place = name.strip_prefix("place-").and_then(|it| it.parse().ok());
+            let Some(place) = place else { continue };
+            let outsiders = self.outsiders.difference(&self.intruders);
+            let mut places = outsiders.filter_map(|it| self.place_of.get(&it.get()));
+            let had_seat = !places.any(|its| *its == place);
+            self.laws.observe(&Observation::Adopted { place, had_seat });
         }
     }
 
@@ -76,6 +95,9 @@ impl World {
         if let Some(end) = leader.end.take() {
             self.at_journal(coordinator, JournalTask::Append, end);
         } else if let Some(event) = leader.inbox.pop_front() {
+            let Some(event) = self.check_sender(coordinator, event) else {
+                return true;
+            };
             self.note(coordinator, &event);
             self.coordinators[coordinator].tasks.push(event);
         } else if std::mem::take(&mut leader.is_check_due) {
@@ -89,22 +111,38 @@ impl World {
         true
     }
 
-    /// Keeps what a rank says of its share, for the manifest.
+    /// Keeps what a member says of its share, for the manifest, if `control` admits it.
     fn note(&mut self, coordinator: usize, event: &Event) {
-        let &Event::PartsWritten {
+        let Event::PartsWritten {
             worker,
             generation,
             step,
+            parts,
         } = event
         else {
             return;
         };
-        let id = CheckpointId { step, generation };
+        let leader = &mut self.coordinators[coordinator];
+        let is_heard = match &leader.stage {
+            Stage::Serving(subject) => subject.admits(event),
+            _ => false,
+        };
+        if !is_heard && self.mutation != Some(Mutation::NoteUnasked) {
+            return;
+        }
+        let id = CheckpointId {
+            step: *step,
+            generation: *generation,
+        };
         let place = self.place_of.get(&worker.get()).copied();
         let share = place.and_then(|place| self.shares.get(&(id, place)));
-        let leader = &mut self.coordinators[coordinator];
-        let shares = leader.shares.entry(id).or_default();
-        shares.extend(share.copied());
+        // What nobody wrote has some digest too.
+        let digest = |part: u32| match share {
+            Some((rank, digest)) if *rank == part => *digest,
+            _ => 0,
+        };
+        let named = leader.shares.entry(id).or_default();
+        named.extend(parts.iter().map(|part| (*part, digest(*part))));
     }
 
     fn operate_as_asked(&mut self, coordinator: usize, asked: Asked) {
@@ -150,6 +188,9 @@ impl World {
                 );
             }
             Command::Begin { worker, assignment } => {
+                if self.outsiders.contains(&worker) {
+                    self.intruders.insert(worker);
+                }
                 if assignment.rank == Rank::new(0) {
                     self.observe_beginning(coordinator, &assignment);
                 }
@@ -177,6 +218,7 @@ impl World {
             Command::RecordGeneration { .. }
             | Command::CommitCheckpoint { .. }
             | Command::PassOver { .. }
+            | Command::Gone { .. }
             | Command::Drain { .. }
             | Command::Statement { .. }
             | Command::Left { .. } => {}

@@ -3,6 +3,7 @@
 //! A listing may be slow, and then it shows the journal of an earlier moment. That does no harm: the fence is a record
 //! under the next number, and if that number is taken the journal is read anew.
 
+use super::faults::Fault;
 use super::{Happening, World};
 use crate::clock::Clock;
 use crate::coordinator::{Coordinator, Stage};
@@ -146,6 +147,10 @@ impl World {
             newest,
             self.mutation,
         )));
+        if self.mishap(50) {
+            // Who claims a seat does so before its owner is back.
+            self.agenda.after(1, Happening::Fault(Fault::Lie));
+        }
         self.agenda.after(300, Happening::Tick(coordinator));
         self.agenda.after(2_000, Happening::CheckFence(coordinator));
     }

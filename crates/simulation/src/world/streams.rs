@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    fn open_stream(&mut self, place: usize, coordinator: usize) -> WorkerId {
+    pub(super) fn open_stream(&mut self, place: usize, coordinator: usize) -> WorkerId {
         let now = self.agenda.now();
         let number = self.next_stream;
         self.next_stream += 1;

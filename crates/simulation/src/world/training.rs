@@ -284,6 +284,7 @@ impl World {
                 rank,
                 state,
             };
+            self.workers[place].n_writing += 1;
             self.agenda
                 .after(delay, Happening::Parts(place, incarnation, share));
         }
@@ -302,12 +303,13 @@ impl World {
         let step = state.step;
         let id = CheckpointId { step, generation };
         let part = (rank.get(), state.digest);
+        self.workers[place].n_writing = self.workers[place].n_writing.saturating_sub(1);
         self.store.write_part(id, rank.get(), state.digest);
         self.shares.insert((id, place), part);
         self.checkpoints.insert(id, state);
         let is_last = state.step == self.settings.last_step;
         let facts = [
-            Some(Fact::Parts(state.step)),
+            Some(Fact::Parts(state.step, rank)),
             is_last.then_some(Fact::Finished(state.digest)),
         ];
         for fact in facts.into_iter().flatten() {

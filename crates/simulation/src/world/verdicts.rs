@@ -3,7 +3,7 @@
 use super::World;
 use crate::observation::Observation;
 use crate::worker::Worker;
-use fratmae_control::{Verdict, WorkerId};
+use fratmae_control::{Departure, Verdict, WorkerId};
 
 /// Whoever was undisturbed for so long is known to its coordinator, in milliseconds.
 const UNDISTURBED: u64 = 1_000;
@@ -44,7 +44,8 @@ impl World {
         let now = self.agenda.now();
         let worker = &self.workers[place];
         let is_well = worker.is_up && worker.can_train() && worker.is_disturbed_until <= now;
-        let is_sought = worker.has_left_absent && is_well;
+        let is_for_leaving = verdict.reason == Departure::StreamClosed.reason();
+        let is_sought = is_for_leaving && worker.has_left_absent && is_well;
         let back_since = self.coordinators[coordinator].back_since;
         self.laws.observe(&Observation::Blamed {
             place,
@@ -63,7 +64,7 @@ impl World {
             let is_there = worker.stream.is_some_and(|(_, its)| its == coordinator);
             let known_since = worker.is_disturbed_until + UNDISTURBED;
             let is_hopeful = known_since < now && worker.held.is_some() || known_since < first;
-            is_there && worker.can_train() && !worker.is_leaving && is_hopeful
+            worker.is_up && is_there && worker.can_train() && !worker.is_leaving && is_hopeful
         };
         // One damaged checkpoint ends no run; who finds a second one damaged may be taken for unfit.
         let is_groundless = self.unfit_since.is_none() && self.store.n_damaged() < 2;

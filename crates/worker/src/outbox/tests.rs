@@ -6,8 +6,7 @@ const GENERATION: u64 = 3;
 
 fn in_a_group(rank: u32) -> Outbox {
     let outbox = Outbox::default();
-    let generation = GENERATION;
-    outbox.enter(pb::Place { generation, rank }, 4);
+    outbox.enter(GENERATION, rank, 4);
     outbox
 }
 
@@ -99,13 +98,7 @@ fn figures_after_the_step_that_a_group_begins_with_are_not_sent() {
     let outbox = in_a_group(0);
     (5..9).for_each(|step| apply(&outbox, step));
     let generation = GENERATION + 1;
-    outbox.enter(
-        pb::Place {
-            generation,
-            rank: 0,
-        },
-        6,
-    );
+    outbox.enter(generation, 0, 6);
     assert_eq!(steps(&resent(&outbox, 4, 4)), [5, 6]);
 }
 
@@ -114,25 +107,25 @@ fn a_new_group_clears_what_the_old_one_had_to_send() {
     let outbox = in_a_group(0);
     outbox.send_durable(written(GENERATION, 8));
     let generation = GENERATION + 1;
-    outbox.enter(
-        pb::Place {
-            generation,
-            rank: 0,
-        },
-        8,
-    );
+    outbox.enter(generation, 0, 8);
     outbox.send_durable(written(GENERATION, 12));
     assert!(resent(&outbox, 0, 8).is_empty());
 }
 
 #[test]
 fn a_registration_names_the_place_and_the_newest_step() {
-    let outbox = in_a_group(1);
+    let outbox = Outbox::default();
+    let secret = vec![7];
+    outbox.keep_secret(GENERATION, secret.clone());
+    outbox.enter(GENERATION, 1, 4);
+    // Of the next group it has no part yet.
+    outbox.keep_secret(GENERATION + 1, vec![8]);
     apply(&outbox, 5);
     let register = outbox.register(&pb::Register::default());
     let place = pb::Place {
         generation: GENERATION,
         rank: 1,
+        secret,
     };
     assert_eq!((register.place, register.held), (Some(place), Some(5)));
     let fresh = Outbox::default().register(&pb::Register::default());

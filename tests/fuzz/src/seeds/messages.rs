@@ -79,6 +79,7 @@ fn begin() -> Vec<u8> {
         source: Some(pb::begin::Source::Peers(pb::Peers { step: 7 })),
         committed: 5,
         figures_until: 6,
+        secret: vec![1; 32],
     };
     let message = Some(pb::to_worker::Message::Begin(begin));
     ToWorker { message }.encode_to_vec()

@@ -119,6 +119,7 @@ fn records() -> [Record; 4] {
         Record::Generation {
             generation: 1,
             members: vec!["a".to_owned(), "b".to_owned()],
+            seats: vec!["0".to_owned(), "1".to_owned()],
         },
         Record::Commit {
             step: 12,

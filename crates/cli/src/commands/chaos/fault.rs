@@ -41,9 +41,9 @@ pub(crate) enum Kind {
     StickBit,
     /// Nothing that is written to the run's store comes to an end.
     HangStore,
-    /// A stranger says to the coordinator what only members may say.
+    /// An outsider says to the coordinator what only members may say.
     Lie,
-    /// A stranger says far too much to the coordinator.
+    /// An outsider says far too much to the coordinator.
     Flood,
     /// The coordinator is killed, and the next one's clock is three hours ahead.
     WrongClock,

@@ -121,7 +121,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Lets a stranger on a worker's host talk to the coordinator.
+    /// Lets an outsider on a worker's host talk to the coordinator.
     fn let_talk(&mut self, number: usize, place: usize, talk: Talk) -> Result<()> {
         if self.address.is_empty() {
             bail!("no coordinator served at that moment");

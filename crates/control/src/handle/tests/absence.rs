@@ -34,3 +34,93 @@ fn a_pause_shorter_than_the_least_timeout_counts_for_no_limit_where_less_is_allo
     run.at(600, Event::Tick);
     assert_eq!(run.after_absence(1_600, Event::Tick), []);
 }
+
+/// Two workers train, the coordinator is stopped for a minute, and their streams close.
+fn away() -> Run {
+    let mut run = Run::training();
+    run.applied(FIRST, 5);
+    run.at(100, Event::Tick);
+    run
+}
+
+fn closed(worker: WorkerId) -> Event {
+    Event::Departed {
+        worker,
+        departure: Departure::StreamClosed,
+    }
+}
+
+fn comes_back(run: &mut Run, worker: u64, rank: u32) -> Vec<Command> {
+    run.see(Event::Registered {
+        worker: WorkerId::new(worker),
+        name: format!("w{worker}"),
+        address: format!("host:{worker}"),
+        past: Past {
+            seat: Some((FIRST, Rank::new(rank))),
+            held: Some(Step::new(9)),
+        },
+    })
+}
+
+#[test]
+fn streams_that_closed_while_it_was_away_are_no_deaths() {
+    for is_ticked in [false, true] {
+        let mut run = away();
+        if is_ticked {
+            assert_eq!(run.after_absence(60_000, Event::Tick), []);
+        }
+        assert_eq!(run.after_absence(60_001, closed(ONE)), []);
+        assert_eq!(run.see(closed(TWO)), []);
+        assert_eq!(run.cluster.phase(), RunPhase::TakingOver);
+        assert_eq!(run.see(Event::Tick), []);
+        assert_eq!(comes_back(&mut run, 7, 1), []);
+        assert_eq!(comes_back(&mut run, 8, 0), []);
+        assert_eq!(run.cluster.phase(), RunPhase::Training);
+        assert_eq!(run.cluster.generation(), FIRST);
+        assert_eq!(run.cluster.applied_step(), Step::new(9));
+    }
+}
+
+#[test]
+fn a_member_whose_stream_is_open_still_waits_for_the_other_and_its_reports_count() {
+    let mut run = away();
+    run.wrote(ONE, 5);
+    assert_eq!(run.after_absence(60_000, closed(TWO)), []);
+    run.see(Event::Tick);
+    assert_eq!(comes_back(&mut run, 7, 1), []);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
+    let commands = run.wrote(WorkerId::new(7), 5);
+    assert!(
+        matches!(commands[..], [Command::CommitCheckpoint { .. }]),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn who_does_not_come_back_has_died_and_the_others_go_on() {
+    let mut run = away();
+    run.after_absence(60_000, closed(TWO));
+    run.see(Event::Tick);
+    run.at(60_400, Event::Heard { worker: ONE });
+    assert_eq!(run.at(60_500, Event::Tick), []);
+    let commands = run.at(60_501, Event::Tick);
+    assert!(
+        matches!(
+            &commands[..],
+            [Command::Report { verdict }, Command::RecordGeneration { members, .. }]
+            if verdict.worker == "w2" && members[..] == ["w1"]
+        ),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn a_stream_that_closes_later_is_a_death() {
+    let mut run = away();
+    run.after_absence(60_000, Event::Tick);
+    let commands = run.at(60_500, closed(TWO));
+    assert!(
+        matches!(commands.last(), Some(Command::RecordGeneration { .. })),
+        "{commands:?}"
+    );
+}

@@ -38,11 +38,17 @@ fn any_event(random: &mut Random, current: Generation) -> Event {
             generation,
             held: [None, Some(step)][random.below(2) as usize],
         },
-        10 => Event::Applied { generation, step },
+        10 => Event::Applied {
+            worker,
+            generation,
+            step,
+            is_recalled: random.below(2) == 0,
+        },
         11..=12 => Event::PartsWritten {
             worker,
             generation,
             step,
+            parts: Vec::new(),
         },
         13 => Event::CheckpointCommitted { generation, step },
         14 => Event::Finished {

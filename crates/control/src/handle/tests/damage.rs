@@ -92,6 +92,7 @@ fn whoever_could_read_it_hands_its_state_on_and_it_is_written_again() {
             worker,
             generation,
             step,
+            parts: Vec::new(),
         });
         assert_eq!(commands.len(), usize::from(worker == TWO));
     }

@@ -91,6 +91,7 @@ fn a_step_is_not_committed_again_while_an_older_generation_commits_it() {
         worker,
         generation,
         step,
+        parts: Vec::new(),
     });
     assert_eq!(again, []);
 }

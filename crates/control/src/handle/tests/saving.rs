@@ -18,6 +18,7 @@ impl Run {
                 worker,
                 generation,
                 step,
+                parts: Vec::new(),
             });
         }
         self.see(Event::CheckpointCommitted { generation, step })

@@ -46,6 +46,7 @@ fn what_members_report_before_all_are_back_counts() {
         worker,
         generation: THIRD,
         step: Step::new(5),
+        parts: Vec::new(),
     };
     run.comes_back(ONE, THIRD, 0);
     assert_eq!(run.see(wrote(ONE)), []);
@@ -66,6 +67,7 @@ fn reports_of_a_stream_that_broke_again_do_not_count() {
         worker: ONE,
         generation: THIRD,
         step: Step::new(5),
+        parts: Vec::new(),
     });
     run.lose(ONE);
     run.comes_back(three, THIRD, 0);
@@ -75,6 +77,7 @@ fn reports_of_a_stream_that_broke_again_do_not_count() {
         worker: three,
         generation: THIRD,
         step: Step::new(5),
+        parts: Vec::new(),
     });
     assert_eq!(reported_once, []);
 }

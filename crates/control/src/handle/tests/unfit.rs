@@ -98,6 +98,61 @@ fn a_step_forgets_who_was_unfit() {
     assert_eq!(failure(&run.see(unfit(ONE))), None);
 }
 
+/// One worker is enough, and two may come.
+fn gathering_one() -> Run {
+    let mut run = Run::gathering(2);
+    run.cluster.settings.least_workers = 1;
+    run
+}
+
+#[test]
+fn one_that_cannot_train_and_comes_first_ends_nothing_and_the_next_one_trains() {
+    let mut run = gathering_one();
+    run.register(ONE);
+    let commands = run.see(unfit(ONE));
+    assert!(
+        matches!(
+            &commands[..],
+            [Command::Stop { worker: ONE, .. }, Command::Gone { .. }]
+        ),
+        "{commands:?}"
+    );
+    run.register(TWO);
+    assert_eq!(run.at(400, Event::Tick).len(), 1, "it begins");
+}
+
+#[test]
+fn so_it_is_while_the_first_group_forms_of_that_one_alone() {
+    let mut run = gathering_one();
+    run.register(ONE);
+    run.at(400, Event::Tick);
+    run.see(Event::GenerationRecorded { generation: FIRST });
+    assert_eq!(failure(&run.see(unfit(ONE))), None);
+    assert_eq!(run.cluster.phase(), RunPhase::Gathering);
+    run.register(TWO);
+    assert_eq!(run.at(800, Event::Tick).len(), 1, "it begins");
+}
+
+#[test]
+fn a_first_group_that_nobody_comes_to_who_can_train_is_waited_for_no_longer_than_any() {
+    let mut run = gathering_one();
+    for number in 0..40 {
+        let worker = WorkerId::new(number);
+        run.register(worker);
+        let now = (number + 1) * 400;
+        run.at(now, Event::Tick);
+        let generation = run.cluster.generation();
+        run.see(Event::GenerationRecorded { generation });
+        let commands = run.see(unfit(worker));
+        if let Some(line) = failure(&commands) {
+            assert!(line.contains("no space left"), "{line}");
+            assert!((5_000..6_000).contains(&now), "{now}");
+            return;
+        }
+    }
+    panic!("it waits for ever")
+}
+
 #[test]
 fn one_that_returns_unfit_ends_no_run_whose_others_may_be_on_their_way() {
     let mut run = Run::found(FIRST, 2, Source::Initial);

@@ -255,47 +255,6 @@ fn a_step_forgets_who_could_not_reach_whom() {
 }
 
 #[test]
-fn a_member_with_another_state_is_named_whoever_says_so() {
-    let mut run = three();
-    let accusation = Some(Accusation::Diverged(Rank::new(2)));
-    let commands = run.see(broken(ONE, FIRST, accusation));
-    let [verdict] = blamed(&commands)[..] else {
-        panic!("{commands:?}")
-    };
-    assert_eq!(
-        (verdict.worker.as_str(), verdict.reason.as_str()),
-        ("w3", "timed out")
-    );
-    assert!(
-        matches!(commands.last(), Some(Command::RecordGeneration { .. })),
-        "at once: {commands:?}"
-    );
-}
-
-#[test]
-fn a_worker_that_cannot_train_is_given_up_and_the_run_goes_on() {
-    let mut run = Run::training();
-    let reason = "no such device".to_owned();
-    run.register(THREE);
-    let commands = run.see(Event::Unfit {
-        worker: THREE,
-        reason: reason.clone(),
-    });
-    assert_eq!(commands.len(), 2, "{commands:?}");
-    assert_eq!(blamed(&commands)[0].reason, reason);
-    let mut run = Run::gathering(2);
-    run.register(ONE);
-    let commands = run.see(Event::Unfit {
-        worker: ONE,
-        reason,
-    });
-    assert!(matches!(
-        outcome(&commands),
-        Some(RunOutcome::Failed { .. })
-    ));
-}
-
-#[test]
 fn of_a_group_that_hangs_in_one_call_the_member_that_does_not_leave_it_is_named() {
     let mut run = three();
     run.cluster.settings.leave_timeout = Millis::new(120_000);
