@@ -20,6 +20,18 @@ impl Cluster {
         if departure == Departure::StreamClosed && self.awaits_return(now, worker) {
             return Vec::new();
         }
+        if departure == Departure::StreamClosed && self.was_away(now) {
+            // A group that forms goes on without it, and nobody is to blame.
+            let excuse = |command| match command {
+                Command::Report { verdict } => Command::Gone {
+                    name: verdict.worker,
+                    reason: verdict.reason,
+                },
+                other => other,
+            };
+            let commands = self.lose(now, vec![(worker, departure)]).into_iter();
+            return commands.map(excuse).collect();
+        }
         let Departure::Panicked { reason } = &departure else {
             return self.lose(now, vec![(worker, departure)]);
         };

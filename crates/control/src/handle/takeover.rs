@@ -23,10 +23,15 @@ impl Cluster {
         self.state = State::TakingOver(Takeover::of(awaited, wait));
     }
 
+    /// Whether this coordinator was away until a moment ago.
+    pub(crate) fn was_away(&self, now: Millis) -> bool {
+        now.since(self.last_tick) >= AWAY || now < self.excused_until
+    }
+
     /// Whether a member whose stream is closed may come back: this coordinator was away for so long that workers have
     /// closed their streams and train on. The whole group is then waited for, as a new coordinator waits for it.
     pub(crate) fn awaits_return(&mut self, now: Millis, worker: WorkerId) -> bool {
-        let was_away = now.since(self.last_tick) >= AWAY || now < self.excused_until;
+        let was_away = self.was_away(now);
         let rank = self.membership.rank_of(worker).filter(|_| was_away);
         let verdict = self.verdict_on(worker, Departure::StreamClosed.reason(), Vec::new());
         let (Some(rank), Some(verdict)) = (rank, verdict) else {

@@ -124,3 +124,17 @@ fn a_stream_that_closes_later_is_a_death() {
         "{commands:?}"
     );
 }
+
+#[test]
+fn a_stream_that_closed_in_an_absence_blames_nobody_while_a_group_forms() {
+    let mut run = Run::training();
+    run.register(WorkerId::new(3));
+    run.lose(TWO);
+    run.see(Event::GenerationRecorded { generation: SECOND });
+    run.at(100, Event::Tick);
+    let commands = run.after_absence(60_000, closed(ONE));
+    let [Command::Gone { name, .. }, Command::RecordGeneration { .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(name, "w1");
+}
