@@ -115,7 +115,7 @@ async fn open_telling(
 }
 
 /// A run that is opened, and what is told of that.
-fn begin(
+pub(crate) fn begin(
     job: Job,
     opened: Opened,
     place: Place,

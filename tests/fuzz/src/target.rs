@@ -38,7 +38,8 @@ pub const TARGETS: &[Target] = &[
     target("journal", targets::checkpoint::journal, 64 * MIB, 64),
     target("tables", targets::tables::tables, 64 * MIB, 64),
     target("job_file", targets::job_file::job_file, 64 * MIB, 64),
-    target("wire", targets::wire::wire, 64 * MIB, 64),
+    // What a coordinator keeps of a message is hardly more than the message; a new run and its journal take the rest.
+    target("wire", targets::wire::wire, 8 * MIB, 64),
 ];
 
 const fn target(name: &'static str, work: fn(&[u8]), base: usize, per_byte: usize) -> Target {

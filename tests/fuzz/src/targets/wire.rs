@@ -1,11 +1,18 @@
-//! Messages between coordinator and workers, and what a run makes of a row of them.
+//! Messages between coordinator and workers, and what a coordinator makes of a row of them: what its shell keeps, and what
+//! `control` decides.
 
-use fratmae_control::{
-    Assignment, Cluster, Command, Departure, Event, Millis, Recorded, Settings, Source, Step,
-    WorkerId,
-};
+use std::sync::OnceLock;
+
+use fratmae_config::Config;
+use fratmae_control::{Assignment, Event, WorkerId};
+use fratmae_coordinator::{Allowed, Ear, Job};
+use fratmae_dataset::{DataSet, MANIFEST_NAME};
 use fratmae_protocol::{event_of, pb};
 use prost::Message;
+use tokio::net::TcpListener;
+
+use crate::places::{put, runtime, store};
+use crate::prepared::prepared;
 
 /// Workers that speak.
 const WORKERS: u64 = 4;
@@ -20,75 +27,87 @@ pub(crate) fn wire(bytes: &[u8]) {
     {
         let _refused = Assignment::try_from(begin);
     }
-    converse(bytes);
+    runtime().block_on(converse(bytes));
 }
 
-fn converse(mut bytes: &[u8]) {
-    let mut cluster = cluster();
-    let mut now = 0;
+/// Hands a row of messages to a coordinator of a new run; a message as a whole comes last.
+async fn converse(mut bytes: &[u8]) {
+    let whole = bytes;
+    let mut ear = ear().await;
     while let [kind, length, rest @ ..] = bytes {
         let length = usize::from(*length).min(rest.len());
         let (body, after) = rest.split_at(length);
         bytes = after;
-        now += u64::from(*kind) * 10;
-        if let Some(event) = event(*kind, body) {
-            tell(&mut cluster, Millis::new(now), event);
+        hear(&mut ear, *kind, body).await;
+        if ear.has_ended() {
+            return;
         }
     }
-}
-
-/// Hands an event on, and at once what ends each command that it leads to.
-fn tell(cluster: &mut Cluster, now: Millis, event: Event) {
-    let mut events = vec![event];
-    while let Some(event) = events.pop() {
-        for command in cluster.handle(now, event) {
-            events.extend(match command {
-                Command::RecordGeneration { generation, .. } => {
-                    Some(Event::GenerationRecorded { generation })
-                }
-                Command::CommitCheckpoint { generation, step } => {
-                    Some(Event::CheckpointCommitted { generation, step })
-                }
-                _ => None,
-            });
-        }
+    if let Ok(message) = pb::FromWorker::decode(whole) {
+        let heard = ear.hear(0, message).await;
+        heard.expect("memory takes every object");
     }
 }
 
-fn event(kind: u8, body: &[u8]) -> Option<Event> {
-    let worker = WorkerId::new(u64::from(kind) % WORKERS);
-    match kind / 32 {
-        0 => Some(Event::Tick),
-        1 => Some(Event::Departed {
-            worker,
-            departure: Departure::StreamClosed,
-        }),
-        2 if body.is_empty() => Some(Event::DrainRequested),
-        3 if body.is_empty() => Some(Event::SaveRequested),
-        _ => event_of(worker, &pb::FromWorker::decode(body).ok()?).ok(),
-    }
-}
-
-fn cluster() -> Cluster {
-    let settings = Settings {
-        slots: 4,
-        workers: 2,
-        least_workers: 2,
-        settle: Millis::new(3_000),
-        last_step: Step::new(20),
-        least_timeout: Millis::new(5_000),
-        store_patience: Millis::new(0),
-        worker_timeout: Millis::new(10_000),
-        join_timeout: Millis::new(60_000),
-        return_timeout: Millis::new(2_000),
-        leave_timeout: Millis::new(20_000),
-        max_without_step: 3,
-        save_every: Some(Millis::new(3_000)),
+async fn hear(ear: &mut Ear, kind: u8, body: &[u8]) {
+    let worker = u64::from(kind) % WORKERS;
+    let heard = match kind / 32 {
+        0 => ear.handle(Event::Tick).await,
+        1 => ear.close(worker).await,
+        2 if body.is_empty() => ear.handle(Event::DrainRequested).await,
+        3 if body.is_empty() => ear.handle(Event::SaveRequested).await,
+        _ => match pb::FromWorker::decode(body) {
+            Ok(message) => ear.hear(worker, message).await,
+            Err(_) => Ok(()),
+        },
     };
-    Cluster::new(
-        settings,
-        Millis::new(0),
-        Recorded::default(),
-        Source::Initial,
-    )
+    heard.expect("memory takes every object");
+}
+
+async fn ear() -> Ear {
+    let data = store();
+    put(&data, MANIFEST_NAME, &prepared().manifest).await;
+    let data = DataSet::open(&data).await;
+    let job = Job {
+        config: config().clone(),
+        run: store(),
+        data: data.expect("it is sound"),
+        nonce: "fuzz".to_owned(),
+        warnings: Vec::new(),
+        fork: None,
+        unread: Vec::new(),
+        allowed: Allowed {
+            version: true,
+            kernels: true,
+        },
+        take_over: false,
+        version: "1".to_owned(),
+        notes: Vec::new(),
+    };
+    let ear = Ear::open(job, listener().await).await;
+    ear.expect("a new run opens")
+}
+
+/// A job of two workers and a few steps.
+fn config() -> &'static Config {
+    static CONFIG: OnceLock<Config> = OnceLock::new();
+    CONFIG.get_or_init(|| {
+        let sets = [
+            "train.steps=20",
+            "train.batch=4",
+            "train.slots=4",
+            "workers.count=2",
+            "checkpoint.every=5",
+        ];
+        let config = Config::load(None, &sets.map(str::to_owned));
+        config.expect("the values go together")
+    })
+}
+
+/// A socket that nobody connects to: a coordinator has an address.
+async fn listener() -> &'static TcpListener {
+    static LISTENER: tokio::sync::OnceCell<TcpListener> = tokio::sync::OnceCell::const_new();
+    let listen = || async { TcpListener::bind("127.0.0.1:0").await };
+    let listener = LISTENER.get_or_try_init(listen).await;
+    listener.expect("the system gives a port")
 }
