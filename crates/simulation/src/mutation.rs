@@ -170,6 +170,11 @@ impl Subject {
         self.cluster.admits(event)
     }
 
+    /// The names of the members of the newest group.
+    pub(crate) fn group(&self) -> Vec<String> {
+        self.cluster.group_names()
+    }
+
     /// The names of the members of a group that trains.
     pub(crate) fn members(&self) -> Vec<String> {
         match self.cluster.phase() {

@@ -90,7 +90,7 @@ impl Cluster {
         let members = self.membership.group_members();
         let hangs = |(id, member)| {
             let departure = self.hangs(member, furthest);
-            Some((id, departure.or_else(|| self.idles(id, member))?))
+            Some((id, departure.or_else(|| self.idles(now, id, member))?))
         };
         let mut late: Vec<_> = members.filter_map(hangs).collect();
         if late.len() > 1 && self.membership.is_everybody(late.len()) {
@@ -164,7 +164,7 @@ impl Cluster {
     }
 
     /// A member whose heart beats has begun to work, or said how its work ended, within the longest limit there is.
-    fn idles(&self, worker: WorkerId, member: &Member) -> Option<Departure> {
+    fn idles(&self, now: Millis, worker: WorkerId, member: &Member) -> Option<Departure> {
         let State::Training(training) = &self.state else {
             return None;
         };
@@ -175,7 +175,8 @@ impl Cluster {
         let (heard, progress) = member.progress.as_ref()?;
         let works = progress.generation == self.lineage.generation && progress.phase != Phase::Idle;
         let limit = Limit::of_key(self.settings.leave_timeout);
-        let lasts = heard.since(training.since);
+        // What counts as heard may be in the future.
+        let lasts = now.min(*heard).since(training.since);
         (!has_ended && !works && lasts > limit.allowed).then_some(Departure::Hangs {
             phase: Phase::Idle,
             lasts,

@@ -8,7 +8,7 @@ use crate::observation::Observation;
 use fratmae_control::{CheckpointId, JournalFact, JournalTask};
 
 /// How long a manifest outlives the record that gives it up, at most.
-const SWEEP: u64 = 2_000;
+const SWEEP: u64 = 10_000;
 
 impl World {
     /// Gives the oldest checkpoint up that is not kept, if there is one.
@@ -46,8 +46,10 @@ impl World {
     /// The newest good checkpoint is found as one was said to be damaged: what is damaged counts as kept no more.
     pub(super) fn passed_over(&mut self, coordinator: usize, accused: CheckpointId) {
         let mut but = self.coordinators[coordinator].retention.unusable().clone();
-        if self.mutation == Some(Mutation::BelieveDamage) {
-            but.insert(accused);
+        match self.mutation {
+            Some(Mutation::BelieveDamage) => but.extend([accused]),
+            Some(Mutation::ForgetRemoved) => but.clear(),
+            _ => {}
         }
         let found = self.store.find(&but);
         let Coordinator {

@@ -95,7 +95,7 @@ impl World {
         if let Some(end) = leader.end.take() {
             self.at_journal(coordinator, JournalTask::Append, end);
         } else if let Some(event) = leader.inbox.pop_front() {
-            let Some(event) = self.check_sender(event) else {
+            let Some(event) = self.check_sender(coordinator, event) else {
                 return true;
             };
             self.note(coordinator, &event);

@@ -4,6 +4,7 @@
 //! beats on for ever. That it is given a seat where one is free is nobody's fault; what it does to the others is.
 
 use super::{Happening, World};
+use crate::coordinator::Stage;
 use crate::mutation::{Mutation, said_by};
 use crate::worker::{UNFIT, Worker};
 use fratmae_control::{
@@ -170,9 +171,10 @@ impl World {
     /// What is left of a message before `control` hears of it: a seat belongs to who has its secret, and no outsider has.
     ///
     /// What one can do that was given a seat is not looked at here: it says nothing more.
-    pub(super) fn check_sender(&self, mut event: Event) -> Option<Event> {
+    pub(super) fn check_sender(&self, coordinator: usize, mut event: Event) -> Option<Event> {
         if let Some(worker) = said_by(&mut event)
-            && self.intruders.contains(worker)
+            && self.outsiders.contains(worker)
+            && self.has_seat(coordinator, *worker)
         {
             return None;
         }
@@ -183,5 +185,15 @@ impl World {
             *past = Past::default();
         }
         Some(event)
+    }
+
+    /// Whether a coordinator has an outsider in its group.
+    fn has_seat(&self, coordinator: usize, worker: WorkerId) -> bool {
+        let name = self.place_of.get(&worker.get());
+        let name = name.map(|place| format!("place-{place}"));
+        match (&self.coordinators[coordinator].stage, name) {
+            (Stage::Serving(subject), Some(name)) => subject.group().contains(&name),
+            _ => false,
+        }
     }
 }
