@@ -16,6 +16,7 @@ const MOST_SKIPPED: u32 = 1_024;
 impl Cluster {
     /// Whether an event is heard; one that is not changes nothing.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table of events")]
     pub fn admits(&self, event: &Event) -> bool {
         match event {
             // What the coordinator found out by itself.

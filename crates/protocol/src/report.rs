@@ -14,6 +14,7 @@ use fratmae_control::{Accusation, Departure, Event, Generation, Past, Rank, Step
 /// # Errors
 /// [`ProtocolError::Missing`] for an empty message, as a newer worker's unknown variant arrives;
 /// [`ProtocolError::TooMuch`] for more in a message than any worker has to say.
+#[expect(clippy::too_many_lines, reason = "a table of messages")]
 pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, ProtocolError> {
     let message = message.message.as_ref().ok_or(ProtocolError::Missing {
         field: "a known variant",

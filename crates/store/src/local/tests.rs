@@ -71,7 +71,7 @@ async fn what_is_no_file_is_named_at_once() {
         ("folder", "a folder"),
     ] {
         let read = root.get(name).await.unwrap_err();
-        let ranges = root.get_ranges(name, &[0..4]).await.unwrap_err();
+        let ranges = root.get_ranges(name, &[0..4, 4..8]).await.unwrap_err();
         let size = root.size(name).await.unwrap_err();
         let created = root.create(name, Bytes::from_static(b"x")).await;
         for error in [read, ranges, size, created.unwrap_err()] {
