@@ -14,6 +14,7 @@ mod preset;
 mod printed;
 mod relations;
 mod rules;
+mod storage;
 mod suggest;
 mod train;
 
@@ -23,9 +24,8 @@ pub use host::Host;
 pub use identity::Difference;
 pub use job::Config;
 pub use model::{Decoder, Masking, ModalityDraw, Model, Text, Transformer};
-pub use operation::{
-    Backend, Checkpoint, Collective, Coordinator, Device, Reduction, StatePlace, Store, Workers,
-};
+pub use operation::{Backend, Collective, Coordinator, Device, Reduction, StatePlace, Workers};
 pub use preset::NAMES as PRESETS;
 pub use printed::Key;
+pub use storage::{Checkpoint, Store};
 pub use train::{BadBatch, Precision, Train};

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::{data, model, operation, train};
+use crate::{data, model, operation, storage, train};
 
 /// What one value may be.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,13 @@ pub(crate) type Rule = (&'static str, Allowed, &'static str);
 
 /// Every key, in the order in which keys are printed.
 pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
-    let files = [data::RULES, model::RULES, train::RULES, operation::RULES];
+    let files = [
+        data::RULES,
+        model::RULES,
+        train::RULES,
+        storage::RULES,
+        operation::RULES,
+    ];
     files.into_iter().flatten()
 }
 

@@ -5,6 +5,7 @@
 //! decided elsewhere.
 
 mod footer;
+mod packed;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,9 +21,11 @@ use tokio::sync::OnceCell;
 use crate::DataSetError;
 use crate::cache::{Cache, Shard};
 use crate::manifest::{LARGEST_TEXT, MANIFEST_NAME, Manifest, ManifestCase, shard_name};
-use crate::pages::{Column, Expected, Fetched, Unpacking};
-use crate::shard::{CHECKSUM_COLUMN, LABEL_COLUMN, slice_checksum};
+use crate::pages::{Column, Expected, Fetched};
+use crate::shard::{CHECKSUM_COLUMN, LABEL_COLUMN};
 use footer::Footer;
+use packed::Place;
+pub(crate) use packed::{Packed, Unpacked};
 
 /// An open data set; opening reads the manifest only.
 #[derive(Debug)]
@@ -53,39 +56,6 @@ pub struct Slices {
     pub ct: Vec<f16>,
     /// None for a case without a label.
     pub label: Option<Vec<u8>>,
-}
-
-/// Holds slices as they came off the store: compressed, and not checked yet.
-pub(crate) struct Packed {
-    place: Place,
-    rows: Vec<u32>,
-    pet: (Column, Fetched),
-    ct: (Column, Fetched),
-    label: Option<(Column, Fetched)>,
-    checksum: (Column, Fetched),
-}
-
-/// Shows one checked slice as little-endian bytes.
-pub(crate) struct Slice<'page> {
-    pub(crate) pet: &'page [u8],
-    pub(crate) ct: &'page [u8],
-    label: Option<&'page [u8]>,
-}
-
-/// Holds checked slices as little-endian bytes, one after the other.
-#[derive(Default)]
-pub(crate) struct Unpacked {
-    pub(crate) pet: Vec<u8>,
-    pub(crate) ct: Vec<u8>,
-    pub(crate) label: Option<Vec<u8>>,
-}
-
-impl Slice<'_> {
-    /// The label, a byte a voxel. Parquet has no 8-bit integers: it is stored as 32 bits, of which the first byte counts.
-    pub(crate) fn label(&self) -> Option<impl Iterator<Item = u8>> {
-        self.label
-            .map(|words| words.as_chunks::<4>().0.iter().map(|word| word[0]))
-    }
 }
 
 impl DataSet {
@@ -276,115 +246,6 @@ impl DataSet {
                 .cloned(),
             None => Footer::load(&self.location, shard).await,
         }
-    }
-}
-
-/// Names where slices of a case lie, for messages.
-#[derive(Debug, Clone)]
-struct Place {
-    case: String,
-    shard: String,
-    row_group: u32,
-}
-
-impl Place {
-    fn of(entry: &ManifestCase) -> Self {
-        Self {
-            case: entry.case_id.clone(),
-            shard: shard_name(entry.shard),
-            row_group: entry.row_group,
-        }
-    }
-
-    /// Says that a slice is damaged; `column` is where to look for it.
-    fn damaged(&self, slice: u32, column: &Column) -> DataSetError {
-        DataSetError::ChecksumMismatch {
-            case: self.case.clone(),
-            shard: self.shard.clone(),
-            row_group: self.row_group,
-            slice,
-            offset: column.offset(slice),
-        }
-    }
-
-    /// A page that cannot be unpacked is damage to its slice like any other.
-    fn unpackable(&self, slice: u32, column: &Column, error: &ParquetError) -> DataSetError {
-        let Self { case, shard, .. } = self;
-        tracing::debug!(case, shard, slice, %error, "a page cannot be unpacked");
-        self.damaged(slice, column)
-    }
-
-    /// Starts to unpack a column, at a slice.
-    fn unpacking<'column>(
-        &self,
-        slice: u32,
-        column: &'column Column,
-        fetched: Fetched,
-    ) -> Result<Unpacking<'column>, DataSetError> {
-        column
-            .unpacking(fetched)
-            .map_err(|error| self.unpackable(slice, column, &error))
-    }
-
-    fn unpack_row(&self, slice: u32, pages: &mut Unpacking<'_>) -> Result<Bytes, DataSetError> {
-        pages
-            .row(slice)
-            .map_err(|error| self.unpackable(slice, pages.column, &error))
-    }
-}
-
-impl Packed {
-    /// Decompresses slice after slice, checks each against its checksum and shows it. Takes milliseconds: not for a
-    /// runtime's own thread.
-    pub(crate) fn each(self, mut show: impl FnMut(Slice<'_>)) -> Result<(), DataSetError> {
-        let Self {
-            place,
-            rows,
-            pet: (pet_pages, pet),
-            ct: (ct_pages, ct),
-            label,
-            checksum: (checksum_pages, checksum),
-        } = self;
-        let stored = checksum_pages
-            .unpack(checksum, &rows)
-            .map_err(|(slice, error)| place.unpackable(slice, &checksum_pages, &error))?;
-        let first = rows.first().copied().unwrap_or_default();
-        let mut pet = place.unpacking(first, &pet_pages, pet)?;
-        let mut ct = place.unpacking(first, &ct_pages, ct)?;
-        let (label_pages, label) = label.unzip();
-        let label = label_pages.as_ref().zip(label);
-        let mut label = label
-            .map(|(pages, label)| place.unpacking(first, pages, label))
-            .transpose()?;
-        for (&slice, stored) in rows.iter().zip(stored.as_chunks::<16>().0) {
-            let pet = place.unpack_row(slice, &mut pet)?;
-            let ct = place.unpack_row(slice, &mut ct)?;
-            if slice_checksum(&pet, &ct) != *stored {
-                return Err(place.damaged(slice, &pet_pages));
-            }
-            let label = label.as_mut();
-            let label = label.map(|pages| place.unpack_row(slice, pages));
-            let label = label.transpose()?;
-            show(Slice {
-                pet: &pet,
-                ct: &ct,
-                label: label.as_deref(),
-            });
-        }
-        Ok(())
-    }
-
-    /// Decompresses and checks the slices and joins them.
-    pub(crate) fn unpack(self) -> Result<Unpacked, DataSetError> {
-        let mut unpacked = Unpacked::default();
-        self.each(|slice| {
-            unpacked.pet.extend_from_slice(slice.pet);
-            unpacked.ct.extend_from_slice(slice.ct);
-            if let Some(label) = slice.label() {
-                unpacked.label.get_or_insert_default().extend(label);
-            }
-        })?;
-        Ok(unpacked)
     }
 }
 

@@ -90,9 +90,7 @@ const INSTEAD: &[(&str, &str)] = &[
     ("--case ID", "--case case_1"),
     ("--out FILE", "--out case.nii.gz"),
     ("--config FILE", "--config job.toml"),
-    ("--config JOB", "--config job.toml"),
     (" RUN", " runs/quickstart/run"),
-    ("--weights DIR", "--weights weights"),
     ("--out DIR", "--out weights"),
 ];
 
