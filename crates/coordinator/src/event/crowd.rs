@@ -42,8 +42,8 @@ mod tests {
     fn a_few_are_told_and_of_many_their_number() {
         let (mut crowd, began) = (Crowd::default(), Instant::now());
         assert_eq!(crowd.untold(began), None);
-        let told = (0..1000).filter(|_| crowd.is_told(began)).count();
-        assert_eq!((told as u64, crowd.untold(began)), (MOST, None));
+        let few = (0..1000).filter(|_| crowd.is_told(began)).count();
+        assert_eq!((few as u64, crowd.untold(began)), (MOST, None));
         let later = began + WINDOW;
         assert_eq!(crowd.untold(later), Some(1000 - MOST));
         assert_eq!(crowd.untold(later), None);
