@@ -28,6 +28,8 @@ pub(crate) struct Member {
     pub(crate) has_reported_damage: bool,
     /// Where it was in its work when it last said so.
     pub(crate) progress: Option<(Millis, Progress)>,
+    /// Since when it has said that it is not at work in the present group, if it has.
+    pub(crate) idle_since: Option<Millis>,
     /// What it has done at least once: its first time may take longer than anybody's later ones.
     pub(crate) done: BTreeSet<Phase>,
 }
@@ -205,6 +207,9 @@ impl Membership {
             member.last_heard = member.last_heard.max(until);
             if let Some((heard, _)) = &mut member.progress {
                 *heard = until.max(*heard);
+            }
+            if let Some(since) = &mut member.idle_since {
+                *since = until.max(*since);
             }
         }
     }

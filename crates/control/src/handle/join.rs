@@ -5,7 +5,7 @@ use crate::command::{Command, Leaving};
 use crate::event::Past;
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
-use crate::progress::Progress;
+use crate::progress::{Phase, Progress};
 use crate::state::State;
 
 impl Cluster {
@@ -82,6 +82,12 @@ impl Cluster {
                 self.deadlines.record_lap(lap);
                 member.done.insert(lap.phase);
             }
+            let is_at_work =
+                progress.generation == self.lineage.generation && progress.phase != Phase::Idle;
+            member.idle_since = match is_at_work {
+                true => None,
+                false => member.idle_since.or(Some(now)),
+            };
             member.progress = Some((now, progress));
         }
         Vec::new()

@@ -172,12 +172,14 @@ impl Cluster {
         let has_ended = reports.weights_digests.contains_key(&worker)
             || reports.drained.contains_key(&worker)
             || training.reported_broken.contains(&worker);
-        let (heard, progress) = member.progress.as_ref()?;
-        let works = progress.generation == self.lineage.generation && progress.phase != Phase::Idle;
+        let (heard, _) = member.progress.as_ref()?;
         let limit = Limit::of_key(self.settings.leave_timeout);
         // What counts as heard may be in the future.
-        let lasts = now.min(*heard).since(training.since);
-        (!has_ended && !works && lasts > limit.allowed).then_some(Departure::Hangs {
+        let lasts = now
+            .min(*heard)
+            .since(member.idle_since?.max(training.since));
+        let is_free = has_ended || self.is_ending();
+        (!is_free && lasts > limit.allowed).then_some(Departure::Hangs {
             phase: Phase::Idle,
             lasts,
             limit,

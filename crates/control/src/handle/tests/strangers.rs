@@ -298,6 +298,7 @@ fn a_member_that_beats_and_does_not_begin_to_work_is_given_up() {
         });
         run.see(Event::Tick)
     };
+    assert_eq!(at_work(0, &mut run), []);
     assert_eq!(at_work(20_000, &mut run), []);
     let commands = at_work(20_001, &mut run);
     assert!(
