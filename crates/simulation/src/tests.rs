@@ -39,7 +39,7 @@ fn every_mutation_is_caught_by_its_law() {
         (Mutation::ForgetRemoved, "given up"),
         (Mutation::KeepNone, "given up"),
         (Mutation::BelieveDamage, "sound damage"),
-        (Mutation::HearOutsiders, "sound verdicts"),
+        (Mutation::HearOutsiders, "whole checkpoints"),
         (Mutation::NoteUnasked, "whole checkpoints"),
         (Mutation::BelieveClaims, "own seats"),
         (Mutation::ForgetAbsence, "sound verdicts"),

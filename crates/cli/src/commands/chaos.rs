@@ -147,11 +147,7 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
     };
     let wanted = arguments.kinds();
     let means = Means::find(wanted, calls.places, &folder);
-    let left_out = means.left_out.iter();
-    let left_out = left_out.map(|(kind, reason)| format!("{}: {reason}", kind.name()));
-    let left_out: Vec<String> = left_out.collect();
-    let kinds = wanted.iter().copied().filter(|kind| means.can(*kind));
-    let kinds: Vec<Kind> = kinds.collect();
+    let (kinds, left_out) = (means.possible(wanted), means.reasons());
     ensure!(
         !kinds.is_empty(),
         "no kind of fault is left to do: {}",
@@ -178,7 +174,6 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
         records::undisturbed(arguments.digest.as_deref(), &folder, &calls, quiet).await?;
     let audit = records::audit(&folder, &config, undisturbed.as_deref()).await?;
     let scorecard = Scorecard::of(&plan, &timeline);
-    let never_done = scorecard.never_done().into_iter();
     let mut report = ChaosReport {
         seed: arguments.seed,
         workers,
@@ -188,7 +183,7 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
             .last()
             .map_or(0.0, |event: &TimelineEvent| event.at.as_secs_f64()),
         left_out,
-        never_done: never_done.map(Kind::name).collect(),
+        never_done: scorecard.never_done(),
         scorecard,
         audit,
         weights_digest: text(&summary, "weights_digest"),

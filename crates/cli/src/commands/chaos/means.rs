@@ -22,7 +22,7 @@ pub(crate) struct Means {
     is_frozen: Cell<bool>,
     clock: Option<PathBuf>,
     /// Kinds of faults that are not possible here, and why.
-    pub(crate) left_out: Vec<(Kind, String)>,
+    left_out: Vec<(Kind, String)>,
 }
 
 impl Means {
@@ -34,22 +34,24 @@ impl Means {
             left_out.extend(ones.map(|kind| (kind, reason.to_owned())));
         };
         let needed = |is_one: fn(Kind) -> bool| kinds.iter().any(|kind| is_one(*kind));
-        let needs_disk = |kind| kind == Kind::HangStore;
-        let needs_clock = |kind| kind == Kind::WrongClock;
+        let needs_disk = |kind: Kind| kind == Kind::HangStore;
+        let needs_clock = |kind: Kind| kind == Kind::WrongClock;
         let hosts = needed(Kind::needs_hosts).then(|| Hosts::start(places));
         let hosts = hosts.and_then(|hosts| {
-            let reason = hosts.as_ref().err().map(|reason| format!("{reason:#}"));
-            reason.map(|reason| leave_out(Kind::needs_hosts, &reason));
+            if let Err(reason) = &hosts {
+                leave_out(Kind::needs_hosts, &format!("{reason:#}"));
+            }
             hosts.ok()
         });
         let disk = needed(needs_disk).then(|| Disk::mount(folder));
         let disk = disk.and_then(|disk| {
-            let reason = disk.as_ref().err().map(|reason| format!("{reason:#}"));
-            reason.map(|reason| leave_out(needs_disk, &reason));
+            if let Err(reason) = &disk {
+                leave_out(needs_disk, &format!("{reason:#}"));
+            }
             disk.ok()
         });
-        let clocks = CLOCKS.iter().map(PathBuf::from);
-        let clock = clocks.into_iter().find(|clock| clock.is_file());
+        let mut clocks = CLOCKS.iter().map(PathBuf::from);
+        let clock = clocks.find(|clock| clock.is_file());
         if clock.is_none() {
             leave_out(needs_clock, "libfaketime is not installed");
         }
@@ -62,9 +64,18 @@ impl Means {
         }
     }
 
-    /// Whether a kind of fault is possible.
-    pub(crate) fn can(&self, kind: Kind) -> bool {
-        self.left_out.iter().all(|(other, _)| *other != kind)
+    /// Those kinds that are possible here.
+    pub(crate) fn possible(&self, wanted: &[Kind]) -> Vec<Kind> {
+        let is_left_out = |kind: &Kind| self.left_out.iter().any(|(other, _)| other == kind);
+        let kinds = wanted.iter().copied();
+        kinds.filter(|kind| !is_left_out(kind)).collect()
+    }
+
+    /// A line for each kind that is not.
+    pub(crate) fn reasons(&self) -> Vec<String> {
+        let left_out = self.left_out.iter();
+        let line = |(kind, reason): &(Kind, String)| format!("{}: {reason}", kind.name());
+        left_out.map(line).collect()
     }
 
     /// What to put before a command so that its clock is as it should be, or hours ahead.
@@ -105,7 +116,7 @@ impl Means {
     }
 
     /// Whether the run's store hangs now.
-    pub(crate) const fn is_frozen(&self) -> bool {
+    pub(crate) fn is_frozen(&self) -> bool {
         self.is_frozen.get()
     }
 }

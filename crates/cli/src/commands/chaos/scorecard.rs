@@ -87,13 +87,14 @@ impl Scorecard {
     }
 
     /// Kinds of which not one fault was done.
-    pub(crate) fn never_done(&self) -> Vec<Kind> {
+    pub(crate) fn never_done(&self) -> Vec<String> {
         let is_done = |kind: &Kind| {
             let mut rows = self.faults.iter();
             rows.any(|row| row.kind == *kind && row.done > 0)
         };
         let kinds = Kind::value_variants().iter().copied();
-        kinds.filter(|kind| !is_done(kind)).collect()
+        let never = kinds.filter(|kind| !is_done(kind));
+        never.map(Kind::name).collect()
     }
 }
 
