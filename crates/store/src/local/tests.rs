@@ -1,3 +1,5 @@
+//! Links, pipes, devices and folders in the place of files.
+
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 

@@ -51,12 +51,12 @@ fn worker(address: &str, name: &str) -> Running {
 }
 
 /// Somebody at the other end of a stream.
-struct Stranger {
+struct Outsider {
     said: mpsc::Sender<pb::FromWorker>,
     orders: Pin<Box<dyn Stream<Item = pb::ToWorker> + Send>>,
 }
 
-impl Stranger {
+impl Outsider {
     async fn enter(address: &str) -> Option<Self> {
         let mut client = connect(address).await.ok()?;
         let (said, stream) = mpsc::channel(1_024);
@@ -105,6 +105,7 @@ fn part(index: u32) -> pb::Part {
 }
 
 /// All that a worker can say of a generation, but that it leaves.
+#[expect(clippy::too_many_lines, reason = "every message once")]
 fn everything(generation: u64) -> Vec<Message> {
     let reason = || "so it seems".to_owned();
     let mut all = vec![
@@ -174,7 +175,7 @@ fn everything(generation: u64) -> Vec<Message> {
     all
 }
 
-/// What of a run's journal a stranger could have brought about.
+/// What of a run's journal an outsider could have brought about.
 fn kinds(run: &Path) -> Vec<String> {
     let records = journal(run).into_iter();
     let kind = |record: serde_json::Value| record["kind"].as_str().map(ToOwned::to_owned);
@@ -210,14 +211,14 @@ async fn whoever_never_registered_and_whoever_has_no_seat_say_everything_and_cha
     let address = address_of(&mut leads);
     let workers = ["a", "b"].map(|name| worker(&address, name));
     leads.runs_until_step(3);
-    let unregistered = Stranger::enter(&address).await.expect("it serves");
-    let mut standby = Stranger::enter(&address).await.expect("it serves");
+    let unregistered = Outsider::enter(&address).await.expect("it serves");
+    let mut standby = Outsider::enter(&address).await.expect("it serves");
     assert!(standby.register(honest_looking("standby")).await);
     for message in everything(1) {
         unregistered.say(message.clone()).await;
         standby.say(message).await;
     }
-    let leaving = Stranger::enter(&address).await.expect("it serves");
+    let leaving = Outsider::enter(&address).await.expect("it serves");
     leaving.say(Message::Leaving(pb::Leaving {})).await;
     assert_undisturbed(&run, leads);
     for worker in workers {
@@ -238,12 +239,12 @@ async fn a_seat_is_given_back_to_whoever_had_it_and_to_nobody_who_claims_it() {
     let leads = led(&run, &listen, 2);
     let mut claims = Vec::new();
     for rank in [0, 1] {
-        let mut stranger = None;
+        let mut outsider = None;
         let soon = std::time::Instant::now();
-        while stranger.is_none() && soon.elapsed() < PATIENCE {
-            stranger = Stranger::enter(&address).await;
+        while outsider.is_none() && soon.elapsed() < PATIENCE {
+            outsider = Outsider::enter(&address).await;
         }
-        let mut stranger = stranger.expect("it serves");
+        let mut outsider = outsider.expect("it serves");
         let place = pb::Place {
             generation: 1,
             rank,
@@ -254,8 +255,8 @@ async fn a_seat_is_given_back_to_whoever_had_it_and_to_nobody_who_claims_it() {
             held: Some(STEPS),
             ..honest_looking("claims a seat")
         };
-        stranger.register(register).await;
-        claims.push(stranger);
+        outsider.register(register).await;
+        claims.push(outsider);
     }
     assert_undisturbed(&run, leads);
     for worker in workers {
@@ -272,14 +273,14 @@ async fn a_name_and_a_worker_that_cannot_train_are_nobody_elses() {
     running.runs_until_step(2);
     let processes = running.children();
     for name in ["local-0", "local-1"] {
-        let mut stranger = Stranger::enter(&address).await.expect("it serves");
-        assert!(stranger.register(honest_looking(name)).await);
+        let mut outsider = Outsider::enter(&address).await.expect("it serves");
+        assert!(outsider.register(honest_looking(name)).await);
         let reason = "it cannot train".to_owned();
         let generation = None;
-        stranger
+        outsider
             .say(Message::Unfit(pb::Unfit { reason, generation }))
             .await;
-        while !matches!(stranger.order().await, Some(Order::Stop(_)) | None) {}
+        while !matches!(outsider.order().await, Some(Order::Stop(_)) | None) {}
     }
     running.runs_until("half of the steps", PATIENCE, |running| {
         let steps = fratmae_tests::applied(&events(&running.said()));
@@ -295,14 +296,14 @@ async fn whoever_comes_first_and_cannot_train_or_is_gone_again_decides_nothing()
     let run = folder.path().join("run");
     let mut leads = led(&run, "127.0.0.1:0", 1);
     let address = address_of(&mut leads);
-    let mut other = Stranger::enter(&address).await.expect("it serves");
+    let mut other = Outsider::enter(&address).await.expect("it serves");
     let asks = pb::Register {
         kernels: "none of yours".to_owned(),
         device: None,
         ..honest_looking("asks for the job")
     };
     assert!(other.register(asks).await);
-    let mut unfit = Stranger::enter(&address).await.expect("it serves");
+    let mut unfit = Outsider::enter(&address).await.expect("it serves");
     let register = pb::Register {
         kernels: "none of yours".to_owned(),
         ..honest_looking("cannot train")
@@ -330,14 +331,14 @@ async fn a_name_that_a_terminal_would_act_on_is_refused_in_one_plain_line() {
     let folder = scratch();
     let mut leads = led(&folder.path().join("run"), "127.0.0.1:0", 1);
     let address = address_of(&mut leads);
-    let mut stranger = Stranger::enter(&address).await.expect("it serves");
+    let mut outsider = Outsider::enter(&address).await.expect("it serves");
     let name = "a\nb\u{1b}[2Jc";
-    stranger.say(Message::Register(honest_looking(name))).await;
-    let Some(Order::Stop(stop)) = stranger.order().await else {
+    outsider.say(Message::Register(honest_looking(name))).await;
+    let Some(Order::Stop(stop)) = outsider.order().await else {
         panic!("it is refused")
     };
     assert!(!stop.reason.chars().any(char::is_control), "{stop:?}");
-    assert!(stranger.order().await.is_none(), "nothing more is heard");
+    assert!(outsider.order().await.is_none(), "nothing more is heard");
     leads.runs_until("the refusal", PATIENCE, |running| {
         let refused = events(&running.said()).into_iter().find_map(|it| match it {
             RunEvent::Refused { name, .. } => Some(name),

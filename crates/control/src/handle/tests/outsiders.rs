@@ -1,11 +1,11 @@
-//! What is heard of whom: nothing but a registration of a stranger, of a worker without a seat nothing that concerns the
+//! What is heard of whom: nothing but a registration of an outsider, of a worker without a seat nothing that concerns the
 //! group, and of a member only what it can know.
 
 use super::*;
 use crate::{Accusation, Lap, Phase, Progress};
 
 const STANDBY: WorkerId = WorkerId::new(3);
-const STRANGER: WorkerId = WorkerId::new(9);
+const OUTSIDER: WorkerId = WorkerId::new(9);
 
 /// Two workers that train in generation 1, and one without a seat.
 fn with_standby() -> Run {
@@ -93,30 +93,30 @@ fn for_all(worker: WorkerId, step: u64) -> Vec<Event> {
 }
 
 #[test]
-fn of_a_stranger_nothing_but_its_registration_is_heard() {
+fn of_a_outsider_nothing_but_its_registration_is_heard() {
     let mut run = with_standby();
     let before = run.cluster.clone();
     let own = [
-        Event::Heard { worker: STRANGER },
-        beat(STRANGER),
-        Event::LeaveRequested { worker: STRANGER },
+        Event::Heard { worker: OUTSIDER },
+        beat(OUTSIDER),
+        Event::LeaveRequested { worker: OUTSIDER },
         Event::Unfit {
-            worker: STRANGER,
+            worker: OUTSIDER,
             reason: "x".to_owned(),
         },
         Event::Prepared {
-            worker: STRANGER,
+            worker: OUTSIDER,
             generation: FIRST,
             held: None,
         },
         Event::Departed {
-            worker: STRANGER,
+            worker: OUTSIDER,
             departure: Departure::Panicked {
                 reason: "x".to_owned(),
             },
         },
     ];
-    let said = [about_the_group(STRANGER, 4), for_all(STRANGER, 4)].concat();
+    let said = [about_the_group(OUTSIDER, 4), for_all(OUTSIDER, 4)].concat();
     for event in own.into_iter().chain(said) {
         assert!(!run.cluster.admits(&event), "{event:?}");
         assert_eq!(run.see(event), []);
