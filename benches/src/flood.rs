@@ -39,7 +39,7 @@ pub(crate) fn run(kind: &str, address: &str, seconds: f64) -> Result<()> {
         "registrations" => |number| Flood::messages(None, registration(number, "another version")),
         "members" => |number| Flood::messages(Some(member(number)), heartbeat(30_000)),
         "figures" => |number| Flood::messages(Some(member(number)), figures(250_000)),
-        "silent" => |number| Flood::Silent(member(number)),
+        "silent" => |number| Flood::Silent(Box::new(member(number))),
         _ => bail!("no kind of flood: {kind}"),
     };
     let clients = match kind {
@@ -69,17 +69,20 @@ enum Flood {
     /// A connection that says nothing.
     Connections,
     /// A member that says nothing.
-    Silent(pb::FromWorker),
+    Silent(Box<pb::FromWorker>),
     /// A stream with a first message, of a member, and another one again and again.
     Messages {
-        first: Option<pb::FromWorker>,
-        again: pb::FromWorker,
+        first: Option<Box<pb::FromWorker>>,
+        again: Box<pb::FromWorker>,
     },
 }
 
 impl Flood {
-    const fn messages(first: Option<pb::FromWorker>, again: pb::FromWorker) -> Self {
-        Self::Messages { first, again }
+    fn messages(first: Option<pb::FromWorker>, again: pb::FromWorker) -> Self {
+        Self::Messages {
+            first: first.map(Box::new),
+            again: Box::new(again),
+        }
     }
 
     /// Sends until it is refused.
@@ -95,7 +98,7 @@ impl Flood {
             }
             Self::Silent(first) => {
                 if let Some((say, mut heard)) = attend(address).await
-                    && say.send(first.clone()).await.is_ok()
+                    && say.send((**first).clone()).await.is_ok()
                 {
                     sent.fetch_add(1, Ordering::Relaxed);
                     while let Ok(Some(_)) = heard.message().await {}
@@ -106,13 +109,13 @@ impl Flood {
                     return;
                 };
                 if let Some(first) = first {
-                    let _ = say.send(first.clone()).await;
+                    let _ = say.send((**first).clone()).await;
                     // Only then is it taken for a member.
                     let _ = timeout(PATIENCE, heard.message()).await;
                 }
                 let read = async { while let Ok(Some(_)) = heard.message().await {} };
                 let write = async {
-                    while say.send(again.clone()).await.is_ok() {
+                    while say.send((**again).clone()).await.is_ok() {
                         sent.fetch_add(1, Ordering::Relaxed);
                     }
                 };

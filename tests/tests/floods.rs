@@ -46,9 +46,18 @@ fn worker(address: &str) -> Running {
 
 /// Resident memory of a process in MiB: now (`VmRSS`), or at its largest (`VmHWM`).
 fn memory(process: u32, key: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))
+        .expect("the system tells the memory of a process that runs");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(key))
+        .expect("the system tells the memory of a process that runs");
+    let kib: u64 = line
+        .split_whitespace()
+        .nth(1)
+        .expect("the system tells the memory of a process that runs")
+        .parse()
+        .expect("the system tells the memory of a process that runs");
     kib / 1024
 }
 
@@ -183,7 +192,7 @@ async fn those_who_register_in_vain_hold_up_no_verdict_and_fill_no_log() {
 
 /// A coordinator with workers of its own whose standard error nobody reads, and the end that keeps it open.
 fn unread(run: &Path) -> (Child, OwnedFd) {
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = std::io::pipe().expect("the system starts a program of ours");
     let child = Command::new(program())
         .args(["pretrain", "--log", "json", "--json", "--workers", "2"])
         .args([
@@ -203,10 +212,10 @@ fn unread(run: &Path) -> (Child, OwnedFd) {
         // Much is to be told: it fills the pipe and all that may wait for it.
         .env("RUST_LOG", "trace")
         .stdin(Stdio::null())
-        .stdout(File::create("/dev/null").unwrap())
+        .stdout(File::create("/dev/null").expect("the system starts a program of ours"))
         .stderr(writer)
         .spawn()
-        .unwrap();
+        .expect("the system starts a program of ours");
     (child, reader.into())
 }
 
@@ -227,7 +236,7 @@ fn a_run_whose_lines_nobody_reads_goes_on_and_stops_when_it_is_asked_to() {
 
 /// Connections that a process has open, the one that it listens at included.
 fn sockets(process: u32) -> usize {
-    let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).expect("the process is there");
     let links = open.flatten().map(|it| std::fs::read_link(it.path()));
     let is_socket = |link: &std::path::PathBuf| link.to_string_lossy().starts_with("socket:");
     links.flatten().filter(is_socket).count()
