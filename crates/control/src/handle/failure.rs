@@ -22,12 +22,14 @@ impl Cluster {
         }
         if departure == Departure::StreamClosed && self.was_away(now) {
             // A group that forms goes on without it, and nobody is to blame.
-            let excuse = |command| match command {
-                Command::Report { verdict } => Command::Gone {
+            let excuse = |command| {
+                let Command::Report { verdict } = command else {
+                    return command;
+                };
+                Command::Gone {
                     name: verdict.worker,
                     reason: verdict.reason,
-                },
-                other => other,
+                }
             };
             let commands = self.lose(now, vec![(worker, departure)]).into_iter();
             return commands.map(excuse).collect();
