@@ -10,6 +10,7 @@ use crate::runtime::{Place, Runtime};
 use fratmae_control::{Departure, Event, WorkerId};
 use fratmae_protocol::pb;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -64,9 +65,9 @@ impl Ear {
         message: pb::FromWorker,
     ) -> Result<(), CoordinatorError> {
         let worker = WorkerId::new(worker);
-        if !self.streams.contains_key(&worker) {
+        if let Entry::Vacant(stream) = self.streams.entry(worker) {
             let (outbox, orders) = mpsc::channel(OUTBOX);
-            self.streams.insert(worker, orders);
+            stream.insert(orders);
             self.runtime.open(worker, outbox);
         }
         self.runtime.hear(worker, message).await
