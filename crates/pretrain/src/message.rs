@@ -222,8 +222,9 @@ mod tests {
 
     #[test]
     fn a_message_of_the_wrong_length_says_what_of_it_is_wrong() {
+        type Change = fn(&mut SlotMessage);
         assert_eq!(message(1).fault(2, 2), None);
-        let changes: [(fn(&mut SlotMessage), &str); 4] = [
+        let changes: [(Change, &str); 4] = [
             (|it| it.stats.truncate(9), "9 stats, not 10"),
             (
                 |it| it.pet.truncate(3),
