@@ -235,26 +235,26 @@ impl Subject {
                 let newest = Source::Checkpoint { step, generation };
                 vec![Event::PassedOver { checkpoint, newest }]
             }
-            (
-                Some(Mutation::ForgiveFaulty | Mutation::BlameWitness),
-                Event::GroupBroken {
-                    worker,
-                    generation,
-                    reason,
-                    accusation: Some(Accusation::Diverged(_)),
-                },
-            ) => {
-                let own = self.ranks.get(&worker).copied();
-                let own = own.filter(|_| self.mutation == Some(Mutation::BlameWitness));
-                vec![Event::GroupBroken {
-                    worker,
-                    generation,
-                    reason,
-                    accusation: own.map(Accusation::Diverged),
-                }]
+            (Some(Mutation::ForgiveFaulty | Mutation::BlameWitness), event) => {
+                vec![self.mishear(event)]
             }
             (_, event) => vec![event],
         }
+    }
+
+    /// Hears nothing of which member differs, or that it is the one who says so.
+    fn mishear(&self, mut event: Event) -> Event {
+        if let Event::GroupBroken {
+            worker,
+            accusation: accusation @ Some(Accusation::Diverged(_)),
+            ..
+        } = &mut event
+        {
+            let own = self.ranks.get(worker).copied();
+            let own = own.filter(|_| self.mutation == Some(Mutation::BlameWitness));
+            *accusation = own.map(Accusation::Diverged);
+        }
+        event
     }
 
     /// Takes whoever has no seat for a member.

@@ -164,8 +164,9 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
         arguments.seed,
         folder.place("logs").display()
     ));
-    let skipped = left_out.iter().map(|line| format!("left out: {line}"));
-    skipped.for_each(|line| progress.note(&line));
+    left_out
+        .iter()
+        .for_each(|line| progress.note(&format!("left out: {line}")));
     let ended = Supervisor::new(&calls, &folder, &means, &mut progress).run(&plan, HEALING);
     drop(progress);
     let (summary, timeline) = ended.with_context(|| format!("again: {again}"))?;
