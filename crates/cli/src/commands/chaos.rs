@@ -164,9 +164,9 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
         arguments.seed,
         folder.place("logs").display()
     ));
-    left_out
-        .iter()
-        .for_each(|line| progress.note(&format!("left out: {line}")));
+    for line in &left_out {
+        progress.note(&format!("left out: {line}"));
+    }
     let ended = Supervisor::new(&calls, &folder, &means, &mut progress).run(&plan, HEALING);
     drop(progress);
     let (summary, timeline) = ended.with_context(|| format!("again: {again}"))?;
@@ -182,7 +182,7 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
         steps: config.train.steps,
         seconds: timeline
             .last()
-            .map_or(0.0, |event: &TimelineEvent| event.at.as_secs_f64()),
+            .map_or(0.0, |last: &TimelineEvent| last.at.as_secs_f64()),
         left_out,
         never_done: scorecard.never_done(),
         scorecard,
