@@ -178,8 +178,7 @@ impl Cluster {
         let lasts = now
             .min(*heard)
             .since(member.idle_since?.max(training.since));
-        let is_free = has_ended || self.is_ending();
-        (!is_free && lasts > limit.allowed).then_some(Departure::Hangs {
+        (!has_ended && lasts > limit.allowed).then_some(Departure::Hangs {
             phase: Phase::Idle,
             lasts,
             limit,
