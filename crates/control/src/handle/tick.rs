@@ -73,7 +73,7 @@ impl Cluster {
         if pause.get() > shortest.get() / 2 {
             self.membership.count_as_heard(now);
             let waits = self.state.since_mut();
-            for began in waits.chain(&mut self.taken_over) {
+            for began in waits.chain(&mut self.lost_sight) {
                 *began = began.plus(pause).min(now);
             }
         }
