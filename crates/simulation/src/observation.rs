@@ -47,7 +47,7 @@ pub(crate) enum Observation {
         is_damaged: bool,
     },
     /// The record of a checkpoint is durable.
-    Committed { step: Step },
+    Committed { checkpoint: CheckpointId },
     /// Whoever asked for a checkpoint is told that one of this step is durable.
     Saved { step: Step, is_durable: bool },
     /// A part of a checkpoint is not what was written any more.

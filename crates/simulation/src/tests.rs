@@ -35,7 +35,7 @@ fn every_mutation_is_caught_by_its_law() {
         (Mutation::JudgeWaiters, "sound verdicts"),
         (Mutation::PassOverOthers, "fence"),
         (Mutation::WriteAgain, "durable generations"),
-        (Mutation::TrustFirstLook, "committed once"),
+        (Mutation::TrustFirstLook, "newest state"),
         (Mutation::ForgetRemoved, "given up"),
         (Mutation::KeepNone, "given up"),
         (Mutation::BelieveDamage, "sound damage"),

@@ -1,11 +1,13 @@
-//! No step is committed twice, and none after a later one, unless those from it on are damaged.
+//! No checkpoint is committed twice, and no step after a later one, unless those from it on are damaged.
 
 use super::Law;
 use crate::observation::Observation;
-use fratmae_control::Step;
+use fratmae_control::{CheckpointId, Step};
+use std::collections::BTreeSet;
 
 #[derive(Default)]
 pub(super) struct CommittedOnce {
+    committed: BTreeSet<CheckpointId>,
     newest: Step,
 }
 
@@ -20,12 +22,16 @@ impl Law for CommittedOnce {
                 self.newest = *newest;
                 Ok(())
             }
-            Observation::Committed { step } if *step <= self.newest => {
-                Err(format!("step {step} is committed after {}", self.newest))
-            }
-            Observation::Committed { step } => {
-                self.newest = *step;
-                Ok(())
+            Observation::Committed { checkpoint } => {
+                let step = checkpoint.step;
+                let newest = std::mem::replace(&mut self.newest, step);
+                if !self.committed.insert(*checkpoint) {
+                    return Err(format!("{checkpoint} is committed again"));
+                }
+                match step <= newest {
+                    true => Err(format!("step {step} is committed after {newest}")),
+                    false => Ok(()),
+                }
             }
             _ => Ok(()),
         }

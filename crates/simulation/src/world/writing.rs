@@ -186,8 +186,9 @@ impl World {
             JournalFact::Generation { generation, .. } => {
                 self.laws.observe(&Observation::Recorded { generation });
             }
-            JournalFact::Committed(CheckpointId { step, generation }) => {
-                self.laws.observe(&Observation::Committed { step });
+            JournalFact::Committed(checkpoint) => {
+                let CheckpointId { step, generation } = checkpoint;
+                self.laws.observe(&Observation::Committed { checkpoint });
                 if self
                     .store
                     .is_damaged(Source::Checkpoint { step, generation })
