@@ -62,6 +62,8 @@ impl Cluster {
         let State::TakingOver(takeover) = &mut self.state else {
             return false;
         };
+        // Whoever else was waited for before the absence has left as well, and has its full time again.
+        takeover.wait.since = now;
         takeover.closed.insert(rank, Box::new(verdict));
         self.remove(worker);
         true
