@@ -222,12 +222,10 @@ mod tests {
         let goes_on_in = |facts: &[JournalFact], good, damaged: &[CheckpointId]| {
             let damaged = damaged.iter().copied().collect();
             let taken = TakeOver::new(journal(facts), Found { good, damaged }).taken();
-            match taken.next() {
-                TakeOverStep::Serve { recorded, .. } => {
-                    (recorded.generation.get(), recorded.members)
-                }
-                other => panic!("{other:?}"),
-            }
+            let TakeOverStep::Serve { recorded, .. } = taken.next() else {
+                panic!("{taken:?}")
+            };
+            (recorded.generation.get(), recorded.members)
         };
         assert_eq!(goes_on_in(&committed, Some(NEWER), &[]), (2, 3));
         assert_eq!(goes_on_in(&committed, Some(SEEN), &[NEWER]), (3, 3));
