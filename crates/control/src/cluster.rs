@@ -72,8 +72,8 @@ pub struct Cluster {
     pub(crate) n_left: u32,
     /// Whether a group has trained under this coordinator, or members of one came to it.
     pub(crate) has_trained: bool,
-    /// When this coordinator took a group over, if it found one.
-    pub(crate) taken_over: Option<Millis>,
+    /// When the last wait began for a group that this coordinator or an earlier one lost sight of, if one did.
+    pub(crate) lost_sight: Option<Millis>,
     /// Until when a closed stream is no death, since this coordinator was away.
     pub(crate) excused_until: Millis,
     /// The wait for the first group, while one is made of those who came.
@@ -109,7 +109,7 @@ impl Cluster {
             draining: None,
             n_left: 0,
             has_trained: false,
-            taken_over: is_taken_over.then_some(now),
+            lost_sight: is_taken_over.then_some(now),
             excused_until: Millis::new(0),
             gathered: Wait::default(),
             deadlines: Deadlines::default(),

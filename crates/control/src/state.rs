@@ -121,10 +121,11 @@ impl Takeover {
         }
     }
 
-    /// Gives a worker the seat that it had; another claim to that seat has lapsed.
+    /// Gives a worker the seat that it had; another claim to that seat has lapsed, with what was reported under it.
     pub(crate) fn claim(&mut self, worker: WorkerId, rank: usize, membership: &mut Membership) {
         if let Some(lapsed) = self.claims.insert(rank, worker) {
             membership.unseat(lapsed);
+            self.reports.forget(lapsed);
             if membership.member(lapsed).is_none_or(|m| m.held.is_none()) {
                 self.returned.remove(&lapsed);
             }

@@ -102,14 +102,26 @@ impl TakenOver {
             let but = self.journal.removed().clone();
             return TakeOverStep::FindNewest { but };
         }
-        let found = self.found.damaged.iter().chain(&self.found.good);
         match self.found.good {
             Some(id) if !self.journal.committed().contains(&id) => TakeOverStep::Record(id),
             newest => TakeOverStep::Serve {
-                recorded: self.journal.recorded(found.map(|id| id.generation)),
+                recorded: self.recorded(),
                 newest: newest.into(),
             },
         }
+    }
+
+    /// The newest generation.
+    ///
+    /// One whose checkpoints are lost, as they are damaged or given up, counts as over: its members would tell of their
+    /// parts again, and what is in its folders cannot be committed a second time. They go on in another one.
+    fn recorded(&self) -> Recorded {
+        let Found { good, damaged } = &self.found;
+        let known = self.journal.committed().iter().chain(damaged);
+        let lost = known.filter(|id| Some(**id) > *good);
+        let after_lost = lost.map(|id| id.generation.next());
+        let of_good = good.iter().map(|id| id.generation);
+        self.journal.recorded(of_good.chain(after_lost))
     }
 
     /// The checkpoints were looked at again.
@@ -183,7 +195,7 @@ mod tests {
         assert_eq!(taken(&[], None).next(), serve(0, None));
         let committed = JournalFact::Committed(NEWER);
         let removed = JournalFact::Removed(NEWER);
-        assert_eq!(taken(&[committed, removed], None).next(), serve(2, None));
+        assert_eq!(taken(&[committed, removed], None).next(), serve(3, None));
         let mut outdated = taken(&[committed], Some(SEEN));
         assert_eq!(outdated.next(), look_again(&[]));
         // Its objects are gone, so nothing newer is found.
@@ -192,7 +204,39 @@ mod tests {
         outdated.found(Found { good, damaged });
         assert_eq!(outdated.next(), TakeOverStep::Record(SEEN));
         outdated.recorded_commit(SEEN);
-        assert_eq!(outdated.next(), serve(2, Some(SEEN)));
+        assert_eq!(outdated.next(), serve(3, Some(SEEN)));
+    }
+
+    #[test]
+    fn a_generation_whose_checkpoint_is_lost_is_over_although_its_members_train() {
+        let begun = |number| JournalFact::Generation {
+            generation: Generation::new(number),
+            members: 3,
+        };
+        let committed = [
+            begun(1),
+            JournalFact::Committed(SEEN),
+            begun(2),
+            JournalFact::Committed(NEWER),
+        ];
+        let goes_on_in = |facts: &[JournalFact], good, damaged: &[CheckpointId]| {
+            let damaged = damaged.iter().copied().collect();
+            let taken = TakeOver::new(journal(facts), Found { good, damaged }).taken();
+            let TakeOverStep::Serve { recorded, .. } = taken.next() else {
+                panic!("{taken:?}")
+            };
+            (recorded.generation.get(), recorded.members)
+        };
+        assert_eq!(goes_on_in(&committed, Some(NEWER), &[]), (2, 3));
+        assert_eq!(goes_on_in(&committed, Some(SEEN), &[NEWER]), (3, 3));
+        // Of the next generation none is committed yet.
+        let begun_anew = [&committed[..], &[begun(3)]].concat();
+        assert_eq!(goes_on_in(&begun_anew, Some(SEEN), &[NEWER]), (3, 3));
+        // Its commit was not recorded.
+        assert_eq!(goes_on_in(&committed[..3], Some(SEEN), &[NEWER]), (3, 3));
+        // All others are given up, and the newest is damaged.
+        let given_up = [&committed[..], &[JournalFact::Removed(SEEN)]].concat();
+        assert_eq!(goes_on_in(&given_up, None, &[NEWER]), (3, 3));
     }
 
     #[test]
@@ -217,7 +261,7 @@ mod tests {
             let take_over = TakeOver::new(journal(facts), damaged.clone());
             take_over.taken().next()
         };
-        assert_eq!(next(&committed), serve(2, Some(SEEN)));
+        assert_eq!(next(&committed), serve(3, Some(SEEN)));
         assert_eq!(
             next(&with(JournalFact::Removed(NEWER))),
             look_again(&[NEWER])
@@ -234,7 +278,11 @@ mod tests {
         let mut torn = journal(&[JournalFact::Committed(SEEN)]);
         torn.add_torn();
         let taken = TakeOver::new(torn, Found { good, damaged }).taken();
-        assert_eq!(taken.next(), serve(10, good), "the torn one may be of 10");
+        assert_eq!(
+            taken.next(),
+            serve(11, good),
+            "9 is over, and the torn one may be of 10"
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) struct Trouble {
 
 impl Trouble {
     /// The member with the most links broken in this generation, then before it: who was away then may be back. Of equals
-    /// the one without the newest state, then the youngest.
+    /// the one without the newest state, then the youngest. Nobody if this generation broke at no link.
     pub(crate) fn suspect(
         &self,
         generation: Generation,
@@ -41,7 +41,9 @@ impl Trouble {
                 }
             }
         }
-        let weighed = severed.iter().filter_map(|(id, [now, ever])| {
+        let is_severed_now = |(_, [now, _]): &(_, &[BTreeSet<WorkerId>; 2])| !now.is_empty();
+        let weighed = severed.iter().filter(is_severed_now);
+        let weighed = weighed.filter_map(|(id, [now, ever])| {
             let (rank, member) = membership.seated(*id)?;
             let weight = (now.len(), ever.len(), Reverse(member.held), rank);
             Some((weight, *id))

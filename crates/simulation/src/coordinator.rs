@@ -6,7 +6,7 @@ use crate::retention::Retention;
 use crate::store::{Digest, Writer};
 use fratmae_control::{
     CheckpointId, Event, Found, JournalAnswer, JournalFact, JournalRequest, JournalState,
-    JournalTask, JournalWriter, TakeOver, TakenOver, Tasks,
+    JournalTask, JournalWriter, TakeOver, TakenOver, Tasks, WorkerId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -30,6 +30,8 @@ pub(crate) enum Operation {
 pub(crate) enum Answer {
     Journal(JournalAnswer),
     Done,
+    /// The part of this number is not there as it was named, so that no manifest names it.
+    Lost(u32),
     /// A coordinator with a newer fence has written there.
     Fenced,
 }
@@ -97,6 +99,8 @@ pub(crate) struct Coordinator {
     pub(crate) is_ending: bool,
     /// What ranks said of their shares.
     pub(crate) shares: BTreeMap<CheckpointId, Named>,
+    /// Who said so of each part.
+    pub(crate) named_by: BTreeMap<(CheckpointId, u32), WorkerId>,
     /// Since when it has been paused, if it is.
     pub(crate) paused_since: u64,
     /// Since when it has been back from its last absence.
@@ -127,6 +131,7 @@ impl Coordinator {
             retention: Retention::default(),
             is_ending: false,
             shares: BTreeMap::new(),
+            named_by: BTreeMap::new(),
             paused_since: 0,
             back_since: 0,
             operation: None,

@@ -98,9 +98,9 @@ fn mutations() -> Result<String, String> {
     let mut lines = Vec::new();
     for mutation in Mutation::ALL {
         let caught =
-            (0..1000).find_map(|seed| Some((seed, simulate(seed, Some(mutation)).violation?)));
+            (0..10_000).find_map(|seed| Some((seed, simulate(seed, Some(mutation)).violation?)));
         let Some((seed, violation)) = caught else {
-            return Err(format!("{mutation:?} is not caught within 1000 seeds"));
+            return Err(format!("{mutation:?} is not caught within 10000 seeds"));
         };
         lines.push(format!("{mutation:?}: seed {seed}: {violation}"));
     }

@@ -51,6 +51,12 @@ pub enum Mutation {
     KeepNone,
     /// It passes over a checkpoint that somebody says is damaged, and does not look itself.
     BelieveDamage,
+    /// It does not hear that a checkpoint is lost.
+    ForgetLost,
+    /// It takes another member for the one whose part is lost.
+    BlameNeighbour,
+    /// It takes the word of members for what is on the store.
+    TrustReports,
     /// It takes what an outsider says for a member's word.
     HearOutsiders,
     /// It keeps what anybody says of shares, for the manifest.
@@ -72,7 +78,7 @@ const IMPATIENCE: Millis = Millis::new(2_900);
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::ActBeforeDurable,
         Self::ForgetGeneration,
         Self::AdoptPartly,
@@ -93,6 +99,9 @@ impl Mutation {
         Self::ForgetRemoved,
         Self::KeepNone,
         Self::BelieveDamage,
+        Self::ForgetLost,
+        Self::BlameNeighbour,
+        Self::TrustReports,
         Self::HearOutsiders,
         Self::NoteUnasked,
         Self::BelieveClaims,
@@ -235,24 +244,42 @@ impl Subject {
                 let newest = Source::Checkpoint { step, generation };
                 vec![Event::PassedOver { checkpoint, newest }]
             }
-            (Some(Mutation::ForgiveFaulty | Mutation::BlameWitness), event) => {
-                vec![self.mishear(event)]
-            }
+            (Some(Mutation::ForgetLost), Event::CheckpointLost { .. }) => Vec::new(),
+            (
+                Some(Mutation::ForgiveFaulty | Mutation::BlameWitness | Mutation::BlameNeighbour),
+                event,
+            ) => vec![self.mishear(event)],
             (_, event) => vec![event],
         }
     }
 
-    /// Hears nothing of which member differs, or that it is the one who says so.
+    /// Hears nothing of which member differs, or that it is the one who says so; or of another one whose part is lost.
     fn mishear(&self, mut event: Event) -> Event {
-        if let Event::GroupBroken {
-            worker,
-            accusation: accusation @ Some(Accusation::Diverged(_)),
-            ..
-        } = &mut event
-        {
-            let own = self.ranks.get(worker).copied();
-            let own = own.filter(|_| self.mutation == Some(Mutation::BlameWitness));
-            *accusation = own.map(Accusation::Diverged);
+        match (self.mutation, &mut event) {
+            (
+                Some(Mutation::BlameNeighbour),
+                Event::CheckpointLost {
+                    culprit: Some((culprit, _)),
+                    ..
+                },
+            ) => {
+                let others = self.ranks.keys().copied();
+                let other = others.rev().find(|other| other != culprit);
+                *culprit = other.unwrap_or(*culprit);
+            }
+            (
+                Some(Mutation::ForgiveFaulty | Mutation::BlameWitness),
+                Event::GroupBroken {
+                    worker,
+                    accusation: accusation @ Some(Accusation::Diverged(_)),
+                    ..
+                },
+            ) => {
+                let own = self.ranks.get(worker).copied();
+                let own = own.filter(|_| self.mutation == Some(Mutation::BlameWitness));
+                *accusation = own.map(Accusation::Diverged);
+            }
+            _ => {}
         }
         event
     }

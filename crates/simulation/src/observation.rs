@@ -35,6 +35,13 @@ pub(crate) enum Observation {
         /// Parts that it does not name, or that are not there as it names them.
         wrong_parts: Vec<u32>,
     },
+    /// A checkpoint is taken for lost, as this part is not on the store.
+    Lost {
+        step: Step,
+        part: u32,
+        /// Whether the member whose part it is lost it.
+        is_lost: bool,
+    },
     /// The record that a checkpoint is given up is durable.
     GivenUp {
         checkpoint: CheckpointId,
@@ -47,7 +54,11 @@ pub(crate) enum Observation {
         is_damaged: bool,
     },
     /// The record of a checkpoint is durable.
-    Committed { step: Step },
+    Committed {
+        checkpoint: CheckpointId,
+        /// Whether the coordinator found it when it took the run over.
+        is_found: bool,
+    },
     /// Whoever asked for a checkpoint is told that one of this step is durable.
     Saved { step: Step, is_durable: bool },
     /// A part of a checkpoint is not what was written any more.

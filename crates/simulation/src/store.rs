@@ -104,6 +104,16 @@ impl Store {
         self.parts.entry(id).or_default().insert(rank, digest);
     }
 
+    /// The first of the named parts that is not there as it is named.
+    pub(crate) fn lost_part(&self, id: CheckpointId, named: &BTreeMap<u32, Digest>) -> Option<u32> {
+        let there = self.parts.get(&id);
+        let is_there = |(rank, digest): (&u32, &Digest)| {
+            there.and_then(|there| there.get(rank)) == Some(digest)
+        };
+        let mut lost = named.iter().filter(|part| !is_there(*part));
+        lost.next().map(|(rank, _)| *rank)
+    }
+
     /// The ranks whose parts are missing among the named ones, or named and not there as named.
     pub(crate) fn wrong_parts(&self, id: CheckpointId, named: &BTreeMap<u32, Digest>) -> Vec<u32> {
         let ranks = 0..self.world(id.generation) as u32;

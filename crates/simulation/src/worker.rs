@@ -10,6 +10,8 @@ use std::ops::Range;
 
 /// What a worker says whose store fails for good.
 pub(crate) const UNFIT: &str = "its store fails";
+/// What is said of a worker whose part is not on the store.
+pub(crate) const LOST: &str = "its part is not on the store";
 
 /// A state of training: equal digests mean that the same slots were applied in the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +151,9 @@ pub(crate) struct Worker {
     /// Whether its own store fails for good; it still hears and speaks.
     pub(crate) is_unfit: bool,
     pub(crate) memory: Memory,
+    /// Whether the next part that it writes is not stored, and whether one was not.
+    pub(crate) loses_part: bool,
+    pub(crate) has_lost_part: bool,
     /// Whether it left its coordinator as that gave no sign of life.
     pub(crate) has_left_absent: bool,
     /// Shares of checkpoints that it is writing.
@@ -187,6 +192,8 @@ impl Worker {
             hangs_since: None,
             is_unfit: false,
             memory: Memory::Sound,
+            loses_part: false,
+            has_lost_part: false,
             has_left_absent: false,
             n_writing: 0,
             n_applied: 0,

@@ -183,6 +183,8 @@ pub(crate) struct World {
     outsiders: BTreeSet<WorkerId>,
     /// Outsiders that have been given a seat.
     intruders: BTreeSet<WorkerId>,
+    /// Parts that are not on the store although they were written.
+    lost_parts: BTreeSet<(CheckpointId, u32)>,
     /// At which place the worker at the other end of each stream is, or was.
     place_of: BTreeMap<u64, usize>,
     laws: Laws,
@@ -239,6 +241,7 @@ impl World {
             next_stream: 1,
             outsiders: BTreeSet::new(),
             intruders: BTreeSet::new(),
+            lost_parts: BTreeSet::new(),
             place_of: BTreeMap::new(),
             laws: Laws::new(slots),
             is_healed: false,

@@ -48,9 +48,10 @@ impl Cluster {
             }
         };
         training.reported_broken.insert(worker);
-        if let Some(accused) = accused {
-            let links = &mut self.trouble.broken_links;
-            links.insert((worker, accused), generation);
+        let links = &mut self.trouble.broken_links;
+        links.extend(accused.map(|accused| ((worker, accused), generation)));
+        if !links.is_empty() {
+            // Who accused another before may do so again, and be heard after those who only saw it leave.
             training.accusation_window.get_or_insert(now);
         }
         let n_reported = training.reported_broken.len();

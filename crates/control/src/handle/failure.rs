@@ -153,10 +153,10 @@ impl Cluster {
 
     /// Evicts a worker that cannot train. If a group has trained and nobody else could go on, the run ends.
     ///
-    /// What ails a worker without a seat is its own affair, and so it is before the first group and where members of an
-    /// earlier coordinator's may be on their way.
+    /// What ails a worker without a seat is its own affair, and so it is before the first group and where members of one
+    /// may be on their way back.
     pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
-        let is_open = matches!(self.state, State::TakingOver(_)) || self.is_new(now);
+        let is_open = matches!(self.state, State::TakingOver(_)) || self.awaits_others(now);
         let is_member = self.membership.seated(worker).is_some();
         if is_member && self.has_trained && !is_open {
             self.trouble.n_unfit += 1;
@@ -167,11 +167,11 @@ impl Cluster {
         self.evict(now, vec![(worker, Departure::Unfit { reason })])
     }
 
-    /// Whether this coordinator found a group to wait for, and members of it may not have found it yet.
+    /// Whether members of a group that was lost sight of may not be back yet.
     ///
     /// One that was left behind in an older generation can be the first to register, and alone for a while.
-    fn is_new(&self, now: Millis) -> bool {
-        self.taken_over
+    fn awaits_others(&self, now: Millis) -> bool {
+        self.lost_sight
             .is_some_and(|began| now.since(began) <= self.settings.return_timeout)
     }
 

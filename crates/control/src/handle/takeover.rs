@@ -20,7 +20,12 @@ impl Cluster {
             last_lost: Some(last_lost),
             ..Wait::default()
         };
-        self.state = State::TakingOver(Takeover::of(awaited, wait));
+        self.await_group(now, Takeover::of(awaited, wait));
+    }
+
+    fn await_group(&mut self, now: Millis, takeover: Takeover) {
+        self.state = State::TakingOver(takeover);
+        self.lost_sight = Some(now);
     }
 
     /// Whether this coordinator was away until a moment ago.
@@ -40,7 +45,7 @@ impl Cluster {
         if let State::Training(training) = &mut self.state {
             let ranks = (0..).zip(self.membership.group().iter().copied());
             let claims: BTreeMap<_, _> = ranks.collect();
-            self.state = State::TakingOver(Takeover {
+            let takeover = Takeover {
                 awaited: claims.len(),
                 returned: claims.values().copied().collect(),
                 claims,
@@ -51,11 +56,14 @@ impl Cluster {
                     ..Wait::default()
                 },
                 closed: BTreeMap::new(),
-            });
+            };
+            self.await_group(now, takeover);
         }
         let State::TakingOver(takeover) = &mut self.state else {
             return false;
         };
+        // Whoever else was waited for before the absence has left as well, and has its full time again.
+        takeover.wait.since = now;
         takeover.closed.insert(rank, Box::new(verdict));
         self.remove(worker);
         true
@@ -87,6 +95,7 @@ impl Cluster {
             .adopt(takeover.claims.values().copied().collect());
         let reports = std::mem::take(&mut takeover.reports);
         self.state = State::Training(Training::new(self.last_tick, reports));
+        self.lost_sight = None;
         self.membership.begin(self.lineage.generation);
         let held = self.membership.group_members().filter_map(|(_, m)| m.held);
         self.lineage.applied = held.fold(self.lineage.applied, Step::max);

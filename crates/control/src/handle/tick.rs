@@ -73,7 +73,7 @@ impl Cluster {
         if pause.get() > shortest.get() / 2 {
             self.membership.count_as_heard(now);
             let waits = self.state.since_mut();
-            for began in waits.chain(&mut self.taken_over) {
+            for began in waits.chain(&mut self.lost_sight) {
                 *began = began.plus(pause).min(now);
             }
         }
@@ -178,8 +178,7 @@ impl Cluster {
         let lasts = now
             .min(*heard)
             .since(member.idle_since?.max(training.since));
-        let is_free = has_ended || self.is_ending();
-        (!is_free && lasts > limit.allowed).then_some(Departure::Hangs {
+        (!has_ended && lasts > limit.allowed).then_some(Departure::Hangs {
             phase: Phase::Idle,
             lasts,
             limit,

@@ -1,11 +1,16 @@
-//! No step is committed twice, and none after a later one, unless those from it on are damaged.
+//! No checkpoint is committed twice, and no step after it or a later one, unless those from it on are damaged.
+//!
+//! The manifest of a coordinator that has ended can come to the store late. Whoever takes the run over may find it beside
+//! another one of the same step.
 
 use super::Law;
 use crate::observation::Observation;
-use fratmae_control::Step;
+use fratmae_control::{CheckpointId, Step};
+use std::collections::BTreeSet;
 
 #[derive(Default)]
 pub(super) struct CommittedOnce {
+    committed: BTreeSet<CheckpointId>,
     newest: Step,
 }
 
@@ -20,12 +25,19 @@ impl Law for CommittedOnce {
                 self.newest = *newest;
                 Ok(())
             }
-            Observation::Committed { step } if *step <= self.newest => {
-                Err(format!("step {step} is committed after {}", self.newest))
-            }
-            Observation::Committed { step } => {
-                self.newest = *step;
-                Ok(())
+            Observation::Committed {
+                checkpoint,
+                is_found,
+            } => {
+                let step = checkpoint.step;
+                let newest = std::mem::replace(&mut self.newest, step);
+                if !self.committed.insert(*checkpoint) {
+                    return Err(format!("{checkpoint} is committed again"));
+                }
+                match step > newest || *is_found && step == newest {
+                    true => Ok(()),
+                    false => Err(format!("step {step} is committed after {newest}")),
+                }
             }
             _ => Ok(()),
         }

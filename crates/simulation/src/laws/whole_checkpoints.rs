@@ -1,4 +1,5 @@
-//! A manifest names the part of every rank of its generation as it lies on the store, and nothing else.
+//! A manifest names the part of every rank of its generation as it lies on the store, and nothing else; and no checkpoint
+//! is lost of which no member lost a part.
 
 use super::Law;
 use crate::observation::Observation;
@@ -14,6 +15,13 @@ impl Law for WholeCheckpoints {
         match fact {
             Observation::Manifest { step, wrong_parts } if !wrong_parts.is_empty() => Err(format!(
                 "the manifest of step {step} is wrong about the parts {wrong_parts:?}"
+            )),
+            Observation::Lost {
+                step,
+                part,
+                is_lost: false,
+            } => Err(format!(
+                "the checkpoint of step {step} is lost for part {part}, which no member lost"
             )),
             _ => Ok(()),
         }

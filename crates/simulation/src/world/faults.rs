@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     HangWorker,
     /// A worker's own store fails for good; another process at its place is sound.
     FailWorkerStore,
+    /// The next part that a member writes is not on the store, although it says so.
+    LosePart,
     /// A bit of a member's memory is flipped.
     FlipBit,
     /// A bit of a member's memory is stuck, for as long as its process lives.
@@ -42,11 +44,12 @@ pub(crate) enum Fault {
     SickStore,
 }
 
-const FAULTS: [Fault; 19] = [
+const FAULTS: [Fault; 20] = [
     Fault::KillWorker,
     Fault::PauseWorker,
     Fault::HangWorker,
     Fault::FailWorkerStore,
+    Fault::LosePart,
     Fault::FlipBit,
     Fault::StickBit,
     Fault::Lie,
@@ -98,6 +101,7 @@ impl World {
             Fault::PauseWorker => self.pause_worker(place, until),
             Fault::HangWorker => self.hang_worker(place),
             Fault::FailWorkerStore => self.fall_unfit(place),
+            Fault::LosePart => self.workers[place].loses_part = true,
             Fault::FlipBit => self.spoil_memory(place, Memory::Flipped),
             Fault::StickBit => self.spoil_memory(place, Memory::Stuck),
             Fault::Lie => leads.into_iter().for_each(|c| self.begin_to_lie(c)),

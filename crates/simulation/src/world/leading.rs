@@ -143,6 +143,8 @@ impl World {
         };
         let named = leader.shares.entry(id).or_default();
         named.extend(parts.iter().map(|part| (*part, digest(*part))));
+        let named_by = parts.iter().map(|part| ((id, *part), *worker));
+        leader.named_by.extend(named_by);
     }
 
     fn operate_as_asked(&mut self, coordinator: usize, asked: Asked) {

@@ -299,7 +299,12 @@ impl World {
         let id = CheckpointId { step, generation };
         let part = (rank.get(), state.digest);
         self.workers[place].n_writing = self.workers[place].n_writing.saturating_sub(1);
-        self.store.write_part(id, rank.get(), state.digest);
+        if std::mem::take(&mut self.workers[place].loses_part) {
+            self.workers[place].has_lost_part = true;
+            self.lost_parts.insert((id, rank.get()));
+        } else {
+            self.store.write_part(id, rank.get(), state.digest);
+        }
         self.shares.insert((id, place), part);
         self.checkpoints.insert(id, state);
         let is_last = state.step == self.settings.last_step;

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::observation::Observation;
-use crate::worker::Worker;
+use crate::worker::{LOST, Worker};
 use fratmae_control::{Departure, Verdict, WorkerId};
 
 /// Whoever was undisturbed for so long is known to its coordinator, in milliseconds.
@@ -22,8 +22,11 @@ impl World {
         };
         let now = self.agenda.now();
         let worker = &self.workers[link.place];
-        let is_there =
-            worker.is_up && worker.can_train() && worker.stream == Some((stream, coordinator));
+        let is_culprit = reason == LOST && worker.has_lost_part;
+        let is_there = worker.is_up
+            && worker.can_train()
+            && !is_culprit
+            && worker.stream == Some((stream, coordinator));
         self.laws.observe(&Observation::StruckOff {
             place: link.place,
             reason,

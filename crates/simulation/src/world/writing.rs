@@ -5,10 +5,11 @@
 //! that double, until its patience ends; then the writer ends, whatever its record has come to.
 
 use super::{Happening, World};
-use crate::coordinator::{Answer, Operation, Stage, Try};
+use crate::coordinator::{Answer, Named, Operation, Stage, Try};
 use crate::mutation::Mutation;
 use crate::observation::Observation;
 use crate::store::{Created, Writer};
+use crate::worker::LOST;
 use fratmae_control::{
     CheckpointId, JournalAnswer, JournalFact, JournalProgress, JournalRequest, JournalTask, Source,
 };
@@ -128,23 +129,30 @@ impl World {
         let answer = match request.operation {
             Operation::Journal(_, fact, at) => Answer::Journal(self.at_record(writer, fact, at)),
             Operation::FindNewest(_) => Answer::Done,
-            Operation::WriteManifest(id, named) => {
-                match self.store.create_manifest(id, writer, &named) {
-                    Created::New => {
-                        self.laws.observe(&Observation::Manifest {
-                            step: id.step,
-                            wrong_parts: self.store.wrong_parts(id, &named),
-                        });
-                        Answer::Done
-                    }
-                    Created::Ours => Answer::Done,
-                    Created::Taken => Answer::Fenced,
-                }
-            }
+            Operation::WriteManifest(id, named) => self.at_manifest(writer, id, &named),
         };
         let leader = &mut self.coordinators[request.coordinator];
         if leader.attempt.number == request.attempt {
             leader.attempt.came_to = Some(answer);
+        }
+    }
+
+    /// The store is asked for every part before it gets the manifest.
+    fn at_manifest(&mut self, writer: Writer, id: CheckpointId, named: &Named) -> Answer {
+        let lost = self.store.lost_part(id, named);
+        if let Some(part) = lost.filter(|_| self.mutation != Some(Mutation::TrustReports)) {
+            return Answer::Lost(part);
+        }
+        match self.store.create_manifest(id, writer, named) {
+            Created::New => {
+                self.laws.observe(&Observation::Manifest {
+                    step: id.step,
+                    wrong_parts: self.store.wrong_parts(id, named),
+                });
+                Answer::Done
+            }
+            Created::Ours => Answer::Done,
+            Created::Taken => Answer::Fenced,
         }
     }
 
@@ -186,8 +194,14 @@ impl World {
             JournalFact::Generation { generation, .. } => {
                 self.laws.observe(&Observation::Recorded { generation });
             }
-            JournalFact::Committed(CheckpointId { step, generation }) => {
-                self.laws.observe(&Observation::Committed { step });
+            JournalFact::Committed(checkpoint) => {
+                let CheckpointId { step, generation } = checkpoint;
+                let stage = &self.coordinators[writer.nonce].stage;
+                let is_found = !matches!(stage, Stage::Serving(_));
+                self.laws.observe(&Observation::Committed {
+                    checkpoint,
+                    is_found,
+                });
                 if self
                     .store
                     .is_damaged(Source::Checkpoint { step, generation })
@@ -216,6 +230,7 @@ impl World {
             None => self.try_later(coordinator),
             Some(Answer::Fenced) => self.end_coordinator(coordinator),
             Some(Answer::Done) => self.done(coordinator),
+            Some(Answer::Lost(part)) => self.lost(coordinator, part),
             Some(Answer::Journal(answer)) => self.answered_by_journal(coordinator, answer),
         }
     }
@@ -272,6 +287,25 @@ impl World {
             )
             | None => {}
         }
+        self.pump(coordinator);
+    }
+
+    /// There is no checkpoint: a part is not on the store as it was named.
+    fn lost(&mut self, coordinator: usize, part: u32) {
+        let leader = &mut self.coordinators[coordinator];
+        let Some(Operation::WriteManifest(id, _)) = leader.operation.take() else {
+            return;
+        };
+        let writer = leader.named_by.get(&(id, part)).copied();
+        let culprit = writer.map(|worker| (worker, LOST.to_owned()));
+        leader.tasks.lost_checkpoint(id, culprit);
+        let is_lost = self.lost_parts.contains(&(id, part));
+        let step = id.step;
+        self.laws.observe(&Observation::Lost {
+            step,
+            part,
+            is_lost,
+        });
         self.pump(coordinator);
     }
 

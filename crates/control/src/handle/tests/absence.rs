@@ -115,6 +115,20 @@ fn who_does_not_come_back_has_died_and_the_others_go_on() {
 }
 
 #[test]
+fn a_wait_that_was_nearly_over_before_the_absence_begins_again() {
+    let mut run = away();
+    run.after_absence(60_000, closed(TWO));
+    run.see(Event::Tick);
+    run.at(60_400, Event::Tick);
+    assert_eq!(run.after_absence(120_000, Event::Tick), []);
+    assert_eq!(run.see(closed(ONE)), []);
+    assert_eq!(run.at(120_500, Event::Tick), []);
+    assert_eq!(comes_back(&mut run, 7, 1), []);
+    assert_eq!(comes_back(&mut run, 8, 0), []);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
+}
+
+#[test]
 fn a_stream_that_closes_later_is_a_death() {
     let mut run = away();
     run.after_absence(60_000, Event::Tick);

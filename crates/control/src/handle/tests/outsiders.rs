@@ -93,7 +93,7 @@ fn for_all(worker: WorkerId, step: u64) -> Vec<Event> {
 }
 
 #[test]
-fn of_a_outsider_nothing_but_its_registration_is_heard() {
+fn of_an_outsider_nothing_but_its_registration_is_heard() {
     let mut run = with_standby();
     let before = run.cluster.clone();
     let own = [
@@ -275,36 +275,58 @@ fn whoever_registers_again_on_its_stream_changes_nothing() {
     assert_eq!(run.cluster, before);
 }
 
-#[test]
-fn a_member_that_beats_and_does_not_begin_to_work_is_given_up() {
+/// A run of which one member works, and the other one's heart beats idly.
+fn with_idler() -> Run {
     let mut run = Run::training();
     run.cluster.settings.worker_timeout = Millis::new(100_000);
     run.cluster.settings.leave_timeout = Millis::new(20_000);
-    let at_work = |now: u64, run: &mut Run| {
-        let progress = Progress {
-            generation: FIRST,
-            phase: Phase::Gather,
-            ..Progress::default()
-        };
-        run.at(now, Event::Heard { worker: ONE });
-        run.see(Event::Beat {
-            worker: ONE,
-            progress,
-        });
-        run.see(Event::Heard { worker: TWO });
-        run.see(Event::Beat {
-            worker: TWO,
-            progress: Progress::default(),
-        });
-        run.see(Event::Tick)
+    assert_eq!(beats_idly(&mut run, 0), []);
+    run
+}
+
+fn beats_idly(run: &mut Run, now: u64) -> Vec<Command> {
+    let progress = Progress {
+        generation: FIRST,
+        phase: Phase::Gather,
+        ..Progress::default()
     };
-    assert_eq!(at_work(0, &mut run), []);
-    assert_eq!(at_work(20_000, &mut run), []);
-    let commands = at_work(20_001, &mut run);
-    assert!(
-        matches!(commands.first(), Some(Command::Stop { worker: TWO, .. })),
-        "{commands:?}"
-    );
+    run.at(now, Event::Heard { worker: ONE });
+    run.see(Event::Beat {
+        worker: ONE,
+        progress,
+    });
+    run.see(Event::Heard { worker: TWO });
+    run.see(Event::Beat {
+        worker: TWO,
+        progress: Progress::default(),
+    });
+    run.see(Event::Tick)
+}
+
+#[test]
+fn a_member_that_beats_and_does_not_begin_to_work_is_given_up_also_at_the_end_of_the_run() {
+    for applied in [0, 10] {
+        let mut run = with_idler();
+        run.cluster.lineage.applied = Step::new(applied);
+        assert_eq!(beats_idly(&mut run, 20_000), []);
+        let commands = beats_idly(&mut run, 20_001);
+        assert!(
+            matches!(commands.first(), Some(Command::Stop { worker: TWO, .. })),
+            "{commands:?}"
+        );
+    }
+}
+
+#[test]
+fn a_member_that_has_said_how_its_work_ended_may_idle() {
+    let mut run = with_idler();
+    run.cluster.lineage.applied = Step::new(10);
+    run.see(Event::Finished {
+        worker: TWO,
+        generation: FIRST,
+        weights_digest: "d".to_owned(),
+    });
+    assert_eq!(beats_idly(&mut run, 20_001), []);
 }
 
 #[test]

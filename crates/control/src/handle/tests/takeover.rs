@@ -83,6 +83,32 @@ fn reports_of_a_stream_that_broke_again_do_not_count() {
 }
 
 #[test]
+fn reports_of_a_stream_that_a_newer_one_took_the_seat_from_do_not_count() {
+    let mut run = taken_over();
+    let three = WorkerId::new(3);
+    let wrote = |worker| Event::PartsWritten {
+        worker,
+        generation: THIRD,
+        step: Step::new(5),
+        parts: Vec::new(),
+    };
+    let seat = Some((THIRD, Rank::new(0)));
+    run.see(Event::Registered {
+        worker: ONE,
+        name: "w1".to_owned(),
+        address: "host:1".to_owned(),
+        past: Past { seat, held: None },
+    });
+    run.see(wrote(ONE));
+    // It is not known yet that the stream before is closed.
+    run.comes_back(three, THIRD, 0);
+    run.see(wrote(three));
+    assert_eq!(run.comes_back(TWO, THIRD, 1), []);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
+    assert_eq!(run.see(wrote(TWO)).len(), 1);
+}
+
+#[test]
 fn members_of_a_broken_group_make_a_new_one() {
     let mut run = taken_over();
     run.comes_back(ONE, THIRD, 0);

@@ -176,6 +176,67 @@ fn one_left_behind_that_comes_first_and_is_unfit_ends_no_run_of_which_others_tra
     assert_eq!(run.cluster.phase(), RunPhase::TakingOver);
 }
 
+/// One that was left behind in generation 1 is the first to come, unfit, after the group that trained was lost sight of.
+fn comes_unfit_from_before(run: &mut Run) -> Vec<Command> {
+    run.see(Event::Registered {
+        worker: THREE,
+        name: "w3".to_owned(),
+        address: "host:3".to_owned(),
+        past: Past {
+            seat: Some((FIRST, Rank::new(1))),
+            held: Some(Step::new(1)),
+        },
+    });
+    run.see(unfit(THREE))
+}
+
+#[test]
+fn so_it_is_where_this_coordinator_lost_sight_of_those_who_train_on() {
+    let mut run = Run::training();
+    run.applied(FIRST, 1);
+    run.lose(TWO);
+    run.see(Event::GenerationRecorded { generation: SECOND });
+    run.lose(ONE);
+    assert_eq!(run.cluster.phase(), RunPhase::TakingOver);
+    assert_eq!(failure(&comes_unfit_from_before(&mut run)), None);
+    // Nobody came, so the next one is the last.
+    run.at(1_000, Event::Tick);
+    run.cluster.settings.workers = 1;
+    run.cluster.settings.least_workers = 1;
+    run.register(WorkerId::new(4));
+    let commands = run.see(unfit(WorkerId::new(4)));
+    assert!(failure(&commands).is_some(), "{commands:?}");
+}
+
+#[test]
+fn so_it_is_after_an_absence_in_which_all_have_left() {
+    let mut run = Run::training();
+    run.applied(FIRST, 1);
+    run.see(unfit(TWO));
+    run.see(Event::GenerationRecorded { generation: SECOND });
+    run.at(100, Event::Tick);
+    run.after_absence(10_000, Event::Tick);
+    run.lose(ONE);
+    assert_eq!(failure(&comes_unfit_from_before(&mut run)), None);
+}
+
+#[test]
+fn a_group_that_is_back_as_a_whole_is_all_there_is() {
+    let mut run = Run::found(SECOND, 1, Source::Initial);
+    run.see(Event::Registered {
+        worker: ONE,
+        name: "w1".to_owned(),
+        address: "host:1".to_owned(),
+        past: Past {
+            seat: Some((SECOND, Rank::new(0))),
+            held: Some(Step::new(5)),
+        },
+    });
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
+    let commands = run.see(unfit(ONE));
+    assert!(failure(&commands).is_some(), "{commands:?}");
+}
+
 #[test]
 fn a_member_that_came_from_an_earlier_coordinator_is_given_up_alone() {
     let mut run = Run::found(FIRST, 2, Source::Initial);

@@ -205,6 +205,42 @@ fn who_did_not_answer_the_group_before_and_is_back_is_not_blamed_for_this_one() 
 }
 
 #[test]
+fn a_link_that_broke_before_costs_nobody_the_seat_when_a_group_breaks_for_another_reason() {
+    let mut run = three();
+    run.cluster.settings.max_without_step = 5;
+    run.see(broken(ONE, FIRST, unreachable(2)));
+    run.at(1_000, Event::Tick);
+    run.see(Event::GenerationRecorded { generation: SECOND });
+    prepare(&mut run, SECOND);
+    assert_eq!(run.see(broken(TWO, SECOND, None)).len(), 1);
+    let commands = run.at(2_000, Event::Tick);
+    assert!(
+        matches!(
+            &commands[..],
+            [Command::RecordGeneration { members, .. }] if members.len() == 3
+        ),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn who_is_accused_again_goes_although_another_was_heard_first() {
+    let mut run = three();
+    run.cluster.settings.max_without_step = 5;
+    run.see(broken(ONE, FIRST, unreachable(2)));
+    run.at(1_000, Event::Tick);
+    run.see(Event::GenerationRecorded { generation: SECOND });
+    prepare(&mut run, SECOND);
+    run.see(broken(TWO, SECOND, None));
+    run.see(broken(ONE, SECOND, unreachable(2)));
+    let commands = run.at(2_000, Event::Tick);
+    let [verdict] = blamed(&commands)[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(verdict.worker, "w3");
+}
+
+#[test]
 fn of_members_that_accuse_each_other_the_one_that_nobody_reaches_goes() {
     let mut run = three();
     run.cluster.settings.max_without_step = 5;
