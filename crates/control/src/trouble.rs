@@ -15,28 +15,35 @@ pub(crate) struct Trouble {
     pub(crate) n_unfit: usize,
     /// How many damaged samples each member has told of.
     pub(crate) n_skipped: BTreeMap<WorkerId, u32>,
-    /// Who could not reach whom, and in which generation last.
-    pub(crate) broken_links: BTreeMap<(WorkerId, WorkerId), Generation>,
+    /// Who could not reach whom, and in which generation.
+    pub(crate) broken_links: BTreeSet<(WorkerId, WorkerId, Generation)>,
 }
 
 impl Trouble {
     /// The member with the most links broken in this generation, then before it: who was away then may be back. Of equals
-    /// the one without the newest state, then the youngest. Nobody if this generation broke at no link.
+    /// the one without the newest state, then the youngest. Nobody unless this generation and one before it broke at a link between members.
     pub(crate) fn suspect(
         &self,
         generation: Generation,
         membership: &Membership,
     ) -> Option<(WorkerId, Departure)> {
         let is_member = |id| membership.seated(id).is_some();
-        let is_between = |(a, b): (WorkerId, WorkerId)| a != b && is_member(a) && is_member(b);
-        let links = self.broken_links.iter().map(|(link, last)| (*link, *last));
-        let links: Vec<_> = links.filter(|(link, _)| is_between(*link)).collect();
+        let is_between = |&(a, b, _): &_| a != b && is_member(a) && is_member(b);
+        let links: Vec<_> = self
+            .broken_links
+            .iter()
+            .copied()
+            .filter(is_between)
+            .collect();
+        if !links.iter().any(|(_, _, of)| *of < generation) {
+            return None;
+        }
         let mut severed: BTreeMap<WorkerId, [BTreeSet<WorkerId>; 2]> = BTreeMap::new();
-        for &((accuser, accused), last) in &links {
+        for &(accuser, accused, of) in &links {
             for (one, other) in [(accuser, accused), (accused, accuser)] {
                 let [now, ever] = severed.entry(one).or_default();
                 ever.insert(other);
-                if last == generation {
+                if of == generation {
                     now.insert(other);
                 }
             }
@@ -50,8 +57,10 @@ impl Trouble {
         });
         let (_, suspect) = weighed.max()?;
         let name = |id| membership.member(id).map(|member| &member.name);
-        let of_it = links.iter().map(|(link, _)| *link);
-        let of_it = of_it.filter(|(accuser, accused)| [accuser, accused].contains(&&suspect));
+        let pairs: BTreeSet<_> = links.iter().map(|(a, b, _)| (*a, *b)).collect();
+        let of_it = pairs
+            .into_iter()
+            .filter(|(accuser, accused)| [accuser, accused].contains(&&suspect));
         let statement = |(accuser, accused)| {
             Some(format!(
                 "{} does not reach {}",
@@ -66,6 +75,6 @@ impl Trouble {
     /// Forgets what a member that goes said, and what was said of it.
     pub(crate) fn forget(&mut self, worker: WorkerId) {
         self.broken_links
-            .retain(|&(accuser, accused), _| accuser != worker && accused != worker);
+            .retain(|&(accuser, accused, _)| accuser != worker && accused != worker);
     }
 }

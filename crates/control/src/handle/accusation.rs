@@ -1,8 +1,8 @@
 //! A group breaks although its members live: the statements of all are collected and weighed.
 //!
 //! If A cannot reach B and both reach the coordinator, A's statement alone does not show whose fault that is. So the
-//! coordinator collects the others' for a moment. If the next group breaks in the same way, the member with the most
-//! broken links goes.
+//! coordinator collects the others' for a moment. If another group breaks in the same way before a step, the one with the
+//! most broken links goes.
 
 use crate::cluster::Cluster;
 use crate::command::{Command, Leaving, RunOutcome};
@@ -14,8 +14,6 @@ use crate::state::State;
 const ACCUSATION_WINDOW: Millis = Millis::new(1_000);
 /// Steps after which a member that once differed from its peers is as good as any.
 const GOOD_STEPS: u64 = 100;
-/// Generations in a row without a step after which a member is removed.
-const PATIENCE: u32 = 2;
 
 impl Cluster {
     /// A live worker saw its group fail: everybody regroups. If a peer died, its own departure follows.
@@ -49,7 +47,7 @@ impl Cluster {
         };
         training.reported_broken.insert(worker);
         let links = &mut self.trouble.broken_links;
-        links.extend(accused.map(|accused| ((worker, accused), generation)));
+        links.extend(accused.map(|accused| (worker, accused, generation)));
         if !links.is_empty() {
             // Who accused another before may do so again, and be heard after those who only saw it leave.
             training.accusation_window.get_or_insert(now);
@@ -138,7 +136,7 @@ impl Cluster {
         }
     }
 
-    /// Makes a new generation of a broken group, without the one that most accuse if it is not the first to break.
+    /// Makes a new generation of a broken group, without the one that most accuse if one before it broke so too.
     pub(crate) fn regroup_broken(&mut self, now: Millis, why: &str) -> Vec<Command> {
         let trouble = &mut self.trouble;
         trouble.without_step += 1;
@@ -149,10 +147,8 @@ impl Cluster {
             );
             return self.end(RunOutcome::Failed { reason });
         }
-        if trouble.without_step >= PATIENCE
-            && let Some((suspect, departure)) =
-                trouble.suspect(self.lineage.generation, &self.membership)
-        {
+        let suspect = trouble.suspect(self.lineage.generation, &self.membership);
+        if let Some((suspect, departure)) = suspect {
             trouble.forget(suspect);
             return self.evict(now, vec![(suspect, departure)]);
         }

@@ -154,7 +154,7 @@ impl Cluster {
     /// Evicts a worker that cannot train. If a group has trained and nobody else could go on, the run ends.
     ///
     /// What ails a worker without a seat is its own affair, and so it is before the first group and where members of one
-    /// may be on their way back.
+    /// may return.
     pub(crate) fn unfit(&mut self, now: Millis, worker: WorkerId, reason: String) -> Vec<Command> {
         let is_open = matches!(self.state, State::TakingOver(_)) || self.awaits_others(now);
         let is_member = self.membership.seated(worker).is_some();

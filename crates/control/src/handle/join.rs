@@ -27,7 +27,10 @@ impl Cluster {
             ..Member::default()
         };
         self.membership.insert(worker, member);
-        self.has_trained |= past.seat.is_some();
+        if past.seat.is_some() && !std::mem::replace(&mut self.has_trained, true) {
+            // Others of its group may be on their way.
+            self.lost_sight.get_or_insert(now);
+        }
         match &mut self.state {
             State::TakingOver(takeover) => {
                 takeover.wait.newest_came = now;

@@ -30,7 +30,7 @@ impl Cluster {
 
     /// Whether this coordinator was away until a moment ago.
     pub(crate) fn was_away(&self, now: Millis) -> bool {
-        now.since(self.last_tick) >= AWAY || now < self.excused_until
+        now.since(self.last_tick) >= AWAY || self.last_tick < self.excused_until
     }
 
     /// Whether a member whose stream is closed may come back: this coordinator was away for so long that workers have

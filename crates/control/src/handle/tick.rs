@@ -65,10 +65,13 @@ impl Cluster {
     /// A long time between two ticks was this coordinator's own pause, or a jump of its clock. Messages of that time are
     /// still on their way, so it counts for no limit. A pause is long from half of the shortest limit on.
     fn excuse_own_pause(&mut self, now: Millis, silence: Millis) {
-        let pause = now.since(std::mem::replace(&mut self.last_tick, now));
+        let before = std::mem::replace(&mut self.last_tick, now);
+        let pause = now.since(before);
         let shortest = silence.min(self.settings.leave_timeout).min(LAST_CALL);
         if pause >= AWAY {
             self.excused_until = now.plus(self.settings.return_timeout);
+        } else if before < self.excused_until && pause.get() > shortest.get() / 2 {
+            self.excused_until = self.excused_until.plus(pause);
         }
         if pause.get() > shortest.get() / 2 {
             self.membership.count_as_heard(now);

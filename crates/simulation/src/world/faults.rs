@@ -2,6 +2,7 @@
 
 use super::streams::KEEP_ALIVE;
 use super::{Happening, World};
+use crate::group::Stage;
 use crate::worker::Memory;
 use fratmae_control::Event;
 
@@ -260,6 +261,13 @@ impl World {
             leader.inbox.push_front(Event::Tick);
         }
         self.pump(coordinator);
+    }
+
+    /// A group that has not formed by now never will.
+    pub(super) fn deadline(&mut self, group: usize) {
+        if self.groups[group].stage == Stage::Forming {
+            self.break_group(group);
+        }
     }
 
     /// Whether the first place of a pair cannot reach the second.

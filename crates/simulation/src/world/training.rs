@@ -377,12 +377,6 @@ impl World {
         }
     }
 
-    pub(super) fn deadline(&mut self, group: usize) {
-        if self.groups[group].stage == Stage::Forming {
-            self.break_group(group);
-        }
-    }
-
     /// A member sees that its group is broken.
     pub(super) fn group_failed(&mut self, place: usize, incarnation: u64, group: usize) {
         let again = Happening::Failed(place, incarnation, group);

@@ -3,7 +3,7 @@
 use super::World;
 use crate::observation::Observation;
 use crate::worker::{LOST, Worker};
-use fratmae_control::{Departure, Verdict, WorkerId};
+use fratmae_control::{Departure, Event, Verdict, WorkerId};
 
 /// Whoever was undisturbed for so long is known to its coordinator, in milliseconds.
 const UNDISTURBED: u64 = 1_000;
@@ -59,18 +59,35 @@ impl World {
 
     /// A coordinator ends the run since nobody is left who can train.
     ///
-    /// Who holds a state can, and so can who was there before the first who could not; unless it was asked to leave.
+    /// Who holds a state can, and so can who was there before the first who could not; unless it was asked to leave. One
+    /// that does not lead any more gives nothing up but itself, and who has registered is known once that is read.
     pub(super) fn observe_giving_up(&mut self, coordinator: usize) {
+        if self.store.leader() != Some(coordinator) {
+            return;
+        }
+        let unread = self.coordinators[coordinator].inbox.iter();
+        let unread: Vec<u64> = unread
+            .filter_map(|event| match event {
+                Event::Registered { worker, .. } => Some(worker.get()),
+                _ => None,
+            })
+            .collect();
         let now = self.agenda.now();
         let first = self.unfit_since.unwrap_or(now);
         let is_well = |worker: &Worker| {
-            let is_there = worker.stream.is_some_and(|(_, its)| its == coordinator);
+            let is_there = worker
+                .stream
+                .is_some_and(|(stream, its)| its == coordinator && !unread.contains(&stream));
             let known_since = worker.is_disturbed_until + UNDISTURBED;
             let is_hopeful = known_since < now && worker.held.is_some() || known_since < first;
-            worker.is_up && is_there && worker.can_train() && !worker.is_leaving && is_hopeful
+            let is_sound = worker.can_train() && !worker.has_lost_part;
+            worker.is_up && is_there && is_sound && !worker.is_leaving && is_hopeful
         };
         // One damaged checkpoint ends no run; who finds a second one damaged may be taken for unfit.
-        let is_groundless = self.unfit_since.is_none() && self.store.n_damaged() < 2;
+        let is_unfit = |worker: &Worker| worker.is_up && worker.is_unfit;
+        let is_groundless = self.unfit_since.is_none()
+            && !self.workers.iter().any(is_unfit)
+            && self.store.n_damaged() < 2;
         if is_groundless || self.workers.iter().any(is_well) {
             let trouble = Some("the run was given up although a worker gets on".to_owned());
             self.laws.observe(&Observation::Over { trouble });

@@ -129,6 +129,19 @@ fn a_wait_that_was_nearly_over_before_the_absence_begins_again() {
 }
 
 #[test]
+fn a_short_absence_right_after_a_long_one_makes_no_deaths_of_those_who_left_in_the_long_one() {
+    for is_ticked in [false, true] {
+        let mut run = away();
+        run.after_absence(60_000, Event::Tick);
+        if is_ticked {
+            assert_eq!(run.after_absence(63_000, Event::Tick), []);
+        }
+        assert_eq!(run.after_absence(63_001, closed(TWO)), []);
+        assert_eq!(run.cluster.phase(), RunPhase::TakingOver);
+    }
+}
+
+#[test]
 fn a_stream_that_closes_later_is_a_death() {
     let mut run = away();
     run.after_absence(60_000, Event::Tick);

@@ -209,6 +209,14 @@ fn so_it_is_where_this_coordinator_lost_sight_of_those_who_train_on() {
 }
 
 #[test]
+fn so_it_is_where_a_run_that_was_stopped_gathers_anew() {
+    let mut run = gathering_one();
+    assert_eq!(failure(&comes_unfit_from_before(&mut run)), None);
+    let mut run = Run::gathering(1);
+    assert_eq!(failure(&comes_unfit_from_before(&mut run)), None);
+}
+
+#[test]
 fn so_it_is_after_an_absence_in_which_all_have_left() {
     let mut run = Run::training();
     run.applied(FIRST, 1);

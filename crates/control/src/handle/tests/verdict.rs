@@ -224,6 +224,21 @@ fn a_link_that_broke_before_costs_nobody_the_seat_when_a_group_breaks_for_anothe
 }
 
 #[test]
+fn a_link_costs_nobody_the_seat_that_is_the_first_to_break_after_a_group_that_broke_otherwise() {
+    let mut run = three();
+    run.cluster.settings.max_without_step = 5;
+    run.see(broken(TWO, FIRST, None));
+    run.see(Event::GenerationRecorded { generation: SECOND });
+    prepare(&mut run, SECOND);
+    run.see(broken(ONE, SECOND, unreachable(2)));
+    let commands = run.at(1_000, Event::Tick);
+    assert!(
+        matches!(&commands[..], [Command::RecordGeneration { members, .. }] if members.len() == 3),
+        "{commands:?}"
+    );
+}
+
+#[test]
 fn who_is_accused_again_goes_although_another_was_heard_first() {
     let mut run = three();
     run.cluster.settings.max_without_step = 5;
