@@ -219,9 +219,20 @@ fn name(text: &str, host: &str) -> Result<String, AddressError> {
 
 fn refuse(text: &str, reason: impl Into<String>) -> AddressError {
     AddressError {
-        text: text.to_owned(),
+        text: without_user(text),
         reason: reason.into(),
     }
+}
+
+/// An address as it may be shown: what stands before an `@` may be a password.
+fn without_user(text: &str) -> String {
+    let Some((user, host)) = text.rsplit_once('@') else {
+        return text.to_owned();
+    };
+    let scheme = user
+        .split_once("//")
+        .map(|(scheme, _)| format!("{scheme}//"));
+    format!("{}...@{host}", scheme.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -331,6 +342,18 @@ mod tests {
             "[ff02::1]:1",
         ] {
             assert!(read(text).check_connectable().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        for (text, shown) in [
+            ("http://me:secret@host:9", "http://...@host:9"),
+            ("secret@host", "...@host"),
+            ("me:secret@x@host:9", "...@host:9"),
+        ] {
+            let line = Endpoint::parse(text).unwrap_err().to_string();
+            assert!(line.contains(shown) && !line.contains("secret"), "{line}");
         }
     }
 }
