@@ -42,7 +42,7 @@ pub use real::{RealCase, real_cases};
 pub use running::Running;
 pub use scratch::{Phantoms, phantoms, scratch};
 pub use seeded::Seeded;
-pub use skipping::{lacks_files, skip, variable};
+pub use skipping::{lacks_files, lacks_right, skip, variable};
 pub use snapshot::{copy_folder, snapshot};
 pub use undisturbed::Undisturbed;
 pub use waiting::{wait_for, wait_until};

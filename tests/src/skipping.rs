@@ -2,11 +2,11 @@
 
 use std::io::Write as _;
 
-/// With this variable set, a test fails that lacks a tool, a right or a service: where all of these should be, nothing is
-/// left out unnoticed.
+/// With this variable set, a test fails that lacks a tool or a service: where all of these should be, nothing is left out
+/// unnoticed.
 const COMPLETE: &str = "FRATMAE_TEST_COMPLETE";
 
-/// Says why a test returns without having tried anything, as a tool, a right or a service is missing.
+/// Says why a test returns without having tried anything, as a tool or a service is missing.
 ///
 /// # Panics
 /// Where everything should be there.
@@ -20,6 +20,12 @@ pub fn skip(test: &str, reason: &str) {
 
 /// Says why a test returns without having tried anything, as it needs files that only some machines have.
 pub fn lacks_files(test: &str, reason: &str) {
+    not_tried(test, reason);
+}
+
+/// Says why a test returns without having tried anything, as the system does not allow it to mount, to make namespaces or
+/// to become another user: no installation mends that.
+pub fn lacks_right(test: &str, reason: &str) {
     not_tried(test, reason);
 }
 

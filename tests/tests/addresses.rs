@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Finished, Host, Job, TwoHosts, address_of, coordinator, fratmae, journal, scratch, skip,
+    Call, Finished, Host, Job, TwoHosts, address_of, coordinator, fratmae, journal, lacks_right,
+    scratch,
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -11,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 fn hosts() -> Option<TwoHosts> {
     let started = TwoHosts::start();
     if let Err(reason) = &started {
-        skip(
+        lacks_right(
             "two hosts",
             &format!("network namespaces cannot be made ({reason})"),
         );

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use fratmae_tests::{
-    Call, Image, Job, Phantoms, SmallDisk, committed_steps, copy_folder, fratmae, phantoms,
-    scratch, skip,
+    Call, Image, Job, Phantoms, SmallDisk, committed_steps, copy_folder, fratmae, lacks_right,
+    phantoms, scratch,
 };
 
 /// Runs a call that must fail in one line, which must hold every one of `words`.
@@ -290,7 +290,7 @@ fn a_full_disk_leaves_no_partial_data_set() {
     let disk = match SmallDisk::mount(&out, 512) {
         Ok(disk) => disk,
         Err(reason) => {
-            return skip(
+            return lacks_right(
                 "prepare on a full disk",
                 &format!("no file system can be mounted ({reason})"),
             );
@@ -320,7 +320,7 @@ fn a_full_disk_ends_the_run_and_does_not_damage_it() {
     let disk = match SmallDisk::mount(&run, 32 * 1024) {
         Ok(disk) => disk,
         Err(reason) => {
-            return skip(
+            return lacks_right(
                 "training on a full disk",
                 &format!("no file system can be mounted ({reason})"),
             );

@@ -63,7 +63,8 @@ fn a_worker_whose_copy_was_changed_is_named_and_does_not_train() {
             take_seal_off(&data);
         }
         let run = folder.path().join("run");
-        let mut led = coordinator_on(&data, &run).and("--workers=1").start();
+        let call = coordinator_on(&data, &run).and("--workers=1");
+        let mut led = call.and("--set=coordinator.join_timeout_s=10").start();
         let address = address_of(&mut led);
         change_age(&data);
         let worker = fratmae(["worker", "--threads", "1", "--coordinator", &address]).start();

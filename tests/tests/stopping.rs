@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fratmae_tests::{
     Call, Finished, Job, Running, Seeded, SickNetwork, Sickness, Signal, Undisturbed,
-    committed_steps, events, fratmae, is_alive, logged, phantoms, scratch, send, skip, variable,
-    wait_until,
+    committed_steps, events, fratmae, is_alive, lacks_right, logged, phantoms, scratch, send, skip,
+    variable, wait_until,
 };
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
@@ -360,7 +360,7 @@ fn a_machine_without_threads_is_one_line() {
         .status()
         .is_ok_and(|status| status.success());
     if !is_root {
-        return skip("a limit on threads", "only root can become another user");
+        return lacks_right("a limit on threads", "only root can become another user");
     }
     for limit in [0, 2, 5] {
         let limit = format!("--nproc={limit}:{limit}");

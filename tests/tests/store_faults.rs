@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Fault, Job, SickNetwork, Sickness, SmallDisk, copy_folder, fratmae, losses, phantoms,
-    scratch, skip, variable,
+    Call, Fault, Job, SickNetwork, Sickness, SmallDisk, copy_folder, fratmae, lacks_right, losses,
+    phantoms, scratch, skip, variable,
 };
 
 const URL: &str = "FRATMAE_TEST_S3_URL";
@@ -135,7 +135,7 @@ fn a_cache_that_is_killed_damaged_or_on_a_full_disk_changes_nothing() {
     let full = folder.path().join("full-disk");
     std::fs::create_dir(&full).unwrap();
     match SmallDisk::format(&folder.path().join("image"), &full, 512) {
-        Err(reason) => skip("the cache on a full disk", &reason),
+        Err(reason) => lacks_right("the cache on a full disk", &reason),
         Ok(_disk) => {
             let outcome = with("full", &full).workers(1).finish();
             assert_eq!(outcome.digest(), digest);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fratmae_tests::{Host, Job, TwoHosts, Undisturbed, applied, events, scratch, skip, status};
+use fratmae_tests::{
+    Host, Job, TwoHosts, Undisturbed, applied, events, lacks_right, scratch, status,
+};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -90,7 +92,7 @@ fn a_coordinator_at_a_loopback_address_of_another_host_is_left_alone_too() {
     let hosts = match TwoHosts::start() {
         Ok(hosts) => hosts,
         Err(reason) => {
-            return skip(
+            return lacks_right(
                 "two hosts",
                 &format!("network namespaces cannot be made ({reason})"),
             );

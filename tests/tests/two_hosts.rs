@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fratmae_tests::{
-    Host, Job, Running, TwoHosts, fratmae, logged, losses, phantoms, scratch, skip,
+    Host, Job, Running, TwoHosts, fratmae, lacks_right, logged, losses, phantoms, scratch,
 };
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
@@ -22,7 +22,7 @@ fn hosts() -> Option<TwoHosts> {
     let started = TwoHosts::start();
     if let Err(reason) = &started {
         let reason = format!("network namespaces cannot be made ({reason})");
-        skip("two hosts", &reason);
+        lacks_right("two hosts", &reason);
     }
     started.ok()
 }

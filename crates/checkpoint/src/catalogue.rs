@@ -103,7 +103,7 @@ pub async fn newest_good_but(
 /// Verifies a checkpoint of a job; whose it is is checked before its parts are read.
 ///
 /// # Errors
-/// As [`verify`], and [`CheckpointError::Foreign`].
+/// As [`crate::verify`], and [`CheckpointError::Foreign`].
 pub async fn verify_of(
     run: &Location,
     job: &Lineage,

@@ -8,7 +8,7 @@ use crate::parity;
 use crate::program;
 use crate::services::{self, Store};
 
-/// Tells tests that nothing is missing here: one that lacks a tool, a right or a service fails.
+/// Tells tests that nothing is missing here: one that lacks a tool or a service fails.
 const COMPLETE: &str = "FRATMAE_TEST_COMPLETE";
 
 /// What is tested, and with what around it.

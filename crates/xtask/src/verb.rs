@@ -15,7 +15,7 @@ usage: cargo xtask VERB
   test [--without-services] [--complete] [ARGUMENT ...]
                             start the services that tests need, run the tests, stop the services;
                             arguments go to `cargo test` (default: --workspace); with --complete, install PyTorch first
-                            (5 GB), and let a test fail that lacks a tool, a right or a service
+                            (5 GB), and let a test fail that lacks a tool or a service
   services start|stop       the same services by hand; start prints the variables to export
   fuzz [--for TIME] [TARGET]
                             hostile bytes at every door that reads some (needs cargo-fuzz); TIME is 90s, 30m

@@ -156,17 +156,7 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
     let plan = plan(&arguments.wanted(calls.places, &kinds));
     let again = arguments.again();
     let mut progress = Progress::start("chaos", quiet);
-    progress.note(&format!(
-        "{} steps with {workers} workers and {standbys} standing by; {} faults in {:.0} s, seed {}; logs in {}",
-        calls.steps,
-        plan.len(),
-        arguments.length.as_secs_f64(),
-        arguments.seed,
-        folder.place("logs").display()
-    ));
-    left_out
-        .iter()
-        .for_each(|line| progress.note(&format!("left out: {line}")));
+    announce(&mut progress, &calls, plan.len(), arguments, &left_out);
     let ended = Supervisor::new(&calls, &folder, &means, &mut progress).run(&plan, HEALING);
     drop(progress);
     let (summary, timeline) = ended.with_context(|| format!("again: {again}"))?;
@@ -182,7 +172,7 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
         steps: config.train.steps,
         seconds: timeline
             .last()
-            .map_or(0.0, |event: &TimelineEvent| event.at.as_secs_f64()),
+            .map_or(0.0, |last: &TimelineEvent| last.at.as_secs_f64()),
         left_out,
         never_done: scorecard.never_done(),
         scorecard,
@@ -194,6 +184,27 @@ async fn disturb(arguments: &Arguments, quiet: bool, output: &mut Output) -> Res
     };
     report.is_sound = report.complaint().is_none();
     finish(&report, &folder, arguments.json, output)
+}
+
+fn announce(
+    progress: &mut Progress,
+    calls: &Calls,
+    faults: usize,
+    arguments: &Arguments,
+    left_out: &[String],
+) {
+    progress.note(&format!(
+        "{} steps with {} workers and {} standing by; {faults} faults in {:.0} s, seed {}; logs in {}",
+        calls.steps,
+        calls.workers,
+        calls.places - calls.workers,
+        arguments.length.as_secs_f64(),
+        arguments.seed,
+        arguments.run.join("logs").display()
+    ));
+    for line in left_out {
+        progress.note(&format!("left out: {line}"));
+    }
 }
 
 fn finish(report: &ChaosReport, folder: &RunDir, json: bool, output: &mut Output) -> Result<()> {

@@ -87,17 +87,26 @@ pub(crate) const PREPARING: &str = "stopped before training began; run the same 
 /// A stop that was asked for, in words.
 pub(crate) fn stop(outcome: &Outcome) -> Stopped {
     match outcome {
-        Outcome::Interrupted { step: 0, .. } => Stopped::resumable(
-            "stopped before the first checkpoint; run the same command to start again",
-        ),
         Outcome::Interrupted { step, reason } => {
             let why = match *reason {
-                "asked to stop" => String::new(),
-                reason => format!("{reason}, "),
+                "asked to stop" => "",
+                reason => reason,
             };
-            Stopped::resumable(format!(
-                "stopped at step {step} ({why}checkpoint saved); run the same command to resume"
-            ))
+            Stopped::resumable(match (*step, why) {
+                (0, "") => {
+                    "stopped before the first checkpoint; run the same command to start again"
+                        .to_owned()
+                }
+                (0, why) => format!(
+                    "stopped before the first checkpoint ({why}); run the same command to start again"
+                ),
+                (step, "") => format!(
+                    "stopped at step {step} (checkpoint saved); run the same command to resume"
+                ),
+                (step, why) => format!(
+                    "stopped with the checkpoint of step {step} ({why}); run the same command to resume"
+                ),
+            })
         }
         Outcome::Abandoned => Stopped::at_once(
             "stopped at once; run the same command to resume from the newest checkpoint",
@@ -194,11 +203,15 @@ mod tests {
         );
         assert_eq!(
             interrupted(20, "its last worker was asked to leave"),
-            "stopped at step 20 (its last worker was asked to leave, checkpoint saved); run the same command to resume"
+            "stopped with the checkpoint of step 20 (its last worker was asked to leave); run the same command to resume"
         );
         assert_eq!(
             interrupted(0, "asked to stop"),
             "stopped before the first checkpoint; run the same command to start again"
+        );
+        assert_eq!(
+            interrupted(0, "its store does not answer"),
+            "stopped before the first checkpoint (its store does not answer); run the same command to start again"
         );
         assert_eq!(stop(&Outcome::NotBegun).to_string(), PREPARING);
         assert!(

@@ -137,7 +137,7 @@ impl Cluster {
     }
 
     /// Makes a new generation of a broken group, without the one that most accuse if one before it broke so too.
-    fn regroup_broken(&mut self, now: Millis, why: &str) -> Vec<Command> {
+    pub(crate) fn regroup_broken(&mut self, now: Millis, why: &str) -> Vec<Command> {
         let trouble = &mut self.trouble;
         trouble.without_step += 1;
         if trouble.without_step >= self.settings.max_without_step {

@@ -1,7 +1,7 @@
 //! A checkpoint is committed once every rank's share is on the store.
 
 use crate::cluster::Cluster;
-use crate::command::{Command, Leaving, Source};
+use crate::command::{Command, Source};
 use crate::event::Departure;
 use crate::ids::{Generation, Millis, Step, WorkerId};
 use crate::state::State;
@@ -62,7 +62,7 @@ impl Cluster {
     /// The parts of a checkpoint do not come together: its state is written once more, by a new generation, as whoever
     /// waits for it would wait for good.
     ///
-    /// The member whose part it is goes, unless it is the only one: then it may try again.
+    /// The member whose part it is goes, unless it is the only one: then it may try again, but not for ever.
     pub(crate) fn checkpoint_lost(
         &mut self,
         now: Millis,
@@ -79,7 +79,10 @@ impl Cluster {
         };
         match culprit.filter(can_go) {
             Some((worker, reason)) => self.evict(now, vec![(worker, Departure::Unfit { reason })]),
-            None => self.start_generation(Leaving::AtOnce),
+            None => self.regroup_broken(
+                now,
+                "its checkpoint is lost, as its parts are not on the store",
+            ),
         }
     }
 }

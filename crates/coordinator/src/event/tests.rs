@@ -86,6 +86,7 @@ fn notes() -> Vec<RunEvent> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "every trouble once")]
 fn troubles() -> Vec<RunEvent> {
     let text = || "a".to_owned();
     let sample = SkippedSample {

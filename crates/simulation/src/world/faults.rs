@@ -262,6 +262,12 @@ impl World {
         self.pump(coordinator);
     }
 
+    /// Whether the first place of a pair cannot reach the second.
+    pub(super) fn is_cut(&self, pair: (usize, usize)) -> bool {
+        let until = self.cut_peers.get(&pair);
+        until.is_some_and(|until| *until > self.agenda.now())
+    }
+
     pub(super) fn heal(&mut self) {
         self.is_healed = true;
         self.store_is_sick_until = 0;

@@ -225,11 +225,6 @@ impl World {
         })
     }
 
-    fn is_cut(&self, pair: (usize, usize)) -> bool {
-        let until = self.cut_peers.get(&pair);
-        until.is_some_and(|until| *until > self.agenda.now())
-    }
-
     /// The first member that one at this place got no answer from.
     fn accused(&self, group: usize, place: usize) -> Option<Rank> {
         let is_mute = |member: &Option<(usize, u64)>| {

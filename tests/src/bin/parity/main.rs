@@ -1,7 +1,7 @@
 //! What `tests/parity/*.py` compares with PyTorch: one forward pass with every stage, and optimizer steps on one batch.
 //!
-//!     parity forward WEIGHTS INPUTS OUT       every stage of a forward pass, by the names of `fratmae_model::stages`
-//!     parity step WEIGHTS INPUTS OUT JOB [f32|bf16]
+//! - `parity forward WEIGHTS INPUTS OUT`: every stage of a forward pass, by the names of `fratmae_model::stages`.
+//! - `parity step WEIGHTS INPUTS OUT JOB [f32|bf16]`: some steps.
 //!
 //! WEIGHTS is an exported folder, INPUTS a file of tensors (`inputs.rs`). `step` trains as the job says, on the CPU: it
 //! writes `loss` and `norm` of each step, `gradient.NAME` of the first one before clipping and `parameter.NAME` after the
