@@ -197,8 +197,10 @@ def compare(fratmae, parity, work, name, changes, table):
         n: distance(without_key_bias(n, ours[f"parameter.{n}"]), without_key_bias(n, p.data)) for n, p in after.items()
     }
     table.row(f"{len(moved)} parameters after ten steps: the worst", max(moved.values()), STEPS)
-    call(*step, "bf16")
-    half = load_file(steps_file)
+    # Of its own: what was loaded above is still read from the other file.
+    half_file = os.path.join(folder, "steps-bf16.safetensors")
+    call(parity, "step", folder, given_file, half_file, job, "bf16")
+    half = load_file(half_file)
     if torch.equal(half["loss"], ours["loss"]):
         raise SystemExit("the losses in bf16 are those in f32: nothing was rounded")
     table.row("loss of the first step in bf16", distance(half["loss"][:1], torch.tensor(losses[:1])), HALF)

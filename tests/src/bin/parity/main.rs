@@ -46,7 +46,11 @@ fn forward(weights: &str, inputs: &str, out: &str) -> Result<()> {
 
 fn step(weights: &str, inputs: &str, out: &str, (job, precision): (&str, Precision)) -> Result<()> {
     let (config, parameters, flat) = read_weights(weights)?;
-    let batch = inputs::read(&read_tensors(inputs)?, &config)?.batch;
+    let mut batch = inputs::read(&read_tensors(inputs)?, &config)?.batch;
+    if !config.contrastive {
+        // Every sample has a sentence, which nothing reads then.
+        batch.tokens = vec![Vec::new(); batch.n_samples()];
+    }
     let mut job = Config::load(Some(Path::new(job)), &[])?;
     job.model = config;
     job.train.precision = precision;
