@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::ids::{Generation, Millis, Step, WorkerId};
 use crate::lineage::Lineage;
 use crate::membership::{Member, Membership};
-use crate::state::{Forming, Reports, RunPhase, State, Takeover, Wait};
+use crate::state::{Forming, RunPhase, State, Takeover, Wait};
 use crate::trouble::Trouble;
 use crate::{Seat, deal_slots};
 use std::sync::Arc;
@@ -169,7 +169,6 @@ impl Cluster {
         }
     }
 
-    #[expect(clippy::too_many_lines, reason = "a table of events")]
     fn follow(&mut self, now: Millis, event: Event) -> Vec<Command> {
         match event {
             Event::Registered {
@@ -182,23 +181,12 @@ impl Cluster {
             Event::Beat { worker, progress } => self.beat(now, worker, progress),
             Event::Departed { worker, departure } => self.departed(now, worker, departure),
             Event::GenerationRecorded { generation } => self.generation_recorded(now, generation),
-            Event::Prepared {
-                worker,
-                generation,
-                held,
-            } => self.prepared(worker, generation, held),
-            Event::Applied {
-                generation, step, ..
-            } => self.applied(generation, step),
+            Event::Prepared { worker, held, .. } => self.prepared(worker, held),
+            Event::Applied { step, .. } => self.applied(step),
             Event::SampleSkipped { worker, .. } => self.sample_skipped(worker),
             // What is written down and shown decides nothing.
             Event::BatchSkipped { .. } => Vec::new(),
-            Event::PartsWritten {
-                worker,
-                generation,
-                step,
-                ..
-            } => self.parts_written(worker, generation, step),
+            Event::PartsWritten { worker, step, .. } => self.parts_written(worker, step),
             Event::CheckpointCommitted { generation, step } => {
                 self.checkpoint_committed(generation, step)
             }
@@ -208,14 +196,10 @@ impl Cluster {
             } => self.checkpoint_lost(now, checkpoint, culprit),
             Event::Finished {
                 worker,
-                generation,
                 weights_digest,
-            } => self.finished(worker, generation, weights_digest),
-            Event::Drained {
-                worker,
-                generation,
-                step,
-            } => self.drained(worker, generation, step),
+                ..
+            } => self.finished(worker, weights_digest),
+            Event::Drained { worker, step, .. } => self.drained(worker, step),
             Event::GroupBroken {
                 worker,
                 generation,
@@ -225,10 +209,10 @@ impl Cluster {
             Event::Unfit { worker, reason } => self.unfit(now, worker, reason),
             Event::Damaged {
                 worker,
-                generation,
                 checkpoint,
                 reason,
-            } => self.damaged(now, worker, generation, (checkpoint, reason)),
+                ..
+            } => self.damaged(now, worker, checkpoint, reason),
             Event::PassedOver { checkpoint, newest } => self.passed_over(checkpoint, newest),
             Event::LeaveRequested { worker } => self.leave_requested(now, worker),
             Event::ProbeFailed { worker, asked } => self.probe_failed(now, worker, asked),
@@ -251,19 +235,6 @@ impl Cluster {
     /// Whether the run stops soon anyway, so that no other group is made.
     pub(crate) fn is_ending(&self) -> bool {
         self.draining.is_some() || self.lineage.applied >= self.settings.last_step
-    }
-
-    /// What this generation's members have reported, if `worker` is one of them.
-    pub(crate) fn reports_with(
-        &mut self,
-        worker: WorkerId,
-        generation: Generation,
-    ) -> Option<&mut Reports> {
-        self.membership.rank_of(worker)?;
-        match generation == self.lineage.generation {
-            true => self.state.reports_mut(),
-            false => None,
-        }
     }
 
     /// Counts the damaged samples that a member tells of.

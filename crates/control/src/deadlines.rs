@@ -202,11 +202,7 @@ const fn edge(bucket: u64) -> u64 {
         return bucket;
     }
     let (octave, part) = ((bucket - 8) / 8, bucket % 8);
-    // The last bucket of all has no next one.
-    match (8 + part + 1).checked_shl(octave as u32) {
-        Some(next) if next >> octave == 8 + part + 1 => next - 1,
-        _ => u64::MAX,
-    }
+    ((8 + part) << octave) + ((1 << octave) - 1)
 }
 
 #[cfg(test)]

@@ -77,19 +77,18 @@ impl Store {
         self.journal.get(number as usize).map(|entry| entry.writer)
     }
 
-    /// Creates a manifest that names these parts; one of the same checkpoint by an older fence will do.
+    /// Creates a manifest, of a whole checkpoint or not; one of the same checkpoint by an older fence will do.
     pub(crate) fn create_manifest(
         &mut self,
         id: CheckpointId,
         writer: Writer,
-        named: &BTreeMap<u32, Digest>,
+        is_whole: bool,
     ) -> Created {
         match self.manifests.get(&id) {
             Some(found) if found.fence > writer.fence => Created::Taken,
             Some(_) => Created::Ours,
             None => {
                 self.manifests.insert(id, writer);
-                let is_whole = self.wrong_parts(id, named).is_empty();
                 match is_whole {
                     true => self.whole.insert(id),
                     // Whoever reads it finds that.
@@ -102,16 +101,6 @@ impl Store {
 
     pub(crate) fn write_part(&mut self, id: CheckpointId, rank: u32, digest: Digest) {
         self.parts.entry(id).or_default().insert(rank, digest);
-    }
-
-    /// The first of the named parts that is not there as it is named.
-    pub(crate) fn lost_part(&self, id: CheckpointId, named: &BTreeMap<u32, Digest>) -> Option<u32> {
-        let there = self.parts.get(&id);
-        let is_there = |(rank, digest): (&u32, &Digest)| {
-            there.and_then(|there| there.get(rank)) == Some(digest)
-        };
-        let mut lost = named.iter().filter(|part| !is_there(*part));
-        lost.next().map(|(rank, _)| *rank)
     }
 
     /// The ranks whose parts are missing among the named ones, or named and not there as named.

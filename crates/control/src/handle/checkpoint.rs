@@ -8,16 +8,10 @@ use crate::state::State;
 
 impl Cluster {
     /// Notes a share; the last one asks for the manifest, once.
-    pub(crate) fn parts_written(
-        &mut self,
-        worker: WorkerId,
-        generation: Generation,
-        step: Step,
-    ) -> Vec<Command> {
-        let Some(reports) = self.reports_with(worker, generation) else {
-            return Vec::new();
-        };
-        reports.wrote(worker, step);
+    pub(crate) fn parts_written(&mut self, worker: WorkerId, step: Step) -> Vec<Command> {
+        if let Some(reports) = self.state.reports_mut() {
+            reports.wrote(worker, step);
+        }
         self.commit_if_complete()
     }
 

@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::command::{Command, Leaving, Source};
-use crate::ids::{Generation, Millis, WorkerId};
+use crate::ids::{Millis, WorkerId};
 use crate::lineage::CheckpointId;
 use crate::state::State;
 
@@ -14,12 +14,10 @@ impl Cluster {
         &mut self,
         now: Millis,
         worker: WorkerId,
-        generation: Generation,
-        (checkpoint, reason): (CheckpointId, String),
+        checkpoint: CheckpointId,
+        reason: String,
     ) -> Vec<Command> {
-        let has_begun = matches!(self.state, State::Training(_) | State::TakingOver(_));
-        let is_heard = generation == self.lineage.generation && has_begun;
-        let who = self.describe_registered(worker).filter(|_| is_heard);
+        let who = self.describe_registered(worker);
         let (Some(who), Some(member)) = (who, self.membership.member_mut(worker)) else {
             return Vec::new();
         };

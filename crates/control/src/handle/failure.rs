@@ -20,20 +20,6 @@ impl Cluster {
         if departure == Departure::StreamClosed && self.awaits_return(now, worker) {
             return Vec::new();
         }
-        if departure == Departure::StreamClosed && self.was_away(now) {
-            // A group that forms goes on without it, and nobody is to blame.
-            let excuse = |command| {
-                let Command::Report { verdict } = command else {
-                    return command;
-                };
-                Command::Gone {
-                    name: verdict.worker,
-                    reason: verdict.reason,
-                }
-            };
-            let commands = self.lose(now, vec![(worker, departure)]).into_iter();
-            return commands.map(excuse).collect();
-        }
         let Departure::Panicked { reason } = &departure else {
             return self.lose(now, vec![(worker, departure)]);
         };
@@ -67,8 +53,8 @@ impl Cluster {
         commands
     }
 
-    /// Removes workers. One new generation follows, however many members are among them. Of those
-    /// without a seat there is no verdict.
+    /// Removes workers. One new generation follows, however many members are among them. There is no verdict on those
+    /// without a seat, nor on those whose streams closed while this coordinator was away.
     fn lose(&mut self, now: Millis, workers: Vec<(WorkerId, Departure)>) -> Vec<Command> {
         let mut commands = Vec::new();
         let (mut lost, mut lost_member) = (None, None);
@@ -76,6 +62,7 @@ impl Cluster {
         let are_unfit = workers.iter().all(is_unfit);
         for (worker, departure) in workers {
             let is_seated = self.membership.rank_of(worker).is_some();
+            let is_excused = departure == Departure::StreamClosed && self.was_away(now);
             let verdict = self.verdict_on(worker, departure.reason(), departure.evidence());
             let Some(verdict) = verdict.map(Box::new) else {
                 continue;
@@ -91,7 +78,7 @@ impl Cluster {
                     commands.push(Command::Left { name });
                 }
                 Some(member) => {
-                    commands.push(match is_seated {
+                    commands.push(match is_seated && !is_excused {
                         true => Command::Report { verdict },
                         false => Command::Gone {
                             name: member.name,

@@ -2,33 +2,23 @@
 
 use crate::cluster::Cluster;
 use crate::command::{Cause, Command, RunOutcome};
-use crate::ids::{Generation, Step, WorkerId};
+use crate::ids::{Step, WorkerId};
 use crate::membership::Member;
 use crate::state::{State, Training};
 use std::collections::BTreeMap;
 
 impl Cluster {
     /// Notes that a worker applied the last step.
-    pub(crate) fn finished(
-        &mut self,
-        worker: WorkerId,
-        generation: Generation,
-        weights_digest: String,
-    ) -> Vec<Command> {
-        if let Some(reports) = self.reports_with(worker, generation) {
+    pub(crate) fn finished(&mut self, worker: WorkerId, weights_digest: String) -> Vec<Command> {
+        if let Some(reports) = self.state.reports_mut() {
             reports.weights_digests.insert(worker, weights_digest);
         }
         self.end_if_complete()
     }
 
     /// Notes that a worker stopped as asked.
-    pub(crate) fn drained(
-        &mut self,
-        worker: WorkerId,
-        generation: Generation,
-        step: Step,
-    ) -> Vec<Command> {
-        if let Some(reports) = self.reports_with(worker, generation) {
+    pub(crate) fn drained(&mut self, worker: WorkerId, step: Step) -> Vec<Command> {
+        if let Some(reports) = self.state.reports_mut() {
             reports.drained.insert(worker, step);
         }
         self.end_if_complete()

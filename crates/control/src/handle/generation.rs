@@ -38,20 +38,11 @@ impl Cluster {
     }
 
     /// Notes what a member brings, and lets the group begin once its last member has left its old one.
-    pub(crate) fn prepared(
-        &mut self,
-        worker: WorkerId,
-        generation: Generation,
-        held: Option<Step>,
-    ) -> Vec<Command> {
-        if generation != self.lineage.generation {
-            return Vec::new();
-        }
+    pub(crate) fn prepared(&mut self, worker: WorkerId, held: Option<Step>) -> Vec<Command> {
         if self.membership.is_leaver(worker) {
             return self.release(worker);
         }
-        let is_seated = self.membership.rank_of(worker).is_some();
-        let member = self.membership.member_mut(worker).filter(|_| is_seated);
+        let member = self.membership.member_mut(worker);
         let (State::Preparing(preparing), Some(member)) = (&mut self.state, member) else {
             return Vec::new();
         };
@@ -108,9 +99,8 @@ impl Cluster {
     }
 
     /// A step of its own shows that a generation is worth having; whoever stands by may now get a seat.
-    pub(crate) fn applied(&mut self, generation: Generation, step: Step) -> Vec<Command> {
-        let is_news = step > self.lineage.applied && generation == self.lineage.generation;
-        if !is_news {
+    pub(crate) fn applied(&mut self, step: Step) -> Vec<Command> {
+        if step <= self.lineage.applied {
             return Vec::new();
         }
         self.lineage.applied = step;

@@ -8,7 +8,6 @@ use crate::handle::tick::AWAY;
 use crate::ids::{Millis, Step, WorkerId};
 use crate::membership::Membership;
 use crate::state::{State, Takeover, Training, Wait};
-use std::collections::BTreeMap;
 
 impl Cluster {
     /// All streams are closed, but the group may still train.
@@ -43,19 +42,13 @@ impl Cluster {
             return false;
         };
         if let State::Training(training) = &mut self.state {
-            let ranks = (0..).zip(self.membership.group().iter().copied());
-            let claims: BTreeMap<_, _> = ranks.collect();
+            let group = self.membership.group();
             let takeover = Takeover {
-                awaited: claims.len(),
-                returned: claims.values().copied().collect(),
-                claims,
+                claims: group.iter().copied().enumerate().collect(),
+                returned: group.iter().copied().collect(),
                 is_broken: !training.reported_broken.is_empty(),
                 reports: std::mem::take(&mut training.reports),
-                wait: Wait {
-                    since: now,
-                    ..Wait::default()
-                },
-                closed: BTreeMap::new(),
+                ..Takeover::of(group.len(), Wait::default())
             };
             self.await_group(now, takeover);
         }

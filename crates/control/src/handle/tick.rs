@@ -68,17 +68,18 @@ impl Cluster {
         let before = std::mem::replace(&mut self.last_tick, now);
         let pause = now.since(before);
         let shortest = silence.min(self.settings.leave_timeout).min(LAST_CALL);
+        if pause.get() <= shortest.get() / 2 {
+            return;
+        }
         if pause >= AWAY {
             self.excused_until = now.plus(self.settings.return_timeout);
-        } else if before < self.excused_until && pause.get() > shortest.get() / 2 {
+        } else if before < self.excused_until {
             self.excused_until = self.excused_until.plus(pause);
         }
-        if pause.get() > shortest.get() / 2 {
-            self.membership.count_as_heard(now);
-            let waits = self.state.since_mut();
-            for began in waits.chain(&mut self.lost_sight) {
-                *began = began.plus(pause).min(now);
-            }
+        self.membership.count_as_heard(now);
+        let waits = self.state.since_mut();
+        for began in waits.chain(&mut self.lost_sight) {
+            *began = began.plus(pause).min(now);
         }
     }
 

@@ -139,15 +139,20 @@ impl World {
 
     /// The store is asked for every part before it gets the manifest.
     fn at_manifest(&mut self, writer: Writer, id: CheckpointId, named: &Named) -> Answer {
-        let lost = self.store.lost_part(id, named);
+        let wrong_parts = self.store.wrong_parts(id, named);
+        let mut wrong = wrong_parts.iter().copied();
+        let lost = wrong.find(|part| named.contains_key(part));
         if let Some(part) = lost.filter(|_| self.mutation != Some(Mutation::TrustReports)) {
             return Answer::Lost(part);
         }
-        match self.store.create_manifest(id, writer, named) {
+        match self
+            .store
+            .create_manifest(id, writer, wrong_parts.is_empty())
+        {
             Created::New => {
                 self.laws.observe(&Observation::Manifest {
                     step: id.step,
-                    wrong_parts: self.store.wrong_parts(id, named),
+                    wrong_parts,
                 });
                 Answer::Done
             }
