@@ -68,7 +68,7 @@ impl Collector {
     #[must_use]
     pub fn to_verify(&self) -> Option<CheckpointId> {
         let surplus = self.retention.surplus(&self.kept);
-        let stays = |id| self.kept.contains(&id) && !surplus.contains(&id);
+        let stays = |id| !surplus.contains(&id);
         match surplus.is_empty() || self.verified.is_some_and(stays) {
             true => None,
             false => self.kept.last().copied(),
@@ -77,7 +77,7 @@ impl Collector {
 
     /// Those that are not kept, without the last one that is known to be whole; none before there is one.
     fn surplus(&self) -> Vec<CheckpointId> {
-        let Some(whole) = self.verified.filter(|id| self.kept.contains(id)) else {
+        let Some(whole) = self.verified else {
             return Vec::new();
         };
         let mut surplus = self.retention.surplus(&self.kept);
@@ -87,8 +87,14 @@ impl Collector {
 
     /// A checkpoint is damaged: it does not count as one that is kept, and it is left as it is.
     pub fn spare(&mut self, id: CheckpointId) {
-        self.kept.remove(&id);
+        self.forget(id);
         self.spared.insert(id);
+    }
+
+    /// A checkpoint is kept no more, and so it vouches for no other one.
+    fn forget(&mut self, id: CheckpointId) {
+        self.kept.remove(&id);
+        self.verified.take_if(|whole| *whole == id);
     }
 
     /// Those that nobody may begin from: damaged ones, and those that are given up.
@@ -100,14 +106,14 @@ impl Collector {
 
     /// A checkpoint is given up, and the journal says so.
     pub fn removed(&mut self, id: CheckpointId, now: Instant) {
-        self.kept.remove(&id);
+        self.forget(id);
         self.found.remove(&id);
         self.removed.insert(id, now);
     }
 
     /// What should be given up now, as records to append: surplus checkpoints, but never the last one that is known to
-    /// be whole, and what generations before `current` left behind. No rank of theirs writes for a commit any more, for a generation is committed by its own coordinator
-    /// or not at all.
+    /// be whole, and what generations before `current` left behind. No rank of theirs writes for a commit any more, for
+    /// a generation is committed by its own coordinator or not at all.
     #[must_use]
     pub fn to_remove(&self, current: Generation) -> Vec<(CheckpointId, Record)> {
         let is_over = |id: &&CheckpointId| id.generation < current;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Characters that a name may have.
-const NAME: usize = 128;
+pub(crate) const NAME: usize = 128;
 
 /// Differences that are borne with: they cost exactness at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

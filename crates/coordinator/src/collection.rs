@@ -11,6 +11,7 @@ use fratmae_checkpoint::{
 use fratmae_control::Generation;
 use fratmae_store::Location;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
@@ -52,9 +53,11 @@ impl Collection {
         self.next = None;
     }
 
-    /// A checkpoint is damaged: it is left as it is, and those before it stay.
-    pub(crate) fn spare(&mut self, id: CheckpointId) {
+    /// A checkpoint is damaged: it is left as it is and passed over, and those before it stay.
+    pub(crate) fn spare(&mut self, id: CheckpointId, reason: &dyn Display) {
         self.collector.spare(id);
+        let line = passed_over(id, reason);
+        self.events.emit(RunEvent::PassedOver { line });
     }
 
     /// A checkpoint was read and is whole.
@@ -148,11 +151,7 @@ impl Collection {
     fn judge(&mut self, id: CheckpointId, verified: Verified) {
         match verified {
             Ok(_) => self.collector.verified(id),
-            Err(error) if error.is_damage() => {
-                self.collector.spare(id);
-                let line = passed_over(id, &error);
-                self.events.emit(RunEvent::PassedOver { line });
-            }
+            Err(error) if error.is_damage() => self.spare(id, &error),
             Err(error) => tracing::debug!(%error, "the newest checkpoint is not verified yet"),
         }
         self.next = None;

@@ -7,6 +7,7 @@ use crate::job::Job;
 use crate::opening::{Opening, open};
 use crate::run::begin;
 use crate::runtime::{Place, Runtime};
+use crate::service::OUTBOX;
 use fratmae_control::{Departure, Event, WorkerId};
 use fratmae_protocol::pb;
 use std::collections::BTreeMap;
@@ -15,9 +16,6 @@ use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 use tonic::Status;
-
-/// Orders that may wait for a worker.
-const OUTBOX: usize = 64;
 
 type Orders = mpsc::Receiver<Result<pb::ToWorker, Status>>;
 

@@ -1,7 +1,7 @@
 //! The key by which the members of a generation know each other: nobody else is told it.
 
+use crate::secret::Secret;
 use fratmae_control::Generation;
-use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The newest generation's key.
 #[derive(Default)]
@@ -15,18 +15,12 @@ impl MeshKey {
         match &self.of {
             Some((newest, key)) if *newest == generation => key.clone(),
             _ => {
-                let key = draw();
+                let key = Secret::draw().to_text();
                 self.of = Some((generation, key.clone()));
                 key
             }
         }
     }
-}
-
-/// 256 bits that nobody can guess: the standard library seeds its hashers from the system's randomness.
-fn draw() -> String {
-    let random = |_| format!("{:016x}", RandomState::new().build_hasher().finish());
-    (0..4).map(random).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// 256 bits; no two are alike.
+/// As hard to guess as the 128 bits that it is drawn from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Secret([u8; 32]);
 

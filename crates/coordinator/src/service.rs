@@ -17,7 +17,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Orders a worker may have waiting; more means that it no longer reads.
-const OUTBOX: usize = 64;
+pub(crate) const OUTBOX: usize = 64;
 /// How long a worker may take to close its stream once it was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 

@@ -231,4 +231,6 @@ fn the_last_checkpoint_that_is_known_to_be_whole_is_never_given_up() {
         (collector.to_verify(), gone(&collector)),
         (newest(6), vec![])
     );
+    collector.verified(id(6, 1));
+    assert_eq!(collector.to_verify(), None, "the next one was read");
 }

@@ -2,6 +2,7 @@
 //! `control` admits it.
 
 use super::Runtime;
+use crate::admission::NAME;
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
 use crate::service::Outbox;
@@ -9,9 +10,6 @@ use fratmae_control::{Event, WorkerId};
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
 use fratmae_protocol::{event_of, pb, shown};
-
-/// Characters of a name that is shown although it is refused.
-const NAME: usize = 128;
 
 /// A worker's stream, and what is known of whoever is at its other end.
 pub(super) struct Stream {

@@ -3,7 +3,7 @@
 use super::Runtime;
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
-use crate::opening::{no_good_checkpoint, passed_over};
+use crate::opening::no_good_checkpoint;
 use fratmae_checkpoint::{CheckpointId, newest_good_but, verify_of};
 
 impl Runtime {
@@ -29,23 +29,21 @@ impl Runtime {
                 self.tasks.found_newest(id, Some(id));
                 return Ok(());
             }
-            Err(error) if error.is_damage() => self.spare(id, passed_over(id, &reason)),
+            Err(error) if error.is_damage() => self.collection.spare(id, &reason),
             Err(error) => return Err(error.into()),
         }
         let newest =
             newest_good_but(&self.job.run, &self.lineage, &self.collection.unusable()).await?;
         for (id, error) in &newest.damaged {
-            self.spare(*id, passed_over(*id, error));
+            self.collection.spare(*id, error);
+        }
+        if let Some(manifest) = &newest.manifest {
+            self.collection.verified(manifest.id());
         }
         if newest.manifest.is_none() && self.run_file.origin.is_some() {
             return Err(no_good_checkpoint(&self.job.run));
         }
         self.tasks.found_newest(id, newest.found().good);
         Ok(())
-    }
-
-    fn spare(&mut self, id: CheckpointId, line: String) {
-        self.collection.spare(id);
-        self.emit(RunEvent::PassedOver { line });
     }
 }
