@@ -28,6 +28,11 @@ pub fn coordinator_on(data: &Path, run: &Path) -> Call {
         .and(run)
 }
 
+/// A call of `fratmae worker` with one thread, for the coordinator at an address.
+pub fn worker(address: &str) -> Call {
+    fratmae(["worker", "--threads", "1", "--coordinator", address])
+}
+
 /// Waits for a coordinator that is told as JSON to serve; gives its address.
 ///
 /// # Panics

@@ -33,7 +33,7 @@ pub use fratmae_coordinator::RunEvent;
 pub use freezing::Frozen;
 pub use image::Image;
 pub use job::{Job, Outcome, committed_steps, journal, losses, status};
-pub use led::{address_of, coordinator, coordinator_on};
+pub use led::{address_of, coordinator, coordinator_on, worker};
 pub use memory::{StuckBit, flip_bit};
 pub use namespaces::{Host, TwoHosts};
 pub use nix::sys::signal::Signal;

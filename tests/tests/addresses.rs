@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fratmae_tests::{
-    Call, Finished, Host, Job, TwoHosts, address_of, coordinator, fratmae, journal, lacks_right,
-    scratch,
+    Finished, Host, Job, TwoHosts, address_of, coordinator, fratmae, journal, lacks_right, scratch,
+    worker,
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -18,10 +18,6 @@ fn hosts() -> Option<TwoHosts> {
         );
     }
     started.ok()
-}
-
-fn worker(address: &str) -> Call {
-    fratmae(["worker", "--threads", "1", "--coordinator", address])
 }
 
 /// A run of one worker on each host, whose coordinator listens at `listen` on the first; gives its end and address.

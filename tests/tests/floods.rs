@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use fratmae_protocol::pb::from_worker::Message;
 use fratmae_protocol::{connect, pb};
 use fratmae_tests::{
-    Call, Job, Running, Signal, Undisturbed, address_of, committed_steps, coordinator, fratmae,
-    logged, phantoms, program, scratch, send, wait_until,
+    Call, Job, Signal, Undisturbed, address_of, committed_steps, coordinator, logged, phantoms,
+    program, scratch, send, wait_until, worker,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,10 +39,6 @@ static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| {
             .set("workers.threads=1")
     })
 });
-
-fn worker(address: &str) -> Running {
-    fratmae(["worker", "--threads", "1", "--coordinator", address]).start()
-}
 
 /// Resident memory of a process in MiB: now (`VmRSS`), or at its largest (`VmHWM`).
 fn memory(process: u32, key: &str) -> u64 {
@@ -122,7 +118,7 @@ fn connections_that_say_nothing_keep_nobody_out_and_end_nothing() {
     let connected = (0..FILES + 100).map(|_| TcpStream::connect(place));
     let held: Vec<_> = connected.flatten().collect();
     assert!(held.len() >= FILES, "{}", held.len());
-    let workers = [worker(&address), worker(&address)];
+    let workers = [worker(&address).start(), worker(&address).start()];
     let finished = leading.wait().succeeded();
     for worker in workers {
         worker.wait().succeeded();
@@ -138,7 +134,7 @@ async fn messages_of_nobody_cost_little_memory_and_no_step() {
     let call = set(coordinator(&run).and("--workers=2"));
     let mut leading = call.and("--set=train.steps=100000").start();
     let address = address_of(&mut leading);
-    let _workers = [worker(&address), worker(&address)];
+    let _workers = [worker(&address).start(), worker(&address).start()];
     leading.runs_until_step(5);
     let start = memory(leading.id(), "VmRSS");
     for message in [heartbeat(2_000_000), heartbeat(3_000)] {
@@ -161,7 +157,7 @@ async fn those_who_register_in_vain_hold_up_no_verdict_and_fill_no_log() {
     let call = set(coordinator(&run).and("--workers=2")).and("--set=train.steps=100000");
     let mut leading = call.start();
     let address = address_of(&mut leading);
-    let workers = [worker(&address), worker(&address)];
+    let workers = [worker(&address).start(), worker(&address).start()];
     // By then the run knows how often its workers are heard.
     leading.runs_until_step(5);
     let before = leading.said().len();
@@ -250,7 +246,7 @@ fn a_worker_that_is_never_heard_again_leaves_no_connection() {
         .start();
     let address = address_of(&mut leading);
     let before = sockets(leading.id());
-    let silent = worker(&address);
+    let silent = worker(&address).start();
     leading.runs_until("its registration", PATIENCE, |leading| {
         !logged(&leading.said(), "worker registered").is_empty()
     });

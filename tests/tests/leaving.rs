@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use fratmae_tests::{
     Job, RunEvent, Signal, Undisturbed, address_of, applied, committed_steps, coordinator, events,
-    fratmae, scratch, send, status,
+    scratch, send, status, worker,
 };
 
 const STEPS: u64 = 30;
@@ -90,7 +90,7 @@ fn a_worker_watches_the_file_that_it_was_started_with_and_none_that_a_coordinato
         .and(of_job)
         .start();
     let address = address_of(&mut led);
-    let worker = || fratmae(["worker", "--threads", "1", "--coordinator", &address]);
+    let worker = || worker(&address);
     let own_file = folder.path().join("own");
     let (stays, leaves) = (
         worker().start(),

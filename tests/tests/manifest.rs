@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use fratmae_tests::{
-    Job, Undisturbed, address_of, coordinator_on, copy_folder, fratmae, phantoms, scratch,
+    Job, Undisturbed, address_of, coordinator_on, copy_folder, phantoms, scratch, worker,
 };
 
 /// A data set of the test's own, to be changed.
@@ -67,7 +67,7 @@ fn a_worker_whose_copy_was_changed_is_named_and_does_not_train() {
         let mut led = call.and("--set=coordinator.join_timeout_s=10").start();
         let address = address_of(&mut led);
         change_age(&data);
-        let worker = fratmae(["worker", "--threads", "1", "--coordinator", &address]).start();
+        let worker = worker(&address).start();
         let (ended, left) = (led.wait(), worker.wait());
         assert_ne!((ended.code, left.code), (Some(0), Some(0)));
         let said = &ended.stderr;

@@ -8,15 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use fratmae_tests::{
-    Job, RunEvent, Running, Undisturbed, address_of, coordinator, events, fratmae, scratch,
+    Job, RunEvent, Running, Undisturbed, address_of, coordinator, events, scratch, worker,
 };
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-
-fn worker(address: &str) -> Running {
-    fratmae(["worker", "--threads", "1", "--coordinator", address]).start()
-}
 
 /// The mesh port of the first worker that registered.
 fn port_of_first(led: &mut Running) -> SocketAddr {
@@ -40,7 +36,7 @@ fn a_worker_that_trains_takes_connections_without_end() {
     let call = coordinator(&folder.path().join("run")).and("--workers=2");
     let mut led = call.and("--set=train.steps=200").start();
     let address = address_of(&mut led);
-    let workers = [worker(&address), worker(&address)];
+    let workers = [worker(&address).start(), worker(&address).start()];
     let port = port_of_first(&mut led);
     led.runs_until_step(3);
     // More than a system queues for a process that takes none.
@@ -91,7 +87,7 @@ fn a_program_that_knows_the_run_and_claims_a_rank_in_advance_does_not_get_it() {
     let run = folder.path().join("run");
     let mut led = coordinator(&run).and("--workers=2").start();
     let address = address_of(&mut led);
-    let first = worker(&address);
+    let first = worker(&address).start();
     let port = port_of_first(&mut led);
     let run_id = run_id(&run);
     let claims: Vec<_> = (0..20)
@@ -104,7 +100,7 @@ fn a_program_that_knows_the_run_and_claims_a_rank_in_advance_does_not_get_it() {
             claim
         })
         .collect();
-    let second = worker(&address);
+    let second = worker(&address).start();
     let finished = led.wait().succeeded();
     drop(claims);
     let began = events(&finished.stderr).into_iter();

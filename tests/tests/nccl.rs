@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use fratmae_tests::{
-    Finished, Job, RunEvent, Signal, Undisturbed, address_of, applied, coordinator, events,
-    fratmae, logged, scratch, send,
+    Finished, Job, RunEvent, Signal, Undisturbed, address_of, applied, coordinator, events, logged,
+    scratch, send, worker,
 };
 
 const STEPS: u64 = 30;
@@ -128,7 +128,6 @@ fn a_worker_loads_the_libraries_that_it_was_started_with_and_none_that_a_coordin
             .and(format!("--set=collective.cuda_library={library}"))
             .start()
     };
-    let worker = |address: &str| fratmae(["worker", "--threads", "1", "--coordinator", address]);
     let folder = scratch();
     let mut first = led(&folder.path().join("first"));
     let own = "/nowhere/libcuda.so.1";

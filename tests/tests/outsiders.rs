@@ -46,8 +46,8 @@ fn led(run: &Path, listen: &str, workers: u32) -> Running {
 }
 
 fn worker(address: &str, name: &str) -> Running {
-    let call = fratmae(["worker", "--coordinator", address, "--name", name]);
-    call.and("--threads=1").start()
+    let call = fratmae_tests::worker(address).and("--name");
+    call.and(name).start()
 }
 
 /// Somebody at the other end of a stream.

@@ -10,7 +10,7 @@ use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
 use fratmae_protocol::{connect, pb};
 use fratmae_tests::{
-    Job, RunEvent, Running, Undisturbed, address_of, coordinator, events, fratmae, scratch,
+    Job, RunEvent, Running, Undisturbed, address_of, coordinator, events, scratch, worker,
 };
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::StreamExt;
@@ -118,8 +118,7 @@ fn a_member_whose_messages_cannot_be_read_is_given_up_and_leaves_no_trace() {
         let call = coordinator(&folder.path().join("run"));
         let mut led = call.and(format!("--workers={}", honest + 1)).start();
         let address = address_of(&mut led);
-        let worker = || fratmae(["worker", "--threads", "1", "--coordinator", &address]);
-        let workers: Vec<_> = (0..honest).map(|_| worker().start()).collect();
+        let workers: Vec<_> = (0..honest).map(|_| worker(&address).start()).collect();
         until_registered(&mut led, honest);
         let reason = runtime.block_on(Garbler::attend(&address));
         assert!(reason.contains("do not reach each other"), "{reason}");

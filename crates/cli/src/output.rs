@@ -32,7 +32,8 @@ impl Output {
     /// # Errors
     /// What the system says of standard output.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.sink, "{}", shown(text)).map_err(unwritten)
+        let line = format!("{}\n", shown(text));
+        self.sink.write_all(line.as_bytes()).map_err(unwritten)
     }
 
     /// Writes a table; on a terminal its rows fit the width.

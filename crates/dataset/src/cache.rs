@@ -85,10 +85,10 @@ impl Cache {
             .filter(char::is_ascii_alphanumeric)
             .collect();
         let own = root.join(if name.is_empty() { "unnamed" } else { &name });
-        fs::create_dir_all(&own)?;
-        [&root, &own]
-            .into_iter()
-            .try_for_each(|path| folder::require_folder(path))?;
+        for path in [&root, &own] {
+            fs::create_dir_all(path)?;
+            folder::require_folder(path)?;
+        }
         let cache = Self {
             root,
             own,

@@ -76,9 +76,9 @@ impl<T: Task> Training<T> {
         activity.enter(Phase::Copy);
         let call = |operation| activity.call(operation);
         let own = self.held.as_mut().filter(|own| own.step() == step);
-        if let Some(own) = own
-            .as_deref()
-            .filter(|_| holders.len() < group.world_size())
+        if let Some(own) = own.as_deref()
+            && is_holder
+            && holders.len() < group.world_size()
         {
             self.engine.require_unchanged(own, group.rank())?;
         }

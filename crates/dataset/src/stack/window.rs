@@ -31,8 +31,10 @@ impl StackOptions {
             packed.each(|slice| {
                 window(slice.pet, self.suv_window, &mut pet);
                 window(slice.ct, self.hu_window, &mut ct);
-                if let Some(voxels) = slice.label() {
-                    label.get_or_insert_default().extend(voxels);
+                if let Some(own) = slice.label() {
+                    label
+                        .get_or_insert_with(|| Vec::with_capacity(voxels))
+                        .extend(own);
                 }
             })?;
         } else {

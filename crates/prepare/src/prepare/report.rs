@@ -3,8 +3,7 @@
 //! It says nothing that depends on how the work was cut or when it was done, so that equal data sets have equal reports.
 //! Nor does it hold a path: names of folders and files may be names of patients.
 
-use fratmae_dataset::LARGEST_TEXT;
-use fratmae_dataset::{DataSet, DataSetError, LAYOUT_VERSION, Note};
+use fratmae_dataset::{DataSet, DataSetError, LARGEST_TEXT, LAYOUT_VERSION, Note};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::ShardRecord;

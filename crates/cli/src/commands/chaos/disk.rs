@@ -61,6 +61,9 @@ impl Disk {
     }
 
     fn keep(&self) -> Result<()> {
+        if !is_mounted(&self.place) {
+            return Ok(());
+        }
         let kept = self.place.with_extension("kept");
         call("cp", &["-a"], &[&self.place, &kept])?;
         call("umount", &[], &[&self.place])?;

@@ -37,7 +37,7 @@ impl RunDir {
         }
         let path = path.canonicalize()?;
         fs::write(path.join(MARK), "{}\n").with_context(|| format!("cannot write to {shown}"))?;
-        for part in ["run", "undisturbed", "logs"] {
+        for part in ["run", "run.kept", "undisturbed", "logs"] {
             let part = path.join(part);
             disk::unmount(&part);
             if part.exists() {
