@@ -71,6 +71,16 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
             "telemetry",
         ]),
     ),
+    (
+        "fratmae-web",
+        Some(&[
+            "checkpoint",
+            "coordinator",
+            "observe",
+            "store",
+            "telemetry",
+        ]),
+    ),
     ("fratmae-simulation", Some(&["control"])),
     ("fratmae", None),
     ("fratmae-tests", None),
