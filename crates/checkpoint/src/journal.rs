@@ -135,8 +135,17 @@ impl Journal {
     /// # Errors
     /// As [`Self::replay`].
     pub async fn read(run: &Location) -> Result<Replayed, CheckpointError> {
-        let numbers = numbers(run).await?;
-        for (expected, &number) in (0..).zip(&numbers) {
+        Self::read_from(run, 0).await
+    }
+
+    /// Reads the records from number `first` on, oldest first: what has come since the ones before were read.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub async fn read_from(run: &Location, first: u64) -> Result<Replayed, CheckpointError> {
+        let mut numbers = numbers(run).await?;
+        numbers.retain(|number| *number >= first);
+        for (expected, &number) in (first..).zip(&numbers) {
             if number != expected {
                 let object = run.url_of(&journal_record(expected));
                 return Err(CheckpointError::Gap { object });

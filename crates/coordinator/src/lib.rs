@@ -46,7 +46,10 @@ pub use ear::Ear;
 pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};
 pub use fork::{Fork, Origin};
-pub use history::{HistoryRow, KeptHistory, missing_steps, read_history, read_kept_history};
+pub use history::{
+    HistoryRow, KeptHistory, is_history_file, missing_steps, read_history, read_history_file,
+    read_kept_history,
+};
 pub use job::{Job, ensure_run, stored_config_of};
 pub use job_match::lineage;
 pub use launch::{LAUNCH_TOKEN, Launcher, Listener};
