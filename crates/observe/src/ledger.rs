@@ -1,5 +1,6 @@
 //! Records of time: a row for each rank of a step, for a stretch of a worker's life, and for a stretch of a run.
 
+use crate::snapshot::Counts;
 use fratmae_telemetry::Accounts;
 use serde::{Deserialize, Serialize};
 
@@ -42,18 +43,19 @@ pub struct LedgerRow {
     pub lost: Lost,
 }
 
-/// Nanoseconds of work that came to nothing. They are in accounts as well: an account never falls.
+/// Nanoseconds in productive accounts whose work came to nothing. They are in accounts as well: an account never falls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// In steps that were applied and done again.
     pub rewind: u64,
     /// In a step that was not finished.
     pub partial: u64,
-    /// Between a killed worker's last words and its end, as far as that is known.
+    /// Between a killed worker's last words and its end, if it was at such work then.
     pub silent: u64,
 }
 
-/// A stretch of a run: the workers that it asked for beside those that were there.
+/// A stretch of a run under one coordinator: the workers that it asked for beside those that were there, and what
+/// happened. The rows of all its coordinators add up to the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapacityRow {
     /// The coordinator that counted it.
@@ -65,4 +67,9 @@ pub struct CapacityRow {
     /// Nanoseconds of registered workers, and of those that were asked for and not there.
     pub present_ns: u64,
     pub missing_ns: u64,
+    /// The newest step that was ever applied, and when that was; 0 before the first.
+    pub best_step: u64,
+    pub progress_unix_ms: u64,
+    /// What happened in this stretch.
+    pub counts: Counts,
 }
