@@ -43,16 +43,14 @@ pub struct LedgerRow {
     pub lost: Lost,
 }
 
-/// Nanoseconds of work that came to nothing. They are in accounts as well: an account never falls.
-///
-/// Work is what goodput counts (`Accounts::productive`), so that goodput is what is productive without what is lost.
+/// Nanoseconds in productive accounts whose work came to nothing. They are in accounts as well: an account never falls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// In steps that were applied and done again.
     pub rewind: u64,
     /// In a step that was not finished.
     pub partial: u64,
-    /// Between a killed worker's last words and its end, as far as that is known.
+    /// Between a killed worker's last words and its end, if it was at such work then.
     pub silent: u64,
 }
 
@@ -77,7 +75,8 @@ impl AddAssign for Lost {
     }
 }
 
-/// A stretch of a run: the workers that it asked for beside those that were there.
+/// A stretch of a run under one coordinator: the workers that it asked for beside those that were there, and what
+/// happened. The rows of all its coordinators add up to the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapacityRow {
     /// The coordinator that counted it.
