@@ -24,8 +24,9 @@ const HEADER: usize = 5;
 const FIRST: usize = 8 << 10;
 /// Bytes of any message but those that grow with the job.
 const SMALL: usize = 64 << 10;
-/// The numbers of those in `FromWorker`: what a step was trained on, the parts of a checkpoint, steps told again.
-const GROWING: [u8; 3] = [4, 5, 15];
+/// The numbers of those in `FromWorker`: what a step was trained on, the parts of a checkpoint, steps told again, the time
+/// of each rank. Of a number above 15 the first byte is enough: no other number that is in use begins with it.
+const GROWING: [u8; 4] = [4, 5, 15, 17];
 /// Bytes of memory that one byte of a message may take at most: an empty part is two bytes and takes ninety, and a
 /// vector that grows is there twice for a moment.
 const UNFOLDED: usize = 128;
