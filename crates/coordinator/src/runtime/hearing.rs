@@ -56,6 +56,10 @@ impl Runtime {
         if let From::Register(register) = message {
             return self.register(worker, register).await;
         }
+        if let From::Heartbeat(beat) = &message {
+            // The last one comes from a worker that was told to end.
+            self.ledger.beat(worker, beat);
+        }
         if !self.cluster.admits(&event) {
             return Ok(());
         }
@@ -95,6 +99,7 @@ impl Runtime {
             return Ok(());
         }
         self.admission.join(worker, &register);
+        self.ledger.registered(worker, &register);
         let address = register.group_address.clone();
         self.waits
             .registered(worker, register.name.clone(), address);
@@ -102,6 +107,14 @@ impl Runtime {
         match event_of(worker, &pb::FromWorker { message }) {
             Ok(event) => self.handle(event).await,
             Err(_) => Ok(()),
+        }
+    }
+
+    /// Takes in what workers say after the run's end.
+    pub(crate) fn hear_last(&mut self, worker: WorkerId, message: &pb::FromWorker) {
+        let is_bounded = event_of(worker, message).is_ok();
+        if let Some(From::Heartbeat(beat)) = message.message.as_ref().filter(|_| is_bounded) {
+            self.ledger.beat(worker, beat);
         }
     }
 
