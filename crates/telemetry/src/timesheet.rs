@@ -19,8 +19,10 @@ pub struct Timesheet {
     calls: Vec<u64>,
     /// Calls of the step before, until they are divided.
     undivided: Vec<u64>,
-    /// What had been settled when the step at hand began; none outside of steps.
+    /// What had been settled when the step before ended, or the first one began; none outside of steps.
     step: Option<Accounts>,
+    /// Whether the next one has begun.
+    is_stepping: bool,
     partial: u64,
 }
 
@@ -56,6 +58,7 @@ impl Default for Timesheet {
             calls: Vec::new(),
             undivided: Vec::new(),
             step: None,
+            is_stepping: false,
             partial: 0,
         }
     }
@@ -71,15 +74,17 @@ impl Timesheet {
         (self.open, self.since) = (account, self.since.max(now));
     }
 
-    /// A step begins, if none is under way.
+    /// A step begins; what came since the step before is of its time.
     pub fn begin_step(&mut self, now: u64) {
         self.settle(now);
         self.step.get_or_insert(self.settled);
+        self.is_stepping = true;
     }
 
-    /// A step is applied, and the next one begins.
+    /// A step is applied.
     pub fn end_step(&mut self, now: u64) -> StepTime {
         self.settle(now);
+        self.is_stepping = false;
         let before = self.step.replace(self.settled);
         let calls = std::mem::take(&mut self.calls);
         self.undivided.extend(&calls);
@@ -101,9 +106,8 @@ impl Timesheet {
     /// The group is left: nothing more is to be known of its calls, and a step that is under way comes to nothing.
     pub fn break_off(&mut self, now: u64) {
         self.settle(now);
-        if let Some(step) = self.step.take() {
-            self.partial += self.settled.since(&step).productive();
-        }
+        self.partial += self.unfinished(&self.settled);
+        (self.step, self.is_stepping) = (None, false);
         self.undivided.append(&mut self.calls);
         self.divide(&[]);
     }
@@ -119,14 +123,19 @@ impl Timesheet {
             Some(account) => accounts[account] += running,
             None => undivided += running,
         }
-        let step = self.step.as_ref();
         TimeReading {
             accounts,
             undivided,
-            unfinished: step.map_or(0, |step| accounts.since(step).productive()),
+            unfinished: self.unfinished(&accounts),
             partial: self.partial,
             open: self.open,
         }
+    }
+
+    /// Productive time of the step at hand, given all accounts.
+    fn unfinished(&self, accounts: &Accounts) -> u64 {
+        let step = self.step.as_ref().filter(|_| self.is_stepping);
+        step.map_or(0, |step| accounts.since(step).productive())
     }
 
     /// Counts the time until now, unless a call lasts, which is counted as one.
@@ -212,6 +221,11 @@ mod tests {
         let mut sheet = Timesheet::default();
         let (_, now) = step(&mut sheet, 0);
         sheet.divide(&[7, 5]);
+        // What is left of the last step is not of one that comes to nothing.
+        let mut ended = sheet.clone();
+        ended.break_off(now + 3);
+        assert_eq!(ended.reading(now + 3).partial, 0);
+        sheet.begin_step(now);
         sheet.switch(now, Some(Account::Forward));
         sheet.switch(now + 9, None);
         let amid = sheet.reading(now + 10);

@@ -140,8 +140,10 @@ impl Activity {
         self.lock().sheet.switch(process_age_ns(), stalls);
         let waited = wait();
         let mut place = self.lock();
-        let account = place.account(place.phase);
-        place.sheet.switch(process_age_ns(), account);
+        // After a collective call it is the next phase that time goes to.
+        if let Some(account) = place.account(place.phase) {
+            place.sheet.switch(process_age_ns(), Some(account));
+        }
         waited
     }
 
