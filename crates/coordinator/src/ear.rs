@@ -9,7 +9,7 @@ use crate::run::begin;
 use crate::runtime::{Outlets, Place, Runtime};
 use crate::service::OUTBOX;
 use fratmae_control::{Departure, Event, WorkerId};
-use fratmae_protocol::pb;
+use fratmae_protocol::{Inflow, pb};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Instant;
@@ -70,7 +70,7 @@ impl Ear {
         if let Entry::Vacant(stream) = self.streams.entry(worker) {
             let (outbox, orders) = mpsc::channel(OUTBOX);
             stream.insert(orders);
-            self.runtime.open(worker, outbox);
+            self.runtime.open(worker, outbox, Inflow::default());
         }
         self.runtime.hear(worker, message).await
     }

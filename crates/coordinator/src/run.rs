@@ -371,7 +371,7 @@ async fn exited(
 
 async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), CoordinatorError> {
     match arrival {
-        Arrival::Opened(worker, outbox) => runtime.open(worker, outbox),
+        Arrival::Opened(worker, outbox, inflow) => runtime.open(worker, outbox, inflow),
         Arrival::Closed(worker) => {
             runtime.close(worker);
             let departure = Departure::StreamClosed;

@@ -36,8 +36,8 @@ use fratmae_control::{
 };
 use fratmae_network::host_id;
 use fratmae_observe::{Snapshot, Watch};
-use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
+use fratmae_protocol::{Inflow, pb};
 use hearing::Stream;
 use settings::{count, settings};
 use std::collections::BTreeMap;
@@ -236,8 +236,8 @@ impl Runtime {
     }
 
     /// A stream opened: its orders go to `outbox` from now on.
-    pub(crate) fn open(&mut self, worker: WorkerId, outbox: Outbox) {
-        self.streams.insert(worker, Stream::new(outbox));
+    pub(crate) fn open(&mut self, worker: WorkerId, outbox: Outbox, inflow: Inflow) {
+        self.streams.insert(worker, Stream::new(outbox, inflow));
     }
 
     /// A stream is closed: no order goes there any more.
@@ -375,6 +375,9 @@ impl Runtime {
             mesh_key: self.mesh_key.of(assignment.generation),
             ..assignment.into()
         };
+        if let Some(stream) = self.streams.get(&worker) {
+            stream.seat();
+        }
         self.send(worker, To::Begin(begin));
     }
 

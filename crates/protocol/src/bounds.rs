@@ -13,8 +13,8 @@ pub(crate) const LINE: usize = 4_096;
 /// Phases that end between two heartbeats, or that a step has; metrics that a step has; accounts, and collective calls of
 /// a step.
 const KINDS: usize = 64;
-/// Samples of a step, and so its slots.
-const SAMPLES: usize = 1 << 16;
+/// Samples of a step, and so its slots: the largest `train.batch` there is.
+const SAMPLES: usize = 1_000_000;
 /// Parts of one rank's share, and digests of parameters in one of them.
 const PARTS: usize = 1 << 14;
 

@@ -9,11 +9,13 @@ use crate::service::Outbox;
 use fratmae_control::{Event, WorkerId};
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
-use fratmae_protocol::{event_of, pb, shown};
+use fratmae_protocol::{Inflow, event_of, pb, shown};
 
 /// A worker's stream, and what is known of whoever is at its other end.
 pub(super) struct Stream {
     pub(super) outbox: Outbox,
+    /// What its messages are bounded by.
+    inflow: Inflow,
     /// Whether it was told the job.
     has_job: bool,
     /// What it says of who started it.
@@ -23,13 +25,19 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) const fn new(outbox: Outbox) -> Self {
+    pub(super) const fn new(outbox: Outbox, inflow: Inflow) -> Self {
         Self {
             outbox,
+            inflow,
             has_job: false,
             launch: None,
             is_member: false,
         }
+    }
+
+    /// Whoever is at its other end has a seat.
+    pub(super) fn seat(&self) {
+        self.inflow.seat();
     }
 }
 
@@ -93,6 +101,10 @@ impl Runtime {
             return Ok(());
         }
         stream.has_job = true;
+        stream.inflow.admit();
+        if stream.is_member {
+            stream.seat();
+        }
         stream.launch.clone_from(&register.launch);
         self.send(worker, To::Welcome(self.welcome(worker)));
         if !is_joining {
