@@ -22,6 +22,7 @@ mod job;
 mod job_match;
 mod launch;
 mod leader;
+mod ledger;
 mod mesh_key;
 mod observed;
 mod opening;
