@@ -1,9 +1,6 @@
 //! A data set is plain Parquet: pyarrow, polars and DuckDB open it and see what `fratmae dataset inspect` says.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use fratmae_tests::{fratmae, phantoms, skip};
+use fratmae_tests::{call_python, fratmae, phantoms, python, skip};
 use serde_json::Value;
 
 /// The readers, at the versions that were tried, and the numbers they speak.
@@ -13,39 +10,6 @@ const PACKAGES: [&str; 4] = [
     "duckdb==2.0.1",
     "numpy==2.4.6",
 ];
-
-/// Finds or makes the Python that has the readers.
-fn python() -> Result<PathBuf, String> {
-    let test = std::env::current_exe().map_err(|error| error.to_string())?;
-    let build = test
-        .ancestors()
-        .nth(3)
-        .ok_or("tests lie in DIR/release/deps")?;
-    let environment = build.join("xtask/readers-venv");
-    let python = environment.join("bin/python");
-    if call(&python, &["-c", "import duckdb, numpy, polars, pyarrow"]).is_ok() {
-        return Ok(python);
-    }
-    let target = environment.display().to_string();
-    call(Path::new("python3"), &["-m", "venv", "--clear", &target])?;
-    let install = ["-m", "pip", "install", "--quiet", "--only-binary=:all:"];
-    call(&python, &[&install[..], &PACKAGES].concat())?;
-    Ok(python)
-}
-
-fn call(program: &Path, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(program).args(arguments).output();
-    let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    match output.status.success() {
-        true => Ok(text(output.stdout)),
-        false => {
-            let said = text(output.stderr);
-            let last = said.lines().last().unwrap_or("it said nothing").to_owned();
-            Err(format!("{} {}: {last}", program.display(), arguments[0]))
-        }
-    }
-}
 
 fn number(value: &Value) -> f64 {
     value
@@ -69,13 +33,14 @@ fn assert_agree(found: &Value, inspected: &Value, voxels: f64, name: &str) {
 
 #[test]
 fn other_readers_see_what_inspect_says() {
-    let python = match python() {
+    let probe = "import duckdb, numpy, polars, pyarrow";
+    let python = match python("readers-venv", &PACKAGES, probe) {
         Ok(python) => python,
         Err(reason) => return skip("other readers of Parquet", &reason),
     };
     let data = &phantoms().data;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/readers.py");
-    let found = call(&python, &[script, &data.display().to_string()]).unwrap();
+    let found = call_python(&python, &[script, &data.display().to_string()]).unwrap();
     let found: Value = serde_json::from_str(&found).unwrap();
     let inspection = fratmae(["dataset", "inspect", "--json"]).and(data).run();
     let inspection = inspection.succeeded().json();

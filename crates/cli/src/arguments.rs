@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor, export,
-        model, phantom, prepare, pretrain, status, worker,
+        model, phantom, prepare, pretrain, status, tensorboard, top, trace, worker,
     },
     logging::{LogForm, Logging},
     terminal,
@@ -98,6 +98,12 @@ pub(crate) enum Command {
     Coordinator(coordinator::Arguments),
     /// Show the status of a run
     Status(status::Arguments),
+    /// Show a run on the whole terminal, as it goes
+    Top(top::Arguments),
+    /// Write the time of some steps on all ranks as a trace for Perfetto
+    Trace(trace::Arguments),
+    /// Write a run's figures as event files for TensorBoard
+    Tensorboard(tensorboard::Arguments),
     /// Check whether this host can run a job
     Doctor(doctor::Arguments),
     /// Inspect a prepared data set

@@ -24,6 +24,9 @@ pub(crate) mod run_weights;
 pub(crate) mod sizes;
 pub(crate) mod status;
 pub(crate) mod target;
+pub(crate) mod tensorboard;
+pub(crate) mod top;
+pub(crate) mod trace;
 pub(crate) mod weights_dir;
 pub(crate) mod worker;
 
@@ -59,6 +62,9 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Worker(arguments) => wait_for(worker::run(arguments, quiet, ledger, output)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
+        Command::Top(arguments) => wait_for(top::run(arguments, output)),
+        Command::Trace(arguments) => wait_for(trace::run(arguments, quiet, output)),
+        Command::Tensorboard(arguments) => wait_for(tensorboard::run(arguments, output)),
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, quiet, output)),
@@ -74,7 +80,12 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 /// How many threads a command computes with; none if it computes nothing.
 const fn computing_threads(command: &Command) -> Option<usize> {
     match command {
-        Command::Status(_) | Command::Completions(_) | Command::Chaos(_) => None,
+        Command::Status(_)
+        | Command::Top(_)
+        | Command::Trace(_)
+        | Command::Tensorboard(_)
+        | Command::Completions(_)
+        | Command::Chaos(_) => None,
         Command::Worker(worker) => Some(worker.threads),
         _ => Some(0),
     }

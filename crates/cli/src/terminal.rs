@@ -5,7 +5,7 @@ mod look;
 mod screen;
 mod writer;
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use chrono::{Local, SecondsFormat, Utc};
 use clap::builder::styling::{AnsiColor, Effects, Style};
@@ -34,6 +34,26 @@ static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
 
 /// Writes all that this process writes to standard error; there is none before the first text.
 static WRITER: OnceLock<Writer> = OnceLock::new();
+
+/// Lines that wait while a command draws on the whole terminal.
+static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
+/// So many wait at most; the first ones tell what began.
+const MOST_HELD: usize = 1000;
+
+/// Keeps lines back from now on: a command draws on the whole terminal.
+pub(crate) fn hold() {
+    held().get_or_insert_default();
+}
+
+/// Writes what was kept back, and lines as they come from now on.
+pub(crate) fn release() {
+    let lines = held().take();
+    lines.iter().flatten().for_each(|line| put(line));
+}
+
+fn held() -> std::sync::MutexGuard<'static, Option<Vec<String>>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn writer() -> &'static Writer {
     WRITER.get_or_init(|| Writer::start(std::io::stderr(), gap))
@@ -196,6 +216,12 @@ fn clock() -> String {
 
 /// One at a time and whole, so that no other process's text comes into it, with the bar out of the way.
 fn put(text: &str) {
+    if let Some(held) = held().as_mut() {
+        if held.len() < MOST_HELD {
+            held.push(text.to_owned());
+        }
+        return;
+    }
     let put = || writer().put(format!("{text}\n"));
     match draws() {
         true => BARS.suspend(put),

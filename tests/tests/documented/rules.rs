@@ -100,6 +100,8 @@ const FAILS: &[(&str, i32)] = &[
     ("workers.device=cuda", 1),
     // No coordinator leads the run; tests/tests/saving.rs saves.
     ("checkpoint save", 1),
+    // No coordinator leads the run.
+    ("trace ./bucket/run-1 --live", 1),
 ];
 
 /// Commands that make what others look at, in their order.

@@ -12,7 +12,7 @@ use crate::{
     commands::{
         fork::Forking,
         job::{Job, Named},
-        run_coordinator::{OutputMode, Workers, run_coordinator},
+        run_coordinator::{OutputMode, Viewers, Workers, run_coordinator},
     },
     logging::Logging,
     output::Output,
@@ -40,6 +40,8 @@ pub(crate) struct Arguments {
     pub(crate) job: Job,
     #[command(flatten)]
     pub(crate) forking: Forking,
+    #[command(flatten)]
+    viewers: Viewers,
     /// Replace the coordinator that leads the run even if it still answers; without this the command is refused
     #[arg(long)]
     pub(crate) take_over: bool,
@@ -62,7 +64,11 @@ pub(crate) async fn run(
         (config, arguments.forking.resolve()?),
         Workers::Here(launcher),
         arguments.take_over,
-        OutputMode { quiet, json },
+        OutputMode {
+            quiet,
+            json,
+            viewers: arguments.viewers.clone(),
+        },
         output,
     )
     .await

@@ -1,9 +1,13 @@
 //! Leads a run from its job to its end, for `pretrain` (with workers of its own) and `coordinator` (without).
 //! The run itself is the `coordinator` crate's; here are its surroundings: data, socket, signals, report.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, Result, ensure};
+use clap::Args;
 use fratmae_config::Config;
 use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests};
 use fratmae_dataset::DataSet;
@@ -21,6 +25,7 @@ use crate::{
         pretrain::{data, memory},
         run_progress::RunProgress,
         target,
+        tensorboard::live::Live,
     },
     output::Output,
     signals::Signals,
@@ -32,13 +37,22 @@ use crate::{
 /// misses lines, the oldest first.
 const EVENTS: usize = 1 << 14;
 
+/// What shows a run beside its own lines.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Viewers {
+    /// Write event files for TensorBoard into this folder, which is this run's alone
+    #[arg(long, value_name = "DIR", value_parser = target::here())]
+    tensorboard: Option<PathBuf>,
+}
+
 /// How a run is shown.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct OutputMode {
     /// No progress.
     pub(crate) quiet: bool,
     /// The end as one JSON object.
     pub(crate) json: bool,
+    pub(crate) viewers: Viewers,
 }
 
 /// Where a run's workers come from.
@@ -85,6 +99,10 @@ pub(crate) async fn run_coordinator(
     run.probe_read().await?;
     owner::ensure_free(&run, Kind::Run).await?;
     ensure_apart(&run, &config)?;
+    let board = showing.viewers.tensorboard.as_ref();
+    let board = board
+        .map(|folder| Live::open(folder, run.url()))
+        .transpose()?;
     let has_checkpoint = fork.is_some() || !fratmae_checkpoint::list(&run).await?.is_empty();
     if !has_checkpoint && !unread.is_empty() {
         return Err(unread.swap_remove(0).into());
@@ -106,7 +124,7 @@ pub(crate) async fn run_coordinator(
         job.notes
             .extend(apart(move || weights_told(&config)).await??);
     }
-    let outcome = attend(job, launcher, watch, &signals).await;
+    let outcome = attend(job, launcher, (watch, board), &signals).await;
     if let Some(table) = outcome.as_ref().err().and_then(other_job)
         && !showing.quiet
     {
@@ -200,7 +218,7 @@ fn weights_told(config: &Config) -> Result<Vec<String>> {
 async fn attend(
     job: Job,
     launcher: Option<Launcher>,
-    mut watch: RunProgress,
+    (mut watch, board): (RunProgress, Option<Live>),
     signals: &Signals,
 ) -> Result<Outcome> {
     let address = job.config.coordinator.listen.clone();
@@ -208,6 +226,9 @@ async fn attend(
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
     let (events, mut receiver) = broadcast::channel(EVENTS);
+    let board = board
+        .map(|board| board.follow(events.subscribe()))
+        .transpose()?;
     // A thread that may wait for the terminal, while the run waits for its store.
     let shown = tokio::task::spawn_blocking(move || {
         loop {
@@ -228,6 +249,10 @@ async fn attend(
     let outlets = (events, tokio::sync::watch::Sender::default());
     let outcome = fratmae_coordinator::run(job, listener, launcher, outlets, stop).await;
     shown.await?;
+    if let Some(board) = board {
+        // What panicked has been told.
+        drop(apart(move || board.join()).await);
+    }
     Ok(outcome?)
 }
 

@@ -54,10 +54,10 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     if arguments.watch {
         return watch(&run, output).await;
     }
-    let status = status(&run).await?;
     if !arguments.json {
-        return Ok(output.table(&table(&status, output))?);
+        return print(&run, output).await;
     }
+    let status = status(&run).await?;
     let since = arguments.since.or(arguments.history.then_some(0));
     let history = match since {
         Some(since) => {
@@ -68,6 +68,12 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
         None => None,
     };
     Ok(output.json(&Report { status, history })?)
+}
+
+/// Prints the status once, as text.
+pub(crate) async fn print(run: &Location, output: &mut Output) -> Result<()> {
+    let status = status(run).await?;
+    Ok(output.table(&table(&status, output))?)
 }
 
 /// Shows the status again and again: in its place on a terminal, one after the other elsewhere.

@@ -12,6 +12,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-network", Some(&[])),
     ("fratmae-telemetry", Some(&["control"])),
     ("fratmae-observe", Some(&["store", "telemetry"])),
+    ("fratmae-viewers", Some(&["observe", "telemetry"])),
     ("fratmae-protocol", Some(&["control"])),
     ("fratmae-imaging", Some(&[])),
     ("fratmae-dataset", Some(&["store"])),

@@ -1,0 +1,145 @@
+//! What viewers of others show of a run: TensorBoard's own reader and Perfetto's own messages read what it wrote.
+//! `top` where there is no terminal, and on one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fratmae_tests::{Job, call_python, fratmae, python, scratch, skip, status};
+use serde_json::Value;
+
+/// The readers, at the versions that were tried, and what they need; all else of TensorBoard is its page.
+const PACKAGES: [&str; 6] = [
+    "--no-deps",
+    "tensorboard==2.21.0",
+    "perfetto==0.59.1",
+    "protobuf==7.36.2",
+    "numpy==2.4.6",
+    "absl-py==2.5.1",
+];
+const PROBE: &str =
+    "import tensorboard.backend.event_processing.event_accumulator, perfetto.protos.perfetto.trace";
+
+/// What a reader in Python finds in a file; none where there is no such Python.
+fn read(what: &str, path: &Path) -> Option<Value> {
+    let python = match python("viewers-venv", &PACKAGES, PROBE) {
+        Ok(python) => python,
+        Err(reason) => {
+            skip(what, &reason);
+            return None;
+        }
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/viewers.py");
+    let path = path.display().to_string();
+    let found = call_python(&python, &[script, what, &path]).unwrap();
+    Some(serde_json::from_str(&found).unwrap())
+}
+
+/// The losses that TensorBoard shows, and those of the history, by step.
+fn losses(board: &Value, run: &str) -> [BTreeMap<u64, f32>; 2] {
+    let shown = board["loss/total"].as_array().unwrap();
+    let point = |point: &Value| {
+        let step = point[0].as_u64().unwrap();
+        (step, point[1].as_f64().unwrap() as f32)
+    };
+    let points: BTreeMap<u64, f32> = shown.iter().map(point).collect();
+    assert_eq!(points.len(), shown.len(), "a step has two values");
+    let status = status(run);
+    let rows = status["history"].as_array().unwrap().iter();
+    let rows = rows.map(|row| {
+        let loss = row["loss"].as_f64().unwrap() as f32;
+        (row["step"].as_u64().unwrap(), loss)
+    });
+    [points, rows.collect()]
+}
+
+#[test]
+fn tensorboard_shows_each_step_once_although_a_kill_made_steps_repeat() {
+    let folder = scratch();
+    let board = folder.path().join("boards/live");
+    let job = Job::long(folder.path().join("run")).workers(2);
+    let call = || job.call().and("--tensorboard").and(&board);
+    let mut first = call().and("--log").and("json").start();
+    // Steps after the checkpoint of step 4 are lost with all memory.
+    first.runs_until_step(7);
+    first.kill_all();
+    first.wait();
+    call().run().succeeded();
+    let Some(live) = read("tensorboard", &board) else {
+        return;
+    };
+    let [shown, history] = losses(&live, job.run_url());
+    assert_eq!(history.len(), 24);
+    assert_eq!(shown, history);
+    for tag in ["loss/pet", "learning_rate", "throughput/samples_per_second"] {
+        assert_eq!(live[tag].as_array().map(Vec::len), Some(24), "{tag}");
+    }
+    let whole = folder.path().join("boards/whole");
+    let export = fratmae(["tensorboard", job.run_url(), "--json", "--out"]).and(&whole);
+    let written = export.run().succeeded().json();
+    assert_eq!(written["steps"], 24);
+    // A second time it replaces the first.
+    export.run().succeeded();
+    assert_eq!(std::fs::read_dir(&whole).unwrap().count(), 1);
+    let [shown, history] = losses(&read("tensorboard", &whole).unwrap(), job.run_url());
+    assert_eq!(shown, history);
+}
+
+#[test]
+fn a_trace_is_what_perfetto_reads() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::tiny(&run).workers(3).set("train.steps=6");
+    job.finish();
+    let file = folder.path().join("steps.pftrace");
+    let call = fratmae(["trace", job.run_url(), "--steps", "2..5", "--json", "--out"]).and(&file);
+    let written = call.run().succeeded().json();
+    assert_eq!(
+        (&written["first_step"], &written["last_step"]),
+        (&2.into(), &5.into())
+    );
+    let Some(found) = read("trace", &file) else {
+        return;
+    };
+    assert_eq!(found["faults"], serde_json::json!([]), "{found}");
+    assert_eq!(found["calls"], 4 * 2, "{found}");
+    let workers = found["processes"].as_array().unwrap().len() as u64 - 1;
+    assert_eq!(written["workers"], workers);
+    assert_eq!(found["ranks_of_calls"], serde_json::json!([workers]));
+    let beyond = fratmae(["trace", job.run_url(), "--steps", "7..9", "--out"]).and(&file);
+    let line = beyond.run().error_line();
+    assert!(line.contains("there are steps 1 to 6"), "{line}");
+}
+
+#[test]
+fn top_prints_the_status_once_where_there_is_no_terminal() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::tiny(&run).set("train.steps=2");
+    job.finish();
+    let call = |command: &str| fratmae([command, job.run_url()]).run().succeeded().stdout;
+    assert_eq!(call("top"), call("status"));
+}
+
+#[test]
+fn top_draws_on_a_terminal_and_leaves_it_as_it_was() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let job = Job::tiny(&run).set("train.steps=2");
+    job.finish();
+    // The keys: those that there are, back, and the end. `script` has the program on a terminal of its own.
+    let script = "(sleep 2; printf '?'; sleep 1; printf 'xq') | script -qec \"stty cols 80 rows 24; \
+                  before=\\$(stty -g); $*; [ \\$before = \\$(stty -g) ] && echo same settings\" /dev/null";
+    let call = fratmae(["top", job.run_url()]).through(&["sh", "-c", script, "sh"]);
+    let text = call.with("TERM", "xterm").run().succeeded().stdout;
+    let place = |sought: &str| {
+        let place = text.find(sought);
+        place.unwrap_or_else(|| panic!("no {sought:?} in {text:?}"))
+    };
+    assert!(place("\u{1b}[?1049h") < place("step 2 of 2"), "{text:?}");
+    assert!(place("step 2 of 2") < place("hold the picture"), "{text:?}");
+    assert!(
+        place("hold the picture") < place("\u{1b}[?1049l"),
+        "{text:?}"
+    );
+    assert!(place("\u{1b}[?1049l") < place("same settings"), "{text:?}");
+}
