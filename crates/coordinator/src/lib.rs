@@ -46,8 +46,11 @@ pub use ear::Ear;
 pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};
 pub use fork::{Fork, Origin};
-pub use history::{HistoryRow, KeptHistory, missing_steps, read_history, read_kept_history};
-pub use job::{Job, ensure_run, stored_config_of};
+pub use history::{
+    HistoryFile, HistoryRow, KeptHistory, missing_steps, read_history, read_history_files,
+    read_kept_history, steps_of,
+};
+pub use job::{Job, RunFile, ensure_run, read_run_file, stored_config, stored_config_of};
 pub use job_match::lineage;
 pub use launch::{LAUNCH_TOKEN, Launcher, Listener};
 pub use leader::save;

@@ -83,7 +83,9 @@ pub(super) async fn audit(
     let run = open(&folder.run())?;
     let rows = read_history(&run).await?;
     let commit = |record: Record| match record {
-        Record::Commit { step, generation } => Some((step, generation)),
+        Record::Commit {
+            step, generation, ..
+        } => Some((step, generation)),
         _ => None,
     };
     let records = Journal::replay(&run).await?.into_iter();
