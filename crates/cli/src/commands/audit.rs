@@ -161,7 +161,7 @@ async fn replay(
         let asked = Asked {
             steps: start + 1..=steps.last().copied().unwrap_or(start + 1),
             n_ranks: proof.ranks,
-            samples: false,
+            samples: None,
         };
         let replay = Replay::<Pretrain>::begin(subject, &known, &asked, &Handle::current()).await?;
         let done = proof.computed;
