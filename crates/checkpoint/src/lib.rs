@@ -51,7 +51,7 @@ pub use collector::Collector;
 pub use copy::copy_parts;
 pub use draft::{Vectors, borrowed};
 pub use error::{Action, CheckpointError};
-pub use journal::record::{CoordinatorMark, Entry, Record};
+pub use journal::record::{CommitDigests, CoordinatorMark, Entry, Record, WorkerKind};
 pub use journal::{Journal, Replayed};
 pub use layout::CheckpointId;
 pub use lineage::Lineage;

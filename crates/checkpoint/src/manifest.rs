@@ -68,6 +68,18 @@ impl Manifest {
         sizes.fold(0, u64::saturating_add)
     }
 
+    /// BLAKE3 over its text without the fence: the same whichever coordinator commits it.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unwritable`] if its parts are not numbered without a hole.
+    pub fn digest(&self) -> Result<String, CheckpointError> {
+        let without = Self {
+            fence: 0,
+            ..self.clone()
+        };
+        Ok(blake3::hash(&without.encode()?).to_hex().to_string())
+    }
+
     pub(crate) fn encode(&self) -> Result<Bytes, CheckpointError> {
         let unwritable = |reason: String| CheckpointError::Unwritable {
             object: self.id().manifest(),

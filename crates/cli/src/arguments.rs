@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor, export,
-        model, phantom, prepare, pretrain, status, tensorboard, top, trace, worker,
+        audit, chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor,
+        export, model, phantom, prepare, pretrain, replay, status, tensorboard, top, trace, worker,
     },
     logging::{LogForm, Logging},
     terminal,
@@ -112,6 +112,10 @@ pub(crate) enum Command {
     Checkpoint(checkpoint::Arguments),
     /// Inject faults into a test run and check that the weights do not change
     Chaos(chaos::Arguments),
+    /// Compute steps of a run again and compare them with its records, bit for bit
+    Replay(replay::Arguments),
+    /// Prove from a run's records that every sample counted once and its weights are what they say
+    Audit(audit::Arguments),
     /// Write a run's weights as safetensors for PyTorch
     Export(export::Arguments),
     /// Show the network's parts and cost; run it standalone

@@ -1,5 +1,6 @@
 //! The commands, one file each. Here is only which one runs, and the runtime that those which wait on I/O share.
 
+pub(crate) mod audit;
 pub(crate) mod chaos;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
@@ -18,6 +19,7 @@ pub(crate) mod owner;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
+pub(crate) mod replay;
 pub(crate) mod run_coordinator;
 pub(crate) mod run_progress;
 pub(crate) mod run_weights;
@@ -69,6 +71,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, quiet, output)),
         Command::Chaos(arguments) => wait_for(chaos::run(arguments, quiet, output)),
+        Command::Replay(arguments) => wait_for(replay::run(arguments, quiet, output)),
+        Command::Audit(arguments) => wait_for(audit::run(arguments, quiet, output)),
         Command::Export(arguments) => wait_for(export::run(arguments, quiet, output)),
         Command::Model(arguments) => model::run(arguments, output),
         Command::Completions(arguments) => {

@@ -1,9 +1,10 @@
 //! Which workers may take part: those that come to the same bits from the same job and data.
 
+use fratmae_checkpoint::WorkerKind;
 use fratmae_control::{Generation, WorkerId};
 use fratmae_network::{Endpoint, Reach};
 use fratmae_protocol::{pb, shown};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Characters that a name may have.
@@ -31,25 +32,26 @@ pub(crate) struct Admission {
     /// The newest generation whose states are given up, since the run was taken back to an older checkpoint.
     pub(crate) given_up: Generation,
     /// What those who joined compute with, for as long as they are there: the coordinator computes nothing itself.
-    pub(crate) joined: BTreeMap<WorkerId, Kind>,
-}
-
-/// What decides to which bits a worker comes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Kind {
-    /// Its CPU's kernel set.
-    kernels: String,
-    /// Where it trains; empty if it has no device, which it says next.
-    device: String,
+    pub(crate) joined: BTreeMap<WorkerId, WorkerKind>,
 }
 
 impl Admission {
     /// A worker joins: as long as it is there, others need its kernels and device.
     pub(crate) fn join(&mut self, id: WorkerId, worker: &pb::Register) {
         if let Some(device) = worker.device.clone() {
-            let kernels = worker.kernels.clone();
-            self.joined.insert(id, Kind { kernels, device });
+            let kind = WorkerKind {
+                version: worker.version.clone(),
+                kernels: worker.kernels.clone(),
+                device,
+            };
+            self.joined.insert(id, kind);
         }
+    }
+
+    /// The kinds of those who joined, each once.
+    pub(crate) fn kinds(&self) -> Vec<WorkerKind> {
+        let kinds: BTreeSet<_> = self.joined.values().cloned().collect();
+        kinds.into_iter().collect()
     }
 
     /// A worker is gone.
@@ -100,7 +102,7 @@ impl Admission {
     /// Why a worker would come to other bits than those who are there; one without a device says so itself.
     fn other_kind(&self, kernels: &str, device: Option<&str>) -> Option<String> {
         let mut joined = self.joined.values();
-        if let Some(Kind {
+        if let Some(WorkerKind {
             kernels: theirs, ..
         }) = joined.clone().next()
             && theirs != kernels
@@ -111,7 +113,7 @@ impl Admission {
             ));
         }
         let device = device.filter(|device| !device.is_empty())?;
-        let Kind { device: theirs, .. } = joined.find(|kind| !kind.device.is_empty())?;
+        let WorkerKind { device: theirs, .. } = joined.find(|kind| !kind.device.is_empty())?;
         (theirs != device).then(|| {
             format!(
                 "this worker trains on \"{device}\" and the first one on \"{theirs}\", which come to other bits; name one \

@@ -41,7 +41,8 @@ pub struct Origin {
 
 impl Origin {
     /// What the journal keeps of it.
-    pub(crate) fn record(&self) -> Record {
+    #[must_use]
+    pub fn record(&self) -> Record {
         Record::Forked {
             run: self.run.clone(),
             run_id: self.run_id.clone(),

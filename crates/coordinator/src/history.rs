@@ -7,17 +7,18 @@
 mod file;
 mod trim;
 
+pub use self::trim::steps_of;
 pub(crate) use self::trim::trim_history;
 
 use self::file::{decode, encode};
-use self::trim::steps_of;
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
+use bytes::Bytes;
 use fratmae_config::Train;
 use fratmae_protocol::pb::{Figures, Trained};
 use fratmae_store::{Location, StoreError};
 use fratmae_telemetry::{LOSS, Metrics};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -92,6 +93,8 @@ impl HistoryRow {
 #[derive(Default)]
 pub(crate) struct History {
     rows: Vec<HistoryRow>,
+    /// Files written since they were last asked for, with BLAKE3 over their bytes.
+    written: BTreeMap<String, String>,
 }
 
 impl History {
@@ -136,10 +139,28 @@ impl History {
             let (first, last) = (rows[0].step, rows[rows.len() - 1].step);
             let name = format!("{FOLDER}/steps-{first:012}-{last:012}.parquet");
             let bytes = encode(rows).map_err(CoordinatorError::encoding(name.clone()))?;
+            let digest = blake3::hash(&bytes).to_hex().to_string();
             run.put(&name, bytes).await?;
+            self.written.insert(name, digest);
         }
         Ok(())
     }
+
+    /// The files written since this was asked before, with BLAKE3 over their bytes.
+    pub(crate) fn take_written(&mut self) -> BTreeMap<String, String> {
+        std::mem::take(&mut self.written)
+    }
+}
+
+/// A file of the history as it lies on the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryFile {
+    /// Its name below the run.
+    pub name: String,
+    /// BLAKE3 over its bytes; empty if they cannot be had.
+    pub digest: String,
+    /// Its rows; why they cannot be read, in one line.
+    pub rows: Result<Vec<HistoryRow>, String>,
 }
 
 /// The figures of a run, as far as they can be read.
@@ -149,6 +170,24 @@ pub struct KeptHistory {
     pub rows: Vec<HistoryRow>,
     /// Files that cannot be read, and why, a line each.
     pub damaged: Vec<String>,
+}
+
+impl KeptHistory {
+    /// What files come to, which are in the order of their names; of a step written twice, the later file counts.
+    #[must_use]
+    pub fn of(files: impl IntoIterator<Item = HistoryFile>) -> Self {
+        let (mut history, mut damaged) = (History::default(), Vec::new());
+        for file in files {
+            match file.rows {
+                Ok(rows) => rows.into_iter().for_each(|row| history.push(row)),
+                Err(line) => damaged.push(line),
+            }
+        }
+        Self {
+            rows: history.rows,
+            damaged,
+        }
+    }
 }
 
 /// Reads all figures of a run, in step order; of a step written twice, the later file counts.
@@ -172,31 +211,44 @@ pub async fn read_history(run: &Location) -> Result<Vec<HistoryRow>, Coordinator
 /// # Errors
 /// The store's.
 pub async fn read_kept_history(run: &Location) -> Result<KeptHistory, CoordinatorError> {
+    Ok(KeptHistory::of(read_history_files(run).await?))
+}
+
+/// Reads all files of a run's history, in the order of their names; files of others in its folder are ignored.
+///
+/// # Errors
+/// The store's.
+pub async fn read_history_files(run: &Location) -> Result<Vec<HistoryFile>, CoordinatorError> {
     let mut files = run.list(FOLDER).await?;
     files.retain(|file| is_history_file(&file.relative));
     let files = futures::stream::iter(files);
-    let files = files.map(|entry| async move { read_history_file(run, &entry.relative).await });
-    let files: Vec<_> = files.buffered(4).collect().await;
-    let (mut history, mut damaged) = (History::default(), Vec::new());
-    for rows in files {
-        match rows {
-            Ok(rows) => rows.into_iter().for_each(|row| history.push(row)),
-            Err(CoordinatorError::Damaged { object, reason, .. }) => {
-                damaged.push(format!("{} is damaged: {reason}", run.url_of(&object)));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(KeptHistory {
-        rows: history.rows,
-        damaged,
-    })
+    let files = files.map(|entry| async move { read_file(run, entry.relative).await });
+    files.buffered(4).try_collect().await
 }
 
 /// Whether an object is a file of figures, by its name.
 #[must_use]
 pub fn is_history_file(object: &str) -> bool {
     steps_of(object).is_some()
+}
+
+async fn read_file(run: &Location, name: String) -> Result<HistoryFile, CoordinatorError> {
+    let read = match read_bytes(run, &name).await {
+        Ok(bytes) => (
+            blake3::hash(&bytes).to_hex().to_string(),
+            decoded(run, &name, bytes),
+        ),
+        Err(error) => (String::new(), Err(error)),
+    };
+    let (digest, rows) = read;
+    let rows = match rows {
+        Ok(rows) => Ok(rows),
+        Err(CoordinatorError::Damaged { object, reason, .. }) => {
+            Err(format!("{} is damaged: {reason}", run.url_of(&object)))
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(HistoryFile { name, digest, rows })
 }
 
 /// Reads one file of figures, in step order.
@@ -207,18 +259,28 @@ pub async fn read_history_file(
     run: &Location,
     object: &str,
 ) -> Result<Vec<HistoryRow>, CoordinatorError> {
-    let damaged = |reason: String| CoordinatorError::Damaged {
-        run: run.url().to_owned(),
-        object: object.to_owned(),
-        reason,
-    };
-    let bytes = match run.get_at_most(object, LARGEST).await {
+    decoded(run, object, read_bytes(run, object).await?)
+}
+
+async fn read_bytes(run: &Location, name: &str) -> Result<Bytes, CoordinatorError> {
+    match run.get_at_most(name, LARGEST).await {
         Err(error @ (StoreError::TooLarge { .. } | StoreError::OtherKind { .. })) => {
-            return Err(damaged(error.to_string()));
+            Err(damaged(run, name, &error))
         }
-        read => read?,
-    };
-    decode(bytes).map_err(|error| damaged(error.to_string()))
+        read => Ok(read?),
+    }
+}
+
+fn decoded(run: &Location, name: &str, bytes: Bytes) -> Result<Vec<HistoryRow>, CoordinatorError> {
+    decode(bytes).map_err(|error| damaged(run, name, &error))
+}
+
+fn damaged(run: &Location, name: &str, error: &dyn std::fmt::Display) -> CoordinatorError {
+    CoordinatorError::Damaged {
+        run: run.url().to_owned(),
+        object: name.to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 /// The steps after `origin`, at which the run began, up to `last` of which a history, in the order of its steps, has no

@@ -47,22 +47,24 @@ pub struct Job {
 
 /// The run's first object; created once, never written again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RunFile {
+pub struct RunFile {
     /// Tells this run's groups from any other's.
-    pub(crate) run_id: String,
-    pub(crate) config: serde_json::Value,
+    pub run_id: String,
+    /// The job that it was begun with.
+    pub config: serde_json::Value,
     /// Digest of the data set it was begun on.
-    pub(crate) data_digest: String,
+    pub data_digest: String,
     /// Digest of the bytes of that data set's manifest without their seal; runs of earlier versions do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) manifest_digest: Option<String>,
-    pub(crate) cases: usize,
+    pub manifest_digest: Option<String>,
+    /// Cases of the data set.
+    pub cases: usize,
     /// The learning rate's formula that its steps follow.
     #[serde(default = "first_schedule")]
-    pub(crate) schedule: u32,
+    pub schedule: u32,
     /// The checkpoint of another run that it began from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) origin: Option<Origin>,
+    pub origin: Option<Origin>,
 }
 
 /// Runs that do not say which formula they follow were begun when there was one.
@@ -72,12 +74,14 @@ const fn first_schedule() -> u32 {
 
 impl RunFile {
     /// The step that it began at.
-    pub(crate) fn began_at(&self) -> u64 {
+    #[must_use]
+    pub fn began_at(&self) -> u64 {
         self.origin.as_ref().map_or(0, |origin| origin.step)
     }
 
     /// Samples in the lineage of the weights after a step.
-    pub(crate) fn samples_at(&self, step: u64, batch: usize) -> u64 {
+    #[must_use]
+    pub fn samples_at(&self, step: u64, batch: usize) -> u64 {
         let (from, seen) = self
             .origin
             .as_ref()
@@ -89,7 +93,7 @@ impl RunFile {
     ///
     /// # Errors
     /// `Unresumable`.
-    pub(crate) fn require_schedule(&self, run: &Location) -> Result<(), CoordinatorError> {
+    pub fn require_schedule(&self, run: &Location) -> Result<(), CoordinatorError> {
         let version = match self.schedule.cmp(&SCHEDULE) {
             Ordering::Equal => return Ok(()),
             Ordering::Less => "an older version, whose learning rate is zero at the last step",
@@ -256,7 +260,7 @@ impl Job {
 ///
 /// # Errors
 /// `NoRun` where there is none, `Damaged` where it is not JSON of the known shape.
-pub(crate) async fn read_run_file(run: &Location) -> Result<RunFile, CoordinatorError> {
+pub async fn read_run_file(run: &Location) -> Result<RunFile, CoordinatorError> {
     find_run_file(run).await?.ok_or_else(|| no_run(run))
 }
 
@@ -306,7 +310,10 @@ pub(crate) fn unresumable(run: &Location, reason: &str) -> CoordinatorError {
 }
 
 /// As [`stored_config_of`], of a first object that was read.
-pub(crate) async fn stored_config(
+///
+/// # Errors
+/// As [`stored_config_of`].
+pub async fn stored_config(
     run: &Location,
     run_file: &RunFile,
     ours: &str,

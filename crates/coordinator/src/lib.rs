@@ -49,10 +49,10 @@ pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};
 pub use fork::{Fork, Origin};
 pub use history::{
-    HistoryRow, KeptHistory, is_history_file, missing_steps, read_history, read_history_file,
-    read_kept_history,
+    HistoryFile, HistoryRow, KeptHistory, is_history_file, missing_steps, read_history,
+    read_history_file, read_history_files, read_kept_history, steps_of,
 };
-pub use job::{Job, ensure_run, stored_config_of};
+pub use job::{Job, RunFile, ensure_run, read_run_file, stored_config, stored_config_of};
 pub use job_match::lineage;
 pub use launch::{LAUNCH_TOKEN, Launcher, Listener};
 pub use leader::save;

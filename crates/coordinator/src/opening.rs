@@ -10,15 +10,15 @@ use crate::job_match::lineage_of;
 use crate::seats::Seats;
 use crate::summary::Summary;
 use fratmae_checkpoint::{
-    CheckpointError, CheckpointId, Collector, CoordinatorMark, Entry, Journal, Lineage, Newest,
-    Record, Replayed, Retention, list, newest_good_but,
+    CheckpointError, CheckpointId, Collector, CommitDigests, CoordinatorMark, Entry, Journal,
+    Lineage, Newest, Record, Replayed, Retention, list, newest_good_but,
 };
 use fratmae_control::{
     Generation, JournalState, Recorded, Source, TakeOver, TakeOverStep, TakenOver, Tasks,
 };
 use fratmae_network::host_id;
 use fratmae_store::{Created, Location};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
@@ -103,7 +103,10 @@ async fn go_on(
                 taken.found(newest.found());
             }
             (TakeOverStep::Record(id), _) => {
-                journal.append(Record::commit(id)).await?;
+                let manifest = newest.manifest.as_ref().filter(|found| found.id() == id);
+                let digests = manifest.map(|found| CommitDigests::of(found, BTreeMap::new()));
+                let digests = digests.transpose()?.unwrap_or_default();
+                journal.append(Record::commit(id, digests)).await?;
                 taken.recorded_commit(id);
             }
             // A fork that has no checkpoint yet begins from the other run's.

@@ -29,7 +29,7 @@ use crate::service::Outbox;
 use crate::shares::Shares;
 use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
-use fratmae_checkpoint::{Journal, Lineage, Record};
+use fratmae_checkpoint::{CheckpointId, CommitDigests, Journal, Lineage, Record};
 use fratmae_control::{
     Assignment, Cluster, Command, Event, Generation, Millis, Operation, Rank, RunOutcome, RunPhase,
     Step, Task, Tasks, WorkerId,
@@ -83,6 +83,8 @@ pub(crate) struct Runtime {
     watch: Watch,
     /// Whether there was a verdict since the newest group began.
     has_verdict: bool,
+    /// What the journal will keep of the manifest that was written last.
+    committing: Option<(CheckpointId, CommitDigests)>,
     collection: Collection,
     /// The newest step that was applied here, without what it was trained on.
     pub(crate) newest_row: Option<HistoryRow>,
@@ -161,6 +163,7 @@ impl Runtime {
             ledger,
             watch: Watch::default(),
             has_verdict: false,
+            committing: None,
             collection: Collection::new(opened.collector, lineage, events.clone()),
             newest_row: None,
             events,
@@ -296,17 +299,14 @@ impl Runtime {
                 return self.pass_over(damaged, &reason).await;
             }
             Operation::RecordVerdict(blame) => return self.record_verdict(&blame).await,
-            Operation::RecordCommit(id) => {
-                self.journal.append(Record::commit(id)).await?;
-                self.collection.committed(id);
-                return Ok(());
-            }
+            Operation::RecordCommit(id) => return self.record_commit(id).await,
             Operation::RecordGeneration {
                 generation,
                 members,
             } => Record::Generation {
                 generation: generation.get(),
                 seats: self.seats.deal(generation.get(), members.len()),
+                kinds: self.admission.kinds(),
                 members,
             },
         };

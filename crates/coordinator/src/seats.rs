@@ -79,6 +79,7 @@ mod tests {
                 generation,
                 members: vec!["a".to_owned(); seats.len()],
                 seats,
+                kinds: Vec::new(),
             },
         };
         let next = Seats::of(&[record(3, Vec::new()), record(4, kept.clone())]);

@@ -36,6 +36,7 @@ pub use hooks::{Hooks, Pass, in_phase};
 pub use metrics::{GRADIENT_NORM, LEARNING_RATE};
 pub use optimizer::AdamW;
 pub use replicate::replicate;
+pub use schedule::learning_rate;
 pub use solo::{Solo, first_state};
 pub use stacks::stack_options;
 pub use task::{Opening, Operations, Samples, Task, TaskError};

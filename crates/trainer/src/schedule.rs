@@ -13,7 +13,7 @@ use config::Train;
 use std::f64::consts::FRAC_PI_2;
 
 /// The rate of update number `step` (1 to `train.steps`); above zero for each of them.
-pub(crate) fn learning_rate(train: &Train, step: u64) -> f64 {
+pub fn learning_rate(train: &Train, step: u64) -> f64 {
     let warmup = (train.warmup * train.steps as f64).round();
     let done = step as f64;
     if done <= warmup {

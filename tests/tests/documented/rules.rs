@@ -61,6 +61,7 @@ const INSTEAD: &[(&str, &str)] = &[
     ("--every 3s", "--every 1s"),
     ("--cases 64", "--cases 2"),
     ("--step 4000", "--step 2"),
+    ("--steps 4001..4020", "--steps 1..2"),
     // Runs here are shorter.
     ("rollback runs/mine --to 40", "rollback runs/mine --to 1"),
     ("--step 40", "--step 20"),

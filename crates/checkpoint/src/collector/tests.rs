@@ -6,7 +6,9 @@ use super::*;
 use crate::layout::CheckpointObjects as _;
 use crate::sweep::sweep;
 use crate::tests::{Fault, FaultyStore, sample, write_sample};
-use crate::{CheckpointError, CoordinatorMark, Journal, Manifest, list, newest_good, restore};
+use crate::{
+    CheckpointError, CommitDigests, CoordinatorMark, Journal, Manifest, list, newest_good, restore,
+};
 use fratmae_control::Step;
 use fratmae_store::Location;
 
@@ -33,10 +35,7 @@ async fn run() -> (std::sync::Arc<FaultyStore>, Location) {
     let (mut journal, _) = Journal::take_over(&run, mark("first")).await.unwrap();
     for step in 1..=6 {
         write_sample(&run, step, 2).await.unwrap();
-        let record = Record::Commit {
-            step,
-            generation: 2,
-        };
+        let record = Record::commit(id(step, 2), CommitDigests::default());
         journal.append(record).await.unwrap();
     }
     write_sample(&run, 7, 1).await.unwrap();

@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use fratmae_control::{CheckpointId, Generation, JournalFact, Step};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use crate::error::{CheckpointError, damaged};
-use crate::manifest::{FORMAT_VERSION, refuse_newer};
+use crate::manifest::{FORMAT_VERSION, Manifest, refuse_newer};
 use crate::sealed::{seal, unseal};
 
 /// A coordinator, as others need to know it.
@@ -23,6 +24,52 @@ pub struct CoordinatorMark {
     pub host: String,
 }
 
+/// What decides to which bits a worker comes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WorkerKind {
+    /// The version of its program.
+    pub version: String,
+    /// Its CPU's kernel set.
+    pub kernels: String,
+    /// Where it trains, as `workers.device` names it.
+    pub device: String,
+}
+
+/// What a commit can be compared with after its objects were changed or deleted; empty in records of older versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitDigests {
+    /// The digest of the weights.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub weights: String,
+    /// [`Manifest::digest`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub manifest: String,
+    /// BLAKE3 over each file of the history that was written for it, by the file's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub history: BTreeMap<String, String>,
+}
+
+impl CommitDigests {
+    /// Those of a checkpoint, and of the files of the history that were written for it.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unwritable`] for a manifest that could not have been written.
+    pub fn of(
+        manifest: &Manifest,
+        history: BTreeMap<String, String>,
+    ) -> Result<Self, CheckpointError> {
+        Ok(Self {
+            weights: manifest.weights_digest.clone(),
+            manifest: manifest.digest()?,
+            history,
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A fact about a run that must outlive its coordinator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -37,6 +84,9 @@ pub enum Record {
         /// Digests of the secrets that its members were given, in rank order; none in records of older versions.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         seats: Vec<String>,
+        /// The kinds of the workers that were there, each once; none in records of older versions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kinds: Vec<WorkerKind>,
     },
     /// A checkpoint is committed.
     Commit {
@@ -44,6 +94,8 @@ pub enum Record {
         step: u64,
         /// The generation that wrote it.
         generation: u64,
+        #[serde(default, skip_serializing_if = "CommitDigests::is_empty")]
+        digests: CommitDigests,
     },
     /// A checkpoint is given up, with all that lies in its folder: nobody begins from it any more. Written before the
     /// first object of it is deleted, so that whoever takes over knows all that may vanish.
@@ -116,10 +168,11 @@ pub enum Record {
 impl Record {
     /// The commit of a checkpoint.
     #[must_use]
-    pub const fn commit(id: CheckpointId) -> Self {
+    pub fn commit(id: CheckpointId, digests: CommitDigests) -> Self {
         Self::Commit {
             step: id.step.get(),
             generation: id.generation.get(),
+            digests,
         }
     }
 }
@@ -140,7 +193,9 @@ impl From<&Record> for JournalFact {
                 generation: Generation::new(*generation),
                 members: u32::try_from(members.len()).unwrap_or(u32::MAX),
             },
-            Record::Commit { step, generation } => Self::Committed(id(*step, *generation)),
+            Record::Commit {
+                step, generation, ..
+            } => Self::Committed(id(*step, *generation)),
             Record::Removed { step, generation } => Self::Removed(id(*step, *generation)),
             Record::RolledBack { step, generation } => Self::RolledBack(id(*step, *generation)),
             Record::Finished { .. } => Self::Finished,
@@ -244,10 +299,20 @@ mod tests {
                 generation: 7,
                 members: vec!["a".to_owned(), "b".to_owned()],
                 seats: vec!["0".to_owned(), "1".to_owned()],
+                kinds: vec![WorkerKind {
+                    version: "0.1.0".to_owned(),
+                    kernels: "x86_64+fma".to_owned(),
+                    device: "cpu".to_owned(),
+                }],
             },
             Record::Commit {
                 step: 12,
                 generation: 7,
+                digests: CommitDigests {
+                    weights: "w".to_owned(),
+                    manifest: "m".to_owned(),
+                    history: [("history/a".to_owned(), "h".to_owned())].into(),
+                },
             },
             Record::Removed {
                 step: 4,
@@ -301,6 +366,17 @@ mod tests {
         for entry in entries() {
             let bytes = entry.encode("x").unwrap();
             assert_eq!(Entry::decode("x", entry.number, &bytes).unwrap(), entry);
+        }
+    }
+
+    #[test]
+    fn records_of_older_versions_read_as_they_were() {
+        let commit = serde_json::json!({"kind": "commit", "step": 12, "generation": 7});
+        let generation =
+            serde_json::json!({"kind": "generation", "generation": 7, "members": ["a"]});
+        for written in [commit, generation] {
+            let record: Record = serde_json::from_value(written.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&record).unwrap(), written);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Action;
+use crate::journal::record::CommitDigests;
 use crate::tests::{Fault, FaultyStore, damage};
 
 fn mark(nonce: &str) -> CoordinatorMark {
@@ -17,6 +18,7 @@ fn commit(step: u64) -> Record {
     Record::Commit {
         step,
         generation: 1,
+        digests: CommitDigests::default(),
     }
 }
 

@@ -1,7 +1,11 @@
 //! A coordinator's whole life on the store, broken off at every operation of it: take-over, parts, manifest, journal.
 
 use crate::tests::{Fault, FaultyStore, sample, write_sample};
-use crate::{CheckpointError, CoordinatorMark, Journal, Record, newest_good, restore};
+use crate::{
+    CheckpointError, CheckpointId, CommitDigests, CoordinatorMark, Journal, Record, newest_good,
+    restore,
+};
+use fratmae_control::{Generation, Step};
 use fratmae_store::Location;
 
 /// What a life has seen confirmed before it ended.
@@ -37,13 +41,19 @@ async fn live(
             generation,
             members,
             seats: Vec::new(),
+            kinds: Vec::new(),
         })
         .await?;
     confirmed.records += 1;
     for step in begins + 1..begins + 4 {
         write_sample(run, step, generation).await?;
         confirmed.committed = step;
-        journal.append(Record::Commit { step, generation }).await?;
+        let id = CheckpointId {
+            step: Step::new(step),
+            generation: Generation::new(generation),
+        };
+        let record = Record::commit(id, CommitDigests::default());
+        journal.append(record).await?;
         confirmed.records += 1;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! `fratmae chaos`: a real run of processes on this machine, disturbed by a seed, beside the same run undisturbed.
 //!
 //! Here is the order of things. What goes wrong is planned in `plan.rs`, done in `injection.rs` and judged in
-//! `scorecard.rs` and `sample_audit.rs`.
+//! `scorecard.rs` and by the `proof` crate.
 
 mod disk;
 mod fault;
@@ -15,7 +15,6 @@ mod process;
 mod records;
 mod report;
 mod run_dir;
-mod sample_audit;
 mod scorecard;
 mod stillness;
 mod stuck_bit;

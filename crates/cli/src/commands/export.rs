@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use fratmae_proof::Provenance;
 use fratmae_store::Location;
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::{
         owner::{self, Kind},
         run_weights::RunWeights,
         target::Target,
-        weights_dir::{CARD, CARD_TITLE, CONFIG, WEIGHTS, write, write_folder},
+        weights_dir::{CARD, CARD_TITLE, CONFIG, PROVENANCE, WEIGHTS, write, write_folder},
     },
     output::Output,
     progress::Busy,
@@ -49,6 +50,8 @@ struct Written<'a> {
     step: u64,
     parameters: usize,
     weights_digest: &'a str,
+    /// Whether an audit of the run covers these weights.
+    has_provenance: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
@@ -66,6 +69,13 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         &stored.flat,
     )?;
     write(&folder.join(CARD), card(&stored)?.as_bytes())?;
+    let provenance = provenance(&stored).await?;
+    match &provenance {
+        Some(text) => write(&folder.join(PROVENANCE), text)?,
+        // It would be another export's.
+        None if place.has(PROVENANCE).await? => place.delete(PROVENANCE).await?,
+        None => {}
+    }
     target.finish().await?;
     drop(busy);
     let written = Written {
@@ -74,16 +84,37 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         step: stored.manifest.step,
         parameters: stored.flat.len(),
         weights_digest: &stored.manifest.weights_digest,
+        has_provenance: provenance.is_some(),
     };
     if arguments.json {
         return Ok(output.json(&written)?);
     }
+    let audited = match provenance {
+        Some(_) => format!("{PROVENANCE} of its audit"),
+        None => format!(
+            "no {PROVENANCE}, which `fratmae audit {}` makes",
+            stored.url
+        ),
+    };
     Ok(output.line(&format!(
-        "{}: {WEIGHTS}, {CONFIG} and README.md of step {}, {} parameters",
+        "{}: {WEIGHTS}, {CONFIG} and README.md of step {}, {} parameters; {audited}",
         out.display(),
         written.step,
         written.parameters
     ))?)
+}
+
+/// What the newest audit of the run wrote, if it speaks of these weights.
+async fn provenance(stored: &RunWeights) -> Result<Option<Vec<u8>>> {
+    let run = Location::open(&stored.url)?;
+    let text = run.get_if_present(PROVENANCE).await?;
+    let text = text.map(|text| text.to_vec());
+    let digest = &stored.manifest.weights_digest;
+    let covers = |text: &Vec<u8>| {
+        let read = serde_json::from_slice::<Provenance>(text);
+        read.is_ok_and(|provenance| provenance.covers(digest))
+    };
+    Ok(text.filter(covers))
 }
 
 /// The model card.
@@ -132,6 +163,8 @@ const HOW_TO_LOAD: &str = "
 
 - `model.safetensors`: f32, torch's layouts; `pet_encoder.` and `ct_encoder.` hold a ViT each under timm's names.
 - `config.json`: the network.
+- `provenance.json`, if the run was audited: job, data, programs and samples that these weights come from, what of that is
+  proved, and what is not.
 
 ## Load the encoders
 

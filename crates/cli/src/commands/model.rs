@@ -2,7 +2,7 @@
 
 mod cost;
 mod init;
-mod picture;
+pub(crate) mod picture;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};

@@ -12,6 +12,9 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// The network's config.
 pub(crate) const CONFIG: &str = "config.json";
 
+/// What an audit of the run proved; beside the weights, and in the run.
+pub(crate) const PROVENANCE: &str = "provenance.json";
+
 /// The model card.
 pub(crate) const CARD: &str = "README.md";
 /// What a model card begins with.

@@ -27,6 +27,7 @@ pub(crate) async fn trim_history(run: &Location, step: u64) -> Result<(), Coordi
         if first <= step {
             let mut kept = History {
                 rows: read_history_file(run, &object).await?,
+                ..History::default()
             };
             kept.flush(run, step).await?;
         }
@@ -36,8 +37,9 @@ pub(crate) async fn trim_history(run: &Location, step: u64) -> Result<(), Coordi
     Ok(())
 }
 
-/// The first and last step that a file's name tells.
-pub(super) fn steps_of(object: &str) -> Option<(u64, u64)> {
+/// The first and last step that the name of a history's file tells; other files have none.
+#[must_use]
+pub fn steps_of(object: &str) -> Option<(u64, u64)> {
     let name = object.strip_prefix(FOLDER)?.strip_prefix("/steps-")?;
     let (first, last) = name.strip_suffix(".parquet")?.split_once('-')?;
     Some((first.parse().ok()?, last.parse().ok()?))

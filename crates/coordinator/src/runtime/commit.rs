@@ -4,7 +4,7 @@ use super::Runtime;
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
 use crate::shares::Writers;
-use fratmae_checkpoint::{CheckpointError, CheckpointId, commit};
+use fratmae_checkpoint::{CheckpointError, CheckpointId, CommitDigests, Record, commit};
 
 impl Runtime {
     /// Figures first, then the manifest: what a manifest covers has its figures.
@@ -25,8 +25,21 @@ impl Runtime {
         self.history.flush(&self.job.run, step).await?;
         match commit(&self.job.run, &manifest).await {
             Err(error) if error.is_no_checkpoint() => self.lose(id, &error, &writers),
-            committed => committed?,
+            committed => {
+                committed?;
+                let digests = CommitDigests::of(&manifest, self.history.take_written())?;
+                self.committing = Some((id, digests));
+            }
         }
+        Ok(())
+    }
+
+    /// Records a checkpoint whose manifest is written, with what it can be compared with later.
+    pub(super) async fn record_commit(&mut self, id: CheckpointId) -> Result<(), CoordinatorError> {
+        let digests = self.committing.take_if(|(of, _)| *of == id);
+        let (_, digests) = digests.unwrap_or((id, CommitDigests::default()));
+        self.journal.append(Record::commit(id, digests)).await?;
+        self.collection.committed(id);
         Ok(())
     }
 

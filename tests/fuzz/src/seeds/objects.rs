@@ -5,7 +5,8 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use fratmae_checkpoint::{
-    CoordinatorMark, Journal, Manifest, Record, State, commit, plan_parts, write_part,
+    CommitDigests, CoordinatorMark, Journal, Manifest, Record, State, WorkerKind, commit,
+    plan_parts, write_part,
 };
 use fratmae_imaging::write_nifti;
 
@@ -120,10 +121,20 @@ fn records() -> [Record; 4] {
             generation: 1,
             members: vec!["a".to_owned(), "b".to_owned()],
             seats: vec!["0".to_owned(), "1".to_owned()],
+            kinds: vec![WorkerKind {
+                version: "1".to_owned(),
+                kernels: "k".to_owned(),
+                device: "cpu".to_owned(),
+            }],
         },
         Record::Commit {
             step: 12,
             generation: 1,
+            digests: CommitDigests {
+                weights: "0".to_owned(),
+                manifest: "1".to_owned(),
+                history: [("history/a".to_owned(), "2".to_owned())].into(),
+            },
         },
         Record::Interrupted {
             step: 12,

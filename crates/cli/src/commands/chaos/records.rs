@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use fratmae_checkpoint::{Journal, Record};
 use fratmae_config::Config;
 use fratmae_coordinator::{HistoryRow, RunEvent, read_history};
+use fratmae_proof::{Left, SampleAudit};
 use fratmae_store::Location;
 use serde_json::Value;
 
@@ -13,7 +14,6 @@ use super::{
     log_event::{LogEvent, log_event},
     process::Process,
     run_dir::RunDir,
-    sample_audit::{Left, SampleAudit},
     supervisor::{Calls, LINES},
     text,
 };
@@ -83,7 +83,9 @@ pub(super) async fn audit(
     let run = open(&folder.run())?;
     let rows = read_history(&run).await?;
     let commit = |record: Record| match record {
-        Record::Commit { step, generation } => Some((step, generation)),
+        Record::Commit {
+            step, generation, ..
+        } => Some((step, generation)),
         _ => None,
     };
     let records = Journal::replay(&run).await?.into_iter();
@@ -92,6 +94,7 @@ pub(super) async fn audit(
         rows: &rows,
         commits: &commits,
         batch: config.train.batch as u64,
+        began: (0, 0),
         last: config.train.steps,
     };
     Ok(SampleAudit::of(left, undisturbed))

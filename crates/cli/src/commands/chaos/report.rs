@@ -1,11 +1,9 @@
 //! The end of a call: the scorecard with the digests, as JSON and as a table.
 
+use fratmae_proof::SampleAudit;
 use serde::Serialize;
 
-use super::{
-    sample_audit::SampleAudit,
-    scorecard::{Scorecard, Spread},
-};
+use super::scorecard::{Scorecard, Spread};
 use crate::{output::Output, table::Table};
 
 /// Everything that a call found out.

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fratmae_config::{Axis, Config};
-use fratmae_dataset::{DataSet, KeyedRng, Sample, telling_slice};
+use fratmae_dataset::{DataSet, KeyedRng, Sample, Stack, telling_slice};
 use fratmae_model::{
-    DeviceKind, FratMae, Masks, Modality, PatchGrid, SlotBatch, StageInputs, n_kept, stages,
+    Device, DeviceKind, FratMae, Masks, Modality, PatchGrid, SlotBatch, StageInputs, n_kept, stages,
 };
 use fratmae_store::Location;
 use fratmae_trainer::stack_options;
@@ -77,44 +77,21 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let url = arguments.data.as_ref().unwrap_or(&stored.config.data.url);
     let data = DataSet::open(&Location::open(url)?).await?;
     let cut = cut(&stored.config, &data, arguments.case.as_deref()).await?;
-    let inputs = inputs(&stored.config, &cut);
-    let device = fratmae_model::open(DeviceKind::Cpu)?;
-    let model = &stored.config.model;
-    let network = FratMae::from_flat(model, &stored.flat, &device)?;
-    let found = stages(&network, model, &inputs, &device)?;
-    let prediction = found.floats("prediction")?.1;
-    let depth = model.stack[0];
+    let depth = stored.config.model.stack[0];
     let slice = arguments.slice.unwrap_or(cut.telling);
     anyhow::ensure!(slice < depth, "--slice must be 0 to {}", depth - 1);
-    let slices = match arguments.all_slices {
+    let slices: Vec<usize> = match arguments.all_slices {
         true => (0..depth).collect(),
         false => vec![slice],
     };
-    let drawn: Vec<usize> = slices.clone();
     let shown = match arguments.all_slices {
         true => format!("all {depth} slices"),
         false => format!("slice {slice} of 0 to {}", depth - 1),
     };
-    let errors = found.floats("mse")?.1;
-    let errors = [errors[0], errors[1]];
     let title = format!("{}, step {}, {shown}", cut.case_id, stored.manifest.step);
-    let [pet, ct] = errors;
-    let line = format!(
-        "{}: {title}, reconstruction PET {pet:.6}, CT {ct:.6}",
-        arguments.out.display()
-    );
-    let options = stack_options(&stored.config, true);
-    let picture = draw::picture(&Shown {
-        config: model,
-        batch: &inputs.batch,
-        prediction,
-        windows: [options.suv_window, options.hu_window],
-        slices,
-        everywhere: arguments.everywhere,
-        title,
-        errors,
-        spacing: cut.spacing,
-    })?;
+    let painter = Painter::new(&stored.config, &stored.flat)?;
+    let (everywhere, drawn) = (arguments.everywhere, slices.clone());
+    let (picture, [pet, ct]) = painter.paint(&cut, slices, everywhere, title.clone())?;
     write(target.path(), &picture)?;
     target.finish().await?;
     if arguments.json {
@@ -127,19 +104,95 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
             ct_reconstruction: ct,
         })?);
     }
-    Ok(output.line(&line)?)
+    let out = arguments.out.display();
+    Ok(output.line(&format!(
+        "{out}: {title}, reconstruction PET {pet:.6}, CT {ct:.6}"
+    ))?)
+}
+
+/// A network with its weights, which draws what it makes of stacks.
+pub(crate) struct Painter<'a> {
+    config: &'a Config,
+    network: FratMae,
+    device: Device,
+}
+
+impl<'a> Painter<'a> {
+    /// Puts flat weights into the network of a job.
+    ///
+    /// # Errors
+    /// The device's.
+    pub(crate) fn new(config: &'a Config, flat: &[f32]) -> Result<Self> {
+        let device = fratmae_model::open(DeviceKind::Cpu)?;
+        let network = FratMae::from_flat(&config.model, flat, &device)?;
+        Ok(Self {
+            config,
+            network,
+            device,
+        })
+    }
+
+    /// Draws slices of a stack as a PNG, with PET hidden and with CT hidden; with the two reconstruction errors.
+    ///
+    /// # Errors
+    /// The network's, or the encoder's.
+    pub(crate) fn paint(
+        &self,
+        cut: &Cut,
+        slices: Vec<usize>,
+        everywhere: bool,
+        title: String,
+    ) -> Result<(Vec<u8>, [f32; 2])> {
+        let inputs = inputs(self.config, cut);
+        let model = &self.config.model;
+        let found = stages(&self.network, model, &inputs, &self.device)?;
+        let errors = found.floats("mse")?.1;
+        let errors = [errors[0], errors[1]];
+        let options = stack_options(self.config, true);
+        let picture = draw::picture(&Shown {
+            config: model,
+            batch: &inputs.batch,
+            prediction: found.floats("prediction")?.1,
+            windows: [options.suv_window, options.hu_window],
+            slices,
+            everywhere,
+            title,
+            errors,
+            spacing: cut.spacing,
+        })?;
+        Ok((picture, errors))
+    }
 }
 
 /// What is drawn of a case.
-struct Cut {
+pub(crate) struct Cut {
     case: u32,
     case_id: String,
     pet: Vec<f32>,
     ct: Vec<f32>,
     /// The slice of the stack that tells most.
-    telling: usize,
+    pub(crate) telling: usize,
     /// Millimetres of a voxel along R and S.
     spacing: [f32; 2],
+}
+
+impl Cut {
+    /// A coronal stack as training saw it; the slice through its highest SUV tells most.
+    pub(crate) fn of_stack(stack: &Stack, data: &DataSet) -> Self {
+        let [right, _, superior] = data.manifest.grid;
+        let values = stack.pet.iter().enumerate();
+        let highest = values.max_by(|(_, one), (_, other)| one.total_cmp(other));
+        let case = stack.sample.case;
+        let known = data.manifest.cases.get(case as usize);
+        Self {
+            case,
+            case_id: stack.case_id.clone(),
+            telling: highest.map_or(0, |(place, _)| place / (right * superior).max(1)),
+            spacing: known.map_or([1.0; 2], |case| [0, 2].map(|axis| case.spacing[axis])),
+            pet: stack.pet.clone(),
+            ct: stack.ct.clone(),
+        }
+    }
 }
 
 /// The stack of a case in the first epoch.

@@ -1,74 +1,61 @@
 //! Whether every sample was trained on once: from what a run recorded of each sample, from its journal, and from the
 //! records of the same run undisturbed.
 
-use std::collections::BTreeMap;
-
 use fratmae_coordinator::{HistoryRow, missing_steps};
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// What a run's records come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct SampleAudit {
+pub struct SampleAudit {
     /// Positions of the order that no step trained on although the steps they belong to are recorded.
-    pub(crate) samples_lost: u64,
+    pub samples_lost: u64,
     /// Times that a position was trained on beyond its first, and positions that belong to no step of the job.
-    pub(crate) samples_doubled: u64,
+    pub samples_doubled: u64,
     /// Positions at which the undisturbed run trained on another case; nothing where that run is not there to compare
     /// with.
-    pub(crate) samples_unlike: Option<u64>,
+    pub samples_unlike: Option<u64>,
     /// First and last step of each row of steps that the history lacks: nothing is known of their samples.
-    pub(crate) history_missing: Vec<(u64, u64)>,
+    pub history_missing: Vec<(u64, u64)>,
     /// Steps whose loss has other bits than the undisturbed run's; nothing where that run is not there to compare with.
-    pub(crate) steps_unlike: Option<u64>,
+    pub steps_unlike: Option<u64>,
     /// Commits of one checkpoint beyond its first.
-    pub(crate) commits_doubled: u64,
+    pub commits_doubled: u64,
     /// Steps that were committed again by a later generation, because their checkpoint was damaged or never finished.
-    pub(crate) commits_again: u64,
+    pub commits_again: u64,
 }
 
 /// What a run left.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Left<'a> {
+pub struct Left<'a> {
     /// The figures of every step, and what it was trained on.
-    pub(crate) rows: &'a [HistoryRow],
+    pub rows: &'a [HistoryRow],
     /// Step and generation of each commit, as the journal has them.
-    pub(crate) commits: &'a [(u64, u64)],
+    pub commits: &'a [(u64, u64)],
     /// Samples of a step.
-    pub(crate) batch: u64,
-    /// The last step of the job.
-    pub(crate) last: u64,
+    pub batch: u64,
+    /// The step that the run began at, and the samples in its lineage before.
+    pub began: (u64, u64),
+    /// The last step of which there should be records.
+    pub last: u64,
 }
 
 impl SampleAudit {
     /// Works it out.
-    pub(crate) fn of(left: Left<'_>, undisturbed: Option<&[HistoryRow]>) -> Self {
-        let missing = missing_steps(left.rows, 0, left.last);
-        let is_missing = |position: u64| {
-            let step = position / left.batch + 1;
-            missing.iter().any(|steps| steps.contains(&step))
-        };
-        let times = times(left.rows);
-        let all = left.last * left.batch;
-        let lost =
-            (0..all).filter(|position| !times.contains_key(position) && !is_missing(*position));
-        let again: u64 = times.range(..all).map(|(_, times)| times - 1).sum();
-        let beyond: u64 = times.range(all..).map(|(_, times)| times).sum();
-        let mut commits: BTreeMap<u64, BTreeMap<u64, u64>> = BTreeMap::new();
-        for (step, generation) in left.commits {
-            *commits
-                .entry(*step)
-                .or_default()
-                .entry(*generation)
-                .or_default() += 1;
-        }
+    #[must_use]
+    pub fn of(left: Left<'_>, undisturbed: Option<&[HistoryRow]>) -> Self {
+        let positions = Positions::of(left);
+        let commits = commits(left.commits);
         let commits_of_one = commits
             .values()
             .flat_map(|generations| generations.values());
         Self {
-            samples_lost: lost.count() as u64,
-            samples_doubled: again + beyond,
+            samples_lost: positions.lost.len() as u64,
+            samples_doubled: positions.doubled.iter().map(|(_, times)| times).sum(),
             samples_unlike: undisturbed.map(|rows| unlike(&cases(left.rows), &cases(rows))),
-            history_missing: missing
+            history_missing: positions
+                .missing
                 .iter()
                 .map(|steps| (*steps.start(), *steps.end()))
                 .collect(),
@@ -82,10 +69,67 @@ impl SampleAudit {
     }
 
     /// How many steps the history lacks.
-    pub(crate) fn n_missing(&self) -> u64 {
+    #[must_use]
+    pub fn n_missing(&self) -> u64 {
         let lengths = self.history_missing.iter();
         lengths.map(|(first, last)| last - first + 1).sum()
     }
+}
+
+/// What became of the positions of the order that a run's steps cover.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Positions {
+    /// Those that no step trained on although the steps they belong to are recorded.
+    pub(crate) lost: Vec<u64>,
+    /// Those that were trained on again, and those of no step of the run, with how often too much.
+    pub(crate) doubled: Vec<(u64, u64)>,
+    /// Steps without a record.
+    pub(crate) missing: Vec<RangeInclusive<u64>>,
+}
+
+impl Positions {
+    pub(crate) fn of(left: Left<'_>) -> Self {
+        let (step, first) = left.began;
+        let missing = missing_steps(left.rows, step, left.last);
+        let is_missing = |position: &u64| {
+            let step = left.step_of(*position);
+            missing.iter().any(|steps| steps.contains(&step))
+        };
+        let times = times(left.rows);
+        let all = first..first + left.last.saturating_sub(step) * left.batch;
+        let lost = all.clone().filter(|position| !times.contains_key(position));
+        let too_often = |(position, times): (&u64, &u64)| {
+            let wanted = u64::from(all.contains(position));
+            (*position, times - wanted)
+        };
+        Self {
+            lost: lost.filter(|position| !is_missing(position)).collect(),
+            doubled: times
+                .iter()
+                .map(too_often)
+                .filter(|(_, n)| *n > 0)
+                .collect(),
+            missing,
+        }
+    }
+}
+
+impl Left<'_> {
+    /// The step that a position belongs to.
+    pub(crate) fn step_of(&self, position: u64) -> u64 {
+        let (step, first) = self.began;
+        step + position.saturating_sub(first) / self.batch.max(1) + 1
+    }
+}
+
+/// How often each checkpoint was committed, by step and generation.
+pub(crate) fn commits(commits: &[(u64, u64)]) -> BTreeMap<u64, BTreeMap<u64, u64>> {
+    let mut times: BTreeMap<u64, BTreeMap<u64, u64>> = BTreeMap::new();
+    for (step, generation) in commits {
+        let of_step = times.entry(*step).or_default();
+        *of_step.entry(*generation).or_default() += 1;
+    }
+    times
 }
 
 /// Position and case of every sample of some steps.
@@ -164,6 +208,7 @@ mod tests {
                 rows,
                 commits,
                 batch,
+                began: (0, 0),
                 last,
             },
             undisturbed,
@@ -241,6 +286,23 @@ mod tests {
         );
         let none = audit(&[], &[], None);
         assert_eq!((none.samples_lost, none.n_missing()), (0, 3));
+    }
+
+    #[test]
+    fn a_fork_begins_at_its_step_and_at_the_samples_of_the_other_run() {
+        let rows: Vec<_> = (2..=3).map(row).collect();
+        let left = |began| Left {
+            rows: &rows,
+            commits: &[],
+            batch: BATCH,
+            began,
+            last: 3,
+        };
+        let found = Positions::of(left((1, BATCH)));
+        assert!(found.lost.is_empty() && found.doubled.is_empty() && found.missing.is_empty());
+        assert_eq!(left((1, BATCH)).step_of(2 * BATCH), 3);
+        let found = Positions::of(left((1, 0)));
+        assert_eq!((found.lost.len(), found.doubled.len()), (8, 8));
     }
 
     #[test]
