@@ -31,6 +31,7 @@ mod run;
 mod runtime;
 mod seats;
 mod secret;
+mod server;
 mod service;
 mod shares;
 mod status;
