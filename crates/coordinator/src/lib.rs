@@ -32,6 +32,7 @@ mod run;
 mod runtime;
 mod seats;
 mod secret;
+mod server;
 mod service;
 mod shares;
 mod status;

@@ -10,12 +10,13 @@ use crate::job::Job;
 use crate::launch::Launcher;
 use crate::opening::{Opened, Opening, open};
 use crate::runtime::{Outlets, Place, Runtime};
+use crate::server::Server;
 use crate::service::{Arrival, Delivery, Service};
 use crate::stopping::{Asked, StopRequests, announce};
 use crate::waiting::tell_while;
 use fratmae_control::{Departure, Event, RunPhase, Step};
 use fratmae_observe::Snapshot;
-use fratmae_protocol::{Bounds, pb, serve};
+use fratmae_protocol::pb;
 use futures::FutureExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,8 +34,6 @@ const FENCE_CHECK: Duration = Duration::from_secs(5);
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// How long workers may take to tell how they spent their time, once they were told to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long workers may take to read their last order and leave.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs a job until it is finished, told to stop, or cannot go on.
 ///
@@ -386,39 +385,4 @@ async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), Coordina
         Arrival::Message(worker, message) => runtime.hear(worker, *message).await?,
     }
     Ok(())
-}
-
-/// The serving task and the means to end it.
-struct Server {
-    stop: oneshot::Sender<()>,
-    task: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
-}
-
-impl Server {
-    fn start(listener: TcpListener, service: Service, bounds: Bounds) -> Self {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serve = serve(listener, service, bounds, async {
-            // A dropped sender means the same as a sent one.
-            let _ = stopped.await;
-        });
-        Self {
-            stop,
-            task: tokio::spawn(serve),
-        }
-    }
-
-    /// Lets workers read their last orders and leave, but not for ever.
-    async fn stop(self, fleet: &mut Fleet) {
-        let _ = self.stop.send(());
-        let shutdown = async {
-            fleet.wait().await;
-            let _ = self.task.await;
-        };
-        if tokio::time::timeout(SHUTDOWN_TIMEOUT, shutdown)
-            .await
-            .is_err()
-        {
-            tracing::warn!("workers did not leave in time");
-        }
-    }
 }

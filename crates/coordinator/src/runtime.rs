@@ -13,7 +13,6 @@ mod waits;
 use crate::addresses::Addresses;
 use crate::admission::Admission;
 use crate::beat::Beats;
-use crate::clock::unix_us;
 use crate::collection::Collection;
 use crate::error::CoordinatorError;
 use crate::estimate::Estimate;
@@ -31,8 +30,8 @@ use crate::stopping::Standing;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointId, CommitDigests, Journal, Lineage, Record};
 use fratmae_control::{
-    Assignment, Cluster, Command, Event, Generation, Millis, Operation, Rank, RunOutcome, RunPhase,
-    Step, Task, Tasks, WorkerId,
+    Cluster, Command, Event, Generation, Millis, Operation, RunOutcome, RunPhase, Step, Task,
+    Tasks, WorkerId,
 };
 use fratmae_network::host_id;
 use fratmae_observe::{Snapshot, Watch};
@@ -350,47 +349,6 @@ impl Runtime {
         }
     }
 
-    fn begin(&mut self, worker: WorkerId, assignment: Assignment) {
-        if assignment.rank == Rank::new(0) {
-            let step = assignment.source.step().get();
-            self.history.rewind(step);
-            self.ledger.begin(step);
-            let is_restart = std::mem::take(&mut self.has_verdict);
-            self.watch.began(unix_us() / 1000, is_restart);
-            self.step_began = Instant::now();
-            self.estimate.begin();
-            let generation = assignment.generation.get();
-            let members = self.cluster.group_names();
-            self.emit(RunEvent::Began {
-                generation,
-                step,
-                steps: self.job.config.train.steps,
-                members,
-            });
-        }
-        let (generation, rank) = (assignment.generation.get(), assignment.rank.get());
-        let begin = pb::Begin {
-            figures_until: self.figures_until(),
-            secret: self.seats.secret(generation, rank),
-            mesh_key: self.mesh_key.of(assignment.generation),
-            ..assignment.into()
-        };
-        if let Some(stream) = self.streams.get(&worker) {
-            stream.seat();
-        }
-        self.send(worker, To::Begin(begin));
-    }
-
-    /// A checkpoint is durable.
-    fn committed(&mut self, step: u64) {
-        self.ledger.committed(step);
-        self.committed_unix_ms = Some(unix_us() / 1000);
-        for &worker in self.streams.keys() {
-            self.send(worker, To::Committed(pb::Committed { step }));
-        }
-        self.emit(RunEvent::Committed { step });
-    }
-
     /// Gives up and deletes checkpoints that are not kept; a run that is ending waits for it.
     pub(crate) async fn collect(&mut self, is_ending: bool) -> Result<(), CoordinatorError> {
         let current = self.cluster.generation();
@@ -398,30 +356,6 @@ impl Runtime {
         match is_ending {
             true => self.collection.finish(journal, run, current).await,
             false => self.collection.collect(journal, run, current).await,
-        }
-    }
-
-    /// The newest step up to which there are figures of every step.
-    fn figures_until(&self) -> u64 {
-        let committed = self.cluster.newest().step().get();
-        self.history.complete_until(committed)
-    }
-
-    fn welcome(&self, worker: WorkerId) -> pb::Welcome {
-        pb::Welcome {
-            worker: worker.get(),
-            config: self.job.config.to_json(),
-            run_url: self.job.run.url().to_owned(),
-            data_url: self.job.data.location.url().to_owned(),
-            data_digest: self.run_file.data_digest.clone(),
-            manifest_digest: self.job.data.manifest_digest.clone(),
-            run_id: self.run_file.run_id.clone(),
-            committed: self.cluster.newest().step().get(),
-            figures_until: self.figures_until(),
-            origin: self.run_file.origin.as_ref().map(|origin| pb::Origin {
-                step: origin.step,
-                samples: origin.samples_seen,
-            }),
         }
     }
 

@@ -8,7 +8,7 @@ use fratmae_protocol::pb::to_worker::Message as To;
 use fratmae_protocol::{Caller, Charge, Inflow, Stay, pb};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -84,6 +84,7 @@ impl Coordination for Service {
     ) -> Result<Response<Self::AttendStream>, Status> {
         let worker = WorkerId::new(self.next_worker.fetch_add(1, Ordering::Relaxed));
         let (outbox, orders) = mpsc::channel(OUTBOX);
+        let (farewell, farewells) = oneshot::channel();
         let incoming = Messages {
             worker,
             inflow: request.extensions().get().cloned().unwrap_or_default(),
@@ -91,6 +92,7 @@ impl Coordination for Service {
             is_told_to_stop: Arc::default(),
             inbox: self.inbox.clone(),
             complaints: outbox.downgrade(),
+            farewell,
         };
         let over = |_| Status::unavailable("the run has ended");
         self.inbox
@@ -98,11 +100,20 @@ impl Coordination for Service {
             .await
             .map_err(over)?;
         let is_told_to_stop = incoming.is_told_to_stop.clone();
+        let is_told = Arc::new(AtomicBool::new(false));
+        let was_told = Arc::clone(&is_told);
         let orders = ReceiverStream::new(orders).map(move |order| {
             if let Some(To::Stop(_)) = message(&order) {
+                was_told.store(true, Ordering::Relaxed);
                 is_told_to_stop.notify_one();
             }
             order
+        });
+        // A worker that was told to stop says its last and waits until that is heard.
+        let orders = futures::StreamExt::take_until(orders, async move {
+            if farewells.await.is_err() || !is_told.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
         });
         tokio::spawn(incoming.pass_on(request.into_inner()));
         Ok(Response::new(Box::pin(orders)))
@@ -160,6 +171,8 @@ struct Messages {
     inbox: mpsc::Sender<Delivery>,
     /// Where the sender is told why it is not heard any more.
     complaints: mpsc::WeakSender<Result<pb::ToWorker, Status>>,
+    /// Tells the sender that all it said is in the inbox, if it said that nothing follows.
+    farewell: oneshot::Sender<()>,
 }
 
 impl Messages {
@@ -169,15 +182,20 @@ impl Messages {
             self.is_told_to_stop.notified().await;
             timeout(GRACE, std::future::pending::<()>()).await
         };
-        tokio::select! {
-            () = self.pass_all_on(&mut messages) => {}
-            _ = ended => {}
+        let is_at_its_end = tokio::select! {
+            is_at_its_end = self.pass_all_on(&mut messages) => is_at_its_end,
+            _ = ended => false,
+        };
+        if is_at_its_end {
+            // Who does not listen need not know.
+            let _ = self.farewell.send(());
         }
         // A closed inbox means that the run has ended: nobody is left to tell.
         let _ = self.inbox.send(Arrival::Closed(self.worker).into()).await;
     }
 
-    async fn pass_all_on(&self, messages: &mut Streaming<pb::FromWorker>) {
+    /// Says whether the worker has said all that it has to say.
+    async fn pass_all_on(&self, messages: &mut Streaming<pb::FromWorker>) -> bool {
         let mut stay = None;
         while let Some(message) = messages.next().await {
             let message = match message {
@@ -188,7 +206,7 @@ impl Messages {
                         // Whoever has not read the orders before need not read this.
                         let _ = complaints.try_send(Err(status));
                     }
-                    return;
+                    return false;
                 }
             };
             // One that says nothing keeps no connection open.
@@ -198,9 +216,10 @@ impl Messages {
                 _charge: self.inflow.charge(),
             };
             if self.inbox.send(delivery).await.is_err() {
-                return;
+                return false;
             }
         }
+        true
     }
 }
 

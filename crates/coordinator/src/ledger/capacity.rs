@@ -21,7 +21,7 @@ enum News {
         unix_ms: u64,
     },
     /// A group goes on from this step.
-    Began(u64),
+    Began { step: u64, unix_ms: u64 },
 }
 
 /// Counts of a run.
@@ -35,6 +35,8 @@ pub(crate) struct Capacity {
     before: CapacityRow,
     counted: Instant,
     n_registered: u32,
+    /// The newest checkpoint's step when this coordinator began.
+    committed: u64,
     /// The newest step in the lineage that goes on.
     applied: u64,
     /// Until it is known what earlier coordinators counted.
@@ -56,6 +58,7 @@ impl Capacity {
             before: CapacityRow::default(),
             counted: now.at,
             n_registered: 0,
+            committed,
             applied: committed,
             uncounted: Some(Vec::new()),
         }
@@ -92,7 +95,8 @@ impl Capacity {
 
     /// A group goes on from a step.
     pub(super) fn rewind(&mut self, step: u64) {
-        self.take_in(News::Began(step));
+        let unix_ms = Moment::now().unix_ms;
+        self.take_in(News::Began { step, unix_ms });
     }
 
     fn take_in(&mut self, news: News) {
@@ -105,7 +109,15 @@ impl Capacity {
 
     fn count(&mut self, news: News) {
         let (step, is_recalled, unix_ms) = match news {
-            News::Began(step) => {
+            News::Began { step, unix_ms } => {
+                // The last step of a group that left as planned is heard of by what the next one begins with.
+                for step in self.applied + 1..=step {
+                    self.count(News::Applied {
+                        step,
+                        is_recalled: true,
+                        unix_ms,
+                    });
+                }
                 self.applied = step;
                 return;
             }
@@ -136,6 +148,13 @@ impl Capacity {
     /// Takes in the sums of earlier coordinators.
     pub(super) fn load(&mut self, before: CapacityRow) {
         self.before += before;
+        // Those that a checkpoint covers are not told again; the last seconds of an earlier coordinator are not counted.
+        let best = before.best_step;
+        if best > 0 && self.committed > best {
+            self.open.counts.steps_applied += self.committed - best;
+            self.open.best_step = self.committed;
+            self.open.progress_unix_ms = self.open.begin_unix_ms;
+        }
         for news in self.uncounted.take().unwrap_or_default() {
             self.count(news);
         }
@@ -223,6 +242,10 @@ mod tests {
         let total = capacity.total();
         let counts = (total.counts.steps_applied, total.counts.steps_repeated);
         assert_eq!((counts, total.best_step), ((8, 2), 6));
+        // Nobody told of step 7 but the group that goes on from it.
+        capacity.rewind(7);
+        assert_eq!(capacity.total().counts.steps_applied, 9);
+        capacity.rewind(6);
         // The next coordinator hears of some steps once more before it knows what was counted.
         next.uncounted = Some(Vec::new());
         (4..=8).for_each(|step| next.applied(step, true));
@@ -231,5 +254,12 @@ mod tests {
         let total = next.total();
         assert_eq!((total.counts.steps_applied, total.best_step), (11, 9));
         assert_eq!(total.counts.steps_repeated, 2);
+        // A checkpoint came after the last row of the coordinator before.
+        let (mut third, now) = self::capacity(1);
+        third = Capacity::new(3, 12, third.open.wanted, now);
+        third.load(total);
+        third.applied(13, false);
+        let total = third.total();
+        assert_eq!((total.counts.steps_applied, total.best_step), (15, 13));
     }
 }

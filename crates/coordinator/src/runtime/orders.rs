@@ -1,9 +1,12 @@
 //! What workers are told, and those who asked for a checkpoint.
 
 use super::Runtime;
-use fratmae_control::{Generation, Leaving, RunPhase, Step, WorkerId};
+use crate::clock::unix_us;
+use crate::event::RunEvent;
+use fratmae_control::{Assignment, Generation, Leaving, Rank, RunPhase, Step, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 impl Runtime {
@@ -13,6 +16,71 @@ impl Runtime {
             after_the_step: leaving == Leaving::AfterTheStep,
         };
         self.send(worker, To::Prepare(prepare));
+    }
+
+    pub(super) fn begin(&mut self, worker: WorkerId, assignment: Assignment) {
+        if assignment.rank == Rank::new(0) {
+            let step = assignment.source.step().get();
+            self.history.rewind(step);
+            self.ledger.begin(step);
+            let is_restart = std::mem::take(&mut self.has_verdict);
+            self.watch.began(unix_us() / 1000, is_restart);
+            self.step_began = Instant::now();
+            self.estimate.begin();
+            let generation = assignment.generation.get();
+            let members = self.cluster.group_names();
+            self.emit(RunEvent::Began {
+                generation,
+                step,
+                steps: self.job.config.train.steps,
+                members,
+            });
+        }
+        let (generation, rank) = (assignment.generation.get(), assignment.rank.get());
+        let begin = pb::Begin {
+            figures_until: self.figures_until(),
+            secret: self.seats.secret(generation, rank),
+            mesh_key: self.mesh_key.of(assignment.generation),
+            ..assignment.into()
+        };
+        if let Some(stream) = self.streams.get(&worker) {
+            stream.seat();
+        }
+        self.send(worker, To::Begin(begin));
+    }
+
+    /// A checkpoint is durable.
+    pub(super) fn committed(&mut self, step: u64) {
+        self.ledger.committed(step);
+        self.committed_unix_ms = Some(unix_us() / 1000);
+        for &worker in self.streams.keys() {
+            self.send(worker, To::Committed(pb::Committed { step }));
+        }
+        self.emit(RunEvent::Committed { step });
+    }
+
+    /// The newest step up to which there are figures of every step.
+    fn figures_until(&self) -> u64 {
+        let committed = self.cluster.newest().step().get();
+        self.history.complete_until(committed)
+    }
+
+    pub(super) fn welcome(&self, worker: WorkerId) -> pb::Welcome {
+        pb::Welcome {
+            worker: worker.get(),
+            config: self.job.config.to_json(),
+            run_url: self.job.run.url().to_owned(),
+            data_url: self.job.data.location.url().to_owned(),
+            data_digest: self.run_file.data_digest.clone(),
+            manifest_digest: self.job.data.manifest_digest.clone(),
+            run_id: self.run_file.run_id.clone(),
+            committed: self.cluster.newest().step().get(),
+            figures_until: self.figures_until(),
+            origin: self.run_file.origin.as_ref().map(|origin| pb::Origin {
+                step: origin.step,
+                samples: origin.samples_seen,
+            }),
+        }
     }
 
     pub(super) fn stop(&mut self, worker: WorkerId, reason: String, failed: bool) {

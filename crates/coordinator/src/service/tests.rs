@@ -94,3 +94,29 @@ async fn the_stream_of_one_that_was_told_to_stop_is_closed_whether_it_leaves_or_
     };
     assert_eq!(closed, worker);
 }
+
+#[tokio::test]
+async fn one_that_was_told_to_stop_knows_when_its_last_words_are_heard_though_nobody_has_read_them()
+{
+    let (mut client, mut inbox) = served().await;
+    let (say, mut heard) = attended(&mut client).await;
+    let Arrival::Opened(_, outbox, _) = next(&mut inbox).await else {
+        panic!("a stream")
+    };
+    outbox
+        .send(order(To::Stop(pb::Stop::default())))
+        .await
+        .unwrap();
+    assert!(heard.message().await.unwrap().is_some());
+    say.send(heartbeat(1)).await.unwrap();
+    drop(say);
+    assert!(
+        timeout(SOON, heard.message())
+            .await
+            .unwrap()
+            .unwrap()
+            .is_none()
+    );
+    assert!(matches!(next(&mut inbox).await, Arrival::Message(..)));
+    assert!(matches!(next(&mut inbox).await, Arrival::Closed(_)));
+}

@@ -147,3 +147,30 @@ fn a_reader_that_is_far_behind_is_dropped_and_nobody_waits() {
     );
     assert_eq!(steps(&resent(&outbox, 0, 0)), [1, 2, 3]);
 }
+
+#[test]
+fn times_of_steps_wait_for_a_coordinator_and_the_oldest_go_first() {
+    let outbox = in_a_group(0);
+    let n_steps = KEPT_TIMES as u64 / 2 + 9;
+    for step in 1..=n_steps {
+        outbox.tell_times(pb::StepTimes {
+            generation: GENERATION,
+            step,
+            ranks: vec![pb::RankTime::default(); 2],
+        });
+    }
+    let (sender, mut receiver) = mpsc::channel(KEPT_TIMES);
+    outbox.connect(sender);
+    outbox.resend_all(&pb::Welcome::default());
+    let told = std::iter::from_fn(|| receiver.try_recv().ok());
+    let told = told.filter_map(|message| match message.message? {
+        From::StepTimes(times) => Some(times.step),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, (9..=n_steps).collect::<Vec<_>>());
+    outbox.close_with(From::Heartbeat(pb::Heartbeat::default()));
+    assert!(receiver.try_recv().is_ok());
+    let end = mpsc::error::TryRecvError::Disconnected;
+    assert_eq!(receiver.try_recv(), Err(end));
+}
