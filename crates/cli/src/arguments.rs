@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor, export,
+        chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor, export, goodput,
         model, phantom, prepare, pretrain, status, worker,
     },
     logging::{LogForm, Logging},
@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Coordinator(coordinator::Arguments),
     /// Show the status of a run
     Status(status::Arguments),
+    /// Show where the time of runs went and what failures cost
+    Goodput(goodput::Arguments),
     /// Check whether this host can run a job
     Doctor(doctor::Arguments),
     /// Inspect a prepared data set

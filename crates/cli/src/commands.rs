@@ -12,6 +12,7 @@ pub(crate) mod doctor;
 pub(crate) mod ending;
 pub(crate) mod export;
 pub(crate) mod fork;
+pub(crate) mod goodput;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod owner;
@@ -59,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Worker(arguments) => wait_for(worker::run(arguments, quiet, ledger, output)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
+        Command::Goodput(arguments) => wait_for(goodput::run(arguments, output)),
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, quiet, output)),
@@ -74,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 /// How many threads a command computes with; none if it computes nothing.
 const fn computing_threads(command: &Command) -> Option<usize> {
     match command {
-        Command::Status(_) | Command::Completions(_) | Command::Chaos(_) => None,
+        Command::Status(_) | Command::Goodput(_) | Command::Completions(_) | Command::Chaos(_) => None,
         Command::Worker(worker) => Some(worker.threads),
         _ => Some(0),
     }
