@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         audit, chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor,
-        export, model, phantom, prepare, pretrain, replay, status, tensorboard, top, trace, worker,
+        export, goodput, model, phantom, prepare, pretrain, replay, status, tensorboard, top, trace,
+        worker,
     },
     logging::{LogForm, Logging},
     terminal,
@@ -98,6 +99,8 @@ pub(crate) enum Command {
     Coordinator(coordinator::Arguments),
     /// Show the status of a run
     Status(status::Arguments),
+    /// Show where the time of runs went and what failures cost
+    Goodput(goodput::Arguments),
     /// Show a run on the whole terminal, as it goes
     Top(top::Arguments),
     /// Write the time of some steps on all ranks as a trace for Perfetto

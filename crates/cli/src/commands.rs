@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod ending;
 pub(crate) mod export;
 pub(crate) mod fork;
+pub(crate) mod goodput;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod owner;
@@ -64,6 +65,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Worker(arguments) => wait_for(worker::run(arguments, quiet, ledger, output)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
+        Command::Goodput(arguments) => wait_for(goodput::run(arguments, output)),
         Command::Top(arguments) => wait_for(top::run(arguments, output)),
         Command::Trace(arguments) => wait_for(trace::run(arguments, quiet, output)),
         Command::Tensorboard(arguments) => wait_for(tensorboard::run(arguments, output)),
@@ -85,6 +87,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 const fn computing_threads(command: &Command) -> Option<usize> {
     match command {
         Command::Status(_)
+        | Command::Goodput(_)
         | Command::Top(_)
         | Command::Trace(_)
         | Command::Tensorboard(_)

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_coordinator::{HistoryRow, RunStatus, read_kept_history, status};
+use fratmae_coordinator::{HistoryRow, RunStatus, WorkerTime, read_kept_history, status};
+use fratmae_observe::Ratios;
 use fratmae_store::Location;
+use fratmae_telemetry::Account;
 use serde::Serialize;
 
-use crate::{output::Output, progress::clock, table::Table};
+use crate::{commands::goodput::percent, output::Output, progress::clock, table::Table};
 
 /// How often a run that is watched is looked at.
 const EVERY: Duration = Duration::from_secs(2);
@@ -129,6 +131,7 @@ fn table(status: &RunStatus, output: &Output) -> Table {
         ("updated", status.updated.as_deref().map(local)),
         ("data", Some(status.data.clone())),
         ("workers", Some(members(status))),
+        ("goodput", status.time.as_ref().map(goodput)),
         ("generation", Some(status.generation.to_string())),
         (
             "coordinator",
@@ -146,6 +149,34 @@ fn table(status: &RunStatus, output: &Output) -> Table {
     table
 }
 
+/// Where its workers' time went: the shares, and the accounts that are not productive and took most.
+fn goodput(time: &WorkerTime) -> String {
+    let Ratios {
+        availability,
+        goodput,
+        overall,
+        ..
+    } = time.ratios;
+    let accounts = &time.totals.accounts;
+    let whole = accounts.total().max(1) as f64;
+    let mut spent: Vec<_> = accounts
+        .iter()
+        .filter(|(account, _)| !account.is_productive())
+        .collect();
+    spent.sort_by_key(|(_, nanoseconds)| std::cmp::Reverse(*nanoseconds));
+    let share = |(account, nanoseconds): &(Account, u64)| {
+        let share = *nanoseconds as f64 / whole;
+        (share >= 0.001).then(|| format!("{} {}", account.name(), percent(Some(share))))
+    };
+    let most: Vec<String> = spent.iter().take(3).filter_map(share).collect();
+    let most = match most.is_empty() {
+        true => String::new(),
+        false => format!("; {}", most.join(", ")),
+    };
+    let [overall, availability, goodput] = [overall, availability, goodput].map(percent);
+    format!("{overall} (availability {availability}, of that time {goodput}{most})")
+}
+
 /// Rows that most runs do not have.
 fn remarks(status: &RunStatus, output: &Output, table: &mut Table) {
     let mut row = |name: &str, value: String| table.row(vec![name.to_owned(), value]);
@@ -155,12 +186,22 @@ fn remarks(status: &RunStatus, output: &Output, table: &mut Table) {
     if let Some(origin) = &status.forked_from {
         row("forked from", origin.clone());
     }
+    if status.counts.steps_repeated > 0 {
+        let (repeated, applied) = (status.counts.steps_repeated, status.counts.steps_applied);
+        row(
+            "again",
+            format!("{repeated} of {applied} steps were applied before"),
+        );
+    }
     for (first, last) in &status.history_missing {
         let steps = format!("figures of steps {first} to {last} are missing");
         row("history", steps);
     }
     for note in &status.notes {
         row("note", note.clone());
+    }
+    for finding in &status.findings {
+        row("finding", finding.line.clone());
     }
     for verdict in &status.verdicts {
         row("verdict", verdict.line.clone());
@@ -197,6 +238,7 @@ fn members(status: &RunStatus) -> String {
 mod tests {
     use super::*;
     use crate::output::captured::Captured;
+    use fratmae_observe::{Counts, Totals};
 
     fn blank() -> RunStatus {
         RunStatus {
@@ -242,6 +284,45 @@ mod tests {
             "ETA          -",
             "data         /d",
             "workers      a, b",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_its_workers_and_findings_are_shown() {
+        let totals = Totals {
+            accounts: [
+                (Account::Forward, 900),
+                (Account::Wait, 60),
+                (Account::Load, 40),
+            ]
+            .into_iter()
+            .collect(),
+            present_ns: 3,
+            missing_ns: 1,
+            ..Totals::default()
+        };
+        let finding =
+            r#"{"kind":"restart_storm","line":"5 groups broke within the last 15 minutes"}"#;
+        let status = RunStatus {
+            time: Some(WorkerTime {
+                totals,
+                ratios: totals.ratios(),
+            }),
+            findings: vec![serde_json::from_str(finding).unwrap()],
+            counts: Counts {
+                steps_applied: 26,
+                steps_repeated: 3,
+                ..Counts::default()
+            },
+            ..blank()
+        };
+        let text = text(&status);
+        for line in [
+            "goodput      67.5 % (availability 75.0 %, of that time 90.0 %; wait 6.0 %, load 4.0 %)",
+            "again        3 of 26 steps were applied before",
+            "finding      5 groups broke within the last 15 minutes",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
         }
