@@ -7,7 +7,8 @@ use crate::message::{Global, SlotMessage};
 use fratmae_config::{Config, Precision};
 use fratmae_dataset::{SampleOrder, Stack};
 use fratmae_model::{
-    Device, DeviceKind, DeviceVector, FratMae, Parameter, SlotBatch, SlotForward, Tokenizer, costs,
+    Device, DeviceKind, DeviceVector, FratMae, Masks, Parameter, SlotBatch, SlotForward, Tokenizer,
+    costs,
 };
 use fratmae_trainer::{Opening, Operations, Samples, SharedWeights, Task, TaskError};
 use std::ops::Range;
@@ -75,6 +76,28 @@ impl Pretrain {
         };
         let numbers = sentences().map(|sentence| number(sentence.as_bytes()));
         (slot, numbers.collect())
+    }
+
+    /// The samples of a slot as slots of their own, each with what was drawn for it in the slot.
+    pub fn split(&self, stacks: &[Stack]) -> Vec<Batch> {
+        let (slot, _) = self.ready(stacks);
+        let n_voxels = slot.pet.len() / stacks.len().max(1);
+        let alone = |at: usize| {
+            let voxels = at * n_voxels..(at + 1) * n_voxels;
+            let other = slot.masks.keep_other.get(at);
+            let masks = Masks {
+                modality: vec![slot.masks.modality[at]],
+                keep: vec![slot.masks.keep[at].clone()],
+                keep_other: other.into_iter().cloned().collect(),
+            };
+            Batch::Ready(SlotBatch {
+                pet: slot.pet[voxels.clone()].to_vec(),
+                ct: slot.ct[voxels].to_vec(),
+                masks,
+                tokens: vec![slot.tokens[at].clone()],
+            })
+        };
+        (0..stacks.len()).map(alone).collect()
     }
 
     fn slot_size(&self) -> usize {

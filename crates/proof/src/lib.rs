@@ -21,7 +21,7 @@ pub use error::ProofError;
 pub use evidence::{Evidence, FoundCheckpoint, FoundData};
 pub use known::Known;
 pub use provenance::{Provenance, ReplayProof};
-pub use replay::{Asked, Replay, ReplayedStep, SampleFigures, Start, StepSamples};
+pub use replay::{Asked, Replay, ReplayedStep, SampleFigures, Split, Start, StepSamples};
 pub use samples::{Left, SampleAudit};
 pub use subject::Subject;
 

@@ -6,7 +6,7 @@
 mod ranks;
 mod samples;
 
-pub use samples::{SampleFigures, StepSamples};
+pub use samples::{SampleFigures, Split, StepSamples};
 
 use crate::error::ProofError;
 use crate::is_same;
@@ -88,13 +88,12 @@ pub struct Replay<T: Task> {
 }
 
 /// What a replay is to compute.
-#[derive(Clone, Debug)]
-pub struct Asked {
+pub struct Asked<T: Task> {
     /// The steps that are wanted; those before them are computed as well.
     pub steps: RangeInclusive<u64>,
     pub n_ranks: usize,
-    /// Whether each sample is looked at by itself.
-    pub samples: bool,
+    /// How slots are split where each sample is to be looked at by itself.
+    pub samples: Option<Split<T>>,
 }
 
 impl<T: Task + Send> Replay<T> {
@@ -105,7 +104,7 @@ impl<T: Task + Send> Replay<T> {
     pub async fn begin(
         subject: &Subject,
         known: &Known,
-        asked: &Asked,
+        asked: &Asked<T>,
         runtime: &Handle,
     ) -> Result<Self, ProofError> {
         let data = subject.same_data()?;
@@ -116,7 +115,7 @@ impl<T: Task + Send> Replay<T> {
             .map(|row| (row.step, row))
             .collect();
         let began = subject.run_file.began_at();
-        refuse_steps(subject, &rows, asked)?;
+        refuse_steps(subject, &rows, &asked.steps)?;
         let first = *asked.steps.start();
         let start = Start::before(first, began, &subject.kept);
         let start = start.ok_or_else(|| ProofError::NoStart {
@@ -145,16 +144,13 @@ impl<T: Task + Send> Replay<T> {
             |samples| loader::<T>(&opened, samples, runtime),
             &steps,
         )?;
-        let probe = match asked.samples {
-            true => Some(Probe::open(&opened)?),
-            false => None,
-        };
+        let probe = asked.samples.map(|split| Probe::open(&opened, split));
         Ok(Self {
             ranks,
-            probe,
+            probe: probe.transpose()?,
             rows,
             known: known.clone(),
-            slot_size: config.train.batch / slots.max(1),
+            slot_size: (config.train.batch / slots.max(1)).max(1),
             steps,
             start,
         })
@@ -264,14 +260,16 @@ impl Opened<'_> {
 fn refuse_steps(
     subject: &Subject,
     rows: &BTreeMap<u64, HistoryRow>,
-    asked: &Asked,
+    steps: &RangeInclusive<u64>,
 ) -> Result<(), ProofError> {
     let first = subject.run_file.began_at() + 1;
     let kept = subject.kept.iter().map(|id| id.step.get()).max();
     let last = rows.keys().next_back().copied().max(kept).unwrap_or(0);
     let is_step = |step: &u64| (first..=last).contains(step);
-    let (from, to) = (*asked.steps.start(), *asked.steps.end());
-    match [from, to].into_iter().find(|step| !is_step(step)) {
+    match [*steps.start(), *steps.end()]
+        .into_iter()
+        .find(|step| !is_step(step))
+    {
         None => Ok(()),
         Some(asked) => Err(ProofError::NoSuchStep {
             run: subject.run.url().to_owned(),

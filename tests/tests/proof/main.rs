@@ -6,27 +6,26 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use forging::{FORGERIES, Forged, prepare_fewer};
-use fratmae_tests::{
-    Call, Finished, Job, Signal, copy_folder, fratmae, phantoms, scratch, send, status,
-};
+use fratmae_tests::{Call, Job, Signal, copy_folder, fratmae, phantoms, scratch, send, status};
 use serde_json::Value;
 
-/// A job of 24 steps that keeps all its checkpoints, one every four steps.
+/// A job of 60 steps that keeps all its checkpoints, one every four steps.
 fn long(run: &Path) -> Job {
-    Job::long(run).set("checkpoint.keep_last=99").told_as_json()
+    let job = Job::long(run).set("train.steps=60");
+    job.set("checkpoint.keep_last=99").told_as_json()
 }
 
 /// Trains it on three workers, of which two die and the coordinator once.
 fn disturbed(run: &Path) {
     let job = long(run).workers(3);
     let mut running = job.start();
-    running.runs_until_step(5);
+    running.runs_until_step(9);
     send(running.children()[1], Signal::SIGKILL);
-    running.runs_until_step(11);
+    running.runs_until_step(25);
     running.kill_all();
     running.wait();
     let mut running = job.start();
-    running.runs_until_step(17);
+    running.runs_until_step(43);
     send(running.children()[2], Signal::SIGKILL);
     running.wait().succeeded();
 }
@@ -70,10 +69,8 @@ fn steps_of_a_disturbed_run_come_to_the_same_bits_on_one_worker_and_on_three() {
             Some(20),
             "{replayed}"
         );
-        assert_eq!(
-            (&replayed["among"], &replayed["ranks"]),
-            (&24.into(), &workers.into())
-        );
+        assert!(replayed["among"].as_u64() >= Some(20), "{replayed}");
+        assert_eq!(replayed["ranks"], workers, "{replayed}");
         assert!(replayed["computed"].as_u64() >= Some(20), "{replayed}");
         assert!(
             replayed["weights_compared"].as_array().unwrap().len() >= 3,
@@ -81,7 +78,7 @@ fn steps_of_a_disturbed_run_come_to_the_same_bits_on_one_worker_and_on_three() {
         );
         assert_eq!(
             (&proof["step"], &proof["samples"]),
-            (&24.into(), &(24 * 16).into())
+            (&60.into(), &(60 * 16).into())
         );
         assert_eq!(proof["course"]["coordinators"], 2, "{proof}");
         assert!(
@@ -98,14 +95,14 @@ fn steps_of_a_disturbed_run_come_to_the_same_bits_on_one_worker_and_on_three() {
     assert_eq!(proofs[0]["replay"]["drawn"], proofs[1]["replay"]["drawn"]);
     let digest = status(&run.display().to_string())["summary"]["weights_digest"].clone();
     for workers in ["1", "3"] {
-        let whole = replay(&run, "1..24")
+        let whole = replay(&run, "1..60")
             .and("--json")
             .and("--workers")
             .and(workers);
         let whole = whole.run().succeeded().json();
         assert_eq!(whole["is_from_first_weights"], true);
         assert_eq!(whole["weights_digest"], digest, "{workers} workers");
-        assert_eq!(whole["steps"].as_array().map(Vec::len), Some(24));
+        assert_eq!(whole["steps"].as_array().map(Vec::len), Some(60));
     }
 }
 
@@ -298,11 +295,19 @@ fn every_forgery_is_named() {
             data: data.clone(),
             fewer: fewer.clone(),
         });
-        let audited = audit(&run).and("--data").and(&data).run();
+        let call = audit(&run).and("--json").and("--data").and(&data);
+        let audited = call.run();
         let line = audited.error_line();
         assert!(line.contains("is not sound: "), "{line}");
-        let said = format!("{line}\n{}", audited.stdout);
-        assert!(said.contains(expected), "{expected} in {said}");
+        let found = audited.json()["findings"].clone();
+        let found = found.as_array().into_iter().flatten();
+        let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+        let found = found.map(|it| format!("{}: {}", text(it, "check"), text(it, "what")));
+        let found: Vec<String> = found.collect();
+        assert!(
+            found.iter().any(|it| it.contains(expected)),
+            "{expected} in {found:#?}"
+        );
         assert!(!run.join("provenance.json").exists(), "{expected}");
     }
     let audited = audit(&sound).run().succeeded();
@@ -320,19 +325,16 @@ fn a_forgery_that_all_records_agree_on_is_found_by_computing_again() {
         fewer: PathBuf::new(),
     };
     forged.change_moment(true);
-    let audited: Finished = audit(&run).run().succeeded();
-    assert!(
-        audited.stdout.contains("arithmetic") || audited.stdout.contains("recorded, not proved")
-    );
+    let shown = audit(&run).run().succeeded().stdout;
+    assert!(shown.contains("recorded, not proved"), "{shown}");
     let line = audit(&run).and("--replay=9").run().error_line();
     assert!(
-        line.contains("is not sound: replay: step 4: gradient_norm was")
-            || line.contains("is not sound: replay: step 5: "),
+        line.contains("is not sound: replay: step 5: loss was "),
         "{line}"
     );
-    let line = replay(&run, "5..6").run().error_line();
+    let line = replay(&run, "6").run().error_line();
     assert!(
-        line.contains("steps are not as recorded, the first is step "),
+        line.contains("2 of 3 steps are not as recorded, the first is step 5: "),
         "{line}"
     );
     replay(&run, "1..3").run().succeeded();

@@ -161,7 +161,7 @@ async fn replay(
         let asked = Asked {
             steps: start + 1..=steps.last().copied().unwrap_or(start + 1),
             n_ranks: proof.ranks,
-            samples: false,
+            samples: None,
         };
         let replay = Replay::<Pretrain>::begin(subject, &known, &asked, &Handle::current()).await?;
         let done = proof.computed;
@@ -239,7 +239,7 @@ fn summary(provenance: &Provenance) -> String {
         .count();
     let replayed = provenance.replay.as_ref().map(|replay| {
         format!(
-            ", {} of them computed again ({} drawn, seed {})",
+            ", {} steps computed again ({} drawn, seed {})",
             replay.computed,
             replay.drawn.len(),
             replay.seed

@@ -10,7 +10,7 @@ use clap::Args;
 use fratmae_config::Config;
 use fratmae_dataset::DataSet;
 use fratmae_pretrain::Pretrain;
-use fratmae_proof::{Asked, Known, Replay, ReplayedStep, Start, StepSamples, Subject};
+use fratmae_proof::{Asked, Known, Replay, ReplayedStep, Split, Start, StepSamples, Subject};
 use fratmae_store::Location;
 use tokio::runtime::Handle;
 
@@ -95,7 +95,9 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
     let asked = Asked {
         steps: arguments.steps.0.clone(),
         n_ranks: usize::from(arguments.workers),
-        samples: arguments.samples,
+        samples: arguments
+            .samples
+            .then_some(Pretrain::split as Split<Pretrain>),
     };
     let known = Known::of(&subject).await;
     let replay = Replay::begin(&subject, &known, &asked, &Handle::current()).await?;

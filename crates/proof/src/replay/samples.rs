@@ -38,17 +38,21 @@ pub struct StepSamples {
     pub weights: Vec<f32>,
 }
 
+/// The samples of a slot as slots of their own, each with what a task drew for it in the slot.
+pub type Split<T> = fn(&T, &[Stack]) -> Vec<<T as Task>::Batch>;
+
 /// The task, with slots of one sample.
-pub(super) struct Probe<T> {
+pub(super) struct Probe<T: Task> {
     task: T,
+    split: Split<T>,
 }
 
 impl<T: Task> Probe<T> {
-    pub(super) fn open(opened: &Opened<'_>) -> Result<Self, ProofError> {
+    pub(super) fn open(opened: &Opened<'_>, split: Split<T>) -> Result<Self, ProofError> {
         let mut config = opened.config.clone();
         config.train.slots = config.train.batch;
         let task = opened.task(&config)?;
-        Ok(Self { task })
+        Ok(Self { task, split })
     }
 
     /// Looks at the samples of a step one by one.
@@ -76,11 +80,13 @@ impl<T: Task> Probe<T> {
         slot_size: usize,
     ) -> Result<Vec<SampleFigures>, ProofError> {
         let (mut forwards, mut messages) = (Vec::new(), Vec::new());
-        for stack in stacks {
-            let started = self.task.start(vec![stack.clone()].into())?;
-            let (forward, message) = self.task.finish(started)?;
-            forwards.push(forward);
-            messages.push(message);
+        for slot in stacks.chunks(slot_size) {
+            for batch in (self.split)(&self.task, slot) {
+                let started = self.task.start(batch)?;
+                let (forward, message) = self.task.finish(started)?;
+                forwards.push(forward);
+                messages.push(message);
+            }
         }
         let global = self.task.global(&messages)?;
         let mut figures = Vec::with_capacity(stacks.len());
@@ -93,7 +99,7 @@ impl<T: Task> Probe<T> {
                 case,
             } = stacks[at].sample;
             figures.push(SampleFigures {
-                slot: at / slot_size.max(1),
+                slot: at / slot_size,
                 position,
                 epoch,
                 case,
