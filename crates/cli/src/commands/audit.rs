@@ -239,7 +239,7 @@ fn summary(provenance: &Provenance) -> String {
         .count();
     let replayed = provenance.replay.as_ref().map(|replay| {
         format!(
-            ", {} of them computed again ({} drawn, seed {})",
+            ", {} steps computed again ({} drawn, seed {})",
             replay.computed,
             replay.drawn.len(),
             replay.seed
@@ -267,8 +267,8 @@ mod tests {
         show(&judgement, None, false, &mut captured.output()).unwrap();
         let text = captured.text();
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
-        assert!(line("samples").contains("FAILS  step 7 did not"), "{text}");
-        assert!(line("journal").contains("holds  the journal has"), "{text}");
+        assert!(line("samples").contains("FAILS   step 7 did not"), "{text}");
+        assert!(line("journal").contains("holds   the journal has"), "{text}");
         assert!(!text.contains("replay"), "{text}");
     }
 }

@@ -7,7 +7,10 @@ use fratmae_proof::{ReplayedStep, SampleFigures, Subject};
 use fratmae_telemetry::LOSS;
 use serde::Serialize;
 
-use crate::{output::Output, table::Table};
+use crate::{
+    output::Output,
+    table::{Table, counted},
+};
 
 /// Everything that a replay found out.
 #[derive(Serialize)]
@@ -153,14 +156,15 @@ impl Replayed {
             false => format!("from the checkpoint of step {}", self.began_after),
         };
         let compared = self.steps.iter().filter(|step| step.is_recorded).count();
+        let (compared, workers) = (counted(compared, "step"), counted(self.workers, "worker"));
         let weights = output.digest(&self.weights_digest);
         let named = match self.is_weights_recorded {
             true => "as recorded",
             false => "which no record names",
         };
         format!(
-            "{compared} steps {begin} to {}, on {} workers: the same bits as recorded; weights {weights}, {named}",
-            self.last, self.workers
+            "{compared} {begin} to {}, on {workers}: the same bits as recorded; weights {weights}, {named}",
+            self.last
         )
     }
 }
