@@ -1,7 +1,7 @@
 //! What a run's objects say is what happened in it.
 
 use super::*;
-use fratmae_checkpoint::{CoordinatorMark, Journal};
+use fratmae_checkpoint::{CommitDigests, CoordinatorMark, Journal};
 use fratmae_observe::{Lost, RankFile, Row, TimeFile};
 use fratmae_telemetry::Account;
 
@@ -34,12 +34,14 @@ async fn journal(run: &Location) {
         generation,
         members: members.iter().map(|name| (*name).to_owned()).collect(),
         seats: Vec::new(),
+        kinds: Vec::new(),
     };
     for record in [
         generation(1, &["a", "b"]),
         Record::Commit {
             step: 3,
             generation: 1,
+            digests: CommitDigests::default(),
         },
         Record::Verdict {
             generation: 1,
@@ -246,6 +248,7 @@ fn a_verdict_belongs_to_the_group_that_it_was_given_in() {
         generation,
         members: vec!["a".to_owned()],
         seats: Vec::new(),
+        kinds: Vec::new(),
     };
     let on = |generation, verdict| Record::Verdict {
         generation,

@@ -169,6 +169,7 @@ fn the_kinds_that_grow_have_their_numbers() {
         Message::Applied(pb::Applied::default()),
         Message::PartsWritten(pb::PartsWritten::default()),
         Message::Recalled(pb::Recalled::default()),
+        Message::StepTimes(pb::StepTimes::default()),
     ];
     let numbers = kinds.map(|kind| message(kind)[HEADER] >> 3);
     assert_eq!(numbers, GROWING);
