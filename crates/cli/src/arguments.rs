@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor, export,
-        model, phantom, prepare, pretrain, status, worker,
+        model, phantom, prepare, pretrain, serve, status, worker,
     },
     logging::{LogForm, Logging},
     terminal,
@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Coordinator(coordinator::Arguments),
     /// Show the status of a run
     Status(status::Arguments),
+    /// Serve a page that shows runs
+    Serve(serve::Arguments),
     /// Check whether this host can run a job
     Doctor(doctor::Arguments),
     /// Inspect a prepared data set

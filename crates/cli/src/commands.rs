@@ -15,12 +15,14 @@ pub(crate) mod fork;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod owner;
+pub(crate) mod page;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
 pub(crate) mod run_coordinator;
 pub(crate) mod run_progress;
 pub(crate) mod run_weights;
+pub(crate) mod serve;
 pub(crate) mod sizes;
 pub(crate) mod status;
 pub(crate) mod target;
@@ -59,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Worker(arguments) => wait_for(worker::run(arguments, quiet, ledger, output)),
         Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
+        Command::Serve(arguments) => wait_for(serve::run(arguments, output)),
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, quiet, output)),
@@ -74,7 +77,10 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 /// How many threads a command computes with; none if it computes nothing.
 const fn computing_threads(command: &Command) -> Option<usize> {
     match command {
-        Command::Status(_) | Command::Completions(_) | Command::Chaos(_) => None,
+        Command::Status(_)
+        | Command::Serve(_)
+        | Command::Completions(_)
+        | Command::Chaos(_) => None,
         Command::Worker(worker) => Some(worker.threads),
         _ => Some(0),
     }

@@ -8,6 +8,7 @@ use crate::{
     commands::{
         fork::Forking,
         job::{Job, Named},
+        page::Paging,
         run_coordinator::{OutputMode, Workers, run_coordinator},
     },
     output::Output,
@@ -28,6 +29,8 @@ pub(crate) struct Arguments {
     pub(crate) job: Job,
     #[command(flatten)]
     pub(crate) forking: Forking,
+    #[command(flatten)]
+    pub(crate) paging: Paging,
     /// Address to listen at (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
@@ -69,7 +72,11 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         (config, arguments.forking.resolve()?),
         Workers::Elsewhere(allowed),
         arguments.take_over,
-        OutputMode { quiet, json },
+        OutputMode {
+            quiet,
+            json,
+            page: &arguments.paging,
+        },
         output,
     )
     .await

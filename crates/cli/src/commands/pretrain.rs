@@ -12,6 +12,7 @@ use crate::{
     commands::{
         fork::Forking,
         job::{Job, Named},
+        page::Paging,
         run_coordinator::{OutputMode, Workers, run_coordinator},
     },
     logging::Logging,
@@ -40,6 +41,8 @@ pub(crate) struct Arguments {
     pub(crate) job: Job,
     #[command(flatten)]
     pub(crate) forking: Forking,
+    #[command(flatten)]
+    pub(crate) paging: Paging,
     /// Replace the coordinator that leads the run even if it still answers; without this the command is refused
     #[arg(long)]
     pub(crate) take_over: bool,
@@ -62,7 +65,11 @@ pub(crate) async fn run(
         (config, arguments.forking.resolve()?),
         Workers::Here(launcher),
         arguments.take_over,
-        OutputMode { quiet, json },
+        OutputMode {
+            quiet,
+            json,
+            page: &arguments.paging,
+        },
         output,
     )
     .await

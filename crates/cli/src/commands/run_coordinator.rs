@@ -8,16 +8,21 @@ use fratmae_config::Config;
 use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
+use fratmae_web::Live;
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
-    sync::broadcast::{self, error::RecvError},
+    sync::{
+        broadcast::{self, error::RecvError},
+        watch,
+    },
 };
 
 use crate::{
     commands::{
         apart, ending,
         owner::{self, Kind},
+        page::Paging,
         pretrain::{data, memory},
         run_progress::RunProgress,
         target,
@@ -34,11 +39,13 @@ const EVENTS: usize = 1 << 14;
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct OutputMode {
+pub(crate) struct OutputMode<'a> {
     /// No progress.
     pub(crate) quiet: bool,
     /// The end as one JSON object.
     pub(crate) json: bool,
+    /// Whether there is a page of it, and where.
+    pub(crate) page: &'a Paging,
 }
 
 /// Where a run's workers come from.
@@ -67,7 +74,7 @@ pub(crate) async fn run_coordinator(
     (mut config, fork): (Config, Option<Fork>),
     workers: Workers,
     take_over: bool,
-    showing: OutputMode,
+    showing: OutputMode<'_>,
     output: &mut Output,
 ) -> Result<()> {
     let (launcher, allowed) = match workers {
@@ -106,7 +113,7 @@ pub(crate) async fn run_coordinator(
         job.notes
             .extend(apart(move || weights_told(&config)).await??);
     }
-    let outcome = attend(job, launcher, watch, &signals).await;
+    let outcome = attend(job, launcher, watch, &signals, showing.page).await;
     if let Some(table) = outcome.as_ref().err().and_then(other_job)
         && !showing.quiet
     {
@@ -198,22 +205,31 @@ fn weights_told(config: &Config) -> Result<Vec<String>> {
 
 /// Runs the job and shows what it tells.
 async fn attend(
-    job: Job,
+    mut job: Job,
     launcher: Option<Launcher>,
-    mut watch: RunProgress,
+    mut progress: RunProgress,
     signals: &Signals,
+    page: &Paging,
 ) -> Result<Outcome> {
     let address = job.config.coordinator.listen.clone();
     let listener = TcpListener::bind(&address).await;
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
     let (events, mut receiver) = broadcast::channel(EVENTS);
+    let snapshots = watch::Sender::default();
+    let live = Live {
+        events: events.subscribe(),
+        snapshots: snapshots.subscribe(),
+    };
+    let page = page.start(job.run.url(), live)?;
+    let address = page.iter().map(|page| format!("page: {}", page.url));
+    job.notes.extend(address);
     // A thread that may wait for the terminal, while the run waits for its store.
     let shown = tokio::task::spawn_blocking(move || {
         loop {
             match receiver.blocking_recv() {
-                Ok(event) => watch.show(&event),
-                Err(RecvError::Lagged(missed)) => watch.note(&format!(
+                Ok(event) => progress.show(&event),
+                Err(RecvError::Lagged(missed)) => progress.note(&format!(
                     "the terminal stood still and {missed} events are not shown; fratmae status has the newest verdicts"
                 )),
                 Err(RecvError::Closed) => return,
@@ -225,8 +241,9 @@ async fn attend(
         at_once: Box::pin(signals.at_once()),
     };
     signals.stop_in_order();
-    let outlets = (events, tokio::sync::watch::Sender::default());
+    let outlets = (events, snapshots);
     let outcome = fratmae_coordinator::run(job, listener, launcher, outlets, stop).await;
+    drop(page);
     shown.await?;
     Ok(outcome?)
 }
