@@ -76,6 +76,11 @@ impl Running {
         self.stderr.so_far()
     }
 
+    /// Gives what it has written to standard output so far.
+    pub fn printed(&self) -> String {
+        self.stdout.so_far()
+    }
+
     /// Tells whether the process itself has not ended.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         audit, chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor,
-        export, goodput, model, phantom, prepare, pretrain, replay, status, tensorboard, top, trace,
-        worker,
+        export, goodput, model, phantom, prepare, pretrain, replay, serve, status, tensorboard, top,
+        trace, worker,
     },
     logging::{LogForm, Logging},
     terminal,
@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Trace(trace::Arguments),
     /// Write a run's figures as event files for TensorBoard
     Tensorboard(tensorboard::Arguments),
+    /// Serve a page that shows runs
+    Serve(serve::Arguments),
     /// Check whether this host can run a job
     Doctor(doctor::Arguments),
     /// Inspect a prepared data set

@@ -17,6 +17,7 @@ pub(crate) mod goodput;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod owner;
+pub(crate) mod page;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
@@ -24,6 +25,7 @@ pub(crate) mod replay;
 pub(crate) mod run_coordinator;
 pub(crate) mod run_progress;
 pub(crate) mod run_weights;
+pub(crate) mod serve;
 pub(crate) mod sizes;
 pub(crate) mod status;
 pub(crate) mod target;
@@ -69,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Top(arguments) => wait_for(top::run(arguments, output)),
         Command::Trace(arguments) => wait_for(trace::run(arguments, quiet, output)),
         Command::Tensorboard(arguments) => wait_for(tensorboard::run(arguments, output)),
+        Command::Serve(arguments) => wait_for(serve::run(arguments, output)),
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
         Command::Checkpoint(arguments) => wait_for(checkpoint::run(arguments, quiet, output)),
@@ -88,6 +91,7 @@ const fn computing_threads(command: &Command) -> Option<usize> {
     match command {
         Command::Status(_)
         | Command::Goodput(_)
+        | Command::Serve(_)
         | Command::Top(_)
         | Command::Trace(_)
         | Command::Tensorboard(_)

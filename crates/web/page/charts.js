@@ -179,6 +179,9 @@ export class Plot {
       below = below.map((sum, at) => sum + (mean[at] ?? 0));
       return { line, values: below };
     });
+    // A step without any is a gap and not zero.
+    const isKnown = this.data.xs.map((_, at) => shown.some((line) => this.data.series[line.name].mean[at] !== null));
+    layers.forEach((layer) => (layer.values = layer.values.map((value, at) => (isKnown[at] ? value : null))));
     layers.reverse();
     const series = layers.map(({ line }) => ({
       stroke: styled("--panel"),
@@ -198,7 +201,7 @@ export class Plot {
     const value = TICKS[unit] ?? short;
     return {
       ...this.size(),
-      padding: [8, 10, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       scales: {
         x: { time: Boolean(isClock) },
@@ -268,12 +271,15 @@ export class Plot {
 
   /** Writes the values at a point, or the newest ones. */
   show(index) {
-    const at = index ?? this.data.xs.length - 1;
+    const isAt = index !== null && index !== undefined;
+    const at = isAt ? index : this.data.xs.length - 1;
     const x = this.data.xs[at];
-    this.readout.textContent = index === null || index === undefined || x === undefined ? "" : this.spec.isClock ? moment(x * 1000) : AXES[this.view.x].shown(x);
+    this.readout.textContent = !isAt || x === undefined ? "" : this.spec.isClock ? moment(x * 1000) : AXES[this.view.x].shown(x);
     const shown = UNITS[this.spec.unit] ?? number;
     for (const [name, output] of this.values) {
-      const value = this.data.series[name]?.mean[at];
+      const mean = this.data.series[name]?.mean;
+      // Without a cursor the newest that is known: figures of a step may come one after the other.
+      const value = isAt ? mean?.[at] : mean?.findLast((one) => one !== null && one !== undefined);
       output.textContent = value === null || value === undefined ? NONE : shown(value);
     }
   }

@@ -15,6 +15,8 @@ const POINTS = 1000;
 const FRESH = 500;
 /** How often what no event tells is read again while a run trains. */
 const EVERY = 15000;
+/** After how long a server that did not answer is asked again. */
+const AGAIN = 5000;
 
 const LIVE = ["waiting", "training", "stopping"];
 const SECTIONS = [["curves", "Curves"], ["ranks", "Ranks"], ["timeline", "Records"], ["ledger", "Ledger"], ["workers", "Workers"], ["checkpoints", "Checkpoints"]];
@@ -156,21 +158,12 @@ export class RunView {
     this.leave?.();
     this.leave = api.follow(this.id, this.cursor, {
       changed: (change) => this.changed(change),
-      resync: () => this.again(),
+      resync: () => this.restart(),
       connected: (isConnected) => {
         this.isConnected = isConnected;
         this.tell();
       },
     });
-  }
-
-  /** Reads everything again: too much has changed to be told as a change. */
-  async again() {
-    this.cursor = null;
-    this.summary = await api.summary(this.id);
-    await this.curves();
-    await this.records();
-    this.follow();
   }
 
   changed({ snapshot, findings, steps, rewound_to: rewound, records }) {
@@ -183,10 +176,34 @@ export class RunView {
       this.items.push(...records);
       this.timeline.set(this.items, Date.now());
       if (records.some(({ kind }) => kind === "commit" || kind === "removed")) this.saved();
+      if (records.some(({ kind }) => kind === "commit")) this.renew();
       if (records.some(({ kind }) => kind === "generation")) this.draw();
     }
-    if (rewound !== null && rewound !== undefined) this.curves();
+    if (steps && Object.keys(steps.values).some((name) => !this.summary.names.includes(name))) this.restart();
+    else if (rewound !== null && rewound !== undefined) this.curves();
     else if (steps && !this.range) this.add(steps);
+  }
+
+  /** A checkpoint brings figures that no event tells, such as the time of each phase. */
+  async renew() {
+    const { names, steps } = await api.summary(this.id);
+    this.summary.steps = steps;
+    if (names.length !== this.summary.names.length) this.restart();
+    else if (!this.range) this.curves();
+  }
+
+  /** Too much has changed to be told as a change: the page is made anew, as soon as the server answers. */
+  async restart() {
+    if (this.isRestarting || this.isOver) return;
+    this.isRestarting = true;
+    this.close();
+    this.cursor = null;
+    try {
+      await this.load();
+    } catch {
+      setTimeout(() => this.restart(), AGAIN);
+    }
+    this.isRestarting = false;
   }
 
   add(steps) {
@@ -267,6 +284,10 @@ export class RunView {
 
   destroy() {
     this.isOver = true;
+    this.close();
+  }
+
+  close() {
     this.leave?.();
     clearInterval(this.timer);
     clearInterval(this.clock);

@@ -8,6 +8,7 @@ use crate::{
     commands::{
         fork::Forking,
         job::{Job, Named},
+        page::Paging,
         run_coordinator::{OutputMode, Viewers, Workers, run_coordinator},
     },
     output::Output,
@@ -30,6 +31,8 @@ pub(crate) struct Arguments {
     pub(crate) forking: Forking,
     #[command(flatten)]
     viewers: Viewers,
+    #[command(flatten)]
+    pub(crate) paging: Paging,
     /// Address to listen at (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
@@ -74,7 +77,8 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         OutputMode {
             quiet,
             json,
-            viewers: arguments.viewers.clone(),
+            viewers: &arguments.viewers,
+            page: &arguments.paging,
         },
         output,
     )

@@ -12,6 +12,7 @@ use crate::{
     commands::{
         fork::Forking,
         job::{Job, Named},
+        page::Paging,
         run_coordinator::{OutputMode, Viewers, Workers, run_coordinator},
     },
     logging::Logging,
@@ -42,6 +43,8 @@ pub(crate) struct Arguments {
     pub(crate) forking: Forking,
     #[command(flatten)]
     viewers: Viewers,
+    #[command(flatten)]
+    pub(crate) paging: Paging,
     /// Replace the coordinator that leads the run even if it still answers; without this the command is refused
     #[arg(long)]
     pub(crate) take_over: bool,
@@ -67,7 +70,8 @@ pub(crate) async fn run(
         OutputMode {
             quiet,
             json,
-            viewers: arguments.viewers.clone(),
+            viewers: &arguments.viewers,
+            page: &arguments.paging,
         },
         output,
     )

@@ -12,20 +12,25 @@ use fratmae_config::Config;
 use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests};
 use fratmae_dataset::DataSet;
 use fratmae_store::Location;
+use fratmae_web::Live;
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
-    sync::broadcast::{self, error::RecvError},
+    sync::{
+        broadcast::{self, error::RecvError},
+        watch,
+    },
 };
 
 use crate::{
     commands::{
         apart, ending,
         owner::{self, Kind},
+        page::Paging,
         pretrain::{data, memory},
         run_progress::RunProgress,
         target,
-        tensorboard::live::Live,
+        tensorboard::live::Live as Board,
     },
     output::Output,
     signals::Signals,
@@ -46,13 +51,15 @@ pub(crate) struct Viewers {
 }
 
 /// How a run is shown.
-#[derive(Debug, Clone)]
-pub(crate) struct OutputMode {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutputMode<'a> {
     /// No progress.
     pub(crate) quiet: bool,
     /// The end as one JSON object.
     pub(crate) json: bool,
-    pub(crate) viewers: Viewers,
+    pub(crate) viewers: &'a Viewers,
+    /// Whether there is a page of it, and where.
+    pub(crate) page: &'a Paging,
 }
 
 /// Where a run's workers come from.
@@ -81,7 +88,7 @@ pub(crate) async fn run_coordinator(
     (mut config, fork): (Config, Option<Fork>),
     workers: Workers,
     take_over: bool,
-    showing: OutputMode,
+    showing: OutputMode<'_>,
     output: &mut Output,
 ) -> Result<()> {
     let (launcher, allowed) = match workers {
@@ -101,7 +108,7 @@ pub(crate) async fn run_coordinator(
     ensure_apart(&run, &config)?;
     let board = showing.viewers.tensorboard.as_ref();
     let board = board
-        .map(|folder| Live::open(folder, run.url()))
+        .map(|folder| Board::open(folder, run.url()))
         .transpose()?;
     let has_checkpoint = fork.is_some() || !fratmae_checkpoint::list(&run).await?.is_empty();
     if !has_checkpoint && !unread.is_empty() {
@@ -109,7 +116,7 @@ pub(crate) async fn run_coordinator(
     }
     let data = data::open_or_prepare(&config, showing.quiet).await?;
     let shortage = launcher.as_ref().and_then(|_| memory::fit(&mut config));
-    let watch = RunProgress::start(&config, showing.quiet);
+    let progress = RunProgress::start(&config, showing.quiet);
     let (run_url, data_url) = (run.url().to_owned(), data.location.url().to_owned());
     let mut job = job(config, run, data, (allowed, take_over));
     job.notes.extend(shortage);
@@ -124,7 +131,12 @@ pub(crate) async fn run_coordinator(
         job.notes
             .extend(apart(move || weights_told(&config)).await??);
     }
-    let outcome = attend(job, launcher, (watch, board), &signals).await;
+    let shown = Shown {
+        progress,
+        board,
+        page: showing.page,
+    };
+    let outcome = attend(job, launcher, shown, &signals).await;
     if let Some(table) = outcome.as_ref().err().and_then(other_job)
         && !showing.quiet
     {
@@ -214,11 +226,18 @@ fn weights_told(config: &Config) -> Result<Vec<String>> {
     Ok(fratmae_pretrain::first_weights(config, &parameters)?.1)
 }
 
+/// Whatever shows a run that is led here.
+struct Shown<'a> {
+    progress: RunProgress,
+    board: Option<Board>,
+    page: &'a Paging,
+}
+
 /// Runs the job and shows what it tells.
 async fn attend(
-    job: Job,
+    mut job: Job,
     launcher: Option<Launcher>,
-    (mut watch, board): (RunProgress, Option<Live>),
+    shown: Shown<'_>,
     signals: &Signals,
 ) -> Result<Outcome> {
     let address = job.config.coordinator.listen.clone();
@@ -226,15 +245,25 @@ async fn attend(
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
     let (events, mut receiver) = broadcast::channel(EVENTS);
+    let board = shown.board;
     let board = board
         .map(|board| board.follow(events.subscribe()))
         .transpose()?;
+    let snapshots = watch::Sender::default();
+    let live = Live {
+        events: events.subscribe(),
+        snapshots: snapshots.subscribe(),
+    };
+    let page = shown.page.start(job.run.url(), live)?;
+    let address = page.iter().map(|page| format!("page: {}", page.url));
+    job.notes.extend(address);
+    let mut progress = shown.progress;
     // A thread that may wait for the terminal, while the run waits for its store.
     let shown = tokio::task::spawn_blocking(move || {
         loop {
             match receiver.blocking_recv() {
-                Ok(event) => watch.show(&event),
-                Err(RecvError::Lagged(missed)) => watch.note(&format!(
+                Ok(event) => progress.show(&event),
+                Err(RecvError::Lagged(missed)) => progress.note(&format!(
                     "the terminal stood still and {missed} events are not shown; fratmae status has the newest verdicts"
                 )),
                 Err(RecvError::Closed) => return,
@@ -246,8 +275,9 @@ async fn attend(
         at_once: Box::pin(signals.at_once()),
     };
     signals.stop_in_order();
-    let outlets = (events, tokio::sync::watch::Sender::default());
+    let outlets = (events, snapshots);
     let outcome = fratmae_coordinator::run(job, listener, launcher, outlets, stop).await;
+    drop(page);
     shown.await?;
     if let Some(board) = board {
         // What panicked has been told.
