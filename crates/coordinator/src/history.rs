@@ -173,9 +173,9 @@ pub async fn read_history(run: &Location) -> Result<Vec<HistoryRow>, Coordinator
 /// The store's.
 pub async fn read_kept_history(run: &Location) -> Result<KeptHistory, CoordinatorError> {
     let mut files = run.list(FOLDER).await?;
-    files.retain(|file| steps_of(&file.relative).is_some());
+    files.retain(|file| is_history_file(&file.relative));
     let files = futures::stream::iter(files);
-    let files = files.map(|entry| async move { read_rows(run, &entry.relative).await });
+    let files = files.map(|entry| async move { read_history_file(run, &entry.relative).await });
     let files: Vec<_> = files.buffered(4).collect().await;
     let (mut history, mut damaged) = (History::default(), Vec::new());
     for rows in files {
@@ -193,7 +193,20 @@ pub async fn read_kept_history(run: &Location) -> Result<KeptHistory, Coordinato
     })
 }
 
-async fn read_rows(run: &Location, object: &str) -> Result<Vec<HistoryRow>, CoordinatorError> {
+/// Whether an object is a file of figures, by its name.
+#[must_use]
+pub fn is_history_file(object: &str) -> bool {
+    steps_of(object).is_some()
+}
+
+/// Reads one file of figures, in step order.
+///
+/// # Errors
+/// The store's, or `Damaged`.
+pub async fn read_history_file(
+    run: &Location,
+    object: &str,
+) -> Result<Vec<HistoryRow>, CoordinatorError> {
     let damaged = |reason: String| CoordinatorError::Damaged {
         run: run.url().to_owned(),
         object: object.to_owned(),

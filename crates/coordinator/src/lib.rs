@@ -22,6 +22,7 @@ mod job;
 mod job_match;
 mod launch;
 mod leader;
+mod ledger;
 mod mesh_key;
 mod opening;
 mod restarts;
@@ -46,7 +47,10 @@ pub use ear::Ear;
 pub use error::CoordinatorError;
 pub use event::{EVENTS, RunEvent, SkippedSample};
 pub use fork::{Fork, Origin};
-pub use history::{HistoryRow, KeptHistory, missing_steps, read_history, read_kept_history};
+pub use history::{
+    HistoryRow, KeptHistory, is_history_file, missing_steps, read_history, read_history_file,
+    read_kept_history,
+};
 pub use job::{Job, ensure_run, stored_config_of};
 pub use job_match::lineage;
 pub use launch::{LAUNCH_TOKEN, Launcher, Listener};

@@ -26,8 +26,8 @@ pub(crate) type Outbox = mpsc::Sender<Result<pb::ToWorker, Status>>;
 
 /// What arrives on a worker's stream.
 pub(crate) enum Arrival {
-    /// The stream is open, and orders go to this outbox.
-    Opened(WorkerId, Outbox),
+    /// The stream is open: orders go to this outbox, and what comes in is bounded there.
+    Opened(WorkerId, Outbox, Inflow),
     /// A message came.
     Message(WorkerId, Box<pb::FromWorker>),
     /// The stream is closed.
@@ -94,15 +94,13 @@ impl Coordination for Service {
         };
         let over = |_| Status::unavailable("the run has ended");
         self.inbox
-            .send(Arrival::Opened(worker, outbox).into())
+            .send(Arrival::Opened(worker, outbox, incoming.inflow.clone()).into())
             .await
             .map_err(over)?;
-        let (inflow, is_told_to_stop) = (incoming.inflow.clone(), incoming.is_told_to_stop.clone());
+        let is_told_to_stop = incoming.is_told_to_stop.clone();
         let orders = ReceiverStream::new(orders).map(move |order| {
-            match message(&order) {
-                Some(To::Welcome(_)) => inflow.admit(),
-                Some(To::Stop(_)) => is_told_to_stop.notify_one(),
-                _ => {}
+            if let Some(To::Stop(_)) = message(&order) {
+                is_told_to_stop.notify_one();
             }
             order
         });

@@ -1,6 +1,6 @@
 //! Takes figures of steps that are given up off the store.
 
-use super::{FOLDER, History, read_rows};
+use super::{FOLDER, History, read_history_file};
 use crate::error::CoordinatorError;
 use fratmae_store::Location;
 
@@ -17,7 +17,7 @@ pub(crate) async fn trim_history(run: &Location, step: u64) -> Result<(), Coordi
         };
         if first <= step {
             let mut kept = History {
-                rows: read_rows(run, &object).await?,
+                rows: read_history_file(run, &object).await?,
             };
             kept.flush(run, step).await?;
         }
