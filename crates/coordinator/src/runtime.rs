@@ -8,6 +8,7 @@ mod observing;
 mod orders;
 mod pass_over;
 mod settings;
+mod trace;
 mod waits;
 
 use crate::addresses::Addresses;
@@ -43,6 +44,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
+use trace::Trace;
+use tracing::Instrument as _;
 use waits::Waits;
 
 /// How old the status may be beyond the last tick, where neither phase nor generation has changed.
@@ -114,6 +117,7 @@ pub(crate) struct Runtime {
     last_words: Option<String>,
     /// Who waits for a checkpoint.
     savers: Vec<oneshot::Sender<u64>>,
+    trace: Trace,
 }
 
 impl Runtime {
@@ -185,6 +189,7 @@ impl Runtime {
             evicted: Vec::new(),
             last_words: None,
             savers: Vec::new(),
+            trace: Trace::none(),
         }
     }
 
@@ -293,7 +298,10 @@ impl Runtime {
     async fn operate(&mut self, operation: Operation) -> Result<(), CoordinatorError> {
         let record = match operation {
             Operation::EnsureHeld => return Ok(self.journal.ensure_held().await?),
-            Operation::WriteManifest(id) => return self.write_manifest(id).await,
+            Operation::WriteManifest(id) => {
+                let span = self.trace.commit(id.step.get());
+                return self.write_manifest(id).instrument(span).await;
+            }
             Operation::FindNewest { damaged, reason } => {
                 return self.pass_over(damaged, &reason).await;
             }
@@ -302,17 +310,21 @@ impl Runtime {
             Operation::RecordGeneration {
                 generation,
                 members,
-            } => Record::Generation {
-                generation: generation.get(),
-                seats: self.seats.deal(generation.get(), members.len()),
-                kinds: self.admission.kinds(),
-                members,
-            },
+            } => {
+                self.trace.begin(generation.get(), members.len());
+                Record::Generation {
+                    generation: generation.get(),
+                    seats: self.seats.deal(generation.get(), members.len()),
+                    kinds: self.admission.kinds(),
+                    members,
+                }
+            }
         };
         if matches!(record, Record::Generation { .. }) {
             self.ledger.capacity.counts().generations += 1;
         }
-        Ok(self.journal.append(record).await?)
+        let span = self.trace.forming();
+        Ok(self.journal.append(record).instrument(span).await?)
     }
 
     /// Carries out one command, which has what it needs of the store.

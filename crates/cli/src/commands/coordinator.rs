@@ -11,6 +11,7 @@ use crate::{
         page::Paging,
         run_coordinator::{OutputMode, Viewers, Workers, run_coordinator},
     },
+    exporting::{Exporting, MetricsOptions},
     output::Output,
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct Arguments {
     viewers: Viewers,
     #[command(flatten)]
     pub(crate) paging: Paging,
+    #[command(flatten)]
+    pub(crate) exporting: MetricsOptions,
     /// Address to listen at (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
@@ -59,7 +62,12 @@ pub(crate) enum Difference {
     Kernels,
 }
 
-pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
+pub(crate) async fn run(
+    arguments: &Arguments,
+    quiet: bool,
+    exporting: &Exporting,
+    output: &mut Output,
+) -> Result<()> {
     let config = arguments.job.resolve_with(
         &arguments.named,
         arguments.listen.as_ref(),
@@ -80,6 +88,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
             viewers: &arguments.viewers,
             page: &arguments.paging,
         },
+        (exporting, &arguments.exporting),
         output,
     )
     .await

@@ -15,6 +15,7 @@ use crate::{
         page::Paging,
         run_coordinator::{OutputMode, Viewers, Workers, run_coordinator},
     },
+    exporting::{Exporting, MetricsOptions},
     logging::Logging,
     output::Output,
     terminal,
@@ -45,6 +46,8 @@ pub(crate) struct Arguments {
     viewers: Viewers,
     #[command(flatten)]
     pub(crate) paging: Paging,
+    #[command(flatten)]
+    pub(crate) exporting: MetricsOptions,
     /// Replace the coordinator that leads the run even if it still answers; without this the command is refused
     #[arg(long)]
     pub(crate) take_over: bool,
@@ -56,6 +59,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(
     arguments: &Arguments,
     logging: &Logging,
+    exporting: &Exporting,
     output: &mut Output,
 ) -> Result<()> {
     let config = arguments.job.resolve_with(&arguments.named, None, None)?;
@@ -73,6 +77,7 @@ pub(crate) async fn run(
             viewers: &arguments.viewers,
             page: &arguments.paging,
         },
+        (exporting, &arguments.exporting),
         output,
     )
     .await

@@ -4,13 +4,18 @@
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     path::PathBuf,
+    sync::Arc,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use fratmae_config::Config;
-use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests};
+use fratmae_coordinator::{
+    Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, RunEvent, StopRequests,
+};
 use fratmae_dataset::DataSet;
+use fratmae_exporters::of_run;
+use fratmae_observe::Snapshot;
 use fratmae_store::Location;
 use fratmae_web::Live;
 use serde::Serialize;
@@ -28,10 +33,12 @@ use crate::{
         owner::{self, Kind},
         page::Paging,
         pretrain::{data, memory},
+        run_meter::RunMeter,
         run_progress::RunProgress,
         target,
         tensorboard::live::Live as Board,
     },
+    exporting::{Exporting, MetricsOptions},
     output::Output,
     signals::Signals,
     table::Table,
@@ -89,6 +96,7 @@ pub(crate) async fn run_coordinator(
     workers: Workers,
     take_over: bool,
     showing: OutputMode<'_>,
+    exporting: (&Exporting, &MetricsOptions),
     output: &mut Output,
 ) -> Result<()> {
     let (launcher, allowed) = match workers {
@@ -131,12 +139,14 @@ pub(crate) async fn run_coordinator(
         job.notes
             .extend(apart(move || weights_told(&config)).await??);
     }
+    let outlets = (broadcast::Sender::new(EVENTS), watch::Sender::default());
+    job.notes.extend(export(exporting, &outlets).await?);
     let shown = Shown {
         progress,
         board,
         page: showing.page,
     };
-    let outcome = attend(job, launcher, shown, &signals).await;
+    let outcome = attend(job, launcher, (shown, outlets), &signals).await;
     if let Some(table) = outcome.as_ref().err().and_then(other_job)
         && !showing.quiet
     {
@@ -233,23 +243,38 @@ struct Shown<'a> {
     page: &'a Paging,
 }
 
+/// What a run tells as it goes on: its events, and how it stands.
+type Outlets = (broadcast::Sender<RunEvent>, watch::Sender<Arc<Snapshot>>);
+
+/// Tells other programs of the run; says where its metrics are read.
+async fn export(
+    (exporting, options): (&Exporting, &MetricsOptions),
+    (events, snapshots): &Outlets,
+) -> Result<Option<String>> {
+    let newest = snapshots.subscribe();
+    let url = exporting.begin(options, move || of_run(&newest.borrow()));
+    let url = url.await?;
+    let meter = RunMeter::new(exporting.histograms.clone());
+    tokio::spawn(meter.follow(events.subscribe()));
+    Ok(url.map(|url| format!("metrics are at {url}")))
+}
+
 /// Runs the job and shows what it tells.
 async fn attend(
     mut job: Job,
     launcher: Option<Launcher>,
-    shown: Shown<'_>,
+    (shown, outlets): (Shown<'_>, Outlets),
     signals: &Signals,
 ) -> Result<Outcome> {
     let address = job.config.coordinator.listen.clone();
     let listener = TcpListener::bind(&address).await;
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
-    let (events, mut receiver) = broadcast::channel(EVENTS);
+    let (events, snapshots) = &outlets;
     let board = shown.board;
     let board = board
         .map(|board| board.follow(events.subscribe()))
         .transpose()?;
-    let snapshots = watch::Sender::default();
     let live = Live {
         events: events.subscribe(),
         snapshots: snapshots.subscribe(),
@@ -258,6 +283,7 @@ async fn attend(
     let address = page.iter().map(|page| format!("page: {}", page.url));
     job.notes.extend(address);
     let mut progress = shown.progress;
+    let mut receiver = events.subscribe();
     // A thread that may wait for the terminal, while the run waits for its store.
     let shown = tokio::task::spawn_blocking(move || {
         loop {
@@ -275,7 +301,6 @@ async fn attend(
         at_once: Box::pin(signals.at_once()),
     };
     signals.stop_in_order();
-    let outlets = (events, snapshots);
     let outcome = fratmae_coordinator::run(job, listener, launcher, outlets, stop).await;
     drop(page);
     shown.await?;

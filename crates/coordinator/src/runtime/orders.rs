@@ -41,6 +41,7 @@ impl Runtime {
             figures_until: self.figures_until(),
             secret: self.seats.secret(generation, rank),
             mesh_key: self.mesh_key.of(assignment.generation),
+            trace: self.trace.carried(),
             ..assignment.into()
         };
         if let Some(stream) = self.streams.get(&worker) {

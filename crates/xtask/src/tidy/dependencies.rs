@@ -13,6 +13,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-telemetry", Some(&["control"])),
     ("fratmae-observe", Some(&["store", "telemetry"])),
     ("fratmae-viewers", Some(&["observe", "telemetry"])),
+    ("fratmae-exporters", Some(&["observe", "telemetry"])),
     ("fratmae-protocol", Some(&["control"])),
     ("fratmae-imaging", Some(&[])),
     ("fratmae-dataset", Some(&["store"])),
@@ -75,13 +76,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ),
     (
         "fratmae-web",
-        Some(&[
-            "checkpoint",
-            "coordinator",
-            "observe",
-            "store",
-            "telemetry",
-        ]),
+        Some(&["checkpoint", "coordinator", "observe", "store", "telemetry"]),
     ),
     (
         "fratmae-proof",
