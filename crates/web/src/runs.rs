@@ -175,9 +175,8 @@ impl Runs {
 
     async fn scan_all(&self) {
         for place in &self.places {
-            match timeout(PATIENCE, self.scan(place)).await {
-                Ok(Err(error)) => tracing::debug!(%error, "not looked through"),
-                Ok(Ok(_)) | Err(_) => {}
+            if let Ok(Err(error)) = timeout(PATIENCE, self.scan(place)).await {
+                tracing::debug!(%error, "not looked through");
             }
         }
     }
