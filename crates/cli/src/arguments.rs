@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         audit, chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor,
-        export, goodput, model, phantom, prepare, pretrain, replay, serve, status, tensorboard, top,
-        trace, worker,
+        export, goodput, model, phantom, prepare, pretrain, replay, serve, status, tensorboard,
+        top, trace, worker,
     },
     logging::{LogForm, Logging},
     terminal,

@@ -102,7 +102,9 @@ impl What {
                 members,
                 step: None,
             },
-            Record::Commit { step, generation } => Self::Commit { step, generation },
+            Record::Commit {
+                step, generation, ..
+            } => Self::Commit { step, generation },
             Record::Removed { step, generation } => Self::Removed { step, generation },
             Record::Skipped {
                 generation,
@@ -166,6 +168,7 @@ pub(crate) fn checkpoints(items: &[Item]) -> Vec<Checkpoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fratmae_checkpoint::CommitDigests;
     use serde_json::json;
 
     fn item(number: u64, record: Record) -> Item {
@@ -183,6 +186,7 @@ mod tests {
             generation,
             members: vec!["local-0".to_owned()],
             seats: vec!["a-digest".to_owned()],
+            kinds: Vec::new(),
         };
         item(number, record)
     }
@@ -254,10 +258,12 @@ mod tests {
             Record::Commit {
                 step: 10,
                 generation: 1,
+                digests: CommitDigests::default(),
             },
             Record::Commit {
                 step: 20,
                 generation: 1,
+                digests: CommitDigests::default(),
             },
             Record::Removed {
                 step: 10,

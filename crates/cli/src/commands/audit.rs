@@ -268,7 +268,10 @@ mod tests {
         let text = captured.text();
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
         assert!(line("samples").contains("FAILS   step 7 did not"), "{text}");
-        assert!(line("journal").contains("holds   the journal has"), "{text}");
+        assert!(
+            line("journal").contains("holds   the journal has"),
+            "{text}"
+        );
         assert!(!text.contains("replay"), "{text}");
     }
 }

@@ -84,9 +84,9 @@ mod tests {
         let histograms = Histograms::default();
         let mut meter = RunMeter::new(histograms.clone());
         meter.note(&began(1, 0));
-        [1, 2, 3].map(|step| meter.note(&applied(step)));
+        (1..=3).for_each(|step| meter.note(&applied(step)));
         meter.note(&began(2, 2));
-        [3, 4].map(|step| meter.note(&applied(step)));
+        (3..=4).for_each(|step| meter.note(&applied(step)));
         let text = Format::Text.write(&histograms.read());
         for line in [
             "fratmae_step_duration_seconds_count 5",

@@ -115,6 +115,7 @@ async fn records_come_in_once_and_each_is_told() {
         let record = Record::Commit {
             step,
             generation: 1,
+            digests: fratmae_checkpoint::CommitDigests::default(),
         };
         journal.append(record).await.unwrap();
         read(&run).await;
