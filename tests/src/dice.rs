@@ -2,6 +2,9 @@
 //! and its loss is a soft Dice over the whole global batch. No slot has a loss of its own.
 
 use std::ops::Range;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use fratmae_dataset::{SampleOrder, Stack};
 use fratmae_model::{Parameter, Update};
@@ -49,6 +52,33 @@ pub struct Global {
     /// Of every sample of the batch, by the sigmoid's argument.
     gradients: Vec<f64>,
     sharpness: f64,
+}
+
+/// How long this process takes beyond what it computes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    /// For a slot's forward pass.
+    pub forward: Duration,
+    /// For each sample of the order: whoever loads waits for it.
+    pub sample: Duration,
+}
+
+static PACE: OnceLock<Pace> = OnceLock::new();
+
+impl Pace {
+    /// Sets it, once.
+    pub fn set(self) {
+        let _ = PACE.set(self);
+    }
+}
+
+/// Takes time, if there is any to take.
+#[expect(clippy::disallowed_methods, reason = "being slow is the purpose")]
+fn dawdle(time: impl Fn(&Pace) -> Duration) {
+    let time = PACE.get().map(time).unwrap_or_default();
+    if !time.is_zero() {
+        thread::sleep(time);
+    }
 }
 
 /// Block means of PET, and what is to be predicted from them.
@@ -108,7 +138,8 @@ impl Task for Dice {
     }
 
     fn samples(&self, first: u64) -> Samples {
-        Box::new(self.order.samples(first))
+        let samples = self.order.samples(first);
+        Box::new(samples.inspect(|_| dawdle(|pace| pace.sample)))
     }
 
     fn start(&mut self, stacks: Vec<Stack>) -> Result<Features, TaskError> {
@@ -123,6 +154,7 @@ impl Task for Dice {
     }
 
     fn finish(&mut self, batch: Features) -> Result<(Features, SlotSeen), TaskError> {
+        dawdle(|pace| pace.forward);
         let (line, rest) = self.weights.split_at(OFFSET);
         let see = |(blocks, target): &(Vec<f32>, f64)| {
             let products = line.iter().zip(blocks).map(|(w, x)| f64::from(w * x));

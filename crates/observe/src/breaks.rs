@@ -81,7 +81,7 @@ impl Reliability {
             recovery_median_s: seconds.get(seconds.len() / 2).copied(),
             recovery_longest_s: seconds.last().copied(),
             worker_hours_between_failures: (failures > 0).then(|| hours / failures as f64),
-            worker_hours_lost: blamed.map(|it| it.worker_seconds).sum::<f64>() / 3.6e3,
+            worker_hours_lost: blamed.fold(0.0, |sum, it| sum + it.worker_seconds) / 3.6e3,
         }
     }
 }

@@ -113,7 +113,7 @@ struct Figures {
     accounts: Vec<Vec<(f64, f64)>>,
     /// How much sooner the calls could have ended without the rank.
     costs: Vec<f64>,
-    /// What of this its own time beyond the slowest of the others does not explain.
+    /// What of this neither its own time beyond the slowest of the others nor a number of slots explains.
     unexplained: Vec<f64>,
     /// How long the step took.
     longest: f64,
@@ -128,17 +128,21 @@ impl Figures {
         let explained = owns
             .iter()
             .map(|own| (own - slowest.most_but(*own)).max(0.0));
+        let slots = each(step, |row| row.slots.into());
+        let usual = median(slots.clone());
+        // Whoever has more slots than most is the last for that alone, and its data take a moment more to be there.
+        let unexplained = costs.iter().zip(explained).zip(slots);
+        let unexplained = unexplained.map(|((cost, own), slots)| match slots > usual {
+            true => 0.0,
+            false => cost - own,
+        });
         let accounts = OWN.into_iter().chain([(Account::Transfer, false)]);
         let totals = each(step, |row| row.accounts.total());
         Self {
             accounts: accounts
                 .map(|(it, grows)| beside_others(step, it, grows))
                 .collect(),
-            unexplained: costs
-                .iter()
-                .zip(explained)
-                .map(|(cost, own)| cost - own)
-                .collect(),
+            unexplained: unexplained.collect(),
             costs,
             longest: totals.into_iter().fold(0.0, f64::max),
         }

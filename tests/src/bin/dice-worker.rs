@@ -1,4 +1,5 @@
-//! A worker of the second task: `dice-worker COORDINATOR NAME`.
+//! A worker of the second task: `dice-worker COORDINATOR NAME [KEY=VALUE]...`, where the keys are `listen` and `advertise`,
+//! as the program's worker has them, and `forward_ms` and `sample_ms`, which make it slow (see [`Pace`]).
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,23 +7,38 @@ use std::time::Duration;
 use fratmae_config::Host;
 use fratmae_network::Endpoint;
 use fratmae_telemetry::PhaseLedger;
-use fratmae_tests::Dice;
+use fratmae_tests::{Dice, Pace};
 use fratmae_worker::{Options, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
-    let [_, coordinator, name] = &words[..] else {
+    let [_, coordinator, name, settings @ ..] = &words[..] else {
         return ExitCode::FAILURE;
     };
+    let setting = |key: &str| {
+        let pairs = settings
+            .iter()
+            .filter_map(|setting| setting.split_once('='));
+        let mut values = pairs
+            .filter(|(name, _)| *name == key)
+            .map(|(_, value)| value);
+        values.next().unwrap_or_default().to_owned()
+    };
+    let time = |key: &str| Duration::from_millis(setting(key).parse().unwrap_or(0));
+    Pace {
+        forward: time("forward_ms"),
+        sample: time("sample_ms"),
+    }
+    .set();
     let Ok(coordinator) = Endpoint::parse_or(coordinator, 0) else {
         return ExitCode::FAILURE;
     };
     let options = Options {
         coordinator,
         wait: Duration::from_secs(10),
-        listen: String::new(),
-        advertise: String::new(),
+        listen: setting("listen"),
+        advertise: setting("advertise"),
         host: Host::default(),
         is_verbose: false,
         name: name.clone(),
