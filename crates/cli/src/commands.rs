@@ -77,10 +77,9 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 /// How many threads a command computes with; none if it computes nothing.
 const fn computing_threads(command: &Command) -> Option<usize> {
     match command {
-        Command::Status(_)
-        | Command::Serve(_)
-        | Command::Completions(_)
-        | Command::Chaos(_) => None,
+        Command::Status(_) | Command::Serve(_) | Command::Completions(_) | Command::Chaos(_) => {
+            None
+        }
         Command::Worker(worker) => Some(worker.threads),
         _ => Some(0),
     }

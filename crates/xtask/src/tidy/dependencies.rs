@@ -74,13 +74,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ),
     (
         "fratmae-web",
-        Some(&[
-            "checkpoint",
-            "coordinator",
-            "observe",
-            "store",
-            "telemetry",
-        ]),
+        Some(&["checkpoint", "coordinator", "observe", "store", "telemetry"]),
     ),
     ("fratmae-simulation", Some(&["control"])),
     ("fratmae", None),
