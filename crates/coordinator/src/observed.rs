@@ -99,7 +99,7 @@ impl Objects<'_> {
             .best()
             .max((capacity.best_step, capacity.progress_unix_ms));
         let commit = |entry: &&Entry| matches!(entry.record, Record::Commit { .. });
-        let committed = self.entries.iter().filter(commit).next_back();
+        let committed = self.entries.iter().rfind(commit);
         let step_seconds = status.step_seconds.or_else(|| self.step_seconds());
         Snapshot {
             unix_ms,

@@ -55,10 +55,7 @@ pub async fn run(
     let events = EventSink::new(events);
     let addresses = Addresses::of(&listener, &job.config.coordinator.advertise)?;
     let (address, own) = (addresses.advertised.url(), addresses.own.url());
-    let StopRequests {
-        mut after_the_step,
-        mut at_once,
-    } = stop;
+    let (mut after_the_step, mut at_once) = (stop.after_the_step, stop.at_once);
     let opened = tokio::select! {
         biased;
         () = &mut at_once => return Ok(Outcome::Abandoned),
@@ -105,16 +102,20 @@ pub async fn run(
         abandon(runtime, server, &mut fleet).await;
         return Ok(outcome);
     }
-    let shutdown = part(runtime, (server, inbox), &mut fleet, outcome.as_ref().err());
-    let is_abandoned = tokio::select! {
-        biased;
-        () = &mut at_once => true,
-        () = shutdown => false,
-    };
-    if is_abandoned {
+    let parted = part(runtime, (server, inbox), &mut fleet, outcome.as_ref().err());
+    if !is_done_before(at_once, parted).await {
         fleet.kill();
     }
     outcome
+}
+
+/// Whether something is done before the run is asked to end at once.
+async fn is_done_before(at_once: impl Future<Output = ()>, done: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = at_once => false,
+        () = done => true,
+    }
 }
 
 /// What a run came to that ends without its store.

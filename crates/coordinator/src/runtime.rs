@@ -130,6 +130,7 @@ impl Runtime {
         // Until here a store that does not answer is soon told; a run that is under way bears with it longer.
         job.run = job.run.clone().with_retry_policy(job.patience());
         let admission = admission(&job, &opened, &place);
+        let beats = beats(&job, &opened, &place);
         let cluster = Cluster::new(
             settings(&job),
             Millis::new(0),
@@ -137,19 +138,10 @@ impl Runtime {
             opened.newest,
         );
         let lineage = opened.lineage;
-        let ledger = Ledger::new(
-            job.run.clone(),
-            opened.journal.fence().get(),
-            opened.newest.step().get(),
-            count(job.config.workers.count),
-        );
+        let ledger = ledger(&job, &opened);
         Self {
             lineage: lineage.clone(),
-            beats: Beats::new(
-                job.run.clone(),
-                opened.journal.fence(),
-                place.addresses.advertised.url(),
-            ),
+            beats,
             waits: Waits::default(),
             admission,
             job,
@@ -380,6 +372,20 @@ impl Runtime {
     pub(crate) fn emit(&self, event: RunEvent) {
         self.events.emit(event);
     }
+}
+
+fn ledger(job: &Job, opened: &Opened) -> Ledger {
+    Ledger::new(
+        job.run.clone(),
+        opened.journal.fence().get(),
+        opened.newest.step().get(),
+        count(job.config.workers.count),
+    )
+}
+
+fn beats(job: &Job, opened: &Opened, place: &Place) -> Beats {
+    let address = place.addresses.advertised.url();
+    Beats::new(job.run.clone(), opened.journal.fence(), address)
 }
 
 fn admission(job: &Job, opened: &Opened, place: &Place) -> Admission {
