@@ -137,8 +137,8 @@ impl Runtime {
             opened.recorded,
             opened.newest,
         );
-        let lineage = opened.lineage;
         let ledger = ledger(&job, &opened);
+        let lineage = opened.lineage;
         Self {
             lineage: lineage.clone(),
             beats,
