@@ -10,7 +10,7 @@ mod work;
 use self::capacity::Capacity;
 use self::keeper::{Keeper, Page};
 use self::process::Process;
-use self::work::Work;
+use self::work::{Shares, Work};
 use crate::clock::unix_us;
 use fratmae_control::WorkerId;
 use fratmae_observe::{CapacityRow, LedgerRow, Lost, RankRow};
@@ -205,7 +205,7 @@ impl Ledger {
         let calls = times.ranks.iter().map(|rank| within(&rank.calls));
         let calls: Vec<Vec<u64>> = calls.collect();
         let shortest = shortest_calls(calls.iter().map(Vec::as_slice));
-        let mut rows = Vec::new();
+        let (mut rows, mut shares) = (Vec::new(), Shares::new());
         let ranks = times.ranks.iter().zip(calls).zip(members);
         for (rank, ((time, calls), worker)) in (0..).zip(ranks) {
             let Some((id, process)) = self.process(*worker) else {
@@ -214,7 +214,7 @@ impl Ledger {
             let mut accounts = sane(&time.accounts);
             accounts += divided(&calls, &shortest);
             let slots = slots.get(rank as usize).map_or(0, ExactSizeIterator::len);
-            let done = (times.step, id.clone(), accounts.productive());
+            shares.push((id.clone(), accounts.productive()));
             rows.push(RankRow {
                 step: times.step,
                 generation: times.generation,
@@ -226,8 +226,9 @@ impl Ledger {
                 accounts,
                 calls,
             });
-            self.work.add(done);
         }
+        let lost = self.work.put(times.step, times.generation, shares);
+        self.lose(lost);
         if self.ranks.len() + rows.len() <= MOST_ROWS {
             self.ranks.extend(rows.iter().cloned());
         } else {
@@ -236,15 +237,9 @@ impl Ledger {
         rows
     }
 
-    /// A group goes on from a step: the work of later ones came to nothing.
-    pub(crate) fn begin(&mut self, step: u64) {
-        let rewound = self.work.rewind(step);
-        self.capacity.rewind(step);
-        self.lose(rewound);
-    }
-
-    fn lose(&mut self, rewound: BTreeMap<ProcessId, u64>) {
-        for (id, rewind) in rewound {
+    /// Work of steps that are done again came to nothing.
+    fn lose(&mut self, shares: Shares) {
+        for (id, rewind) in shares {
             match self.processes.get_mut(&id) {
                 Some(process) => process.lose(rewind),
                 // It is gone, and so is its last stretch.
@@ -332,9 +327,13 @@ impl Ledger {
             };
             let begun = booked.range(..=last).next_back();
             let (id, _) = begun.filter(|(id, _)| id.worker == row.worker)?;
-            Some((row.step, id.clone(), row.accounts.productive()))
+            Some((id.clone(), row.accounts.productive()))
         };
-        let rewound = self.work.load(ranks.iter().filter_map(process));
+        let mut lost = Shares::new();
+        for rows in ranks.chunk_by(|row, next| row.step == next.step) {
+            let shares = rows.iter().filter_map(process).collect();
+            lost.extend(self.work.put(rows[0].step, rows[0].generation, shares));
+        }
         self.capacity.load(capacity);
         for (id, booked) in booked {
             match self.processes.get_mut(&id) {
@@ -342,7 +341,7 @@ impl Ledger {
                 None => drop(self.booked.insert(id, booked)),
             }
         }
-        self.lose(rewound);
+        self.lose(lost);
     }
 
     /// Closes the last stretch of processes that will not come back.

@@ -94,7 +94,7 @@ impl Capacity {
     }
 
     /// A group goes on from a step.
-    pub(super) fn rewind(&mut self, step: u64) {
+    pub(crate) fn begin(&mut self, step: u64) {
         let unix_ms = Moment::now().unix_ms;
         self.take_in(News::Began { step, unix_ms });
     }
@@ -237,15 +237,15 @@ mod tests {
         let (mut next, _) = self::capacity(1);
         (1..=5).for_each(|step| capacity.applied(step, false));
         capacity.applied(5, true);
-        capacity.rewind(3);
+        capacity.begin(3);
         (4..=6).for_each(|step| capacity.applied(step, false));
         let total = capacity.total();
         let counts = (total.counts.steps_applied, total.counts.steps_repeated);
         assert_eq!((counts, total.best_step), ((8, 2), 6));
         // Nobody told of step 7 but the group that goes on from it.
-        capacity.rewind(7);
+        capacity.begin(7);
         assert_eq!(capacity.total().counts.steps_applied, 9);
-        capacity.rewind(6);
+        capacity.begin(6);
         // The next coordinator hears of some steps once more before it knows what was counted.
         next.uncounted = Some(Vec::new());
         (4..=8).for_each(|step| next.applied(step, true));

@@ -165,10 +165,9 @@ async fn ranks_of_a_step_are_on_the_store_and_what_is_done_again_was_lost() {
         ledger.step_times(&times(1, step, [40, 30], [5, 15]), &[A, B], &slots);
     }
     ledger.committed(2);
-    ledger.begin(3);
-    let (_, lost) = ledger.totals();
-    assert_eq!(lost.rewind, 45 + 35);
+    assert_eq!(ledger.totals().1, Lost::default());
     ledger.step_times(&times(2, 4, [40, 30], [5, 15]), &[A, B], &slots);
+    assert_eq!(ledger.totals().1.rewind, 45 + 35);
     ledger.finish().await;
     let rows: Vec<RankRow> = store.rows(|name| RankFile::of(name).is_some()).await;
     assert_eq!(rows.len(), 10);
@@ -186,7 +185,11 @@ async fn ranks_of_a_step_are_on_the_store_and_what_is_done_again_was_lost() {
     assert_eq!(rewound, 80);
     // The next coordinator begins from a checkpoint that is older still.
     let mut next = store.ledger(2).await;
-    next.begin(2);
+    next.registered(A, &register("a", 7));
+    next.registered(B, &register("b", 8));
+    for step in 3..=4 {
+        next.step_times(&times(3, step, [40, 30], [5, 15]), &[A, B], &slots);
+    }
     assert_eq!(next.totals().1.rewind, 80 + 80 * 2);
 }
 
@@ -225,7 +228,6 @@ async fn what_a_worker_makes_up_breaks_no_sum() {
     }
     ledger.step_times(&times(1, 1, [u64::MAX; 2], [u64::MAX; 2]), &[A, B], &[]);
     ledger.closed(A);
-    ledger.begin(0);
     let _ = ledger.totals();
     ledger.finish().await;
 }

@@ -1,45 +1,40 @@
-//! The work of steps that no checkpoint covers, by process: it comes to nothing if a group goes on from before them.
+//! The work of steps that no checkpoint covers, by process: it came to nothing once they are done again.
 
 use super::ProcessId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Entries at most, of one rank's step each; older ones are taken for safe.
+/// Steps of ranks that are kept at most; older ones are taken for safe.
 const MOST: usize = 1 << 20;
 
-/// One rank's step: the step, its process, and its productive nanoseconds.
-pub(super) type Done = (u64, ProcessId, u64);
+/// Nanoseconds of each process.
+pub(super) type Shares = Vec<(ProcessId, u64)>;
 
-/// Nanoseconds by process.
-pub(super) type Rewound = BTreeMap<ProcessId, u64>;
-
-/// Productive nanoseconds of each process in each step.
+/// Productive nanoseconds of each process in each step, as the newest generation applied it.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    steps: BTreeMap<u64, Vec<(ProcessId, u64)>>,
-    n_entries: usize,
-    /// The earliest step that a group has gone on from here.
-    begun: Option<u64>,
+    steps: BTreeMap<u64, (u64, Shares)>,
+    n_shares: usize,
 }
 
 impl Work {
-    pub(super) fn add(&mut self, (step, process, productive): Done) {
-        let entries = self.steps.entry(step).or_default();
-        entries.push((process, productive));
-        self.n_entries += 1;
-        while self.n_entries > MOST
-            && let Some((_, oldest)) = self.steps.pop_first()
-        {
-            self.n_entries -= oldest.len();
+    /// A generation applied a step; gives what an earlier one had done for it.
+    pub(super) fn put(&mut self, step: u64, generation: u64, shares: Shares) -> Shares {
+        let known = self.steps.get(&step).map(|(known, _)| *known);
+        if known.is_some_and(|known| known >= generation) {
+            // It is told again, or what was read is older: then that is what was done for nothing.
+            return match known == Some(generation) {
+                true => Shares::new(),
+                false => shares,
+            };
         }
-    }
-
-    /// What is lost of each process where a group goes on from a step.
-    pub(super) fn rewind(&mut self, step: u64) -> Rewound {
-        self.begun = Some(self.begun.map_or(step, |begun| begun.min(step)));
-        let mut lost = Rewound::new();
-        for (process, productive) in self.steps.split_off(&(step + 1)).into_values().flatten() {
-            self.n_entries -= 1;
-            add(&mut lost, process, productive);
+        self.n_shares += shares.len();
+        let before = self.steps.insert(step, (generation, shares));
+        let (_, lost) = before.unwrap_or_default();
+        self.n_shares -= lost.len();
+        while self.n_shares > MOST
+            && let Some((_, (_, oldest))) = self.steps.pop_first()
+        {
+            self.n_shares -= oldest.len();
         }
         lost
     }
@@ -47,72 +42,38 @@ impl Work {
     /// A checkpoint covers the steps up to this one.
     pub(super) fn forget(&mut self, step: u64) {
         self.steps = self.steps.split_off(&(step + 1));
-        self.n_entries = self.steps.values().map(Vec::len).sum();
+        self.n_shares = self.steps.values().map(|(_, shares)| shares.len()).sum();
     }
-
-    /// Takes in what earlier coordinators saw of steps after the newest checkpoint; gives what of it is lost by now.
-    pub(super) fn load(&mut self, done: impl IntoIterator<Item = Done>) -> Rewound {
-        let known: BTreeSet<u64> = self.steps.keys().copied().collect();
-        let mut lost = Rewound::new();
-        for done in done {
-            match self.begun.is_some_and(|begun| done.0 > begun) {
-                true => add(&mut lost, done.1, done.2),
-                false if known.contains(&done.0) => {}
-                false => self.add(done),
-            }
-        }
-        lost
-    }
-}
-
-fn add(lost: &mut Rewound, process: ProcessId, productive: u64) {
-    let sum = lost.entry(process).or_default();
-    *sum = sum.saturating_add(productive);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn done(step: u64, worker: &str, productive: u64) -> Done {
-        let worker = worker.to_owned();
-        let process = ProcessId {
-            worker,
-            incarnation: 1,
+    fn shares(a: u64, b: u64) -> Shares {
+        let share = |(worker, productive): (&str, u64)| {
+            let worker = worker.to_owned();
+            let process = ProcessId {
+                worker,
+                incarnation: 1,
+            };
+            (process, productive)
         };
-        (step, process, productive)
-    }
-
-    fn shown(lost: Rewound) -> Vec<(String, u64)> {
-        lost.into_iter().map(|(id, ns)| (id.worker, ns)).collect()
+        [("a", a), ("b", b)].map(share).to_vec()
     }
 
     #[test]
-    fn steps_after_the_one_that_a_group_goes_on_from_are_lost_once() {
+    fn what_is_done_again_was_done_for_nothing_once() {
         let mut work = Work::default();
         for step in 1..=5 {
-            work.add(done(step, "a", step));
-            work.add(done(step, "b", 10));
+            assert!(work.put(step, 1, shares(step, 10)).is_empty());
         }
+        assert!(work.put(5, 1, shares(5, 10)).is_empty());
         work.forget(2);
-        let lost = shown(work.rewind(3));
-        assert_eq!(lost, [("a".to_owned(), 9), ("b".to_owned(), 20)]);
-        assert!(work.rewind(3).is_empty());
-        assert_eq!(work.n_entries, 2);
-    }
-
-    #[test]
-    fn what_an_earlier_coordinator_saw_is_lost_whether_it_is_read_before_the_group_begins_or_after()
-    {
-        let seen = || [done(4, "a", 1), done(5, "a", 2), done(6, "b", 4)];
-        let expected = [("a".to_owned(), 2), ("b".to_owned(), 4)];
-        let mut early = Work::default();
-        assert!(early.load(seen()).is_empty());
-        assert_eq!(shown(early.rewind(4)), expected);
-        let mut late = Work::default();
-        assert!(late.rewind(4).is_empty());
-        late.add(done(5, "a", 7));
-        assert_eq!(shown(late.load(seen())), expected);
-        assert_eq!(shown(late.rewind(0)), [("a".to_owned(), 8)]);
+        assert_eq!(work.put(4, 2, shares(7, 8)), shares(4, 10));
+        assert_eq!(work.put(4, 3, shares(1, 1)), shares(7, 8));
+        // A coordinator reads what was done before when the step is done again already.
+        assert_eq!(work.put(4, 2, shares(7, 8)), shares(7, 8));
+        assert_eq!(work.n_shares, 6);
     }
 }

@@ -22,7 +22,7 @@ impl Runtime {
         if assignment.rank == Rank::new(0) {
             let step = assignment.source.step().get();
             self.history.rewind(step);
-            self.ledger.begin(step);
+            self.ledger.capacity.begin(step);
             let is_restart = std::mem::take(&mut self.has_verdict);
             self.watch.began(unix_us() / 1000, is_restart);
             self.step_began = Instant::now();
