@@ -14,12 +14,15 @@ use serde_json::Value;
 /// Steps after which whoever is slow is to be named.
 const WINDOW: u64 = 50;
 
+/// How long a run may take where other work occupies the machine.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 fn leader(run: &Path, settings: &[&str]) -> Running {
     let call = ["train.lr=0.01", "checkpoint.every=1000"]
         .iter()
         .chain(settings)
         .fold(coordinator(run), |call, set| call.and("--set").and(*set));
-    call.start()
+    call.within(PATIENCE).start()
 }
 
 fn worker(address: &str, name: usize, settings: &[&str]) -> Running {
@@ -30,7 +33,7 @@ fn worker(address: &str, name: usize, settings: &[&str]) -> Running {
     let call = settings
         .iter()
         .fold(call, |call, setting| call.and(*setting));
-    call.start()
+    call.within(PATIENCE).start()
 }
 
 /// Looks at a run that trains with these workers until it has a finding of the kind, 50 steps at most after the first

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use fratmae_coordinator::report;
-use fratmae_observe::{Ratios, Report, RunState, Snapshot};
+use fratmae_observe::{Ratios, Reliability, Report, RunState, Snapshot};
 use fratmae_store::Location;
 use serde::Serialize;
 
@@ -101,17 +101,58 @@ fn tables_of(run: &Shown) -> Vec<Table> {
 }
 
 fn summary(run: &Shown) -> Table {
-    let report = &run.report;
-    let reliability = &report.reliability;
-    let asked = report
-        .totals
-        .present_ns
-        .saturating_add(report.totals.missing_ns);
-    let lived = report.totals.accounts.total();
-    let worker_hours = match lived {
+    let mut table = Table::new(&["run", &run.run]);
+    let rows = [
+        ("state", state(run.state).to_owned()),
+        ("step", format!("{} of {}", run.step, run.last_step)),
+    ];
+    let rows = rows.into_iter().chain(of_time(&run.report));
+    for (name, value) in rows.chain(of_failures(&run.report.reliability, &run.report)) {
+        table.row(vec![name.to_owned(), value]);
+    }
+    table
+}
+
+/// How much time there was, and which part of it moved the weights.
+fn of_time(report: &Report) -> Vec<(&'static str, String)> {
+    let totals = &report.totals;
+    let asked = totals.present_ns.saturating_add(totals.missing_ns);
+    let worker_hours = match totals.accounts.total() {
         0 => "not counted: this run has no ledger".to_owned(),
         lived => format!("{} of {} asked for", hours(lived), hours(asked)),
     };
+    let time = report.begin_unix_ms.zip(report.end_unix_ms);
+    let time = time.map(|(begin, end)| about(end.saturating_sub(begin) as f64 / 1e3));
+    let Ratios {
+        availability,
+        goodput,
+        overall,
+        compute_share,
+    } = report.ratios;
+    let (applied, repeated) = (report.steps_applied, report.steps_repeated);
+    let first = report.first_step_s;
+    let first = first.map(|seconds| format!("after {}", about(seconds)));
+    vec![
+        ("time", or_dash(time)),
+        ("worker-hours", worker_hours),
+        ("availability", percent(availability)),
+        ("goodput", percent(goodput)),
+        ("overall", percent(overall)),
+        (
+            "compute",
+            format!("{} of the time in steps", percent(compute_share)),
+        ),
+        (
+            "steps",
+            format!("{applied} applied, {repeated} of them again"),
+        ),
+        ("first step", or_dash(first)),
+    ]
+}
+
+/// How often it broke, and what that cost.
+fn of_failures(reliability: &Reliability, report: &Report) -> Vec<(&'static str, String)> {
+    let lived = report.totals.accounts.total();
     let failures = match reliability.worker_hours_between_failures {
         Some(between) if lived > 0 => {
             format!("{}, one in {between:.2} worker-hours", reliability.failures)
@@ -126,56 +167,17 @@ fn summary(run: &Shown) -> Table {
             "median {median:.1} s, longest {longest:.1} s, from the last step to the next new one"
         )
     });
-    let cost = match reliability.worker_hours_lost > 0.0 {
-        true => format!("{:.4} worker-hours", reliability.worker_hours_lost),
-        false => "-".to_owned(),
-    };
-    let Ratios {
-        availability,
-        goodput,
-        overall,
-        compute_share,
-    } = report.ratios;
-    let mut table = Table::new(&["run", &run.run]);
-    for (name, value) in [
-        ("state", state(run.state).to_owned()),
-        ("step", format!("{} of {}", run.step, run.last_step)),
-        (
-            "time",
-            report.begin_unix_ms.zip(report.end_unix_ms).map_or_else(
-                || "-".to_owned(),
-                |(begin, end)| about(end.saturating_sub(begin) as f64 / 1e3),
-            ),
-        ),
-        ("worker-hours", worker_hours),
-        ("availability", percent(availability)),
-        ("goodput", percent(goodput)),
-        ("overall", percent(overall)),
-        (
-            "compute",
-            format!("{} of the time in steps", percent(compute_share)),
-        ),
-        (
-            "steps",
-            format!(
-                "{} applied, {} of them again",
-                report.steps_applied, report.steps_repeated
-            ),
-        ),
-        (
-            "first step",
-            report.first_step_s.map_or_else(
-                || "-".to_owned(),
-                |seconds| format!("after {}", about(seconds)),
-            ),
-        ),
+    let lost = reliability.worker_hours_lost;
+    let lost = (lost > 0.0).then(|| format!("{lost:.4} worker-hours"));
+    vec![
         ("failures", failures),
-        ("recovery", recovery.unwrap_or_else(|| "-".to_owned())),
-        ("lost by them", cost),
-    ] {
-        table.row(vec![name.to_owned(), value]);
-    }
-    table
+        ("recovery", or_dash(recovery)),
+        ("lost by them", or_dash(lost)),
+    ]
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
 }
 
 fn accounts(report: &Report) -> Table {

@@ -87,15 +87,8 @@ fn steps(group: Group<'_>, steps: std::ops::RangeInclusive<u64>, seed: u64) -> V
         for (left, taken) in left.iter_mut().zip(&taken) {
             *left += taken[3];
         }
-        let least: Vec<u64> = (0..2)
-            .map(|call| {
-                calls
-                    .iter()
-                    .map(|calls: &Vec<u64>| calls[call])
-                    .min()
-                    .unwrap()
-            })
-            .collect();
+        let shortest = |call: usize| calls.iter().map(|calls: &Vec<u64>| calls[call]).min();
+        let least = [0, 1].map(|call| shortest(call).unwrap());
         for (rank, taken) in taken.drain(..).enumerate() {
             rows.push(row(
                 step,
