@@ -30,24 +30,24 @@ fn read(what: &str, path: &Path) -> Option<Value> {
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/viewers.py");
     let path = path.display().to_string();
-    let found = call_python(&python, &[script, what, &path]).unwrap();
-    Some(serde_json::from_str(&found).unwrap())
+    let found = call_python(&python, &[script, what, &path]).expect("it reads what was written");
+    Some(serde_json::from_str(&found).expect("JSON"))
 }
 
 /// The losses that TensorBoard shows, and those of the history, by step.
 fn losses(board: &Value, run: &str) -> [BTreeMap<u64, f32>; 2] {
-    let shown = board["loss/total"].as_array().unwrap();
+    let shown = board["loss/total"].as_array().expect("a list");
     let point = |point: &Value| {
-        let step = point[0].as_u64().unwrap();
-        (step, point[1].as_f64().unwrap() as f32)
+        let step = point[0].as_u64().expect("a step");
+        (step, point[1].as_f64().expect("a loss") as f32)
     };
     let points: BTreeMap<u64, f32> = shown.iter().map(point).collect();
     assert_eq!(points.len(), shown.len(), "a step has two values");
     let status = status(run);
-    let rows = status["history"].as_array().unwrap().iter();
+    let rows = status["history"].as_array().expect("a list").iter();
     let rows = rows.map(|row| {
-        let loss = row["loss"].as_f64().unwrap() as f32;
-        (row["step"].as_u64().unwrap(), loss)
+        let loss = row["loss"].as_f64().expect("a loss") as f32;
+        (row["step"].as_u64().expect("a step"), loss)
     });
     [points, rows.collect()]
 }

@@ -147,6 +147,16 @@ pub(crate) async fn run_coordinator(
         page: showing.page,
     };
     let outcome = attend(job, launcher, (shown, outlets), &signals).await;
+    report(outcome, (&run_url, &data_url), showing, output)
+}
+
+/// Shows what a run came to.
+fn report(
+    outcome: Result<Outcome>,
+    (run, data): (&str, &str),
+    showing: OutputMode<'_>,
+    output: &mut Output,
+) -> Result<()> {
     if let Some(table) = outcome.as_ref().err().and_then(other_job)
         && !showing.quiet
     {
@@ -155,14 +165,14 @@ pub(crate) async fn run_coordinator(
     let outcome = outcome?;
     if let (Outcome::Interrupted { step, reason }, true) = (&outcome, showing.json) {
         output.json(&Interrupted {
-            run: &run_url,
+            run,
             interrupted: true,
             step: *step,
             reason,
         })?;
     }
     match outcome {
-        Outcome::Finished(summary) => ending::show(&summary, &data_url, showing.json, output),
+        Outcome::Finished(summary) => ending::show(&summary, data, showing.json, output),
         stopped => Err(ending::stop(&stopped).into()),
     }
 }

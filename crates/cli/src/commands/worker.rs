@@ -4,7 +4,7 @@ mod host;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use fratmae_coordinator::LAUNCH_TOKEN;
 use fratmae_network::{Endpoint, host_name};
@@ -144,6 +144,20 @@ pub(crate) async fn run(
             ended => Ok(ended.map(drop)?),
         };
     }
+    attend(options, quiet).await?;
+    if arguments.json {
+        output.json(&Left {
+            worker: &name,
+            host: &host,
+            coordinator: &address,
+            seconds: started.elapsed().as_secs_f64(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Trains until the run ends, or until it is asked to leave.
+async fn attend(options: Options, quiet: bool) -> Result<()> {
     let signals = Signals::catch_in_order()?;
     let asked = signals.asked();
     let asked = async move {
@@ -157,19 +171,10 @@ pub(crate) async fn run(
         () = signals.at_once() => bail!(Stopped::at_once("left at once; the others go on without this worker")),
         ended = fratmae_worker::run::<Pretrain>(options, asked) => ended?,
     };
-    if ended == Ended::Stopped {
-        bail!(Stopped::resumable(
-            "the run was stopped; start this worker again when it resumes"
-        ));
-    }
-    if arguments.json {
-        output.json(&Left {
-            worker: &name,
-            host: &host,
-            coordinator: &address,
-            seconds: started.elapsed().as_secs_f64(),
-        })?;
-    }
+    ensure!(
+        ended != Ended::Stopped,
+        Stopped::resumable("the run was stopped; start this worker again when it resumes")
+    );
     Ok(())
 }
 
