@@ -347,3 +347,56 @@ async fn a_name_that_a_terminal_would_act_on_is_refused_in_one_plain_line() {
         refused.is_some_and(|name| !name.chars().any(char::is_control))
     });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_checkpoint_that_a_member_calls_damaged_is_read_again_and_kept() {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    let mut first = led(&run, "127.0.0.1:0", 1);
+    let trained = worker(&address_of(&mut first), "a");
+    first.runs_until("a checkpoint", PATIENCE, |_| {
+        !committed_steps(&run).is_empty()
+    });
+    drop((first, trained));
+    let newest = committed_steps(&run).into_iter().max();
+    let mut leads = led(&run, "127.0.0.1:0", 1);
+    let address = address_of(&mut leads);
+    let mut accuser = Outsider::enter(&address).await.expect("it serves");
+    assert!(accuser.register(honest_looking("accuser")).await);
+    let begin = loop {
+        match accuser.order().await.expect("it is given a seat") {
+            Order::Prepare(pb::Prepare { generation, .. }) => {
+                let held = None;
+                let prepared = pb::Prepared { generation, held };
+                accuser.say(Message::Prepared(prepared)).await;
+            }
+            Order::Begin(begin) => break begin,
+            _ => {}
+        }
+    };
+    let Some(pb::begin::Source::Checkpoint(checkpoint)) = begin.source else {
+        panic!("it begins from a checkpoint: {begin:?}")
+    };
+    assert_eq!(Some(checkpoint.step), newest);
+    let reason = "so it seems".to_owned();
+    let (generation, checkpoint) = (begin.generation, Some(checkpoint));
+    accuser
+        .say(Message::Damaged(pb::Damaged {
+            generation,
+            checkpoint,
+            reason,
+        }))
+        .await;
+    leads.runs_until("what it found", PATIENCE, |running| {
+        let warned =
+            |event| matches!(event, RunEvent::Warned { warning } if warning.contains("is whole"));
+        events(&running.said()).into_iter().any(warned)
+    });
+    drop(accuser);
+    let honest = worker(&address, "honest");
+    let ended = leads.wait().succeeded();
+    assert_eq!(ended.digest(), UNDISTURBED.digest, "{}", ended.stderr);
+    let steps = fratmae_tests::applied(&events(&ended.stderr));
+    assert_eq!(steps.first().copied(), newest.map(|step| step + 1));
+    honest.wait().succeeded();
+}

@@ -192,3 +192,21 @@ fn a_coordinator_that_was_stopped_and_replaced_writes_nothing_more() {
     let second = second.wait().succeeded();
     UNDISTURBED.assert_reached(&job, &second.digest(), "a stopped coordinator");
 }
+
+#[test]
+fn a_coordinator_that_was_away_takes_no_closed_stream_for_a_death() {
+    let folder = scratch();
+    let job = job(folder.path().join("run")).workers(2);
+    let mut running = job.start();
+    running.runs_until_step(5);
+    running.signal(Signal::SIGSTOP);
+    // Workers close their streams after 15 s of silence and look for it.
+    running.runs_for(Duration::from_secs(20));
+    running.signal(Signal::SIGCONT);
+    let finished = running.wait().succeeded();
+    let told = events(&finished.stderr);
+    assert_eq!(generations(&told), [(0, 2)], "{}", finished.stderr);
+    let verdict = |event: &RunEvent| matches!(event, RunEvent::Verdict { .. });
+    assert!(!told.iter().any(verdict), "{}", finished.stderr);
+    UNDISTURBED.assert_reached(&job, &finished.digest(), "a coordinator that was away");
+}

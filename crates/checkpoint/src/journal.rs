@@ -15,8 +15,10 @@ use crate::error::{CheckpointError, damaged, unreadable};
 use crate::journal::record::{CoordinatorMark, Entry, Record};
 use crate::layout::{JOURNAL, journal_number, journal_record};
 
-/// Records read at a time.
-const AT_ONCE: usize = 16;
+/// Records read at a time by whoever looks for the newest coordinator, as every worker may do at once.
+const FEW: usize = 16;
+/// Records read at a time by whoever needs them all.
+const MANY: usize = 64;
 
 /// What a journal holds.
 #[derive(Debug)]
@@ -143,7 +145,7 @@ impl Journal {
             }
         }
         let mut reading = Reading::default();
-        for record in newest_first(run, &numbers).await {
+        for record in newest_first(run, &numbers, MANY).await {
             reading.take_earlier(record)?;
         }
         Ok(reading.replayed())
@@ -156,14 +158,14 @@ impl Journal {
     /// As [`Self::replay`], for these records.
     pub async fn newest_coordinator(run: &Location) -> Result<Vec<Record>, CheckpointError> {
         let numbers = numbers(run).await?;
-        let (older, newest) = numbers.split_at(numbers.len().saturating_sub(AT_ONCE));
+        let (older, newest) = numbers.split_at(numbers.len().saturating_sub(FEW));
         let mut reading = Reading::default();
-        reading.take_until_fence(newest_first(run, newest).await)?;
+        reading.take_until_fence(newest_first(run, newest, FEW).await)?;
         let fence = reading.entries.last().map(|entry| entry.fence);
         if let (false, Some(fence)) = (reading.has_fence, fence) {
             let first = first_of(run, older, fence).await?;
-            let end = older.len().min(first + AT_ONCE);
-            reading.take_until_fence(newest_first(run, &older[first..end]).await)?;
+            let end = older.len().min(first + FEW);
+            reading.take_until_fence(newest_first(run, &older[first..end], FEW).await)?;
         }
         let entries = reading.replayed().entries.into_iter();
         Ok(entries.map(|entry| entry.record).collect())
@@ -323,14 +325,15 @@ async fn numbers(run: &Location) -> Result<Vec<u64>, CheckpointError> {
     Ok(names.filter_map(journal_number).collect())
 }
 
-/// Reads records, several at a time.
+/// Reads records, so many at a time.
 async fn newest_first(
     run: &Location,
     numbers: &[u64],
+    at_once: usize,
 ) -> impl Iterator<Item = Result<Entry, CheckpointError>> + use<> {
     let read = |number| read(run.clone(), number);
     let read = futures::stream::iter(numbers.to_vec()).map(read);
-    let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
+    let read: Vec<_> = read.buffered(at_once).collect().await;
     read.into_iter().rev()
 }
 

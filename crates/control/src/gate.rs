@@ -83,6 +83,12 @@ impl Cluster {
         }
     }
 
+    /// Whether a worker is the first member of a group that applies steps, and may tell figures for all of it.
+    #[must_use]
+    pub fn tells_for(&self, worker: WorkerId, generation: Generation) -> bool {
+        self.trained_in(worker, generation) == Some(0)
+    }
+
     /// Whether a worker was asked to leave its group for this generation.
     fn awaits(&self, worker: WorkerId, generation: Generation) -> bool {
         let is_asked = self.is_seated(worker) || self.membership.is_leaver(worker);

@@ -58,6 +58,20 @@ impl Cluster {
         self.membership.member(worker).is_some()
     }
 
+    /// The group's members that are still registered, in rank order.
+    #[must_use]
+    pub fn group_workers(&self) -> Vec<WorkerId> {
+        let members = self.membership.group_members();
+        members.map(|(worker, _)| worker).collect()
+    }
+
+    /// Whether a registered worker was asked to leave.
+    #[must_use]
+    pub fn is_leaving(&self, worker: WorkerId) -> bool {
+        let member = self.membership.member(worker);
+        member.is_some_and(|member| member.is_leaving)
+    }
+
     /// How many workers are registered.
     #[must_use]
     pub fn n_registered(&self) -> usize {

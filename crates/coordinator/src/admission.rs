@@ -4,7 +4,7 @@ use fratmae_control::{Generation, WorkerId};
 use fratmae_network::{Endpoint, Reach};
 use fratmae_protocol::{pb, shown};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 /// Characters that a name may have.
 pub(crate) const NAME: usize = 128;
@@ -133,7 +133,7 @@ impl Admission {
                 ));
             }
         };
-        if endpoint.host().parse::<IpAddr>().is_err() {
+        if address.parse::<SocketAddr>().is_err() {
             return Some(format!(
                 "this worker announces a name to its peers, which take an address alone: {}; {help}",
                 shown(address, NAME)

@@ -6,10 +6,10 @@ use crate::event::EventSink;
 use crate::job::Job;
 use crate::opening::{Opening, open};
 use crate::run::begin;
-use crate::runtime::{Place, Runtime};
+use crate::runtime::{Outlets, Place, Runtime};
 use crate::service::OUTBOX;
 use fratmae_control::{Departure, Event, WorkerId};
-use fratmae_protocol::pb;
+use fratmae_protocol::{Inflow, pb};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Instant;
@@ -46,9 +46,13 @@ impl Ear {
             has_own_workers: false,
             started: Instant::now(),
         };
-        let (status, _) = watch::channel(pb::StatusReply::default());
+        let outlets = Outlets {
+            events,
+            status: watch::Sender::default(),
+            snapshots: watch::Sender::default(),
+        };
         Ok(Self {
-            runtime: begin(job, *opened, place, (events, status)),
+            runtime: begin(job, *opened, place, outlets),
             streams: BTreeMap::new(),
         })
     }
@@ -66,7 +70,7 @@ impl Ear {
         if let Entry::Vacant(stream) = self.streams.entry(worker) {
             let (outbox, orders) = mpsc::channel(OUTBOX);
             stream.insert(orders);
-            self.runtime.open(worker, outbox);
+            self.runtime.open(worker, outbox, Inflow::default());
         }
         self.runtime.hear(worker, message).await
     }

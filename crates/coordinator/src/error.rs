@@ -182,6 +182,12 @@ impl CoordinatorError {
         }
     }
 
+    /// Whether its run is still there for it to write to.
+    pub(crate) fn spares_run(&self) -> bool {
+        let is_removed = matches!(self, Self::Checkpoint(CheckpointError::Removed { .. }));
+        !is_removed && !self.is_its_own()
+    }
+
     /// Whether the trouble is this coordinator's alone, so that another one can lead the same workers on: it was taken
     /// the place of, or it cannot read or write its store.
     pub(crate) fn is_its_own(&self) -> bool {

@@ -9,13 +9,15 @@ use crate::fleet::{Exit, Fleet};
 use crate::job::Job;
 use crate::launch::Launcher;
 use crate::opening::{Opened, Opening, open};
-use crate::runtime::{Place, Runtime};
+use crate::runtime::{Outlets, Place, Runtime};
 use crate::service::{Arrival, Delivery, Service};
 use crate::stopping::{Asked, StopRequests, announce};
 use crate::waiting::tell_while;
 use fratmae_control::{Departure, Event, RunPhase, Step};
+use fratmae_observe::Snapshot;
 use fratmae_protocol::{Bounds, pb, serve};
 use futures::FutureExt as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -29,6 +31,8 @@ const TICK: Duration = Duration::from_millis(250);
 const FENCE_CHECK: Duration = Duration::from_secs(5);
 /// How long the processes of this machine may take to end when they are killed.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
+/// How long workers may take to tell how they spent their time, once they were told to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long workers may take to read their last order and leave.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,7 +40,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// A run that exists goes on from its newest good checkpoint; one that is finished is left as it is.
 /// `listener` is the socket workers connect to; with a `launcher`, local workers are started against it.
-/// What happens is told to everybody who follows `events`; there may be nobody, and nobody is waited for.
+/// What happens is told to everybody who follows `events`, and how the run stands to everybody who watches `snapshots`,
+/// twice a second at most; there may be nobody, and nobody is waited for.
 ///
 /// # Errors
 /// Another job's run, a store that fails, a fence taken by another coordinator, or a verdict.
@@ -44,7 +49,7 @@ pub async fn run(
     mut job: Job,
     listener: TcpListener,
     launcher: Option<Launcher>,
-    events: broadcast::Sender<RunEvent>,
+    (events, snapshots): (broadcast::Sender<RunEvent>, watch::Sender<Arc<Snapshot>>),
     stop: StopRequests,
 ) -> Result<Outcome, CoordinatorError> {
     let started = Instant::now();
@@ -71,8 +76,13 @@ pub async fn run(
         Opening::Open(opened) => *opened,
     };
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
-    let (arrivals, inbox) = mpsc::channel(INBOX);
-    let service = Service::new(opened.run_file.run_id.clone(), arrivals, status_reader);
+    let (arrivals, mut inbox) = mpsc::channel(INBOX);
+    let service = Service::new(
+        opened.run_file.run_id.clone(),
+        arrivals,
+        status_reader,
+        snapshots.clone(),
+    );
     let place = Place {
         addresses,
         has_own_workers: launcher.is_some(),
@@ -80,7 +90,12 @@ pub async fn run(
     };
     let mut fleet = Fleet::new(launcher, &own);
     let bounds = bounds(&job.config.train);
-    let mut runtime = begin(job, opened, place, (events.clone(), status));
+    let outlets = Outlets {
+        events: events.clone(),
+        status,
+        snapshots,
+    };
+    let mut runtime = begin(job, opened, place, outlets);
     let server = Server::start(listener, service, bounds);
     runtime.emit(RunEvent::Serving { address });
     let (ask, asked) = oneshot::channel();
@@ -89,13 +104,14 @@ pub async fn run(
         biased;
         () = &mut at_once => Ok(Outcome::Abandoned),
         never = announce(after_the_step, standing, events, ask) => match never {},
-        outcome = lead(&mut runtime, inbox, &mut fleet, Asked::new(asked)) => outcome,
+        outcome = lead(&mut runtime, &mut inbox, &mut fleet, Asked::new(asked)) => outcome,
     };
     if let Some(outcome) = cut_short(&runtime, &outcome) {
+        drop(inbox);
         abandon(runtime, server, &mut fleet).await;
         return Ok(outcome);
     }
-    let shutdown = part(runtime, server, &mut fleet, outcome.as_ref().err());
+    let shutdown = part(runtime, (server, inbox), &mut fleet, outcome.as_ref().err());
     let is_abandoned = tokio::select! {
         biased;
         () = &mut at_once => true,
@@ -130,12 +146,8 @@ async fn open_telling(
 }
 
 /// A run that is opened, and what is told of that.
-pub(crate) fn begin(
-    job: Job,
-    opened: Opened,
-    place: Place,
-    (events, status): (EventSink, watch::Sender<pb::StatusReply>),
-) -> Runtime {
+pub(crate) fn begin(job: Job, opened: Opened, place: Place, outlets: Outlets) -> Runtime {
+    let events = outlets.events.clone();
     let warned = job.warnings.clone().into_iter();
     let noted = job.notes.clone().into_iter();
     let resuming = RunEvent::Resuming {
@@ -147,7 +159,7 @@ pub(crate) fn begin(
     if let Some(note) = place.addresses.note.clone() {
         events.emit(RunEvent::Noted { note });
     }
-    let mut runtime = Runtime::new(job, opened, place, events, status);
+    let mut runtime = Runtime::new(job, opened, place, outlets);
     // Whoever starts the same run now has to learn at once that it is led.
     runtime.publish_status();
     let warned = warned.map(|warning| RunEvent::Warned { warning });
@@ -162,7 +174,7 @@ pub(crate) fn begin(
 
 async fn lead(
     runtime: &mut Runtime,
-    inbox: mpsc::Receiver<Delivery>,
+    inbox: &mut mpsc::Receiver<Delivery>,
     fleet: &mut Fleet,
     mut asked: Asked,
 ) -> Result<Outcome, CoordinatorError> {
@@ -176,7 +188,7 @@ async fn lead(
 /// Lets everybody leave who can; `error` is what the run ended with, if it failed.
 async fn part(
     mut runtime: Runtime,
-    server: Server,
+    (server, mut inbox): (Server, mpsc::Receiver<Delivery>),
     fleet: &mut Fleet,
     error: Option<&CoordinatorError>,
 ) {
@@ -189,8 +201,30 @@ async fn part(
     let mut ended = runtime.registered_launches();
     ended.extend(runtime.take_evicted());
     fleet.dismiss(&ended);
-    drop(runtime);
-    server.stop(fleet).await;
+    // Who is still on his way in would wait for it.
+    let heard = hear_last(&mut runtime, &mut inbox);
+    let _ = tokio::time::timeout(LAST_WORDS, heard).await;
+    drop(inbox);
+    let ledger = runtime.into_ledger();
+    let kept = async {
+        if error.is_none_or(CoordinatorError::spares_run) {
+            ledger.finish().await;
+        }
+    };
+    tokio::join!(kept, server.stop(fleet));
+}
+
+/// Hears how workers that were told to end spent their time, until all have closed their streams.
+async fn hear_last(runtime: &mut Runtime, inbox: &mut mpsc::Receiver<Delivery>) {
+    while runtime.ledger.n_attached() > 0
+        && let Some(delivery) = inbox.recv().await
+    {
+        match delivery.arrival {
+            Arrival::Message(worker, message) => runtime.hear_last(worker, &message),
+            Arrival::Closed(worker) => runtime.close(worker),
+            Arrival::Opened(..) | Arrival::Save(_) => {}
+        }
+    }
 }
 
 /// Ends the workers of this machine at once. Those from elsewhere train on and look for the next coordinator.
@@ -215,7 +249,7 @@ async fn collect_and_conclude(runtime: &mut Runtime) -> Result<Outcome, Coordina
 /// Receives and handles until there is a verdict.
 async fn attend(
     runtime: &mut Runtime,
-    mut inbox: mpsc::Receiver<Delivery>,
+    inbox: &mut mpsc::Receiver<Delivery>,
     fleet: &mut Fleet,
     asked: &mut Asked,
 ) -> Result<(), CoordinatorError> {
@@ -239,7 +273,7 @@ async fn attend(
                 asked.bound(tell_while(&events, held, runtime.show_life())).await?;
             }
             _ = ticks.tick() => {
-                let passed = tell_while(&events, held, catch_up(runtime, &mut inbox, fleet));
+                let passed = tell_while(&events, held, catch_up(runtime, inbox, fleet));
                 asked.bound(passed).await?;
             }
             Some(delivery) = inbox.recv() => {
@@ -342,7 +376,7 @@ async fn exited(
 
 async fn receive(runtime: &mut Runtime, arrival: Arrival) -> Result<(), CoordinatorError> {
     match arrival {
-        Arrival::Opened(worker, outbox) => runtime.open(worker, outbox),
+        Arrival::Opened(worker, outbox, inflow) => runtime.open(worker, outbox, inflow),
         Arrival::Closed(worker) => {
             runtime.close(worker);
             let departure = Departure::StreamClosed;

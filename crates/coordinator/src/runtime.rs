@@ -4,6 +4,7 @@ mod answers;
 mod commit;
 mod hearing;
 mod notes;
+mod observing;
 mod orders;
 mod pass_over;
 mod settings;
@@ -12,6 +13,7 @@ mod waits;
 use crate::addresses::Addresses;
 use crate::admission::Admission;
 use crate::beat::Beats;
+use crate::clock::unix_us;
 use crate::collection::Collection;
 use crate::error::CoordinatorError;
 use crate::estimate::Estimate;
@@ -19,6 +21,7 @@ use crate::event::{EventSink, RunEvent};
 use crate::history::{History, HistoryRow};
 use crate::host_probes::HostProbes;
 use crate::job::{Job, RunFile};
+use crate::ledger::Ledger;
 use crate::mesh_key::MeshKey;
 use crate::opening::Opened;
 use crate::seats::Seats;
@@ -32,11 +35,13 @@ use fratmae_control::{
     Step, Task, Tasks, WorkerId,
 };
 use fratmae_network::host_id;
-use fratmae_protocol::pb;
+use fratmae_observe::{Snapshot, Watch};
 use fratmae_protocol::pb::to_worker::Message as To;
+use fratmae_protocol::{Inflow, pb};
 use hearing::Stream;
 use settings::{count, settings};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use waits::Waits;
@@ -53,6 +58,13 @@ pub(crate) struct Place {
     pub(crate) started: Instant,
 }
 
+/// Where a run is told of.
+pub(crate) struct Outlets {
+    pub(crate) events: EventSink,
+    pub(crate) status: watch::Sender<pb::StatusReply>,
+    pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
 /// The run in this process: the cluster, and everything its commands touch.
 pub(crate) struct Runtime {
     job: Job,
@@ -67,6 +79,10 @@ pub(crate) struct Runtime {
     mesh_key: MeshKey,
     shares: Shares,
     history: History,
+    pub(crate) ledger: Ledger,
+    watch: Watch,
+    /// Whether there was a verdict since the newest group began.
+    has_verdict: bool,
     collection: Collection,
     /// The newest step that was applied here, without what it was trained on.
     pub(crate) newest_row: Option<HistoryRow>,
@@ -77,6 +93,13 @@ pub(crate) struct Runtime {
     place: Place,
     status: watch::Sender<pb::StatusReply>,
     published: Instant,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    /// When the snapshot was taken that was published last.
+    observed: Option<Instant>,
+    /// When the newest checkpoint was committed, if that was under this coordinator.
+    committed_unix_ms: Option<u64>,
+    /// Times of ranks of a group that is not whole yet.
+    unnamed_times: Vec<pb::StepTimes>,
     /// Phase, generation and number of workers in the status that was published last.
     status_of: Option<(RunPhase, Generation, usize)>,
     estimate: Estimate,
@@ -93,13 +116,12 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) fn new(
-        mut job: Job,
-        opened: Opened,
-        place: Place,
-        events: EventSink,
-        status: watch::Sender<pb::StatusReply>,
-    ) -> Self {
+    pub(crate) fn new(mut job: Job, opened: Opened, place: Place, outlets: Outlets) -> Self {
+        let Outlets {
+            events,
+            status,
+            snapshots,
+        } = outlets;
         // Until here a store that does not answer is soon told; a run that is under way bears with it longer.
         job.run = job.run.clone().with_retry_policy(job.patience());
         let admission = admission(&job, &opened, &place);
@@ -110,6 +132,12 @@ impl Runtime {
             opened.newest,
         );
         let lineage = opened.lineage;
+        let ledger = Ledger::new(
+            job.run.clone(),
+            opened.journal.fence().get(),
+            opened.newest.step().get(),
+            count(job.config.workers.count),
+        );
         Self {
             lineage: lineage.clone(),
             beats: Beats::new(
@@ -130,11 +158,18 @@ impl Runtime {
             mesh_key: MeshKey::default(),
             shares: Shares::default(),
             history: History::default(),
+            ledger,
+            watch: Watch::default(),
+            has_verdict: false,
             collection: Collection::new(opened.collector, lineage, events.clone()),
             newest_row: None,
             events,
             status,
             published: place.started,
+            snapshots,
+            observed: None,
+            committed_unix_ms: None,
+            unnamed_times: Vec::new(),
             status_of: None,
             estimate: Estimate::default(),
             step_began: place.started,
@@ -167,6 +202,7 @@ impl Runtime {
         self.journal.ensure_held().await?;
         let loss = self.newest_row.as_ref().map(HistoryRow::loss);
         self.beats.write(self.cluster.applied_step().get(), loss);
+        self.ledger.keep();
         Ok(())
     }
 
@@ -200,8 +236,8 @@ impl Runtime {
     }
 
     /// A stream opened: its orders go to `outbox` from now on.
-    pub(crate) fn open(&mut self, worker: WorkerId, outbox: Outbox) {
-        self.streams.insert(worker, Stream::new(outbox));
+    pub(crate) fn open(&mut self, worker: WorkerId, outbox: Outbox, inflow: Inflow) {
+        self.streams.insert(worker, Stream::new(outbox, inflow));
     }
 
     /// A stream is closed: no order goes there any more.
@@ -210,6 +246,7 @@ impl Runtime {
         self.admission.forget(worker);
         self.estimate.forget(worker);
         self.shares.forget(worker);
+        self.ledger.closed(worker);
     }
 
     /// Hands an event to `control` and carries out what follows from it.
@@ -231,6 +268,7 @@ impl Runtime {
         });
         self.tell_waits();
         self.publish_status();
+        self.observe();
         Ok(())
     }
 
@@ -272,6 +310,9 @@ impl Runtime {
                 members,
             },
         };
+        if matches!(record, Record::Generation { .. }) {
+            self.ledger.capacity.counts().generations += 1;
+        }
         Ok(self.journal.append(record).await?)
     }
 
@@ -313,6 +354,9 @@ impl Runtime {
         if assignment.rank == Rank::new(0) {
             let step = assignment.source.step().get();
             self.history.rewind(step);
+            self.ledger.begin(step);
+            let is_restart = std::mem::take(&mut self.has_verdict);
+            self.watch.began(unix_us() / 1000, is_restart);
             self.step_began = Instant::now();
             self.estimate.begin();
             let generation = assignment.generation.get();
@@ -331,11 +375,16 @@ impl Runtime {
             mesh_key: self.mesh_key.of(assignment.generation),
             ..assignment.into()
         };
+        if let Some(stream) = self.streams.get(&worker) {
+            stream.seat();
+        }
         self.send(worker, To::Begin(begin));
     }
 
     /// A checkpoint is durable.
-    fn committed(&self, step: u64) {
+    fn committed(&mut self, step: u64) {
+        self.ledger.committed(step);
+        self.committed_unix_ms = Some(unix_us() / 1000);
         for &worker in self.streams.keys() {
             self.send(worker, To::Committed(pb::Committed { step }));
         }
@@ -374,6 +423,11 @@ impl Runtime {
                 samples: origin.samples_seen,
             }),
         }
+    }
+
+    /// What is left of it once the run is over: nobody is sent an order any more.
+    pub(crate) fn into_ledger(self) -> Ledger {
+        self.ledger
     }
 
     /// Tells everybody who follows the run.

@@ -5,13 +5,16 @@ use crate::error::CoordinatorError;
 use crate::history::{HistoryRow, KeptHistory, missing_steps, read_kept_history};
 use crate::job::{RunFile, read_run_file};
 use crate::leader::answer_of;
+use crate::observed::{Objects, Times, groups, written};
 use crate::summary::Summary;
 use crate::verdict::WorkerVerdict;
 use fratmae_checkpoint::{CheckpointError, Entry, Journal, Progress, Record, list, newest_of};
 use fratmae_control::Cause;
+use fratmae_observe::{Counts, Finding, Group, HISTORY, Ratios, Snapshot, Totals, findings};
 use fratmae_store::Location;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 /// Steps over which the speed is taken.
@@ -70,10 +73,32 @@ pub struct RunStatus {
     pub loss: Option<f64>,
     /// The newest verdicts on workers, oldest first.
     pub verdicts: Vec<WorkerVerdict>,
+    /// Where the time of its workers went; none in runs of versions that did not count it.
+    pub time: Option<WorkerTime>,
+    /// How often things happened, as far as that is known.
+    pub counts: Counts,
+    /// What detectors find wrong with it.
+    pub findings: Vec<Finding>,
     /// The result, once finished.
     pub summary: Option<Summary>,
     /// Objects of the run that cannot be read, a line each; the rest is shown without them.
     pub notes: Vec<String>,
+}
+
+/// Where the time of a run's workers went, and the shares that this makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct WorkerTime {
+    #[serde(flatten)]
+    pub totals: Totals,
+    #[serde(flatten)]
+    pub ratios: Ratios,
+}
+
+/// A run, looked at once.
+pub(crate) struct Look {
+    pub(crate) status: RunStatus,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) groups: Vec<Group>,
 }
 
 /// Looks a run up.
@@ -81,40 +106,31 @@ pub struct RunStatus {
 /// # Errors
 /// `NoRun`, or the store's. What is damaged is a note, and the rest is shown.
 pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
+    Ok(look(run).await?.status)
+}
+
+/// The same with what else there is to see.
+pub(crate) async fn look(run: &Location) -> Result<Look, CoordinatorError> {
     let committed = newest_of(&list(run).await?).map(|id| id.step.get());
     let mut notes = Vec::new();
     let entries = read_journal(run, &mut notes).await?;
     let is_there = committed.is_some() || !entries.is_empty();
     let run_file = kept_run_file(run, is_there, &mut notes).await?;
-    let value = |key: &str| run_file.as_ref()?.config.pointer(key);
-    let number = |key: &str| value(key).and_then(Value::as_u64).unwrap_or(0);
-    let data = value("/data/url").and_then(Value::as_str);
-    let began_at = run_file.as_ref().map_or(0, RunFile::began_at);
-    let (started, updated) = times(run).await?;
+    let (records, updated) = records(run).await?;
     let KeptHistory { rows, damaged } = read_kept_history(run).await?;
     notes.extend(damaged);
-    let newest = committed.unwrap_or(0);
+    let times = Times::read(run).await?;
+    notes.extend(times.damaged.iter().cloned());
+    let started = records.values().min();
     let mut status = RunStatus {
         run: run.url().to_owned(),
-        state: "stopped",
-        started: started.map(shown),
+        started: started.and_then(|unix_ms| at(unix_ms.saturating_mul(1_000))),
         updated: updated.map(shown),
-        data: data.unwrap_or_default().to_owned(),
-        last_step: number("/train/steps"),
-        batch: number("/train/batch"),
-        samples_per_second: speed(&rows, number("/train/batch")),
-        step: rows.last().map_or(newest, |row| row.step.max(newest)),
-        committed_step: committed,
-        history_missing: missing_steps(&rows, began_at, newest)
-            .into_iter()
-            .map(|steps| (*steps.start(), *steps.end()))
-            .collect(),
-        loss: rows.last().map(HistoryRow::loss),
         notes,
-        ..RunStatus::default()
+        ..RunStatus::of_store(run_file.as_ref(), &rows, committed)
     };
-    for entry in entries {
-        status.follow(entry.record);
+    for entry in &entries {
+        status.follow(entry.record.clone());
     }
     if status.state == "stopped" {
         status.ask().await;
@@ -122,19 +138,35 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
     if status.state == "stopped" {
         status.recall(run).await;
     }
-    Ok(status)
+    let groups = groups(&entries);
+    let objects = Objects {
+        status: &status,
+        run_file: run_file.as_ref(),
+        entries: &entries,
+        written: &records,
+        history: &rows,
+        times,
+    };
+    let snapshot = objects.snapshot(&groups);
+    status.observe(&snapshot);
+    Ok(Look {
+        status,
+        snapshot,
+        groups,
+    })
 }
 
-/// When the run's first record and its newest object were written.
-async fn times(
+/// When each record of the journal was written, and when the run's newest object.
+async fn records(
     run: &Location,
-) -> Result<(Option<SystemTime>, Option<SystemTime>), CoordinatorError> {
-    let mut written = Vec::new();
-    for folder in ["journal", "history"] {
-        let entries = run.list(folder).await?;
-        written.extend(entries.into_iter().map(|entry| entry.written));
-    }
-    Ok((written.iter().min().copied(), written.iter().max().copied()))
+) -> Result<(BTreeMap<u64, u64>, Option<SystemTime>), CoordinatorError> {
+    let (journal, history) = (run.list("journal").await?, run.list(HISTORY).await?);
+    let newest = journal
+        .iter()
+        .chain(&history)
+        .map(|entry| entry.written)
+        .max();
+    Ok((written(&journal), newest))
 }
 
 fn shown(time: SystemTime) -> String {
@@ -200,6 +232,30 @@ async fn read_journal(
 }
 
 impl RunStatus {
+    /// What the job, the history and the newest checkpoint's step say.
+    fn of_store(run_file: Option<&RunFile>, rows: &[HistoryRow], committed: Option<u64>) -> Self {
+        let value = |key: &str| run_file?.config.pointer(key);
+        let number = |key: &str| value(key).and_then(Value::as_u64).unwrap_or(0);
+        let data = value("/data/url").and_then(Value::as_str);
+        let began_at = run_file.map_or(0, RunFile::began_at);
+        let newest = committed.unwrap_or(0);
+        let missing = missing_steps(rows, began_at, newest).into_iter();
+        Self {
+            state: "stopped",
+            data: data.unwrap_or_default().to_owned(),
+            last_step: number("/train/steps"),
+            batch: number("/train/batch"),
+            samples_per_second: speed(rows, number("/train/batch")),
+            step: rows.last().map_or(newest, |row| row.step.max(newest)),
+            committed_step: committed,
+            history_missing: missing
+                .map(|steps| (*steps.start(), *steps.end()))
+                .collect(),
+            loss: rows.last().map(HistoryRow::loss),
+            ..Self::default()
+        }
+    }
+
     /// Takes a journal record in; later ones overrule earlier ones.
     fn follow(&mut self, record: Record) {
         match record {
@@ -245,6 +301,18 @@ impl RunStatus {
                 self.reason = Some(reason);
             }
         }
+    }
+
+    /// Takes in what its snapshot shows beyond it.
+    fn observe(&mut self, snapshot: &Snapshot) {
+        let totals = Totals::of(snapshot);
+        let is_counted = totals != Totals::default();
+        self.time = is_counted.then(|| WorkerTime {
+            totals,
+            ratios: totals.ratios(),
+        });
+        self.counts = snapshot.counts;
+        self.findings = findings(snapshot);
     }
 
     /// Lets a coordinator that still answers say where the run is.

@@ -40,6 +40,13 @@ pub fn host_id() -> String {
     }
 }
 
+/// What this host is called; empty where the system does not tell.
+#[must_use]
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    name.unwrap_or_default().trim().to_owned()
+}
+
 /// This host's address on the way to `target`. Connecting a datagram socket sends nothing: it asks for the route.
 fn towards(target: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match target {

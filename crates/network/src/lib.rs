@@ -6,4 +6,4 @@ mod endpoint;
 mod host;
 
 pub use endpoint::{AddressError, Endpoint, Reach};
-pub use host::{host_id, own_address};
+pub use host::{host_id, host_name, own_address};

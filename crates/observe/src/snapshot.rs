@@ -1,6 +1,7 @@
 //! A run at one moment, as a live coordinator publishes it or as its objects on the store tell it.
 
-use crate::ledger::{CapacityRow, Lost};
+use crate::ledger::{CapacityRow, Counts, Lost};
+use crate::signs::Signs;
 use fratmae_telemetry::{Accounts, Metrics};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,8 @@ pub struct Snapshot {
     pub lost: Lost,
     /// Workers asked for and there, since the run began.
     pub capacity: CapacityRow,
+    /// What its course shows, for detectors.
+    pub signs: Signs,
 }
 
 /// What a run is doing.
@@ -68,21 +71,6 @@ pub enum RunState {
     /// No coordinator answers and none has said why.
     #[default]
     Stopped,
-}
-
-/// How often things happened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    pub steps_applied: u64,
-    /// Of these, steps that had been applied before.
-    pub steps_repeated: u64,
-    /// Steps that moved no weight.
-    pub steps_skipped: u64,
-    pub verdicts: u64,
-    pub generations: u64,
-    pub checkpoints: u64,
-    /// Items of telemetry that were dropped.
-    pub telemetry_dropped: u64,
 }
 
 /// A worker's part in the run.

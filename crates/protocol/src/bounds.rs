@@ -10,10 +10,11 @@ const NAME: usize = 128;
 const TOKEN: usize = 300;
 /// Bytes of a line for people, and of a case's identity.
 pub(crate) const LINE: usize = 4_096;
-/// Phases that end between two heartbeats, or that a step has; metrics that a step has.
+/// Phases that end between two heartbeats, or that a step has; metrics that a step has; accounts, and collective calls of
+/// a step.
 const KINDS: usize = 64;
-/// Samples of a step, and so its slots.
-const SAMPLES: usize = 1 << 16;
+/// Samples of a step, and so its slots: the largest `train.batch` there is.
+const SAMPLES: usize = 1_000_000;
 /// Parts of one rank's share, and digests of parameters in one of them.
 const PARTS: usize = 1 << 14;
 
@@ -25,6 +26,10 @@ pub(crate) fn within_bounds(message: &Message) -> Checked {
         Message::Register(register) => of_register(register),
         Message::Heartbeat(heartbeat) => {
             count("laps", heartbeat.laps.len(), KINDS)?;
+            let times = heartbeat.times.iter().map(|times| &times.accounts);
+            times
+                .into_iter()
+                .try_for_each(|it| count("accounts", it.len(), KINDS))?;
             text("phase", &heartbeat.phase, NAME)?;
             let call = heartbeat.call.iter().map(|call| &call.operation);
             texts("operation", call, NAME)?;
@@ -34,6 +39,13 @@ pub(crate) fn within_bounds(message: &Message) -> Checked {
         Message::Recalled(recalled) => {
             let steps = recalled.steps.iter();
             steps.flat_map(|it| &it.figures).try_for_each(of_figures)
+        }
+        Message::StepTimes(times) => {
+            count("ranks", times.ranks.len(), SAMPLES)?;
+            times.ranks.iter().try_for_each(|rank| {
+                count("accounts", rank.accounts.len(), KINDS)?;
+                count("calls", rank.calls.len(), KINDS)
+            })
         }
         Message::PartsWritten(written) => {
             count("parts", written.parts.len(), PARTS)?;
@@ -66,6 +78,12 @@ fn of_register(register: &pb::Register) -> Checked {
     let names = [&register.name, &register.version, &register.kernels];
     // One that is too long for a name is told so.
     texts("name", names.into_iter().chain(&register.device), LINE)?;
+    let process = register.process.iter();
+    texts(
+        "process",
+        process.flat_map(|it| [&it.label, &it.host]),
+        NAME,
+    )?;
     let tokens = [
         &register.group_address,
         &register.config_digest,
@@ -145,6 +163,20 @@ mod tests {
                     step: 1,
                     figures: Some(figures(KINDS + 1)),
                 }],
+            }),
+            Message::Heartbeat(pb::Heartbeat {
+                times: Some(pb::Times {
+                    accounts: vec![0; KINDS + 1],
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            Message::StepTimes(pb::StepTimes {
+                ranks: vec![pb::RankTime {
+                    calls: vec![0; KINDS + 1],
+                    ..Default::default()
+                }],
+                ..Default::default()
             }),
             Message::PartsWritten(pb::PartsWritten {
                 parts: vec![pb::Part::default(); PARTS + 1],

@@ -56,6 +56,7 @@ mod tests {
                 count: 2,
                 longest_ms: 7,
             }],
+            times: None,
         };
         let progress = progress(&heartbeat);
         assert_eq!(

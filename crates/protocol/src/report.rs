@@ -77,6 +77,8 @@ pub fn event_of(worker: WorkerId, message: &pb::FromWorker) -> Result<Event, Pro
         Message::Panicked(panicked) => departed(worker, panicked),
         Message::Damaged(damaged) => damage(worker, damaged)?,
         Message::Leaving(_) => Event::LeaveRequested { worker },
+        // Figures for people alone.
+        Message::StepTimes(_) => Event::Heard { worker },
     })
 }
 

@@ -65,14 +65,28 @@ impl Accounts {
     /// All nanoseconds.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.0.iter().fold(0, |sum, time| sum.saturating_add(*time))
     }
 
     /// The nanoseconds whose work goodput counts.
     #[must_use]
     pub fn productive(&self) -> u64 {
         let counted = self.iter().filter(|(account, _)| account.is_productive());
-        counted.map(|(_, nanoseconds)| nanoseconds).sum()
+        counted.fold(0, |sum, (_, time)| sum.saturating_add(time))
+    }
+
+    /// The nanoseconds of all accounts, in their order.
+    #[must_use]
+    pub const fn values(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// From the nanoseconds of accounts in their order; those that are absent are zero, and more than there are count
+    /// nothing.
+    #[must_use]
+    pub fn of(values: &[u64]) -> Self {
+        let named = Account::ALL.iter().copied();
+        named.zip(values.iter().copied()).collect()
     }
 
     /// Each account with its nanoseconds.

@@ -1,6 +1,6 @@
-//! What a process tells about itself: log lines, and where the time of a step goes.
+//! What a process tells about itself: log lines, and where its time goes.
 //!
-//! Owns the set-up of tracing and the ledger of phases. It emits no event and it
+//! Owns the set-up of tracing, the accounts of a process's time and the ledger of phases. It emits no event and it
 //! sends nothing anywhere: whoever takes the figures decides where they go.
 
 mod account;
@@ -10,6 +10,8 @@ mod line;
 mod log;
 mod metrics;
 mod one_line;
+mod process;
+mod timesheet;
 
 pub use account::{Account, Accounts};
 pub use error::TelemetryError;
@@ -18,3 +20,5 @@ pub use line::{Line, describe};
 pub use log::init;
 pub use metrics::{LOSS, Metric, MetricKind, Metrics};
 pub use one_line::{fold, one_line};
+pub use process::{process_age_ns, process_began_unix_us};
+pub use timesheet::{StepTime, TimeReading, Timesheet, divided, shortest_calls};

@@ -11,6 +11,8 @@ use std::ops::Range;
 const MOST_IN_A_ROW: u32 = 10;
 /// Floats looked at by one thread at a time.
 const PIECE: usize = 1 << 16;
+/// The bits of a number's exponent: all are set in infinities and in what is no number, and in nothing else.
+const EXPONENT: u32 = 0x7f80_0000;
 
 /// A batch that moved no weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +79,10 @@ impl BadBatch {
 
 /// Whether every number is finite.
 pub(crate) fn is_finite(values: &[f32]) -> bool {
-    let is_finite = |piece: &[f32]| piece.iter().all(|value| value.is_finite());
-    values.par_chunks(PIECE).all(is_finite)
+    // A piece is read to its end whatever is found: so many numbers are looked at in one instruction.
+    let is_bad = |value: &f32| value.to_bits() & EXPONENT == EXPONENT;
+    let has_bad = |piece: &[f32]| piece.iter().fold(false, |bad, value| bad | is_bad(value));
+    !values.par_chunks(PIECE).any(has_bad)
 }
 
 /// Slots as a rank tells them to its peers.

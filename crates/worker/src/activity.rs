@@ -1,8 +1,9 @@
-//! Where the training thread is: what its heartbeats say of it. It decides nothing.
+//! Where the training thread is, and where its process's time went: what its heartbeats say. It decides nothing.
 
 use crate::tempo::Tempo;
 use fratmae_control::Phase;
 use fratmae_protocol::pb;
+use fratmae_telemetry::{Account, StepTime, TimeReading, Timesheet, process_age_ns};
 use fratmae_trainer::Pass;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,9 @@ struct Place {
     tempo: Tempo,
     /// This rank's slots of a step.
     n_slots: usize,
+    sheet: Timesheet,
+    /// The account of time in which it awaits an order.
+    idle: Account,
 }
 
 impl Default for Place {
@@ -40,6 +44,33 @@ impl Default for Place {
             laps: BTreeMap::new(),
             tempo: Tempo::default(),
             n_slots: 0,
+            sheet: Timesheet::default(),
+            idle: Account::Start,
+        }
+    }
+}
+
+impl Place {
+    /// The account of a phase; none of one that is a collective call.
+    const fn account(&self, phase: Phase) -> Option<Account> {
+        Some(match phase {
+            Phase::Idle => self.idle,
+            Phase::Restore | Phase::Copy => Account::Restore,
+            Phase::Join => Account::Join,
+            Phase::Load => Account::Load,
+            Phase::Forward => Account::Forward,
+            Phase::Backward => Account::Backward,
+            Phase::Optimizer => Account::Optimizer,
+            Phase::Checkpoint => Account::Checkpoint,
+            Phase::Gather | Phase::Reduce => return None,
+        })
+    }
+
+    /// It awaits orders for another reason from now on.
+    fn await_order(&mut self, account: Account) {
+        self.idle = account;
+        if self.phase == Phase::Idle {
+            self.sheet.switch(process_age_ns(), Some(account));
         }
     }
 }
@@ -50,16 +81,70 @@ impl Activity {
         self.lock().tempo = tempo;
     }
 
+    /// The coordinator knows of this worker.
+    pub(crate) fn registered(&self) {
+        self.lock().await_order(Account::Join);
+    }
+
+    /// It has no seat, since all are taken; or it is to have one.
+    pub(crate) fn stand_by(&self, stands_by: bool) {
+        let mut place = self.lock();
+        match (stands_by, place.idle) {
+            (true, _) => place.await_order(Account::Standby),
+            (false, Account::Standby) => place.await_order(Account::Join),
+            (false, _) => {}
+        }
+    }
+
+    /// It was told to end.
+    pub(crate) fn stop(&self) {
+        self.lock().await_order(Account::Drain);
+    }
+
     /// A generation begins; its collective calls are counted anew.
     pub(crate) fn begin(&self, generation: u64, step: u64, n_slots: usize) {
         let mut place = self.lock();
         (place.generation, place.step, place.call) = (generation, step, None);
         place.n_slots = n_slots;
+        place.idle = Account::Regroup;
+    }
+
+    /// The group is left, and what its calls and an unfinished step came to is known: the phase may last.
+    pub(crate) fn leave_group(&self) {
+        let mut place = self.lock();
+        let (now, idle) = (process_age_ns(), place.idle);
+        place.sheet.switch(now, Some(idle));
+        place.sheet.break_off(now);
     }
 
     /// Work on a step begins.
     pub(crate) fn step(&self, step: u64) {
-        self.lock().step = step;
+        let mut place = self.lock();
+        place.step = step;
+        place.sheet.begin_step(process_age_ns());
+    }
+
+    /// The step is applied: how long it took this rank.
+    pub(crate) fn end_step(&self) -> StepTime {
+        self.lock().sheet.end_step(process_age_ns())
+    }
+
+    /// Of the calls of the step that was applied it is known how long they took the rank that came last.
+    pub(crate) fn divide_calls(&self, shortest: &[u64]) {
+        self.lock().sheet.divide(shortest);
+    }
+
+    /// The step waits for the copy of the state; the phase that the thread is in goes on.
+    pub(crate) fn stall<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let stalls = Some(Account::Checkpoint);
+        self.lock().sheet.switch(process_age_ns(), stalls);
+        let waited = wait();
+        let mut place = self.lock();
+        // After a collective call it is the next phase that time goes to.
+        if let Some(account) = place.account(place.phase) {
+            place.sheet.switch(process_age_ns(), Some(account));
+        }
+        waited
     }
 
     /// One phase ends and another begins.
@@ -70,6 +155,11 @@ impl Activity {
         let (count, longest) = place.laps.entry(ended).or_default();
         (*count, *longest) = (count.saturating_add(1), (*longest).max(took));
         (place.phase, place.since, place.advanced) = (phase, now, now);
+        let (now, account) = (process_age_ns(), place.account(phase));
+        place.sheet.switch(now, account);
+        if phase == Phase::Idle {
+            place.sheet.break_off(now);
+        }
     }
 
     /// The phase gets on, and is not at its end; nothing is said of another phase that the thread is in by now.
@@ -124,11 +214,22 @@ impl Activity {
             pace: place.tempo.pace(place.n_slots),
             call: place.call.clone(),
             laps: laps.map(lap).collect(),
+            times: Some(times(place.sheet.reading(process_age_ns()))),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Place> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn times(reading: TimeReading) -> pb::Times {
+    pb::Times {
+        accounts: reading.accounts.values().to_vec(),
+        undivided: reading.undivided,
+        unfinished: reading.unfinished,
+        partial: reading.partial,
+        open: reading.open.map(|account| account as u32),
     }
 }
 
@@ -139,6 +240,7 @@ fn milliseconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fratmae_telemetry::Accounts;
 
     #[test]
     fn a_heartbeat_says_phase_step_and_call_and_each_lap_once() {
@@ -162,5 +264,48 @@ mod tests {
             .collect();
         assert_eq!(counts, [("idle", 1), ("forward", 1), ("gather", 1)]);
         assert!(activity.heartbeat().laps.is_empty());
+    }
+
+    /// The accounts that a heartbeat tells, and the one that is open.
+    fn told(activity: &Activity) -> (Accounts, Option<Account>) {
+        let before = process_age_ns();
+        let times = activity.heartbeat().times.unwrap_or_default();
+        let accounts = Accounts::of(&times.accounts);
+        let age = accounts.total() + times.undivided;
+        assert!((before..=process_age_ns()).contains(&age), "{age}");
+        let open = times.open.map(|open| Account::ALL[open as usize]);
+        (accounts, open)
+    }
+
+    #[test]
+    fn every_moment_from_the_start_of_the_process_on_is_in_the_account_of_what_was_done() {
+        let activity = Activity::default();
+        assert_eq!(told(&activity).1, Some(Account::Start));
+        activity.registered();
+        activity.stand_by(false);
+        assert_eq!(told(&activity).1, Some(Account::Join));
+        activity.stand_by(true);
+        assert_eq!(told(&activity).1, Some(Account::Standby));
+        activity.begin(1, 0, 1);
+        activity.enter(Phase::Join);
+        activity.step(1);
+        for phase in [Phase::Load, Phase::Forward, Phase::Gather] {
+            activity.enter(phase);
+        }
+        assert_eq!(told(&activity).1, None);
+        activity.enter(Phase::Backward);
+        activity.stall(|| assert_eq!(told(&activity).1, Some(Account::Checkpoint)));
+        assert_eq!(told(&activity).1, Some(Account::Backward));
+        let step = activity.end_step();
+        assert_eq!(step.calls.len(), 1);
+        activity.divide_calls(&step.calls);
+        let (accounts, _) = told(&activity);
+        assert_eq!(accounts[Account::Transfer], step.calls[0]);
+        assert!(accounts[Account::Checkpoint] > 0 && accounts[Account::Wait] == 0);
+        activity.leave_group();
+        assert_eq!(told(&activity).1, Some(Account::Regroup));
+        activity.enter(Phase::Idle);
+        activity.stop();
+        assert_eq!(told(&activity).1, Some(Account::Drain));
     }
 }

@@ -32,14 +32,9 @@ pub enum WorkerError {
     /// The group failed; a new generation may help.
     #[error(transparent)]
     Group(#[from] CollectiveError),
-    /// The address of a member leads nowhere from here.
-    #[error("rank {rank} is announced at {address}, which cannot be looked up here: {reason}")]
-    Unresolved {
-        rank: usize,
-        address: String,
-        /// What the system says.
-        reason: String,
-    },
+    /// A member is announced at what is no address.
+    #[error("rank {rank} is announced at {address}, which is no IP address with a port")]
+    NoAddress { rank: usize, address: String },
     /// The data set cannot be read.
     #[error(transparent)]
     Data(#[from] DataSetError),
@@ -192,7 +187,7 @@ impl WorkerError {
                 | CollectiveError::Mismatch { .. }
                 | CollectiveError::TooLong { .. }),
             ) => error.accused().and_then(rank).map(Accused::Unreachable),
-            Self::Unresolved { rank: of, .. }
+            Self::NoAddress { rank: of, .. }
             | Self::Train(TrainError::Exchange { rank: of, .. }) => {
                 rank(*of).map(Accused::Unreachable)
             }

@@ -35,7 +35,7 @@ impl WorkerError {
                 Fault::Worker
             }
             Self::Group(_)
-            | Self::Unresolved { .. }
+            | Self::NoAddress { .. }
             | Self::Train(
                 TrainError::Exchange { .. }
                 | TrainError::CopyDiffers { .. }
@@ -137,11 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_leads_nowhere_is_the_fault_of_who_announced_it() {
-        let error = WorkerError::Unresolved {
+    fn an_address_that_is_none_is_the_fault_of_who_announced_it() {
+        let error = WorkerError::NoAddress {
             rank: 1,
             address: "nowhere.invalid:7".to_owned(),
-            reason: "unknown".to_owned(),
         };
         assert_eq!(error.fault(), Fault::Group);
         assert_eq!(error.accused(), Some(Accused::Unreachable(1)));

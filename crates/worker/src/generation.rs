@@ -3,12 +3,13 @@
 use crate::error::WorkerError;
 use crate::group::Seated;
 use crate::handover::share_figures;
-use crate::note::GroupRequest;
+use crate::note::{self, GroupRequest};
 use crate::parts::PartsWriter;
 use crate::session::{Links, Session};
 use fratmae_control::{Assignment, Phase};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
+use fratmae_telemetry::{StepTime, shortest_calls};
 use fratmae_trainer::{Task, TrainError, TrainState, weights_digest};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ impl<T: Task> Session<T> {
         activity.enter(Phase::Join);
         let mut seated = self.join(assignment, mesh_key)?;
         let ended = self.train_seated(&mut seated, assignment, figures_until);
+        self.links.signals.activity.leave_group();
         if let Err(error) = &ended {
             if error.invalidates_state() {
                 self.training.forget();
@@ -97,8 +99,8 @@ impl<T: Task> Session<T> {
         while state.step().get() < self.job.config.train.steps {
             let deadline = self.call_deadline();
             seated.group.process.set_deadline(deadline);
-            let request = self.step(state, seated, &mut parts.writer)?;
-            let request = self.gather_requests(seated, request)?;
+            let (request, time) = self.step(state, seated, &mut parts.writer)?;
+            let request = self.gather_requests(seated, state.step().get(), request, time)?;
             if request.is_leaving {
                 return Ok(Ending::Left);
             }
@@ -125,11 +127,13 @@ impl<T: Task> Session<T> {
     }
 
     /// What all do after the step: what any rank was asked for until now. In a step of minutes that is more than was known
-    /// when messages were gathered.
+    /// when messages were gathered. All tell how long the step took them, and rank 0 tells the coordinator.
     fn gather_requests(
         &self,
         seated: &mut Seated,
+        step: u64,
         request: GroupRequest,
+        time: StepTime,
     ) -> Result<GroupRequest, WorkerError> {
         if request.is_draining || request.is_leaving {
             return Ok(request);
@@ -139,8 +143,20 @@ impl<T: Task> Session<T> {
         let mut mine = self.links.signals.take_requests(seated.generation);
         // All know of those of the step, and a request to save is taken once.
         mine.is_saving |= request.is_saving;
-        let process = seated.group.process.as_mut();
-        GroupRequest::of_all(&process.all_gather(&mine.encode())?)
+        let (generation, process) = (seated.generation, seated.group.process.as_mut());
+        let notes = process.all_gather(&note::encode_after_step(mine, time))?;
+        let notes = note::decode(&notes)?;
+        let calls = notes.times.iter().map(|time| time.calls.as_slice());
+        let activity = &self.links.signals.activity;
+        activity.divide_calls(&shortest_calls(calls));
+        if process.rank() == 0 {
+            self.links.outbox.tell_times(pb::StepTimes {
+                generation,
+                step,
+                ranks: notes.times,
+            });
+        }
+        Ok(notes.request)
     }
 
     /// Sends the figures that the coordinator lacks, since whoever sent them before is gone.

@@ -65,10 +65,14 @@ impl Hooks for StepHooks<'_> {
 
     // The phase that the training thread is in goes on: it waits for a piece of the copy at most.
     fn stop_copy(&mut self, state: &mut State) -> Result<(), WorkerError> {
-        Ok(span(Phase::Checkpoint).in_scope(|| self.writer.stop_copy(state))?)
+        let stopped = || self.writer.stop_copy(state);
+        let activity = &self.signals.activity;
+        Ok(activity.stall(|| span(Phase::Checkpoint).in_scope(stopped))?)
     }
 
     fn finish_copy(&mut self, state: &State) {
-        span(Phase::Checkpoint).in_scope(|| self.writer.finish_copy(state));
+        let finish = || self.writer.finish_copy(state);
+        let activity = &self.signals.activity;
+        activity.stall(|| span(Phase::Checkpoint).in_scope(finish));
     }
 }

@@ -1,7 +1,9 @@
-//! What a rank sends to the others along with its slots: what it was asked for, and which samples it trains on.
+//! What a rank sends to the others: along with its slots what it was asked for and which samples it trains on, and after a
+//! step what it was asked for since and how long the step took it.
 
 use crate::error::WorkerError;
 use fratmae_protocol::pb;
+use fratmae_telemetry::StepTime;
 use fratmae_trainer::TrainError;
 use prost::Message;
 
@@ -17,8 +19,7 @@ pub(crate) struct GroupRequest {
 }
 
 impl GroupRequest {
-    /// The whole message of a rank that has nothing else to send.
-    pub(crate) fn encode(self) -> [u8; 1] {
+    fn encode(self) -> [u8; 1] {
         [u8::from(self.is_draining)
             | u8::from(self.is_leaving) << 1
             | u8::from(self.is_saving) << 2]
@@ -28,7 +29,7 @@ impl GroupRequest {
     ///
     /// # Errors
     /// `Exchange` for what is no such message.
-    pub(crate) fn of_all(messages: &[Vec<u8>]) -> Result<Self, WorkerError> {
+    fn of_all(messages: &[Vec<u8>]) -> Result<Self, WorkerError> {
         let mut request = Self::default();
         for (rank, message) in messages.iter().enumerate() {
             let [byte] = message[..] else {
@@ -51,6 +52,20 @@ struct Note {
     /// Positions and cases of the samples that it loaded.
     #[prost(message, optional, tag = "2")]
     trained: Option<pb::Trained>,
+    /// How long the step took it.
+    #[prost(message, optional, tag = "3")]
+    time: Option<pb::RankTime>,
+}
+
+/// What all ranks sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Notes {
+    /// What any rank was asked for.
+    pub(crate) request: GroupRequest,
+    /// What all train on, in slot order.
+    pub(crate) trained: pb::Trained,
+    /// How long the step took each, in rank order.
+    pub(crate) times: Vec<pb::RankTime>,
 }
 
 /// Writes what a rank was asked for, and what it trains on.
@@ -58,16 +73,31 @@ pub(crate) fn encode(request: GroupRequest, trained: pb::Trained) -> Vec<u8> {
     let note = Note {
         request: request.encode().to_vec(),
         trained: Some(trained),
+        time: None,
     };
     note.encode_to_vec()
 }
 
-/// What any rank was asked for, and what all train on, in slot order.
+/// Writes what a rank was asked for, and how long the step took it.
+pub(crate) fn encode_after_step(request: GroupRequest, time: StepTime) -> Vec<u8> {
+    let time = pb::RankTime {
+        accounts: time.accounts.values().to_vec(),
+        calls: time.calls,
+    };
+    let note = Note {
+        request: request.encode().to_vec(),
+        trained: None,
+        time: Some(time),
+    };
+    note.encode_to_vec()
+}
+
+/// Reads all ranks' notes, in their order.
 ///
 /// # Errors
 /// `Exchange` for a note that cannot be read.
-pub(crate) fn decode(notes: &[Vec<u8>]) -> Result<(GroupRequest, pb::Trained), WorkerError> {
-    let mut all = pb::Trained::default();
+pub(crate) fn decode(notes: &[Vec<u8>]) -> Result<Notes, WorkerError> {
+    let mut all = Notes::default();
     let mut request = Vec::new();
     for (rank, note) in notes.iter().enumerate() {
         let unread = |error: prost::DecodeError| TrainError::Exchange {
@@ -77,15 +107,18 @@ pub(crate) fn decode(notes: &[Vec<u8>]) -> Result<(GroupRequest, pb::Trained), W
         let note = Note::decode(&note[..]).map_err(unread)?;
         request.push(note.request);
         let trained = note.trained.unwrap_or_default();
-        all.positions.extend(trained.positions);
-        all.cases.extend(trained.cases);
+        all.trained.positions.extend(trained.positions);
+        all.trained.cases.extend(trained.cases);
+        all.times.push(note.time.unwrap_or_default());
     }
-    Ok((GroupRequest::of_all(&request)?, all))
+    all.request = GroupRequest::of_all(&request)?;
+    Ok(all)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fratmae_telemetry::Accounts;
 
     fn request(is_draining: bool, is_leaving: bool, is_saving: bool) -> GroupRequest {
         GroupRequest {
@@ -115,15 +148,28 @@ mod tests {
         assert_eq!(of_all(&messages[..1]), nothing);
         let leaving = encode(request(false, true, false), trained(&[]));
         let notes = [encode(late[1], trained(&[])), leaving];
-        assert_eq!(decode(&notes).unwrap().0, request(true, true, true));
+        assert_eq!(decode(&notes).unwrap().request, request(true, true, true));
+    }
+
+    #[test]
+    fn after_a_step_all_know_how_long_it_took_each() {
+        let time = |call| StepTime {
+            accounts: Accounts::of(&[0, 0, 0, call + 1]),
+            calls: vec![call, 7],
+        };
+        let notes = [5, 3].map(|call| encode_after_step(GroupRequest::default(), time(call)));
+        let all = decode(&notes).unwrap();
+        let calls: Vec<_> = all.times.iter().map(|time| &time.calls[..]).collect();
+        assert_eq!(calls, [[5, 7], [3, 7]]);
+        assert_eq!(Accounts::of(&all.times[1].accounts).total(), 4);
     }
 
     #[test]
     fn a_slot_that_two_ranks_trained_on_is_recorded_twice_and_one_that_nobody_did_not_at_all() {
         let notes = [&[0, 1, 2, 3][..], &[2, 3, 6, 7]];
         let notes = notes.map(|positions| encode(GroupRequest::default(), trained(positions)));
-        let (_, all) = decode(&notes).unwrap();
-        assert_eq!(all, trained(&[0, 1, 2, 3, 2, 3, 6, 7]));
+        let all = decode(&notes).unwrap();
+        assert_eq!(all.trained, trained(&[0, 1, 2, 3, 2, 3, 6, 7]));
     }
 
     #[test]

@@ -5,9 +5,13 @@
 use crate::figures::RecentFigures;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
+
+/// Times of ranks, one a step, that are kept while no coordinator listens: some hundred kilobytes.
+const KEPT_TIMES: usize = 4096;
 
 /// The way to the coordinator, usable from any thread.
 #[derive(Clone, Default)]
@@ -25,6 +29,8 @@ struct OutboxState {
     /// The last step it applied.
     held: Option<u64>,
     figures: RecentFigures,
+    /// How long steps took each rank, as far as no coordinator was told.
+    times: VecDeque<pb::StepTimes>,
     /// Whether it was asked to leave.
     is_leaving: bool,
     /// What the coordinator of that group must know, in the order it was sent.
@@ -60,6 +66,7 @@ impl Outbox {
         if let Some(generation) = first.map(|place| place.generation) {
             state.resend_figures(generation, welcome.figures_until);
         }
+        state.send_times();
         if state.is_leaving {
             state.send(From::Leaving(pb::Leaving {}));
         }
@@ -101,6 +108,24 @@ impl Outbox {
         if reports {
             state.send(From::Applied(applied));
         }
+    }
+
+    /// Tells how long a step took each rank, now or as soon as a coordinator listens.
+    pub(crate) fn tell_times(&self, times: pb::StepTimes) {
+        let mut state = self.lock();
+        let n_ranks = times.ranks.len().max(1);
+        state.times.push_back(times);
+        while state.times.len() > KEPT_TIMES / n_ranks + 1 {
+            state.times.pop_front();
+        }
+        state.send_times();
+    }
+
+    /// Sends the last that this worker has to say: the coordinator sees that nothing follows.
+    pub(crate) fn close_with(&self, message: From) {
+        let mut state = self.lock();
+        state.send(message);
+        state.stream = None;
     }
 
     /// Sends the figures of the steps after `after`, as far as they are kept.
@@ -166,6 +191,14 @@ impl OutboxState {
             .is_some_and(|stream| stream.try_send(message).is_ok());
         if !is_sent {
             self.stream = None;
+        }
+    }
+
+    fn send_times(&mut self) {
+        while self.stream.is_some()
+            && let Some(times) = self.times.pop_front()
+        {
+            self.send(From::StepTimes(times));
         }
     }
 

@@ -14,11 +14,11 @@ use crate::training_thread::TrainingThread;
 use fratmae_collective::MeshPort;
 use fratmae_config::{Config, Host};
 use fratmae_model::kernel_set;
-use fratmae_network::{Endpoint, host_id};
+use fratmae_network::{Endpoint, host_id, host_name};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_store::Location;
-use fratmae_telemetry::{PhaseLedger, describe};
+use fratmae_telemetry::{PhaseLedger, describe, process_began_unix_us};
 use fratmae_trainer::Task;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -52,6 +52,8 @@ pub struct Options {
     /// Whether it reports what it waits for.
     pub is_verbose: bool,
     pub name: String,
+    /// Its name in figures: the same when its process is started again.
+    pub label: String,
     /// Its number among the workers of this machine, which take its GPUs in turn.
     pub place: usize,
     /// What the coordinator that started it knows it by; none if no coordinator did.
@@ -104,6 +106,11 @@ pub async fn run<T: Task>(
         version: options.version.clone(),
         group_address: address.to_string(),
         host: host_id(),
+        process: Some(pb::Process {
+            label: options.label.clone(),
+            host: host_name(),
+            began_unix_us: process_began_unix_us(),
+        }),
         launch: options.token.clone().map(|token| pb::Launch {
             place: u32::try_from(options.place).unwrap_or(u32::MAX),
             token,
@@ -111,7 +118,7 @@ pub async fn run<T: Task>(
         ..Default::default()
     };
     let outbox = Outbox::default();
-    let stream = tokio::select! {
+    let mut stream = tokio::select! {
         stream = Stream::open(&coordinator, &register, &outbox, &mut wait) => stream?,
         () = &mut asked => return Ok(Ended::Stopped),
     };
@@ -119,7 +126,7 @@ pub async fn run<T: Task>(
     let (attendance, leaving, mut trainer) = join::<T>(&options, port, register, outbox, &stream)?;
     let gone = trainer.gone();
     let ended = {
-        let mut attending = pin!(attendance.attend(stream));
+        let mut attending = pin!(attendance.attend(&mut stream));
         tokio::select! {
             ended = &mut attending => ended,
             () = leaving.leave(asked, gone) => Ok(Ended::Done),
@@ -133,10 +140,12 @@ pub async fn run<T: Task>(
         }
     };
     // Whatever the group waits for, it is over; and so is the trainer's wait for commands.
-    let signals = Arc::clone(&attendance.signals);
+    let (signals, outbox) = (Arc::clone(&attendance.signals), attendance.outbox.clone());
     drop(attendance);
+    signals.activity.stop();
     signals.break_off(u64::MAX);
     trainer.join().await;
+    stream.take_leave(&signals, &outbox).await;
     ended
 }
 
@@ -161,6 +170,7 @@ fn join<T: Task>(
     register.device = Some(name.to_owned());
     outbox.join(&register);
     let signals = Arc::new(Signals::new(options.is_verbose));
+    signals.activity.registered();
     let (sender, commands) = std::sync::mpsc::sync_channel(COMMANDS);
     let start = Start {
         config: config.clone(),
@@ -199,7 +209,7 @@ struct Attendance {
 
 impl Attendance {
     /// Follows one coordinator after another, until one of them says stop or none comes; steps go on all the while.
-    async fn attend(&self, mut stream: Stream) -> Result<Ended, WorkerError> {
+    async fn attend(&self, stream: &mut Stream) -> Result<Ended, WorkerError> {
         let run = Location::open(&stream.welcome.run_url)?;
         let search = Rediscovery {
             run: &run,
@@ -218,7 +228,7 @@ impl Attendance {
             tracing::warn!("the coordinator is gone; looking for the next one");
             match search.find(&last).await? {
                 Found::Ended { is_resumable } => return Ok(Ended::of(is_resumable)),
-                Found::Stream(next) => stream = *next,
+                Found::Stream(next) => *stream = *next,
             }
             tracing::info!("found a coordinator again");
         }

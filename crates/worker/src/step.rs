@@ -3,7 +3,7 @@
 use crate::error::{ProcessError, WorkerError};
 use crate::group::Seated;
 use crate::hooks::StepHooks;
-use crate::note::{self, GroupRequest};
+use crate::note::{self, GroupRequest, Notes};
 use crate::outbox::Outbox;
 use crate::session::Session;
 use fratmae_checkpoint::BackgroundWriter;
@@ -11,12 +11,12 @@ use fratmae_control::Phase;
 use fratmae_dataset::Stack;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_telemetry::{Metrics, PhaseLedger};
+use fratmae_telemetry::{Metrics, PhaseLedger, StepTime};
 use fratmae_trainer::{BadBatch, Task, TrainState, in_phase};
 use std::time::Instant;
 
 impl<T: Task> Session<T> {
-    /// Applies the next step to `state`, reports it, and returns what the ranks were asked for.
+    /// Applies the next step to `state`, reports it, and returns what the ranks were asked for and how long it took this one.
     ///
     /// # Errors
     /// A failed group leaves the state as it was before the step; so does everything else but a failing device.
@@ -25,7 +25,7 @@ impl<T: Task> Session<T> {
         state: &mut TrainState,
         seated: &mut Seated,
         writer: &mut BackgroundWriter,
-    ) -> Result<GroupRequest, WorkerError> {
+    ) -> Result<(GroupRequest, StepTime), WorkerError> {
         let started = Instant::now();
         let step = state.step().next().get();
         self.links.signals.activity.step(step);
@@ -42,7 +42,9 @@ impl<T: Task> Session<T> {
         let report = engine.step(state, batches, group, &mut hooks)?;
         let seconds = started.elapsed().as_secs_f64();
         writer.step_took(seconds);
-        let (request, trained) = note::decode(&report.notes)?;
+        let Notes {
+            request, trained, ..
+        } = note::decode(&report.notes)?;
         let figures = pb::Figures {
             samples: engine.batches().samples_at(step),
             seconds,
@@ -51,7 +53,7 @@ impl<T: Task> Session<T> {
             metrics: metrics(&report.metrics),
         };
         send_applied(&self.links.outbox, seated, step, figures, report.bad);
-        Ok(request)
+        Ok((request, self.links.signals.activity.end_step()))
     }
 
     /// This rank's slots of the step, and which samples they are made of.

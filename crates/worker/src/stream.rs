@@ -18,6 +18,8 @@ use tonic::Streaming;
 
 /// Messages to the coordinator that may wait.
 const OUTBOX: usize = 1024;
+/// How long the coordinator may take to have heard the last that a worker says.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How often it is tried.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -115,7 +117,7 @@ impl Stream {
     /// # Errors
     /// `Stopped` if the run or this worker failed.
     pub(crate) async fn follow(
-        mut self,
+        &mut self,
         heartbeat: Duration,
         signals: &Signals,
         outbox: &Outbox,
@@ -154,7 +156,10 @@ impl Stream {
                     pass(commands, begun(begin, signals)?)?;
                 }
                 To::Committed(committed) => outbox.forget(committed.step),
-                To::Waiting(waiting) => signals.report(&waiting_line(&waiting)),
+                To::Waiting(waiting) => {
+                    signals.activity.stand_by(waiting.stands_by);
+                    signals.report(&waiting_line(&waiting));
+                }
                 To::Drain(_) => signals.drain(),
                 To::Save(_) => signals.save(),
                 To::Stop(stop) if stop.failed => {
@@ -166,6 +171,15 @@ impl Stream {
                     return Ok(End::Stopped { is_resumable });
                 }
             }
+        }
+    }
+
+    /// Says last where the process's time went, and waits until the coordinator has heard it or is gone.
+    pub(crate) async fn take_leave(&mut self, signals: &Signals, outbox: &Outbox) {
+        outbox.close_with(From::Heartbeat(signals.activity.heartbeat()));
+        let heard = async { while let Some(Ok(_)) = self.commands.next().await {} };
+        if tokio::time::timeout(LAST_WORDS, heard).await.is_err() {
+            tracing::debug!("the coordinator has not heard the last words");
         }
     }
 }

@@ -26,6 +26,7 @@ async fn main() -> ExitCode {
         host: Host::default(),
         is_verbose: false,
         name: name.clone(),
+        label: name.clone(),
         place: 0,
         token: None,
         // Of the program: a coordinator takes no other in.

@@ -344,7 +344,7 @@ async fn whoever_leads_is_found_in_few_requests_however_long_the_journal_is() {
     };
     assert_eq!(newest.first(), Some(&fence));
     assert_eq!(newest.last(), Some(&commit(999)));
-    assert!(requests <= 1 + 2 * AT_ONCE + 10, "{requests}");
+    assert!(requests <= 1 + 2 * FEW + 10, "{requests}");
 }
 
 #[tokio::test]

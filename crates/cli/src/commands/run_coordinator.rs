@@ -246,7 +246,8 @@ async fn attend(
         at_once: Box::pin(signals.at_once()),
     };
     signals.stop_in_order();
-    let outcome = fratmae_coordinator::run(job, listener, launcher, events, stop).await;
+    let outlets = (events, tokio::sync::watch::Sender::default());
+    let outcome = fratmae_coordinator::run(job, listener, launcher, outlets, stop).await;
     shown.await?;
     if let Some(board) = board {
         // What panicked has been told.

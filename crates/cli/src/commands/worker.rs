@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fratmae_coordinator::LAUNCH_TOKEN;
-use fratmae_network::Endpoint;
+use fratmae_network::{Endpoint, host_name};
 use fratmae_pretrain::Pretrain;
 use fratmae_telemetry::{PhaseLedger, describe};
 use fratmae_worker::{ConnectionError, Ended, Options, WorkerError};
@@ -107,9 +107,13 @@ pub(crate) async fn run(
     let started = Instant::now();
     let coordinator = coordinator(arguments.coordinator.as_deref())?;
     let address = coordinator.url();
-    let host = host();
-    let name = arguments.name.clone();
-    let name = name.unwrap_or_else(|| format!("{host}-{}", std::process::id()));
+    let host = match host_name() {
+        host if host.is_empty() => "worker".to_owned(),
+        host => host,
+    };
+    let place = arguments.local_rank();
+    let given = |otherwise: String| arguments.name.clone().unwrap_or(otherwise);
+    let name = given(format!("{host}-{}", std::process::id()));
     describe("worker", name.as_str());
     describe("host", host.as_str());
     let options = Options {
@@ -120,7 +124,8 @@ pub(crate) async fn run(
         host: arguments.host.resolve(variable)?,
         is_verbose: !arguments.launched,
         name: name.clone(),
-        place: arguments.local_rank(),
+        label: given(format!("{host}-{place}")),
+        place,
         token: launch_token(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ledger,
@@ -196,14 +201,6 @@ pub(crate) fn coordinator(typed: Option<&str>) -> Result<Endpoint> {
 )]
 fn launch_token() -> Option<String> {
     std::env::var(LAUNCH_TOKEN).ok()
-}
-
-fn host() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match host.trim() {
-        "" => "worker".to_owned(),
-        host => host.to_owned(),
-    }
 }
 
 #[cfg(test)]

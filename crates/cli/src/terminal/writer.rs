@@ -64,7 +64,8 @@ impl Writer {
     /// Takes a piece, which is written at once and whole. Never waits.
     pub(super) fn put(&self, text: String) {
         let mut queue = self.0.queue();
-        if queue.bytes + text.len() > MOST {
+        // One that nothing waits before is taken however long it is.
+        if queue.bytes > 0 && queue.bytes + text.len() > MOST {
             queue.dropped += 1;
             return;
         }

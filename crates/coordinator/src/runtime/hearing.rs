@@ -9,11 +9,13 @@ use crate::service::Outbox;
 use fratmae_control::{Event, WorkerId};
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
-use fratmae_protocol::{event_of, pb, shown};
+use fratmae_protocol::{Inflow, event_of, pb, shown};
 
 /// A worker's stream, and what is known of whoever is at its other end.
 pub(super) struct Stream {
     pub(super) outbox: Outbox,
+    /// What its messages are bounded by.
+    inflow: Inflow,
     /// Whether it was told the job.
     has_job: bool,
     /// What it says of who started it.
@@ -23,13 +25,19 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) const fn new(outbox: Outbox) -> Self {
+    pub(super) const fn new(outbox: Outbox, inflow: Inflow) -> Self {
         Self {
             outbox,
+            inflow,
             has_job: false,
             launch: None,
             is_member: false,
         }
+    }
+
+    /// Whoever is at its other end has a seat.
+    pub(super) fn seat(&self) {
+        self.inflow.seat();
     }
 }
 
@@ -55,6 +63,10 @@ impl Runtime {
         };
         if let From::Register(register) = message {
             return self.register(worker, register).await;
+        }
+        if let From::Heartbeat(beat) = &message {
+            // The last one comes from a worker that was told to end.
+            self.ledger.beat(worker, beat);
         }
         if !self.cluster.admits(&event) {
             return Ok(());
@@ -89,12 +101,17 @@ impl Runtime {
             return Ok(());
         }
         stream.has_job = true;
+        stream.inflow.admit();
+        if stream.is_member {
+            stream.seat();
+        }
         stream.launch.clone_from(&register.launch);
         self.send(worker, To::Welcome(self.welcome(worker)));
         if !is_joining {
             return Ok(());
         }
         self.admission.join(worker, &register);
+        self.ledger.registered(worker, &register);
         let address = register.group_address.clone();
         self.waits
             .registered(worker, register.name.clone(), address);
@@ -102,6 +119,14 @@ impl Runtime {
         match event_of(worker, &pb::FromWorker { message }) {
             Ok(event) => self.handle(event).await,
             Err(_) => Ok(()),
+        }
+    }
+
+    /// Takes in what workers say after the run's end.
+    pub(crate) fn hear_last(&mut self, worker: WorkerId, message: &pb::FromWorker) {
+        let is_bounded = event_of(worker, message).is_ok();
+        if let Some(From::Heartbeat(beat)) = message.message.as_ref().filter(|_| is_bounded) {
+            self.ledger.beat(worker, beat);
         }
     }
 

@@ -38,14 +38,15 @@ impl Runtime {
                 generation,
                 step,
                 figures: Some(figures),
-            }) => self.note_applied(HistoryRow::of(generation, step, figures)),
+            }) => self.note_applied(HistoryRow::of(generation, step, figures), false),
             From::Recalled(recalled) => {
                 for pb::StepFigures { step, figures } in recalled.steps {
                     let figures = figures.unwrap_or_default();
-                    self.note_applied(HistoryRow::of(recalled.generation, step, figures));
+                    self.note_applied(HistoryRow::of(recalled.generation, step, figures), true);
                 }
             }
             From::PartsWritten(written) => self.shares.add(worker, written),
+            From::StepTimes(times) => self.note_times(worker, times),
             _ => {}
         }
         Ok(())
@@ -87,11 +88,12 @@ impl Runtime {
             batch: value,
         };
         self.journal.append(record).await?;
+        self.ledger.capacity.counts().steps_skipped += 1;
         self.emit(RunEvent::BadBatch { step, batch });
         Ok(())
     }
 
-    fn note_applied(&mut self, row: HistoryRow) {
+    fn note_applied(&mut self, row: HistoryRow, is_recalled: bool) {
         let is_current = row.generation == self.cluster.generation().get();
         let committed = self.cluster.newest().step().get();
         let last = committed.saturating_add(MOST_STEPS);
@@ -100,6 +102,8 @@ impl Runtime {
             return;
         }
         self.step_began = Instant::now();
+        self.ledger.capacity.applied(row.step, is_recalled);
+        self.watch.applied(row.step, &row.metrics);
         self.estimate.note_step(row.seconds);
         // Who follows a run is not told of each sample.
         let shown = HistoryRow {
@@ -126,6 +130,8 @@ impl Runtime {
             generation: blame.generation.get(),
             verdict,
         };
+        self.ledger.capacity.counts().verdicts += 1;
+        self.has_verdict = true;
         Ok(self.journal.append(record).await?)
     }
 }

@@ -16,7 +16,7 @@ async fn served() -> (Client, mpsc::Receiver<Delivery>) {
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (sender, inbox) = mpsc::channel(64);
     let (_, status) = watch::channel(pb::StatusReply::default());
-    let service = Service::new("run".to_owned(), sender, status);
+    let service = Service::new("run".to_owned(), sender, status, watch::Sender::default());
     tokio::spawn(serve(listener, service, BOUNDS, std::future::pending()));
     (connect(&address).await.unwrap(), inbox)
 }
@@ -53,11 +53,12 @@ fn order(message: To) -> Result<pb::ToWorker, Status> {
 async fn a_large_message_is_heard_after_the_welcome_and_not_before() {
     let (mut client, mut inbox) = served().await;
     let (say, mut heard) = attended(&mut client).await;
-    let Arrival::Opened(_, outbox) = next(&mut inbox).await else {
+    let Arrival::Opened(_, outbox, inflow) = next(&mut inbox).await else {
         panic!("a stream")
     };
     say.send(heartbeat(1)).await.unwrap();
     assert!(matches!(next(&mut inbox).await, Arrival::Message(..)));
+    inflow.admit();
     outbox
         .send(order(To::Welcome(pb::Welcome::default())))
         .await
@@ -67,7 +68,7 @@ async fn a_large_message_is_heard_after_the_welcome_and_not_before() {
     assert!(matches!(next(&mut inbox).await, Arrival::Message(..)));
 
     let (say, mut heard) = attended(&mut client).await;
-    let Arrival::Opened(_, _outbox) = next(&mut inbox).await else {
+    let Arrival::Opened(_, _outbox, _) = next(&mut inbox).await else {
         panic!("a stream")
     };
     say.send(heartbeat(20_000)).await.unwrap();
@@ -80,7 +81,7 @@ async fn a_large_message_is_heard_after_the_welcome_and_not_before() {
 async fn the_stream_of_one_that_was_told_to_stop_is_closed_whether_it_leaves_or_not() {
     let (mut client, mut inbox) = served().await;
     let (_say, mut heard) = attended(&mut client).await;
-    let Arrival::Opened(worker, outbox) = next(&mut inbox).await else {
+    let Arrival::Opened(worker, outbox, _) = next(&mut inbox).await else {
         panic!("a stream")
     };
     outbox

@@ -24,8 +24,10 @@ const HEADER: usize = 5;
 const FIRST: usize = 8 << 10;
 /// Bytes of any message but those that grow with the job.
 const SMALL: usize = 64 << 10;
-/// The numbers of those in `FromWorker`: what a step was trained on, the parts of a checkpoint, steps told again.
-const GROWING: [u8; 3] = [4, 5, 15];
+/// The numbers of those in `FromWorker`, which only those with a seat send: what a step was trained on, the parts of a
+/// checkpoint, steps told again, the time of each rank. Of a number above 15 the first byte is enough: no other number
+/// that is in use begins with it.
+const GROWING: [u8; 4] = [4, 5, 15, 17];
 /// Bytes of memory that one byte of a message may take at most: an empty part is two bytes and takes ninety, and a
 /// vector that grows is there twice for a moment.
 const UNFOLDED: usize = 128;
@@ -83,6 +85,7 @@ pub struct Inflow(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     is_admitted: AtomicBool,
+    has_seat: AtomicBool,
     charges: Mutex<VecDeque<Charge>>,
 }
 
@@ -92,8 +95,24 @@ impl Inflow {
         self.0.is_admitted.store(true, Ordering::Relaxed);
     }
 
+    /// Lets the sender of this request send what grows with the job.
+    pub fn seat(&self) {
+        self.0.has_seat.store(true, Ordering::Relaxed);
+    }
+
     fn is_admitted(&self) -> bool {
         self.0.is_admitted.load(Ordering::Relaxed)
+    }
+
+    /// The bytes of its largest message, of which this byte says what it is, if that is known.
+    fn largest(&self, tag: Option<&u8>, room: &Room) -> usize {
+        let has_seat = self.0.has_seat.load(Ordering::Relaxed);
+        let may_grow = tag.is_none_or(|tag| GROWING.contains(&(tag >> 3)));
+        match self.is_admitted() {
+            false => FIRST,
+            true if has_seat && may_grow => room.largest,
+            true => SMALL,
+        }
     }
 
     /// The room of the oldest message whose room was not taken yet; to be kept until the message is dealt with.
@@ -186,12 +205,7 @@ impl Whole {
             return Ok(None);
         };
         let size = u32::from_be_bytes([a, b, c, d]) as usize;
-        let largest = match (self.inflow.is_admitted(), self.part.get(HEADER)) {
-            (false, _) => FIRST,
-            (true, Some(tag)) if GROWING.contains(&(tag >> 3)) => self.room.largest,
-            (true, None) if size > SMALL => self.room.largest,
-            (true, _) => SMALL,
-        };
+        let largest = self.inflow.largest(self.part.get(HEADER), &self.room);
         match size > largest {
             true => Err(Status::out_of_range(format!(
                 "a message of {size} bytes, where {largest} are the most"

@@ -52,6 +52,12 @@ fn admitted() -> Inflow {
     inflow
 }
 
+fn seated() -> Inflow {
+    let inflow = admitted();
+    inflow.seat();
+    inflow
+}
+
 /// A heartbeat of about so many bytes, most of them empty laps.
 fn heartbeat(bytes: usize) -> Vec<u8> {
     let heartbeat = pb::Heartbeat {
@@ -102,8 +108,10 @@ async fn what_is_too_large_is_refused_by_its_size_alone() {
         (Inflow::default(), written(FIRST + 100), true),
         (admitted(), heartbeat(SMALL - 100), false),
         (admitted(), heartbeat(SMALL + 100), true),
-        (admitted(), written(SMALL + 100), false),
-        (admitted(), written(LARGEST + 100), true),
+        (admitted(), written(SMALL + 100), true),
+        (seated(), heartbeat(SMALL + 100), true),
+        (seated(), written(SMALL + 100), false),
+        (seated(), written(LARGEST + 100), true),
     ] {
         // A few bytes of it have come.
         let mut whole = whole(&bytes[..100], &inflow, &room);
@@ -119,7 +127,7 @@ async fn what_is_too_large_is_refused_by_its_size_alone() {
 #[tokio::test]
 async fn a_message_waits_until_there_is_room() {
     let room = Arc::new(Room::new(LARGEST, PATIENCE));
-    let (first, second) = (admitted(), admitted());
+    let (first, second) = (seated(), seated());
     let bytes = written(LARGEST - 100);
     let mut one = whole(&bytes, &first, &room);
     let mut other = whole(&bytes, &second, &room);
@@ -139,12 +147,12 @@ async fn only_so_many_large_messages_are_on_their_way_and_none_for_ever() {
     let begun = &written(LARGEST - 100)[..100];
     let mut coming = Vec::new();
     for _ in 0..ARRIVING {
-        let mut whole = whole(begun, &admitted(), &room);
+        let mut whole = whole(begun, &seated(), &room);
         assert!(next(&mut whole).await.is_pending());
         assert!(whole.claim.is_some());
         coming.push(whole);
     }
-    let mut late = whole(begun, &admitted(), &room);
+    let mut late = whole(begun, &seated(), &room);
     assert!(next(&mut late).await.is_pending());
     assert!(late.claim.is_none());
     let refused = poll_fn(|cx| Pin::new(&mut coming[0]).poll_frame(cx)).await;
