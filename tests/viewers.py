@@ -19,7 +19,17 @@ def tensorboard(folder):
 
 
 def trace(path):
+    from google.protobuf import unknown_fields
     from perfetto.protos.perfetto.trace import perfetto_trace_pb2 as perfetto
+
+    def unknown(message):
+        """How many fields of a message and those in it Perfetto does not know."""
+        count = len(unknown_fields.UnknownFieldSet(message))
+        for field, value in message.ListFields():
+            if field.message_type:
+                values = value if field.is_repeated else [value]
+                count += sum(unknown(value) for value in values)
+        return count
 
     trace = perfetto.Trace()
     with open(path, "rb") as file:
@@ -59,7 +69,7 @@ def trace(path):
         elif event.type == event.TYPE_INSTANT:
             moments.append(event.name)
             for note in event.debug_annotations:
-                notes[note.name] = note.double_value or note.string_value
+                notes[note.name] = getattr(note, note.WhichOneof("value"))
     for uuid, track in tracks.items():
         if track["open"]:
             faults.append(f"slices of track {uuid} never end")
@@ -74,7 +84,7 @@ def trace(path):
         "calls": len(flows),
         "moments": moments,
         "clock_error_us": notes.get("clock_error_us"),
-        "unknown_fields": len(trace.UnknownFields()) if hasattr(trace, "UnknownFields") else 0,
+        "unknown_fields": unknown(trace),
     }
 
 

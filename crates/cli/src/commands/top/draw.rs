@@ -196,13 +196,16 @@ fn worker_row(worker: &WorkerView, bar_width: Option<u16>, paint: Paint) -> Row<
     let is_slow = score.is_some_and(|score| score < SLOW);
     let score = score.map_or_else(|| "-".to_owned(), |score| format!("{score:.2}"));
     let style = if is_slow { paint.alarm() } else { Style::new() };
+    // No coordinator says what it does.
+    let is_heard = !worker.phase.is_empty();
+    let heard = |text: String| if is_heard { text } else { "-".to_owned() };
     let mut cells = vec![
         Cell::from(place),
         Cell::from(shortened(&plain(&worker.name), 24)),
         Cell::from(worker.step.to_string()),
-        Cell::from(plain(&worker.phase)),
-        Cell::from(words::brief(worker.still_ms)),
-        Cell::from(words::brief(worker.silent_ms)),
+        Cell::from(heard(plain(&worker.phase))),
+        Cell::from(heard(words::brief(worker.still_ms))),
+        Cell::from(heard(words::brief(worker.silent_ms))),
         Cell::from(Span::styled(score, style)),
     ];
     if let Some(width) = bar_width {

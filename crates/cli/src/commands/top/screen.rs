@@ -17,7 +17,7 @@ use ratatui::{
     prelude::TermionBackend,
     termion::{
         cursor,
-        event::{Event, Key, parse_event},
+        event::Key,
         raw::{IntoRawMode as _, RawTerminal},
         screen::{ToAlternateScreen, ToMainScreen},
     },
@@ -198,19 +198,51 @@ fn read_all(sender: &mpsc::Sender<Key>, is_over: &AtomicBool) {
 }
 
 /// The keys in what was read at once; what is none is left out.
+///
+/// Not by termion's own reader: it panics at a sequence that breaks off.
 fn keys(bytes: &[u8]) -> Vec<Key> {
-    let mut left = bytes.iter().copied().map(Ok).peekable();
+    let text = String::from_utf8_lossy(bytes);
+    let mut letters = text.chars().peekable();
     let mut keys = Vec::new();
-    while let Some(Ok(byte)) = left.next() {
-        // Escape by itself, or the beginning of a sequence.
-        let is_alone = byte == 0x1b && left.peek().is_none();
-        match parse_event(byte, &mut left) {
-            _ if is_alone => keys.push(Key::Esc),
-            Ok(Event::Key(key)) => keys.push(key),
-            Ok(_) | Err(_) => {}
-        }
+    while let Some(letter) = letters.next() {
+        keys.extend(match letter {
+            '\u{1b}' if letters.next_if(|it| matches!(it, '[' | 'O')).is_some() => {
+                sequence(&mut letters)
+            }
+            '\u{1b}' if letters.peek().is_none() => Some(Key::Esc),
+            '\r' | '\n' => Some(Key::Char('\n')),
+            '\t' => Some(Key::Char('\t')),
+            '\u{8}' | '\u{7f}' => Some(Key::Backspace),
+            '\u{1}'..='\u{1a}' => Some(Key::Ctrl(char::from(letter as u8 - 1 + b'a'))),
+            letter if letter.is_control() || letter == char::REPLACEMENT_CHARACTER => None,
+            letter => Some(Key::Char(letter)),
+        });
     }
     keys
+}
+
+/// The key that a control sequence is, from what follows its beginning.
+fn sequence(letters: &mut impl Iterator<Item = char>) -> Option<Key> {
+    let mut parameters = String::new();
+    let last = letters.find(|letter| {
+        let is_parameter = matches!(letter, ' '..='?');
+        if is_parameter {
+            parameters.push(*letter);
+        }
+        !is_parameter
+    })?;
+    Some(match (parameters.as_str(), last) {
+        ("", 'A') => Key::Up,
+        ("", 'B') => Key::Down,
+        ("", 'C') => Key::Right,
+        ("", 'D') => Key::Left,
+        ("", 'H') | ("1" | "7", '~') => Key::Home,
+        ("", 'F') | ("4" | "8", '~') => Key::End,
+        ("", 'Z') => Key::BackTab,
+        ("5", '~') => Key::PageUp,
+        ("6", '~') => Key::PageDown,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -224,18 +256,21 @@ mod tests {
 
     #[test]
     fn keys_are_told_apart_and_rubbish_is_none() {
-        let bytes = b"q\x1b[A\x1b[5~\x03\xc3\xa4\x1b[9;9;9?\xff/";
-        let keys = keys(bytes);
-        let first = [
-            Key::Char('q'),
-            Key::Up,
-            Key::PageUp,
-            Key::Ctrl('c'),
-            Key::Char('ä'),
-        ];
-        assert_eq!(keys[..5], first);
-        assert_eq!(super::keys(b"\x1b"), [Key::Esc]);
-        assert_eq!(super::keys(b"\t\r"), [Key::Char('\t'), Key::Char('\n')]);
+        let found = keys(b"q\x1b[A\x1bOB\x1b[5~\x03\xc3\xa4\x1b[9;9;9?\xff\x1b[3~/\x1b[12");
+        assert_eq!(
+            found,
+            [
+                Key::Char('q'),
+                Key::Up,
+                Key::Down,
+                Key::PageUp,
+                Key::Ctrl('c'),
+                Key::Char('ä'),
+                Key::Char('/')
+            ]
+        );
+        assert_eq!(keys(b"\x1b"), [Key::Esc]);
+        assert_eq!(keys(b"\t\r"), [Key::Char('\t'), Key::Char('\n')]);
     }
 
     #[test]
