@@ -6,9 +6,10 @@ use ratatui::{Terminal, backend::TestBackend, termion::event::Key};
 
 use super::*;
 
-fn scene(n_workers: u32) -> Scene {
-    let second = 1_000_000_000;
-    let accounts: Accounts = [
+const SECOND: u64 = 1_000_000_000;
+
+fn accounts() -> Accounts {
+    let seconds = [
         (Account::Start, 10),
         (Account::Load, 20),
         (Account::Forward, 300),
@@ -16,11 +17,15 @@ fn scene(n_workers: u32) -> Scene {
         (Account::Optimizer, 30),
         (Account::Transfer, 60),
         (Account::Wait, 80),
-    ]
-    .into_iter()
-    .map(|(account, seconds)| (account, seconds * second))
-    .collect();
-    let worker = |rank| WorkerView {
+    ];
+    seconds
+        .into_iter()
+        .map(|(account, seconds)| (account, seconds * SECOND))
+        .collect()
+}
+
+fn worker(rank: u32) -> WorkerView {
+    WorkerView {
         name: format!("node-{rank}"),
         host: format!("10.0.0.{rank}"),
         seat: Seat::Member,
@@ -29,10 +34,13 @@ fn scene(n_workers: u32) -> Scene {
         phase: "backward".to_owned(),
         still_ms: 120,
         silent_ms: 900,
-        accounts,
+        accounts: accounts(),
         relative_score: Some(if rank == 2 { 0.41 } else { 0.98 }),
         ..WorkerView::default()
-    };
+    }
+}
+
+fn scene(n_workers: u32) -> Scene {
     let standby = WorkerView {
         name: "spare\u{202e}".to_owned(),
         ..WorkerView::default()
@@ -54,9 +62,9 @@ fn scene(n_workers: u32) -> Scene {
         metrics: metrics.into_iter().collect(),
         wanted: [2, 8],
         workers: (0..n_workers).map(worker).chain([standby]).collect(),
-        accounts,
+        accounts: accounts(),
         lost: Lost {
-            rewind: 50 * second,
+            rewind: 50 * SECOND,
             ..Lost::default()
         },
         capacity: CapacityRow {
@@ -73,8 +81,7 @@ fn scene(n_workers: u32) -> Scene {
             "node-2 (rank 2) is gone: its stream closed".to_owned(),
             "node-1 was silent".to_owned(),
         ],
-        findings: Vec::new(),
-        trouble: None,
+        ..Scene::default()
     }
 }
 
