@@ -54,8 +54,8 @@ impl Recorded {
         };
         let asked = |step: u64| (steps.first..=steps.last).contains(&step);
         let history: Vec<_> = kept.rows.iter().filter(|row| asked(row.step)).collect();
-        let ranks = Records::list(run).await?.ranks(steps.first..=steps.last);
-        let ranks = ranks.await?;
+        let records = Records::list(run).await?;
+        let ranks = records.ranks(steps.first..=steps.last).await?;
         damaged.extend(ranks.damaged);
         let mut rows = current(ranks.rows);
         // Of old steps, and of runs of earlier versions, there is only what one rank measured.
