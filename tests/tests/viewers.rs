@@ -104,7 +104,8 @@ fn a_trace_is_what_perfetto_reads() {
     assert_eq!(found["unknown_fields"], 0, "{found}");
     assert_eq!(found["calls"], 4 * 2, "{found}");
     let workers = found["processes"].as_array().unwrap().len() as u64 - 1;
-    assert_eq!(written["workers"], workers);
+    assert_eq!((workers, &written["workers"]), (3, &3.into()));
+    assert!(found["clock_error_us"].is_f64(), "{found}");
     assert_eq!(found["ranks_of_calls"], serde_json::json!([workers]));
     let beyond = fratmae(["trace", job.run_url(), "--steps", "7..9", "--out"]).and(&file);
     let line = beyond.run().error_line();

@@ -4,6 +4,7 @@ use crate::error::CoordinatorError;
 use crate::incumbent::live_leader;
 use crate::job::{read_run_file, unresumable};
 use fratmae_checkpoint::{list, newest_of};
+use fratmae_observe::Snapshot;
 use fratmae_protocol::{connect, pb};
 use fratmae_store::Location;
 use std::time::Duration;
@@ -37,6 +38,16 @@ pub async fn save(run: &Location) -> Result<u64, CoordinatorError> {
     let reply = client.save(pb::SaveRequest { run_id }).await;
     let reply = reply.map_err(|status| unanswered(status.message().to_owned()))?;
     Ok(reply.into_inner().step)
+}
+
+/// What there is to see of the run that the coordinator at an address leads, if it answers in time.
+pub async fn live_snapshot(address: &str) -> Option<Snapshot> {
+    let observe = async {
+        let mut client = connect(address).await.ok()?;
+        let reply = client.observe(pb::ObserveRequest {}).await.ok()?;
+        serde_json::from_str(&reply.into_inner().snapshot).ok()
+    };
+    tokio::time::timeout(PATIENCE, observe).await.ok()?
 }
 
 /// What the coordinator at an address says of its run, if it answers in time.

@@ -56,7 +56,7 @@ pub use history::{
 pub use job::{Job, RunFile, ensure_run, read_run_file, stored_config, stored_config_of};
 pub use job_match::lineage;
 pub use launch::{LAUNCH_TOKEN, Launcher, Listener};
-pub use leader::save;
+pub use leader::{live_snapshot, save};
 pub use observed::{report, snapshot};
 pub use rollback::{RolledBack, rollback};
 pub use run::run;

@@ -73,7 +73,12 @@ pub async fn run(
     };
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
     let (arrivals, mut inbox) = mpsc::channel(INBOX);
-    let service = Service::new(opened.run_file.run_id.clone(), arrivals, status_reader);
+    let service = Service::new(
+        opened.run_file.run_id.clone(),
+        arrivals,
+        status_reader,
+        snapshots.clone(),
+    );
     let place = Place {
         addresses,
         has_own_workers: launcher.is_some(),

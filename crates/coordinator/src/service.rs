@@ -3,6 +3,7 @@
 
 use crate::clock::unix_us;
 use fratmae_control::WorkerId;
+use fratmae_observe::Snapshot;
 use fratmae_protocol::pb::coordination_server::Coordination;
 use fratmae_protocol::pb::to_worker::Message as To;
 use fratmae_protocol::{Caller, Charge, Inflow, Stay, pb};
@@ -20,6 +21,8 @@ use tonic::{Request, Response, Status, Streaming};
 pub(crate) const OUTBOX: usize = 64;
 /// How long a worker may take to close its stream once it was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the next snapshot may be under way: one is taken twice a second while somebody looks.
+const SNAPSHOT: Duration = Duration::from_secs(2);
 
 /// The stream to one worker.
 pub(crate) type Outbox = mpsc::Sender<Result<pb::ToWorker, Status>>;
@@ -56,6 +59,7 @@ pub(crate) struct Service {
     inbox: mpsc::Sender<Delivery>,
     next_worker: AtomicU64,
     status: watch::Receiver<pb::StatusReply>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
     run_id: String,
 }
 
@@ -64,11 +68,13 @@ impl Service {
         run_id: String,
         inbox: mpsc::Sender<Delivery>,
         status: watch::Receiver<pb::StatusReply>,
+        snapshots: watch::Sender<Arc<Snapshot>>,
     ) -> Self {
         Self {
             inbox,
             next_worker: AtomicU64::new(1),
             status,
+            snapshots,
             run_id,
         }
     }
@@ -141,6 +147,22 @@ impl Coordination for Service {
         asked.map_err(|_| over())?;
         let step = saved.await.map_err(|_| over())?;
         Ok(Response::new(pb::SaveReply { step }))
+    }
+
+    async fn observe(
+        &self,
+        request: Request<pb::ObserveRequest>,
+    ) -> Result<Response<pb::ObserveReply>, Status> {
+        let _stay = stay(&request);
+        let mut snapshots = self.snapshots.subscribe();
+        let late = |_| Status::unavailable("no snapshot was taken in time");
+        let newer = timeout(SNAPSHOT, snapshots.changed()).await;
+        let over = |_| Status::unavailable("the run has ended");
+        newer.map_err(late)?.map_err(over)?;
+        let snapshot = Arc::clone(&snapshots.borrow());
+        let snapshot = serde_json::to_string(&*snapshot);
+        let snapshot = snapshot.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(pb::ObserveReply { snapshot }))
     }
 
     async fn clock(

@@ -223,8 +223,8 @@ fn draw_news(frame: &mut Frame<'_>, area: Rect, scene: &Scene, view: &mut View, 
     let first = view.first(List::News, scene, room);
     let width = usize::from(inside.width);
     let mut lines: Vec<Line<'_>> = Vec::new();
-    if let Some(trouble) = &scene.trouble {
-        let text = shortened(&plain(trouble), width);
+    for urgent in scene.trouble.iter().chain(&scene.findings) {
+        let text = shortened(&plain(urgent), width);
         lines.push(Line::styled(text, paint.alarm()));
     }
     let news = view.news(scene).skip(first).take(room);

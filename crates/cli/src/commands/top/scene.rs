@@ -1,15 +1,19 @@
 //! What there is to draw: a run at one moment, the losses up to it, and what happened.
 
 use fratmae_coordinator::{HistoryRow, RunStatus};
-use fratmae_observe::{Counts, RunState, Seat, Snapshot, WorkerView};
-use fratmae_telemetry::{Account, Accounts};
+use fratmae_observe::{Snapshot, findings};
+use fratmae_telemetry::LOSS;
 
 /// A run as `top` draws it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Scene {
     pub(super) snapshot: Snapshot,
-    /// The loss of each step.
+    /// Where its coordinator answers, or did.
+    pub(super) coordinator: String,
+    /// The loss of each step that was seen, in their order.
     pub(super) losses: Vec<(u64, f64)>,
+    /// What is wrong or may be.
+    pub(super) findings: Vec<String>,
     /// What happened, a line each, the newest first.
     pub(super) news: Vec<String>,
     /// Why nothing newer is known.
@@ -17,98 +21,59 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) fn of(status: RunStatus, history: &[HistoryRow]) -> Self {
+    /// From a run's store.
+    pub(super) fn of(snapshot: Snapshot, status: &RunStatus, history: &[HistoryRow]) -> Self {
         let losses = history.iter().map(|row| (row.step, row.loss()));
-        let mut losses: Vec<_> = losses.filter(|(_, loss)| loss.is_finite()).collect();
-        let newest = losses.last().map_or(0, |(step, _)| *step);
-        losses.extend(
-            status
-                .loss
-                .filter(|_| status.step > newest)
-                .map(|loss| (status.step, loss)),
-        );
         let news = status.notes.iter().cloned();
         let news = news.chain(status.verdicts.iter().map(|verdict| verdict.line.clone()));
-        Self {
-            losses,
+        let mut scene = Self {
+            coordinator: status.coordinator.clone(),
+            losses: losses.filter(|(_, loss)| loss.is_finite()).collect(),
             news: news.rev().collect(),
-            snapshot: snapshot(status, history),
-            trouble: None,
+            ..Self::default()
+        };
+        scene.take(snapshot);
+        scene
+    }
+
+    /// Takes in how the run stands now. After a loss of state the curve goes on from there.
+    pub(super) fn take(&mut self, snapshot: Snapshot) {
+        self.findings = findings(&snapshot).into_iter().map(|it| it.line).collect();
+        let (step, loss) = (snapshot.step, snapshot.metrics.get(LOSS));
+        self.losses.retain(|(known, _)| *known <= step);
+        let newest = self.losses.last().map_or(0, |(step, _)| *step);
+        self.losses
+            .extend((loss.is_finite() && step > newest).then_some((step, loss)));
+        self.snapshot = snapshot;
+        self.trouble = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(step: u64, loss: f64) -> Snapshot {
+        Snapshot {
+            step,
+            metrics: [(LOSS, loss)].into_iter().collect(),
+            ..Snapshot::default()
         }
     }
-}
 
-fn snapshot(status: RunStatus, history: &[HistoryRow]) -> Snapshot {
-    let member = |(rank, name): (u32, &String)| WorkerView {
-        name: name.clone(),
-        seat: Seat::Member,
-        rank: Some(rank),
-        generation: status.generation,
-        step: status.step,
-        ..WorkerView::default()
-    };
-    let standby = |name: &String| WorkerView {
-        name: name.clone(),
-        seat: Seat::Standby,
-        ..WorkerView::default()
-    };
-    let members = (0..).zip(&status.members).map(member);
-    let workers = members
-        .chain(status.standing_by.iter().map(standby))
-        .collect();
-    Snapshot {
-        state: match status.state {
-            "running" => RunState::Training,
-            "finished" => RunState::Finished,
-            "interrupted" => RunState::Interrupted,
-            "failed" => RunState::Failed,
-            _ => RunState::Stopped,
-        },
-        run: status.run,
-        version: status.version,
-        reason: status.reason,
-        fence: status.fence,
-        generation: status.generation,
-        step: status.step,
-        best_step: status.step,
-        last_step: status.last_step,
-        batch: status.batch,
-        samples: history.last().map_or(0, |row| row.samples),
-        committed_step: status.committed_step,
-        step_seconds: status.step_seconds,
-        samples_per_second: status.samples_per_second,
-        eta_seconds: status.eta_seconds,
-        metrics: history
-            .last()
-            .map(|row| row.metrics.clone())
-            .unwrap_or_default(),
-        wanted: status.workers.unwrap_or_default(),
-        workers,
-        counts: Counts {
-            steps_applied: status.step,
-            generations: status.generation,
-            verdicts: status.verdicts.len() as u64,
-            ..Counts::default()
-        },
-        accounts: accounts(history),
-        ..Snapshot::default()
+    #[test]
+    fn a_step_has_one_loss_also_after_a_rewind() {
+        let mut scene = Scene::default();
+        for (step, loss) in [
+            (1, 0.5),
+            (3, 0.4),
+            (3, 0.4),
+            (5, f64::NAN),
+            (2, 0.45),
+            (4, 0.3),
+        ] {
+            scene.take(at(step, loss));
+        }
+        assert_eq!(scene.losses, [(1, 0.5), (2, 0.45), (4, 0.3)]);
     }
-}
-
-/// Where the time of steps went, by the worker that measured it.
-fn accounts(history: &[HistoryRow]) -> Accounts {
-    let phases = history.iter().flat_map(|row| &row.phases);
-    let spent = phases.filter_map(|(phase, seconds)| {
-        let account = match phase.as_str() {
-            "load" => Account::Load,
-            "forward" => Account::Forward,
-            "backward" => Account::Backward,
-            "gather" | "reduce" => Account::Transfer,
-            "optimizer" => Account::Optimizer,
-            "checkpoint" => Account::Checkpoint,
-            _ => return None,
-        };
-        Some((account, (seconds * 1e9) as u64))
-    });
-    spent.collect()
 }

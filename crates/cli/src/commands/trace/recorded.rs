@@ -1,7 +1,7 @@
 //! What a run's store has of some steps: the time of each rank, the loss, and what happened.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use fratmae_checkpoint::{Journal, Record};
 use fratmae_control::Cause;
 use fratmae_coordinator::{HistoryRow, RunStatus, WorkerVerdict, read_kept_history, status};
-use fratmae_observe::RankRow;
+use fratmae_observe::{RankRow, Records, current};
 use fratmae_store::Location;
 use fratmae_telemetry::{Account, one_line};
 use fratmae_viewers::Moment;
@@ -54,11 +54,16 @@ impl Recorded {
         };
         let asked = |step: u64| (steps.first..=steps.last).contains(&step);
         let history: Vec<_> = kept.rows.iter().filter(|row| asked(row.step)).collect();
+        let records = Records::list(run).await?;
+        let ranks = records.ranks(steps.first..=steps.last).await?;
+        damaged.extend(ranks.damaged);
+        let mut rows = current(ranks.rows);
+        // Of old steps, and of runs of earlier versions, there is only what one rank measured.
+        let with_ranks: BTreeSet<u64> = rows.iter().map(|row| row.step).collect();
+        let others = history.iter().filter(|row| !with_ranks.contains(&row.step));
+        rows.extend(others.map(|row| measured(row, &happened.members)));
         Ok(Self {
-            rows: history
-                .iter()
-                .map(|row| measured(row, &happened.members))
-                .collect(),
+            rows,
             losses: history.iter().map(|row| (row.step, row.loss())).collect(),
             moments: happened.moments,
             damaged,

@@ -161,6 +161,7 @@ fn any_size_can_be_drawn() {
 fn keys_a_filter_and_trouble_are_seen() {
     let mut scene = scene(30);
     scene.trouble = Some("cannot read the run: no answer".to_owned());
+    scene.findings = vec!["all wait for rank 2".to_owned()];
     let mut view = View::default();
     for letter in "/node-29".chars() {
         view.press(Key::Char(letter), &scene);
@@ -168,7 +169,12 @@ fn keys_a_filter_and_trouble_are_seen() {
     let text = drawn(&scene, &mut view, (80, 24));
     assert_has(
         &text,
-        &["filter: node-29", "cannot read the run", " node-29 "],
+        &[
+            "filter: node-29",
+            "cannot read the run",
+            "wait for rank 2",
+            " node-29 ",
+        ],
     );
     assert!(!text.contains("node-28"), "{text}");
     view.press(Key::Esc, &scene);
