@@ -155,19 +155,19 @@ fn assert_adds_up(run: &Path, lives: &[Life]) -> Lost {
         *processes.entry((row.worker, row.incarnation)).or_default() += row.accounts.total();
         lost += row.lost;
     }
-    let told: Vec<_> = processes.into_iter().collect();
-    assert_eq!(told.len(), lives.len(), "{told:?} of {lives:?}");
-    for (((worker, _), told), life) in told.iter().zip(lives) {
-        let told = Duration::from_nanos(*told);
-        let apart = told.abs_diff(life.lasted);
+    let counted: Vec<_> = processes.into_iter().collect();
+    assert_eq!(counted.len(), lives.len(), "{counted:?} of {lives:?}");
+    for (((worker, _), counted), life) in counted.iter().zip(lives) {
+        let counted = Duration::from_nanos(*counted);
+        let apart = counted.abs_diff(life.lasted);
         eprintln!(
-            "{worker}: told {told:?}, lived {:?}, apart {apart:?}",
+            "{worker}: counted {counted:?}, lived {:?}, apart {apart:?}",
             life.lasted
         );
         assert_eq!(*worker, life.worker);
         assert!(
             apart < life.lasted / 1000 + END,
-            "{worker}: {told:?} of {life:?}"
+            "{worker}: {counted:?} of {life:?}"
         );
     }
     lost

@@ -28,9 +28,9 @@ fn served(place: &str) -> (Running, String) {
 
 /// Sends a request whose answer ends with the connection.
 fn asked(address: &str, request: &str) -> BufReader<TcpStream> {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
+    let mut stream = TcpStream::connect(address).expect("it serves");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a patience");
+    stream.write_all(request.as_bytes()).expect("it reads");
     BufReader::new(stream)
 }
 
@@ -40,13 +40,13 @@ fn get(address: &str, path: &str) -> (u16, String) {
     let mut answer = String::new();
     asked(address, &request)
         .read_to_string(&mut answer)
-        .unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        .expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     let status = head
         .split(' ')
         .nth(1)
         .and_then(|status| status.parse().ok());
-    (status.unwrap(), body.to_owned())
+    (status.expect("a status"), body.to_owned())
 }
 
 fn json(address: &str, path: &str) -> Value {

@@ -102,7 +102,7 @@ fn a_trace_is_what_perfetto_reads() {
     };
     assert_eq!(found["faults"], serde_json::json!([]), "{found}");
     assert_eq!(found["unknown_fields"], 0, "{found}");
-    assert_eq!(found["calls"], 4 * 2, "{found}");
+    assert_eq!(found["calls"], 4 * 3, "{found}");
     let workers = found["processes"].as_array().unwrap().len() as u64 - 1;
     assert_eq!((workers, &written["workers"]), (3, &3.into()));
     assert!(found["clock_error_us"].is_f64(), "{found}");

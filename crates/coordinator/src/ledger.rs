@@ -189,7 +189,7 @@ impl Ledger {
         self.processes.get_key_value(self.streams.get(&worker)?)
     }
 
-    /// How many of those that joined have not said farewell.
+    /// How many of those that joined have not left yet.
     pub(crate) fn n_attached(&self) -> usize {
         self.streams.len()
     }

@@ -51,10 +51,13 @@ pub async fn run(
     (events, snapshots): (broadcast::Sender<RunEvent>, watch::Sender<Arc<Snapshot>>),
     stop: StopRequests,
 ) -> Result<Outcome, CoordinatorError> {
-    let started = Instant::now();
     let events = EventSink::new(events);
-    let addresses = Addresses::of(&listener, &job.config.coordinator.advertise)?;
-    let (address, own) = (addresses.advertised.url(), addresses.own.url());
+    let place = Place {
+        started: Instant::now(),
+        addresses: Addresses::of(&listener, &job.config.coordinator.advertise)?,
+        has_own_workers: launcher.is_some(),
+    };
+    let address = place.addresses.advertised.url();
     let (mut after_the_step, mut at_once) = (stop.after_the_step, stop.at_once);
     let opened = tokio::select! {
         biased;
@@ -64,10 +67,9 @@ pub async fn run(
     };
     let opened = match opened {
         Opening::Finished(summary) => {
-            events.emit(RunEvent::Finished {
-                summary: summary.clone(),
-            });
-            return Ok(Outcome::Finished(*summary));
+            let outcome = Outcome::Finished((*summary).clone());
+            events.emit(RunEvent::Finished { summary });
+            return Ok(outcome);
         }
         Opening::Open(opened) => *opened,
     };
@@ -79,12 +81,7 @@ pub async fn run(
         status_reader,
         snapshots.clone(),
     );
-    let place = Place {
-        addresses,
-        has_own_workers: launcher.is_some(),
-        started,
-    };
-    let mut fleet = Fleet::new(launcher, &own);
+    let mut fleet = Fleet::new(launcher, &place.addresses.own.url());
     let bounds = bounds(&job.config.train);
     let outlets = Outlets {
         events: events.clone(),

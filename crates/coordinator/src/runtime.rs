@@ -34,12 +34,11 @@ use fratmae_control::{
     Cluster, Command, Event, Generation, Millis, Operation, RunOutcome, RunPhase, Step, Task,
     Tasks, WorkerId,
 };
-use fratmae_network::host_id;
 use fratmae_observe::{Snapshot, Watch};
 use fratmae_protocol::pb::to_worker::Message as To;
 use fratmae_protocol::{Inflow, pb};
 use hearing::Stream;
-use settings::{count, settings};
+use settings::{admission, beats, count, ledger, settings};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -371,32 +370,5 @@ impl Runtime {
     /// Tells everybody who follows the run.
     pub(crate) fn emit(&self, event: RunEvent) {
         self.events.emit(event);
-    }
-}
-
-fn ledger(job: &Job, opened: &Opened) -> Ledger {
-    Ledger::new(
-        job.run.clone(),
-        opened.journal.fence().get(),
-        opened.newest.step().get(),
-        count(job.config.workers.count),
-    )
-}
-
-fn beats(job: &Job, opened: &Opened, place: &Place) -> Beats {
-    let address = place.addresses.advertised.url();
-    Beats::new(job.run.clone(), opened.journal.fence(), address)
-}
-
-fn admission(job: &Job, opened: &Opened, place: &Place) -> Admission {
-    Admission {
-        allowed: job.allowed,
-        version: job.version.clone(),
-        advertised: place.addresses.advertised.clone(),
-        host: host_id(),
-        config_digest: job.config.digest(),
-        data_digest: opened.run_file.data_digest.clone(),
-        given_up: opened.given_up,
-        joined: BTreeMap::new(),
     }
 }

@@ -90,7 +90,7 @@ impl Coordination for Service {
     ) -> Result<Response<Self::AttendStream>, Status> {
         let worker = WorkerId::new(self.next_worker.fetch_add(1, Ordering::Relaxed));
         let (outbox, orders) = mpsc::channel(OUTBOX);
-        let (farewell, farewells) = oneshot::channel();
+        let (heard_last, last_heard) = oneshot::channel();
         let incoming = Messages {
             worker,
             inflow: request.extensions().get().cloned().unwrap_or_default(),
@@ -98,7 +98,7 @@ impl Coordination for Service {
             is_told_to_stop: Arc::default(),
             inbox: self.inbox.clone(),
             complaints: outbox.downgrade(),
-            farewell,
+            heard_last,
         };
         let over = |_| Status::unavailable("the run has ended");
         self.inbox
@@ -117,7 +117,7 @@ impl Coordination for Service {
         });
         // A worker that was told to stop says its last and waits until that is heard.
         let orders = futures::StreamExt::take_until(orders, async move {
-            if farewells.await.is_err() || !is_told.load(Ordering::Relaxed) {
+            if last_heard.await.is_err() || !is_told.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
             }
         });
@@ -194,7 +194,7 @@ struct Messages {
     /// Where the sender is told why it is not heard any more.
     complaints: mpsc::WeakSender<Result<pb::ToWorker, Status>>,
     /// Tells the sender that all it said is in the inbox, if it said that nothing follows.
-    farewell: oneshot::Sender<()>,
+    heard_last: oneshot::Sender<()>,
 }
 
 impl Messages {
@@ -210,7 +210,7 @@ impl Messages {
         };
         if is_at_its_end {
             // Who does not listen need not know.
-            let _ = self.farewell.send(());
+            let _ = self.heard_last.send(());
         }
         // A closed inbox means that the run has ended: nobody is left to tell.
         let _ = self.inbox.send(Arrival::Closed(self.worker).into()).await;

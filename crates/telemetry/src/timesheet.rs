@@ -198,13 +198,13 @@ mod tests {
     fn a_step_tells_its_work_and_calls_and_waiting_is_what_others_were_not_held_up_by() {
         let mut sheet = Timesheet::default();
         sheet.switch(100, Some(Account::Join));
-        let (told, now) = step(&mut sheet, 150);
-        assert_eq!((told.accounts.total(), now), (64, 226));
-        assert_eq!(told.calls, [7, 5]);
+        let (took, now) = step(&mut sheet, 150);
+        assert_eq!((took.accounts.total(), now), (64, 226));
+        assert_eq!(took.calls, [7, 5]);
         let before = sheet.reading(now);
         assert_eq!((before.undivided, before.unfinished), (12, 0));
         assert_eq!(before.accounts.total() + before.undivided, now);
-        let shortest = shortest_calls([&told.calls[..], &[2, 9, 4], &[3, 5]]);
+        let shortest = shortest_calls([&took.calls[..], &[2, 9, 4], &[3, 5]]);
         assert_eq!(shortest, [2, 5]);
         sheet.divide(&shortest);
         let after = sheet.reading(now);
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!((after.accounts.total(), after.unfinished), (now, 0));
         // What was divided is of the step before, and not of the next.
         let (next, _) = step(&mut sheet, now);
-        assert_eq!(next.accounts, told.accounts);
+        assert_eq!(next.accounts, took.accounts);
     }
 
     #[test]
@@ -263,8 +263,8 @@ mod tests {
                 }
                 3 => sheet.begin_step(now),
                 4 => {
-                    let told = sheet.end_step(now);
-                    let shortest: Vec<_> = told.calls.iter().map(|call| draw(call + 1)).collect();
+                    let took = sheet.end_step(now);
+                    let shortest: Vec<_> = took.calls.iter().map(|call| draw(call + 1)).collect();
                     sheet.divide(&shortest);
                 }
                 _ => sheet.break_off(now),

@@ -267,7 +267,7 @@ mod tests {
     }
 
     /// The accounts that a heartbeat tells, and the one that is open.
-    fn told(activity: &Activity) -> (Accounts, Option<Account>) {
+    fn reading(activity: &Activity) -> (Accounts, Option<Account>) {
         let before = process_age_ns();
         let times = activity.heartbeat().times.unwrap_or_default();
         let accounts = Accounts::of(&times.accounts);
@@ -280,32 +280,32 @@ mod tests {
     #[test]
     fn every_moment_from_the_start_of_the_process_on_is_in_the_account_of_what_was_done() {
         let activity = Activity::default();
-        assert_eq!(told(&activity).1, Some(Account::Start));
+        assert_eq!(reading(&activity).1, Some(Account::Start));
         activity.registered();
         activity.stand_by(false);
-        assert_eq!(told(&activity).1, Some(Account::Join));
+        assert_eq!(reading(&activity).1, Some(Account::Join));
         activity.stand_by(true);
-        assert_eq!(told(&activity).1, Some(Account::Standby));
+        assert_eq!(reading(&activity).1, Some(Account::Standby));
         activity.begin(1, 0, 1);
         activity.enter(Phase::Join);
         activity.step(1);
         for phase in [Phase::Load, Phase::Forward, Phase::Gather] {
             activity.enter(phase);
         }
-        assert_eq!(told(&activity).1, None);
+        assert_eq!(reading(&activity).1, None);
         activity.enter(Phase::Backward);
-        activity.stall(|| assert_eq!(told(&activity).1, Some(Account::Checkpoint)));
-        assert_eq!(told(&activity).1, Some(Account::Backward));
+        activity.stall(|| assert_eq!(reading(&activity).1, Some(Account::Checkpoint)));
+        assert_eq!(reading(&activity).1, Some(Account::Backward));
         let step = activity.end_step();
         assert_eq!(step.calls.len(), 1);
         activity.divide_calls(&step.calls);
-        let (accounts, _) = told(&activity);
+        let (accounts, _) = reading(&activity);
         assert_eq!(accounts[Account::Transfer], step.calls[0]);
         assert!(accounts[Account::Checkpoint] > 0 && accounts[Account::Wait] == 0);
         activity.leave_group();
-        assert_eq!(told(&activity).1, Some(Account::Regroup));
+        assert_eq!(reading(&activity).1, Some(Account::Regroup));
         activity.enter(Phase::Idle);
         activity.stop();
-        assert_eq!(told(&activity).1, Some(Account::Drain));
+        assert_eq!(reading(&activity).1, Some(Account::Drain));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Process {
     /// Its stream; none since it closed.
     stream: Option<WorkerId>,
     /// What it told last, and when.
-    pub(crate) told: Told,
+    pub(crate) newest: Newest,
     pub(crate) heard: Instant,
     heard_unix_ms: u64,
     /// What stretches that are closed have of it.
@@ -36,7 +36,7 @@ pub(crate) struct Process {
 
 /// What a process tells.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct Newest {
     pub(crate) accounts: Accounts,
     pub(crate) generation: u64,
     pub(crate) step: u64,
@@ -63,10 +63,10 @@ impl Process {
         Self {
             host,
             stream: None,
-            told: Told {
+            newest: Newest {
                 accounts: booked.accounts,
                 partial: booked.lost.partial,
-                ..Told::default()
+                ..Newest::default()
             },
             heard: now.at,
             heard_unix_ms: now.unix_ms,
@@ -94,13 +94,13 @@ impl Process {
         self.stream = None;
         let silent = now.at.duration_since(self.heard).as_nanos();
         let silent = u64::try_from(silent).unwrap_or(MOST_NS).min(MOST_NS);
-        let account = self.told.open.unwrap_or(Account::Wait);
+        let account = self.newest.open.unwrap_or(Account::Wait);
         let mut accounts = Accounts::default();
         accounts[account] += silent;
-        accounts[Account::Wait] += self.told.undivided;
+        accounts[Account::Wait] += self.newest.undivided;
         let lost = Lost {
             rewind: 0,
-            partial: self.told.unfinished,
+            partial: self.newest.unfinished,
             silent: match account.is_productive() {
                 true => silent,
                 false => 0,
@@ -127,7 +127,7 @@ impl Process {
     /// Ends the stretch at hand, if it is over with what it tells now.
     pub(super) fn close_before(&mut self, beat: &pb::Heartbeat) -> Option<LedgerRow> {
         let lasts = self.heard_unix_ms.saturating_sub(self.begin_unix_ms);
-        let enough = match beat.generation == self.told.generation {
+        let enough = match beat.generation == self.newest.generation {
             true => LONGEST_MS,
             false => SHORTEST_MS,
         };
@@ -145,13 +145,13 @@ impl Process {
     pub(super) fn beat(&mut self, beat: &pb::Heartbeat, now: Moment) {
         let times = beat.times.clone().unwrap_or_default();
         let accounts = sane(&times.accounts);
-        if self.booked == Booked::default() && self.told.accounts == Accounts::default() {
+        if self.booked == Booked::default() && self.newest.accounts == Accounts::default() {
             // It began as long ago as it is old.
             let age = (accounts.total() + times.undivided.min(MOST_NS)) / 1_000_000;
             self.begin_unix_ms = now.unix_ms.saturating_sub(age);
         }
         let open = times.open.and_then(|open| usize::try_from(open).ok());
-        self.told = Told {
+        self.newest = Newest {
             accounts,
             generation: beat.generation,
             step: beat.step,
@@ -186,10 +186,10 @@ impl Process {
 
     /// The stretch at hand, with its end if that is known; none without a nanosecond.
     pub(super) fn open_row(&self) -> Option<LedgerRow> {
-        let mut accounts = self.told.accounts.since(&self.booked.accounts);
+        let mut accounts = self.newest.accounts.since(&self.booked.accounts);
         let mut lost = Lost {
             rewind: self.rewound.saturating_sub(self.booked.lost.rewind),
-            partial: self.told.partial.saturating_sub(self.booked.lost.partial),
+            partial: self.newest.partial.saturating_sub(self.booked.lost.partial),
             silent: 0,
         };
         if let Some(tail) = &self.tail {
@@ -199,9 +199,9 @@ impl Process {
         let is_something = accounts != Accounts::default() || lost != Lost::default();
         is_something.then(|| LedgerRow {
             host: self.host.clone(),
-            generation: self.told.generation,
+            generation: self.newest.generation,
             from_step: self.from_step,
-            to_step: self.told.step.max(self.from_step),
+            to_step: self.newest.step.max(self.from_step),
             begin_unix_ms: self.begin_unix_ms,
             end_unix_ms: self.heard_unix_ms.max(self.begin_unix_ms),
             accounts,

@@ -135,8 +135,8 @@ async fn the_silence_before_a_kill_is_counted_and_one_that_comes_back_had_none()
     let mut ledger = store.ledger(1).await;
     ledger.registered(A, &register("a", 7));
     ledger.beat(A, &beat(1, 10, 50, Some(Account::Forward)));
-    let told = ledger.totals();
-    assert_eq!((told.0.total(), told.1), (60 * MS, Lost::default()));
+    let totals = ledger.totals();
+    assert_eq!((totals.0.total(), totals.1), (60 * MS, Lost::default()));
     ledger.closed(A);
     let (accounts, lost) = ledger.totals();
     assert_eq!(accounts.total(), 60 * MS + lost.silent);
@@ -145,7 +145,7 @@ async fn the_silence_before_a_kill_is_counted_and_one_that_comes_back_had_none()
     // Its stream broke, and it lives.
     ledger.registered(B, &register("a", 7));
     ledger.closed(A);
-    assert_eq!(ledger.totals(), told);
+    assert_eq!(ledger.totals(), totals);
     ledger.beat(B, &beat(1, 10, 80, Some(Account::Drain)));
     ledger.closed(B);
     let (accounts, lost) = ledger.totals();

@@ -167,12 +167,12 @@ impl Runtime {
             host: process.host.clone(),
             incarnation: id.incarnation,
             seat,
-            generation: process.told.generation,
-            step: process.told.step,
-            phase: process.told.phase.clone(),
-            still_ms: process.told.still_ms,
+            generation: process.newest.generation,
+            step: process.newest.step,
+            phase: process.newest.phase.clone(),
+            still_ms: process.newest.still_ms,
             silent_ms: u64::try_from(silent).unwrap_or(u64::MAX),
-            accounts: process.told.accounts,
+            accounts: process.newest.accounts,
             ..WorkerView::default()
         })
     }

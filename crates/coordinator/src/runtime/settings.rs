@@ -1,7 +1,14 @@
-//! What `control` is told of the job.
+//! What `control` is told of the job, and what else a runtime begins with.
 
+use super::Place;
+use crate::admission::Admission;
+use crate::beat::Beats;
 use crate::job::Job;
+use crate::ledger::Ledger;
+use crate::opening::Opened;
 use fratmae_control::{Millis, Settings, Step};
+use fratmae_network::host_id;
+use std::collections::BTreeMap;
 
 /// Generations in a row that may end without a step before the run is given up.
 const MAX_WITHOUT_STEP: u32 = 5;
@@ -40,5 +47,32 @@ pub(super) fn settings(job: &Job) -> Settings {
             0 => None,
             seconds => Some(Millis::new(seconds * 1000)),
         },
+    }
+}
+
+pub(super) fn ledger(job: &Job, opened: &Opened) -> Ledger {
+    Ledger::new(
+        job.run.clone(),
+        opened.journal.fence().get(),
+        opened.newest.step().get(),
+        count(job.config.workers.count),
+    )
+}
+
+pub(super) fn beats(job: &Job, opened: &Opened, place: &Place) -> Beats {
+    let address = place.addresses.advertised.url();
+    Beats::new(job.run.clone(), opened.journal.fence(), address)
+}
+
+pub(super) fn admission(job: &Job, opened: &Opened, place: &Place) -> Admission {
+    Admission {
+        allowed: job.allowed,
+        version: job.version.clone(),
+        advertised: place.addresses.advertised.clone(),
+        host: host_id(),
+        config_digest: job.config.digest(),
+        data_digest: opened.run_file.data_digest.clone(),
+        given_up: opened.given_up,
+        joined: BTreeMap::new(),
     }
 }

@@ -162,13 +162,13 @@ fn times_of_steps_wait_for_a_coordinator_and_the_oldest_go_first() {
     let (sender, mut receiver) = mpsc::channel(KEPT_TIMES);
     outbox.connect(sender);
     outbox.resend_all(&pb::Welcome::default());
-    let told = std::iter::from_fn(|| receiver.try_recv().ok());
-    let told = told.filter_map(|message| match message.message? {
+    let steps = std::iter::from_fn(|| receiver.try_recv().ok());
+    let steps = steps.filter_map(|message| match message.message? {
         From::StepTimes(times) => Some(times.step),
         _ => None,
     });
-    let told: Vec<_> = told.collect();
-    assert_eq!(told, (9..=n_steps).collect::<Vec<_>>());
+    let steps: Vec<_> = steps.collect();
+    assert_eq!(steps, (9..=n_steps).collect::<Vec<_>>());
     outbox.close_with(From::Heartbeat(pb::Heartbeat::default()));
     assert!(receiver.try_recv().is_ok());
     let end = mpsc::error::TryRecvError::Disconnected;
