@@ -19,6 +19,7 @@ pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
 pub(crate) mod run_coordinator;
+pub(crate) mod run_meter;
 pub(crate) mod run_progress;
 pub(crate) mod run_weights;
 pub(crate) mod sizes;
@@ -31,10 +32,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
-use fratmae_telemetry::PhaseLedger;
+use fratmae_telemetry::{Layered, PhaseLedger};
 
 use crate::{
     arguments::{Arguments, Command},
+    exporting::Exporting,
     logging::Logging,
     output::Output,
     terminal, threads,
@@ -45,19 +47,26 @@ use crate::{
 /// # Errors
 /// Whatever the command failed of.
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let ledger = start_log(&arguments.logging)?;
+    let exporting = Exporting::of(&arguments.command);
+    let ledger = start_log(&arguments.logging, exporting.layers())?;
     if let Some(n) = computing_threads(&arguments.command) {
         threads::start_pool(n)?;
     }
     let (logging, quiet) = (&arguments.logging, !arguments.logging.shows_progress());
-    match &arguments.command {
+    let ended = match &arguments.command {
         Command::Phantom(arguments) => phantom::run(arguments, quiet, output),
         Command::Prepare(arguments) => wait_for(prepare::run(arguments, quiet, output)),
         Command::Convert(arguments) => wait_for(convert::run(arguments, output)),
-        Command::Pretrain(arguments) => wait_for(pretrain::run(arguments, logging, output)),
+        Command::Pretrain(arguments) => {
+            wait_for(pretrain::run(arguments, logging, &exporting, output))
+        }
         Command::Config(arguments) => config::run(arguments, output),
-        Command::Worker(arguments) => wait_for(worker::run(arguments, quiet, ledger, output)),
-        Command::Coordinator(arguments) => wait_for(coordinator::run(arguments, quiet, output)),
+        Command::Worker(arguments) => {
+            wait_for(worker::run(arguments, quiet, (ledger, &exporting), output))
+        }
+        Command::Coordinator(arguments) => {
+            wait_for(coordinator::run(arguments, quiet, &exporting, output))
+        }
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
         Command::Doctor(arguments) => wait_for(doctor::run(arguments, quiet, output)),
         Command::Dataset(arguments) => wait_for(dataset::run(arguments, quiet, output)),
@@ -68,7 +77,9 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Completions(arguments) => {
             completions::run(arguments, Arguments::command(), output)
         }
-    }
+    };
+    exporting.end();
+    ended
 }
 
 /// How many threads a command computes with; none if it computes nothing.
@@ -80,13 +91,14 @@ const fn computing_threads(command: &Command) -> Option<usize> {
     }
 }
 
-fn start_log(logging: &Logging) -> Result<PhaseLedger> {
+fn start_log(logging: &Logging, layers: Vec<Layered>) -> Result<PhaseLedger> {
     terminal::start(logging.log);
     let filter = logging.filter();
     let hidden = logging.hidden();
     Ok(fratmae_telemetry::init(
         filter.as_deref(),
         hidden,
+        layers,
         terminal::log,
     )?)
 }

@@ -22,7 +22,7 @@ const SPAN: &str = "phase";
 /// The span of a phase: a ledger counts the time in it.
 #[must_use]
 pub fn span(phase: Phase) -> Span {
-    info_span!(SPAN, name = phase.name())
+    info_span!(SPAN, otel.name = phase.name(), name = phase.name())
 }
 
 type Clock = dyn Fn() -> Duration + Send + Sync;

@@ -12,13 +12,15 @@ mod metrics;
 mod one_line;
 mod process;
 mod timesheet;
+mod trace;
 
 pub use account::{Account, Accounts};
 pub use error::TelemetryError;
 pub use ledger::{PhaseLedger, span};
-pub use line::{Line, describe};
-pub use log::init;
+pub use line::{Line, describe, described};
+pub use log::{Layered, init};
 pub use metrics::{LOSS, Metric, MetricKind, Metrics};
 pub use one_line::{fold, one_line};
 pub use process::{process_age_ns, process_began_unix_us};
 pub use timesheet::{StepTime, TimeReading, Timesheet, divided, shortest_calls};
+pub use trace::{TRACE, carried, follow, is_part, is_traced};

@@ -24,6 +24,11 @@ pub fn describe(key: &'static str, value: impl Into<Value>) {
     lock().insert(key, value.into());
 }
 
+/// The text that was set so last; none if it was never set, or is no text.
+pub fn described(key: &str) -> Option<String> {
+    lock().get(key)?.as_str().map(ToOwned::to_owned)
+}
+
 fn lock() -> std::sync::MutexGuard<'static, BTreeMap<&'static str, Value>> {
     CONTEXT.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -59,7 +64,8 @@ impl Line {
     }
 
     /// The line of a tracing event.
-    pub(crate) fn of(event: &Event<'_>) -> Self {
+    #[must_use]
+    pub fn of(event: &Event<'_>) -> Self {
         let metadata = event.metadata();
         let mut line = Self::new(*metadata.level(), metadata.target(), "");
         event.record(&mut line);

@@ -5,17 +5,20 @@ use std::env::{self, VarError};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterFn};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry;
+use tracing_subscriber::registry::Registry;
 
 use crate::{Line, PhaseLedger, TelemetryError};
 
 /// What is logged when neither a filter nor `RUST_LOG` says otherwise: our own progress, others' worries.
 const DEFAULT_FILTER: &str = "warn,fratmae=info";
 
+/// A layer that sees spans and events beside the log.
+pub type Layered = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Gives this process's events to `show`, a line each, and returns the ledger that sees its phases.
 ///
 /// `filter` comes before `RUST_LOG`, and both before a default; events of the targets in `hidden` are never shown. The
-/// ledger sees every phase whatever the filter hides.
+/// ledger and the `others` see what they want whatever the filter hides.
 ///
 /// # Errors
 /// `Filter` or `Environment` for a filter that is not understood; `AlreadySet` for a second call in a process.
@@ -26,11 +29,12 @@ const DEFAULT_FILTER: &str = "warn,fratmae=info";
 pub fn init(
     filter: Option<&str>,
     hidden: &'static [&'static str],
+    others: Vec<Layered>,
     show: impl Fn(&Line) + Send + Sync + 'static,
 ) -> Result<PhaseLedger, TelemetryError> {
     let filter = parse(filter, env::var("RUST_LOG"))?;
     let ledger = PhaseLedger::new();
-    let subscriber = subscriber(filter, hidden, &ledger, show);
+    let subscriber = subscriber(filter, hidden, (&ledger, others), show);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)?;
     Ok(ledger)
 }
@@ -52,14 +56,16 @@ fn parse(
 fn subscriber(
     filter: EnvFilter,
     hidden: &'static [&'static str],
-    ledger: &PhaseLedger,
+    (ledger, others): (&PhaseLedger, Vec<Layered>),
     show: impl Fn(&Line) + Send + Sync + 'static,
 ) -> impl Subscriber + Send + Sync {
     let lines = Lines { hidden, show }.with_filter(filter);
     let phases = ledger
         .clone()
         .with_filter(FilterFn::new(PhaseLedger::wants));
-    registry().with(lines).with(phases)
+    // A list of no layers at all would have everybody see nothing.
+    let others = (!others.is_empty()).then_some(others);
+    Registry::default().with(others).with(lines).with(phases)
 }
 
 struct Lines<F> {

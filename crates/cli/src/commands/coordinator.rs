@@ -10,6 +10,7 @@ use crate::{
         job::{Job, Named},
         run_coordinator::{OutputMode, Workers, run_coordinator},
     },
+    exporting::{Exporting, MetricsOptions},
     output::Output,
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Arguments {
     pub(crate) job: Job,
     #[command(flatten)]
     pub(crate) forking: Forking,
+    #[command(flatten)]
+    pub(crate) exporting: MetricsOptions,
     /// Address to listen at (coordinator.listen)
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
@@ -54,7 +57,12 @@ pub(crate) enum Difference {
     Kernels,
 }
 
-pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
+pub(crate) async fn run(
+    arguments: &Arguments,
+    quiet: bool,
+    exporting: &Exporting,
+    output: &mut Output,
+) -> Result<()> {
     let config = arguments.job.resolve_with(
         &arguments.named,
         arguments.listen.as_ref(),
@@ -70,6 +78,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         Workers::Elsewhere(allowed),
         arguments.take_over,
         OutputMode { quiet, json },
+        (exporting, &arguments.exporting),
         output,
     )
     .await

@@ -14,6 +14,7 @@ use crate::{
         job::{Job, Named},
         run_coordinator::{OutputMode, Workers, run_coordinator},
     },
+    exporting::{Exporting, MetricsOptions},
     logging::Logging,
     output::Output,
     terminal,
@@ -40,6 +41,8 @@ pub(crate) struct Arguments {
     pub(crate) job: Job,
     #[command(flatten)]
     pub(crate) forking: Forking,
+    #[command(flatten)]
+    pub(crate) exporting: MetricsOptions,
     /// Replace the coordinator that leads the run even if it still answers; without this the command is refused
     #[arg(long)]
     pub(crate) take_over: bool,
@@ -51,6 +54,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(
     arguments: &Arguments,
     logging: &Logging,
+    exporting: &Exporting,
     output: &mut Output,
 ) -> Result<()> {
     let config = arguments.job.resolve_with(&arguments.named, None, None)?;
@@ -63,6 +67,7 @@ pub(crate) async fn run(
         Workers::Here(launcher),
         arguments.take_over,
         OutputMode { quiet, json },
+        (exporting, &arguments.exporting),
         output,
     )
     .await

@@ -2,16 +2,24 @@
 //! The run itself is the `coordinator` crate's; here are its surroundings: data, socket, signals, report.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use fratmae_config::Config;
-use fratmae_coordinator::{Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, StopRequests};
+use fratmae_coordinator::{
+    Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, RunEvent, StopRequests,
+};
 use fratmae_dataset::DataSet;
+use fratmae_exporters::of_run;
+use fratmae_observe::Snapshot;
 use fratmae_store::Location;
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
-    sync::broadcast::{self, error::RecvError},
+    sync::{
+        broadcast::{self, error::RecvError},
+        watch,
+    },
 };
 
 use crate::{
@@ -19,9 +27,11 @@ use crate::{
         apart, ending,
         owner::{self, Kind},
         pretrain::{data, memory},
+        run_meter::RunMeter,
         run_progress::RunProgress,
         target,
     },
+    exporting::{Exporting, MetricsOptions},
     output::Output,
     signals::Signals,
     table::Table,
@@ -68,6 +78,7 @@ pub(crate) async fn run_coordinator(
     workers: Workers,
     take_over: bool,
     showing: OutputMode,
+    exporting: (&Exporting, &MetricsOptions),
     output: &mut Output,
 ) -> Result<()> {
     let (launcher, allowed) = match workers {
@@ -106,7 +117,9 @@ pub(crate) async fn run_coordinator(
         job.notes
             .extend(apart(move || weights_told(&config)).await??);
     }
-    let outcome = attend(job, launcher, watch, &signals).await;
+    let outlets = (broadcast::Sender::new(EVENTS), watch::Sender::default());
+    job.notes.extend(export(exporting, &outlets).await?);
+    let outcome = attend(job, launcher, (watch, outlets), &signals).await;
     if let Some(table) = outcome.as_ref().err().and_then(other_job)
         && !showing.quiet
     {
@@ -196,18 +209,34 @@ fn weights_told(config: &Config) -> Result<Vec<String>> {
     Ok(fratmae_pretrain::first_weights(config, &parameters)?.1)
 }
 
+/// What a run tells as it goes on: its events, and how it stands.
+type Outlets = (broadcast::Sender<RunEvent>, watch::Sender<Arc<Snapshot>>);
+
+/// Tells other programs of the run; says where its metrics are read.
+async fn export(
+    (exporting, options): (&Exporting, &MetricsOptions),
+    (events, snapshots): &Outlets,
+) -> Result<Option<String>> {
+    let newest = snapshots.subscribe();
+    let url = exporting.begin(options, move || of_run(&newest.borrow()));
+    let url = url.await?;
+    let meter = RunMeter::new(exporting.histograms.clone());
+    tokio::spawn(meter.follow(events.subscribe()));
+    Ok(url.map(|url| format!("metrics are at {url}")))
+}
+
 /// Runs the job and shows what it tells.
 async fn attend(
     job: Job,
     launcher: Option<Launcher>,
-    mut watch: RunProgress,
+    (mut watch, outlets): (RunProgress, Outlets),
     signals: &Signals,
 ) -> Result<Outcome> {
     let address = job.config.coordinator.listen.clone();
     let listener = TcpListener::bind(&address).await;
     let listener =
         listener.with_context(|| format!("cannot listen at coordinator.listen = {address}"))?;
-    let (events, mut receiver) = broadcast::channel(EVENTS);
+    let mut receiver = outlets.0.subscribe();
     // A thread that may wait for the terminal, while the run waits for its store.
     let shown = tokio::task::spawn_blocking(move || {
         loop {
@@ -225,7 +254,6 @@ async fn attend(
         at_once: Box::pin(signals.at_once()),
     };
     signals.stop_in_order();
-    let outlets = (events, tokio::sync::watch::Sender::default());
     let outcome = fratmae_coordinator::run(job, listener, launcher, outlets, stop).await;
     shown.await?;
     Ok(outcome?)

@@ -17,6 +17,7 @@ use self::host::HostOptions;
 use crate::{
     commands::chaos::time,
     exit::{Misuse, Stopped},
+    exporting::{Exporting, MetricsOptions},
     failure::ToldElsewhere,
     output::Output,
     signals::Signals,
@@ -71,6 +72,8 @@ pub(crate) struct Arguments {
     pub(crate) threads: usize,
     #[command(flatten)]
     host: HostOptions,
+    #[command(flatten)]
+    pub(crate) exporting: MetricsOptions,
     /// Started by `pretrain`, which reports for all its workers why they were stopped
     #[arg(long, hide = true)]
     pub(crate) launched: bool,
@@ -101,7 +104,7 @@ struct Left<'a> {
 pub(crate) async fn run(
     arguments: &Arguments,
     quiet: bool,
-    ledger: PhaseLedger,
+    (ledger, exporting): (PhaseLedger, &Exporting),
     output: &mut Output,
 ) -> Result<()> {
     let started = Instant::now();
@@ -116,6 +119,10 @@ pub(crate) async fn run(
     let name = given(format!("{host}-{}", std::process::id()));
     describe("worker", name.as_str());
     describe("host", host.as_str());
+    let known = fratmae_exporters::Families::default;
+    if let Some(url) = exporting.begin(&arguments.exporting, known).await? {
+        tracing::info!("metrics are at {url}");
+    }
     let options = Options {
         coordinator,
         wait: arguments.wait,

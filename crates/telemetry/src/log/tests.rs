@@ -14,7 +14,7 @@ fn logged(filter: &str, body: impl FnOnce()) -> (Vec<Line>, PhaseLedger) {
     let page = lines.clone();
     let filter = parse(Some(filter), Err(VarError::NotPresent)).unwrap();
     let show = move |line: &Line| page.lock().unwrap().push(line.clone());
-    let subscriber = subscriber(filter, &["people"], &ledger, show);
+    let subscriber = subscriber(filter, &["people"], (&ledger, Vec::new()), show);
     tracing::subscriber::with_default(subscriber, body);
     let lines = lines.lock().unwrap().clone();
     (lines, ledger)
@@ -145,10 +145,10 @@ fn the_default_filter_shows_our_progress_and_only_others_worries() {
 
 #[test]
 fn a_second_call_is_an_error_value() {
-    let first = init(Some("off"), &[], |_| {});
+    let first = init(Some("off"), &[], Vec::new(), |_| {});
     assert!(first.is_ok());
     assert!(matches!(
-        init(Some("off"), &[], |_| {}),
+        init(Some("off"), &[], Vec::new(), |_| {}),
         Err(TelemetryError::AlreadySet)
     ));
 }

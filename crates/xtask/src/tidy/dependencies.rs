@@ -12,6 +12,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-network", Some(&[])),
     ("fratmae-telemetry", Some(&["control"])),
     ("fratmae-observe", Some(&["store", "telemetry"])),
+    ("fratmae-exporters", Some(&["observe", "telemetry"])),
     ("fratmae-protocol", Some(&["control"])),
     ("fratmae-imaging", Some(&[])),
     ("fratmae-dataset", Some(&["store"])),
@@ -74,13 +75,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ),
     (
         "fratmae-web",
-        Some(&[
-            "checkpoint",
-            "coordinator",
-            "observe",
-            "store",
-            "telemetry",
-        ]),
+        Some(&["checkpoint", "coordinator", "observe", "store", "telemetry"]),
     ),
     ("fratmae-simulation", Some(&["control"])),
     ("fratmae", None),
