@@ -8,6 +8,7 @@ mod observing;
 mod orders;
 mod pass_over;
 mod settings;
+mod trace;
 mod waits;
 
 use crate::addresses::Addresses;
@@ -44,6 +45,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
+use trace::Trace;
+use tracing::Instrument as _;
 use waits::Waits;
 
 /// How old the status may be beyond the last tick, where neither phase nor generation has changed.
@@ -113,6 +116,7 @@ pub(crate) struct Runtime {
     last_words: Option<String>,
     /// Who waits for a checkpoint.
     savers: Vec<oneshot::Sender<u64>>,
+    trace: Trace,
 }
 
 impl Runtime {
@@ -183,6 +187,7 @@ impl Runtime {
             evicted: Vec::new(),
             last_words: None,
             savers: Vec::new(),
+            trace: Trace::none(),
         }
     }
 
@@ -291,7 +296,10 @@ impl Runtime {
     async fn operate(&mut self, operation: Operation) -> Result<(), CoordinatorError> {
         let record = match operation {
             Operation::EnsureHeld => return Ok(self.journal.ensure_held().await?),
-            Operation::WriteManifest(id) => return self.write_manifest(id).await,
+            Operation::WriteManifest(id) => {
+                let span = self.trace.commit(id.step.get());
+                return self.write_manifest(id).instrument(span).await;
+            }
             Operation::FindNewest { damaged, reason } => {
                 return self.pass_over(damaged, &reason).await;
             }
@@ -304,16 +312,20 @@ impl Runtime {
             Operation::RecordGeneration {
                 generation,
                 members,
-            } => Record::Generation {
-                generation: generation.get(),
-                seats: self.seats.deal(generation.get(), members.len()),
-                members,
-            },
+            } => {
+                self.trace.begin(generation.get(), members.len());
+                Record::Generation {
+                    generation: generation.get(),
+                    seats: self.seats.deal(generation.get(), members.len()),
+                    members,
+                }
+            }
         };
         if matches!(record, Record::Generation { .. }) {
             self.ledger.capacity.counts().generations += 1;
         }
-        Ok(self.journal.append(record).await?)
+        let span = self.trace.forming();
+        Ok(self.journal.append(record).instrument(span).await?)
     }
 
     /// Carries out one command, which has what it needs of the store.
@@ -373,6 +385,7 @@ impl Runtime {
             figures_until: self.figures_until(),
             secret: self.seats.secret(generation, rank),
             mesh_key: self.mesh_key.of(assignment.generation),
+            trace: self.trace.carried(),
             ..assignment.into()
         };
         if let Some(stream) = self.streams.get(&worker) {

@@ -32,6 +32,7 @@ impl From<Assignment> for pb::Begin {
             figures_until: 0,
             secret: Vec::new(),
             mesh_key: String::new(),
+            trace: String::new(),
         }
     }
 }

@@ -24,6 +24,7 @@ mod sealed;
 mod tests;
 mod throughput;
 mod unfinished;
+mod watched;
 mod whole;
 mod wire;
 

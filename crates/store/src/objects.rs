@@ -16,6 +16,7 @@ use crate::address::Kind;
 use crate::classify::os_error;
 use crate::error::{SILENCE, STALL};
 use crate::retry::Tries;
+use crate::watched::watched;
 use crate::{Location, StoreError};
 
 /// The most bytes of an object of text: the manifest of a checkpoint of 35,000 parts.
@@ -125,7 +126,7 @@ impl Location {
             ..PutOptions::default()
         };
         let put = || self.store.put_opts(&path, bytes.clone(), options());
-        self.patiently(bytes.content_length() as u64, relative, put)
+        self.patiently(("put", bytes.content_length() as u64), relative, put)
             .await
             .map(drop)
     }
@@ -170,7 +171,8 @@ impl Location {
             }
         };
         // A try whose answer was lost has perhaps created it: then what is there is ours.
-        if self.patiently(bytes.len() as u64, relative, put).await? {
+        let call = ("create", bytes.len() as u64);
+        if self.patiently(call, relative, put).await? {
             return Ok(Created::New);
         }
         self.compare(relative, &bytes).await
@@ -181,14 +183,7 @@ impl Location {
     /// # Errors
     /// Any failure of the store.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
-        let path = self.path(prefix);
-        let mut tries = Tries::new(self);
-        let found = loop {
-            match self.list_once(prefix, &path).await {
-                Ok(found) => break found,
-                Err(error) => tries.again(error, 0).await?,
-            }
-        };
+        let found = watched("list", |_| 0, self.try_list(prefix)).await?;
         let mut entries: Vec<Entry> = found
             .into_iter()
             .filter_map(|object| {
@@ -210,7 +205,7 @@ impl Location {
     pub async fn list_folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
         let path = self.path(prefix);
         let list = || self.store.list_with_delimiter(Some(&path));
-        let found = self.patiently(0, prefix, list).await?;
+        let found = self.patiently(("list", 0), prefix, list).await?;
         let mut names: Vec<String> = found
             .common_prefixes
             .iter()
@@ -227,7 +222,7 @@ impl Location {
     pub async fn list_files(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
         let path = self.path(prefix);
         let list = || self.store.list_with_delimiter(Some(&path));
-        let found = self.patiently(0, prefix, list).await?;
+        let found = self.patiently(("list", 0), prefix, list).await?;
         let names = found.objects.iter();
         let mut names: Vec<String> = names
             .filter_map(|object| object.location.filename().map(str::to_owned))
@@ -243,7 +238,7 @@ impl Location {
     pub async fn delete(&self, relative: &str) -> Result<(), StoreError> {
         let path = self.path(relative);
         let delete = || self.store.delete(&path);
-        match self.patiently(0, relative, delete).await {
+        match self.patiently(("delete", 0), relative, delete).await {
             Err(StoreError::NotFound { .. }) => Ok(()),
             result => result,
         }
@@ -259,6 +254,17 @@ impl Location {
                     .to_owned(),
             }),
             Err(error) => Err(error),
+        }
+    }
+
+    async fn try_list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
+        let path = self.path(prefix);
+        let mut tries = Tries::new(self);
+        loop {
+            match self.list_once(prefix, &path).await {
+                Err(error) => tries.again(error, 0).await?,
+                found => return found,
+            }
         }
     }
 

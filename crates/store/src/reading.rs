@@ -14,6 +14,7 @@ use crate::address::Kind;
 use crate::classify::one_line;
 use crate::objects::DIGEST;
 use crate::retry::Tries;
+use crate::watched::watched;
 use crate::{About, Location, StoreError};
 
 /// Ranges with at most so many bytes between them are one request: at 100 MB/s the gap costs less than a round trip.
@@ -41,7 +42,7 @@ impl Location {
                 .iter()
                 .map(|range| range.end.saturating_sub(range.start));
             let read = || self.store.get_ranges(&path, ranges);
-            return self.patiently(bytes.sum(), relative, read).await;
+            return self.patiently(("get", bytes.sum()), relative, read).await;
         }
         let read = |range: Range<u64>| {
             let limit = range.end.saturating_sub(range.start);
@@ -69,7 +70,7 @@ impl Location {
             ..GetOptions::default()
         };
         let head = || self.store.get_opts(&path, options());
-        let found = self.patiently(0, relative, head).await?;
+        let found = self.patiently(("head", 0), relative, head).await?;
         let digest = found
             .attributes
             .get(&DIGEST)
@@ -82,6 +83,16 @@ impl Location {
 
     /// Reads a whole object or one range of it, unless the store says that it is larger than `limit`, or gives more.
     pub(crate) async fn read(
+        &self,
+        relative: &str,
+        range: Option<Range<u64>>,
+        limit: u64,
+    ) -> Result<Bytes, StoreError> {
+        let read = self.try_read(relative, range, limit);
+        watched("get", |bytes: &Bytes| bytes.len() as u64, read).await
+    }
+
+    async fn try_read(
         &self,
         relative: &str,
         range: Option<Range<u64>>,

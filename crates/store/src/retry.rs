@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::address::Kind;
+use crate::watched::watched;
 use crate::{Location, StoreError};
 
 /// Bytes per second below which a transfer counts as stuck.
@@ -154,8 +155,21 @@ impl Location {
         self.health.failures()
     }
 
-    /// Tries an operation that moves `bytes` until it succeeds, fails for good, or the time is over.
+    /// Tries an operation of this name that moves `bytes` until it succeeds, fails for good, or the time is over.
     pub(crate) async fn patiently<T, F>(
+        &self,
+        (name, bytes): (&'static str, u64),
+        relative: &str,
+        operation: impl FnMut() -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let tried = self.try_patiently(bytes, relative, operation);
+        watched(name, |_| bytes, tried).await
+    }
+
+    async fn try_patiently<T, F>(
         &self,
         bytes: u64,
         relative: &str,

@@ -41,6 +41,7 @@ impl<T: Task> Session<T> {
         figures_until: u64,
     ) -> Result<Ending, WorkerError> {
         fratmae_telemetry::describe("rank", assignment.rank.get());
+        let joining = self.trace.join().entered();
         let (generation, step) = (assignment.generation.get(), assignment.source.step().get());
         let activity = &self.links.signals.activity;
         let seat = assignment.seats.get(assignment.rank.get() as usize);
@@ -50,6 +51,7 @@ impl<T: Task> Session<T> {
             .prepare(assignment.source, &self.job, &self.links)?;
         activity.enter(Phase::Join);
         let mut seated = self.join(assignment, mesh_key)?;
+        drop(joining);
         let ended = self.train_seated(&mut seated, assignment, figures_until);
         self.links.signals.activity.leave_group();
         if let Err(error) = &ended {

@@ -26,6 +26,7 @@ mod signals;
 mod step;
 mod stream;
 mod tempo;
+mod trace;
 mod training;
 mod training_thread;
 mod transport;

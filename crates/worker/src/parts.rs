@@ -2,6 +2,7 @@
 
 use crate::error::WorkerError;
 use crate::session::{Links, Session};
+use crate::trace::Trace;
 use fratmae_checkpoint::{BackgroundWriter, CheckpointId, WriterSettings, WrittenPart, plan_parts};
 use fratmae_collective::ProcessGroup;
 use fratmae_config::Checkpoint;
@@ -15,6 +16,7 @@ use std::time::Duration;
 /// Writes this rank's parts in the background, one checkpoint at a time.
 pub(crate) struct PartsWriter {
     generation: Generation,
+    trace: Trace,
     pub(crate) writer: BackgroundWriter,
 }
 
@@ -36,14 +38,19 @@ impl PartsWriter {
         let progress = Arc::new(move || signals.activity.advance(Phase::Checkpoint));
         let settings = settings(config);
         let writer = BackgroundWriter::new(run, runtime, mine, settings, copier, progress)?;
-        Ok(Self { generation, writer })
+        let trace = session.trace.clone();
+        Ok(Self {
+            generation,
+            trace,
+            writer,
+        })
     }
 
     /// Begins a checkpoint of the state; the report goes out when this rank's parts are on the store.
     ///
     /// Waits for the checkpoint before it, so that at most one copy is held.
-    #[tracing::instrument(name = "checkpoint", skip_all)]
     pub(crate) fn write(&mut self, state: &TrainState, links: &Links) -> Result<(), WorkerError> {
+        let _traced = self.trace.checkpoint(state.step().get()).entered();
         links.signals.activity.enter(Phase::Checkpoint);
         let id = CheckpointId {
             step: state.step(),

@@ -7,6 +7,7 @@ use crate::outbox::Outbox;
 use crate::panics::fenced;
 use crate::signals::Signals;
 use crate::tempo::Tempo;
+use crate::trace::Trace;
 use crate::training::Training;
 use crate::transport::choose_transport;
 use fratmae_checkpoint::Copier;
@@ -46,6 +47,8 @@ pub(crate) struct Session<T> {
     pub(crate) transport: Link,
     /// Copies the state for checkpoints.
     pub(crate) copier: Copier,
+    /// Of the generation that it trains in.
+    pub(crate) trace: Trace,
 }
 
 impl<T: Task> Session<T> {
@@ -80,6 +83,7 @@ impl<T: Task> Session<T> {
             training: Training::new(engine),
             copier: Copier::start(config.checkpoint.memory_mib << 20)?,
             transport,
+            trace: Trace::default(),
             job,
             links,
         })

@@ -28,6 +28,7 @@ impl<T: Task> Session<T> {
     ) -> Result<(GroupRequest, StepTime), WorkerError> {
         let started = Instant::now();
         let step = state.step().next().get();
+        let _traced = self.trace.step(step).entered();
         self.links.signals.activity.step(step);
         let mut hooks = StepHooks {
             signals: &self.links.signals,

@@ -35,6 +35,8 @@ pub(crate) enum Command {
         figures_until: u64,
         /// By which the members know each other.
         mesh_key: String,
+        /// Of the coordinator's decision.
+        trace: String,
     },
 }
 
@@ -188,6 +190,7 @@ impl Stream {
 fn begun(mut begin: pb::Begin, signals: &Signals) -> Result<Command, WorkerError> {
     let figures_until = begin.figures_until;
     let mesh_key = std::mem::take(&mut begin.mesh_key);
+    let trace = std::mem::take(&mut begin.trace);
     let assignment: Box<Assignment> = Box::new(begin.try_into()?);
     signals.report(&format!(
         "rank {} of {} in generation {}, from step {}",
@@ -200,6 +203,7 @@ fn begun(mut begin: pb::Begin, signals: &Signals) -> Result<Command, WorkerError
         assignment,
         figures_until,
         mesh_key,
+        trace,
     })
 }
 

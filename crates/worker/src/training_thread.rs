@@ -5,6 +5,7 @@ use crate::fault::Fault;
 use crate::generation::Ending;
 use crate::session::{Session, Start};
 use crate::stream::Command;
+use crate::trace::Trace;
 use fratmae_control::Phase;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
@@ -121,8 +122,10 @@ fn follow<T: Task>(
                 assignment,
                 figures_until,
                 mesh_key,
+                trace,
             } => {
                 let generation = assignment.generation.get();
+                session.trace = Trace::of(&assignment, &trace);
                 let ended = session.train(&assignment, &mesh_key, figures_until);
                 signals.activity.enter(Phase::Idle);
                 let ended = match ended {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fratmae_store::Location;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use super::copier::CopiedPart;
 use super::limiter::{Cancelled, Limiter};
@@ -102,8 +103,8 @@ impl Upload {
 
     fn send(&self, id: CheckpointId, part: Encoded) -> JoinHandle<Result<(), CheckpointError>> {
         let run = self.run.clone();
-        self.runtime
-            .spawn(async move { create_part(&run, id, &part).await })
+        let send = async move { create_part(&run, id, &part).await };
+        self.runtime.spawn(send.in_current_span())
     }
 
     /// Waits until no more than `n` uploads are in flight.

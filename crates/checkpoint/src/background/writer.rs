@@ -167,7 +167,9 @@ impl BackgroundWriter {
         let total = drafts.iter().map(|draft| draft.size() as u64).sum();
         let limiter = Limiter::new(Arc::clone(&self.control), total);
         let (upload, n_parts) = (self.upload.clone(), drafts.len());
+        let span = tracing::Span::current();
         let write = move || {
+            let _traced = span.entered();
             let written = upload.write(id, incoming, limiter)?;
             if written.len() == n_parts {
                 on_written(written);

@@ -105,6 +105,7 @@ impl Runtime {
         self.ledger.capacity.applied(row.step, is_recalled);
         self.watch.applied(row.step, &row.metrics);
         self.estimate.note_step(row.seconds);
+        self.trace.formed();
         // Who follows a run is not told of each sample.
         let shown = HistoryRow {
             trained: None,

@@ -81,6 +81,7 @@ fn begin() -> Vec<u8> {
         figures_until: 6,
         secret: vec![1; 32],
         mesh_key: "k".to_owned(),
+        trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
     };
     let message = Some(pb::to_worker::Message::Begin(begin));
     ToWorker { message }.encode_to_vec()
