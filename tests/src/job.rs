@@ -74,6 +74,13 @@ impl Job {
         self
     }
 
+    /// Lets it serve metrics at an address.
+    #[must_use]
+    pub fn metrics(mut self, address: &str) -> Self {
+        self.call = self.call.and("--metrics").and(address);
+        self
+    }
+
     /// Lets it take its run over from a live coordinator.
     #[must_use]
     pub fn take_over(mut self) -> Self {

@@ -5,6 +5,7 @@
 
 mod fetch;
 mod http;
+mod observers;
 mod ports;
 mod process;
 mod seaweed;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::program;
+pub(crate) use observers::observers;
 use store::Span;
 pub(crate) use store::{Store, URL_VARIABLE};
 

@@ -44,11 +44,16 @@ pub(crate) fn run(plan: &Plan) -> Result<ExitCode> {
     }
     build_program()?;
     let store = plan.with_services.then(start_store).transpose()?;
-    let variables = store.as_ref().map(Store::variables);
+    let mut variables = store
+        .as_ref()
+        .map_or_else(Vec::new, |store| store.variables().to_vec());
+    if plan.with_services {
+        variables.extend(services::observers());
+    }
     if store.is_none() {
         println!("test: without services: tests that need an S3 store say so and return");
     }
-    let mut test = command(&plan.arguments, variables.as_ref().map_or(&[], |all| all));
+    let mut test = command(&plan.arguments, &variables);
     if plan.is_complete {
         test.env(COMPLETE, "1");
     }
