@@ -39,16 +39,21 @@ fn a_run_tells_its_metrics_in_both_formats() {
     let mut running = job.start();
     let address = metrics_of(&mut running);
     running.runs_until_step(6);
-    let (head, text) = http_get(&address, "/metrics", "*/*").unwrap();
+    let run = job.run_url();
+    let committed = format!("fratmae_run_committed_step{{run=\"{run}\"}}");
+    // How a run stands is told twice a second.
+    let (head, text) = wait_for("a checkpoint", PATIENCE, || {
+        let page = http_get(&address, "/metrics", "*/*").ok()?;
+        value(&page.1, &committed).map(|_| page)
+    });
     assert!(
         head.starts_with("HTTP/1.1 200") && head.contains("version=0.0.4"),
         "{head}"
     );
-    let run = job.run_url();
     let of_run = |name: &str| value(&text, &format!("{name}{{run=\"{run}\"}}"));
-    assert!(of_run("fratmae_run_step").unwrap() >= 6.0, "{text}");
+    assert!(of_run("fratmae_run_step").unwrap() >= 4.0, "{text}");
     assert_eq!(of_run("fratmae_run_last_step"), Some(400.0));
-    assert!(of_run("fratmae_run_samples_total").unwrap() >= 96.0);
+    assert!(of_run("fratmae_run_samples_total").unwrap() >= 64.0);
     assert!(of_run("fratmae_run_committed_step").unwrap() >= 4.0);
     let loss = format!("fratmae_run_metric{{run=\"{run}\",name=\"loss\"}}");
     assert!(value(&text, &loss).unwrap() > 0.0, "{text}");
@@ -217,7 +222,7 @@ impl Prometheus {
     fn target(&self) -> Option<Value> {
         let targets = self.ask("/api/v1/targets")?;
         let target = targets["activeTargets"][0].clone();
-        (target["lastScrape"] != "0001-01-01T00:00:00Z").then_some(target)
+        matches!(target["health"].as_str(), Some("up" | "down")).then_some(target)
     }
 }
 
