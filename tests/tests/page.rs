@@ -171,7 +171,7 @@ fn a_folder_without_a_run_and_an_address_that_is_taken_are_errors() {
 /// The steps that a stream of changes tells from a cursor on, until `enough` of them, and the cursor after them.
 fn followed(address: &str, cursor: &str, enough: usize) -> (Vec<u64>, String) {
     let request = format!(
-        "GET /api/v1/runs/run/events HTTP/1.0\r\nHost: localhost\r\nLast-Event-ID: {cursor}\r\n\r\n"
+        "GET /api/v1/runs/live/events HTTP/1.0\r\nHost: localhost\r\nLast-Event-ID: {cursor}\r\n\r\n"
     );
     let (mut steps, mut cursor) = (Vec::new(), cursor.to_owned());
     for line in asked(address, &request).lines() {
@@ -195,7 +195,7 @@ fn followed(address: &str, cursor: &str, enough: usize) -> (Vec<u64>, String) {
 #[test]
 fn a_run_that_trains_is_followed_without_a_gap_although_the_stream_is_cut() {
     let folder = scratch();
-    let job = Job::long(folder.path().join("run")).set("train.steps=400");
+    let job = Job::long(folder.path().join("live")).set("train.steps=400");
     let job = job.told_as_json().call().and("--page=0");
     let running = job.start();
     let address = wait_for("the address of the page", PATIENCE, || {
@@ -205,7 +205,11 @@ fn a_run_that_trains_is_followed_without_a_gap_although_the_stream_is_cut() {
         };
         events(&running.said()).into_iter().find_map(page)
     });
-    let series = json(&address, "/api/v1/runs/run/series?name=loss");
+    // The page is there before the run's first record is.
+    let series: Value = wait_for("the run's curve", PATIENCE, || {
+        let (status, body) = get(&address, "/api/v1/runs/live/series?name=loss");
+        (status == 200).then(|| serde_json::from_str(&body).unwrap())
+    });
     let known = series["step"].as_array().unwrap().iter();
     let mut steps: Vec<u64> = known.filter_map(Value::as_u64).collect();
     let mut cursor = series["cursor"].as_str().unwrap().to_owned();
@@ -216,7 +220,7 @@ fn a_run_that_trains_is_followed_without_a_gap_although_the_stream_is_cut() {
     }
     let all: Vec<u64> = (1..=steps.len() as u64).collect();
     assert_eq!(steps, all);
-    let summary = json(&address, "/api/v1/runs/run");
+    let summary = json(&address, "/api/v1/runs/live");
     assert_eq!(summary["snapshot"]["state"], "training", "{summary}");
     running.signal(Signal::SIGTERM);
     let finished = running.wait();

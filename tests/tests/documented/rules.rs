@@ -24,6 +24,10 @@ const APART: &[(&str, &str)] = &[
         "measures for minutes",
     ),
     ("docker ", "needs Docker"),
+    (
+        "fratmae serve",
+        "serves until it is stopped; tests/tests/page.rs asks it",
+    ),
     ("tar ", "unpacks what was built for a machine with a GPU"),
     ("python3 benches/gpu.py", "measures a GPU"),
     ("export AWS_", "holds the reader's credentials"),
@@ -68,6 +72,10 @@ const INSTEAD: &[(&str, &str)] = &[
     ("--since STEP", "--since 1"),
     // The job's own run is another example's.
     (
+        "--config job.toml --page",
+        "--config job.toml --run runs/paged --page",
+    ),
+    (
         "coordinator --config job.toml --listen",
         "coordinator --config job.toml --run runs/several --listen",
     ),
@@ -103,6 +111,8 @@ const FAILS: &[(&str, i32)] = &[
     ("checkpoint save", 1),
     // No coordinator leads the run.
     ("trace ./bucket/run-1 --live", 1),
+    ("trace RUN --live", 1),
+    ("trace runs/quickstart/run --live", 1),
 ];
 
 /// Commands that make what others look at, in their order.
