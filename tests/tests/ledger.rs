@@ -71,15 +71,17 @@ impl Watcher {
     }
 
     fn lives(self) -> Vec<Life> {
-        self.stop.send(()).unwrap();
-        let mut lives = self.thread.join().unwrap();
+        self.stop.send(()).expect("as it was made");
+        let mut lives = self.thread.join().expect("as it was made");
         lives.sort_by_key(|life| (life.worker.clone(), life.began));
         lives
     }
 }
 
 fn processes() -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let entries = std::fs::read_dir("/proc")
+        .expect("as it was made")
+        .flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
@@ -114,22 +116,27 @@ fn stat(process: u32) -> Option<(char, Duration)> {
 }
 
 fn now() -> Duration {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).unwrap().into()
+    clock_gettime(ClockId::CLOCK_BOOTTIME)
+        .expect("as it was made")
+        .into()
 }
 
 /// All rows of a kind.
 fn rows<R: Row>(run: &Path, is_its: impl Fn(&str) -> bool) -> Vec<R> {
     let mut files: Vec<_> = std::fs::read_dir(run.join("history"))
-        .unwrap()
+        .expect("as it was made")
         .flatten()
         .collect();
     files.sort_by_key(std::fs::DirEntry::file_name);
     let mut rows = Vec::new();
     for file in files {
         let name = file.file_name();
-        if is_its(&format!("history/{}", name.to_str().unwrap())) {
-            let bytes = std::fs::read(file.path()).unwrap();
-            rows.extend(R::decode(bytes.into()).unwrap());
+        if is_its(&format!(
+            "history/{}",
+            name.to_str().expect("as it was made")
+        )) {
+            let bytes = std::fs::read(file.path()).expect("as it was made");
+            rows.extend(R::decode(bytes.into()).expect("as it was made"));
         }
     }
     rows
@@ -160,10 +167,6 @@ fn assert_adds_up(run: &Path, lives: &[Life]) -> Lost {
     for (((worker, _), counted), life) in counted.iter().zip(lives) {
         let counted = Duration::from_nanos(*counted);
         let apart = counted.abs_diff(life.lasted);
-        eprintln!(
-            "{worker}: counted {counted:?}, lived {:?}, apart {apart:?}",
-            life.lasted
-        );
         assert_eq!(*worker, life.worker);
         assert!(
             apart < life.lasted / 1000 + END,

@@ -52,7 +52,7 @@ fn get(address: &str, path: &str) -> (u16, String) {
 fn json(address: &str, path: &str) -> Value {
     let (status, body) = get(address, path);
     assert_eq!(status, 200, "{path}: {body}");
-    serde_json::from_str(&body).unwrap()
+    serde_json::from_str(&body).expect("as docs/api.md says")
 }
 
 /// The steps of a curve with their values as they are written.
@@ -61,11 +61,22 @@ fn curve(address: &str, run: &str, name: &str) -> Vec<(u64, String)> {
         address,
         &format!("/api/v1/runs/{run}/series?name={name}&points=2000"),
     );
-    let steps = series["step"].as_array().unwrap().iter();
-    let values = series["series"][name]["mean"].as_array().unwrap().iter();
+    let steps = series["step"]
+        .as_array()
+        .expect("as docs/api.md says")
+        .iter();
+    let values = series["series"][name]["mean"]
+        .as_array()
+        .expect("as docs/api.md says")
+        .iter();
     steps
         .zip(values)
-        .map(|(step, value)| (step.as_u64().unwrap(), value.to_string()))
+        .map(|(step, value)| {
+            (
+                step.as_u64().expect("as docs/api.md says"),
+                value.to_string(),
+            )
+        })
         .collect()
 }
 
@@ -175,12 +186,12 @@ fn followed(address: &str, cursor: &str, enough: usize) -> (Vec<u64>, String) {
     );
     let (mut steps, mut cursor) = (Vec::new(), cursor.to_owned());
     for line in asked(address, &request).lines() {
-        let line = line.unwrap();
+        let line = line.expect("as docs/api.md says");
         if let Some(id) = line.strip_prefix("id: ") {
             id.clone_into(&mut cursor);
         }
         if let Some(data) = line.strip_prefix("data: ") {
-            let change: Value = serde_json::from_str(data).unwrap();
+            let change: Value = serde_json::from_str(data).expect("as docs/api.md says");
             let new = change["steps"]["step"].as_array().into_iter().flatten();
             steps.extend(new.filter_map(Value::as_u64));
         }

@@ -292,7 +292,11 @@ mod tests {
         assert_eq!(curve.max.as_ref().map(first), Some(100.0));
         let part = figures.curves(&["loss"], 10..=19, 1000);
         assert_eq!((part.per_point, part.step.len()), (1, 10));
-        for (steps, points) in [(all(), 0), (5..=4, 10), (200_000..=300_000, 10)] {
+        for (steps, points) in [
+            (all(), 0),
+            (std::ops::RangeInclusive::new(5, 4), 10),
+            (200_000..=300_000, 10),
+        ] {
             let curves = figures.curves(&["loss"], steps, points);
             assert!(curves.step.len() <= 1);
         }

@@ -320,7 +320,7 @@ mod tests {
         let place = Location::open(&url).unwrap();
         assert_eq!(find(&place).await.unwrap(), ["a/run", "b", "c/d/e"]);
         assert_eq!(find(&place.join("b")).await.unwrap(), [""]);
-        let runs = Runs::of(&[url.clone()]).await.unwrap();
+        let runs = Runs::of(std::slice::from_ref(&url)).await.unwrap();
         let ids: Vec<_> = runs.all().iter().map(|run| run.id.clone()).collect();
         assert_eq!(ids, ["a-run", "b", "c-d-e"]);
         assert!(!runs.is_single);

@@ -1,5 +1,7 @@
 //! Changes to a finished run or its data set, each with the name by which an audit finds it.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +26,10 @@ pub(crate) struct Forged {
 }
 
 /// What is changed, and what the audit says of it.
-pub(crate) const FORGERIES: [(&str, fn(&Forged)); 16] = [
+/// What it is called, and what it does to a run.
+type Forgery = (&'static str, fn(&Forged));
+
+pub(crate) const FORGERIES: [Forgery; 16] = [
     ("checkpoints: ", |it| it.flip("checkpoints", "part-00001")),
     ("manifest.json is damaged", |it| {
         it.flip("checkpoints", "manifest.json")
