@@ -294,7 +294,7 @@ mod tests {
         assert_eq!((part.per_point, part.step.len()), (1, 10));
         for (steps, points) in [
             (all(), 0),
-            (std::ops::RangeInclusive::new(5, 4), 10),
+            (RangeInclusive::new(5, 4), 10),
             (200_000..=300_000, 10),
         ] {
             let curves = figures.curves(&["loss"], steps, points);
