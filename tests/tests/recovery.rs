@@ -204,9 +204,9 @@ fn a_coordinator_that_was_away_takes_no_closed_stream_for_a_death() {
     running.runs_for(Duration::from_secs(20));
     running.signal(Signal::SIGCONT);
     let finished = running.wait().succeeded();
-    let told = events(&finished.stderr);
-    assert_eq!(generations(&told), [(0, 2)], "{}", finished.stderr);
+    let all = events(&finished.stderr);
+    assert_eq!(generations(&all), [(0, 2)], "{}", finished.stderr);
     let verdict = |event: &RunEvent| matches!(event, RunEvent::Verdict { .. });
-    assert!(!told.iter().any(verdict), "{}", finished.stderr);
+    assert!(!all.iter().any(verdict), "{}", finished.stderr);
     UNDISTURBED.assert_reached(&job, &finished.digest(), "a coordinator that was away");
 }
