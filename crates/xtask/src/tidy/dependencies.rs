@@ -11,7 +11,6 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-collective", Some(&[])),
     ("fratmae-network", Some(&[])),
     ("fratmae-telemetry", Some(&["control"])),
-    ("fratmae-observe", Some(&["telemetry"])),
     ("fratmae-protocol", Some(&["control"])),
     ("fratmae-imaging", Some(&[])),
     ("fratmae-dataset", Some(&["store"])),
