@@ -3,6 +3,7 @@
 //! Owns the set-up of tracing and the ledger of phases. It emits no event and it
 //! sends nothing anywhere: whoever takes the figures decides where they go.
 
+mod account;
 mod error;
 mod ledger;
 mod line;
@@ -10,6 +11,7 @@ mod log;
 mod metrics;
 mod one_line;
 
+pub use account::{Account, Accounts};
 pub use error::TelemetryError;
 pub use ledger::{PhaseLedger, span};
 pub use line::{Line, describe};

@@ -11,6 +11,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-collective", Some(&[])),
     ("fratmae-network", Some(&[])),
     ("fratmae-telemetry", Some(&["control"])),
+    ("fratmae-observe", Some(&["telemetry"])),
     ("fratmae-protocol", Some(&["control"])),
     ("fratmae-imaging", Some(&[])),
     ("fratmae-dataset", Some(&["store"])),
