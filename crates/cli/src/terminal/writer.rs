@@ -207,6 +207,14 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_that_nothing_waits_before_is_written_however_long_it_is() {
+        let (writer, pieces) = held();
+        let long = "x".repeat(MOST + 1);
+        writer.put(long.clone());
+        assert_eq!(next(&pieces), long);
+    }
+
+    #[test]
     fn the_end_waits_for_a_reader_and_not_for_one_that_is_not_there() {
         let (writer, pieces) = held();
         writer.put("last words\n".to_owned());
