@@ -3,7 +3,7 @@
 use crate::compaction::RankBlock;
 use crate::ledger::RankRow;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A generation and the verdicts while it lasted, as the journal has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,13 +147,20 @@ pub fn breaks(groups: &[Group], rows: &[RankRow], blocks: &[RankBlock]) -> Vec<B
 }
 
 /// Steps that were applied, by all generations together.
+///
+/// A group that breaks cannot tell how long its last step took: the next group's first step shows that it was applied.
 #[must_use]
 pub fn steps_applied(rows: &[RankRow], blocks: &[RankBlock]) -> u64 {
-    let single: BTreeSet<_> = rows.iter().map(|row| (row.generation, row.step)).collect();
-    let of_block =
-        |block: &RankBlock| ((block.generation, block.first_step), u64::from(block.steps));
-    let blocks: BTreeMap<_, _> = blocks.iter().map(of_block).collect();
-    single.len() as u64 + blocks.values().sum::<u64>()
+    let (mut applied, mut newest) = (0, None::<u64>);
+    for course in courses(rows, blocks).values() {
+        let Some((last, _)) = course.last() else {
+            continue;
+        };
+        let untold = newest.map_or(0, |step| course.first().saturating_sub(step + 1));
+        applied += untold + (last - course.first() + 1);
+        newest = newest.max(Some(last));
+    }
+    applied
 }
 
 /// Whom the group had that broke, and what was said of workers until another one got further.

@@ -76,6 +76,10 @@ const INSTEAD: &[(&str, &str)] = &[
         "--config job.toml --run runs/paged --page",
     ),
     (
+        "job.toml --tensorboard",
+        "job.toml --run runs/boards --tensorboard",
+    ),
+    (
         "coordinator --config job.toml --listen",
         "coordinator --config job.toml --run runs/several --listen",
     ),

@@ -130,3 +130,10 @@ fn steps_count_each_time_that_they_are_applied() {
     assert_eq!(steps_applied(&rows[300..], &compact(&rows[..300])), 170);
     assert_eq!(steps_applied(&[], &[]), 0);
 }
+
+#[test]
+fn a_step_counts_though_nobody_could_tell_how_long_it_took() {
+    let mut rows = steps(1, 1..=98, 0);
+    rows.extend(steps(2, 100..=120, 120));
+    assert_eq!(steps_applied(&rows, &[]), 120);
+}
