@@ -1,5 +1,6 @@
 //! The memory of another process: bits in it flipped, or held, as a faulty module flips and holds them.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -40,7 +41,7 @@ fn change(memory: &File, address: u64, to: impl Fn(u32) -> u32) -> io::Result<bo
     Ok(changed != number)
 }
 
-/// A bit of a process's memory that reads as one whatever is written there, until the value is dropped.
+/// A bit of a process's memory that keeps one value whatever is written there, until this is dropped.
 #[derive(Debug)]
 pub struct StuckBit {
     state: Arc<Stuck>,
@@ -55,15 +56,22 @@ struct Stuck {
 }
 
 impl StuckBit {
-    /// Holds one bit of the 32-bit number at an address of a process.
+    /// Holds one bit of the 32-bit number at an address of a process, at the value that it does not have now.
     ///
     /// # Panics
     /// When the system does not give the memory of this process.
     pub fn hold(process: u32, address: u64, bit: u32) -> Self {
         let memory = memory(process);
+        let (flipped, mask) = (Cell::new(0), 1 << bit);
+        let first = change(&memory, address, |number| {
+            flipped.set(number ^ mask);
+            flipped.get()
+        });
+        first.expect("it lies there");
+        let held = flipped.get() & mask;
         let state = Arc::new(Stuck {
             address: AtomicU64::new(address),
-            n_set: AtomicU64::new(0),
+            n_set: AtomicU64::new(1),
             is_over: AtomicBool::new(false),
         });
         let stuck = Arc::clone(&state);
@@ -71,7 +79,7 @@ impl StuckBit {
             while !stuck.is_over.load(Ordering::Relaxed) {
                 let address = stuck.address.load(Ordering::Relaxed);
                 // What lay there may be freed, and the process may be gone.
-                let is_set = change(&memory, address, |number| number | 1 << bit);
+                let is_set = change(&memory, address, |number| number & !mask | held);
                 let is_set = is_set.unwrap_or_default();
                 stuck.n_set.fetch_add(u64::from(is_set), Ordering::Relaxed);
                 std::thread::park_timeout(LOOK);
@@ -88,7 +96,7 @@ impl StuckBit {
         self.state.address.store(address, Ordering::Relaxed);
     }
 
-    /// How often the process had written a zero there.
+    /// How often the process had another value there.
     pub fn n_set(&self) -> u64 {
         self.state.n_set.load(Ordering::Relaxed)
     }
@@ -123,18 +131,20 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_bit_is_one_again_whatever_is_written() {
-        let number = Box::new(AtomicU32::new(0));
-        let bit = StuckBit::hold(std::process::id(), address(&number), 3);
-        for written in [0, 5, 8] {
-            number.store(written, Ordering::SeqCst);
-            wait_until("the bit", Duration::from_secs(5), || {
-                number.load(Ordering::SeqCst) == written | 8
-            });
+    fn a_stuck_bit_has_one_value_again_whatever_is_written() {
+        for (first, held) in [(0, 8), (8, 0)] {
+            let number = Box::new(AtomicU32::new(first));
+            let bit = StuckBit::hold(std::process::id(), address(&number), 3);
+            for written in [0, 5, 8, 13] {
+                number.store(written, Ordering::SeqCst);
+                wait_until("the bit", Duration::from_secs(5), || {
+                    number.load(Ordering::SeqCst) == written & !8 | held
+                });
+            }
+            assert!(bit.n_set() >= 3);
+            drop(bit);
+            number.store(first, Ordering::SeqCst);
+            assert_eq!(number.load(Ordering::SeqCst), first);
         }
-        assert!(bit.n_set() >= 2);
-        drop(bit);
-        number.store(0, Ordering::SeqCst);
-        assert_eq!(number.load(Ordering::SeqCst), 0);
     }
 }

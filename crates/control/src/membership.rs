@@ -1,7 +1,7 @@
 //! Who is registered, and who is in the group.
 //! Makes no decision: it answers questions about what is known.
 
-use crate::ids::{Generation, Millis, Step, WorkerId};
+use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
 use crate::progress::{Phase, Progress};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,6 +137,13 @@ impl Membership {
 
     pub(crate) fn rank_of(&self, worker: WorkerId) -> Option<usize> {
         self.ranks.get(&worker).copied()
+    }
+
+    /// Who has a seat.
+    pub(crate) fn holder(&self, rank: Rank) -> Option<WorkerId> {
+        let mut ranks = self.ranks.iter();
+        let holder = ranks.find(|(_, held)| **held == rank.get() as usize);
+        holder.map(|(worker, _)| *worker)
     }
 
     /// Whether this many reports, one a worker, are everybody's.

@@ -18,6 +18,13 @@ impl Cluster {
         (name, address): (String, String),
         past: Past,
     ) -> Vec<Command> {
+        let seat = past
+            .seat
+            .filter(|(generation, _)| *generation == self.lineage.generation);
+        if let Some(older) = seat.and_then(|(_, rank)| self.membership.holder(rank)) {
+            // It has closed its older stream, which is yet to be heard of.
+            self.awaits_return(now, older);
+        }
         let member = Member {
             name,
             address,

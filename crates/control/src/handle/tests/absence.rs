@@ -82,6 +82,34 @@ fn streams_that_closed_while_it_was_away_are_no_deaths() {
 }
 
 #[test]
+fn who_comes_back_before_its_older_stream_is_known_to_be_closed_keeps_its_seat() {
+    // Both before, and one after the group went on without a word of it.
+    let mut run = away();
+    run.after_absence(60_000, Event::Tick);
+    assert_eq!(comes_back(&mut run, 8, 0), []);
+    assert_eq!(run.cluster.phase(), RunPhase::Training);
+    assert_eq!(comes_back(&mut run, 7, 1), []);
+    let mut late = away();
+    late.after_absence(60_000, closed(TWO));
+    assert_eq!(comes_back(&mut late, 7, 1), []);
+    assert_eq!(comes_back(&mut late, 8, 0), []);
+    for mut run in [run, late] {
+        assert_eq!(run.cluster.phase(), RunPhase::Training);
+        assert_eq!(run.see(closed(ONE)), []);
+        assert_eq!(run.see(closed(TWO)), []);
+        assert_eq!(run.cluster.phase(), RunPhase::Training);
+        assert_eq!(run.cluster.generation(), FIRST);
+        let commands = run.wrote(WorkerId::new(7), 5);
+        assert_eq!(commands, [], "its report counts, and another is awaited");
+        let commands = run.wrote(WorkerId::new(8), 5);
+        assert!(
+            matches!(commands[..], [Command::CommitCheckpoint { .. }]),
+            "{commands:?}"
+        );
+    }
+}
+
+#[test]
 fn a_member_whose_stream_is_open_still_waits_for_the_other_and_its_reports_count() {
     let mut run = away();
     run.wrote(ONE, 5);
