@@ -22,8 +22,11 @@ use crate::http::Source;
 use crate::metric::{Kind, Metric};
 use crate::table::TABLE;
 
-/// Series of one metric that are sent at most: 512 workers with all their accounts.
+/// Series of a metric of each worker that are sent at most: 512 workers with all their accounts.
 const SERIES: usize = 10_000;
+
+/// Series of any other metric that are sent at most.
+const FEW_SERIES: usize = 100;
 
 /// How old a reading may be that another instrument has asked for.
 const FRESH: Duration = Duration::from_millis(500);
@@ -56,11 +59,15 @@ pub(super) fn provider(
     source: &Source,
     histograms: &Histograms,
 ) -> SdkMeterProvider {
-    let room = |_: &Instrument| {
-        Stream::builder()
-            .with_cardinality_limit(SERIES)
-            .build()
-            .ok()
+    // Memory for so many is taken at once.
+    let room = |instrument: &Instrument| {
+        let mut of_workers = TABLE.iter().filter(|it| it.labels.contains(&"worker"));
+        let series = match of_workers.any(|it| it.name == instrument.name()) {
+            true => SERIES,
+            false => FEW_SERIES,
+        };
+        let stream = Stream::builder().with_cardinality_limit(series);
+        stream.build().ok()
     };
     let provider = SdkMeterProvider::builder()
         .with_periodic_exporter(exporter)
