@@ -9,8 +9,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow};
 use fratmae_config::{Config, Model};
 use fratmae_control::Phase;
-use fratmae_model::{DeviceKind, FratMae, Masks, Modality, SlotBatch};
-use fratmae_pretrain::{Batch, Pretrain};
+use fratmae_model::{DeviceKind, FratMae};
+use fratmae_pretrain::{Batch, Pretrain, made_up};
 use fratmae_telemetry::LOSS;
 use fratmae_trainer::{Hooks, Opening, Solo, Task as _, TrainError};
 use fratmae_worker::keep_memory;
@@ -80,7 +80,7 @@ impl Bench {
         let task = Pretrain::open(&opening).map_err(|error| anyhow!(error))?;
         let weights = FratMae::first_values(task.parameters(), model, 1);
         Ok(Self {
-            batch: Batch::Ready(batch(model, options.batch)),
+            batch: Batch::Ready(made_up(model, options.batch)),
             training: Solo::new(task, weights, &config, device),
         })
     }
@@ -115,32 +115,4 @@ fn cpu_seconds() -> Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     let both = usage.user_time() + usage.system_time();
     Ok(both.num_microseconds() as f64 * 1e-6)
-}
-
-/// Stacks of a wave, PET and CT masked in turn, and a sentence of twenty tokens each.
-fn batch(config: &Model, n_samples: usize) -> SlotBatch {
-    let voxels = config.stack.iter().product::<usize>() * n_samples;
-    let wave = |step: f32| {
-        (0..voxels)
-            .map(|i| 0.5 + 0.5 * (i as f32 * step).sin())
-            .collect()
-    };
-    let modality = |sample| [Modality::Pet, Modality::Ct][sample % 2];
-    let n_tokens = fratmae_model::PatchGrid::new(config).n_tokens() as u32;
-    let order = |sample: u32| (0..n_tokens).map(|i| (7 * i + sample) % n_tokens).collect();
-    let orders: Vec<Vec<u32>> = (0..n_samples as u32).map(order).collect();
-    let modality = (0..n_samples).map(modality).collect();
-    let sentence = |sample: u32| {
-        let words = (0..18).map(|word| 320 + 100 * sample + word);
-        std::iter::once(49_406)
-            .chain(words)
-            .chain([49_407])
-            .collect()
-    };
-    SlotBatch {
-        pet: wave(0.37),
-        ct: wave(0.11),
-        masks: Masks::from_permutations(modality, &orders, config.mask_ratio),
-        tokens: (0..n_samples as u32).map(sentence).collect(),
-    }
 }

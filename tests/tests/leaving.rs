@@ -99,7 +99,8 @@ fn a_worker_watches_the_file_that_it_was_started_with_and_none_that_a_coordinato
     let leaves = leaves.start();
     led.runs_until_step(2);
     std::fs::write(&own_file, "").expect("the folder is ours");
-    let left = leaves.wait().succeeded();
+    let left = leaves.wait();
+    assert_eq!(left.code, Some(75), "{}", left.stderr);
     assert!(
         left.stderr.contains("preemption file found"),
         "{}",

@@ -67,6 +67,10 @@ fn a_run_tells_its_metrics_in_both_formats() {
         "{head}"
     );
     assert!(open.ends_with("# EOF\n"), "{open}");
+    for probe in ["/healthz", "/readyz"] {
+        let (head, _) = http_get(&address, probe, "*/*").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{probe}: {head}");
+    }
     let (head, _) = http_get(&address, "/other", "*/*").unwrap();
     assert!(head.starts_with("HTTP/1.1 404"), "{head}");
     if let Some(programs) = prometheus("promtool check metrics") {
@@ -94,6 +98,32 @@ fn check_metrics(programs: &Path, text: &str) {
     );
 }
 
+fn metrics_of_worker(own: &mut Running) -> String {
+    wait_for("an address of metrics", PATIENCE, || {
+        let said = own.said();
+        let (_, rest) = said.split_once("metrics are at http://")?;
+        rest.split_once("/metrics")
+            .map(|(address, _)| address.to_owned())
+    })
+}
+
+#[test]
+fn a_worker_that_waits_for_its_coordinator_lives_and_is_not_ready() {
+    let own = worker("127.0.0.1:1").and("--wait=1h");
+    let own = own.and("--metrics=127.0.0.1:0").and("--log=json");
+    let mut own = own.start();
+    let metrics = metrics_of_worker(&mut own);
+    for (probe, code) in [("/healthz", "200"), ("/readyz", "503")] {
+        let (head, _) = http_get(&metrics, probe, "*/*").unwrap();
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {code}")),
+            "{probe}: {head}"
+        );
+    }
+    own.kill_all();
+    own.wait();
+}
+
 #[test]
 fn a_worker_tells_its_own() {
     let folder = scratch();
@@ -107,12 +137,9 @@ fn a_worker_tells_its_own() {
         .and("--log=json");
     let mut own = own.start();
     leader.runs_until_step(5);
-    let metrics = wait_for("an address of metrics", PATIENCE, || {
-        let said = own.said();
-        let (_, rest) = said.split_once("metrics are at http://")?;
-        rest.split_once("/metrics")
-            .map(|(address, _)| address.to_owned())
-    });
+    let metrics = metrics_of_worker(&mut own);
+    let (head, _) = http_get(&metrics, "/readyz", "*/*").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let (_, text) = http_get(&metrics, "/metrics", "*/*").unwrap();
     for phase in ["load", "forward", "backward", "optimizer"] {
         let series = format!("fratmae_phase_duration_seconds_count{{phase=\"{phase}\"}}");

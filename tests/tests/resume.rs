@@ -172,7 +172,7 @@ fn a_second_coordinator_takes_the_run_over_and_the_first_one_stops() {
     finish_as_undisturbed(&second, "after another coordinator had it");
     let first = first.wait();
     first.no_panic();
-    assert_eq!(first.code, Some(1), "{}", first.stderr);
+    assert_eq!(first.code, Some(75), "{}", first.stderr);
     let reason = first
         .stderr
         .lines()

@@ -227,7 +227,7 @@ fn workers_from_elsewhere_learn_that_the_run_was_stopped_and_leave_well_by_thems
     });
     second.signal(Signal::SIGTERM);
     let left = second.wait();
-    assert_eq!(left.code, Some(0), "{}", left.stderr);
+    assert_eq!(left.code, RESUMES, "{}", left.stderr);
     assert!(
         left.stderr.contains("leaving after the step at hand"),
         "{}",

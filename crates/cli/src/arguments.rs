@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         audit, chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor,
-        export, goodput, model, phantom, prepare, pretrain, replay, serve, status, tensorboard,
-        top, trace, worker,
+        export, goodput, launch, model, phantom, prepare, pretrain, replay, serve, status,
+        tensorboard, top, trace, worker,
     },
     logging::{LogForm, Logging},
     terminal,
@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Worker(worker::Arguments),
     /// Start a coordinator for workers on other machines
     Coordinator(coordinator::Arguments),
+    /// Start a run on this machine, Slurm or Kubernetes, in the background
+    Launch(launch::Arguments),
     /// Show the status of a run
     Status(status::Arguments),
     /// Show where the time of runs went and what failures cost

@@ -15,6 +15,7 @@ pub(crate) mod export;
 pub(crate) mod fork;
 pub(crate) mod goodput;
 pub(crate) mod job;
+pub(crate) mod launch;
 pub(crate) mod model;
 pub(crate) mod owner;
 pub(crate) mod page;
@@ -75,6 +76,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Command::Coordinator(arguments) => {
             wait_for(coordinator::run(arguments, quiet, &exporting, output))
         }
+        Command::Launch(arguments) => wait_for(launch::run(arguments, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
         Command::Goodput(arguments) => wait_for(goodput::run(arguments, output)),
         Command::Top(arguments) => wait_for(top::run(arguments, output)),

@@ -3,41 +3,57 @@
 use std::{fmt, process::ExitCode};
 
 use fratmae_config::ConfigError;
+use fratmae_control::Parting;
+use fratmae_coordinator::CoordinatorError;
 use fratmae_network::AddressError;
+use fratmae_worker::{ProcessError, WorkerError};
 
 /// An end of the program, as whoever started it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// The command did what it was asked to.
+    /// The command did what it was asked to; of a coordinator and its workers: the run is finished.
     Finished,
-    /// It failed.
+    /// It failed, and so would the same call, here or elsewhere.
     Failed,
     /// The command line or the job file is wrong: the same call fails again.
     Usage,
-    /// It was stopped as it was asked to, and the same command resumes.
+    /// It was stopped as it was asked to, or is of no use for now: the run goes on without it or when the same command
+    /// is run again.
     Stopped,
+    /// This machine cannot do its part; another one may.
+    Unfit,
+    /// It is of another version, job or data set than the run.
+    Refused,
+    /// It panicked.
+    Panicked,
     /// It was told a second time to stop, and ended at once.
     StoppedAtOnce,
 }
 
 impl Exit {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Finished,
         Self::Failed,
         Self::Usage,
         Self::Stopped,
+        Self::Unfit,
+        Self::Refused,
+        Self::Panicked,
         Self::StoppedAtOnce,
     ];
 
-    /// The exit code. A scheduler may run a command again that ended with [`Exit::Stopped`], `EX_TEMPFAIL` of
-    /// sysexits.h; 2 is what clap takes, and 130 what shells give for Ctrl-C.
+    /// The exit code: [`Parting`]'s where it tells a scheduler what to do; 2 is what clap takes, 101 what Rust gives for a
+    /// panic, and 130 what shells give for Ctrl-C.
     pub(crate) const fn code(self) -> u8 {
         match self {
-            Self::Finished => 0,
-            Self::Failed => 1,
+            Self::Finished => Parting::Finished.exit_code(),
+            Self::Failed => Parting::Failed.exit_code(),
             Self::Usage => 2,
-            Self::Stopped => 75,
+            Self::Stopped => Parting::Stopped.exit_code(),
+            Self::Unfit => Parting::Unfit.exit_code(),
+            Self::Refused => Parting::Refused.exit_code(),
+            Self::Panicked => 101,
             Self::StoppedAtOnce => 130,
         }
     }
@@ -47,7 +63,10 @@ impl Exit {
             Self::Finished => "finished",
             Self::Failed => "failed; the last line has the reason",
             Self::Usage => "wrong command line or job file",
-            Self::Stopped => "stopped as asked; run the same command to resume",
+            Self::Stopped => "stopped or left, and the run goes on; run the same command again",
+            Self::Unfit => "this machine cannot do its part; start it on another one",
+            Self::Refused => "refused: of another version, job or data set than the run",
+            Self::Panicked => "a fault of fratmae; please report the last line",
             Self::StoppedAtOnce => {
                 "stopped at once by a second Ctrl-C; run the same command to resume"
             }
@@ -58,10 +77,35 @@ impl Exit {
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let is_usage =
             error.is::<Misuse>() || error.is::<ConfigError>() || error.is::<AddressError>();
-        match error.downcast_ref::<Stopped>() {
-            Some(stopped) => stopped.exit,
-            None if is_usage => Self::Usage,
-            None => Self::Failed,
+        if let Some(stopped) = error.downcast_ref::<Stopped>() {
+            return stopped.exit;
+        }
+        let panicked = |error: &WorkerError| {
+            matches!(error, WorkerError::Process(ProcessError::Panicked { .. }))
+        };
+        let worker = error.downcast_ref::<WorkerError>();
+        let coordinator = error.downcast_ref::<CoordinatorError>();
+        match (
+            worker.map(WorkerError::parting),
+            coordinator.map(CoordinatorError::parting),
+        ) {
+            _ if is_usage => Self::Usage,
+            _ if worker.is_some_and(panicked) => Self::Panicked,
+            (Some(parting), _) | (_, Some(parting)) => parting.into(),
+            (None, None) => Self::Failed,
+        }
+    }
+}
+
+/// What the end of a coordinator or a worker tells whoever started it.
+impl From<Parting> for Exit {
+    fn from(parting: Parting) -> Self {
+        match parting {
+            Parting::Finished => Self::Finished,
+            Parting::Left | Parting::Stopped | Parting::Replaced => Self::Stopped,
+            Parting::Unfit => Self::Unfit,
+            Parting::Failed => Self::Failed,
+            Parting::Refused => Self::Refused,
         }
     }
 }
@@ -146,6 +190,48 @@ mod tests {
         assert_eq!(Exit::of(&address).code(), 2);
         let misuse = Misuse("no coordinator is named".to_owned());
         assert_eq!(Exit::of(&misuse.into()).code(), 2);
+    }
+
+    #[test]
+    fn what_ended_a_worker_or_a_coordinator_says_whether_another_takes_its_place() {
+        let worker = |parting| {
+            let reason = "r".to_owned();
+            let error = fratmae_worker::ConnectionError::Stopped { reason, parting };
+            Exit::of(&anyhow::Error::from(WorkerError::from(error))).code()
+        };
+        for (parting, code) in [
+            (Parting::Replaced, 75),
+            (Parting::Unfit, 76),
+            (Parting::Failed, 1),
+            (Parting::Refused, 78),
+        ] {
+            assert_eq!(worker(parting), code, "{parting:?}");
+        }
+        let reason = "t".to_owned();
+        let panicked = WorkerError::from(ProcessError::Panicked { reason });
+        assert_eq!(Exit::of(&panicked.into()).code(), 101);
+        let no_gpu = fratmae_worker::JobError::NoGpu {
+            reason: String::new(),
+            help: "",
+        };
+        assert_eq!(Exit::of(&WorkerError::from(no_gpu).into()).code(), 76);
+        let coordinator = |error: CoordinatorError| Exit::of(&error.into()).code();
+        let run = || "r".to_owned();
+        let address = String::new();
+        let led = CoordinatorError::Led {
+            run: run(),
+            address,
+            step: 1,
+        };
+        assert_eq!(coordinator(led), 75);
+        let differences = Vec::new();
+        let other = CoordinatorError::OtherJob {
+            run: run(),
+            differences,
+        };
+        assert_eq!(coordinator(other), 78);
+        let reason = "no progress".to_owned();
+        assert_eq!(coordinator(CoordinatorError::Failed { reason }), 1);
     }
 
     #[test]

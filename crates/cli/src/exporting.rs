@@ -16,7 +16,7 @@ use crate::arguments::Command;
 /// The option for metrics.
 #[derive(Debug, Args)]
 pub(crate) struct MetricsOptions {
-    /// Serve metrics for Prometheus at this address, below /metrics; a port alone: on this host
+    /// Serve metrics for Prometheus at this address, below /metrics, and /healthz and /readyz for probes; a port alone: on this host
     #[arg(long, value_name = "[HOST:]PORT")]
     pub(crate) metrics: Option<String>,
 }
@@ -71,8 +71,8 @@ impl Exporting {
         sent.chain(self.is_measured.then(durations)).collect()
     }
 
-    /// Begins to tell what `known` tells, with what this process measures: to whoever reads `options`' address, and to
-    /// the receiver of OTLP. Says where it is read, if anywhere.
+    /// Begins to tell what `known` tells, with what this process measures: to whoever reads `options`' address, where
+    /// `is_ready` answers probes, and to the receiver of OTLP. Says where it is read, if anywhere.
     ///
     /// # Errors
     /// The address cannot be had.
@@ -80,6 +80,7 @@ impl Exporting {
         &self,
         options: &MetricsOptions,
         known: impl Fn() -> Families + Send + Sync + 'static,
+        is_ready: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Result<Option<String>> {
         let histograms = self.histograms.clone();
         let source: Source = Arc::new(move || {
@@ -101,7 +102,7 @@ impl Exporting {
             bound.with_context(|| format!("cannot serve metrics at --metrics {address}"))?;
         let url = format!("{}/metrics", bound.url()?);
         // It ends with the process.
-        tokio::spawn(serve(bound, router(source), pending()));
+        tokio::spawn(serve(bound, router(source, Arc::new(is_ready)), pending()));
         Ok(Some(url))
     }
 

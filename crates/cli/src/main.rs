@@ -29,7 +29,7 @@ static ALLOCATOR: Allocator = Allocator;
 fn main() -> ExitCode {
     failure::report_panics();
     // What panicked has been told.
-    let ended = std::panic::catch_unwind(run).unwrap_or_else(|_| Exit::Failed.into());
+    let ended = std::panic::catch_unwind(run).unwrap_or_else(|_| Exit::Panicked.into());
     terminal::settle();
     ended
 }

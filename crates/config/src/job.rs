@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Checkpoint, Collective, ConfigError, Coordinator, Data, Model, Origin, Run, Store, Train,
-    Workers,
+    Checkpoint, Collective, ConfigError, Coordinator, Data, Launch, Model, Origin, Run, Store,
+    Train, Workers,
     layers::{overlay, read_assignment, read_file},
     preset::{expand, lay_under},
     relations,
@@ -35,6 +35,8 @@ pub struct Config {
     pub collective: Collective,
     /// Who leads them.
     pub coordinator: Coordinator,
+    /// Where their processes are started.
+    pub launch: Launch,
 }
 
 impl Config {

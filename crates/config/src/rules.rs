@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::{data, model, operation, storage, train};
+use crate::{data, launch, model, operation, storage, train};
 
 /// What one value may be.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,7 @@ pub(crate) fn rules() -> impl Iterator<Item = &'static Rule> {
         train::RULES,
         storage::RULES,
         operation::RULES,
+        launch::RULES,
     ];
     files.into_iter().flatten()
 }

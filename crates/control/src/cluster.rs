@@ -1,6 +1,6 @@
 //! The run's state and its one entry point. Each event's rule is a file under `handle`.
 
-use crate::command::{Cause, Command, Leaving, RunOutcome, Source};
+use crate::command::{Cause, Command, Leaving, Parting, RunOutcome, Source};
 use crate::deadlines::Deadlines;
 use crate::event::Event;
 use crate::ids::{Generation, Millis, Step, WorkerId};
@@ -162,7 +162,10 @@ impl Cluster {
             (State::Ended, Event::Registered { worker, .. }) => vec![Command::Stop {
                 worker,
                 reason: "the run has ended".to_owned(),
-                is_failure: false,
+                parting: match self.lineage.newest.step() == self.settings.last_step {
+                    true => Parting::Finished,
+                    false => Parting::Stopped,
+                },
             }],
             (State::Ended, _) => Vec::new(),
             (_, event) => self.follow(now, event),
@@ -319,11 +322,15 @@ impl Cluster {
             }
             RunOutcome::Failed { reason } => reason.clone(),
         };
-        let is_failure = matches!(outcome, RunOutcome::Failed { .. });
+        let parting = match &outcome {
+            RunOutcome::Finished { .. } => Parting::Finished,
+            RunOutcome::Interrupted { .. } => Parting::Stopped,
+            RunOutcome::Failed { .. } => Parting::Failed,
+        };
         let stop = |worker| Command::Stop {
             worker,
             reason: reason.clone(),
-            is_failure,
+            parting,
         };
         let mut commands: Vec<_> = self.membership.workers().into_iter().map(stop).collect();
         commands.push(Command::End { outcome });

@@ -61,8 +61,8 @@ pub enum Command {
         worker: WorkerId,
         /// Why, in one line.
         reason: String,
-        /// Whether the worker should count it as a failure.
-        is_failure: bool,
+        /// What its end means for whoever started it.
+        parting: Parting,
     },
     /// Say what went wrong with one worker although the run goes on.
     Report {
@@ -188,4 +188,47 @@ pub enum RunOutcome {
         /// Who and why, in one line.
         reason: String,
     },
+}
+
+/// What the end of a worker that is told to exit means for whoever started it: whether another process takes its place, and
+/// where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// Every step is applied: nobody is needed any more.
+    Finished,
+    /// It left as it was asked to; the run goes on.
+    Left,
+    /// The run was stopped as it was asked to, and goes on when it is run again.
+    Stopped,
+    /// It was let go; the run goes on, and another process may take its place.
+    Replaced,
+    /// It cannot train where it is; another machine may.
+    Unfit,
+    /// The run failed: nobody in its place would get further.
+    Failed,
+    /// It is not of this run: of another version, job or data.
+    Refused,
+}
+
+impl Parting {
+    /// The exit code that says so; 75, 76 and 78 are `EX_TEMPFAIL`, `EX_PROTOCOL` and `EX_CONFIG` of sysexits.h.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Finished => 0,
+            Self::Failed => 1,
+            Self::Left | Self::Stopped | Self::Replaced => 75,
+            Self::Unfit => 76,
+            Self::Refused => 78,
+        }
+    }
+
+    /// Whether the worker counts it as a failure.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::Replaced | Self::Unfit | Self::Failed | Self::Refused
+        )
+    }
 }

@@ -1,7 +1,7 @@
 //! What can happen to a run, as the coordinator's runtime reports it.
 //! Every variant is a fact about the past; what to do about it is decided in `handle`.
 
-use crate::command::Source;
+use crate::command::{Parting, Source};
 use crate::deadlines::Limit;
 use crate::ids::{Generation, Millis, Rank, Step, WorkerId};
 use crate::progress::{Phase, Progress};
@@ -255,6 +255,21 @@ impl Departure {
                     .to_owned()
             }
             Self::Unfit { reason } | Self::Panicked { reason } => reason.clone(),
+        }
+    }
+
+    /// What it means for whoever started the worker.
+    #[must_use]
+    pub(crate) const fn parting(&self) -> Parting {
+        match self {
+            Self::Unfit { .. } => Parting::Unfit,
+            Self::StreamClosed
+            | Self::Silent { .. }
+            | Self::HostGone { .. }
+            | Self::Stuck { .. }
+            | Self::Hangs { .. }
+            | Self::Unreachable { .. }
+            | Self::Panicked { .. } => Parting::Replaced,
         }
     }
 

@@ -32,7 +32,7 @@ mod verdict;
 
 pub use assignment::{Seat, deal_slots};
 pub use cluster::{Cluster, Recorded, Settings};
-pub use command::{Assignment, Cause, Command, HostProbe, Leaving, RunOutcome, Source};
+pub use command::{Assignment, Cause, Command, HostProbe, Leaving, Parting, RunOutcome, Source};
 pub use deadlines::{Basis, Limit};
 pub use event::{Accusation, Departure, Event, Past};
 pub use ids::{Fence, Generation, Millis, Rank, Slot, Step, WorkerId};

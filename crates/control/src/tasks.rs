@@ -310,6 +310,7 @@ mod tests {
             call: None,
             reason: "gone".to_owned(),
             evidence: Vec::new(),
+            parting: None,
         });
         let report = Command::Report {
             verdict: verdict.clone(),

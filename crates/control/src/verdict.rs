@@ -1,6 +1,8 @@
 //! A verdict on one worker, with all that is known of where it was. Who is to blame is decided in `handle`.
 
 use crate::cluster::Cluster;
+use crate::command::Parting;
+use crate::event::Departure;
 use crate::ids::{Generation, Rank, Step, WorkerId};
 use crate::progress::{Call, Phase};
 use std::fmt;
@@ -25,16 +27,22 @@ pub struct Verdict {
     pub reason: String,
     /// What that rests on, where it does not speak for itself.
     pub evidence: Vec<String>,
+    /// What its end means for whoever started it; none if it goes on.
+    pub parting: Option<Parting>,
 }
 
 impl Cluster {
-    /// A verdict on a registered worker.
-    pub(crate) fn verdict_on(
-        &self,
-        worker: WorkerId,
-        reason: String,
-        evidence: Vec<String>,
-    ) -> Option<Verdict> {
+    /// The verdict on a registered worker that departs.
+    pub(crate) fn verdict_on(&self, worker: WorkerId, departure: &Departure) -> Option<Verdict> {
+        Some(Verdict {
+            evidence: departure.evidence(),
+            parting: Some(departure.parting()),
+            ..self.finding_on(worker, departure.reason())?
+        })
+    }
+
+    /// A verdict on a registered worker that goes on.
+    pub(crate) fn finding_on(&self, worker: WorkerId, reason: String) -> Option<Verdict> {
         let member = self.membership.member(worker)?;
         let rank = self.membership.rank_of(worker);
         let heard = member.progress.as_ref().map(|(_, progress)| progress);
@@ -52,7 +60,8 @@ impl Cluster {
             phase: heard.map_or(Phase::Idle, |progress| progress.phase),
             call: heard.and_then(|progress| progress.call.clone()),
             reason,
-            evidence,
+            evidence: Vec::new(),
+            parting: None,
         })
     }
 }

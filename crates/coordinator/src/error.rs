@@ -2,6 +2,7 @@
 
 use fratmae_checkpoint::{Action, CheckpointError};
 use fratmae_config::Difference;
+use fratmae_control::Parting;
 use fratmae_dataset::DataSetError;
 use fratmae_store::StoreError;
 use std::fmt::Display;
@@ -179,6 +180,27 @@ impl CoordinatorError {
         move |error| Self::Encode {
             object,
             reason: error.to_string(),
+        }
+    }
+
+    /// What the end of a coordinator by this error means for whoever started it.
+    #[must_use]
+    pub fn parting(&self) -> Parting {
+        match self {
+            Self::OtherJob { .. }
+            | Self::OtherData { .. }
+            | Self::OtherManifest { .. }
+            | Self::OtherCheckpoints { .. }
+            | Self::Newer { .. } => Parting::Refused,
+            // Another coordinator leads it.
+            Self::Led { .. } => Parting::Replaced,
+            Self::Checkpoint(error) if error.action() == Action::Fenced => Parting::Replaced,
+            Self::Store(error) | Self::Checkpoint(CheckpointError::Store(error))
+                if error.is_transient() =>
+            {
+                Parting::Replaced
+            }
+            _ => Parting::Failed,
         }
     }
 

@@ -206,6 +206,7 @@ mod tests {
             version: "v".to_owned(),
             nonce: "n".to_owned(),
             host: host.to_owned(),
+            step: None,
         }
     }
 

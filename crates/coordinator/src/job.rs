@@ -4,16 +4,13 @@ use crate::admission::Allowed;
 use crate::error::CoordinatorError;
 use crate::fork::{Fork, Origin};
 use bytes::Bytes;
-use fratmae_checkpoint::{Journal, Record};
+use fratmae_checkpoint::{Journal, RUN_FILE, Record};
 use fratmae_config::{Config, ConfigError};
 use fratmae_dataset::DataSet;
 use fratmae_store::{Created, Location, RetryPolicy, StoreError};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::time::Duration;
-
-/// The object that makes a folder a run.
-pub(crate) const RUN_FILE: &str = "config.json";
 
 /// The learning rate's formula: 1 fell to zero at the last step, 2 falls to zero one step after it.
 const SCHEDULE: u32 = 2;

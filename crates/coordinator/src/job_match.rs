@@ -55,6 +55,7 @@ mod tests {
             version: version.to_owned(),
             nonce: "n".to_owned(),
             host: String::new(),
+            step: None,
         };
         Entry {
             number: 0,

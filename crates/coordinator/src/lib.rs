@@ -23,6 +23,7 @@ mod job_match;
 mod launch;
 mod leader;
 mod ledger;
+mod lives;
 mod mesh_key;
 mod observed;
 mod opening;

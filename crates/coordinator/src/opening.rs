@@ -7,6 +7,7 @@ use crate::history::trim_history;
 use crate::incumbent::ensure_not_led;
 use crate::job::{Job, RunFile, unresumable};
 use crate::job_match::lineage_of;
+use crate::lives::{given_up, known_step};
 use crate::seats::Seats;
 use crate::summary::Summary;
 use fratmae_checkpoint::{
@@ -77,7 +78,11 @@ pub(crate) async fn open(
     tell_torn(&found, &run, &begun.newest, events);
     let take_over = TakeOver::new(found.state(), begun.newest.found());
     let run_file = &begun.run_file;
-    let taken = take_fence(job, &run, run_file, (address, found), (take_over, events)).await?;
+    let committed = begun.newest.manifest.as_ref();
+    let committed = committed.map_or(0, |manifest| manifest.step);
+    let steps = (committed, known_step(&run, committed).await);
+    let found = (address, steps, found);
+    let taken = take_fence(job, &run, run_file, found, (take_over, events)).await?;
     go_on(job, &run, begun, taken).await
 }
 
@@ -242,7 +247,7 @@ async fn take_fence(
     job: &Job,
     run: &Location,
     run_file: &RunFile,
-    (address, mut found): (&str, Replayed),
+    (address, (committed, step), mut found): (&str, (u64, u64), Replayed),
     (mut take_over, events): (TakeOver, &EventSink),
 ) -> Result<(Journal, TakenOver, Seats), CoordinatorError> {
     let mark = CoordinatorMark {
@@ -250,6 +255,7 @@ async fn take_fence(
         version: job.version.clone(),
         nonce: job.nonce.clone(),
         host: host_id(),
+        step: Some(step),
     };
     let mut journal = loop {
         ensure_not_led(run, &run_file.run_id, &found.entries, job.take_over, events).await?;
@@ -267,6 +273,15 @@ async fn take_fence(
         if !found.entries.iter().any(|entry| entry.record == origin) {
             journal.append(origin).await?;
         }
+    }
+    if let Some(reason) = given_up(run, &found.entries, step).await? {
+        // So that whoever starts it once more is not held to what was before.
+        let record = Record::Interrupted {
+            step: committed,
+            reason: reason.clone(),
+        };
+        journal.append(record).await?;
+        return Err(CoordinatorError::Failed { reason });
     }
     Ok((journal, take_over.taken(), Seats::of(&found.entries)))
 }

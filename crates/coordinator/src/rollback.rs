@@ -51,6 +51,7 @@ pub async fn rollback(
         version: version.to_owned(),
         nonce: nonce.to_owned(),
         host: host_id(),
+        step: None,
     };
     let (mut journal, found) = Journal::take_over(run, mark).await?;
     // Whoever led until now may have given it up.

@@ -337,8 +337,8 @@ impl Runtime {
             Command::Stop {
                 worker,
                 reason,
-                is_failure,
-            } => self.stop(worker, reason, is_failure),
+                parting,
+            } => self.stop(worker, reason, parting),
             Command::Report { verdict } => {
                 let verdict = Box::new(WorkerVerdict::from(&*verdict));
                 self.emit(RunEvent::Verdict { verdict });

@@ -367,6 +367,7 @@ mod tests {
             version: "v".to_owned(),
             nonce: "n".to_owned(),
             host: String::new(),
+            step: None,
         };
         Record::Fence { fence, mark }
     }

@@ -27,6 +27,9 @@ pub struct WorkerVerdict {
     pub reason: String,
     /// What that rests on, where it does not speak for itself.
     pub evidence: Vec<String>,
+    /// The exit code of its process, if it ends as it is told to; none if it goes on, or in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<u8>,
 }
 
 impl From<&Verdict> for WorkerVerdict {
@@ -44,6 +47,7 @@ impl From<&Verdict> for WorkerVerdict {
             sequence: call.map(|call| call.sequence),
             reason: verdict.reason.clone(),
             evidence: verdict.evidence.clone(),
+            exit: verdict.parting.map(fratmae_control::Parting::exit_code),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::histograms::Histograms;
 use crate::http::Source;
 use health::{Healths, Target};
 pub use identity::{Identity, Part};
+pub(crate) use settings::variable;
 use settings::{Settings, Signal};
 
 /// How long the end of a process waits for the last of it to be sent, each signal.
@@ -70,7 +71,7 @@ impl Otlp {
         identity: Identity,
         histograms: &Histograms,
     ) -> Result<Option<Self>, OtlpError> {
-        let Some(settings) = Settings::read(&settings::variable) else {
+        let Some(settings) = Settings::read(&variable) else {
             return Ok(None);
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

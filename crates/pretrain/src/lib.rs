@@ -6,6 +6,7 @@
 
 mod error;
 mod first_weights;
+mod made_up;
 mod masks;
 mod message;
 mod metrics;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use error::PretrainError;
 pub use first_weights::{fill_digests, first_weights};
+pub use made_up::made_up;
 pub use message::{Global, SlotMessage};
 pub use metrics::METRICS;
 pub use task::{Batch, Pretrain};

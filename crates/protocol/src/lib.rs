@@ -6,6 +6,7 @@ mod begin;
 mod bounds;
 mod client;
 mod error;
+mod parting;
 mod progress;
 mod recalled;
 mod report;

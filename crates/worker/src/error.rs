@@ -2,6 +2,7 @@
 
 use fratmae_checkpoint::{CheckpointError, CheckpointId};
 use fratmae_collective::{Action, CollectiveError};
+use fratmae_control::Parting;
 use fratmae_dataset::DataSetError;
 use fratmae_protocol::ProtocolError;
 use fratmae_protocol::pb::group_broken::Accused;
@@ -74,7 +75,11 @@ pub enum ConnectionError {
     },
     /// The coordinator ended the run, or this worker.
     #[error("the coordinator says: {reason}")]
-    Stopped { reason: String },
+    Stopped {
+        reason: String,
+        /// What that means for whoever started this worker.
+        parting: Parting,
+    },
     /// An address that this worker would announce to its peers cannot be used.
     #[error(transparent)]
     Address(#[from] fratmae_network::AddressError),
@@ -197,6 +202,32 @@ impl WorkerError {
                 | TrainError::CopyDiffers { rank: of, .. },
             ) => rank(*of).map(Accused::Diverged),
             _ => None,
+        }
+    }
+
+    /// What the end of a worker by this error means for whoever started it.
+    #[must_use]
+    pub const fn parting(&self) -> Parting {
+        match self {
+            Self::Connection(ConnectionError::Stopped { parting, .. }) => *parting,
+            // The run may go on without it, and another coordinator may come.
+            Self::Connection(
+                ConnectionError::Unreachable { .. } | ConnectionError::CoordinatorLost { .. },
+            ) => Parting::Replaced,
+            Self::Connection(
+                ConnectionError::Unresolved { .. } | ConnectionError::Listen { .. },
+            )
+            | Self::Job(JobError::NoGpu { .. })
+            | Self::Process(_)
+            | Self::Group(_)
+            | Self::Store(_) => Parting::Unfit,
+            Self::Job(_) => Parting::Refused,
+            Self::Connection(ConnectionError::Address(_))
+            | Self::Unrestorable { .. }
+            | Self::NoAddress { .. }
+            | Self::Data(_)
+            | Self::Checkpoint(_)
+            | Self::Train(_) => Parting::Failed,
         }
     }
 

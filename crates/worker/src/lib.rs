@@ -30,7 +30,9 @@ mod trace;
 mod training;
 mod training_thread;
 mod transport;
+mod whereabouts;
 
 pub use allocator::{Allocator, keep_memory};
 pub use error::{ConnectionError, JobError, ProcessError, WorkerError};
 pub use run::{Ended, Options, run};
+pub use whereabouts::Whereabouts;

@@ -2,9 +2,10 @@
 
 use crate::error::{ConnectionError, WorkerError};
 use crate::outbox::Outbox;
+use crate::run::Ended;
 use crate::stream::{Stream, unreachable};
 use fratmae_checkpoint::{Journal, Progress, Record};
-use fratmae_control::Cause;
+use fratmae_control::{Cause, Parting};
 use fratmae_protocol::{connect, pb};
 use fratmae_store::Location;
 use std::time::Duration;
@@ -33,10 +34,7 @@ pub(crate) enum Found {
     /// A coordinator, which this worker has registered with.
     Stream(Box<Stream>),
     /// The run is over: nobody has to be told anything.
-    Ended {
-        /// Whether it was stopped as it was asked to, and goes on when it is run again.
-        is_resumable: bool,
-    },
+    Ended(Ended),
 }
 
 impl Rediscovery<'_> {
@@ -94,7 +92,7 @@ impl Rediscovery<'_> {
                 Err(_) => continue,
             };
             match newest {
-                Newest::Ended { is_resumable } => return Ok(Found::Ended { is_resumable }),
+                Newest::Ended(ended) => return Ok(Found::Ended(ended)),
                 Newest::Coordinator(address) if address != last => {
                     if let Some(found) = self.try_at(&address, LOOK).await? {
                         return Ok(found);
@@ -136,30 +134,30 @@ fn tries() -> tokio::time::Interval {
 }
 
 /// What the journal says of who leads the run.
-enum Newest {
+pub(crate) enum Newest {
     Coordinator(String),
-    Ended { is_resumable: bool },
+    Ended(Ended),
     Unknown,
 }
 
+const fn failed(reason: String) -> ConnectionError {
+    let parting = Parting::Failed;
+    ConnectionError::Stopped { reason, parting }
+}
+
 /// Reads the newest fence record and those after it.
-fn newest(records: Vec<Record>) -> Result<Newest, ConnectionError> {
+pub(crate) fn newest(records: Vec<Record>) -> Result<Newest, ConnectionError> {
     let mut newest = Newest::Unknown;
     for record in records {
         match record {
             Record::Fence { mark, .. } => newest = Newest::Coordinator(mark.address),
-            Record::Finished { .. } => {
-                let is_resumable = false;
-                return Ok(Newest::Ended { is_resumable });
-            }
+            Record::Finished { .. } => return Ok(Newest::Ended(Ended::Finished)),
             Record::Interrupted { reason, .. } if Cause::is_one(&reason) => {
-                let is_resumable = true;
-                return Ok(Newest::Ended { is_resumable });
+                return Ok(Newest::Ended(Ended::Stopped));
             }
-            Record::Interrupted { reason, .. } => return Err(ConnectionError::Stopped { reason }),
+            Record::Interrupted { reason, .. } => return Err(failed(reason)),
             Record::RolledBack { step, .. } => {
-                let reason = format!("the run was rolled back to step {step}");
-                return Err(ConnectionError::Stopped { reason });
+                return Err(failed(format!("the run was rolled back to step {step}")));
             }
             Record::Generation { .. }
             | Record::Forked { .. }

@@ -5,12 +5,13 @@ use crate::error::{ConnectionError, JobError, ProcessError, WorkerError};
 use crate::outbox::Outbox;
 use crate::panics::Panics;
 use crate::preemption::Leaving;
-use crate::reach::{Wait, reach};
+use crate::reach::Wait;
 use crate::rediscovery::{Found, Rediscovery};
 use crate::session::{Links, Start};
 use crate::signals::Signals;
 use crate::stream::{Command, End, Stream};
 use crate::training_thread::TrainingThread;
+use crate::whereabouts::{Search, Whereabouts};
 use fratmae_collective::MeshPort;
 use fratmae_config::{Config, Host};
 use fratmae_model::kernel_set;
@@ -40,7 +41,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Options {
     /// Where the coordinator is.
-    pub coordinator: Endpoint,
+    pub coordinator: Whereabouts,
     /// How long it is waited for.
     pub wait: Duration,
     /// Where this worker listens for peers, as `host:port`; empty: at the address this host shows to the coordinator.
@@ -66,19 +67,12 @@ pub struct Options {
 /// How a worker ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The run is finished, or goes on without this worker, which was asked to leave.
-    Done,
+    /// The run is finished.
+    Finished,
+    /// The run goes on without this worker, which was asked to leave.
+    Left,
     /// The run was stopped as it was asked to, or this worker before it joined it: it goes on when it is run again.
     Stopped,
-}
-
-impl Ended {
-    const fn of(is_resumable: bool) -> Self {
-        match is_resumable {
-            true => Self::Stopped,
-            false => Self::Done,
-        }
-    }
 }
 
 /// Runs one worker of a task until the coordinator ends it; `asked` tells it to leave once the others can go on without it.
@@ -92,35 +86,27 @@ pub async fn run<T: Task>(
     asked: impl Future<Output = ()> + Send,
 ) -> Result<Ended, WorkerError> {
     let (mut panics, mut asked) = (Panics::watch(), pin!(asked));
-    let coordinator = options.coordinator.url();
+    let coordinator = options.coordinator.to_string();
     let mut wait = Wait::new(&coordinator, options.wait, options.is_verbose);
-    let own = tokio::select! {
-        own = reach(&options.coordinator, &mut wait) => own?,
+    let found = tokio::select! {
+        found = options.coordinator.find(&mut wait) => found?,
         () = &mut asked => return Ok(Ended::Stopped),
+    };
+    let (found, own) = match found {
+        Search::Found(endpoint, own) => (endpoint, own),
+        Search::Over(ended) => return Ok(ended),
     };
     let (port, address) = listen(&options, own)?;
     let address = resolved(address).await?;
-    let register = pb::Register {
-        kernels: kernel_set(),
-        name: options.name.clone(),
-        version: options.version.clone(),
-        group_address: address.to_string(),
-        host: host_id(),
-        process: Some(pb::Process {
-            label: options.label.clone(),
-            host: host_name(),
-            began_unix_us: process_began_unix_us(),
-        }),
-        launch: options.token.clone().map(|token| pb::Launch {
-            place: u32::try_from(options.place).unwrap_or(u32::MAX),
-            token,
-        }),
-        ..Default::default()
-    };
+    let register = registration(&options, &address);
     let outbox = Outbox::default();
-    let mut stream = tokio::select! {
-        stream = Stream::open(&coordinator, &register, &outbox, &mut wait) => stream?,
+    let entered = tokio::select! {
+        entered = options.coordinator.enter(found, (&register, &outbox), &mut wait) => entered?,
         () = &mut asked => return Ok(Ended::Stopped),
+    };
+    let mut stream = match entered {
+        Ok(stream) => stream,
+        Err(ended) => return Ok(ended),
     };
     describe("run", stream.welcome.run_url.as_str());
     let (attendance, leaving, mut trainer) = join::<T>(&options, port, register, outbox, &stream)?;
@@ -129,7 +115,7 @@ pub async fn run<T: Task>(
         let mut attending = pin!(attendance.attend(&mut stream));
         tokio::select! {
             ended = &mut attending => ended,
-            () = leaving.leave(asked, gone) => Ok(Ended::Done),
+            () = leaving.leave(asked, gone) => Ok(Ended::Left),
             error = trainer.spent() => Err(error),
             reason = panics.first() => {
                 attendance.outbox.send(From::Panicked(pb::Panicked { reason: reason.clone() }));
@@ -147,6 +133,27 @@ pub async fn run<T: Task>(
     trainer.join().await;
     stream.take_leave(&signals, &outbox).await;
     ended
+}
+
+/// What this worker says of itself before it knows the run.
+fn registration(options: &Options, address: &Endpoint) -> pb::Register {
+    pb::Register {
+        kernels: kernel_set(),
+        name: options.name.clone(),
+        version: options.version.clone(),
+        group_address: address.to_string(),
+        host: host_id(),
+        process: Some(pb::Process {
+            label: options.label.clone(),
+            host: host_name(),
+            began_unix_us: process_began_unix_us(),
+        }),
+        launch: options.token.clone().map(|token| pb::Launch {
+            place: u32::try_from(options.place).unwrap_or(u32::MAX),
+            token,
+        }),
+        ..Default::default()
+    }
 }
 
 /// Joins the run with the job that came with the welcome, and starts the training thread.
@@ -222,12 +229,12 @@ impl Attendance {
             let last = stream.address.clone();
             let ended = stream.follow(self.heartbeat, &self.signals, &self.outbox, &self.commands);
             match ended.await? {
-                End::Stopped { is_resumable } => return Ok(Ended::of(is_resumable)),
+                End::Stopped(ended) => return Ok(ended),
                 End::Lost => {}
             }
             tracing::warn!("the coordinator is gone; looking for the next one");
             match search.find(&last).await? {
-                Found::Ended { is_resumable } => return Ok(Ended::of(is_resumable)),
+                Found::Ended(ended) => return Ok(ended),
                 Found::Stream(next) => *stream = *next,
             }
             tracing::info!("found a coordinator again");

@@ -2,9 +2,9 @@
 
 use crate::error::{ConnectionError, ProcessError, WorkerError};
 use crate::outbox::Outbox;
-use crate::reach::Wait;
+use crate::run::Ended;
 use crate::signals::Signals;
-use fratmae_control::Assignment;
+use fratmae_control::{Assignment, Parting};
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
 use fratmae_protocol::{connect, pb};
@@ -20,8 +20,6 @@ use tonic::Streaming;
 const OUTBOX: usize = 1024;
 /// How long the coordinator may take to have heard the last that a worker says.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How often it is tried.
-const EVERY: Duration = Duration::from_millis(500);
 
 /// What the training thread must do, in the order in which the coordinator sent it.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,10 +42,7 @@ pub(crate) enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The coordinator said stop, and the run or this worker did well.
-    Stopped {
-        /// Whether the run was stopped as it was asked to, and goes on when it is run again.
-        is_resumable: bool,
-    },
+    Stopped(Ended),
     /// The coordinator is gone.
     Lost,
 }
@@ -61,28 +56,6 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Connects to a coordinator that takes connections, patiently, and registers; its first answer is the job.
-    pub(crate) async fn open(
-        address: &str,
-        register: &pb::Register,
-        outbox: &Outbox,
-        wait: &mut Wait,
-    ) -> Result<Self, ConnectionError> {
-        let mut tries = tokio::time::interval(EVERY);
-        tries.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tries.tick().await;
-            match wait
-                .for_answer(Self::try_open(address, register, outbox))
-                .await
-            {
-                Some(Err(ConnectionError::Unreachable { reason, .. })) => wait.failed(&reason)?,
-                Some(outcome) => return outcome,
-                None => wait.failed("it takes the connection and does not answer")?,
-            }
-        }
-    }
-
     /// Connects and registers, or not.
     pub(crate) async fn try_open(
         address: &str,
@@ -164,14 +137,7 @@ impl Stream {
                 }
                 To::Drain(_) => signals.drain(),
                 To::Save(_) => signals.save(),
-                To::Stop(stop) if stop.failed => {
-                    let reason = stop.reason;
-                    return Err(ConnectionError::Stopped { reason }.into());
-                }
-                To::Stop(stop) => {
-                    let is_resumable = stop.is_resumable;
-                    return Ok(End::Stopped { is_resumable });
-                }
+                To::Stop(stop) => return Ok(End::Stopped(ended(stop)?)),
             }
         }
     }
@@ -182,6 +148,23 @@ impl Stream {
         let heard = async { while let Some(Ok(_)) = self.commands.next().await {} };
         if tokio::time::timeout(LAST_WORDS, heard).await.is_err() {
             tracing::debug!("the coordinator has not heard the last words");
+        }
+    }
+}
+
+/// How this worker ends that is told to stop.
+///
+/// # Errors
+/// `Stopped` if the run or this worker failed.
+fn ended(stop: pb::Stop) -> Result<Ended, ConnectionError> {
+    let parting: Parting = stop.parting().into();
+    match parting {
+        Parting::Finished => Ok(Ended::Finished),
+        Parting::Left => Ok(Ended::Left),
+        Parting::Stopped => Ok(Ended::Stopped),
+        Parting::Replaced | Parting::Unfit | Parting::Failed | Parting::Refused => {
+            let reason = stop.reason;
+            Err(ConnectionError::Stopped { reason, parting })
         }
     }
 }
@@ -238,6 +221,7 @@ fn welcome(
         Some(Ok(pb::ToWorker {
             message: Some(To::Stop(stop)),
         })) => Err(ConnectionError::Stopped {
+            parting: stop.parting().into(),
             reason: stop.reason,
         }),
         _ => Err(unreachable(address, "it closed the stream at once")),

@@ -1,14 +1,17 @@
 //! `cargo xtask services start|stop`, and the same services for `cargo xtask test`.
 //!
-//! There is one: SeaweedFS as an S3 store, from PyPI, on loopback ports that nobody else has, with data that is
-//! thrown away. A store started by hand lives until it is stopped by hand; one started for tests lives with them.
+//! There are two: SeaweedFS as an S3 store, from PyPI, and a Slurm cluster, from Debian's archive. Both are on loopback
+//! ports that nobody else has, with data that is thrown away. What is started by hand lives until it is stopped by hand;
+//! what is started for tests lives with them.
 
+mod debian;
 mod fetch;
 mod http;
 mod observers;
 mod ports;
 mod process;
 mod seaweed;
+mod slurm;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +21,7 @@ use anyhow::{Result, bail};
 
 use crate::program;
 pub(crate) use observers::observers;
+pub(crate) use slurm::Cluster;
 use store::Span;
 pub(crate) use store::{Store, URL_VARIABLE};
 
@@ -57,14 +61,31 @@ pub(crate) fn start() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Stops the store that was started by hand and throws its data away; that there is none is no failure.
+/// Starts a Slurm cluster that lives on and prints the line to export.
 ///
 /// # Errors
-/// The store's process does not end, or its data cannot be removed.
+/// It cannot be fetched or started.
+pub(crate) fn start_slurm() -> Result<ExitCode> {
+    let cluster = Cluster::start(&slurm::fetch()?, &hand_slurm(), Span::UntilStopped)?;
+    let commands = cluster.commands().display().to_string();
+    println!("# a Slurm cluster of four nodes, partition work; its commands are in {commands}");
+    println!("export PATH={commands}:$PATH");
+    println!("# `cargo xtask services stop` ends it and its jobs");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stops what was started by hand and throws its data away; that there is nothing is no failure.
+///
+/// # Errors
+/// A process does not end, or its data cannot be removed.
 pub(crate) fn stop() -> Result<ExitCode> {
     match process::end(&hand_folder())? {
-        Some(process) => println!("stopped process {process}"),
+        Some(process) => println!("stopped the store, process {process}"),
         None => println!("no store is running"),
+    }
+    match slurm::end(&hand_slurm())? {
+        true => println!("stopped the Slurm cluster"),
+        false => println!("no Slurm cluster is running"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -80,6 +101,15 @@ pub(crate) fn start_for_tests() -> Result<Store> {
     Store::start(&weed, &folder, Span::ThisRun)
 }
 
+/// Starts a Slurm cluster that ends with the answer's life, where there is one to be had.
+pub(crate) fn slurm_for_tests() -> Option<Cluster> {
+    let folder = services_folder().join(format!("slurm-{}", std::process::id()));
+    let cluster = slurm::fetch().and_then(|root| Cluster::start(&root, &folder, Span::ThisRun));
+    cluster
+        .inspect_err(|error| println!("test: without Slurm: {error:#}"))
+        .ok()
+}
+
 fn services_folder() -> PathBuf {
     program::own_folder().join("services")
 }
@@ -88,7 +118,11 @@ fn hand_folder() -> PathBuf {
     services_folder().join("hand")
 }
 
-/// Ends the stores of test runs that are gone: their folders name the process of the run.
+fn hand_slurm() -> PathBuf {
+    services_folder().join("hand-slurm")
+}
+
+/// Ends the services of test runs that are gone: their folders name the process of the run.
 fn end_orphans(services: &Path) -> Result<()> {
     let Ok(entries) = std::fs::read_dir(services) else {
         return Ok(());
@@ -96,9 +130,12 @@ fn end_orphans(services: &Path) -> Result<()> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let run = name.strip_prefix("test-").and_then(|run| run.parse().ok());
-        if run.is_some_and(|run| !process::is_alive(run)) {
+        let is_gone = |run: &str| run.parse().is_ok_and(|run| !process::is_alive(run));
+        if name.strip_prefix("test-").is_some_and(is_gone) {
             process::end(&entry.path())?;
+        }
+        if name.strip_prefix("slurm-").is_some_and(is_gone) {
+            slurm::end(&entry.path())?;
         }
     }
     Ok(())

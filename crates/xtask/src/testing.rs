@@ -47,8 +47,10 @@ pub(crate) fn run(plan: &Plan) -> Result<ExitCode> {
     let mut variables = store
         .as_ref()
         .map_or_else(Vec::new, |store| store.variables().to_vec());
+    let slurm = plan.with_services.then(services::slurm_for_tests).flatten();
     if plan.with_services {
         variables.extend(services::observers());
+        variables.extend(slurm.as_ref().map(services::Cluster::variable));
     }
     if store.is_none() {
         println!("test: without services: tests that need an S3 store say so and return");
@@ -58,7 +60,7 @@ pub(crate) fn run(plan: &Plan) -> Result<ExitCode> {
         test.env(COMPLETE, "1");
     }
     let status = program::watch(&mut test);
-    drop(store);
+    drop((store, slurm));
     let code = status?.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

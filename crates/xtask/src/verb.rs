@@ -16,7 +16,7 @@ usage: cargo xtask VERB
                             start the services that tests need, run the tests, stop the services;
                             arguments go to `cargo test` (default: --workspace); with --complete, install PyTorch first
                             (5 GB), and let a test fail that lacks a tool or a service
-  services start|stop       the same services by hand; start prints the variables to export
+  services start|slurm|stop the same services by hand: an S3 store, a Slurm cluster; prints the variables to export
   fuzz [--for TIME] [TARGET]
                             hostile bytes at every door that reads some (needs cargo-fuzz); TIME is 90s, 30m
                             or 2h for all targets together (default: 30m)
@@ -37,6 +37,7 @@ enum Verb {
     Fix,
     Test(testing::Plan),
     ServicesStart,
+    ServicesSlurm,
     ServicesStop,
     Fuzz(Plan),
     Sim(Vec<String>),
@@ -58,6 +59,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         Verb::Fix => crate::fix::run(),
         Verb::Test(plan) => testing::run(&plan),
         Verb::ServicesStart => crate::services::start(),
+        Verb::ServicesSlurm => crate::services::start_slurm(),
         Verb::ServicesStop => crate::services::stop(),
         Verb::Fuzz(plan) => crate::fuzz::run(&plan),
         Verb::Sim(words) => crate::sim::run(&words),
@@ -80,6 +82,7 @@ fn parse(words: &[String]) -> Result<Verb> {
         ["fix"] => Verb::Fix,
         ["test", words @ ..] => Verb::Test(testing::Plan::parse(words)),
         ["services", "start"] => Verb::ServicesStart,
+        ["services", "slurm"] => Verb::ServicesSlurm,
         ["services", "stop"] => Verb::ServicesStop,
         ["fuzz", words @ ..] => Verb::Fuzz(Plan::parse(words)?),
         ["sim", words @ ..] => Verb::Sim(owned(words)),
@@ -111,6 +114,7 @@ mod tests {
         assert_eq!(parsed("check").unwrap(), Verb::Check);
         assert_eq!(parsed("parity").unwrap(), Verb::Parity);
         assert_eq!(parsed("services stop").unwrap(), Verb::ServicesStop);
+        assert_eq!(parsed("services slurm").unwrap(), Verb::ServicesSlurm);
         assert_eq!(parsed("--help").unwrap(), Verb::Help);
         assert_eq!(parsed("gpu build").unwrap(), Verb::GpuBuild);
         assert_eq!(parsed("gpu rehearse").unwrap(), Verb::GpuRehearse);

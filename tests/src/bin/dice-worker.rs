@@ -8,7 +8,7 @@ use fratmae_config::Host;
 use fratmae_network::Endpoint;
 use fratmae_telemetry::PhaseLedger;
 use fratmae_tests::{Dice, Pace};
-use fratmae_worker::{Options, run};
+use fratmae_worker::{Options, Whereabouts, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let options = Options {
-        coordinator,
+        coordinator: Whereabouts::Address(coordinator),
         wait: Duration::from_secs(10),
         listen: setting("listen"),
         advertise: setting("advertise"),

@@ -37,6 +37,8 @@ pub(crate) fn companions(line: &str) -> Vec<Companion> {
             let workers = (0..count.unwrap_or(2)).map(|_| ending(worker(address)));
             workers.collect()
         }
+        // The run is finished.
+        Some("worker") if value("--run").is_some() => Vec::new(),
         Some("worker") => {
             let address = value("--coordinator").unwrap_or_default();
             vec![ending(served(address, "beside")), ending(worker(address))]

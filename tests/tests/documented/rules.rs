@@ -25,6 +25,18 @@ const APART: &[(&str, &str)] = &[
     ),
     ("docker ", "needs Docker"),
     (
+        "fratmae launch --on",
+        "starts processes that outlive it; tests/tests/launch.rs does",
+    ),
+    (
+        "fratmae launch status",
+        "needs a launched run, as tests/tests/launch.rs has",
+    ),
+    ("fratmae launch logs", "likewise"),
+    ("fratmae launch resize", "likewise"),
+    ("fratmae launch stop", "likewise"),
+    ("fratmae launch reap", "likewise"),
+    (
         "fratmae serve",
         "serves until it is stopped; tests/tests/page.rs asks it",
     ),
@@ -52,6 +64,11 @@ const INSTEAD: &[(&str, &str)] = &[
     ),
     // Without S3 a folder; tests/tests/s3.rs has the rest.
     ("s3://bucket", "./bucket"),
+    // Pods see no folder of this machine.
+    (
+        "plan --on kubernetes job.toml",
+        "plan --on kubernetes job.toml --run s3://bucket/pods --data s3://bucket/data --set launch.image=fratmae",
+    ),
     ("/archive/dicom", "archive/dicom"),
     // The folder of the table's cases is taken.
     (

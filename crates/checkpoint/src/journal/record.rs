@@ -22,6 +22,9 @@ pub struct CoordinatorMark {
     /// What tells its host from any other: a loopback address is good on that host alone. Empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host: String,
+    /// The newest step that was known when it took over; not known of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
 }
 
 /// What decides to which bits a worker comes.
@@ -292,6 +295,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             nonce: "n".to_owned(),
             host: "h".to_owned(),
+            step: Some(4),
         };
         let records = [
             Record::Fence { fence: 3, mark },

@@ -11,6 +11,7 @@ fn mark(nonce: &str) -> CoordinatorMark {
         version: "0.1.0".to_owned(),
         nonce: nonce.to_owned(),
         host: String::new(),
+        step: None,
     }
 }
 

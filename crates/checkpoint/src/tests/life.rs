@@ -26,6 +26,7 @@ async fn live(
         version: "0.1.0".to_owned(),
         nonce: nonce.to_owned(),
         host: String::new(),
+        step: None,
     };
     let begins = newest_good(run)
         .await?

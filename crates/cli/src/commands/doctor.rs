@@ -38,7 +38,11 @@ use finding::{Finding, State};
 use gpu::Gpu;
 use host::Roots;
 
-pub(crate) use {finding::size, host::Host, requirements::Requirements};
+pub(crate) use {
+    finding::size,
+    host::Host,
+    requirements::{JobRequirements, Requirements},
+};
 
 /// Checks whether this host can run a job, and what to do if not.
 #[derive(Debug, Args)]
@@ -91,15 +95,28 @@ struct Report<'a> {
     missing: Vec<&'a str>,
 }
 
+/// Checks whether this host can run a job.
+pub(crate) async fn check(config: Config, output: &mut Output) -> Result<()> {
+    let need = Requirements::of(&config);
+    let findings = check_job(&need, Some(config)).await?;
+    report(&findings, Form::Text { all: false }, output)
+}
+
+/// What this host and the places of a job lack; without a job, what the host lacks for any.
+async fn check_job(need: &Requirements, config: Option<Config>) -> Result<Vec<Finding>> {
+    let mut findings = check_host(need);
+    findings.extend(check_places(need).await);
+    if let Some(config) = config {
+        findings.extend(check_weights(config).await?);
+    }
+    Ok(findings)
+}
+
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     let config = arguments.config()?;
     let need = config.as_ref();
     let need = need.map_or_else(Requirements::nothing, Requirements::of);
-    let mut findings = check_host(&need);
-    findings.extend(check_places(&need).await);
-    if let Some(config) = config {
-        findings.extend(check_weights(config).await?);
-    }
+    let mut findings = check_job(&need, config).await?;
     let mut asked = Vec::new();
     for url in &arguments.store {
         asked.push(store::judge("store", url, &store::measure(url).await));

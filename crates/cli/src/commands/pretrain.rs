@@ -89,11 +89,10 @@ pub(crate) async fn run(
 /// nothing they log is lost where they outlive it.
 fn launcher(config: &Config, logging: &Logging, lines: Option<&WorkerLines>) -> Result<Launcher> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Launcher {
         program,
-        workers: config.workers.count,
-        threads: threads(config, cores),
+        workers: workers(config),
+        threads: threads_here(config),
         arguments: match lines {
             Some(_) => logging.as_json().as_typed(),
             None => logging.as_typed(),
@@ -102,6 +101,20 @@ fn launcher(config: &Config, logging: &Logging, lines: Option<&WorkerLines>) -> 
         restarts_per_hour: config.workers.restarts_per_hour,
         listener: lines.map(|lines| Listener::new(lines.sink())),
     })
+}
+
+/// How many workers are started: those to begin with, else all that there may be.
+fn workers(config: &Config) -> usize {
+    match config.launch.workers {
+        0 => config.workers.count,
+        wanted => wanted.clamp(config.workers.least(), config.workers.count),
+    }
+}
+
+/// Compute threads of each worker of a job on this machine.
+pub(crate) fn threads_here(config: &Config) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    threads(config, cores)
 }
 
 /// What the job says of this host, as the options of a worker.
@@ -138,6 +151,17 @@ mod tests {
                 "--cache-dir=/scratch/of mine"
             ]
         );
+    }
+
+    #[test]
+    fn as_many_workers_are_started_as_the_job_begins_with() {
+        let mut config = Config::default();
+        assert_eq!(workers(&config), 2);
+        (config.workers.count, config.workers.min) = (4, 2);
+        for (wanted, started) in [(0, 4), (3, 3), (9, 4), (1, 2)] {
+            config.launch.workers = wanted;
+            assert_eq!(workers(&config), started);
+        }
     }
 
     #[test]

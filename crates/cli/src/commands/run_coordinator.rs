@@ -14,7 +14,7 @@ use fratmae_coordinator::{
     Allowed, CoordinatorError, Fork, Job, Launcher, Outcome, RunEvent, StopRequests,
 };
 use fratmae_dataset::DataSet;
-use fratmae_exporters::of_run;
+use fratmae_exporters::{Kubeflow, of_run};
 use fratmae_observe::Snapshot;
 use fratmae_store::Location;
 use fratmae_web::Live;
@@ -261,9 +261,15 @@ async fn export(
     (exporting, options): (&Exporting, &MetricsOptions),
     (events, snapshots): &Outlets,
 ) -> Result<Option<String>> {
-    let newest = snapshots.subscribe();
-    let url = exporting.begin(options, move || of_run(&newest.borrow()));
+    let (newest, leading) = (snapshots.subscribe(), snapshots.subscribe());
+    let known = move || of_run(&newest.borrow());
+    // Only who leads the run has a fence.
+    let url = exporting.begin(options, known, move || leading.borrow().fence > 0);
     let url = url.await?;
+    match Kubeflow::from_environment() {
+        Ok(server) => drop(server.map(|it| tokio::spawn(it.follow(snapshots.subscribe())))),
+        Err(reason) => tracing::warn!(%reason, "Kubeflow is sent no progress"),
+    }
     let meter = RunMeter::new(exporting.histograms.clone());
     tokio::spawn(meter.follow(events.subscribe()));
     Ok(url.map(|url| format!("metrics are at {url}")))

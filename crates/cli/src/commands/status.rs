@@ -97,7 +97,8 @@ async fn watch(run: &Location, output: &mut Output) -> Result<()> {
     }
 }
 
-fn table(status: &RunStatus, output: &Output) -> Table {
+/// How a run stands, as text.
+pub(crate) fn table(status: &RunStatus, output: &Output) -> Table {
     let mut table = Table::new(&["run", &status.run]);
     let state = match &status.reason {
         Some(reason) => format!("{}: {reason}", status.state),

@@ -4,13 +4,14 @@ mod host;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fratmae_coordinator::LAUNCH_TOKEN;
 use fratmae_network::{Endpoint, host_name};
 use fratmae_pretrain::Pretrain;
-use fratmae_telemetry::{PhaseLedger, describe};
-use fratmae_worker::{ConnectionError, Ended, Options, WorkerError};
+use fratmae_store::Location;
+use fratmae_telemetry::{PhaseLedger, describe, described};
+use fratmae_worker::{ConnectionError, Ended, Options, Whereabouts, WorkerError};
 use serde::Serialize;
 
 use self::host::HostOptions;
@@ -33,12 +34,16 @@ const VARIABLE: &str = "FRATMAE_COORDINATOR";
 Examples:
   fratmae worker --coordinator http://10.0.0.1:5600
   fratmae worker --coordinator 10.0.0.1:5600 --wait 10m --name node-2
+  fratmae worker --run s3://bucket/run-1 --wait 1h
   fratmae worker --coordinator 10.0.0.1:5600 --cache-dir /scratch/fratmae
   srun fratmae worker --coordinator 10.0.0.1:5600 --local-rank $SLURM_LOCALID")]
 pub(crate) struct Arguments {
     /// Address of the coordinator, as it printed it [env: FRATMAE_COORDINATOR]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) coordinator: Option<String>,
+    /// The run, whose store says where its coordinator is, also after that has moved
+    #[arg(long, value_name = "URL", conflicts_with = "coordinator")]
+    pub(crate) run: Option<String>,
     /// How long to wait for the coordinator to be reachable, such as 30s or 10m
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s")]
     pub(crate) wait: Duration,
@@ -83,6 +88,14 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Where the coordinator is, or which run's it is.
+    fn whereabouts(&self) -> Result<Whereabouts> {
+        Ok(match &self.run {
+            Some(run) => Whereabouts::Run(Location::open(run)?),
+            None => Whereabouts::Address(coordinator(self.coordinator.as_deref())?),
+        })
+    }
+
     fn local_rank(&self) -> usize {
         self.place.map_or(self.local_rank, |place| {
             tracing::warn!(
@@ -108,8 +121,8 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<()> {
     let started = Instant::now();
-    let coordinator = coordinator(arguments.coordinator.as_deref())?;
-    let address = coordinator.url();
+    let coordinator = arguments.whereabouts()?;
+    let address = coordinator.to_string();
     let host = match host_name() {
         host if host.is_empty() => "worker".to_owned(),
         host => host,
@@ -120,7 +133,10 @@ pub(crate) async fn run(
     describe("worker", name.as_str());
     describe("host", host.as_str());
     let known = fratmae_exporters::Families::default;
-    if let Some(url) = exporting.begin(&arguments.exporting, known).await? {
+    // A coordinator that takes it in tells it which run it is.
+    let is_ready = || described("run").is_some();
+    let options = &arguments.exporting;
+    if let Some(url) = exporting.begin(options, known, is_ready).await? {
         tracing::info!("metrics are at {url}");
     }
     let options = Options {
@@ -144,8 +160,8 @@ pub(crate) async fn run(
             ended => Ok(ended.map(drop)?),
         };
     }
-    attend(options, quiet).await?;
-    if arguments.json {
+    let ended = attend(options, quiet).await?;
+    if arguments.json && ended != Ended::Stopped {
         output.json(&Left {
             worker: &name,
             host: &host,
@@ -153,11 +169,19 @@ pub(crate) async fn run(
             seconds: started.elapsed().as_secs_f64(),
         })?;
     }
-    Ok(())
+    match ended {
+        Ended::Finished => Ok(()),
+        Ended::Left => bail!(Stopped::resumable(
+            "left as asked; the run goes on without this worker"
+        )),
+        Ended::Stopped => bail!(Stopped::resumable(
+            "the run was stopped; start this worker again when it resumes"
+        )),
+    }
 }
 
 /// Trains until the run ends, or until it is asked to leave.
-async fn attend(options: Options, quiet: bool) -> Result<()> {
+async fn attend(options: Options, quiet: bool) -> Result<Ended> {
     let signals = Signals::catch_in_order()?;
     let asked = signals.asked();
     let asked = async move {
@@ -166,16 +190,11 @@ async fn attend(options: Options, quiet: bool) -> Result<()> {
             terminal::note(LEAVING);
         }
     };
-    let ended = tokio::select! {
+    tokio::select! {
         biased;
         () = signals.at_once() => bail!(Stopped::at_once("left at once; the others go on without this worker")),
-        ended = fratmae_worker::run::<Pretrain>(options, asked) => ended?,
-    };
-    ensure!(
-        ended != Ended::Stopped,
-        Stopped::resumable("the run was stopped; start this worker again when it resumes")
-    );
-    Ok(())
+        ended = fratmae_worker::run::<Pretrain>(options, asked) => Ok(ended?),
+    }
 }
 
 /// The answer to the first request.
@@ -198,7 +217,7 @@ pub(crate) fn coordinator(typed: Option<&str>) -> Result<Endpoint> {
     let text = typed.unwrap_or(&variable);
     if text.is_empty() {
         bail!(Misuse(format!(
-            "no coordinator is named; give its address with --coordinator HOST:PORT or in {VARIABLE}"
+            "no coordinator is named; give its address with --coordinator HOST:PORT or in {VARIABLE}, or its run with --run"
         )));
     }
     let endpoint = Endpoint::parse(text).context("--coordinator")?;

@@ -79,7 +79,7 @@ impl Cluster {
         (accuser, blamed): (WorkerId, WorkerId),
         reason: &str,
     ) -> Vec<Command> {
-        let verdict = self.verdict_on(blamed, reason.to_owned(), Vec::new());
+        let verdict = self.finding_on(blamed, reason.to_owned());
         let report = verdict.map(|verdict| Command::Report {
             verdict: Box::new(verdict),
         });

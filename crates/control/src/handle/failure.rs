@@ -46,7 +46,7 @@ impl Cluster {
         let stop = |(worker, departure): &(WorkerId, Departure)| Command::Stop {
             worker: *worker,
             reason: departure.reason(),
-            is_failure: true,
+            parting: departure.parting(),
         };
         let mut commands: Vec<_> = workers.iter().map(stop).collect();
         commands.extend(self.lose(now, workers));
@@ -63,7 +63,7 @@ impl Cluster {
         for (worker, departure) in workers {
             let is_seated = self.membership.rank_of(worker).is_some();
             let is_excused = departure == Departure::StreamClosed && self.was_away(now);
-            let verdict = self.verdict_on(worker, departure.reason(), departure.evidence());
+            let verdict = self.verdict_on(worker, &departure);
             let Some(verdict) = verdict.map(Box::new) else {
                 continue;
             };

@@ -1,7 +1,7 @@
 //! A worker is to go: it finishes the step at hand, the others go on with the state that they hold as well.
 
 use crate::cluster::Cluster;
-use crate::command::{Cause, Command, Leaving};
+use crate::command::{Cause, Command, Leaving, Parting};
 use crate::ids::{Millis, WorkerId};
 use crate::membership::Member;
 use crate::state::State;
@@ -59,7 +59,7 @@ impl Cluster {
         let stop = Command::Stop {
             worker,
             reason,
-            is_failure: false,
+            parting: Parting::Left,
         };
         vec![Command::Left { name }, stop]
     }

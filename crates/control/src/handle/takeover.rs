@@ -37,7 +37,7 @@ impl Cluster {
     pub(crate) fn awaits_return(&mut self, now: Millis, worker: WorkerId) -> bool {
         let was_away = self.was_away(now);
         let rank = self.membership.rank_of(worker).filter(|_| was_away);
-        let verdict = self.verdict_on(worker, Departure::StreamClosed.reason(), Vec::new());
+        let verdict = self.verdict_on(worker, &Departure::StreamClosed);
         let (Some(rank), Some(verdict)) = (rank, verdict) else {
             return false;
         };

@@ -20,8 +20,8 @@ mod verdict;
 mod waiting;
 
 use crate::{
-    Cause, Cluster, Command, Departure, Event, Generation, Leaving, Millis, Past, Rank, Recorded,
-    RunOutcome, RunPhase, Settings, Source, Step, WorkerId,
+    Cause, Cluster, Command, Departure, Event, Generation, Leaving, Millis, Parting, Past, Rank,
+    Recorded, RunOutcome, RunPhase, Settings, Source, Step, WorkerId,
 };
 
 fn settings(workers: u32) -> Settings {
@@ -430,7 +430,7 @@ fn a_run_whose_last_worker_goes_waits_for_another_and_then_names_it() {
         [Command::Stop {
             worker: WorkerId::new(3),
             reason,
-            is_failure: false
+            parting: Parting::Finished
         }]
     );
 }

@@ -113,6 +113,7 @@ fn troubles() -> Vec<RunEvent> {
         sequence: Some(7),
         reason: text(),
         evidence: vec![text()],
+        exit: Some(76),
     };
     vec![
         RunEvent::PassedOver { line: text() },

@@ -28,6 +28,7 @@ async fn journal(run: &Location) {
         version: "0.1.0".to_owned(),
         nonce: "n".to_owned(),
         host: String::new(),
+        step: None,
     };
     let (mut journal, _) = Journal::take_over(run, mark).await.unwrap();
     let generation = |generation, members: &[&str]| Record::Generation {

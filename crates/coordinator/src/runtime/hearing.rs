@@ -6,7 +6,7 @@ use crate::admission::NAME;
 use crate::error::CoordinatorError;
 use crate::event::RunEvent;
 use crate::service::Outbox;
-use fratmae_control::{Event, WorkerId};
+use fratmae_control::{Event, Parting, WorkerId};
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
 use fratmae_protocol::{Inflow, event_of, pb, shown};
@@ -132,11 +132,7 @@ impl Runtime {
 
     /// Turns a worker away; nothing more is heard on its stream.
     fn refuse(&mut self, worker: WorkerId, name: &str, reason: String) {
-        let stop = pb::Stop {
-            reason: reason.clone(),
-            failed: true,
-            is_resumable: false,
-        };
+        let stop = pb::Stop::with(Parting::Refused, reason.clone());
         self.send(worker, To::Stop(stop));
         self.streams.remove(&worker);
         let name = shown(name, NAME);

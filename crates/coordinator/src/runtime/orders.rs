@@ -3,7 +3,7 @@
 use super::Runtime;
 use crate::clock::unix_us;
 use crate::event::RunEvent;
-use fratmae_control::{Assignment, Generation, Leaving, Rank, RunPhase, Step, WorkerId};
+use fratmae_control::{Assignment, Generation, Leaving, Parting, Rank, Step, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::time::Instant;
@@ -84,22 +84,15 @@ impl Runtime {
         }
     }
 
-    pub(super) fn stop(&mut self, worker: WorkerId, reason: String, failed: bool) {
-        if failed {
+    pub(super) fn stop(&mut self, worker: WorkerId, reason: String, parting: Parting) {
+        if parting.is_failure() {
             let stream = self.streams.get(&worker);
             let launch = stream.and_then(|stream| stream.launch.as_ref());
             self.evicted
                 .extend(launch.map(|launch| launch.token.clone()));
             self.last_words = Some(reason.clone());
         }
-        let is_short = self.cluster.newest().step().get() < self.job.config.train.steps;
-        let is_resumable = !failed && is_short && self.cluster.phase() == RunPhase::Ended;
-        let stop = pb::Stop {
-            reason,
-            failed,
-            is_resumable,
-        };
-        self.send(worker, To::Stop(stop));
+        self.send(worker, To::Stop(pb::Stop::with(parting, reason)));
     }
 
     /// Queues an order. A worker that is gone or no longer reads is found by its stream or its silence.
@@ -131,11 +124,7 @@ impl Runtime {
     /// Tells every worker that this coordinator gives up; those that were told before do not read it.
     pub(crate) fn stop_all(&self, reason: &str) {
         for worker in self.streams.keys() {
-            let stop = pb::Stop {
-                reason: reason.to_owned(),
-                failed: true,
-                is_resumable: false,
-            };
+            let stop = pb::Stop::with(Parting::Failed, reason.to_owned());
             self.send(*worker, To::Stop(stop));
         }
     }

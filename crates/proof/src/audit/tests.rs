@@ -135,6 +135,7 @@ fn entries(checkpoints: &[FoundCheckpoint], files: &[HistoryFile]) -> Vec<Entry>
             version: "1".to_owned(),
             nonce: format!("n{fence}"),
             host: String::new(),
+            step: None,
         },
     };
     let generation = |generation| Record::Generation {

@@ -208,10 +208,10 @@ impl World {
             Command::Stop {
                 worker,
                 reason,
-                is_failure,
+                parting,
             } => {
                 // All are told to stop where the run ends, which is a verdict on nobody.
-                if is_failure && !self.coordinators[coordinator].is_ending {
+                if parting.is_failure() && !self.coordinators[coordinator].is_ending {
                     self.observe_striking_off(coordinator, worker, reason);
                 }
                 self.tell(coordinator, worker, CoordinatorMessage::Stop);

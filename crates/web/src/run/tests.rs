@@ -109,6 +109,7 @@ async fn records_come_in_once_and_each_is_told() {
         version: "v".to_owned(),
         nonce: "n".to_owned(),
         host: String::new(),
+        step: None,
     };
     let (mut journal, _) = Journal::take_over(run.location(), mark).await.unwrap();
     for step in 1..4 {

@@ -1,12 +1,12 @@
 //! Programs that read what a run tells: Prometheus from Debian's archive, unpacked and not installed, and a receiver of
 //! OTLP from PyPI. Tests start them; where one cannot be had, tests that need it say so.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::debian;
 use crate::environment::Environment;
 use crate::program;
 
@@ -37,19 +37,8 @@ pub(crate) fn observers() -> Vec<(&'static str, String)> {
 
 /// The folder with `prometheus` and `promtool`.
 fn prometheus() -> Result<PathBuf> {
-    let folder = program::own_folder().join("prometheus");
-    let programs = folder.join("usr/bin");
-    if programs.join("promtool").is_file() {
-        return Ok(programs);
-    }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut fetch = Command::new("apt-get");
-    program::output(fetch.args(["download", "prometheus"]).current_dir(&folder))
-        .context("cannot download the Debian package prometheus")?;
-    let mut unpack = Command::new("sh");
-    unpack.args(["-c", "dpkg-deb -x prometheus_*.deb ."]);
-    program::output(unpack.current_dir(&folder)).context("cannot unpack prometheus")?;
-    Ok(programs)
+    let folder = debian::unpacked("prometheus", &["prometheus"], "usr/bin/promtool")?;
+    Ok(folder.join("usr/bin"))
 }
 
 fn receiver() -> Result<PathBuf> {

@@ -10,6 +10,7 @@ const LAW: &[(&str, Option<&[&str]>)] = &[
     ("fratmae-store", Some(&[])),
     ("fratmae-collective", Some(&[])),
     ("fratmae-network", Some(&[])),
+    ("fratmae-launch", Some(&["config", "store"])),
     ("fratmae-telemetry", Some(&["control"])),
     ("fratmae-observe", Some(&["store", "telemetry"])),
     ("fratmae-viewers", Some(&["observe", "telemetry"])),

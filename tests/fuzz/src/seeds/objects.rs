@@ -101,6 +101,7 @@ async fn journal() -> String {
         version: "1".to_owned(),
         nonce: "nonce".to_owned(),
         host: String::new(),
+        step: None,
     };
     let taken = Journal::take_over(&run, mark).await;
     let (mut journal, _) = taken.expect("nobody else is there");

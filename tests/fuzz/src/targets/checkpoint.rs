@@ -98,6 +98,7 @@ pub(crate) fn journal(bytes: &[u8]) {
             version: "1".to_owned(),
             nonce: "n".to_owned(),
             host: String::new(),
+            step: None,
         };
         let replayed = Journal::replay(&run).await;
         let taken = Journal::take_over(&run, mark).await;

@@ -5,6 +5,7 @@ mod starting;
 
 use std::{
     collections::BTreeMap,
+    process::ExitStatus,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     time::{Duration, Instant},
 };
@@ -23,6 +24,7 @@ use super::{
     stuck_bit::StuckBit,
     timeline::{TimelineEvent, What},
 };
+use crate::exit::Exit;
 use crate::progress::{Progress, Report};
 use crate::signals;
 
@@ -246,14 +248,14 @@ impl<'a> Supervisor<'a> {
                 continue;
             };
             if let Some(status) = process.ended() {
-                ended.push((Some(party), process.number, status.success()));
+                ended.push((Some(party), process.number, is_well(status)));
                 seat.process = None;
                 seat.due = Instant::now() + RESTART;
             }
         }
         self.olds.retain_mut(|old| {
             let status = old.ended();
-            ended.extend(status.map(|status| (None, old.number, status.success())));
+            ended.extend(status.map(|status| (None, old.number, is_well(status))));
             status.is_none()
         });
         ended
@@ -363,4 +365,10 @@ impl Seat {
     fn is_due(&self, now: Instant) -> bool {
         self.process.is_none() && self.due <= now
     }
+}
+
+/// Whether a process ended by itself: the run is finished, or goes on without it.
+fn is_well(status: ExitStatus) -> bool {
+    let stopped = i32::from(Exit::Stopped.code());
+    status.success() || status.code() == Some(stopped)
 }

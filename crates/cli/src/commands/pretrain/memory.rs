@@ -8,6 +8,9 @@ use crate::commands::doctor::{Host, Requirements, size};
 /// What a worker takes beside what is counted: code, buffers, fragments. A `base` worker was seen to take 1.06 of it.
 const MARGIN: f64 = 1.1;
 
+/// What the program takes before it has anything of the job.
+const PROGRAM: u64 = 256 << 20;
+
 /// Turns activation checkpointing on if the workers of `config` need it to fit this machine's memory. Gives the line
 /// that says so, or that they do not fit at all.
 pub(crate) fn fit(config: &mut Config) -> Option<String> {
@@ -39,6 +42,18 @@ fn fit_into(config: &mut Config, available: u64) -> Option<String> {
             size(recomputing)
         ),
     })
+}
+
+/// Memory in MiB that a worker needs where it shares the work with as few others as the job allows.
+pub(crate) fn needed_mib(config: &Config) -> usize {
+    let mut config = config.clone();
+    config.workers.count = config.workers.least();
+    let bytes = Requirements::of(&config)
+        .job
+        .map_or(0, |job| job.worker_bytes);
+    let bytes = bytes as f64 * MARGIN + PROGRAM as f64;
+    // Schedulers count in round numbers.
+    (bytes / f64::from(1 << 20)).ceil() as usize
 }
 
 /// Bytes that all workers of a job on CPUs need on this machine; none if they may train on GPUs.

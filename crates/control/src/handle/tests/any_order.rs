@@ -167,7 +167,7 @@ fn a_run_ends_at_most_once_and_nothing_but_stops_follows() {
             matches!(
                 command,
                 Command::Stop {
-                    is_failure: false,
+                    parting: Parting::Finished | Parting::Left | Parting::Stopped,
                     ..
                 }
             )

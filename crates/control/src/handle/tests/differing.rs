@@ -90,7 +90,7 @@ fn who_differs_again_soon_is_given_up_and_the_run_is_none_the_worse() {
                 commands[0],
                 Command::Stop {
                     worker: THREE,
-                    is_failure: true,
+                    parting: Parting::Unfit,
                     ..
                 }
             ),

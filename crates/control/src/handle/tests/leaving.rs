@@ -20,7 +20,7 @@ fn left(worker: WorkerId) -> [Command; 2] {
     let stop = Command::Stop {
         worker,
         reason,
-        is_failure: false,
+        parting: Parting::Left,
     };
     let name = format!("w{worker}");
     [Command::Left { name }, stop]

@@ -186,7 +186,7 @@ fn lose_the_other(run: &mut Run) {
             command,
             Command::Stop {
                 worker: TWO,
-                is_failure: true,
+                parting: Parting::Replaced | Parting::Unfit,
                 ..
             }
         )

@@ -25,7 +25,7 @@ fn a_member_that_is_unfit_is_told_to_end_and_the_others_take_its_slots() {
         Command::Stop {
             worker: TWO,
             reason,
-            is_failure: true,
+            parting: Parting::Unfit,
         },
         Command::Report { verdict },
         Command::RecordGeneration { members, .. },

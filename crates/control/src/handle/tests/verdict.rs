@@ -124,7 +124,7 @@ fn a_member_whose_training_hangs_while_its_heart_beats_is_named_and_the_others_g
         [
             Command::Stop {
                 worker: TWO,
-                is_failure: true,
+                parting: Parting::Replaced,
                 ..
             },
             _,

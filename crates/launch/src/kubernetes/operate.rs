@@ -1,0 +1,249 @@
+//! What is done with a run on a cluster, in which order: its objects are applied and removed, its pods looked at.
+//!
+//! The run's journal, and not the cluster, says how the run is.
+
+use super::cluster::{Cluster, KubernetesError, Removal, kind, resource};
+use super::described;
+use super::objects::{Role, label};
+use super::readings::{self, label_of, name};
+use crate::{Member, Spec};
+use kube::api::ApiResource;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+/// Who owns the fields of our objects.
+const MANAGER: &str = "fratmae";
+/// Who owns the number of workers after `resize`: it shows who changed it, and when.
+const SCALE_MANAGER: &str = "fratmae-scale";
+/// Lines of a pod's log.
+const LOG_LINES: i64 = 2000;
+/// How often a cluster is asked whether something has ended.
+const LOOKS: Duration = Duration::from_secs(1);
+/// Seconds beyond the time to leave, for a cluster to notice the end of a pod.
+const NOTICES_S: u64 = 60;
+
+/// Applies the objects of a run: what is there already becomes what it is described to be. All are tried first, so that
+/// nothing is made of a run of which the cluster refuses a part. Jobs of an earlier launch that have ended make room.
+///
+/// # Errors
+/// There is no cluster, or it refuses one of the objects.
+pub async fn submit(spec: &Spec) -> Result<Vec<String>, KubernetesError> {
+    let cluster = of(spec).await?;
+    submit_to(&cluster, spec).await
+}
+
+pub(super) async fn submit_to(
+    cluster: &Cluster,
+    spec: &Spec,
+) -> Result<Vec<String>, KubernetesError> {
+    let objects = described(spec);
+    for object in objects.iter().filter(|object| is_job(object)) {
+        let (kind, name) = (resource(object), name(object));
+        let there = cluster.find(&kind, &name).await?;
+        if there.is_some_and(|job| readings::verdict(&job).is_some()) {
+            remove_and_wait(cluster, spec, &kind, &name).await?;
+        }
+    }
+    for is_rehearsal in [true, false] {
+        for object in &objects {
+            cluster.apply(object, MANAGER, is_rehearsal).await?;
+        }
+    }
+    let id = |object: &Value| format!("{}/{}", resource(object).plural, name(object));
+    Ok(objects.iter().map(id).collect())
+}
+
+/// The processes of a run: its pods, and its jobs that have none.
+///
+/// # Errors
+/// There is no cluster, or it does not tell.
+pub async fn members(spec: &Spec) -> Result<Vec<Member>, KubernetesError> {
+    members_in(&of(spec).await?, &run_labels(spec)).await
+}
+
+pub(super) async fn members_in(
+    cluster: &Cluster,
+    labels: &str,
+) -> Result<Vec<Member>, KubernetesError> {
+    let pods = cluster.list(&pod(), labels).await?;
+    let mut members = Vec::new();
+    for job in cluster.list(&job(), labels).await? {
+        let part = |object: &Value| [label::RUN, label::ROLE].map(|label| label_of(object, label));
+        let has_pod = |pod: &Value| part(pod) == part(&job);
+        if readings::verdict(&job).is_some() || !pods.iter().any(has_pod) {
+            members.push(readings::of_job(&job));
+        }
+    }
+    members.extend(pods.iter().map(readings::of_pod));
+    Ok(members)
+}
+
+/// The last lines of a pod, or of the coordinator's pods.
+///
+/// # Errors
+/// There is no cluster, or it has no such pod.
+pub async fn logs(spec: &Spec, member: Option<&str>) -> Result<String, KubernetesError> {
+    let cluster = of(spec).await?;
+    if let Some(pod) = member {
+        return cluster.logs(pod, LOG_LINES).await;
+    }
+    let mut text = String::new();
+    for pod in cluster
+        .list(&pod(), &role_labels(spec, Role::Coordinator))
+        .await?
+    {
+        text.push_str(&cluster.logs(&name(&pod), LOG_LINES).await?);
+    }
+    Ok(text)
+}
+
+/// Changes the number of workers. Those that go are asked to leave; the others stay as they are.
+///
+/// # Errors
+/// The run does not take so many, there is no cluster, or it refuses.
+pub async fn resize(spec: &Spec, workers: usize) -> Result<(), KubernetesError> {
+    resize_in(&of(spec).await?, spec, workers).await
+}
+
+pub(super) async fn resize_in(
+    cluster: &Cluster,
+    spec: &Spec,
+    workers: usize,
+) -> Result<(), KubernetesError> {
+    if spec.kubernetes.jobset {
+        return Err(KubernetesError::FixedSize);
+    }
+    let crate::Workers { least, most, .. } = spec.workers;
+    if !(least..=most).contains(&workers) {
+        return Err(KubernetesError::Workers {
+            workers,
+            least,
+            most,
+        });
+    }
+    let name = format!("{}-{}", spec.name, Role::Worker.job());
+    let sized = json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {"completions": workers, "parallelism": workers},
+    });
+    // An apply would make a job that is not there.
+    match cluster.find(&job(), &name).await? {
+        Some(_) => cluster.apply(&sized, SCALE_MANAGER, false).await,
+        None => Err(KubernetesError::Refused {
+            what: format!("Job {name}"),
+            reason: "there is none".to_owned(),
+        }),
+    }
+}
+
+/// Ends a run in good order: the coordinator first, which has all store a checkpoint, then the workers. The other objects
+/// stay, and `submit` resumes the run.
+///
+/// # Errors
+/// There is no cluster, it refuses, or the coordinator does not end.
+pub async fn stop(spec: &Spec) -> Result<(), KubernetesError> {
+    stop_in(&of(spec).await?, spec).await
+}
+
+pub(super) async fn stop_in(cluster: &Cluster, spec: &Spec) -> Result<(), KubernetesError> {
+    if spec.kubernetes.jobset {
+        return cluster.remove(&job_set(), &spec.name, Removal::After).await;
+    }
+    for role in [Role::Coordinator, Role::Worker] {
+        let name = format!("{}-{}", spec.name, role.job());
+        remove_and_wait(cluster, spec, &job(), &name).await?;
+    }
+    Ok(())
+}
+
+/// Removes all objects of a run without waiting for its processes.
+///
+/// # Errors
+/// There is no cluster, or it refuses.
+pub async fn reap(spec: &Spec) -> Result<(), KubernetesError> {
+    reap_in(&of(spec).await?, spec).await
+}
+
+pub(super) async fn reap_in(cluster: &Cluster, spec: &Spec) -> Result<(), KubernetesError> {
+    // Those that start pods first.
+    for object in described(spec).iter().rev() {
+        let (kind, name) = (resource(object), name(object));
+        cluster.remove(&kind, &name, Removal::After).await?;
+    }
+    Ok(())
+}
+
+/// The processes of all runs in the namespace that this user works in.
+///
+/// # Errors
+/// There is no cluster, or it does not tell.
+pub async fn list() -> Result<Vec<Member>, KubernetesError> {
+    let labels = format!("{}={}", label::NAME, label::OURS);
+    members_in(&Cluster::of_user(None).await?, &labels).await
+}
+
+async fn of(spec: &Spec) -> Result<Cluster, KubernetesError> {
+    Cluster::of_user(Some(&spec.kubernetes.namespace)).await
+}
+
+/// Removes a job with its pods, which are asked to leave, and waits until they have.
+async fn remove_and_wait(
+    cluster: &Cluster,
+    spec: &Spec,
+    kind: &ApiResource,
+    name: &str,
+) -> Result<(), KubernetesError> {
+    let seconds = super::pods::leave_s(spec) + NOTICES_S;
+    let mut looks = interval(LOOKS);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let gone = async {
+        cluster.remove(kind, name, Removal::Before).await?;
+        while cluster.find(kind, name).await?.is_some() {
+            looks.tick().await;
+        }
+        Ok(())
+    };
+    let lingers = KubernetesError::Lingers {
+        what: format!("{} {name}", kind.kind),
+        seconds,
+    };
+    timeout(Duration::from_secs(seconds), gone)
+        .await
+        .unwrap_or(Err(lingers))
+}
+
+fn is_job(object: &Value) -> bool {
+    object["kind"] == "Job" || object["kind"] == "JobSet"
+}
+
+fn pod() -> ApiResource {
+    kind("v1", "Pod")
+}
+
+fn job() -> ApiResource {
+    kind("batch/v1", "Job")
+}
+
+fn job_set() -> ApiResource {
+    kind("jobset.x-k8s.io/v1alpha2", "JobSet")
+}
+
+fn run_labels(spec: &Spec) -> String {
+    format!(
+        "{}={},{}={}",
+        label::NAME,
+        label::OURS,
+        label::RUN,
+        spec.name
+    )
+}
+
+fn role_labels(spec: &Spec, role: Role) -> String {
+    format!("{},{}={}", run_labels(spec), label::ROLE, role.name())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,396 @@
+//! The scripts of a run's jobs. They say what becomes of a job by the exit code of its process, so this holds while nobody
+//! watches.
+
+mod text;
+
+use fratmae_config::{Container, Layout};
+
+use super::queue::Task;
+use crate::{Member, RenderedFile, Resources, Spec};
+use text::{Script, quoted};
+
+/// The script of the coordinator's job, or of the one job for all.
+pub(super) const LEAD: &str = "lead.sh";
+/// The script of a worker: a task of the array, or a step of the one job.
+const WORK: &str = "work.sh";
+/// The job file that the coordinator reads.
+const JOB: &str = "job.toml";
+/// A line for each node that a worker found unfit.
+pub(super) const UNFIT: &str = "unfit";
+
+/// Seconds from the signal to the end, beyond those that a worker takes to leave.
+const MARGIN_S: u64 = 30;
+
+/// The names of a run's jobs.
+pub(super) struct Names {
+    lead: String,
+    work: String,
+}
+
+impl Names {
+    pub(super) fn of(run: &str) -> Self {
+        Self {
+            lead: format!("fratmae-{run}.lead"),
+            work: format!("fratmae-{run}.work"),
+        }
+    }
+
+    /// As `squeue` takes them.
+    pub(super) fn all(&self) -> String {
+        format!("{},{}", self.lead, self.work)
+    }
+
+    /// A task by the name of its log.
+    pub(super) fn member(&self, task: &Task) -> Member {
+        let kind = match task.name == self.lead {
+            true => "lead",
+            false => "work",
+        };
+        Member {
+            name: format!("{kind}-{}", task.id),
+            state: task.state,
+            reason: task.reason.clone(),
+            host: task.host.clone(),
+        }
+    }
+}
+
+/// The run that a job of this name belongs to, and what the job is in it.
+pub(super) fn run_of(job: &str) -> Option<(&str, &str)> {
+    let (run, kind) = job.strip_prefix("fratmae-")?.rsplit_once('.')?;
+    matches!(kind, "lead" | "work").then_some((run, kind))
+}
+
+/// Whether workers are tasks of an array, which come and go.
+fn is_array(spec: &Spec) -> bool {
+    match spec.slurm.layout {
+        Layout::Auto => spec.is_elastic(),
+        Layout::Array => true,
+        Layout::Allocation => false,
+    }
+}
+
+/// Names the scripts that are submitted, in their order.
+pub(super) fn submitted(spec: &Spec) -> &'static [&'static str] {
+    match is_array(spec) {
+        true => &[LEAD, WORK],
+        false => &[LEAD],
+    }
+}
+
+/// The folder of a run's files.
+pub(super) fn folder(spec: &Spec) -> String {
+    let folder = spec.slurm.folder.trim_end_matches('/');
+    format!("{folder}/fratmae-{}", spec.name)
+}
+
+/// The files of a run: the scripts of its jobs, and its job file.
+#[must_use]
+pub fn render(spec: &Spec) -> Vec<RenderedFile> {
+    let (lead, work) = match is_array(spec) {
+        true => (array_lead(spec), array_work(spec)),
+        false => (allocation_lead(spec), allocation_work(spec)),
+    };
+    let file = |(name, text): (&str, String)| RenderedFile {
+        name: name.to_owned(),
+        text,
+    };
+    [(LEAD, lead), (WORK, work), (JOB, spec.job.clone())]
+        .map(file)
+        .to_vec()
+}
+
+/// The job of the coordinator.
+fn array_lead(spec: &Spec) -> String {
+    let names = Names::of(&spec.name);
+    let mut script = Script::new(&format!(
+        "Leads the run {}. Written by `fratmae launch`.",
+        spec.name
+    ));
+    script.option(&format!("--job-name={}", names.lead));
+    // A second one of this name waits until the first is gone.
+    script.option("--dependency=singleton");
+    common(&mut script, spec, "lead-%j.out");
+    size(&mut script, spec.coordinator);
+    let partition = match spec.slurm.leader_partition.as_str() {
+        "" => &spec.slurm.partition,
+        partition => partition,
+    };
+    place(&mut script, spec, partition);
+    script.lines(PREAMBLE);
+    let program = program(spec, &[&coordinator(spec)], spec.coordinator, "--ntasks=1");
+    script.lines(&lives(&program, LEAD_CODES));
+    let work = &names.work;
+    script.lines(&format!(
+        "# Nobody leads the workers any more.\n\
+         scancel --user=\"$SLURM_JOB_USER\" --name={work}\n\
+         exit \"$code\""
+    ));
+    script.into_text()
+}
+
+/// The array of jobs, one a worker.
+fn array_work(spec: &Spec) -> String {
+    let names = Names::of(&spec.name);
+    let mut script = Script::new(&format!(
+        "Works for the run {}; each task of the array is one worker. Written by `fratmae launch`.",
+        spec.name
+    ));
+    script.option(&format!("--job-name={}", names.work));
+    let workers = spec.workers;
+    script.option(&format!(
+        "--array=0-{}%{}",
+        workers.most - 1,
+        workers.wanted
+    ));
+    common(&mut script, spec, "work-%A_%a.out");
+    size(&mut script, spec.worker);
+    place(&mut script, spec, &spec.slurm.partition);
+    further(&mut script, spec);
+    script.lines(PREAMBLE);
+    script.lines(
+        "task=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\n\
+         # The job of the coordinator is in the queue until the run has ended. A queue that does not answer says nothing.\n\
+         is_led() {",
+    );
+    let lead = &names.lead;
+    script.lines(&format!(
+        "    lead=$(squeue --noheader --user=\"$SLURM_JOB_USER\" --name={lead} --format=%i) || return 0"
+    ));
+    script.lines("    [ -n \"$lead\" ]\n}\n");
+    let name = "--name=\"work-$task\"";
+    let program = program(spec, &[&worker(spec), name], spec.worker, "--ntasks=1");
+    let unfit = quoted(&format!("{}/{UNFIT}", folder(spec)));
+    script.lines(&lives(&program, &WORK_CODES.replace("UNFIT", &unfit)));
+    script.lines("exit \"$code\"");
+    script.into_text()
+}
+
+/// The one job for all: the coordinator, and a step for each worker.
+fn allocation_lead(spec: &Spec) -> String {
+    let names = Names::of(&spec.name);
+    let mut script = Script::new(&format!(
+        "The run {}: its coordinator and its workers. Written by `fratmae launch`.",
+        spec.name
+    ));
+    script.option(&format!("--job-name={}", names.lead));
+    script.option("--dependency=singleton");
+    common(&mut script, spec, "lead-%j.out");
+    script.option(&format!("--ntasks={}", spec.workers.most));
+    script.option(&format!("--cpus-per-task={}", spec.worker.cpus));
+    // The coordinator runs beside one of the workers.
+    let memory = spec.worker.memory_mib + spec.coordinator.memory_mib;
+    script.option(&format!(
+        "--mem-per-cpu={}M",
+        memory.div_ceil(spec.worker.cpus)
+    ));
+    if spec.worker.gpus > 0 {
+        script.option(&format!("--gpus-per-task={}", spec.worker.gpus));
+    }
+    // Those on other nodes go on if one is lost.
+    script.option("--no-kill");
+    place(&mut script, spec, &spec.slurm.partition);
+    further(&mut script, spec);
+    script.lines(PREAMBLE);
+    let step = srun(
+        spec,
+        spec.worker.cpus,
+        "--nodes=1 --ntasks=1 --exact --open-mode=append",
+    );
+    let gpus = match spec.worker.gpus {
+        0 => String::new(),
+        gpus => format!("--gpus-per-task={gpus} "),
+    };
+    let log = path(spec, "work-%j_%s.out");
+    let work = quoted(&format!("{}/{WORK}", folder(spec)));
+    script.lines(&format!(
+        "# One step a worker, all at the beginning: none can be made once a node is lost.\n\
+         for worker in $(seq \"$SLURM_NTASKS\"); do\n    \
+         {step} \\\n        {gpus}--output={log} bash {work} &\n\
+         done\n"
+    ));
+    let program = program(
+        spec,
+        &[&coordinator(spec)],
+        spec.coordinator,
+        "--nodes=1 --ntasks=1 --overlap",
+    );
+    script.lines(&lives(&program, LEAD_CODES));
+    script.lines("exit \"$code\"");
+    script.into_text()
+}
+
+/// A step of the one job.
+fn allocation_work(spec: &Spec) -> String {
+    let mut script = Script::new(&format!(
+        "Works for the run {}: a step of the job {LEAD}, which starts it. Written by `fratmae launch`.",
+        spec.name
+    ));
+    // The signal reaches this shell too, which is to see how the worker ends.
+    script.lines("umask 077\ntrap : USR1 TERM\n");
+    let name = "--name=\"work-${SLURM_JOB_ID}_$SLURM_STEP_ID\"";
+    let words = contained(spec, &[&worker(spec), name], spec.worker);
+    script.lines(&lives(&words, "        0 | 1 | 2 | 75 | 76 | 78) break ;;"));
+    script.lines("exit \"$code\"");
+    script.into_text()
+}
+
+/// What every script begins with.
+const PREAMBLE: &str = "\
+umask 077
+unset ${!SQUEUE_@} ${!SCANCEL_@}
+# What srun ends with if it fails itself, so that it is not taken for the program.
+export SLURM_EXIT_ERROR=69
+";
+
+/// What becomes of the coordinator's job.
+const LEAD_CODES: &str =
+    "        0 | 1 | 2 | 78) break ;; # The run is finished, or has failed for good.
+        75) # It goes on: this job starts again later. `fratmae launch stop` has forbidden it that.
+            scontrol requeue \"$SLURM_JOB_ID\" && exit 75
+            break ;;";
+
+/// What becomes of a worker's task.
+const WORK_CODES: &str = "        0 | 1 | 2 | 78) break ;; # The run is finished, it has failed, or it has no use for this worker.
+        75) # The worker left: time limit, preemption, or fewer workers are wanted. Its task waits for its next turn.
+            is_led && scontrol requeue \"$task\"
+            exit 75 ;;
+        76) # This machine is unfit. The task starts again on another one.
+            echo \"$SLURMD_NODENAME\" >> UNFIT
+            trap '' TERM # Requeueing ends this script, which has one more thing to do.
+            scontrol requeue \"$task\"
+            scontrol update JobId=\"$task\" ExcNodeList=\"$(sort -u UNFIT | paste -sd,)\"
+            exit 76 ;;";
+
+/// A process is started again at once if it crashes, a few times.
+fn lives(program: &str, codes: &str) -> String {
+    let led = match codes.contains("is_led") {
+        true => "    is_led || exit 0\n",
+        false => "",
+    };
+    format!(
+        "for life in 1 2 3 4 5; do\n{led}    {program}\n    code=$?\n    case $code in\n{codes}\n    esac\n    sleep 10\ndone\n"
+    )
+}
+
+/// What all jobs are told.
+fn common(script: &mut Script, spec: &Spec, log: &str) {
+    script.option(&format!("--output={}", path(spec, log)));
+    script.option("--open-mode=append");
+    script.option("--requeue");
+    let minutes = spec
+        .hours
+        .map(|hours| ((hours * 60.0).ceil() as u64).max(1));
+    if let Some(minutes) = minutes {
+        script.option(&format!("--time={minutes}"));
+    }
+    // Without `B:`, which would signal the script and not its processes. Slurm may send it a minute early.
+    let margin = spec.grace_s + MARGIN_S;
+    let margin = minutes.map_or(margin, |minutes| margin.min(minutes * 20));
+    script.option(&format!("--signal=USR1@{margin}"));
+}
+
+/// What a job of one process is given.
+fn size(script: &mut Script, given: Resources) {
+    script.option("--nodes=1");
+    script.option("--ntasks=1");
+    script.option(&format!("--cpus-per-task={}", given.cpus));
+    script.option(&format!("--mem={}M", given.memory_mib));
+    if given.gpus > 0 {
+        script.option(&format!("--gres=gpu:{}", given.gpus));
+    }
+}
+
+fn place(script: &mut Script, spec: &Spec, partition: &str) {
+    for (option, value) in [
+        ("--partition", partition),
+        ("--account", &spec.slurm.account),
+    ] {
+        if !value.is_empty() {
+            script.option(&format!("{option}={}", quoted(value)));
+        }
+    }
+}
+
+fn further(script: &mut Script, spec: &Spec) {
+    let options = spec.slurm.options.trim();
+    if !options.is_empty() {
+        script.option(options);
+    }
+}
+
+/// A file of the run as an option of Slurm names it, where a percent sign begins a pattern.
+fn path(spec: &Spec, name: &str) -> String {
+    quoted(&format!("{}/{name}", folder(spec).replace('%', "%%")))
+}
+
+fn coordinator(spec: &Spec) -> String {
+    let job = format!("{}/{JOB}", folder(spec));
+    // Workers find the address by the run.
+    words(&spec.coordinator_arguments(&job, "0.0.0.0:0", None))
+}
+
+fn worker(spec: &Spec) -> String {
+    words(&spec.worker_arguments())
+}
+
+fn words(words: &[String]) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
+}
+
+/// How `srun` starts a step. It does not take over the number of cores from the job.
+fn srun(spec: &Spec, cpus: usize, options: &str) -> String {
+    let common = "--mpi=none --kill-on-bad-exit=0 --unbuffered";
+    let step = format!("srun --cpus-per-task={cpus} {common} {options}");
+    let Some(image) = spec
+        .image
+        .as_ref()
+        .filter(|_| spec.slurm.container == Container::Pyxis)
+    else {
+        return step;
+    };
+    let mounts: Vec<String> = folders(spec)
+        .iter()
+        .map(|folder| format!("{folder}:{folder}"))
+        .collect();
+    format!(
+        "{step} \\\n        --container-image={} --container-mounts={} --no-container-mount-home",
+        quoted(image),
+        quoted(&mounts.join(","))
+    )
+}
+
+/// The program as a step of the job, with these arguments.
+fn program(spec: &Spec, arguments: &[&str], given: Resources, options: &str) -> String {
+    let step = srun(spec, given.cpus, options);
+    format!("{step} \\\n        {}", contained(spec, arguments, given))
+}
+
+/// The program with these arguments, in its container if apptainer runs that.
+fn contained(spec: &Spec, arguments: &[&str], given: Resources) -> String {
+    let program = quoted(&spec.program);
+    let arguments = arguments.join(" ");
+    match (&spec.image, spec.slurm.container) {
+        (Some(image), Container::Apptainer) => {
+            let gpus = match given.gpus {
+                0 => "",
+                _ => " --nv",
+            };
+            let bind = quoted(&folders(spec).join(","));
+            let image = quoted(image);
+            format!("apptainer exec{gpus} --bind={bind} {image} {program} {arguments}")
+        }
+        _ => format!("{program} {arguments}"),
+    }
+}
+
+/// The folders of the machine that a container sees.
+fn folders(spec: &Spec) -> Vec<String> {
+    let mut folders = vec![folder(spec)];
+    folders.extend(spec.folders.iter().cloned());
+    folders
+}
+
+#[cfg(test)]
+mod tests;
