@@ -8,6 +8,18 @@ use crate::skipping::{skip, variable};
 /// Names the folder of its commands.
 const VARIABLE: &str = "FRATMAE_TEST_SLURM";
 
+/// What users set to change what the commands do and print.
+const HOSTILE: [(&str, &str); 8] = [
+    ("SQUEUE_FORMAT", "%.3i %.9P"),
+    ("SQUEUE_STATES", "SUSPENDED"),
+    ("SQUEUE_USERS", "nobody"),
+    ("SQUEUE_ARRAY_UNIQUE", "1"),
+    ("SACCT_FORMAT", "jobid"),
+    ("SBATCH_PARTITION", "nowhere"),
+    ("SBATCH_NO_REQUEUE", "1"),
+    ("SCANCEL_STATE", "SUSPENDED"),
+];
+
 /// A cluster of four nodes, with one partition.
 #[derive(Debug)]
 pub struct Slurm {
@@ -24,11 +36,13 @@ impl Slurm {
         commands.map(|commands| Self { commands })
     }
 
-    /// A call that finds the cluster's commands.
+    /// A call that finds the cluster's commands, made by a user who has them changed in every way.
     #[must_use]
     pub fn for_call(&self, call: Call) -> Call {
         let path = variable("PATH").unwrap_or_default();
-        call.with("PATH", &format!("{}:{path}", self.commands.display()))
+        let call = call.with("PATH", &format!("{}:{path}", self.commands.display()));
+        let hostile = HOSTILE.iter();
+        hostile.fold(call, |call, (name, value)| call.with(name, value))
     }
 
     /// Calls one of its commands, and gives what that printed.

@@ -10,12 +10,14 @@ mod folder;
 mod queue;
 mod resize;
 mod script;
+mod site;
 
 pub use error::SlurmError;
 pub use script::render;
+pub use site::Remark;
 
 use crate::{Member, MemberState, RenderedFile, Spec};
-use command::{Input, ask, ask_with};
+use command::{Input, ask, ask_with, call};
 use queue::{QUEUE_FORMAT, RECORD_FORMAT, Task};
 use script::{LEAD, Names};
 
@@ -53,7 +55,7 @@ pub async fn submit(spec: &Spec, files: &[RenderedFile]) -> Result<Vec<String>, 
                     .to_owned(),
             ),
             Err(error) => {
-                cancel(&ids).await?;
+                cancel_all(&ids).await?;
                 return Err(error);
             }
         }
@@ -74,6 +76,32 @@ pub async fn check(spec: &Spec, files: &[RenderedFile]) -> Result<Vec<String>, S
         answers.push(format!("{script}: {}", answer.trim()));
     }
     Ok(answers)
+}
+
+/// What is to be said of the cluster's settings, before a run is launched there.
+///
+/// # Errors
+/// Slurm's commands are missing, or do not answer.
+pub async fn remarks(spec: &Spec) -> Result<Vec<Remark>, SlurmError> {
+    let settings = ask("scontrol", &["show", "config"]).await?;
+    let partitions = ask("scontrol", &["show", "partition", "--oneliner"]).await?;
+    Ok(site::remarks(spec, &settings, &partitions))
+}
+
+/// Lets `fratmae doctor` look at a machine that a worker could get; gives what it printed, and whether it misses nothing.
+/// The files of the run are written first, as the jobs would find them.
+///
+/// # Errors
+/// A file cannot be written, no machine is free, or the program does not start there.
+pub async fn check_up(spec: &Spec, files: &[RenderedFile]) -> Result<(String, bool), SlurmError> {
+    folder::write(spec, files)?;
+    let words = script::check_up(spec);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let answer = call("srun", &words, Input::Nothing).await?;
+    match answer.printed.is_empty() && !answer.is_success {
+        true => Err(answer.failure("srun")),
+        false => Ok((answer.printed, answer.is_success)),
+    }
 }
 
 /// What Slurm says of the jobs with these numbers. One that it does not speak of is unknown, which is not ended.
@@ -127,12 +155,7 @@ pub async fn resize(spec: &Spec, ids: &[String], workers: usize) -> Result<(), S
         });
     }
     // First: the place of a worker that leaves is not to be taken by the next task.
-    let throttle = format!("ArrayTaskThrottle={workers}");
-    ask(
-        "scontrol",
-        &["update", &format!("JobId={array}"), &throttle],
-    )
-    .await?;
+    throttle(array, workers).await?;
     for task in resize::leavers(&tasks, workers) {
         signal(&task.id).await?;
     }
@@ -163,7 +186,7 @@ pub async fn stop(spec: &Spec, ids: &[String]) -> Result<(), SlurmError> {
     if !rest.is_empty() {
         let mut arguments = vec!["--state=PENDING"];
         arguments.extend(rest.iter().map(String::as_str));
-        ask("scancel", &arguments).await?;
+        cancel(&arguments).await?;
     }
     signal(lead).await
 }
@@ -173,7 +196,7 @@ pub async fn stop(spec: &Spec, ids: &[String]) -> Result<(), SlurmError> {
 /// # Errors
 /// Slurm refuses, or does not answer.
 pub async fn reap(_spec: &Spec, ids: &[String]) -> Result<(), SlurmError> {
-    cancel(ids).await
+    cancel_all(ids).await
 }
 
 /// All processes of all runs of this user that are in the queue. Their names begin with their run's.
@@ -232,18 +255,44 @@ async fn queued(filter: &[&str]) -> Result<Vec<Task>, SlurmError> {
     }
 }
 
-/// Sends the processes of a job, and not its script, the signal by which they leave. They may be about to.
-async fn signal(id: &str) -> Result<(), SlurmError> {
-    match ask("scancel", &["--signal=USR1", id]).await {
-        Err(SlurmError::Failed { reason, .. }) if reason.contains("already complet") => Ok(()),
+/// Sets how many tasks of an array may run.
+async fn throttle(array: &str, tasks: usize) -> Result<(), SlurmError> {
+    let (job, throttle) = (
+        format!("JobId={array}"),
+        format!("ArrayTaskThrottle={tasks}"),
+    );
+    match ask("scontrol", &["update", &job, &throttle]).await {
+        // It does so, and fails for each task that has ended.
+        Err(SlurmError::Failed { reason, .. })
+            if reason.ends_with("already finished") || reason.ends_with("No error") =>
+        {
+            Ok(())
+        }
         answer => answer.map(drop),
     }
 }
 
-async fn cancel(ids: &[String]) -> Result<(), SlurmError> {
+/// Sends the processes of a job, and not its script, the signal by which they leave.
+async fn signal(id: &str) -> Result<(), SlurmError> {
+    cancel(&["--signal=USR1", id]).await
+}
+
+/// Calls `scancel`. Jobs that have ended or are about to are no failure: nothing is left to do.
+async fn cancel(arguments: &[&str]) -> Result<(), SlurmError> {
+    match ask("scancel", arguments).await {
+        Err(SlurmError::Failed { reason, .. })
+            if reason.contains("Invalid job id") || reason.contains("already complet") =>
+        {
+            Ok(())
+        }
+        answer => answer.map(drop),
+    }
+}
+
+async fn cancel_all(ids: &[String]) -> Result<(), SlurmError> {
     if ids.is_empty() {
         return Ok(());
     }
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    ask("scancel", &ids).await.map(drop)
+    cancel(&ids).await
 }

@@ -34,12 +34,11 @@ use crate::{
     progress::Progress,
     signals::Signals,
 };
-use finding::{Finding, State};
 use gpu::Gpu;
 use host::Roots;
 
 pub(crate) use {
-    finding::size,
+    finding::{Finding, State, size},
     host::Host,
     requirements::{JobRequirements, Requirements},
 };
@@ -99,7 +98,12 @@ struct Report<'a> {
 pub(crate) async fn check(config: Config, output: &mut Output) -> Result<()> {
     let need = Requirements::of(&config);
     let findings = check_job(&need, Some(config)).await?;
-    report(&findings, Form::Text { all: false }, output)
+    tell(&findings, output)
+}
+
+/// Shows what was found, but for what is ok; what is missing is the failure.
+pub(crate) fn tell(findings: &[Finding], output: &mut Output) -> Result<()> {
+    report(findings, Form::Text { all: false }, output)
 }
 
 /// What this host and the places of a job lack; without a job, what the host lacks for any.

@@ -6,6 +6,7 @@ mod follow;
 mod forecast;
 mod place;
 mod plan;
+mod slurm;
 mod start;
 mod trial;
 

@@ -40,6 +40,24 @@ pub(super) enum Input {
     Text(String),
 }
 
+/// How a command ended.
+pub(super) struct Answer {
+    pub(super) is_success: bool,
+    pub(super) printed: String,
+    /// What it wrote to standard error.
+    said: String,
+    status: String,
+}
+
+impl Answer {
+    pub(super) fn failure(&self, command: &'static str) -> SlurmError {
+        SlurmError::Failed {
+            command,
+            reason: reason(&self.said, &self.status),
+        }
+    }
+}
+
 /// Runs a command and gives what it printed.
 ///
 /// # Errors
@@ -57,6 +75,23 @@ pub(super) async fn ask_with(
     arguments: &[&str],
     input: Input,
 ) -> Result<String, SlurmError> {
+    let answer = call(command, arguments, input).await?;
+    match answer.is_success {
+        true if answer.printed.is_empty() => Ok(answer.said),
+        true => Ok(answer.printed),
+        false => Err(answer.failure(command)),
+    }
+}
+
+/// Runs a command and tells how it ended.
+///
+/// # Errors
+/// It is not there, or does not end.
+pub(super) async fn call(
+    command: &'static str,
+    arguments: &[&str],
+    input: Input,
+) -> Result<Answer, SlurmError> {
     tracing::debug!(command, ?arguments, "asking Slurm");
     match timeout(PATIENCE, run(command, arguments, input)).await {
         Ok(answer) => answer,
@@ -71,7 +106,7 @@ async fn run(
     command: &'static str,
     arguments: &[&str],
     input: Input,
-) -> Result<String, SlurmError> {
+) -> Result<Answer, SlurmError> {
     let missing = |source| SlurmError::Missing { command, source };
     let mut call = Command::new(command);
     call.args(arguments)
@@ -91,16 +126,12 @@ async fn run(
         let _ = stdin.write_all(text.as_bytes()).await;
     }
     let output = child.wait_with_output().await.map_err(missing)?;
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    match output.status.success() {
-        true if printed.is_empty() => Ok(said),
-        true => Ok(printed),
-        false => Err(SlurmError::Failed {
-            command,
-            reason: reason(&said, &output.status.to_string()),
-        }),
-    }
+    Ok(Answer {
+        is_success: output.status.success(),
+        printed: String::from_utf8_lossy(&output.stdout).into_owned(),
+        said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        status: output.status.to_string(),
+    })
 }
 
 /// The first line that says something, without the name of the command before it.

@@ -83,7 +83,11 @@ pub(super) fn records(text: &str) -> Vec<Task> {
 /// earlier one.
 pub(super) fn merged(past: Vec<Task>, now: Vec<Task>) -> Vec<Task> {
     let tasks = past.into_iter().chain(now);
-    let key = |task: &Task| (task.job().parse::<u64>().unwrap_or_default(), task.index());
+    // What never became tasks of an array may be told with the number of the array alone.
+    let key = |task: &Task| {
+        let job = task.job().parse::<u64>().unwrap_or_default();
+        (job, task.index(), task.id.clone())
+    };
     let tasks: BTreeMap<_, _> = tasks.map(|task| (key(&task), task)).collect();
     tasks.into_values().collect()
 }

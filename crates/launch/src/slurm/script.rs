@@ -1,12 +1,15 @@
 //! The scripts of a run's jobs. They say what becomes of a job by the exit code of its process, so this holds while nobody
 //! watches.
 
+mod step;
 mod text;
 
-use fratmae_config::{Container, Layout};
+use fratmae_config::Layout;
 
 use super::queue::Task;
 use crate::{Member, RenderedFile, Resources, Spec};
+pub(super) use step::check_up;
+use step::{DONE, contained, program, srun, words};
 use text::{Script, quoted};
 
 /// The script of the coordinator's job, or of the one job for all.
@@ -62,7 +65,7 @@ pub(super) fn run_of(job: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether workers are tasks of an array, which come and go.
-fn is_array(spec: &Spec) -> bool {
+pub(super) fn is_array(spec: &Spec) -> bool {
     match spec.slurm.layout {
         Layout::Auto => spec.is_elastic(),
         Layout::Array => true,
@@ -111,18 +114,18 @@ fn array_lead(spec: &Spec) -> String {
     // A second one of this name waits until the first is gone.
     script.option("--dependency=singleton");
     common(&mut script, spec, "lead-%j.out");
-    size(&mut script, spec.coordinator);
-    let partition = match spec.slurm.leader_partition.as_str() {
-        "" => &spec.slurm.partition,
-        partition => partition,
-    };
-    place(&mut script, spec, partition);
+    script.options(size(spec.coordinator));
+    script.values(place(spec, leader_partition(spec)));
     script.lines(PREAMBLE);
     let program = program(spec, &[&coordinator(spec)], spec.coordinator, "--ntasks=1");
     script.lines(&lives(&program, LEAD_CODES));
     let work = &names.work;
     script.lines(&format!(
-        "# Nobody leads the workers any more.\n\
+        "# Nobody leads the workers any more, unless Slurm has taken this node for lost and started the job elsewhere.\n\
+         job=$(squeue --noheader --jobs=\"$SLURM_JOB_ID\" --format='%T %N')\n\
+         [ \"$job\" = \"RUNNING $SLURM_JOB_NODELIST\" ] || exit \"$code\"\n\
+         scancel --user=\"$SLURM_JOB_USER\" --name={work}\n\
+         sleep 5 # A worker that was about to requeue itself has done so.\n\
          scancel --user=\"$SLURM_JOB_USER\" --name={work}\n\
          exit \"$code\""
     ));
@@ -144,8 +147,8 @@ fn array_work(spec: &Spec) -> String {
         workers.wanted
     ));
     common(&mut script, spec, "work-%A_%a.out");
-    size(&mut script, spec.worker);
-    place(&mut script, spec, &spec.slurm.partition);
+    script.options(size(spec.worker));
+    script.values(place(spec, &spec.slurm.partition));
     further(&mut script, spec);
     script.lines(PREAMBLE);
     script.lines(
@@ -189,7 +192,7 @@ fn allocation_lead(spec: &Spec) -> String {
     }
     // Those on other nodes go on if one is lost.
     script.option("--no-kill");
-    place(&mut script, spec, &spec.slurm.partition);
+    script.values(place(spec, &spec.slurm.partition));
     further(&mut script, spec);
     script.lines(PREAMBLE);
     let step = srun(
@@ -244,14 +247,15 @@ export SLURM_EXIT_ERROR=69
 ";
 
 /// What becomes of the coordinator's job.
-const LEAD_CODES: &str =
-    "        0 | 1 | 2 | 78) break ;; # The run is finished, or has failed for good.
+const LEAD_CODES: &str = "        DONE) code=0; break ;; # The run is finished.
+        1 | 2 | 78) break ;; # It has failed for good.
         75) # It goes on: this job starts again later. `fratmae launch stop` has forbidden it that.
             scontrol requeue \"$SLURM_JOB_ID\" && exit 75
             break ;;";
 
 /// What becomes of a worker's task.
-const WORK_CODES: &str = "        0 | 1 | 2 | 78) break ;; # The run is finished, it has failed, or it has no use for this worker.
+const WORK_CODES: &str = "        DONE) code=0; break ;; # The run is finished.
+        1 | 2 | 78) break ;; # It has failed, or it has no use for this worker.
         75) # The worker left: time limit, preemption, or fewer workers are wanted. Its task waits for its next turn.
             is_led && scontrol requeue \"$task\"
             exit 75 ;;
@@ -268,6 +272,7 @@ fn lives(program: &str, codes: &str) -> String {
         true => "    is_led || exit 0\n",
         false => "",
     };
+    let codes = codes.replace("DONE", &DONE.to_string());
     format!(
         "for life in 1 2 3 4 5; do\n{led}    {program}\n    code=$?\n    case $code in\n{codes}\n    esac\n    sleep 10\ndone\n"
     )
@@ -291,31 +296,41 @@ fn common(script: &mut Script, spec: &Spec, log: &str) {
 }
 
 /// What a job of one process is given.
-fn size(script: &mut Script, given: Resources) {
-    script.option("--nodes=1");
-    script.option("--ntasks=1");
-    script.option(&format!("--cpus-per-task={}", given.cpus));
-    script.option(&format!("--mem={}M", given.memory_mib));
+fn size(given: Resources) -> Vec<String> {
+    let mut options = vec![
+        "--nodes=1".to_owned(),
+        "--ntasks=1".to_owned(),
+        format!("--cpus-per-task={}", given.cpus),
+        format!("--mem={}M", given.memory_mib),
+    ];
     if given.gpus > 0 {
-        script.option(&format!("--gres=gpu:{}", given.gpus));
+        options.push(format!("--gres=gpu:{}", given.gpus));
     }
+    options
 }
 
-fn place(script: &mut Script, spec: &Spec, partition: &str) {
-    for (option, value) in [
+/// Where a job runs, and who pays: options with their values.
+fn place<'a>(spec: &'a Spec, partition: &'a str) -> Vec<(&'static str, &'a str)> {
+    let mut options = vec![
         ("--partition", partition),
         ("--account", &spec.slurm.account),
-    ] {
-        if !value.is_empty() {
-            script.option(&format!("{option}={}", quoted(value)));
-        }
-    }
+    ];
+    options.retain(|(_, value)| !value.is_empty());
+    options
 }
 
 fn further(script: &mut Script, spec: &Spec) {
     let options = spec.slurm.options.trim();
     if !options.is_empty() {
         script.option(options);
+    }
+}
+
+/// The partition of the coordinator; empty for the cluster's default.
+pub(super) fn leader_partition(spec: &Spec) -> &str {
+    match spec.slurm.leader_partition.as_str() {
+        "" => &spec.slurm.partition,
+        partition => partition,
     }
 }
 
@@ -332,64 +347,6 @@ fn coordinator(spec: &Spec) -> String {
 
 fn worker(spec: &Spec) -> String {
     words(&spec.worker_arguments())
-}
-
-fn words(words: &[String]) -> String {
-    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-    words.join(" ")
-}
-
-/// How `srun` starts a step. It does not take over the number of cores from the job.
-fn srun(spec: &Spec, cpus: usize, options: &str) -> String {
-    let common = "--mpi=none --kill-on-bad-exit=0 --unbuffered";
-    let step = format!("srun --cpus-per-task={cpus} {common} {options}");
-    let Some(image) = spec
-        .image
-        .as_ref()
-        .filter(|_| spec.slurm.container == Container::Pyxis)
-    else {
-        return step;
-    };
-    let mounts: Vec<String> = folders(spec)
-        .iter()
-        .map(|folder| format!("{folder}:{folder}"))
-        .collect();
-    format!(
-        "{step} \\\n        --container-image={} --container-mounts={} --no-container-mount-home",
-        quoted(image),
-        quoted(&mounts.join(","))
-    )
-}
-
-/// The program as a step of the job, with these arguments.
-fn program(spec: &Spec, arguments: &[&str], given: Resources, options: &str) -> String {
-    let step = srun(spec, given.cpus, options);
-    format!("{step} \\\n        {}", contained(spec, arguments, given))
-}
-
-/// The program with these arguments, in its container if apptainer runs that.
-fn contained(spec: &Spec, arguments: &[&str], given: Resources) -> String {
-    let program = quoted(&spec.program);
-    let arguments = arguments.join(" ");
-    match (&spec.image, spec.slurm.container) {
-        (Some(image), Container::Apptainer) => {
-            let gpus = match given.gpus {
-                0 => "",
-                _ => " --nv",
-            };
-            let bind = quoted(&folders(spec).join(","));
-            let image = quoted(image);
-            format!("apptainer exec{gpus} --bind={bind} {image} {program} {arguments}")
-        }
-        _ => format!("{program} {arguments}"),
-    }
-}
-
-/// The folders of the machine that a container sees.
-fn folders(spec: &Spec) -> Vec<String> {
-    let mut folders = vec![folder(spec)];
-    folders.extend(spec.folders.iter().cloned());
-    folders
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A Slurm cluster on loopback: a controller, four nodes and the service that vouches for users, of Debian's packages,
-//! unpacked and not installed. It belongs to this user, with whose rights jobs run.
+//! A Slurm cluster on loopback: a controller, four nodes and the service that vouches for users, of Debian's packages.
+//! It belongs to this user, with whose rights jobs run, and shares nothing with one that the system runs.
 
 mod settings;
 
@@ -40,13 +40,24 @@ const COMMANDS: &[&str] = &[
 const READY_PATIENCE: Duration = Duration::from_secs(60);
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers with the folder of the unpacked packages.
+/// A program of them, by which they are known to be there.
+const CONTROLLER: &str = "usr/sbin/slurmctld-wlm";
+
+/// Answers with the folder that has the packages' files: the root of the system where they are installed, else one into
+/// which they are unpacked.
 ///
 /// # Errors
 /// They cannot be fetched.
 pub(super) fn fetch() -> Result<PathBuf> {
-    debian::unpacked("slurm", PACKAGES, "usr/sbin/slurmctld-wlm")
-        .context("no Slurm for tests; they need Debian's slurm-wlm 22.05")
+    let system = Path::new("/");
+    if [CONTROLLER, "usr/sbin/munged"]
+        .iter()
+        .all(|file| system.join(file).is_file())
+    {
+        return Ok(system.to_path_buf());
+    }
+    debian::unpacked("slurm", PACKAGES, CONTROLLER)
+        .context("no Slurm for tests; they need Debian's slurm-wlm and munge")
 }
 
 /// A running cluster; it ends with this value, unless it is left running.

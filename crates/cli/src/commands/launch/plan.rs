@@ -66,6 +66,7 @@ impl From<Format> for kubernetes::Form {
 #[command(after_help = "\
 Examples:
   fratmae launch doctor --on local job.toml
+  fratmae launch doctor --on slurm job.toml      also asks whether the jobs would be taken
 
 The exit code is 1 if something is missing that the job needs.")]
 pub(super) struct Doctor {
@@ -131,10 +132,7 @@ pub(super) async fn doctor(arguments: &Doctor, output: &mut Output) -> Result<()
     let config = job.resolve_with(named, None, None)?;
     match Target::from(*on) {
         Target::Local => doctor::check(config, output).await,
-        Target::Slurm => bail!(
-            "a machine of the cluster is checked there: srun --ntasks=1 fratmae doctor --config FILE, with the partition \
-             and options of section [launch.slurm]"
-        ),
+        Target::Slurm => super::slurm::check(&Asked::of(&arguments.wanted)?, output).await,
         Target::Kubernetes => bail!(
             "a machine of the cluster is checked there: run `fratmae doctor` in a pod of the image, with the job file"
         ),

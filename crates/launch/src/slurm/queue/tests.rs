@@ -19,10 +19,11 @@ fn states(tasks: &[Task]) -> Vec<(&str, MemberState, &str, &str)> {
 
 /// An array of which task 0 finished, 1 failed, 2 was requeued, 3 was cancelled, 4 does not end at once, and the others run;
 /// task 7 was held once it ran. Written by each version itself.
-const RECORDED: [(&str, &str); 4] = [
+const RECORDED: [(&str, &str); 5] = [
     ("20.11.4", include_str!("recorded/squeue-20.11.4.txt")),
     ("22.05.8", include_str!("recorded/squeue-22.05.8.txt")),
     ("24.11.5", include_str!("recorded/squeue-24.11.5.txt")),
+    ("25.11.2", include_str!("recorded/squeue-25.11.2.txt")),
     ("26.05.5", include_str!("recorded/squeue-26.05.5.txt")),
 ];
 
@@ -127,6 +128,15 @@ fn the_last_attempt_counts_and_the_queue_counts_for_more_than_the_past() {
     let merged = merged(past, now);
     assert_eq!(states(&merged)[2], ("7_2", Waiting, "BeginTime", ""));
     assert_eq!(states(&merged)[3], ("7_10", Running, "", "n4"));
+}
+
+#[test]
+fn tasks_that_never_began_are_not_the_first_task() {
+    let tasks = tasks("8|CANCELLED|None||x\n8_1|RUNNING|None|n1|x\n8_0|RUNNING|None|n1|x\n");
+    let merged = merged(Vec::new(), tasks);
+    let found = states(&merged);
+    assert_eq!(found[0], ("8", Failed, "CANCELLED", ""));
+    assert_eq!(found[1], ("8_0", Running, "", "n1"));
 }
 
 #[test]

@@ -175,9 +175,22 @@ fn jobs_name_their_run_and_others_name_none() {
     }
 }
 
-/// Runs a script in which Slurm's commands and the program are replaced by ones that note how they are called. The step
+/// Runs the step's command, as `srun` does.
+const RUNS: &str = "while [ \"$1\" != sh ]; do shift; done; exec \"$@\"";
+
+/// Runs a script in which Slurm's commands and the program are replaced by ones that note how they are called. The program
 /// ends with `code`; `led` is whether the coordinator's job is in the queue. Gives the exit code and the calls.
 fn played(name: &str, sets: &[&str], code: i32, led: bool) -> (Option<i32>, Vec<String>) {
+    played_by(RUNS, name, sets, code, led)
+}
+
+fn played_by(
+    srun: &str,
+    name: &str,
+    sets: &[&str],
+    code: i32,
+    led: bool,
+) -> (Option<i32>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let jobs = format!("launch.slurm.folder={}", folder.path().display());
     let mut sets = sets.to_vec();
@@ -187,13 +200,13 @@ fn played(name: &str, sets: &[&str], code: i32, led: bool) -> (Option<i32>, Vec<
     let calls = folder.path().join("calls");
     let note = format!("echo \"${{0##*/}} $*\" >> {}", calls.display());
     let queue = match led {
-        true => "echo 41",
+        true => "case \"$*\" in *--jobs=40*) echo RUNNING n7 ;; *) echo 41 ;; esac",
         false => "true",
     };
-    let step = format!("exit {code}");
+    let program = format!("exit {code}");
     for (command, does) in [
-        ("srun", step.as_str()),
-        ("fratmae", &step),
+        ("srun", srun),
+        ("fratmae", &program),
         ("squeue", queue),
         ("scontrol", "true"),
         ("scancel", "true"),
@@ -207,6 +220,7 @@ fn played(name: &str, sets: &[&str], code: i32, led: bool) -> (Option<i32>, Vec<
         .env("PATH", path)
         .env("SLURM_JOB_ID", "40")
         .env("SLURM_JOB_USER", "me")
+        .env("SLURM_JOB_NODELIST", "n7")
         .env("SLURM_ARRAY_JOB_ID", "42")
         .env("SLURM_ARRAY_TASK_ID", "3")
         .env("SLURM_STEP_ID", "5")
@@ -292,6 +306,15 @@ fn the_end_of_the_coordinator_ends_the_workers_unless_the_run_goes_on() {
     let (ended, calls) = played(LEAD, &[], 75, true);
     assert_eq!(ended, Some(75));
     assert_eq!(calls.last().unwrap(), "scontrol requeue 40");
+}
+
+#[test]
+fn srun_that_ends_for_a_lost_node_ends_no_run() {
+    let (ended, calls) = played_by("exit 0", LEAD, &[], 75, false);
+    assert_eq!((ended, count(&calls, "srun")), (Some(0), 5), "{calls:?}");
+    assert_eq!(count(&calls, "scancel"), 0, "{calls:?}");
+    let (_, calls) = played_by("exit 0", WORK, &[], 75, true);
+    assert_eq!(count(&calls, "srun"), 5, "{calls:?}");
 }
 
 #[test]

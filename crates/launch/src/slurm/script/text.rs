@@ -18,6 +18,20 @@ impl Script {
         self.lines(&format!("#SBATCH {option}"));
     }
 
+    /// Adds options that Slurm reads as they are.
+    pub(super) fn options(&mut self, options: Vec<String>) {
+        for option in options {
+            self.option(&option);
+        }
+    }
+
+    /// Adds options with their values, which may be any text.
+    pub(super) fn values(&mut self, options: Vec<(&str, &str)>) {
+        for (option, value) in options {
+            self.option(&format!("{option}={}", quoted(value)));
+        }
+    }
+
     /// Adds lines.
     pub(super) fn lines(&mut self, lines: &str) {
         self.text.push_str(lines);

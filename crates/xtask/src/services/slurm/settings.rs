@@ -8,7 +8,7 @@ pub(super) const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
 
 /// A cluster's settings.
 pub(super) struct Settings {
-    /// Where the packages were unpacked.
+    /// Where the packages' files are.
     pub(super) root: PathBuf,
     /// Slurm's own libraries in there.
     pub(super) libraries: PathBuf,
@@ -64,7 +64,7 @@ impl Settings {
              SchedulerType=sched/backfill\n\
              SchedulerParameters=bf_interval=1,sched_interval=2,batch_sched_delay=0\n\
              SlurmdParameters=config_overrides\n\
-             ReturnToService=2\n\
+             ReturnToService=1\n\
              SlurmdTimeout=20\n\
              KillWait=20\n"
         );
@@ -148,8 +148,8 @@ mod tests {
 
     fn settings() -> Settings {
         Settings {
-            root: "/root".into(),
-            libraries: "/root/usr/lib/x/slurm-wlm".into(),
+            root: "/system".into(),
+            libraries: "/system/usr/lib/x/slurm-wlm".into(),
             folder: "/here".into(),
             user: "me".to_owned(),
             ports: vec![1, 2, 3, 4, 5],
@@ -175,7 +175,7 @@ mod tests {
         let text = settings().command("squeue");
         assert!(text.contains("SLURM_CONF='/here/slurm.conf'"), "{text}");
         assert!(
-            text.ends_with("exec '/root/usr/bin/squeue' \"$@\"\n"),
+            text.ends_with("exec '/system/usr/bin/squeue' \"$@\"\n"),
             "{text}"
         );
     }
