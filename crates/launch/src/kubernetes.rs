@@ -5,6 +5,7 @@
 
 mod chart;
 mod cluster;
+mod doctor;
 mod kustomize;
 mod objects;
 mod operate;
@@ -21,6 +22,7 @@ use slots::Slots;
 use yaml::Strings;
 
 pub use cluster::KubernetesError;
+pub use doctor::{Checkup, doctor};
 pub use operate::{list, logs, members, reap, resize, stop, submit};
 
 /// The form in which a run's objects are written.

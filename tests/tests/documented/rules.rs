@@ -36,6 +36,7 @@ const APART: &[(&str, &str)] = &[
     ("fratmae launch resize", "likewise"),
     ("fratmae launch stop", "likewise"),
     ("fratmae launch reap", "likewise"),
+    ("fratmae launch doctor --on kubernetes", "needs a cluster"),
     (
         "fratmae serve",
         "serves until it is stopped; tests/tests/page.rs asks it",

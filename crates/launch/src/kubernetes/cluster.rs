@@ -46,6 +46,14 @@ pub enum KubernetesError {
         "launch.kubernetes.jobset = true fixes the number of workers; stop the run and launch it with another one"
     )]
     FixedSize,
+    /// The doctor's pod has not ended.
+    #[error("the doctor's pod has not ended within {seconds} s: {reason}")]
+    NoReport {
+        /// How long it was waited for.
+        seconds: u64,
+        /// What the cluster says of it.
+        reason: String,
+    },
     /// It is still there.
     #[error(
         "{what} has not ended within {seconds} s; `fratmae launch reap` removes it without waiting"

@@ -1,7 +1,7 @@
 //! The objects of a run, pure: what keeps it apart, what names it, and the two jobs. No operator is needed, and nothing is
 //! asked of the cluster that is not in a namespace.
 
-use super::pods::{coordinator_pod, worker_pod};
+use super::pods::{coordinator_pod, doctor_pod, worker_pod};
 use super::slots::Slots;
 use crate::Spec;
 use fratmae_config::Replace;
@@ -13,12 +13,16 @@ const CRASHES: u32 = 20;
 const LIVES: u32 = 50;
 /// How long jobs that have ended are kept, in seconds, so that somebody can look at them.
 const KEPT_S: u32 = 7 * 24 * 3600;
+/// The same for the doctor's, which is removed once its report is read.
+const DOCTOR_KEPT_S: u32 = 3600;
 
 /// The parts of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Coordinator,
     Worker,
+    /// No part of it: looks whether its workers could run.
+    Doctor,
 }
 
 impl Role {
@@ -26,6 +30,7 @@ impl Role {
         match self {
             Self::Coordinator => "coordinator",
             Self::Worker => "worker",
+            Self::Doctor => "doctor",
         }
     }
 
@@ -34,6 +39,7 @@ impl Role {
         match self {
             Self::Coordinator => "coordinator",
             Self::Worker => "workers",
+            Self::Doctor => "check",
         }
     }
 }
@@ -66,6 +72,23 @@ pub(super) fn objects(spec: &Spec, slots: &Slots) -> Vec<Value> {
         ]),
     }
     objects
+}
+
+/// What looks, in a worker's place, whether workers could run there. Nothing of it is the run's.
+pub(super) fn doctor_objects(spec: &Spec) -> Vec<Value> {
+    let mut slots = Slots::of(spec);
+    slots.name.push_str("-doctor");
+    slots.keys = None;
+    let check = json!({
+        "backoffLimit": 0,
+        "ttlSecondsAfterFinished": DOCTOR_KEPT_S,
+        "template": doctor_pod(spec, &slots),
+    });
+    vec![
+        service_account(&slots),
+        config_map(&slots),
+        job(&slots, Role::Doctor, check),
+    ]
 }
 
 /// The labels that choose a run's pods.
@@ -110,6 +133,8 @@ fn disruption_budget(spec: &Spec, slots: &Slots) -> Value {
         "spec": {
             "minAvailable": spec.workers.least.saturating_sub(1),
             "selector": {"matchLabels": selector(slots, Some(Role::Worker))},
+            // Workers without a coordinator do nothing, and would keep a node from being drained for ever.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     })
 }

@@ -10,10 +10,10 @@ use crate::{Member, Spec};
 use kube::api::ApiResource;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 /// Who owns the fields of our objects.
-const MANAGER: &str = "fratmae";
+pub(super) const MANAGER: &str = "fratmae";
 /// Who owns the number of workers after `resize`: it shows who changed it, and when.
 const SCALE_MANAGER: &str = "fratmae-scale";
 /// Lines of a pod's log.
@@ -59,7 +59,7 @@ pub(super) async fn submit_to(
 /// # Errors
 /// There is no cluster, or it does not tell.
 pub async fn members(spec: &Spec) -> Result<Vec<Member>, KubernetesError> {
-    members_in(&of(spec).await?, &run_labels(spec)).await
+    members_in(&of(spec).await?, &run_labels(&spec.name)).await
 }
 
 pub(super) async fn members_in(
@@ -185,20 +185,19 @@ pub async fn list() -> Result<Vec<Member>, KubernetesError> {
     members_in(&Cluster::of_user(None).await?, &labels).await
 }
 
-async fn of(spec: &Spec) -> Result<Cluster, KubernetesError> {
+pub(super) async fn of(spec: &Spec) -> Result<Cluster, KubernetesError> {
     Cluster::of_user(Some(&spec.kubernetes.namespace)).await
 }
 
 /// Removes a job with its pods, which are asked to leave, and waits until they have.
-async fn remove_and_wait(
+pub(super) async fn remove_and_wait(
     cluster: &Cluster,
     spec: &Spec,
     kind: &ApiResource,
     name: &str,
 ) -> Result<(), KubernetesError> {
     let seconds = super::pods::leave_s(spec) + NOTICES_S;
-    let mut looks = interval(LOOKS);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = looks();
     let gone = async {
         cluster.remove(kind, name, Removal::Before).await?;
         while cluster.find(kind, name).await?.is_some() {
@@ -215,11 +214,18 @@ async fn remove_and_wait(
         .unwrap_or(Err(lingers))
 }
 
+/// When a cluster is asked again.
+pub(super) fn looks() -> Interval {
+    let mut looks = interval(LOOKS);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
+}
+
 fn is_job(object: &Value) -> bool {
     object["kind"] == "Job" || object["kind"] == "JobSet"
 }
 
-fn pod() -> ApiResource {
+pub(super) fn pod() -> ApiResource {
     kind("v1", "Pod")
 }
 
@@ -231,18 +237,12 @@ fn job_set() -> ApiResource {
     kind("jobset.x-k8s.io/v1alpha2", "JobSet")
 }
 
-fn run_labels(spec: &Spec) -> String {
-    format!(
-        "{}={},{}={}",
-        label::NAME,
-        label::OURS,
-        label::RUN,
-        spec.name
-    )
+pub(super) fn run_labels(run: &str) -> String {
+    format!("{}={},{}={run}", label::NAME, label::OURS, label::RUN)
 }
 
 fn role_labels(spec: &Spec, role: Role) -> String {
-    format!("{},{}={}", run_labels(spec), label::ROLE, role.name())
+    format!("{},{}={}", run_labels(&spec.name), label::ROLE, role.name())
 }
 
 #[cfg(test)]

@@ -51,11 +51,7 @@ pub(super) fn coordinator_pod(spec: &Spec, slots: &Slots) -> Value {
             "memory": mebibytes(spec.coordinator.memory_mib),
         }),
         variables: Vec::new(),
-        mounts: vec![Mount {
-            name: "job",
-            path: JOB_DIR.to_owned(),
-            source: ("configMap", json!({"name": format!("{}-job", slots.name)})),
-        }],
+        mounts: vec![job_file(slots)],
     };
     let mut pod = pod(spec, slots, container);
     pod["spec"]["restartPolicy"] = json!("OnFailure");
@@ -75,29 +71,20 @@ pub(super) fn worker_pod(spec: &Spec, slots: &Slots) -> Value {
         true => format!("--threads=$({CPUS})"),
         false => argument,
     });
-    let mut requests = json!({"cpu": slots.cpus, "memory": slots.memory});
-    let mut mounts = Vec::from_iter(cache(&spec.host_options));
-    if spec.worker.gpus > 0 {
-        requests["nvidia.com/gpu"] = json!(spec.worker.gpus);
-        mounts.push(Mount {
-            name: "shm",
-            path: "/dev/shm".to_owned(),
-            source: (
-                "emptyDir",
-                json!({"medium": "Memory", "sizeLimit": mebibytes(SHARED_MIB)}),
-            ),
-        });
-    }
     let container = Container {
         role: Role::Worker,
         arguments: arguments.collect(),
         ports: Vec::new(),
-        requests,
-        variables: vec![json!({
-            "name": CPUS,
-            "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}},
-        })],
-        mounts,
+        requests: requests(spec, slots),
+        variables: vec![
+            json!({
+                "name": CPUS,
+                "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}},
+            }),
+            // Compiled kernels are kept there. The image's own folder cannot be written.
+            json!({"name": "HOME", "value": "/tmp"}),
+        ],
+        mounts: folders(spec),
     };
     let mut pod = pod(spec, slots, container);
     if let Some(hours) = spec.hours {
@@ -107,6 +94,58 @@ pub(super) fn worker_pod(spec: &Spec, slots: &Slots) -> Value {
         pod["spec"]["tolerations"] = tolerations();
     }
     pod
+}
+
+/// The pod in which the doctor looks at what a worker is given.
+pub(super) fn doctor_pod(spec: &Spec, slots: &Slots) -> Value {
+    let mut mounts = folders(spec);
+    mounts.push(job_file(slots));
+    let container = Container {
+        role: Role::Doctor,
+        arguments: vec![
+            "doctor".to_owned(),
+            format!("--config={JOB_DIR}/job.toml"),
+            "--all".to_owned(),
+        ],
+        ports: Vec::new(),
+        requests: requests(spec, slots),
+        variables: Vec::new(),
+        mounts,
+    };
+    pod(spec, slots, container)
+}
+
+/// What a worker asks for.
+fn requests(spec: &Spec, slots: &Slots) -> Value {
+    let mut requests = json!({"cpu": slots.cpus, "memory": slots.memory});
+    if spec.worker.gpus > 0 {
+        requests["nvidia.com/gpu"] = json!(spec.worker.gpus);
+    }
+    requests
+}
+
+/// The folders of a worker that are its pod's own.
+fn folders(spec: &Spec) -> Vec<Mount> {
+    let mut mounts = Vec::from_iter(cache(&spec.host_options));
+    if spec.worker.gpus > 0 {
+        mounts.push(Mount {
+            name: "shm",
+            path: "/dev/shm".to_owned(),
+            source: (
+                "emptyDir",
+                json!({"medium": "Memory", "sizeLimit": mebibytes(SHARED_MIB)}),
+            ),
+        });
+    }
+    mounts
+}
+
+fn job_file(slots: &Slots) -> Mount {
+    Mount {
+        name: "job",
+        path: JOB_DIR.to_owned(),
+        source: ("configMap", json!({"name": format!("{}-job", slots.name)})),
+    }
 }
 
 /// The folder of the cache, if the job names one.
@@ -209,8 +248,11 @@ fn described(spec: &Spec, slots: &Slots, container: Container) -> Value {
         variables,
         mounts,
     } = container;
-    arguments.push(format!("--metrics=0.0.0.0:{}", Spec::METRICS_PORT));
-    ports.push(("metrics", Spec::METRICS_PORT));
+    let is_served = role != Role::Doctor;
+    if is_served {
+        arguments.push(format!("--metrics=0.0.0.0:{}", Spec::METRICS_PORT));
+        ports.push(("metrics", Spec::METRICS_PORT));
+    }
     let ports = ports.iter();
     let ports: Vec<Value> = ports
         .map(|(name, port)| json!({"name": name, "containerPort": port}))
@@ -237,9 +279,11 @@ fn described(spec: &Spec, slots: &Slots, container: Container) -> Value {
     );
     // A coordinator that prepares data, and a worker whose coordinator is not there yet, are well: nothing here depends on
     // the store or on others, or a store that is ill would have every pod killed.
-    set("startupProbe", probe("/healthz", 5, 120));
-    set("livenessProbe", probe("/healthz", 10, 6));
-    set("readinessProbe", probe("/readyz", 5, 3));
+    if is_served {
+        set("startupProbe", probe("/healthz", 5, 120));
+        set("livenessProbe", probe("/healthz", 10, 6));
+        set("readinessProbe", probe("/readyz", 5, 3));
+    }
     set(
         "securityContext",
         json!({

@@ -209,6 +209,21 @@ fn no_pod_has_more_rights_than_it_needs() {
 }
 
 #[test]
+fn a_doctor_is_given_what_a_worker_is_and_no_keys() {
+    let spec = spec(&["launch.gpus=1", "launch.kubernetes.keys=pilot"]);
+    let objects = objects::doctor_objects(&spec);
+    let job = &objects[2];
+    assert_eq!(job["metadata"]["name"], "pilot-doctor-check");
+    let pod = &job["spec"]["template"]["spec"];
+    let (doctor, worker) = (&pod["containers"][0], &worker(&spec)["containers"][0]);
+    assert_eq!(doctor["resources"], worker["resources"]);
+    assert_eq!(doctor["image"], worker["image"]);
+    assert_eq!(doctor["args"][1], "--config=/etc/fratmae/job.toml");
+    assert!(doctor["env"].is_null() && doctor["livenessProbe"].is_null());
+    assert_eq!(objects[1]["metadata"]["name"], "pilot-doctor-job");
+}
+
+#[test]
 fn each_role_gets_its_own_keys_and_no_others() {
     let spec = spec(&["launch.kubernetes.keys=pilot-keys"]);
     for (name, secret) in [

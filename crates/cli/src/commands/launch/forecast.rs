@@ -98,6 +98,7 @@ impl Forecast {
         let data = format!("{} read, before compression", size(self.read_bytes));
         let rows = [
             ("workers", Some(self.workers(spec))),
+            ("image", spec.image.as_deref().map(image_told)),
             ("memory", Some(self.memory(spec))),
             ("speed", self.speed()),
             ("time", Some(self.time(spec, steps))),
@@ -176,6 +177,16 @@ impl Forecast {
     }
 }
 
+/// A tag may name another image when the next process starts.
+fn image_told(image: &str) -> String {
+    match image.contains("@sha256:") {
+        true => image.to_owned(),
+        false => format!(
+            "{image}, by a name that may change: name it by digest, NAME@sha256:..., so that all processes are of one version"
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +258,7 @@ mod tests {
         );
         for part in [
             "unknown on GPUs",
+            "i, by a name that may change",
             "1 GPU",
             "raise launch.memory_gib",
             "launch.price",

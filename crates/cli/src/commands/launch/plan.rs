@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use fratmae_launch::{RenderedFile, Target, kubernetes};
+use fratmae_launch::{
+    RenderedFile, Target,
+    kubernetes::{self, Checkup},
+};
 use serde::Serialize;
 
 use super::{Wanted, asked::Asked, forecast::Forecast, trial::try_step};
 use crate::{
     commands::doctor::{self, Requirements},
     exit::Misuse,
+    lines::shown,
     output::Output,
 };
 
@@ -66,7 +70,8 @@ impl From<Format> for kubernetes::Form {
 #[command(after_help = "\
 Examples:
   fratmae launch doctor --on local job.toml
-  fratmae launch doctor --on slurm job.toml      also asks whether the jobs would be taken
+  fratmae launch doctor --on slurm job.toml          also asks whether the jobs would be taken
+  fratmae launch doctor --on kubernetes job.toml     in a pod like a worker's
 
 The exit code is 1 if something is missing that the job needs.")]
 pub(super) struct Doctor {
@@ -133,8 +138,12 @@ pub(super) async fn doctor(arguments: &Doctor, output: &mut Output) -> Result<()
     match Target::from(*on) {
         Target::Local => doctor::check(config, output).await,
         Target::Slurm => super::slurm::check(&Asked::of(&arguments.wanted)?, output).await,
-        Target::Kubernetes => bail!(
-            "a machine of the cluster is checked there: run `fratmae doctor` in a pod of the image, with the job file"
-        ),
+        Target::Kubernetes => {
+            let asked = Asked::of(&arguments.wanted)?;
+            let Checkup { report, is_sound } = kubernetes::doctor(&asked.spec).await?;
+            output.bytes(shown(&report).as_bytes())?;
+            ensure!(is_sound, "a pod lacks what the job needs");
+            Ok(())
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What is sent to a cluster, in which order. The one here knows nothing of Kubernetes but names: what a real one makes of
 //! the objects is checked by their schemas (`tests/tests/kubernetes.rs`).
 
+use super::super::doctor::doctor_in;
 use super::super::tests::spec;
 use super::*;
 use kube::Config;
@@ -250,4 +251,42 @@ async fn members_are_the_pods_and_the_jobs_without_one() {
         shown,
         ["pilot-workers waiting ", "pilot-coordinator-0-x running n1"]
     );
+}
+
+#[tokio::test]
+async fn a_doctor_tries_the_objects_and_leaves_nothing() {
+    let server = Server::start().await;
+    let spec = spec(&["launch.kubernetes.keys=pilot"]);
+    let pod = "pods/pilot-doctor-check-x";
+    for (phase, is_sound) in [("Failed", false), ("Succeeded", true)] {
+        let ended = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "pilot-doctor-check-x"},
+            "status": {"phase": phase},
+        });
+        let mut kept = std::mem::take(&mut *server.kept.lock().unwrap());
+        kept.objects.insert(pod.to_owned(), ended);
+        kept.objects
+            .insert(format!("{pod}/log"), json!("memory 1 GiB"));
+        *server.kept.lock().unwrap() = kept;
+        let found = doctor_in(&server.cluster, &spec).await.unwrap();
+        assert_eq!(found.is_sound, is_sound);
+        assert!(found.report.contains("memory 1 GiB"), "{found:?}");
+        let requests = server.requests();
+        let tried = |it: &&String| it.contains("dryRun=All");
+        assert_eq!(requests.iter().filter(tried).count(), 7);
+        for object in [
+            "jobs/pilot-doctor-check",
+            "configmaps/pilot-doctor-job",
+            "serviceaccounts/pilot-doctor",
+        ] {
+            let done = |what: &str| {
+                let word = format!("{what} {object}");
+                requests.iter().any(|it| it.starts_with(&word))
+            };
+            assert!(done("PATCH") && done("DELETE"), "{requests:?}");
+            assert!(server.object(object).is_none());
+        }
+    }
 }
