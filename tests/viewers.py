@@ -35,7 +35,7 @@ def trace(path):
     with open(path, "rb") as file:
         trace.ParseFromString(file.read())
     tracks, faults, flows, notes, moments, processes = {}, [], {}, {}, [], []
-    slices = 0
+    slices, names = 0, {}
     for packet in trace.packet:
         if not packet.trusted_packet_sequence_id:
             faults.append("a packet without a sequence")
@@ -58,6 +58,7 @@ def trace(path):
         track["newest"] = at
         if event.type == event.TYPE_SLICE_BEGIN:
             slices += 1
+            names[event.name] = names.get(event.name, 0) + 1
             track["open"].append((at, list(event.flow_ids), event.track_uuid))
         elif event.type == event.TYPE_SLICE_END:
             if not track["open"]:
@@ -80,6 +81,7 @@ def trace(path):
         "faults": faults,
         "processes": processes,
         "slices": slices,
+        "names": names,
         "ranks_of_calls": sorted({len(spans) for spans in flows.values()}),
         "calls": len(flows),
         "moments": moments,

@@ -7,9 +7,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fratmae_observe::{CapacityRow, LedgerRow, Lost, RankRow, Row, TimeFile};
-use fratmae_telemetry::Account;
-use fratmae_tests::{Job, Signal, address_of, coordinator, scratch, send, worker};
+use fratmae_telemetry::{Account, Accounts};
+use fratmae_tests::{
+    Job, Signal, address_of, coordinator, fratmae, phantoms, scratch, send, worker,
+};
 use nix::time::{ClockId, clock_gettime};
+
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
 
 /// What marks the processes of a test.
 const MARK: &str = "FRATMAE_LEDGER_TEST";
@@ -26,6 +30,7 @@ struct Life {
     worker: String,
     began: Duration,
     lasted: Duration,
+    is_killed: bool,
 }
 
 /// Watches the workers of a test from outside.
@@ -53,12 +58,16 @@ impl Watcher {
                     }
                 }
                 alive.retain(|process, (worker, began)| {
-                    let ended = stat(*process).is_none_or(|(state, _)| state == 'Z');
+                    // Of one that its parent has heard of already it is not known.
+                    let gone = ('Z', *began, Signal::SIGKILL as i32);
+                    let (state, _, code) = stat(*process).unwrap_or(gone);
+                    let ended = state == 'Z';
                     if ended {
                         lives.push(Life {
                             worker: worker.clone(),
                             began: *began,
                             lasted: now() - *began,
+                            is_killed: code == Signal::SIGKILL as i32,
                         });
                     }
                     !ended
@@ -102,17 +111,19 @@ fn marked_worker(process: u32, mark: &str) -> Option<Option<(String, Duration)>>
         return Some(None);
     }
     let name = words.iter().position(|word| *word == "--name")?;
-    let (_, began) = stat(process)?;
+    let (_, began, _) = stat(process)?;
     Some(Some((words[name + 1].to_owned(), began)))
 }
 
-/// A process's state, and when it began after the system did.
-fn stat(process: u32) -> Option<(char, Duration)> {
+/// A process's state, when it began after the system did, and what it ended by.
+fn stat(process: u32) -> Option<(char, Duration, i32)> {
     let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, fields) = text.rsplit_once(") ")?;
     let fields: Vec<_> = fields.split(' ').collect();
     let began: u64 = fields[19].parse().ok()?;
-    Some((fields[0].chars().next()?, Duration::from_millis(began * 10)))
+    let code = fields[49].trim().parse().ok()?;
+    let began = Duration::from_millis(began * 10);
+    Some((fields[0].chars().next()?, began, code))
 }
 
 fn now() -> Duration {
@@ -231,6 +242,61 @@ fn a_killed_worker_and_a_killed_coordinator_leave_no_time_without_an_account() {
     let verdicts: u64 = rows.iter().map(|row| row.counts.verdicts).sum();
     assert_eq!((applied - repeated, verdicts), (300, 1));
     assert!(rows.iter().any(|row| row.fence == 2));
+}
+
+/// When the system began, in microseconds since 1970.
+fn system_began() -> u64 {
+    let unix: Duration = clock_gettime(ClockId::CLOCK_REALTIME)
+        .expect("as it was made")
+        .into();
+    (unix - now()).as_micros() as u64
+}
+
+#[test]
+fn the_ledger_of_a_run_that_chaos_disturbs_has_whoever_lived_on_and_no_time_twice() {
+    let folder = scratch();
+    let place = folder.path().join("chaos");
+    let watcher = Watcher::start("chaos");
+    fratmae(["chaos", "--for", "8s", "--seed", "1", "--workers", "3"])
+        .and("--config")
+        .and(CONFIG)
+        .and("--set")
+        .and("train.steps=100")
+        .and("--data")
+        .and(&phantoms().data)
+        .and(&place)
+        .with(MARK, "chaos")
+        .within(Duration::from_secs(280))
+        .run()
+        .succeeded();
+    let lives = watcher.lives();
+    let mut processes = BTreeMap::<(String, u64), Accounts>::new();
+    for run in ["run", "undisturbed"] {
+        for row in stretches(&place.join(run)) {
+            *processes.entry((row.worker, row.incarnation)).or_default() += row.accounts;
+        }
+    }
+    let began = system_began();
+    for life in &lives {
+        let at = began + life.began.as_micros() as u64;
+        let is_its = |(worker, incarnation): &(String, u64)| {
+            *worker == life.worker && incarnation.abs_diff(at) < 50_000
+        };
+        let counted = processes.iter().find(|(process, _)| is_its(process));
+        let Some((_, counted)) = counted else {
+            assert!(life.is_killed, "{life:?} is not in {processes:?}");
+            continue;
+        };
+        let counted = Duration::from_nanos(counted.total());
+        let most = life.lasted + life.lasted / 1000 + END;
+        assert!(counted <= most, "{counted:?} of {life:?}");
+        // One that is killed while nobody leads the run has told nobody of its last moments.
+        let least = life.lasted - life.lasted / 1000;
+        assert!(
+            life.is_killed || counted + END >= least,
+            "{counted:?} of {life:?}"
+        );
+    }
 }
 
 #[test]

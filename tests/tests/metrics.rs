@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use fratmae_telemetry::Account;
 use fratmae_tests::{
     Job, Running, Signal, address_of, coordinator, events, http_get, metrics_of, program_call,
     prometheus, scratch, send, wait_for, worker,
@@ -153,6 +154,16 @@ fn a_worker_tells_its_own() {
         value(&text, "fratmae_process_memory_bytes").unwrap() > 1e6,
         "{text}"
     );
+    let accounts = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix("fratmae_process_time_seconds_total{account=\"")?;
+        let (account, seconds) = rest.split_once("\"} ")?;
+        Some((account, seconds.parse::<f64>().unwrap()))
+    });
+    let accounts: std::collections::BTreeMap<_, _> = accounts.collect();
+    assert_eq!(accounts.len(), Account::ALL.len(), "{text}");
+    assert!(accounts["forward"] > 0.0 && accounts["start"] > 0.0);
+    let sent = "fratmae_collective_io_bytes_total{direction=\"sent\"}";
+    assert_eq!(value(&text, sent), Some(0.0), "it is alone: {text}");
     assert!(own.is_running());
     own.kill_all();
     leader.kill_all();
@@ -245,12 +256,52 @@ impl Prometheus {
         });
     }
 
+    /// Waits until a query finds something.
+    fn finds(&self, query: &str) {
+        let path: String = query
+            .bytes()
+            .map(|byte| match byte.is_ascii_alphanumeric() {
+                true => char::from(byte).to_string(),
+                false => format!("%{byte:02x}"),
+            })
+            .collect();
+        wait_for(query, PATIENCE, || {
+            let found = self.ask(&format!("/api/v1/query?query={path}"))?;
+            (!found["result"].as_array()?.is_empty()).then_some(())
+        });
+    }
+
     /// The one target, once it was scraped.
     fn target(&self) -> Option<Value> {
         let targets = self.ask("/api/v1/targets")?;
         let target = targets["activeTargets"][0].clone();
         matches!(target["health"].as_str(), Some("up" | "down")).then_some(target)
     }
+}
+
+/// What the panels, variables and marks of the dashboard ask Prometheus, of all runs.
+fn queries_of_the_dashboard() -> Vec<String> {
+    let file = format!("{DEPLOY}/../grafana/dashboards/fratmae.json");
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let targets = |panel: &Value| panel["targets"].as_array().unwrap().clone();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let marks = dashboard["annotations"]["list"].as_array().unwrap().clone();
+    let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
+    // label_values(SERIES, LABEL)
+    let series = variables.filter_map(|variable| {
+        let query = variable["query"]["query"].as_str()?;
+        let (series, _) = query.strip_prefix("label_values(")?.split_once(',')?;
+        Some(series.to_owned())
+    });
+    let asked = panels.flat_map(targets).chain(marks);
+    let asked = asked.map(|it| it["expr"].as_str().unwrap().to_owned());
+    let of_all = |query: String| {
+        query
+            .replace("$run", ".*")
+            .replace("$job", ".*")
+            .replace("$__interval", "1m")
+    };
+    asked.chain(series).map(of_all).collect()
 }
 
 fn started(folder: &Path, target: &str) -> Option<(PathBuf, Prometheus)> {
@@ -286,6 +337,9 @@ fn prometheus_reads_a_run_without_an_error_and_alerts_of_what_happens_fire() {
     });
     send(running.children()[1], Signal::SIGKILL);
     prometheus.fires("FratmaeVerdict");
+    for query in queries_of_the_dashboard() {
+        prometheus.finds(&query);
+    }
     let target = prometheus.target().unwrap();
     assert_eq!(target["lastError"], "");
     let steps = events(&running.said()).len();

@@ -128,6 +128,53 @@ fn what_the_page_says_of_a_finished_run_is_what_its_store_has() {
 }
 
 #[test]
+fn pictures_of_the_same_cases_are_drawn_as_training_goes_and_change_no_bit() {
+    let folder = scratch();
+    let run = folder.path().join("runs").join("drawn");
+    let plain = Job::long(folder.path().join("plain")).finish();
+    let drawn = Job::long(&run).call().and("--pictures").and("2").run();
+    let drawn = drawn.succeeded();
+    assert_eq!(drawn.digest(), plain.digest());
+    assert!(!drawn.stderr.contains("no pictures"), "{}", drawn.stderr);
+    // Of the last step, and of those before it for which there was time.
+    let again = fratmae([
+        "model", "pictures", "--json", "--step", "12", "--cases", "2",
+    ]);
+    let again = again.and(&run).run().succeeded().json();
+    assert_eq!(again["pictures"].as_array().map(Vec::len), Some(2));
+    let (_server, address) = served(&folder.path().join("runs").display().to_string());
+    let pictures = json(&address, "/api/v1/runs/drawn/pictures");
+    let errors = pictures["errors"].as_array().unwrap();
+    let steps: Vec<_> = errors.iter().map(|it| it["step"].as_u64()).collect();
+    assert!(
+        steps.contains(&Some(12)) && steps.contains(&Some(24)),
+        "{steps:?}"
+    );
+    for error in errors {
+        assert_eq!(error["is_held_out"], false, "{error}");
+        assert!(error["pet"].is_f64() && error["ct"].is_f64(), "{error}");
+    }
+    let pictures = pictures["pictures"].as_array().unwrap();
+    let names: Vec<_> = pictures
+        .iter()
+        .map(|picture| picture["name"].as_str().unwrap())
+        .collect();
+    for name in [
+        "000000000012-case-0.png",
+        "000000000012-case-6.png",
+        "000000000024-case-0.png",
+        "000000000024-case-6.png",
+    ] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+        let path = format!("/api/v1/runs/drawn/pictures/{name}");
+        let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        let mut answer = Vec::new();
+        asked(&address, &request).read_to_end(&mut answer).unwrap();
+        assert!(answer.windows(8).any(|at| at == b"\x89PNG\r\n\x1a\n"));
+    }
+}
+
+#[test]
 fn whoever_asks_wrongly_gets_one_line() {
     let folder = scratch();
     let run = folder.path().join("run");

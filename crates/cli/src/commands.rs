@@ -19,6 +19,7 @@ pub(crate) mod launch;
 pub(crate) mod model;
 pub(crate) mod owner;
 pub(crate) mod page;
+pub(crate) mod painting;
 pub(crate) mod phantom;
 pub(crate) mod prepare;
 pub(crate) mod pretrain;
@@ -30,6 +31,7 @@ pub(crate) mod run_weights;
 pub(crate) mod serve;
 pub(crate) mod sizes;
 pub(crate) mod status;
+pub(crate) mod steps;
 pub(crate) mod target;
 pub(crate) mod tensorboard;
 pub(crate) mod top;
@@ -41,7 +43,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
-use fratmae_telemetry::{Layered, PhaseLedger};
+use fratmae_telemetry::Layered;
 
 use crate::{
     arguments::{Arguments, Command},
@@ -57,7 +59,7 @@ use crate::{
 /// Whatever the command failed of.
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let exporting = Exporting::of(&arguments.command);
-    let ledger = start_log(&arguments.logging, exporting.layers())?;
+    start_log(&arguments.logging, exporting.layers())?;
     if let Some(n) = computing_threads(&arguments.command) {
         threads::start_pool(n)?;
     }
@@ -70,9 +72,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
             wait_for(pretrain::run(arguments, logging, &exporting, output))
         }
         Command::Config(arguments) => config::run(arguments, output),
-        Command::Worker(arguments) => {
-            wait_for(worker::run(arguments, quiet, (ledger, &exporting), output))
-        }
+        Command::Worker(arguments) => wait_for(worker::run(arguments, quiet, &exporting, output)),
         Command::Coordinator(arguments) => {
             wait_for(coordinator::run(arguments, quiet, &exporting, output))
         }
@@ -115,7 +115,7 @@ const fn computing_threads(command: &Command) -> Option<usize> {
     }
 }
 
-fn start_log(logging: &Logging, layers: Vec<Layered>) -> Result<PhaseLedger> {
+fn start_log(logging: &Logging, layers: Vec<Layered>) -> Result<()> {
     terminal::start(logging.log);
     let filter = logging.filter();
     let hidden = logging.hidden();

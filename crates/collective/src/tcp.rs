@@ -34,6 +34,7 @@ pub(crate) use self::exchange::Call;
 pub(crate) use self::mesh::Peer;
 pub use self::port::MeshPort;
 pub(crate) use self::sizes::agree;
+pub use self::wire::Traffic;
 
 /// Deadlines and limits of a [`TcpGroup`].
 #[derive(Debug, Clone)]

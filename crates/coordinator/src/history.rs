@@ -41,6 +41,9 @@ pub struct HistoryRow {
     pub metrics: Metrics,
     /// How long it took.
     pub seconds: f64,
+    /// When it ended, in milliseconds since 1970 by the coordinator's clock; none in files of versions that did not
+    /// record it, and of a step that was told later.
+    pub unix_ms: Option<u64>,
     /// Seconds of each phase that took some, by its name.
     pub phases: BTreeMap<String, f64>,
     /// What it was trained on; none in files of versions that did not record it.
@@ -59,6 +62,7 @@ impl HistoryRow {
             samples: figures.samples,
             metrics: metrics.map(|metric| (metric.name, metric.value)).collect(),
             seconds: figures.seconds,
+            unix_ms: None,
             phases: phases.map(|spent| (spent.phase, spent.seconds)).collect(),
             trained: figures.trained,
         }

@@ -4,14 +4,16 @@
 
 mod capacity;
 mod keeper;
+mod moment;
 mod process;
 mod work;
+
+pub(crate) use self::moment::Moment;
 
 use self::capacity::Capacity;
 use self::keeper::{Keeper, Page};
 use self::process::Process;
 use self::work::{Shares, Work};
-use crate::clock::unix_us;
 use fratmae_control::WorkerId;
 use fratmae_observe::{CapacityRow, LedgerRow, Lost, RankRow};
 use fratmae_protocol::{pb, shown};
@@ -23,6 +25,9 @@ use std::time::{Duration, Instant};
 
 /// How long a process that is gone may take to come back: its stream broke, and it lives.
 const RETURNS: Duration = Duration::from_secs(60);
+
+/// How long a process that was heard for the first time may wait to be put down.
+const SOON: Duration = Duration::from_millis(500);
 
 /// Rows of a kind that wait for a store that is slow.
 const MOST_ROWS: usize = 1 << 16;
@@ -38,22 +43,6 @@ const MOST_NS: u64 = 1 << 56;
 pub(crate) struct ProcessId {
     pub(crate) worker: String,
     pub(crate) incarnation: u64,
-}
-
-/// A moment by both clocks of a coordinator.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    pub(crate) at: Instant,
-    pub(crate) unix_ms: u64,
-}
-
-impl Moment {
-    pub(crate) fn now() -> Self {
-        Self {
-            at: Instant::now(),
-            unix_ms: unix_us() / 1000,
-        }
-    }
 }
 
 /// What earlier coordinators of the run have put down.
@@ -102,6 +91,9 @@ pub(crate) struct Ledger {
     /// Closed stretches, and rows of ranks, that are not at the keeper yet.
     closed: Vec<LedgerRow>,
     ranks: Vec<RankRow>,
+    /// Whether a process was heard of which no row is at the keeper yet.
+    has_newcomer: bool,
+    handed_over: Option<Instant>,
 }
 
 impl Ledger {
@@ -117,6 +109,8 @@ impl Ledger {
             work: Work::default(),
             closed: Vec::new(),
             ranks: Vec::new(),
+            has_newcomer: false,
+            handed_over: None,
         }
     }
 
@@ -173,6 +167,7 @@ impl Ledger {
         {
             self.closed.push(named(id, row));
         }
+        self.has_newcomer |= process.was_not_heard();
         process.beat(beat, Moment::now());
     }
 
@@ -273,6 +268,12 @@ impl Ledger {
         self.capacity.tick(Moment::now(), n_registered);
     }
 
+    /// Whether a process was heard for the first time: if it and this coordinator are killed, nobody else knows of it.
+    pub(crate) fn is_keeping_urgent(&self) -> bool {
+        let is_long_ago = |before: Instant| before.elapsed() >= SOON;
+        self.has_newcomer && self.is_loaded && self.handed_over.is_none_or(is_long_ago)
+    }
+
     /// Hands what there is over to be written, unless what was before is still being written.
     pub(crate) fn keep(&mut self) {
         if !self.is_loaded {
@@ -281,6 +282,7 @@ impl Ledger {
         let now = Moment::now();
         self.close_gone(now);
         if let Some(room) = self.keeper.room() {
+            (self.has_newcomer, self.handed_over) = (false, Some(now.at));
             room.send(self.page(now));
         }
     }

@@ -61,7 +61,7 @@ pub use leader::{live_snapshot, save};
 pub use observed::{report, snapshot};
 pub use rollback::{RolledBack, rollback};
 pub use run::run;
-pub use status::{RunStatus, WorkerTime, status};
+pub use status::{Look, RunStatus, WorkerTime, look, status};
 pub use stopping::StopRequests;
 pub use summary::{Recent, Summary};
 pub use verdict::WorkerVerdict;

@@ -314,6 +314,9 @@ async fn catch_up(
 
 async fn pass_time(runtime: &mut Runtime) -> Result<(), CoordinatorError> {
     runtime.handle(Event::Tick).await?;
+    if runtime.is_keeping_urgent() {
+        runtime.show_life().await?;
+    }
     runtime.collect(false).await
 }
 

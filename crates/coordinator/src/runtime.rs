@@ -204,6 +204,11 @@ impl Runtime {
         Ok(())
     }
 
+    /// Whether what the ledger has must not wait.
+    pub(crate) fn is_keeping_urgent(&self) -> bool {
+        self.ledger.is_keeping_urgent()
+    }
+
     fn now(&self) -> Millis {
         let elapsed = self.place.started.elapsed().as_millis();
         Millis::new(u64::try_from(elapsed).unwrap_or(u64::MAX))

@@ -95,9 +95,12 @@ pub struct WorkerTime {
 }
 
 /// A run, looked at once.
-pub(crate) struct Look {
-    pub(crate) status: RunStatus,
-    pub(crate) snapshot: Snapshot,
+#[derive(Debug)]
+pub struct Look {
+    pub status: RunStatus,
+    pub snapshot: Snapshot,
+    /// The figures of its steps.
+    pub history: Vec<HistoryRow>,
     pub(crate) groups: Vec<Group>,
 }
 
@@ -110,7 +113,10 @@ pub async fn status(run: &Location) -> Result<RunStatus, CoordinatorError> {
 }
 
 /// The same with what else there is to see.
-pub(crate) async fn look(run: &Location) -> Result<Look, CoordinatorError> {
+///
+/// # Errors
+/// As [`status`].
+pub async fn look(run: &Location) -> Result<Look, CoordinatorError> {
     let committed = newest_of(&list(run).await?).map(|id| id.step.get());
     let mut notes = Vec::new();
     let entries = read_journal(run, &mut notes).await?;
@@ -152,6 +158,7 @@ pub(crate) async fn look(run: &Location) -> Result<Look, CoordinatorError> {
     Ok(Look {
         status,
         snapshot,
+        history: rows,
         groups,
     })
 }

@@ -22,5 +22,5 @@ pub use http::{Readiness, Source, router};
 pub use kubeflow::Kubeflow;
 pub use metric::{Kind, Metric, Unit};
 pub use otlp::{Identity, Otlp, OtlpError, Part};
-pub use run::{of_process, of_run};
+pub use run::{of_process, of_run, of_worker};
 pub use text::Format;

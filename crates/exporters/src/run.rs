@@ -54,6 +54,19 @@ pub fn of_run(snapshot: &Snapshot) -> Families {
     families
 }
 
+/// What a worker knows of its own time, and of the bytes that it sent to peers and received from them.
+#[must_use]
+pub fn of_worker(accounts: &Accounts, [sent, received]: [u64; 2]) -> Families {
+    let mut families = Families::default();
+    for (direction, bytes) in [("sent", sent), ("received", received)] {
+        families.add(&COLLECTIVE_IO, [direction], bytes as f64);
+    }
+    for (account, nanoseconds) in accounts.iter() {
+        families.add(&PROCESS_TIME, [account.name()], of_nanoseconds(nanoseconds));
+    }
+    families
+}
+
 /// What this process knows of itself.
 #[must_use]
 pub fn of_process(version: &str) -> Families {

@@ -61,6 +61,8 @@ metrics! {
     STORE_DURATION = "fratmae.store.request.duration", Unit::Seconds, Histogram, ["operation"], "How long calls of the store took, with all their tries.";
     STORE_IO = "fratmae.store.io", Unit::Bytes, Counter, ["operation"], "Bytes that were read from the store and written to it.";
     STORE_REQUESTS = "fratmae.store.requests", Unit::Items("request"), Counter, ["operation", "result"], "Calls of the store that succeeded and that failed.";
+    PROCESS_TIME = "fratmae.process.time", Unit::Seconds, Counter, ["account"], "Time of this worker's process by account, without collective calls of the step at hand; the accounts add up to its life.";
+    COLLECTIVE_IO = "fratmae.collective.io", Unit::Bytes, Counter, ["direction"], "Bytes that this worker sent to its peers and received from them over TCP; what NCCL moves is not counted.";
     MEMORY = "fratmae.process.memory", Unit::Bytes, Gauge, [], "Memory of the process that is resident.";
     CPU_TIME = "fratmae.process.cpu.time", Unit::Seconds, Counter, [], "CPU time of the process.";
     DROPPED = "fratmae.telemetry.dropped", Unit::Items("item"), Counter, ["signal"], "Spans, log records and readings of metrics that could not be sent and were dropped.";

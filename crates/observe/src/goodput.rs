@@ -32,7 +32,7 @@ pub struct Ratios {
 }
 
 /// The accounts that steps are made of.
-const OF_A_STEP: [Account; 8] = [
+pub const OF_A_STEP: [Account; 7] = [
     Account::Load,
     Account::Forward,
     Account::Backward,
@@ -40,7 +40,6 @@ const OF_A_STEP: [Account; 8] = [
     Account::Transfer,
     Account::Wait,
     Account::Checkpoint,
-    Account::Validate,
 ];
 
 /// Those in which a worker computes.

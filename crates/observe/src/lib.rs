@@ -22,7 +22,7 @@ pub use breaks::{Blame, Break, Group, Reliability, breaks, current, steps_applie
 pub use compaction::{RankBlock, compact, is_due, join_stretches};
 pub use file::Row;
 pub use finding::{Finding, FindingKind, findings};
-pub use goodput::{Ratios, Totals, WINDOWS};
+pub use goodput::{OF_A_STEP, Ratios, Totals, WINDOWS};
 pub use ledger::{CapacityRow, Counts, LedgerRow, Lost, RankRow};
 pub use name::{FILE_ROWS, HISTORY, RankFile, TimeFile};
 pub use read::{Kept, Records};

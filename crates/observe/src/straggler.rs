@@ -28,13 +28,12 @@ const COST_NS: f64 = 1e6;
 const TIMES: f64 = 1.2;
 
 /// What a rank does by itself, and which of it grows with the number of its slots.
-const OWN: [(Account, bool); 6] = [
+const OWN: [(Account, bool); 5] = [
     (Account::Load, true),
     (Account::Forward, true),
     (Account::Backward, true),
     (Account::Optimizer, false),
     (Account::Checkpoint, false),
-    (Account::Validate, false),
 ];
 
 /// A rank that the others wait for, step after step.

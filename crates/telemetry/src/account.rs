@@ -52,7 +52,6 @@ accounts! {
     Regroup = "regroup", false, "From the end of a generation to its next order, without join and restore.";
     Standby = "standby", false, "Registered, and every seat is taken.";
     Drain = "drain", false, "From the order to leave, or the end of the run, to the end of the process.";
-    Validate = "validate", false, "Held-out batches and checks of the state.";
 }
 
 /// Nanoseconds in each account.

@@ -3,11 +3,11 @@
 use std::env::{self, VarError};
 
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, FilterFn};
+use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
-use crate::{Line, PhaseLedger, TelemetryError};
+use crate::{Line, TelemetryError};
 
 /// What is logged when neither a filter nor `RUST_LOG` says otherwise: our own progress, others' worries.
 const DEFAULT_FILTER: &str = "warn,fratmae=info";
@@ -15,10 +15,10 @@ const DEFAULT_FILTER: &str = "warn,fratmae=info";
 /// A layer that sees spans and events beside the log.
 pub type Layered = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Gives this process's events to `show`, a line each, and returns the ledger that sees its phases.
+/// Gives this process's events to `show`, a line each.
 ///
 /// `filter` comes before `RUST_LOG`, and both before a default; events of the targets in `hidden` are never shown. The
-/// ledger and the `others` see what they want whatever the filter hides.
+/// `others` see what they want whatever the filter hides.
 ///
 /// # Errors
 /// `Filter` or `Environment` for a filter that is not understood; `AlreadySet` for a second call in a process.
@@ -31,12 +31,10 @@ pub fn init(
     hidden: &'static [&'static str],
     others: Vec<Layered>,
     show: impl Fn(&Line) + Send + Sync + 'static,
-) -> Result<PhaseLedger, TelemetryError> {
+) -> Result<(), TelemetryError> {
     let filter = parse(filter, env::var("RUST_LOG"))?;
-    let ledger = PhaseLedger::new();
-    let subscriber = subscriber(filter, hidden, (&ledger, others), show);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)?;
-    Ok(ledger)
+    let subscriber = subscriber(filter, hidden, others, show);
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::AlreadySet)
 }
 
 /// Chooses and parses the filter.
@@ -56,16 +54,13 @@ fn parse(
 fn subscriber(
     filter: EnvFilter,
     hidden: &'static [&'static str],
-    (ledger, others): (&PhaseLedger, Vec<Layered>),
+    others: Vec<Layered>,
     show: impl Fn(&Line) + Send + Sync + 'static,
 ) -> impl Subscriber + Send + Sync {
     let lines = Lines { hidden, show }.with_filter(filter);
-    let phases = ledger
-        .clone()
-        .with_filter(FilterFn::new(PhaseLedger::wants));
     // A list of no layers at all would have everybody see nothing.
     let others = (!others.is_empty()).then_some(others);
-    Registry::default().with(others).with(lines).with(phases)
+    Registry::default().with(others).with(lines)
 }
 
 struct Lines<F> {

@@ -3,9 +3,10 @@
 //! A span under the target [`TRACE`] is one; phases of a step and calls of the store are parts of such a span. Where nobody
 //! sends traces, none of them costs more than a look.
 
+use fratmae_control::Phase;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use opentelemetry::{Context, trace::TraceState};
-use tracing::Span;
+use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// The target of spans of a trace.
@@ -13,6 +14,12 @@ pub const TRACE: &str = "trace";
 
 /// Of how many steps one is traced.
 const STEPS: u64 = 100;
+
+/// The span of a phase of a step.
+#[must_use]
+pub fn span(phase: Phase) -> Span {
+    info_span!("phase", otel.name = phase.name(), name = phase.name())
+}
 
 /// Tells whether a span of this name is sent as part of another one alone: a phase, or a call of the store.
 #[must_use]
@@ -50,6 +57,12 @@ pub fn follow(span: &Span, carried: &str) {
         // It fails where nobody traces the span.
         let _ = span.set_parent(Context::new().with_remote_span_context(context));
     }
+}
+
+/// Joins a span to those that were open in other processes at the same time and that they carried here.
+pub fn link<'a>(span: &Span, carried: impl IntoIterator<Item = &'a str>) {
+    let contexts = carried.into_iter().filter_map(context);
+    contexts.for_each(|context| span.add_link(context));
 }
 
 fn context(carried: &str) -> Option<SpanContext> {
@@ -94,6 +107,7 @@ mod tests {
             &span,
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         );
+        link(&span, ["", "no context"]);
         assert_eq!(carried(&span), "");
     }
 

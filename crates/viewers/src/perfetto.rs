@@ -116,15 +116,6 @@ fn workers<'a>(timeline: &Timeline<'a>) -> BTreeMap<(&'a str, &'a str), (u64, u3
     workers
 }
 
-/// What a collective call is, by its number in a step.
-fn call_name(number: usize) -> String {
-    match number {
-        0 => "gather".to_owned(),
-        1 => "reduce".to_owned(),
-        number => format!("call {}", number + 1),
-    }
-}
-
 /// The flow that joins the ranks' parts of one collective call.
 fn flow(step: &PlacedStep<'_>, number: usize) -> u64 {
     // Two calls of a trace that are alike in this are none: it has fewer than 2^24 generations, 2^32 steps, 2^8 calls.
@@ -280,15 +271,15 @@ impl<W: Write> Trace<'_, W> {
     }
 
     fn span(&mut self, step: &PlacedStep<'_>, span: &Span, track: u64) -> io::Result<()> {
-        let (number, wait) = match span.what {
+        let (call, number, wait) = match span.what {
             Part::Account(account) => {
                 let event = named(account.name(), "account", Vec::new());
                 return self.slice(track, (span.begin, span.end), event);
             }
-            Part::Call { number, wait } => (number, wait),
+            Part::Call { call, number, wait } => (call, number, wait),
         };
         let notes = vec![note("wait_us", Value::DoubleValue(wait as f64 / 1e3))];
-        let mut event = named(&call_name(number), "collective", notes);
+        let mut event = named(call.name(), "collective", notes);
         event.flow_ids = vec![flow(step, number)];
         self.begin_slice(track, span.begin, event)?;
         if wait > 0 {
@@ -383,14 +374,17 @@ mod tests {
             .collect();
             RankRow {
                 step,
-                generation: 1 + step / 3,
+                generation: step.div_ceil(2),
                 rank,
                 worker: format!("w{rank}"),
                 host: "host".to_owned(),
                 slots: 4,
                 unix_ms: 1_700_000_000_000 + step,
                 accounts,
-                calls: vec![70 - slow, 20],
+                calls: match step % 2 {
+                    0 => vec![10, 60 - slow, 20],
+                    _ => vec![70 - slow, 20],
+                },
             }
         };
         (1..=4)
@@ -467,7 +461,7 @@ mod tests {
                 *names.entry(event.name().to_owned()).or_default() += 1;
             }
         }
-        assert_eq!(flows.len(), 4 * 2);
+        assert_eq!(flows.len(), 2 * 2 + 2 * 3);
         assert!(flows.values().all(|ranks| *ranks == 2));
         for (name, times) in [
             ("clock", 1),
@@ -476,7 +470,9 @@ mod tests {
             ("generation 2", 1),
             ("step 3", 2),
             ("backward", 8),
+            ("agree", 4),
             ("gather", 8),
+            ("reduce", 8),
             ("wait", 4),
         ] {
             assert_eq!(names.get(name), Some(&times), "{name}");

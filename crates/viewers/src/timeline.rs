@@ -46,9 +46,42 @@ pub(crate) enum Part {
     Account(Account),
     /// A collective call by its number in the step, from 0, and how long it waited for the last to enter.
     Call {
+        call: Call,
         number: usize,
         wait: u64,
     },
+}
+
+/// A collective call of a step, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// What follows the step before and counts to this one: ranks tell each other what they were asked for.
+    Agree,
+    /// Messages of all slots.
+    Gather,
+    /// The sum of the gradients.
+    Reduce,
+}
+
+impl Call {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Agree => "agree",
+            Self::Gather => "gather",
+            Self::Reduce => "reduce",
+        }
+    }
+
+    /// The call with this number of so many. A group's first step has none before it to agree after, and a batch
+    /// without a loss has no gradient.
+    fn of(number: usize, n_calls: usize, follows: bool) -> Self {
+        let is_agreed = n_calls > 2 || n_calls == 2 && follows;
+        match (is_agreed, number) {
+            (true, 0) => Self::Agree,
+            (true, 1) | (false, 0) => Self::Gather,
+            _ => Self::Reduce,
+        }
+    }
 }
 
 impl PlacedStep<'_> {
@@ -68,24 +101,28 @@ pub(crate) fn place(rows: &[RankRow]) -> Timeline<'_> {
     rows.dedup_by_key(|row| (row.generation, row.step, row.rank));
     let mut timeline = Timeline::default();
     for rows in rows.chunk_by(|a, b| (a.generation, a.step) == (b.generation, b.step)) {
-        let begins = begins(timeline.steps.last(), rows);
-        let (step, error) = place_step(rows, begins);
+        let before = timeline.steps.last();
+        let follows = before.is_some_and(|before| follows(before, rows));
+        let begins = begins(before, rows, follows);
+        let (step, error) = place_step(rows, begins, follows);
         timeline.steps.push(step);
         timeline.clock_error_ns = timeline.clock_error_ns.max(error);
     }
     timeline
 }
 
-/// When each rank begins a step: at the end of its step before, or all together where there is none.
-fn begins(before: Option<&PlacedStep<'_>>, rows: &[&RankRow]) -> Vec<u64> {
-    let follows = |before: &&PlacedStep<'_>| {
-        let place = |row: &RankRow| (row.generation, row.step, row.rank);
-        let expected = before.ranks.iter().map(|rank| place(rank.row));
-        let expected =
-            expected.map(|(generation, step, rank)| (generation, step.saturating_add(1), rank));
-        expected.eq(rows.iter().map(|row| place(row)))
-    };
-    if let Some(before) = before.filter(follows) {
+/// Whether a step is the next one of the same ranks.
+fn follows(before: &PlacedStep<'_>, rows: &[&RankRow]) -> bool {
+    let place = |row: &RankRow| (row.generation, row.step, row.rank);
+    let expected = before.ranks.iter().map(|rank| place(rank.row));
+    let expected =
+        expected.map(|(generation, step, rank)| (generation, step.saturating_add(1), rank));
+    expected.eq(rows.iter().map(|row| place(row)))
+}
+
+/// When each rank begins a step: at the end of the step that it follows, or all together where there is none.
+fn begins(before: Option<&PlacedStep<'_>>, rows: &[&RankRow], follows: bool) -> Vec<u64> {
+    if let Some(before) = before.filter(|_| follows) {
         return before.ranks.iter().map(|rank| rank.end).collect();
     }
     let end = rows.iter().map(|row| row.unix_ms).max().unwrap_or(0);
@@ -99,7 +136,7 @@ fn begins(before: Option<&PlacedStep<'_>>, rows: &[&RankRow]) -> Vec<u64> {
 }
 
 /// Places one step whose ranks begin when they do, and gives the error of its clock.
-fn place_step<'a>(rows: &[&'a RankRow], begins: Vec<u64>) -> (PlacedStep<'a>, u64) {
+fn place_step<'a>(rows: &[&'a RankRow], begins: Vec<u64>, follows: bool) -> (PlacedStep<'a>, u64) {
     let calls: Vec<Vec<u64>> = rows.iter().map(|row| calls(row)).collect();
     let n_calls = calls.iter().map(Vec::len).max().unwrap_or(0);
     let mut laying = Laying {
@@ -108,18 +145,20 @@ fn place_step<'a>(rows: &[&'a RankRow], begins: Vec<u64>) -> (PlacedStep<'a>, u6
         spans: vec![Vec::new(); rows.len()],
         error: 0,
     };
-    laying.spend(|account| account <= Account::Forward);
-    for number in 0..n_calls {
-        let durations = calls.iter().map(|calls| calls.get(number).copied());
-        let durations: Vec<u64> = durations.map(Option::unwrap_or_default).collect();
-        laying.call(number, &durations);
-        if number == 0 {
-            laying.spend(|account| account == Account::Backward);
+    let named = (0..n_calls).map(|number| Call::of(number, n_calls, follows));
+    let named: Vec<(usize, Call)> = named.enumerate().collect();
+    let lay = |laying: &mut Laying<'a, '_>, sought: Call| {
+        for (number, call) in named.iter().filter(|(_, call)| *call == sought) {
+            let durations = calls.iter().map(|calls| calls.get(*number).copied());
+            let durations: Vec<u64> = durations.map(Option::unwrap_or_default).collect();
+            laying.call(*call, *number, &durations);
         }
-    }
-    if n_calls == 0 {
-        laying.spend(|account| account == Account::Backward);
-    }
+    };
+    lay(&mut laying, Call::Agree);
+    laying.spend(|account| account <= Account::Forward);
+    lay(&mut laying, Call::Gather);
+    laying.spend(|account| account == Account::Backward);
+    lay(&mut laying, Call::Reduce);
     let is_in_calls = |account| matches!(account, Account::Transfer | Account::Wait);
     laying
         .spend(|account| account >= Account::Optimizer && (n_calls == 0 || !is_in_calls(account)));
@@ -184,7 +223,11 @@ impl Laying<'_, '_> {
     }
 
     /// All ranks leave a call that each took so long in: together, and not before the last has entered.
-    fn call(&mut self, number: usize, durations: &[u64]) {
+    fn call(&mut self, call: Call, number: usize, durations: &[u64]) {
+        // Of steps that one rank measured not every call is known.
+        if durations.iter().all(|lasts| *lasts == 0) {
+            return;
+        }
         let least = durations.iter().min().copied().unwrap_or(0);
         let ends = self.at.iter().zip(durations);
         let ends: Vec<u64> = ends.map(|(at, lasts)| at.saturating_add(*lasts)).collect();
@@ -198,7 +241,7 @@ impl Laying<'_, '_> {
             let begin = std::mem::replace(at, end);
             let wait = (lasts - least).min(end - begin);
             spans.push(Span {
-                what: Part::Call { number, wait },
+                what: Part::Call { call, number, wait },
                 begin,
                 end,
             });

@@ -183,8 +183,9 @@ export class Plot {
     const isKnown = this.data.xs.map((_, at) => shown.some((line) => this.data.series[line.name].mean[at] !== null));
     layers.forEach((layer) => (layer.values = layer.values.map((value, at) => (isKnown[at] ? value : null))));
     layers.reverse();
+    this.most = usual(layers[0]?.values ?? []);
     const series = layers.map(({ line }) => ({
-      stroke: styled("--panel"),
+      stroke: styled(line.colour),
       width: 0.5,
       fill: styled(line.colour),
       points: { show: false },
@@ -205,7 +206,7 @@ export class Plot {
       legend: { show: false },
       scales: {
         x: { time: Boolean(isClock) },
-        y: { distr: isLog ? 3 : 1, range: range ?? (isLog ? undefined : (_, low, high) => spread(low, high, isStacked || isFromZero)) },
+        y: { distr: isLog ? 3 : 1, range: range ?? (isLog ? undefined : (_, low, high) => spread(low, isStacked ? Math.min(high, this.most) : high, isStacked || isFromZero)) },
       },
       axes: [
         { ...axis, size: 26, gap: 4, space: 64, values: (_, values) => values.map((one) => (one === null ? "" : tick(one))) },
@@ -288,6 +289,12 @@ export class Plot {
     this.observer.disconnect();
     this.uplot?.destroy();
   }
+}
+
+/** The most that is shown of areas: a few far outliers, which reach the top, are not to make all others look flat. */
+function usual(values) {
+  const known = values.filter((value) => value !== null).sort((a, b) => a - b);
+  return 2 * known[Math.floor(0.98 * known.length)] || Infinity;
 }
 
 /** Room around the values; areas begin at zero. */

@@ -116,7 +116,7 @@ function figures(summaries, ledgers) {
     { class: "panel wide" },
     h(
       "div",
-      { class: "scroll" },
+      { class: "across" },
       h(
         "table",
         { class: "pairfigures" },

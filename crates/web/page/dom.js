@@ -69,6 +69,19 @@ export function moment(unixMs) {
   return time.toDateString() === new Date().toDateString() ? clock : `${time.toLocaleDateString("en-CA")} ${clock}`;
 }
 
+/** Distances of ticks that read well: of counts, and of seconds. */
+const ROUND = [1, 2, 5];
+const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
+
+/** Round values from 0 to `most` that are `least` apart at least, with ends left out. */
+export function ticks(most, least, isTime = false) {
+  const tens = 10 ** Math.floor(Math.log10(Math.max(least, 1)));
+  const choices = isTime ? SECONDS : [...ROUND, 10].map((one) => one * tens);
+  const days = 86400 * Math.ceil(least / 86400);
+  const apart = choices.find((one) => one >= least) ?? days;
+  return Array.from({ length: Math.ceil(most / apart) - 1 }, (_, at) => (at + 1) * apart).filter((value) => value < most);
+}
+
 /** What is asked for more often than it can be done happens once a frame. */
 export function oncePerFrame(work) {
   let isDue = false;

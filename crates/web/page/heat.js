@@ -1,6 +1,6 @@
 // Ranks by steps: how long each rank took for what, by colour. A step without a figure is hatched, never zero.
 
-import { h, count, span, number, styled, oncePerFrame } from "./dom.js";
+import { h, count, span, number, styled, ticks, oncePerFrame } from "./dom.js";
 
 // Cividis, which looks alike to all eyes, and a blue and an orange that do as well, around no difference.
 const SEQUENCE = [[0, 34, 78], [33, 56, 109], [70, 80, 109], [101, 104, 112], [132, 129, 120], [165, 155, 116], [201, 183, 103], [234, 212, 81], [254, 232, 56]];
@@ -148,13 +148,16 @@ export class HeatMap {
   axis(draw, left, y, cell, first, last) {
     if (!first.length) return;
     draw.fillStyle = styled("--soft");
-    const ticks = Math.max(2, Math.min(9, Math.floor((cell * first.length) / 90)));
-    for (let tick = 0; tick <= ticks; tick += 1) {
-      const at = Math.round((tick / ticks) * (first.length - 1));
-      draw.textAlign = tick === 0 ? "left" : tick === ticks ? "right" : "center";
-      const step = tick === ticks ? last[at] : first[at];
-      const x = tick === 0 ? left : tick === ticks ? left + cell * first.length : left + (at + 0.5) * cell;
-      draw.fillText((tick === 0 ? "step " : "") + count(step), x, y);
+    const [right, begin, end] = [left + cell * first.length, first[0], last[last.length - 1]];
+    const label = (align, text, x) => {
+      draw.textAlign = align;
+      draw.fillText(text, x, y);
+    };
+    label("left", `step ${count(begin)}`, left);
+    label("right", count(end), right);
+    for (const step of ticks(end, ((end - begin + 1) * 90) / (right - left))) {
+      const x = left + (last.findIndex((one) => one >= step) + 0.5) * cell;
+      if (x > left + 80 && x < right - 60) label("center", count(step), x);
     }
   }
 

@@ -11,7 +11,6 @@ export const ACCOUNTS = [
   ["wait", "waiting for slower ranks"],
   ["load", "waiting for samples"],
   ["checkpoint", "copying for a checkpoint"],
-  ["validate", "validation and checks"],
   ["regroup", "forming a new group"],
   ["restore", "restoring the state"],
   ["join", "joining"],

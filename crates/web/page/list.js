@@ -9,6 +9,7 @@ export const SIGNS = { waiting: "◌", training: "●", stopping: "◐", finishe
 export const state = (name) => h("span", { class: `state ${name}` }, h("i", { "aria-hidden": "true" }, SIGNS[name] ?? "·"), name);
 
 const EVERY = 5000;
+const HEADS = ["", "run", "state", "step", "loss", "samples/s", "goodput", "workers", "last sign of life"];
 
 export async function listView({ place, where, tools }) {
   const { runs, is_single: isSingle } = await api.runs();
@@ -32,9 +33,8 @@ class ListView {
     this.search = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter runs by name", input: () => this.sift() });
     tools.replaceChildren(this.search, this.compare);
     this.body = h("tbody", {});
-    const heads = ["", "run", "state", "step", "loss", "samples/s", "goodput", "workers", "last sign of life"];
     this.place.replaceChildren(
-      h("section", { class: "panel wide" }, h("header", {}, h("h2", {}, "Runs"), h("span", { class: "unit" }, "mark two to compare them")), h("div", { class: "scroll" }, h("table", { class: "runs" }, h("thead", {}, h("tr", {}, heads.map((name, at) => h("th", { scope: "col", class: at > 3 ? "figure" : null }, name)))), this.body))),
+      h("section", { class: "panel wide" }, h("header", {}, h("h2", {}, "Runs"), h("span", { class: "unit" }, "mark two to compare them")), h("div", { class: "across" }, h("table", { class: "runs" }, h("thead", {}, h("tr", {}, HEADS.map((name, at) => h("th", { scope: "col", class: at > 3 ? "figure" : null }, name)))), this.body))),
     );
     this.timer = setInterval(() => this.refresh(), EVERY);
   }
@@ -71,14 +71,16 @@ class ListView {
       "tr",
       {},
       h("td", {}, box),
-      h("th", { scope: "row" }, h("a", { href: `#/run/${encodeURIComponent(run.id)}` }, run.name), run.error ? h("span", { class: "note" }, run.error) : null),
+      h("th", { scope: "row", class: "name" }, h("a", { href: `#/run/${encodeURIComponent(run.id)}` }, run.name), run.error ? h("span", { class: "note" }, run.error) : null),
       h("td", {}, state(run.state)),
       h("td", { class: "steps" }, `${count(run.step)} of ${count(run.last_step)}${left}`, progress),
-      h("td", { class: "figure" }, run.loss === null ? NONE : number(run.loss)),
-      h("td", { class: "figure" }, run.samples_per_second === null ? NONE : number(run.samples_per_second, 3)),
-      h("td", { class: "figure" }, run.goodput === null ? NONE : percent(run.goodput)),
-      h("td", { class: "figure" }, run.workers ? count(run.workers) : NONE),
-      h("td", { class: "figure" }, ago(run.updated_unix_ms)),
+      [
+        run.loss === null ? NONE : number(run.loss),
+        run.samples_per_second === null ? NONE : number(run.samples_per_second, 3),
+        run.goodput === null ? NONE : percent(run.goodput),
+        run.workers ? count(run.workers) : NONE,
+        ago(run.updated_unix_ms),
+      ].map((figure, at) => h("td", { class: "figure", "data-name": HEADS[at + 4] }, figure)),
     );
   }
 

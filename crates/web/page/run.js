@@ -19,7 +19,7 @@ const EVERY = 15000;
 const AGAIN = 5000;
 
 const LIVE = ["waiting", "training", "stopping"];
-const SECTIONS = [["curves", "Curves"], ["ranks", "Ranks"], ["timeline", "Records"], ["ledger", "Ledger"], ["workers", "Workers"], ["checkpoints", "Checkpoints"]];
+const SECTIONS = [["curves", "Curves"], ["pictures", "Pictures"], ["ranks", "Ranks"], ["timeline", "Records"], ["ledger", "Ledger"], ["workers", "Workers"], ["checkpoints", "Checkpoints"]];
 
 export class RunView {
   constructor(id, { place, tools, where, chosen, keep }) {
@@ -49,7 +49,7 @@ export class RunView {
     if (this.isOver) return;
     const { name, snapshot, names } = this.summary;
     document.title = `${name} · fratmae`;
-    this.where.replaceChildren(h("b", {}, name), ...SECTIONS.map(([at, text]) => h("a", { href: `#${at}`, click: (event) => this.jump(event, at) }, text)));
+    this.where.replaceChildren(h("b", {}, name), ...SECTIONS.map(([at, text]) => h("a", { href: `#${at}`, hidden: at === "pictures", click: (event) => this.jump(event, at) }, text)));
     this.specs = plotsOf(names, snapshot.batch);
     this.plots = this.specs.map((spec) => new Plot(spec, this.shared));
     this.goodput = new Plot(GOODPUT, this.shared);
@@ -57,6 +57,7 @@ export class RunView {
     this.timeline = new Timeline();
     const spot = () => h("section", { class: "panel wide" });
     this.spots = { head: spot(), findings: h("div", { class: "findings wide" }), ledger: spot(), workers: spot(), checkpoints: spot(), pictures: h("div", { class: "wide" }) };
+    this.pictured = null;
     this.place.replaceChildren(
       this.spots.head,
       this.spots.findings,
@@ -131,9 +132,27 @@ export class RunView {
   }
 
   async pictures() {
-    const { pictures } = await api.pictures(this.id);
+    const { pictures, errors } = await api.pictures(this.id);
     this.spots.pictures.hidden = !pictures.length;
-    if (pictures.length) this.spots.pictures.replaceChildren(picturesPanel(this.id, pictures));
+    this.where.querySelector('[href="#pictures"]').hidden = !pictures.length;
+    const newest = pictures[pictures.length - 1]?.name;
+    if (this.isOver || !newest || newest === this.pictured) return;
+    this.pictured = newest;
+    // Whoever looks at an older step goes on looking at it.
+    const slider = this.spots.pictures.querySelector("input");
+    const step = slider && slider.value !== slider.max ? Number(slider.dataset.step) : null;
+    this.spots.pictures.replaceChildren(picturesPanel(this.id, pictures, step));
+    if (errors.length) this.validation(errors);
+  }
+
+  /** The curve of the pictures' errors, which come with checkpoints and have an axis of their own. */
+  validation(errors) {
+    if (!this.errors) {
+      this.errors = new Plot(errorsOf(errors[errors.length - 1]), { ...this.shared, x: "step", smoothing: 0, marks: () => [], zoom: () => {} });
+      this.goodput.element.before(this.errors.element);
+    }
+    const of = (name) => ({ mean: errors.map((one) => one[name]) });
+    this.errors.set({ xs: errors.map(({ step }) => step), series: { pet: of("pet"), ct: of("ct") } });
   }
 
   head() {
@@ -228,6 +247,7 @@ export class RunView {
     if (document.hidden || !this.isLive) return;
     this.heat.load();
     this.spending();
+    this.pictures();
   }
 
   /** Shows a range of the x axis, or all. */
@@ -271,6 +291,7 @@ export class RunView {
   redraw() {
     if (!this.data) return;
     this.draw();
+    this.errors?.draw();
     this.heat.draw();
     if (this.ledger) this.spending();
   }
@@ -291,7 +312,7 @@ export class RunView {
     this.leave?.();
     clearInterval(this.timer);
     clearInterval(this.clock);
-    [...(this.plots ?? []), this.goodput, this.heat, this.timeline].forEach((part) => part?.destroy());
+    [...(this.plots ?? []), this.goodput, this.errors, this.heat, this.timeline].forEach((part) => part?.destroy());
   }
 }
 
@@ -306,6 +327,19 @@ const GOODPUT = {
     { name: "availability", label: "availability", colour: "--c4", dash: [4, 4] },
   ],
 };
+
+/** The plot of the pictures' errors, which is the validation curve where the run does not train on their cases. */
+function errorsOf({ cases, is_held_out: isHeldOut }) {
+  return {
+    title: isHeldOut ? "Validation" : "Error of the pictures",
+    unit: "MSE",
+    help: `Mean squared error on masked patches of ${several(cases, isHeldOut ? "held-out case" : "case")} over steps, with the same masks every time`,
+    lines: [
+      { name: "pet", label: "PET", colour: "--c1" },
+      { name: "ct", label: "CT", colour: "--c2" },
+    ],
+  };
+}
 
 function headPanel({ name, snapshot: now, notes }, ratios) {
   const part = now.last_step ? now.step / now.last_step : 0;
@@ -343,21 +377,21 @@ function workersPanel({ workers, step, state: name }) {
   const isLive = LIVE.includes(name);
   const score = (value) => (value === null || value === undefined ? NONE : value.toFixed(2));
   const behind = (one) => (one.step < step ? h("span", { class: "note" }, ` −${count(step - one.step)}`) : "");
-  /** Heads with what stands below them, whether it is a figure, and whether it is known only while a run is live. */
+  /** Heads with what stands below them, whether it is a figure, whether it is known only while a run is live, and help. */
   const columns = [
     ["rank", (one) => one.rank ?? one.seat, true],
     ["worker", (one) => one.name, false],
     ["host", (one) => one.host, false],
     ["step", (one) => [count(one.step), behind(one)], true],
     ["doing", (one) => one.phase, false, true],
-    ["for", (one) => span(one.still_ms / 1000), true, true],
-    ["heard", (one) => `${span(one.silent_ms / 1000)} ago`, true, true],
-    ["slots", (one) => (one.slots ? count(one.slots) : NONE), true],
-    ["to the best", (one) => score(one.relative_score), true],
-    ["to its own best", (one) => score(one.individual_score), true],
+    ["for", (one) => span(one.still_ms / 1000), true, true, "How long it has not got on within its phase"],
+    ["heard", (one) => `${span(one.silent_ms / 1000)} ago`, true, true, "Its newest heartbeat"],
+    ["slots", (one) => (one.slots ? count(one.slots) : NONE), true, false, "Micro-batches of a step that it computes"],
+    ["of the best", (one) => score(one.relative_score), true, false, "Its speed over the newest steps, as a share of the fastest rank's"],
+    ["of its best", (one) => score(one.individual_score), true, false, "Its speed over the newest steps, as a share of its own best"],
   ].filter(([, , , isOfLive]) => isLive || !isOfLive);
   const style = (isFigure) => ({ class: isFigure ? "figure" : null });
-  const head = columns.map(([text, , isFigure]) => h("th", { scope: "col", ...style(isFigure) }, text));
+  const head = columns.map(([text, , isFigure, , help]) => h("th", { scope: "col", title: help, ...style(isFigure) }, text));
   const rows = workers.map((one) => h("tr", {}, columns.map(([, shown, isFigure]) => h("td", style(isFigure), shown(one)))));
   const table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
   return h("section", { class: "panel wide", id: "workers" }, h("header", {}, h("h2", {}, isLive ? "Workers" : "Workers at the end")), workers.length ? table : h("p", { class: "empty" }, "No worker is there."));
@@ -371,16 +405,19 @@ function checkpointsPanel(checkpoints) {
   return h("section", { class: "panel wide", id: "checkpoints" }, h("header", {}, h("h2", {}, "Checkpoints"), h("span", { class: "unit" }, `${checkpoints.filter(({ is_kept: isKept }) => isKept).length} kept of ${checkpoints.length}`)), rows.length ? table : h("p", { class: "empty" }, "No checkpoint yet."));
 }
 
-function picturesPanel(id, pictures) {
+function picturesPanel(id, pictures, chosen) {
   const steps = [...new Set(pictures.map(({ step }) => step))].sort((a, b) => a - b);
   const row = h("div", { class: "pictures" });
   const at = h("output", {});
   const show = () => {
     const step = steps[Number(slider.value)];
     at.textContent = `step ${count(step)}`;
-    row.replaceChildren(...pictures.filter((one) => one.step === step).map((one) => h("img", { src: api.pictureUrl(id, one.name), alt: `Reconstruction at step ${count(step)}`, loading: "lazy" })));
+    slider.dataset.step = step;
+    const shown = pictures.filter((one) => one.step === step).map(({ name }) => api.pictureUrl(id, name));
+    row.replaceChildren(...shown.map((url) => h("a", { href: url, target: "_blank", title: "Open the picture by itself" }, h("img", { src: url, alt: `Reconstruction at step ${count(step)}` }))));
   };
-  const slider = h("input", { type: "range", min: 0, max: steps.length - 1, value: steps.length - 1, "aria-label": "Step of the pictures", input: show });
+  const slider = h("input", { type: "range", min: 0, max: steps.length - 1, value: steps.includes(chosen) ? steps.indexOf(chosen) : steps.length - 1, "aria-label": "Step of the pictures", input: show });
   show();
-  return h("section", { class: "panel wide" }, h("header", {}, h("h2", {}, "Pictures"), slider, at), row);
+  slider.hidden = steps.length < 2;
+  return h("section", { class: "panel wide", id: "pictures" }, h("header", {}, h("h2", {}, "Pictures of the same cases"), slider, at), row);
 }

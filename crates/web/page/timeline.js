@@ -1,6 +1,6 @@
 // What happened and when: generations as bands, verdicts, checkpoints and coordinators as marks, and a list of all.
 
-import { h, s, count, several, moment, span, oncePerFrame } from "./dom.js";
+import { h, s, count, several, moment, span, ticks, oncePerFrame } from "./dom.js";
 
 /** Kinds of records: the row they are drawn in, the sign, and the words. */
 const KINDS = {
@@ -21,6 +21,13 @@ const ROWS = ["coordinator", "generation", "verdict", "checkpoint"];
 const HEIGHT = 26;
 
 export const sentence = (item) => KINDS[item.kind]?.text(item) ?? item.kind;
+
+/** A round length of time: 30 s, 5 min, 2 h, 3 d. */
+function short(seconds) {
+  const [size, name] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(([size]) => seconds >= size);
+  const rest = seconds % size;
+  return rest ? span(seconds) : `${seconds / size} ${name}`;
+}
 
 export class Timeline {
   constructor() {
@@ -91,11 +98,12 @@ export class Timeline {
     }
     this.bands(svg, timed, x, y, end);
     timed.filter((item) => item.kind !== "generation").forEach((item) => this.mark(svg, item, x(item.unix_ms), y(KINDS[item.kind]?.row ?? "coordinator")));
-    const ticks = Math.max(1, Math.min(8, Math.floor(width / 130)));
-    for (let tick = 0; tick <= ticks; tick += 1) {
-      const at = begin + (tick / ticks) * (end - begin);
-      const anchor = tick === 0 ? "start" : tick === ticks ? "end" : "middle";
-      svg.append(s("text", { class: "label", x: x(at), y: height - 6, "text-anchor": anchor }, tick === 0 ? moment(at) : `+${span((at - begin) / 1000)}`));
+    const label = (at, anchor, text) => svg.append(s("text", { class: "label", x: x(at), y: height - 6, "text-anchor": anchor }, text));
+    label(begin, "start", moment(begin));
+    const lasts = (end - begin) / 1000;
+    for (const after of ticks(lasts, (lasts * 120) / (width - left), true)) {
+      const at = begin + after * 1000;
+      if (x(at) > left + 110 && x(at) < width - 40) label(at, "middle", `+${short(after)}`);
     }
     this.chart.replaceChildren(svg);
     return undefined;

@@ -21,6 +21,7 @@ mod view;
 
 pub use axum::Router;
 pub use live::Live;
+pub use pictures::PictureError;
 pub use runs::Runs;
 pub use server::{Bound, serve};
 

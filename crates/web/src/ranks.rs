@@ -125,7 +125,6 @@ const fn is_of_a_step(account: Account) -> bool {
             | Account::Transfer
             | Account::Wait
             | Account::Checkpoint
-            | Account::Validate
     )
 }
 

@@ -3,7 +3,7 @@
 use crate::tempo::Tempo;
 use fratmae_control::Phase;
 use fratmae_protocol::pb;
-use fratmae_telemetry::{Account, StepTime, TimeReading, Timesheet, process_age_ns};
+use fratmae_telemetry::{Account, Accounts, StepTime, TimeReading, Timesheet, process_age_ns};
 use fratmae_trainer::Pass;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// The training thread's place in its work; a std lock, held for a few instructions.
 #[derive(Debug, Default)]
-pub(crate) struct Activity(Mutex<Place>);
+pub struct Activity(Mutex<Place>);
 
 #[derive(Debug)]
 struct Place {
@@ -24,6 +24,9 @@ struct Place {
     call: Option<pb::Call>,
     /// How many of each phase ended since the heartbeat before, and the longest in milliseconds.
     laps: BTreeMap<Phase, (u32, u64)>,
+    /// Time in each phase since work on the step at hand began, until a moment.
+    spent: BTreeMap<Phase, Duration>,
+    counted: Instant,
     tempo: Tempo,
     /// This rank's slots of a step.
     n_slots: usize,
@@ -42,6 +45,8 @@ impl Default for Place {
             step: 0,
             call: None,
             laps: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            counted: Instant::now(),
             tempo: Tempo::default(),
             n_slots: 0,
             sheet: Timesheet::default(),
@@ -66,6 +71,12 @@ impl Place {
         })
     }
 
+    /// Counts the time until now to a phase.
+    fn spend(&mut self, phase: Phase) {
+        let before = std::mem::replace(&mut self.counted, Instant::now());
+        *self.spent.entry(phase).or_default() += self.counted.duration_since(before);
+    }
+
     /// It awaits orders for another reason from now on.
     fn await_order(&mut self, account: Account) {
         self.idle = account;
@@ -76,6 +87,12 @@ impl Place {
 }
 
 impl Activity {
+    /// Where this process's time went. Collective calls of the step at hand are in no account yet.
+    #[must_use]
+    pub fn accounts(&self) -> Accounts {
+        self.lock().sheet.reading(process_age_ns()).accounts
+    }
+
     /// The job is known, and so is what can be said of its pace.
     pub(crate) fn expect(&self, tempo: Tempo) {
         self.lock().tempo = tempo;
@@ -121,7 +138,22 @@ impl Activity {
     pub(crate) fn step(&self, step: u64) {
         let mut place = self.lock();
         place.step = step;
+        place.counted = Instant::now();
+        place.spent.clear();
         place.sheet.begin_step(process_age_ns());
+    }
+
+    /// Seconds in each phase of the step that was applied, until now.
+    pub(crate) fn phases(&self) -> Vec<pb::PhaseSeconds> {
+        let mut place = self.lock();
+        let phase = place.phase;
+        place.spend(phase);
+        let phase = |phase: Phase| {
+            let seconds = place.spent.get(&phase)?.as_secs_f64();
+            let phase = phase.name().to_owned();
+            Some(pb::PhaseSeconds { phase, seconds })
+        };
+        Phase::of_a_step().filter_map(phase).collect()
     }
 
     /// The step is applied: how long it took this rank.
@@ -137,9 +169,14 @@ impl Activity {
     /// The step waits for the copy of the state; the phase that the thread is in goes on.
     pub(crate) fn stall<T>(&self, wait: impl FnOnce() -> T) -> T {
         let stalls = Some(Account::Checkpoint);
-        self.lock().sheet.switch(process_age_ns(), stalls);
+        let mut place = self.lock();
+        place.sheet.switch(process_age_ns(), stalls);
+        let phase = place.phase;
+        place.spend(phase);
+        drop(place);
         let waited = wait();
         let mut place = self.lock();
+        place.spend(Phase::Checkpoint);
         // After a collective call it is the next phase that time goes to.
         if let Some(account) = place.account(place.phase) {
             place.sheet.switch(process_age_ns(), Some(account));
@@ -154,6 +191,7 @@ impl Activity {
         let took = milliseconds(now.duration_since(place.since));
         let (count, longest) = place.laps.entry(ended).or_default();
         (*count, *longest) = (count.saturating_add(1), (*longest).max(took));
+        place.spend(ended);
         (place.phase, place.since, place.advanced) = (phase, now, now);
         let (now, account) = (process_age_ns(), place.account(phase));
         place.sheet.switch(now, account);
@@ -296,6 +334,10 @@ mod tests {
         activity.enter(Phase::Backward);
         activity.stall(|| assert_eq!(reading(&activity).1, Some(Account::Checkpoint)));
         assert_eq!(reading(&activity).1, Some(Account::Backward));
+        let phases = activity.phases();
+        let names: Vec<_> = phases.iter().map(|spent| spent.phase.as_str()).collect();
+        let expected = ["load", "forward", "gather", "backward", "checkpoint"];
+        assert_eq!(names, expected);
         let step = activity.end_step();
         assert_eq!(step.calls.len(), 1);
         activity.divide_calls(&step.calls);

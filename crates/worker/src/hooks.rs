@@ -19,6 +19,8 @@ pub(crate) struct StepHooks<'a> {
     pub(crate) generation: u64,
     /// What this rank trains on.
     pub(crate) trained: pb::Trained,
+    /// The context of its step's span.
+    pub(crate) trace: String,
 }
 
 impl Hooks for StepHooks<'_> {
@@ -38,7 +40,7 @@ impl Hooks for StepHooks<'_> {
 
     fn note(&self) -> Vec<u8> {
         let request = self.signals.take_requests(self.generation);
-        note::encode(request, self.trained.clone())
+        note::encode(request, self.trained.clone(), &self.trace)
     }
 
     fn case_name(&self, case: u32) -> String {

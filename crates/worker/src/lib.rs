@@ -32,7 +32,9 @@ mod training_thread;
 mod transport;
 mod whereabouts;
 
+pub use activity::Activity;
 pub use allocator::{Allocator, keep_memory};
 pub use error::{ConnectionError, JobError, ProcessError, WorkerError};
+pub use fratmae_collective::Traffic;
 pub use run::{Ended, Options, run};
 pub use whereabouts::Whereabouts;

@@ -55,6 +55,9 @@ struct Note {
     /// How long the step took it.
     #[prost(message, optional, tag = "3")]
     time: Option<pb::RankTime>,
+    /// The context of its step's span, where that is traced.
+    #[prost(string, tag = "4")]
+    trace: String,
 }
 
 /// What all ranks sent.
@@ -66,14 +69,17 @@ pub(crate) struct Notes {
     pub(crate) trained: pb::Trained,
     /// How long the step took each, in rank order.
     pub(crate) times: Vec<pb::RankTime>,
+    /// The contexts of their steps' spans, in rank order.
+    pub(crate) traces: Vec<String>,
 }
 
-/// Writes what a rank was asked for, and what it trains on.
-pub(crate) fn encode(request: GroupRequest, trained: pb::Trained) -> Vec<u8> {
+/// Writes what a rank was asked for, what it trains on, and the context of its step's span.
+pub(crate) fn encode(request: GroupRequest, trained: pb::Trained, trace: &str) -> Vec<u8> {
     let note = Note {
         request: request.encode().to_vec(),
         trained: Some(trained),
         time: None,
+        trace: trace.to_owned(),
     };
     note.encode_to_vec()
 }
@@ -88,6 +94,7 @@ pub(crate) fn encode_after_step(request: GroupRequest, time: StepTime) -> Vec<u8
         request: request.encode().to_vec(),
         trained: None,
         time: Some(time),
+        trace: String::new(),
     };
     note.encode_to_vec()
 }
@@ -110,6 +117,7 @@ pub(crate) fn decode(notes: &[Vec<u8>]) -> Result<Notes, WorkerError> {
         all.trained.positions.extend(trained.positions);
         all.trained.cases.extend(trained.cases);
         all.times.push(note.time.unwrap_or_default());
+        all.traces.push(note.trace);
     }
     all.request = GroupRequest::of_all(&request)?;
     Ok(all)
@@ -146,9 +154,11 @@ mod tests {
         let of_all = |messages| GroupRequest::of_all(messages).unwrap();
         assert_eq!(of_all(&messages), request(true, false, true));
         assert_eq!(of_all(&messages[..1]), nothing);
-        let leaving = encode(request(false, true, false), trained(&[]));
-        let notes = [encode(late[1], trained(&[])), leaving];
-        assert_eq!(decode(&notes).unwrap().request, request(true, true, true));
+        let leaving = encode(request(false, true, false), trained(&[]), "leaves");
+        let notes = [encode(late[1], trained(&[]), ""), leaving];
+        let all = decode(&notes).unwrap();
+        assert_eq!(all.request, request(true, true, true));
+        assert_eq!(all.traces, ["", "leaves"]);
     }
 
     #[test]
@@ -167,14 +177,14 @@ mod tests {
     #[test]
     fn a_slot_that_two_ranks_trained_on_is_recorded_twice_and_one_that_nobody_did_not_at_all() {
         let notes = [&[0, 1, 2, 3][..], &[2, 3, 6, 7]];
-        let notes = notes.map(|positions| encode(GroupRequest::default(), trained(positions)));
+        let notes = notes.map(|positions| encode(GroupRequest::default(), trained(positions), ""));
         let all = decode(&notes).unwrap();
         assert_eq!(all.trained, trained(&[0, 1, 2, 3, 2, 3, 6, 7]));
     }
 
     #[test]
     fn a_note_that_cannot_be_read_names_its_rank() {
-        let good = encode(GroupRequest::default(), trained(&[]));
+        let good = encode(GroupRequest::default(), trained(&[]), "");
         for bad in [vec![255], Vec::new()] {
             let error = decode(&[good.clone(), bad]).unwrap_err();
             assert!(error.to_string().contains("rank 1 sent"), "{error}");

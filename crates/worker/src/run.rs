@@ -1,5 +1,6 @@
 //! A worker's life: register, train, leave.
 
+use crate::activity::Activity;
 use crate::device::choose_device;
 use crate::error::{ConnectionError, JobError, ProcessError, WorkerError};
 use crate::outbox::Outbox;
@@ -19,7 +20,7 @@ use fratmae_network::{Endpoint, host_id, host_name};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_store::Location;
-use fratmae_telemetry::{PhaseLedger, describe, process_began_unix_us};
+use fratmae_telemetry::{describe, process_began_unix_us};
 use fratmae_trainer::Task;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -60,8 +61,8 @@ pub struct Options {
     /// What the coordinator that started it knows it by; none if no coordinator did.
     pub token: Option<String>,
     pub version: String,
-    /// Where the time of the training thread's spans is summed.
-    pub ledger: PhaseLedger,
+    /// Where its process's time is accounted for.
+    pub activity: Arc<Activity>,
 }
 
 /// How a worker ended well.
@@ -176,7 +177,10 @@ fn join<T: Task>(
     let name = device.as_ref().map_or("", |kind| kind.name());
     register.device = Some(name.to_owned());
     outbox.join(&register);
-    let signals = Arc::new(Signals::new(options.is_verbose));
+    let signals = Arc::new(Signals::new(
+        options.is_verbose,
+        Arc::clone(&options.activity),
+    ));
     signals.activity.registered();
     let (sender, commands) = std::sync::mpsc::sync_channel(COMMANDS);
     let start = Start {
@@ -187,7 +191,6 @@ fn join<T: Task>(
             outbox: outbox.clone(),
             port,
             signals: Arc::clone(&signals),
-            ledger: options.ledger.clone(),
             runtime: tokio::runtime::Handle::current(),
         },
     };

@@ -15,7 +15,6 @@ use fratmae_collective::{Link, MeshPort};
 use fratmae_config::Config;
 use fratmae_model::DeviceKind;
 use fratmae_protocol::pb;
-use fratmae_telemetry::PhaseLedger;
 use fratmae_trainer::{Engine, Opening, Task, TrainError};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -34,7 +33,6 @@ pub(crate) struct Links {
     pub(crate) outbox: Outbox,
     pub(crate) signals: Arc<Signals>,
     pub(crate) port: MeshPort,
-    pub(crate) ledger: PhaseLedger,
     pub(crate) runtime: Handle,
 }
 

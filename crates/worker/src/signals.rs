@@ -6,7 +6,7 @@ use fratmae_collective::AbortHandle;
 use fratmae_control::Phase;
 use fratmae_protocol::pb;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Flags between the control stream and the training thread.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Signals {
     /// Ends the current group's calls; a std lock, never held across an await or a call.
     abort: Mutex<Option<AbortHandle>>,
     /// Where the training thread is.
-    pub(crate) activity: Activity,
+    pub(crate) activity: Arc<Activity>,
     /// Whether it reports what it waits for.
     is_verbose: bool,
     /// How many times ten seconds of the present phase were reported.
@@ -37,9 +37,10 @@ const WAITS: [(Phase, &str); 3] = [
 
 impl Signals {
     /// Signals of a worker that reports what it waits for, or does not.
-    pub(crate) fn new(is_verbose: bool) -> Self {
+    pub(crate) fn new(is_verbose: bool, activity: Arc<Activity>) -> Self {
         Self {
             is_verbose,
+            activity,
             ..Self::default()
         }
     }

@@ -11,7 +11,7 @@ use fratmae_control::Phase;
 use fratmae_dataset::Stack;
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::from_worker::Message as From;
-use fratmae_telemetry::{Metrics, PhaseLedger, StepTime};
+use fratmae_telemetry::{Metrics, StepTime, carried, link};
 use fratmae_trainer::{BadBatch, Task, TrainState, in_phase};
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ impl<T: Task> Session<T> {
     ) -> Result<(GroupRequest, StepTime), WorkerError> {
         let started = Instant::now();
         let step = state.step().next().get();
-        let _traced = self.trace.step(step).entered();
+        let traced = self.trace.step(step).entered();
         self.links.signals.activity.step(step);
         let mut hooks = StepHooks {
             signals: &self.links.signals,
@@ -36,6 +36,7 @@ impl<T: Task> Session<T> {
             cases: &self.job.data.manifest.cases,
             generation: seated.generation,
             trained: pb::Trained::default(),
+            trace: carried(&traced),
         };
         let (batches, trained) = in_phase(&hooks, Phase::Load, || self.load(step, seated))?;
         hooks.trained = trained;
@@ -44,12 +45,18 @@ impl<T: Task> Session<T> {
         let seconds = started.elapsed().as_secs_f64();
         writer.step_took(seconds);
         let Notes {
-            request, trained, ..
+            request,
+            trained,
+            traces,
+            ..
         } = note::decode(&report.notes)?;
+        let rank = group.process.rank();
+        let others = (0..).zip(&traces).filter(|(other, _)| *other != rank);
+        link(&traced, others.map(|(_, trace)| trace.as_str()));
         let figures = pb::Figures {
             samples: engine.batches().samples_at(step),
             seconds,
-            phases: phases(&self.links.ledger),
+            phases: self.links.signals.activity.phases(),
             trained: Some(trained),
             metrics: metrics(&report.metrics),
         };
@@ -127,14 +134,6 @@ fn send_applied(
         figures: Some(figures),
     };
     outbox.applied(applied, reports);
-}
-
-fn phases(ledger: &PhaseLedger) -> Vec<pb::PhaseSeconds> {
-    let phase = |(phase, seconds): (Phase, f64)| pb::PhaseSeconds {
-        phase: phase.name().to_owned(),
-        seconds,
-    };
-    ledger.take().into_iter().map(phase).collect()
 }
 
 fn number(slot: usize) -> u32 {

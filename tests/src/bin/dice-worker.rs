@@ -2,11 +2,11 @@
 //! as the program's worker has them, and `forward_ms` and `sample_ms`, which make it slow (see [`Pace`]).
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fratmae_config::Host;
 use fratmae_network::Endpoint;
-use fratmae_telemetry::PhaseLedger;
 use fratmae_tests::{Dice, Pace};
 use fratmae_worker::{Options, Whereabouts, run};
 
@@ -47,7 +47,7 @@ async fn main() -> ExitCode {
         token: None,
         // Of the program: a coordinator takes no other in.
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        ledger: PhaseLedger::default(),
+        activity: Arc::default(),
     };
     match run::<Dice>(options, std::future::pending()).await {
         Ok(_) => ExitCode::SUCCESS,

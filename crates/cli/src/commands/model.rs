@@ -3,6 +3,7 @@
 mod cost;
 mod init;
 pub(crate) mod picture;
+mod pictures;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -30,6 +31,8 @@ enum Question {
     Init(init::Arguments),
     /// Draw what a run makes of a case: input, visible part, reconstruction and error of both modalities
     Picture(picture::Arguments),
+    /// Draw what a run makes of some cases, beside the run: its page shows them
+    Pictures(pictures::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
@@ -37,5 +40,6 @@ pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         None => cost::run(&arguments.cost, output),
         Some(Question::Init(arguments)) => init::run(arguments, output),
         Some(Question::Picture(arguments)) => wait_for(picture::run(arguments, output)),
+        Some(Question::Pictures(arguments)) => wait_for(pictures::run(arguments, output)),
     }
 }

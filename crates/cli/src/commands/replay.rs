@@ -3,7 +3,7 @@
 
 mod shown;
 
-use std::{ops::RangeInclusive, path::PathBuf, str::FromStr, sync::Arc};
+use std::{ops::RangeInclusive, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -18,6 +18,7 @@ use crate::{
     commands::{
         apart,
         model::picture::{Cut, Painter},
+        steps::Steps,
         target::Target,
         weights_dir::write,
     },
@@ -59,22 +60,6 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Steps from one to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Steps(RangeInclusive<u64>);
-
-impl FromStr for Steps {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (first, last) = text.split_once("..").unwrap_or((text, text));
-        let steps = first.parse().ok().zip(last.parse().ok());
-        let steps = steps.filter(|(first, last)| *first > 0 && first <= last);
-        let (first, last) = steps.ok_or("write a step above 0, or two as in 31..40")?;
-        Ok(Self(first..=last))
-    }
-}
-
 /// Where pictures of samples are painted.
 struct Pictures {
     folder: PathBuf,
@@ -93,7 +78,7 @@ pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output)
         None => None,
     };
     let asked = Asked {
-        steps: arguments.steps.0.clone(),
+        steps: arguments.steps.range(),
         n_ranks: usize::from(arguments.workers),
         samples: arguments
             .samples
@@ -211,20 +196,5 @@ impl Pictures {
             write(&self.folder.join(name), &picture)?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_are_one_or_a_range_with_both_ends() {
-        let steps = |text: &str| text.parse::<Steps>().map(|steps| steps.0);
-        assert_eq!(steps("7"), Ok(7..=7));
-        assert_eq!(steps("7..9"), Ok(7..=9));
-        for text in ["", "0", "0..3", "9..7", "7..", "..7", "a..b", "-1", "7...9"] {
-            assert!(steps(text).unwrap_err().contains("31..40"), "{text}");
-        }
     }
 }

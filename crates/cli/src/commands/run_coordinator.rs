@@ -32,6 +32,7 @@ use crate::{
         apart, ending,
         owner::{self, Kind},
         page::Paging,
+        painting::Painting,
         pretrain::{data, memory},
         run_meter::RunMeter,
         run_progress::RunProgress,
@@ -55,6 +56,12 @@ pub(crate) struct Viewers {
     /// Write event files for TensorBoard into this folder, which is this run's alone
     #[arg(long, value_name = "DIR", value_parser = target::here())]
     tensorboard: Option<PathBuf>,
+    /// After checkpoints draw what the model makes of K cases, for the page; an own process of low priority does it
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pictures: Option<u16>,
+    /// Take these cases from another data set, such as one that is held out
+    #[arg(long, value_name = "URL", requires = "pictures")]
+    pictures_data: Option<String>,
 }
 
 /// How a run is shown.
@@ -118,6 +125,14 @@ pub(crate) async fn run_coordinator(
     let board = board
         .map(|folder| Board::open(folder, run.url()))
         .transpose()?;
+    let Viewers {
+        pictures,
+        pictures_data,
+        ..
+    } = showing.viewers;
+    let painting = pictures
+        .map(|cases| Painting::of(run.url(), cases, pictures_data.as_deref()))
+        .transpose()?;
     let has_checkpoint = fork.is_some() || !fratmae_checkpoint::list(&run).await?.is_empty();
     if !has_checkpoint && !unread.is_empty() {
         return Err(unread.swap_remove(0).into());
@@ -144,6 +159,7 @@ pub(crate) async fn run_coordinator(
     let shown = Shown {
         progress,
         board,
+        painting,
         page: showing.page,
     };
     let outcome = attend(job, launcher, (shown, outlets), &signals).await;
@@ -250,6 +266,7 @@ fn weights_told(config: &Config) -> Result<Vec<String>> {
 struct Shown<'a> {
     progress: RunProgress,
     board: Option<Board>,
+    painting: Option<Painting>,
     page: &'a Paging,
 }
 
@@ -289,8 +306,10 @@ async fn attend(
     let (events, snapshots) = &outlets;
     let board = shown.board;
     let board = board
-        .map(|board| board.follow(events.subscribe()))
+        .map(|board| board.follow(events.subscribe(), snapshots.subscribe()))
         .transpose()?;
+    let painting = shown.painting;
+    let painting = painting.map(|painting| painting.start(events.subscribe()));
     let live = Live {
         events: events.subscribe(),
         snapshots: snapshots.subscribe(),
@@ -323,6 +342,9 @@ async fn attend(
     if let Some(board) = board {
         // What panicked has been told.
         drop(apart(move || board.join()).await);
+    }
+    if let Some(painting) = painting {
+        painting.end().await;
     }
     Ok(outcome?)
 }

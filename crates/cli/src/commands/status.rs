@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use fratmae_coordinator::{HistoryRow, RunStatus, WorkerTime, read_kept_history, status};
+use fratmae_coordinator::{HistoryRow, Look, RunStatus, WorkerTime, look, status};
 use fratmae_observe::Ratios;
 use fratmae_store::Location;
 use fratmae_telemetry::Account;
@@ -59,16 +59,16 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     if !arguments.json {
         return print(&run, output).await;
     }
-    let status = status(&run).await?;
+    let Look {
+        status,
+        mut history,
+        ..
+    } = look(&run).await?;
     let since = arguments.since.or(arguments.history.then_some(0));
-    let history = match since {
-        Some(since) => {
-            let mut rows = read_kept_history(&run).await?.rows;
-            rows.retain(|row| row.step > since);
-            Some(rows)
-        }
-        None => None,
-    };
+    let history = since.map(|since| {
+        history.retain(|row| row.step > since);
+        history
+    });
     Ok(output.json(&Report { status, history })?)
 }
 

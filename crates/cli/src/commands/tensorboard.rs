@@ -2,12 +2,14 @@
 //! on (`live`).
 
 pub(crate) mod live;
+mod times;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fratmae_coordinator::{HistoryRow, read_kept_history, status};
+use fratmae_observe::Records;
 use fratmae_store::Location;
 use fratmae_telemetry::{Metrics, one_line};
 use fratmae_viewers::EventWriter;
@@ -18,6 +20,7 @@ use crate::{
     output::Output,
     terminal,
 };
+use times::Times;
 
 /// Writes the figures of a run as event files for TensorBoard.
 #[derive(Debug, Args)]
@@ -50,7 +53,9 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let run = Location::open(&arguments.run)?;
     let status = status(&run).await?;
     let kept = read_kept_history(&run).await?;
-    for line in &kept.damaged {
+    let records = Records::list(&run).await?;
+    let (times, damaged) = Times::read(&records).await?;
+    for line in kept.damaged.iter().chain(&damaged) {
         terminal::line(&format!("warning: {line}"));
     }
     if kept.rows.is_empty() {
@@ -64,7 +69,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let began = began
         .and_then(Result::ok)
         .map_or(0.0, |time| time.timestamp() as f64);
-    let file = folder.write_whole(&kept.rows, status.batch, began)?;
+    let file = folder.write_whole(&kept.rows, times, (status.batch, began))?;
     let written = Written {
         run: run.url(),
         file: &file,
@@ -135,14 +140,22 @@ impl Folder {
     }
 
     /// Writes a file with all steps in the place of an earlier one.
-    fn write_whole(&self, rows: &[HistoryRow], batch: u64, began: f64) -> Result<PathBuf> {
+    fn write_whole(
+        &self,
+        rows: &[HistoryRow],
+        mut times: Times,
+        (batch, began): (u64, f64),
+    ) -> Result<PathBuf> {
         let target = self.file(WHOLE);
         let mut writer = EventWriter::begin(Vec::new(), began)?;
         let mut time = began;
         for row in rows {
-            time += row.seconds;
+            let known = row.unix_ms.map(|unix_ms| unix_ms as f64 / 1e3);
+            // In versions that did not record it.
+            time = known.unwrap_or(time + row.seconds);
             let speed = batch as f64 / row.seconds;
-            let values = values(&row.metrics, row.seconds, speed);
+            let mut values = values(&row.metrics, row.seconds, speed);
+            values.extend(times.of_step(row.step));
             writer.step(row.step, time, values.iter().map(named))?;
         }
         let earlier = self.names().with_context(|| self.unusable())?;
@@ -217,7 +230,9 @@ mod tests {
         let board = Folder::open(&path, "/runs/a").unwrap();
         let old = path.join(format!("{EVENTS}0000000001.fratmae.{WHOLE}.{}", board.mark));
         std::fs::write(&old, "old").unwrap();
-        let file = board.write_whole(&[row(1), row(2)], 8, 100.0).unwrap();
+        let rows = [row(1), row(2)];
+        let file = board.write_whole(&rows, Times::default(), (8, 100.0));
+        let file = file.unwrap();
         assert!(file.is_file() && !old.exists());
         assert_eq!(board.names().unwrap().len(), 1);
         assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1);

@@ -2,16 +2,22 @@
 
 mod host;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fratmae_coordinator::LAUNCH_TOKEN;
+use fratmae_exporters::of_worker;
 use fratmae_network::{Endpoint, host_name};
 use fratmae_pretrain::Pretrain;
 use fratmae_store::Location;
-use fratmae_telemetry::{PhaseLedger, describe, described};
-use fratmae_worker::{ConnectionError, Ended, Options, Whereabouts, WorkerError};
+use fratmae_telemetry::{describe, described};
+use fratmae_worker::{
+    Activity, ConnectionError, Ended, Options, Traffic, Whereabouts, WorkerError,
+};
 use serde::Serialize;
 
 use self::host::HostOptions;
@@ -117,7 +123,7 @@ struct Left<'a> {
 pub(crate) async fn run(
     arguments: &Arguments,
     quiet: bool,
-    (ledger, exporting): (PhaseLedger, &Exporting),
+    exporting: &Exporting,
     output: &mut Output,
 ) -> Result<()> {
     let started = Instant::now();
@@ -132,7 +138,12 @@ pub(crate) async fn run(
     let name = given(format!("{host}-{}", std::process::id()));
     describe("worker", name.as_str());
     describe("host", host.as_str());
-    let known = fratmae_exporters::Families::default;
+    let activity = Arc::new(Activity::default());
+    let accounted = Arc::clone(&activity);
+    let known = move || {
+        let Traffic { sent, received } = Traffic::now();
+        of_worker(&accounted.accounts(), [sent, received])
+    };
     // A coordinator that takes it in tells it which run it is.
     let is_ready = || described("run").is_some();
     let options = &arguments.exporting;
@@ -151,7 +162,7 @@ pub(crate) async fn run(
         place,
         token: launch_token(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        ledger,
+        activity,
     };
     if arguments.launched {
         let signals = Signals::catch_as_child()?;
@@ -169,6 +180,11 @@ pub(crate) async fn run(
             seconds: started.elapsed().as_secs_f64(),
         })?;
     }
+    parting(ended)
+}
+
+/// What is said of the way a worker ended.
+fn parting(ended: Ended) -> Result<()> {
     match ended {
         Ended::Finished => Ok(()),
         Ended::Left => bail!(Stopped::resumable(

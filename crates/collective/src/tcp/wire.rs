@@ -4,9 +4,32 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::call_guard::CallGuard;
+
+/// Bytes that this process has sent to peers, and received from them.
+static SENT: AtomicU64 = AtomicU64::new(0);
+static RECEIVED: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes that this process has moved over TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub sent: u64,
+    pub received: u64,
+}
+
+impl Traffic {
+    /// Until now, by all groups.
+    #[must_use]
+    pub fn now() -> Self {
+        Self {
+            sent: SENT.load(Ordering::Relaxed),
+            received: RECEIVED.load(Ordering::Relaxed),
+        }
+    }
+}
 
 /// The longest time a thread sits in the system before it looks at the guard again.
 const SLICE: Duration = Duration::from_millis(5);
@@ -78,7 +101,7 @@ impl<'a> Wire<'a> {
         while filled < into.len() {
             self.guard.check()?;
             let outcome = self.stream.read(&mut into[filled..]);
-            filled += self.account(outcome)?;
+            filled += self.account(outcome, &RECEIVED)?;
         }
         Ok(())
     }
@@ -95,16 +118,21 @@ impl<'a> Wire<'a> {
         while !pieces.is_empty() {
             self.guard.check()?;
             let outcome = self.stream.write_vectored(pieces);
-            IoSlice::advance_slices(&mut pieces, self.account(outcome)?);
+            IoSlice::advance_slices(&mut pieces, self.account(outcome, &SENT)?);
         }
         Ok(())
     }
 
-    fn account(&mut self, outcome: io::Result<usize>) -> Result<usize, Fault> {
+    fn account(
+        &mut self,
+        outcome: io::Result<usize>,
+        direction: &AtomicU64,
+    ) -> Result<usize, Fault> {
         let fault = match outcome {
             Ok(0) => Fault::Closed,
             Ok(bytes) => {
                 self.moved += bytes as u64;
+                direction.fetch_add(bytes as u64, Ordering::Relaxed);
                 return Ok(bytes);
             }
             Err(error) if is_slice_over(&error) => return Ok(0),
@@ -176,8 +204,11 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| far.read_exact(&mut came).unwrap());
             let mut wire = Wire::new(&near, &guard);
+            let before = Traffic::now();
             wire.write_pieces(&mut parts.map(IoSlice::new)).unwrap();
             assert_eq!(wire.moved(), whole.len() as u64);
+            // Other tests send as well.
+            assert!(Traffic::now().sent - before.sent >= wire.moved());
         });
         assert!(came == whole);
     }

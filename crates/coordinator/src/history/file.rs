@@ -3,7 +3,8 @@
 use super::HistoryRow;
 use arrow_array::types::{ArrowPrimitiveType, UInt32Type, UInt64Type};
 use arrow_array::{
-    Array, ArrayRef, Float64Array, ListArray, PrimitiveArray, RecordBatch, UInt64Array,
+    Array, ArrayRef, Float64Array, ListArray, PrimitiveArray, RecordBatch,
+    TimestampMillisecondArray, UInt64Array,
 };
 use bytes::Bytes;
 use fratmae_control::Phase;
@@ -14,8 +15,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use std::sync::Arc;
 
-/// What the columns of phases begin with; every other column of floats but `seconds` is a metric.
+/// What the columns of phases begin with; every other column of floats is a metric, but for these.
 const SECONDS_OF: &str = "seconds_";
+const NO_METRICS: [&str; 2] = ["seconds", SAMPLES_PER_SECOND];
+const SAMPLES_PER_SECOND: &str = "samples_per_second";
 
 pub(super) fn encode(rows: &[HistoryRow]) -> Result<Bytes, ParquetError> {
     let numbers = |value: fn(&HistoryRow) -> u64| -> ArrayRef {
@@ -35,6 +38,8 @@ pub(super) fn encode(rows: &[HistoryRow]) -> Result<Bytes, ParquetError> {
             .map(|name| (name.to_owned(), floats(&|row| row.metrics.get(name)))),
     );
     columns.push(("seconds".to_owned(), floats(&|row| row.seconds)));
+    columns.push((SAMPLES_PER_SECOND.to_owned(), speeds(rows)));
+    columns.push(("time".to_owned(), times(rows)));
     columns.extend(Phase::of_a_step().map(|phase| {
         let phase = phase.name();
         let seconds = |row: &HistoryRow| row.phases.get(phase).copied().unwrap_or_default();
@@ -51,6 +56,22 @@ pub(super) fn encode(rows: &[HistoryRow]) -> Result<Bytes, ParquetError> {
     writer.write(&batch)?;
     writer.close()?;
     Ok(Bytes::from(bytes))
+}
+
+/// Samples a second in each step, as far as it is known what it was trained on.
+fn speeds(rows: &[HistoryRow]) -> ArrayRef {
+    let speed = |row: &HistoryRow| {
+        let trained = row.trained.as_ref()?;
+        row.samples_per_second(trained.positions.len())
+    };
+    Arc::new(rows.iter().map(speed).collect::<Float64Array>())
+}
+
+/// When each step ended.
+fn times(rows: &[HistoryRow]) -> ArrayRef {
+    let time = |row: &HistoryRow| row.unix_ms.and_then(|unix_ms| i64::try_from(unix_ms).ok());
+    let times: TimestampMillisecondArray = rows.iter().map(time).collect();
+    Arc::new(times.with_timezone("UTC"))
 }
 
 fn lists<'a, T: ArrowPrimitiveType>(
@@ -78,6 +99,7 @@ fn decode_row(batch: &RecordBatch, index: usize) -> Result<HistoryRow, ParquetEr
         generation: number("generation")?,
         samples: number("samples")?,
         seconds: column::<Float64Array>(batch, "seconds")?.value(index),
+        unix_ms: unix_ms(batch, index)?,
         trained: trained(batch, index)?,
         ..HistoryRow::default()
     };
@@ -91,12 +113,22 @@ fn decode_row(batch: &RecordBatch, index: usize) -> Result<HistoryRow, ParquetEr
         match name.strip_prefix(SECONDS_OF) {
             Some(phase) if value > 0.0 => drop(row.phases.insert(phase.to_owned(), value)),
             Some(_) => {}
-            None if name == "seconds" => {}
+            None if NO_METRICS.contains(&name) => {}
             None => metrics.push((name, value)),
         }
     }
     row.metrics = metrics.into_iter().collect();
     Ok(row)
+}
+
+/// When a step ended; none in files of versions that did not record it.
+fn unix_ms(batch: &RecordBatch, index: usize) -> Result<Option<u64>, ParquetError> {
+    if batch.column_by_name("time").is_none() {
+        return Ok(None);
+    }
+    let times = column::<TimestampMillisecondArray>(batch, "time")?;
+    let time = times.is_valid(index).then(|| times.value(index));
+    Ok(time.and_then(|time| u64::try_from(time).ok()))
 }
 
 /// What a step was trained on; none in files of versions that did not record it.

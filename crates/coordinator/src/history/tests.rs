@@ -12,6 +12,8 @@ fn row(step: u64, loss: f64) -> HistoryRow {
         generation: 1,
         samples: step * 4,
         metrics: metrics.into_iter().collect(),
+        // Of a step that was told late it is not known.
+        unix_ms: (step != 2).then_some(1_700_000_000_000 + step),
         phases: [(Phase::Forward.name().to_owned(), 0.25)].into(),
         trained: Some(Trained {
             positions: vec![2 * step, 2 * step + 1],

@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::Recorded;
 use crate::error::CoordinatorError;
@@ -19,6 +20,10 @@ use reading::read;
 
 /// How long the end of a run waits for its last rows.
 const LAST_ROWS: Duration = Duration::from_secs(5);
+
+/// How long a coordinator that was replaced may take to put its last page on the store: it is read after that, and what it
+/// has is not counted again.
+const LAST_PAGE: Duration = Duration::from_secs(1);
 
 /// How long it is until a store that failed is read again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -97,7 +102,11 @@ async fn keep(
     mut pages: mpsc::Receiver<Page>,
     recorded: oneshot::Sender<Recorded>,
 ) {
-    let mut tries = tokio::time::interval(AGAIN);
+    let pause = match fence {
+        0 | 1 => Duration::ZERO,
+        _ => LAST_PAGE,
+    };
+    let mut tries = tokio::time::interval_at(Instant::now() + pause, AGAIN);
     let (read, ranks) = loop {
         tries.tick().await;
         match read(&run, committed).await {

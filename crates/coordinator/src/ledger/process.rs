@@ -113,6 +113,11 @@ impl Process {
         });
     }
 
+    /// Whether it has told nothing yet, here or to an earlier coordinator.
+    pub(super) fn was_not_heard(&self) -> bool {
+        self.newest.accounts == Accounts::default()
+    }
+
     /// Whether its stream is open.
     pub(super) const fn is_there(&self) -> bool {
         self.stream.is_some()
@@ -145,7 +150,7 @@ impl Process {
     pub(super) fn beat(&mut self, beat: &pb::Heartbeat, now: Moment) {
         let times = beat.times.clone().unwrap_or_default();
         let accounts = sane(&times.accounts);
-        if self.booked == Booked::default() && self.newest.accounts == Accounts::default() {
+        if self.booked == Booked::default() && self.was_not_heard() {
             // It began as long ago as it is old.
             let age = (accounts.total() + times.undivided.min(MOST_NS)) / 1_000_000;
             self.begin_unix_ms = now.unix_ms.saturating_sub(age);

@@ -130,6 +130,24 @@ async fn stretches_of_a_process_add_up_to_its_life_over_generations_and_coordina
 }
 
 #[tokio::test]
+async fn a_process_that_was_heard_for_the_first_time_is_put_down_soon() {
+    let store = Store::new();
+    let mut ledger = store.ledger(1).await;
+    ledger.registered(A, &register("a", 7));
+    assert!(!ledger.is_keeping_urgent(), "there is nothing to tell");
+    ledger.beat(A, &beat(1, 10, 50, Some(Account::Forward)));
+    assert!(ledger.is_keeping_urgent());
+    ledger.keep();
+    ledger.beat(A, &beat(1, 10, 60, Some(Account::Forward)));
+    assert!(!ledger.is_keeping_urgent(), "it is no newcomer");
+    // Both are killed.
+    while store.stretches().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.stretches().await[0].accounts.total(), 60 * MS);
+}
+
+#[tokio::test]
 async fn the_silence_before_a_kill_is_counted_and_one_that_comes_back_had_none() {
     let store = Store::new();
     let mut ledger = store.ledger(1).await;

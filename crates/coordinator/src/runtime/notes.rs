@@ -2,6 +2,7 @@
 
 use super::Runtime;
 use crate::bad_batch::BadBatch;
+use crate::clock::unix_us;
 use crate::error::CoordinatorError;
 use crate::event::{RunEvent, SkippedSample};
 use crate::history::HistoryRow;
@@ -38,7 +39,11 @@ impl Runtime {
                 generation,
                 step,
                 figures: Some(figures),
-            }) => self.note_applied(HistoryRow::of(generation, step, figures), false),
+            }) => {
+                let row = HistoryRow::of(generation, step, figures);
+                let unix_ms = Some(unix_us() / 1000);
+                self.note_applied(HistoryRow { unix_ms, ..row }, false);
+            }
             From::Recalled(recalled) => {
                 for pb::StepFigures { step, figures } in recalled.steps {
                     let figures = figures.unwrap_or_default();

@@ -116,9 +116,9 @@ fn changed<R: Row>(rows: &[R], stay: impl Fn(&str) -> bool) -> Bytes {
 #[test]
 fn accounts_of_other_versions_are_zero_or_passed_over() {
     let rows = ranks();
-    let file = changed(&rows, |name| name != "validate_ns");
+    let file = changed(&rows, |name| name != "standby_ns");
     let read = RankRow::decode(file).unwrap();
-    assert_eq!(read[0].accounts[Account::Validate], 0);
+    assert_eq!(read[0].accounts[Account::Standby], 0);
     assert_eq!(
         read[0].accounts[Account::Load],
         rows[0].accounts[Account::Load]

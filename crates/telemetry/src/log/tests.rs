@@ -6,23 +6,21 @@ use serde_json::{Value, json};
 use tracing::{debug, info};
 
 use super::*;
-use fratmae_control::Phase;
 
-/// Runs `body` under the set-up and gives the lines it made, and its ledger.
-fn logged(filter: &str, body: impl FnOnce()) -> (Vec<Line>, PhaseLedger) {
-    let (lines, ledger) = (Arc::new(Mutex::new(Vec::new())), PhaseLedger::new());
+/// Runs `body` under the set-up and gives the lines it made.
+fn logged(filter: &str, body: impl FnOnce()) -> Vec<Line> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
     let page = lines.clone();
     let filter = parse(Some(filter), Err(VarError::NotPresent)).unwrap();
     let show = move |line: &Line| page.lock().unwrap().push(line.clone());
-    let subscriber = subscriber(filter, &["people"], (&ledger, Vec::new()), show);
+    let subscriber = subscriber(filter, &["people"], Vec::new(), show);
     tracing::subscriber::with_default(subscriber, body);
-    let lines = lines.lock().unwrap().clone();
-    (lines, ledger)
+    lines.lock().unwrap().clone()
 }
 
 #[test]
 fn a_line_has_level_target_message_and_fields_of_their_own_types() {
-    let (lines, _) = logged("info", || {
+    let lines = logged("info", || {
         info!(rank = 3, lr = 0.5, ok = true, name = "a", at = ?Some(1), "joined the group");
     });
     assert_eq!(lines[0].message, "joined the group");
@@ -39,7 +37,7 @@ fn a_line_has_level_target_message_and_fields_of_their_own_types() {
 
 #[test]
 fn lists_are_lists_and_what_is_no_number_in_json_is_text() {
-    let (lines, _) = logged("info", || {
+    let lines = logged("info", || {
         let members = json!(["a \"b\"", "c"]).to_string();
         info!(
             members.json = members,
@@ -56,7 +54,7 @@ fn lists_are_lists_and_what_is_no_number_in_json_is_text() {
 
 #[test]
 fn an_event_is_the_line_s_own_message_and_fields() {
-    let (lines, _) = logged("info", || {
+    let lines = logged("info", || {
         info!(event.json = r#"{"message":"began","step":3,"members":["a"]}"#);
     });
     let value: Value = serde_json::from_str(&lines[0].to_json()).unwrap();
@@ -72,7 +70,7 @@ fn a_process_says_whose_its_lines_are() {
     crate::describe("worker", "node-1");
     crate::describe("rank", 0);
     crate::describe("rank", 1);
-    let (lines, _) = logged("info", || info!("applied"));
+    let lines = logged("info", || info!("applied"));
     let value: Value = serde_json::from_str(&lines[0].to_json()).unwrap();
     assert_eq!(
         (&value["worker"], &value["rank"]),
@@ -81,20 +79,8 @@ fn a_process_says_whose_its_lines_are() {
 }
 
 #[test]
-fn the_filter_hides_lines_but_no_phase_from_the_ledger() {
-    let (lines, ledger) = logged("off", || {
-        let _reduce = crate::span(Phase::Reduce).entered();
-        info!("hidden");
-        let started = std::time::Instant::now();
-        while started.elapsed().is_zero() {}
-    });
-    assert!(lines.is_empty());
-    assert!(ledger.take()[&Phase::Reduce] > 0.0);
-}
-
-#[test]
 fn a_hidden_target_is_hidden_at_every_level() {
-    let (lines, _) = logged("trace", || {
+    let lines = logged("trace", || {
         tracing::error!(target: "people", "they see it otherwise");
         info!(target: "machines", "x");
     });
@@ -133,7 +119,7 @@ fn a_filter_that_is_not_understood_is_named() {
 
 #[test]
 fn the_default_filter_shows_our_progress_and_only_others_worries() {
-    let (lines, _) = logged(DEFAULT_FILTER, || {
+    let lines = logged(DEFAULT_FILTER, || {
         info!("ours");
         debug!("detail");
         info!(target: "hyper::client", "chatter");

@@ -46,14 +46,12 @@ fn a_slow_rank_is_waited_for_and_nothing_is_out_of_place() {
     };
     assert_eq!(first.begin, second.begin);
     let (waits, last) = (call(first, 0), call(second, 0));
-    assert_eq!(
-        waits.what,
-        Part::Call {
-            number: 0,
-            wait: 50
-        }
-    );
-    assert_eq!(last.what, Part::Call { number: 0, wait: 0 });
+    let gather = |wait| Part::Call {
+        call: Call::Gather,
+        number: 0,
+        wait,
+    };
+    assert_eq!((waits.what, last.what), (gather(50), gather(0)));
     assert_eq!(waits.end, last.end);
     assert_eq!(waits.begin + 50, last.begin);
     // Of the coordinator's clock: the step ended in its 1,010th millisecond.
@@ -76,6 +74,43 @@ fn a_step_goes_on_where_the_one_before_ended_and_a_generation_begins_by_the_cloc
     assert_eq!(
         begins.collect::<Vec<_>>(),
         [(1, 1_009_999_500), (2, 1_010_000_000), (3, 1_029_999_500)]
+    );
+}
+
+#[test]
+fn calls_stand_where_they_are_made_whichever_of_them_a_step_has() {
+    let with_calls = |step, calls: &[u64]| {
+        let spent = [100, 0, 200, calls.iter().sum(), 10];
+        RankRow {
+            calls: calls.to_vec(),
+            ..row((1, step, 0), spent)
+        }
+    };
+    // The first step of a group; one after it; one whose batch has no loss; one of a trace that begins amid a group.
+    let rows = [
+        with_calls(1, &[30, 40]),
+        with_calls(2, &[20, 30, 40]),
+        with_calls(3, &[20, 30]),
+        with_calls(5, &[20, 30, 40]),
+    ];
+    let names = |step: &PlacedStep<'_>| {
+        let names = step.ranks[0].spans.iter().map(|span| match span.what {
+            Part::Account(account) => account.name(),
+            Part::Call { call, .. } => call.name(),
+        });
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let timeline = place(&rows);
+    let names: Vec<_> = timeline.steps.iter().map(names).collect();
+    let whole = "agree forward gather backward reduce optimizer";
+    assert_eq!(
+        names,
+        [
+            "forward gather backward reduce optimizer",
+            whole,
+            "agree forward gather backward optimizer",
+            whole,
+        ]
     );
 }
 

@@ -76,7 +76,8 @@ pub(crate) async fn run(arguments: &Arguments, output: &mut Output) -> Result<()
     let stored = RunWeights::open(&arguments.run, arguments.step).await?;
     let url = arguments.data.as_ref().unwrap_or(&stored.config.data.url);
     let data = DataSet::open(&Location::open(url)?).await?;
-    let cut = cut(&stored.config, &data, arguments.case.as_deref()).await?;
+    let case = numbered(&data, arguments.case.as_deref())?;
+    let cut = Cut::of_case(&stored.config, &data, case).await?;
     let depth = stored.config.model.stack[0];
     let slice = arguments.slice.unwrap_or(cut.telling);
     anyhow::ensure!(slice < depth, "--slice must be 0 to {}", depth - 1);
@@ -193,56 +194,64 @@ impl Cut {
             ct: stack.ct.clone(),
         }
     }
+
+    /// The stack of a case in the first epoch; the case is one of the data set's.
+    ///
+    /// # Errors
+    /// The job's stacks are of another kind, or the store's.
+    pub(crate) async fn of_case(config: &Config, data: &DataSet, case: u32) -> Result<Self> {
+        let axis = config.data.axis;
+        anyhow::ensure!(
+            axis == Axis::Coronal,
+            "pictures are drawn of coronal stacks; the run's are {axis:?}"
+        );
+        let options = stack_options(config, true);
+        options.check(&data.manifest)?;
+        let sample = Sample {
+            position: 0,
+            epoch: 0,
+            case,
+        };
+        let rows = options.rows(&data.manifest, sample).unwrap_or_default();
+        let slices = data.read_slices(case, &rows).await?;
+        let [right, _, superior] = data.manifest.grid;
+        let telling = telling_slice(&slices.pet, slices.label.as_deref(), [right, superior]);
+        let window = |[low, high]: [f32; 2]| {
+            move |value: f32| ((value - low) / (high - low)).clamp(0.0, 1.0)
+        };
+        let (pet, ct) = (slices.pet.iter(), slices.ct.iter());
+        let known = &data.manifest.cases[case as usize];
+        Ok(Self {
+            case,
+            case_id: known.case_id.clone(),
+            telling,
+            spacing: [0, 2].map(|axis| known.spacing[axis]),
+            pet: pet
+                .map(|v| v.to_f32())
+                .map(window(options.suv_window))
+                .collect(),
+            ct: ct
+                .map(|v| v.to_f32())
+                .map(window(options.hu_window))
+                .collect(),
+        })
+    }
 }
 
-/// The stack of a case in the first epoch.
-async fn cut(config: &Config, data: &DataSet, case: Option<&str>) -> Result<Cut> {
+/// The number of a case, or of the first one.
+fn numbered(data: &DataSet, case: Option<&str>) -> Result<u32> {
     let cases = &data.manifest.cases;
     let number = match case {
         None => Some(0),
         Some(case) => cases.iter().position(|known| known.case_id == case),
     };
     let url = data.location.url();
-    let number = number
-        .filter(|&number| number < cases.len())
-        .with_context(|| {
-            let case = case.unwrap_or("at all");
-            format!("{url} has no case {case}; `fratmae dataset inspect {url} --cases` lists them")
-        })?;
-    let case = u32::try_from(number)?;
-    let axis = config.data.axis;
-    anyhow::ensure!(
-        axis == Axis::Coronal,
-        "pictures are drawn of coronal stacks; the run's are {axis:?}"
-    );
-    let options = stack_options(config, true);
-    options.check(&data.manifest)?;
-    let sample = Sample {
-        position: 0,
-        epoch: 0,
-        case,
-    };
-    let rows = options.rows(&data.manifest, sample).unwrap_or_default();
-    let slices = data.read_slices(case, &rows).await?;
-    let [right, _, superior] = data.manifest.grid;
-    let telling = telling_slice(&slices.pet, slices.label.as_deref(), [right, superior]);
-    let window =
-        |[low, high]: [f32; 2]| move |value: f32| ((value - low) / (high - low)).clamp(0.0, 1.0);
-    let (pet, ct) = (slices.pet.iter(), slices.ct.iter());
-    Ok(Cut {
-        case,
-        case_id: cases[number].case_id.clone(),
-        telling,
-        spacing: [0, 2].map(|axis| cases[number].spacing[axis]),
-        pet: pet
-            .map(|v| v.to_f32())
-            .map(window(options.suv_window))
-            .collect(),
-        ct: ct
-            .map(|v| v.to_f32())
-            .map(window(options.hu_window))
-            .collect(),
-    })
+    let number = number.filter(|&number| number < cases.len());
+    let number = number.with_context(|| {
+        let case = case.unwrap_or("at all");
+        format!("{url} has no case {case}; `fratmae dataset inspect {url} --cases` lists them")
+    })?;
+    Ok(u32::try_from(number)?)
 }
 
 /// The stack twice: once with PET masked, once with CT.

@@ -5,17 +5,22 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter},
     path::Path,
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
 use fratmae_coordinator::RunEvent;
+use fratmae_observe::Snapshot;
 use fratmae_telemetry::one_line;
 use fratmae_viewers::EventWriter;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::{
+    broadcast::{Receiver, error::RecvError},
+    watch,
+};
 
-use super::{Folder, named, values};
+use super::{Folder, named, times::Course, values};
 
 /// After a failure a new file is begun so much later.
 const RETRY: Duration = Duration::from_secs(30);
@@ -27,6 +32,9 @@ pub(crate) struct Live {
     /// None before the first step, and after a failure.
     writer: Option<EventWriter<BufWriter<File>>>,
     failed: Option<Instant>,
+    /// How the run stands.
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    course: Course,
 }
 
 impl Live {
@@ -35,10 +43,14 @@ impl Live {
     /// # Errors
     /// As [`Folder::open`].
     pub(crate) fn open(path: &Path, run: &str) -> Result<Self> {
+        let (nobody, snapshots) = watch::channel(Arc::default());
+        drop(nobody);
         Ok(Self {
             folder: Folder::open(path, run)?,
             writer: None,
             failed: None,
+            snapshots,
+            course: Course::default(),
         })
     }
 
@@ -46,7 +58,12 @@ impl Live {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn follow(mut self, mut events: Receiver<RunEvent>) -> Result<JoinHandle<()>> {
+    pub(crate) fn follow(
+        mut self,
+        mut events: Receiver<RunEvent>,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+    ) -> Result<JoinHandle<()>> {
+        self.snapshots = snapshots;
         let thread = std::thread::Builder::new().name("tensorboard".to_owned());
         let follow = move || {
             loop {
@@ -104,7 +121,8 @@ impl Live {
             ..
         } = event
         {
-            let values = values(metrics, *seconds, *samples_per_second);
+            let mut values = values(metrics, *seconds, *samples_per_second);
+            values.extend(self.course.take(&self.snapshots.borrow()));
             writer.step(*step, time, values.iter().map(named))?;
         }
         if is_last {
@@ -136,7 +154,8 @@ mod tests {
         let live = Live::open(folder.path(), "/runs/a").unwrap();
         let board = live.folder.clone();
         let (events, receiver) = broadcast::channel(8);
-        let thread = live.follow(receiver).unwrap();
+        let (_snapshots, newest) = watch::channel(Arc::default());
+        let thread = live.follow(receiver, newest).unwrap();
         events.send(RunEvent::Committed { step: 0 }).unwrap();
         events.send(applied(1)).unwrap();
         events.send(applied(2)).unwrap();

@@ -259,12 +259,12 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, scene: &Scene, view: &View, pain
             paint.of(Color::Yellow).add_modifier(Modifier::BOLD),
         ));
     }
-    let line = Line::from(parts);
+    let mut line = Line::from(parts);
     let time = words::time(scene.snapshot.unix_ms);
-    let gap = usize::from(area.width).saturating_sub(line.width() + time.len());
-    let mut line = line;
-    line.push_span(Span::raw(" ".repeat(gap)));
-    line.push_span(Span::styled(time, paint.aside()));
+    let room = usize::from(area.width).saturating_sub(line.width());
+    if room > time.len() {
+        line.push_span(Span::styled(format!("{time:>room$}"), paint.aside()));
+    }
     frame.render_widget(Paragraph::new(line), area);
 }
 

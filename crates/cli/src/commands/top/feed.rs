@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fratmae_coordinator::{live_snapshot, read_kept_history, snapshot, status};
+use fratmae_coordinator::{Look, live_snapshot};
 use fratmae_store::Location;
 use fratmae_telemetry::one_line;
 use tokio::sync::watch;
@@ -20,10 +20,13 @@ const STORE_EVERY: Duration = Duration::from_secs(10);
 /// # Errors
 /// There is none, or the store's.
 pub(super) async fn look(run: &Location) -> Result<Scene> {
-    let snapshot = snapshot(run).await?;
-    let status = status(run).await?;
-    let history = read_kept_history(run).await?;
-    let mut scene = Scene::of(snapshot, &status, &history.rows);
+    let Look {
+        status,
+        snapshot,
+        history,
+        ..
+    } = fratmae_coordinator::look(run).await?;
+    let mut scene = Scene::of(snapshot, &status, &history);
     if let Some(live) = live_snapshot(&scene.coordinator).await {
         scene.take(live);
     }

@@ -14,7 +14,7 @@ use fratmae_store::Location;
 use fratmae_telemetry::{Account, one_line};
 use fratmae_viewers::Moment;
 
-use super::Steps;
+use crate::commands::steps::Steps;
 
 /// How often steps to come are looked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -52,10 +52,10 @@ impl Recorded {
             }
             _ => "there is none of any step yet".to_owned(),
         };
-        let asked = |step: u64| (steps.first..=steps.last).contains(&step);
+        let asked = |step: u64| steps.range().contains(&step);
         let history: Vec<_> = kept.rows.iter().filter(|row| asked(row.step)).collect();
         let records = Records::list(run).await?;
-        let ranks = records.ranks(steps.first..=steps.last).await?;
+        let ranks = records.ranks(steps.range()).await?;
         damaged.extend(ranks.damaged);
         let mut rows = current(ranks.rows);
         // Of old steps, and of runs of earlier versions, there is only what one rank measured.
@@ -106,7 +106,8 @@ fn measured(row: &HistoryRow, members: &BTreeMap<u64, Vec<String>>) -> RankRow {
             .get(phase)
             .map_or(0, |seconds| (seconds * 1e9) as u64)
     };
-    let calls = vec![spent("gather"), spent("reduce")];
+    // The call after a step was not measured.
+    let calls = vec![0, spent("gather"), spent("reduce")];
     let phases = [
         (Account::Load, "load"),
         (Account::Forward, "forward"),

@@ -127,7 +127,6 @@ fn mark(account: Account, paint: Paint) -> &'static str {
         (false, Account::Regroup) => "r",
         (false, Account::Standby) => "s",
         (false, Account::Drain) => "d",
-        (false, Account::Validate) => "v",
     }
 }
 
@@ -138,7 +137,6 @@ const fn colour(account: Account) -> Color {
         Account::Backward => Color::LightGreen,
         Account::Optimizer => Color::Cyan,
         Account::Transfer => Color::Blue,
-        Account::Validate => Color::LightBlue,
         Account::Load => Color::Magenta,
         Account::Wait => Color::Yellow,
         Account::Checkpoint => Color::LightMagenta,
