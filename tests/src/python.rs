@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// Tests of one program make an environment one after another.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// Finds or makes the environment `name` with these packages, which is there once `probe` runs in it.
 ///
@@ -15,6 +19,7 @@ pub fn python(name: &str, packages: &[&str], probe: &str) -> Result<PathBuf, Str
         .ok_or("tests lie in DIR/release/deps")?;
     let environment = build.join("xtask").join(name);
     let python = environment.join("bin/python");
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     if call_python(&python, &["-c", probe]).is_ok() {
         return Ok(python);
     }

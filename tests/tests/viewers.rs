@@ -127,8 +127,8 @@ fn a_step_has_one_value_everywhere_although_a_kill_made_steps_repeat() {
     assert!(counts.steps_repeated >= 3, "{counts:?}");
     let unlike = counts.steps_applied - counts.steps_repeated;
     assert_eq!(unlike, STEPS as u64, "{counts:?}");
-    let told = &status(job.run_url())["counts"];
-    assert_eq!(told["steps_repeated"], counts.steps_repeated);
+    let shown = &status(job.run_url())["counts"];
+    assert_eq!(shown["steps_repeated"], counts.steps_repeated);
     let Some(live) = read("tensorboard", &board) else {
         return;
     };

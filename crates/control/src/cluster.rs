@@ -256,10 +256,7 @@ impl Cluster {
 
     /// Makes the next generation out of those registered; its record must be durable first.
     pub(crate) fn start_generation(&mut self, leaving: Leaving) -> Vec<Command> {
-        self.regroup(Forming {
-            leaving,
-            is_stalled: false,
-        })
+        self.regroup(Forming::leaving(leaving))
     }
 
     pub(crate) fn regroup(&mut self, forming: Forming) -> Vec<Command> {

@@ -44,6 +44,8 @@ pub(crate) struct Membership {
     group: Vec<WorkerId>,
     /// Theirs, or those that are claimed before there is a group.
     ranks: BTreeMap<WorkerId, usize>,
+    /// The same the other way round.
+    holders: BTreeMap<usize, WorkerId>,
 }
 
 impl Membership {
@@ -141,9 +143,7 @@ impl Membership {
 
     /// Who has a seat.
     pub(crate) fn holder(&self, rank: Rank) -> Option<WorkerId> {
-        let mut ranks = self.ranks.iter();
-        let holder = ranks.find(|(_, held)| **held == rank.get() as usize);
-        holder.map(|(worker, _)| *worker)
+        self.holders.get(&(rank.get() as usize)).copied()
     }
 
     /// Whether this many reports, one a worker, are everybody's.
@@ -159,11 +159,14 @@ impl Membership {
     /// Gives a worker a seat before there is a group.
     pub(crate) fn seat(&mut self, worker: WorkerId, rank: usize) {
         self.ranks.insert(worker, rank);
+        self.holders.insert(rank, worker);
     }
 
     /// Takes a worker's seat away; gives its rank.
     pub(crate) fn unseat(&mut self, worker: WorkerId) -> Option<usize> {
-        self.ranks.remove(&worker)
+        let rank = self.ranks.remove(&worker)?;
+        self.holders.remove(&rank);
+        Some(rank)
     }
 
     /// The group begins: each of its members has its seat.
@@ -179,6 +182,7 @@ impl Membership {
     pub(crate) fn adopt(&mut self, group: Vec<WorkerId>) {
         let ranks = group.iter().enumerate().map(|(rank, id)| (*id, rank));
         self.ranks = ranks.collect();
+        self.holders = group.iter().copied().enumerate().collect();
         self.group = group;
     }
 

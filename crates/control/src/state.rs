@@ -68,6 +68,24 @@ impl State {
         }
     }
 
+    /// How the new group is made, while there is none.
+    pub(crate) const fn forming_mut(&mut self) -> Option<&mut Forming> {
+        match self {
+            Self::Recording(forming) => Some(forming),
+            Self::Preparing(preparing) => Some(&mut preparing.forming),
+            Self::TakingOver(_) | Self::Gathering(_) | Self::Training(_) | Self::Ended => None,
+        }
+    }
+
+    /// Whether the group that forms never begins, as members of it were lost: nothing is decided until the next one.
+    pub(crate) const fn lacks_members(&self) -> bool {
+        match self {
+            Self::Recording(forming) => forming.lacks_members,
+            Self::Preparing(preparing) => preparing.forming.lacks_members,
+            Self::TakingOver(_) | Self::Gathering(_) | Self::Training(_) | Self::Ended => false,
+        }
+    }
+
     /// When the waits began that this phase limits.
     pub(crate) fn since_mut(&mut self) -> impl Iterator<Item = &mut Millis> {
         let (one, other) = match self {
@@ -106,11 +124,16 @@ pub(crate) struct Takeover {
     pub(crate) returned: BTreeSet<WorkerId>,
     /// Whether a member said that the group is broken.
     pub(crate) is_broken: bool,
+    /// Who was found to hold another state than most of the group.
+    pub(crate) differing: BTreeSet<WorkerId>,
     pub(crate) reports: Reports,
     /// Members whose streams closed while this coordinator was away, by their ranks: what to say of those who do not
     /// come back.
     pub(crate) closed: BTreeMap<usize, Box<Verdict>>,
 }
+
+/// How many times as long sound members are waited for where only those came back who differ.
+const FOR_THE_SOUND: u64 = 10;
 
 impl Takeover {
     pub(crate) fn of(awaited: usize, wait: Wait) -> Self {
@@ -141,7 +164,17 @@ impl Takeover {
             self.claims.remove(&rank);
         }
         self.returned.remove(&worker);
+        self.differing.remove(&worker);
         self.reports.forget(worker);
+    }
+
+    /// How long members that have not come back are waited for: longer where nobody came back whose state is that of the
+    /// others, as a group of those who differ has nobody to find its faults.
+    pub(crate) fn patience(&self, return_timeout: Millis) -> Millis {
+        match !self.returned.is_empty() && self.returned.is_subset(&self.differing) {
+            true => Millis::new(return_timeout.get().saturating_mul(FOR_THE_SOUND)),
+            false => return_timeout,
+        }
     }
 
     pub(crate) fn is_whole(&self) -> bool {
@@ -156,6 +189,19 @@ pub(crate) struct Forming {
     pub(crate) leaving: Leaving,
     /// Whether the group before was stuck in a call as a whole.
     pub(crate) is_stalled: bool,
+    /// Whether members were lost since it was made, so that it never begins.
+    pub(crate) lacks_members: bool,
+}
+
+impl Forming {
+    /// A group whose members leave the one before in this way.
+    pub(crate) const fn leaving(leaving: Leaving) -> Self {
+        Self {
+            leaving,
+            is_stalled: false,
+            lacks_members: false,
+        }
+    }
 }
 
 /// The wait for the members of a new group to leave the one before.

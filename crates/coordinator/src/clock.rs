@@ -1,4 +1,5 @@
-//! How far this host's clock is from a coordinator's, as that tells it over the network. It sets no clock.
+//! How far this host's clock is from a coordinator's, as that tells it over the network, and which version that is of. It
+//! sets no clock.
 
 use crate::error::CoordinatorError;
 use fratmae_protocol::{Client, connect, pb};
@@ -10,12 +11,14 @@ const TRIES: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Two clocks side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockReading {
     /// The quickest question and answer. The offset is known to half of it.
     pub round_trip: Duration,
     /// Microseconds by which the other clock is ahead of this host's; below zero it is behind.
     pub ahead_us: i64,
+    /// The coordinator's version; empty if it does not tell it.
+    pub version: String,
 }
 
 /// Asks the coordinator at `address` for its time.
@@ -47,16 +50,17 @@ async fn read_once(client: &mut Client) -> Result<ClockReading, String> {
     let reply = client.clock(pb::ClockRequest {}).await;
     let round_trip = started.elapsed();
     let theirs = reply.map_err(|status| status.message().to_owned())?;
-    Ok(reading(before, round_trip, theirs.into_inner().unix_us))
+    Ok(reading(before, round_trip, theirs.into_inner()))
 }
 
 /// As NTP does: the answer was given half way between question and answer.
-fn reading(before_us: u64, round_trip: Duration, theirs_us: u64) -> ClockReading {
+fn reading(before_us: u64, round_trip: Duration, theirs: pb::ClockReply) -> ClockReading {
     let half_way = i128::from(before_us) + (round_trip / 2).as_micros() as i128;
-    let ahead = i128::from(theirs_us) - half_way;
+    let ahead = i128::from(theirs.unix_us) - half_way;
     ClockReading {
         round_trip,
         ahead_us: ahead.clamp(i64::MIN.into(), i64::MAX.into()) as i64,
+        version: theirs.version,
     }
 }
 
@@ -84,6 +88,11 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn reading(before_us: u64, round_trip: Duration, unix_us: u64) -> ClockReading {
+        let version = String::new();
+        super::reading(before_us, round_trip, pb::ClockReply { unix_us, version })
+    }
+
     #[test]
     fn the_answer_is_taken_to_be_given_half_way() {
         assert_eq!(reading(1_000_000, 10 * MS, 1_005_000).ahead_us, 0);
@@ -95,8 +104,8 @@ mod tests {
     #[test]
     fn the_quickest_answer_counts() {
         let (slow, quick) = (reading(0, 9 * MS, 9), reading(0, 2 * MS, 9));
-        assert_eq!(closer(slow, quick), quick);
-        assert_eq!(closer(quick, slow), quick);
+        assert_eq!(closer(slow.clone(), quick.clone()), quick);
+        assert_eq!(closer(quick.clone(), slow), quick);
     }
 
     #[tokio::test]

@@ -76,7 +76,7 @@ pub async fn run(
     let (status, status_reader) = watch::channel(pb::StatusReply::default());
     let (arrivals, mut inbox) = mpsc::channel(INBOX);
     let service = Service::new(
-        opened.run_file.run_id.clone(),
+        (opened.run_file.run_id.clone(), job.version.clone()),
         arrivals,
         status_reader,
         snapshots.clone(),

@@ -49,6 +49,8 @@ use waits::Waits;
 
 /// How old the status may be beyond the last tick, where neither phase nor generation has changed.
 const STATUS_EVERY: Duration = Duration::from_millis(50);
+/// With so many workers all may be told of each one that comes or goes; with more that is told of several at once.
+const FEW: usize = 100;
 
 /// Where a run is led from.
 pub(crate) struct Place {

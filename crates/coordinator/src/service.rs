@@ -61,11 +61,12 @@ pub(crate) struct Service {
     status: watch::Receiver<pb::StatusReply>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     run_id: String,
+    version: String,
 }
 
 impl Service {
     pub(crate) fn new(
-        run_id: String,
+        (run_id, version): (String, String),
         inbox: mpsc::Sender<Delivery>,
         status: watch::Receiver<pb::StatusReply>,
         snapshots: watch::Sender<Arc<Snapshot>>,
@@ -76,6 +77,7 @@ impl Service {
             status,
             snapshots,
             run_id,
+            version,
         }
     }
 }
@@ -171,7 +173,8 @@ impl Coordination for Service {
     ) -> Result<Response<pb::ClockReply>, Status> {
         let _stay = stay(&request);
         let unix_us = unix_us();
-        Ok(Response::new(pb::ClockReply { unix_us }))
+        let version = self.version.clone();
+        Ok(Response::new(pb::ClockReply { unix_us, version }))
     }
 }
 

@@ -11,6 +11,7 @@ mod group;
 mod jitter;
 mod laws;
 mod life;
+mod market;
 mod mutation;
 mod observation;
 mod random;
@@ -21,6 +22,7 @@ mod worker;
 mod world;
 
 pub use jitter::{Illness, jittered};
+pub use market::{ASSUMED, Season, season};
 pub use mutation::Mutation;
 pub use scale::{Scale, measure};
 pub use world::{Report, narrate, simulate};

@@ -1,6 +1,7 @@
-//! The simulation on the command line: one seed, many seeds, a mutation, or the cost of many workers.
+//! The simulation on the command line: one seed, many seeds, a mutation, or the cost of many workers, also on a spot
+//! market.
 
-use fratmae_simulation::{Mutation, Scale, measure, narrate, simulate};
+use fratmae_simulation::{ASSUMED, Mutation, Scale, Season, measure, narrate, season, simulate};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -8,12 +9,14 @@ const USAGE: &str = "\
 usage: fratmae-simulation [--seeds N] [--from N] [--mutations]
        fratmae-simulation --seed N [--tell]
        fratmae-simulation --workers N
+       fratmae-simulation --market MINUTES [--workers N] [--seed N]
 
   --seeds N    simulate so many runs (default 100000), and stop at the first broken law
   --from N     the first of them (default 0)
   --seed N     simulate one run and say what came of it; with --tell, everything that happened
   --mutations  say after how many seeds each mutation of `control` is caught
-  --workers N  events a second and memory of `control` with up to so many workers";
+  --workers N  events a second and memory of `control` with up to so many workers
+  --market M   the same, and goodput, of M minutes on a spot market that takes machines and gives them again";
 
 #[expect(
     clippy::print_stdout,
@@ -28,6 +31,10 @@ fn main() -> ExitCode {
     };
     let answer = if words.iter().any(|word| word == "--mutations") {
         mutations()
+    } else if let Some(minutes) = value("--market") {
+        let workers = value("--workers").unwrap_or(10_000);
+        let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+        Ok(market(workers, minutes, value("--seed").unwrap_or(0)))
     } else if let Some(workers) = value("--workers") {
         Ok(scale(u32::try_from(workers).unwrap_or(u32::MAX)))
     } else if let Some(seed) = value("--seed") {
@@ -133,6 +140,46 @@ fn scale(most: u32) -> String {
     }
     lines.extend(by_chapter(&scales));
     lines.join("\n")
+}
+
+/// A line for each number of workers; `load` is how much of one core's time `control` takes.
+fn market(most: u32, minutes: u64, seed: u64) -> String {
+    let mut lines = vec![
+        "workers  joined    left  lost  generations  steps  again     events  events/s    load  longest ms     KiB  goodput  uneven   again  forming"
+            .to_owned(),
+    ];
+    let mut workers = 10;
+    while workers <= most {
+        lines.push(line(&season(workers, minutes, seed), minutes));
+        workers = workers.saturating_mul(10);
+    }
+    lines.push(format!("{minutes} min; {ASSUMED}"));
+    lines.join("\n")
+}
+
+fn line(season: &Season, minutes: u64) -> String {
+    let took = season.took.as_secs_f64();
+    let memory = season
+        .memory_kib
+        .map_or("?".to_owned(), |kib| kib.to_string());
+    format!(
+        "{:7} {:7} {:7} {:5} {:12} {:6} {:6} {:10} {:9.0} {:6.2}% {:11.2} {memory:>7} {:7.1}% {:6.1}% {:6.1}% {:7.1}%",
+        season.workers,
+        season.joined,
+        season.left,
+        season.lost,
+        season.generations,
+        season.steps,
+        season.again,
+        season.events,
+        season.events as f64 / took,
+        took / (minutes as f64 * 60.0) * 100.0,
+        season.longest.as_secs_f64() * 1e3,
+        season.goodput() * 100.0,
+        season.waiting() * 100.0,
+        season.lost_steps() * 100.0,
+        season.forming() * 100.0,
+    )
 }
 
 /// Nanoseconds an event in each part of the life, a column for each number of workers.

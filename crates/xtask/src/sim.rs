@@ -33,11 +33,11 @@ fn calls(words: &[String]) -> Result<Vec<Vec<String>>> {
             call("--mutations"),
             call("--workers 10000"),
         ]),
-        ["--seeds" | "--seed", number] if number.parse::<u64>().is_ok() => {
+        ["--seeds" | "--seed" | "--market", number] if number.parse::<u64>().is_ok() => {
             Ok(vec![call(&words.join(" "))])
         }
         _ => bail!(
-            "`{}` is not understood: sim [--seeds N | --seed N]",
+            "`{}` is not understood: sim [--seeds N | --seed N | --market MINUTES]",
             words.join(" ")
         ),
     }
@@ -63,6 +63,7 @@ mod tests {
     fn seeds_are_handed_on_and_other_words_refused() {
         assert_eq!(called("--seeds 500").unwrap(), [["--seeds", "500"]]);
         assert_eq!(called("--seed 7").unwrap(), [["--seed", "7"]]);
+        assert_eq!(called("--market 30").unwrap(), [["--market", "30"]]);
         for line in ["--seeds", "--seeds many", "500"] {
             assert!(called(line).is_err(), "{line}");
         }

@@ -20,7 +20,7 @@ usage: cargo xtask VERB
   fuzz [--for TIME] [TARGET]
                             hostile bytes at every door that reads some (needs cargo-fuzz); TIME is 90s, 30m
                             or 2h for all targets together (default: 30m)
-  sim [--seeds N | --seed N]
+  sim [--seeds N | --seed N | --market MINUTES]
                             simulated runs of `control` (default: 100,000 seeds, every mutation, 10,000 workers)
   parity                    install PyTorch from PyPI (once, 5 GB) and compare the model with it
   cuda                      check that the program compiles with the `cuda` feature

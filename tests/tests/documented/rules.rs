@@ -37,6 +37,7 @@ const APART: &[(&str, &str)] = &[
     ("fratmae launch stop", "likewise"),
     ("fratmae launch reap", "likewise"),
     ("fratmae launch doctor --on kubernetes", "needs a cluster"),
+    ("fratmae launch doctor --on slurm", "likewise"),
     (
         "fratmae serve",
         "serves until it is stopped; tests/tests/page.rs asks it",
@@ -75,6 +76,10 @@ const INSTEAD: &[(&str, &str)] = &[
     (
         "--layout dicom --out data/mine",
         "--layout dicom --out data/dicom",
+    ),
+    (
+        "model pictures runs/quickstart/run --data data/held-out",
+        "model pictures runs/quickstart/run --data runs/quickstart/data",
     ),
     // Minutes are seconds, thousands are two.
     ("--for 30s", "--for 2s"),

@@ -36,6 +36,7 @@ use crate::{
 };
 use gpu::Gpu;
 use host::Roots;
+use link::Broken;
 
 pub(crate) use {
     finding::{Finding, State, size},
@@ -230,7 +231,7 @@ async fn listen(
         found = tokio::time::timeout(within, attend(&listener, need)) => {
             Ok(Some(found.unwrap_or_else(|_| {
                 let silent = io::Error::other(format!("no peer connected within {within:?}"));
-                link::judge(address, &Err(silent), need)
+                link::judge(address, &Err(silent.into()), need)
             })))
         }
     }
@@ -241,11 +242,13 @@ async fn attend(listener: &TcpListener, need: &Requirements) -> Finding {
     loop {
         let answered = match listener.accept().await {
             Ok((stream, from)) => (from.to_string(), link::answer(stream).await),
-            Err(error) => ("a caller".to_owned(), Err(error)),
+            Err(error) => ("a caller".to_owned(), Err(error.into())),
         };
         match answered {
-            (from, Ok(line)) => return link::judge(&from, &Ok(line), need),
-            (from, Err(error)) => tracing::warn!(from, %error, "a caller is turned away"),
+            (from, Err(Broken::Network(error))) => {
+                tracing::warn!(from, %error, "a caller is turned away");
+            }
+            (from, line) => return link::judge(&from, &line, need),
         }
     }
 }

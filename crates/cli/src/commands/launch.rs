@@ -28,10 +28,10 @@ use crate::{
 Examples:
   fratmae launch --on local quickstart
   fratmae launch --on slurm job.toml --workers 2:8
-  fratmae launch plan --on local job.toml        what would be submitted, and a forecast
+  fratmae launch plan --on local job.toml
   fratmae launch status runs/quickstart/run
   fratmae launch resize runs/quickstart/run 1
-  fratmae launch stop runs/quickstart/run        with a checkpoint; launch it again to resume
+  fratmae launch stop runs/quickstart/run
 
 Section [launch] of the job file says what each worker is given. deploy/README.md begins from nothing, for each place."
 )]

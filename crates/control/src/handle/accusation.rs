@@ -9,6 +9,7 @@ use crate::command::{Command, Leaving, RunOutcome};
 use crate::event::{Accusation, Departure};
 use crate::ids::{Generation, Millis, Rank, WorkerId};
 use crate::state::State;
+use crate::verdict::Verdict;
 
 /// How long statements are collected after the first accusation; the members' deadlines end at about the same time.
 const ACCUSATION_WINDOW: Millis = Millis::new(1_000);
@@ -29,6 +30,13 @@ impl Cluster {
         let accused = match accusation {
             Some(Accusation::Unreachable(rank)) => self.member_at(rank),
             Some(Accusation::Diverged(rank)) => {
+                if let State::TakingOver(takeover) = &mut self.state {
+                    takeover.is_broken = true;
+                    let blamed = takeover.claims.get(&(rank.get() as usize)).copied();
+                    takeover.differing.extend(blamed);
+                    let verdict = blamed.and_then(|it| self.finding_on(it, reason.to_owned()));
+                    return verdict.map(report).into_iter().collect();
+                }
                 let blamed = self.member_at(rank).unwrap_or(worker);
                 return self.differs(now, (worker, blamed), reason);
             }
@@ -80,17 +88,14 @@ impl Cluster {
         reason: &str,
     ) -> Vec<Command> {
         let verdict = self.finding_on(blamed, reason.to_owned());
-        let report = verdict.map(|verdict| Command::Report {
-            verdict: Box::new(verdict),
-        });
         let size = self.membership.group().len();
         let training = match &mut self.state {
             State::Training(training) => training,
-            State::TakingOver(takeover) => {
-                takeover.is_broken = true;
-                return report.into_iter().collect();
-            }
-            State::Gathering(_) | State::Recording(_) | State::Preparing(_) | State::Ended => {
+            State::TakingOver(_)
+            | State::Gathering(_)
+            | State::Recording(_)
+            | State::Preparing(_)
+            | State::Ended => {
                 return Vec::new();
             }
         };
@@ -114,7 +119,7 @@ impl Cluster {
             );
             return self.evict(now, vec![(blamed, Departure::Unfit { reason })]);
         }
-        let mut commands: Vec<_> = report.into_iter().collect();
+        let mut commands: Vec<_> = verdict.map(report).into_iter().collect();
         commands.extend(self.start_generation(Leaving::AtOnce));
         commands
     }
@@ -153,5 +158,11 @@ impl Cluster {
             return self.evict(now, vec![(suspect, departure)]);
         }
         self.start_generation(Leaving::AtOnce)
+    }
+}
+
+fn report(verdict: Verdict) -> Command {
+    Command::Report {
+        verdict: Box::new(verdict),
     }
 }

@@ -89,7 +89,8 @@ impl Cluster {
                 }
                 None => {}
             }
-            if is_seated {
+            // Whoever is left has a seat in the next group.
+            if is_seated || self.state.lacks_members() {
                 lost_member = Some(line);
             }
         }
@@ -112,7 +113,15 @@ impl Cluster {
 
     fn go_on_without(&mut self, now: Millis, (lost, is_unfit): (String, bool)) -> Vec<Command> {
         if self.membership.count() > 0 {
-            return self.start_generation(Leaving::AtOnce);
+            return match self.state.forming_mut() {
+                // All leave their group already. One more follows for whoever is lost until the next tick, as where many
+                // machines are taken at once each would make a group of its own.
+                Some(forming) if forming.leaving == Leaving::AtOnce => {
+                    forming.lacks_members = true;
+                    Vec::new()
+                }
+                _ => self.start_generation(Leaving::AtOnce),
+            };
         }
         if let Some(cause) = self.draining {
             return self.interrupt(cause);

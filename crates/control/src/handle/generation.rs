@@ -21,6 +21,9 @@ impl Cluster {
         if generation != self.lineage.generation {
             return Vec::new();
         }
+        if forming.lacks_members {
+            return self.start_generation(Leaving::AtOnce);
+        }
         self.state = State::Preparing(Preparing {
             forming,
             since: now,
@@ -39,7 +42,8 @@ impl Cluster {
 
     /// Notes what a member brings, and lets the group begin once its last member has left its old one.
     pub(crate) fn prepared(&mut self, worker: WorkerId, held: Option<Step>) -> Vec<Command> {
-        if self.membership.is_leaver(worker) {
+        let is_asked_again = self.state.lacks_members();
+        if self.membership.is_leaver(worker) && !is_asked_again {
             return self.release(worker);
         }
         let member = self.membership.member_mut(worker);
@@ -51,13 +55,22 @@ impl Cluster {
         self.begin_if_prepared()
     }
 
+    /// Makes a group without those who were lost while this one formed.
+    pub(crate) fn form_without_lost(&mut self, _now: Millis) -> Vec<Command> {
+        match self.state.lacks_members() {
+            true => self.start_generation(Leaving::AtOnce),
+            false => Vec::new(),
+        }
+    }
+
     /// Lets the group begin if all have left their old one and it is known where to begin.
     pub(crate) fn begin_if_prepared(&mut self) -> Vec<Command> {
         let State::Preparing(preparing) = &self.state else {
             return Vec::new();
         };
         let is_prepared = self.membership.is_everybody(preparing.prepared.len());
-        match is_prepared && self.lineage.damaged_checkpoint.is_none() {
+        let is_whole = !self.state.lacks_members();
+        match is_prepared && is_whole && self.lineage.damaged_checkpoint.is_none() {
             true => self.begin(),
             false => Vec::new(),
         }

@@ -9,7 +9,8 @@ use crate::state::State;
 impl Cluster {
     /// Lets a worker go, at once if nobody needs it.
     pub(crate) fn leave_requested(&mut self, now: Millis, worker: WorkerId) -> Vec<Command> {
-        let is_seated = self.membership.rank_of(worker).is_some();
+        let has_seat = self.membership.rank_of(worker).is_some();
+        let is_seated = has_seat || self.state.lacks_members();
         if !self.membership.ask_to_leave(worker) {
             return Vec::new();
         }

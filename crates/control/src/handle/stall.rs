@@ -29,8 +29,8 @@ impl Cluster {
             return Vec::new();
         }
         self.regroup(Forming {
-            leaving: Leaving::AtOnce,
             is_stalled: true,
+            ..Forming::leaving(Leaving::AtOnce)
         })
     }
 

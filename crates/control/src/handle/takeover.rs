@@ -108,7 +108,7 @@ impl Cluster {
         let State::TakingOver(takeover) = &mut self.state else {
             return Vec::new();
         };
-        if now.since(takeover.wait.since) <= self.settings.return_timeout {
+        if now.since(takeover.wait.since) <= takeover.patience(self.settings.return_timeout) {
             return Vec::new();
         }
         let closed = std::mem::take(&mut takeover.closed).into_values();

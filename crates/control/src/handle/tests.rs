@@ -2,6 +2,7 @@
 
 mod absence;
 mod any_order;
+mod burst;
 mod damage;
 mod differing;
 mod gathering;
@@ -430,7 +431,7 @@ fn a_run_whose_last_worker_goes_waits_for_another_and_then_names_it() {
         [Command::Stop {
             worker: WorkerId::new(3),
             reason,
-            parting: Parting::Finished
+            parting: Parting::Stopped
         }]
     );
 }

@@ -24,6 +24,7 @@ impl Cluster {
             Self::break_stall,
             Self::close_accusations,
             Self::evict_stuck,
+            Self::form_without_lost,
             Self::save_in_time,
             Self::stop_waiting,
             Self::gather,

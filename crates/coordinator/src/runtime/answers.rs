@@ -1,6 +1,6 @@
 //! What the coordinator answers when it is asked how far the run is.
 
-use super::{Runtime, STATUS_EVERY, count};
+use super::{FEW, Runtime, STATUS_EVERY, count};
 use crate::history::HistoryRow;
 use fratmae_protocol::pb;
 use std::time::Instant;
@@ -14,7 +14,8 @@ impl Runtime {
             self.cluster.n_registered(),
         );
         let is_due = self.published.elapsed() >= STATUS_EVERY;
-        if is_due || self.status_of != Some(known) {
+        let is_news = self.status_of != Some(known) && self.cluster.n_registered() <= FEW;
+        if is_due || is_news {
             self.status.send_replace(self.status_reply());
             self.published = Instant::now();
             self.status_of = Some(known);

@@ -1,20 +1,24 @@
 //! Who waits for what, told to those who wait and to whoever watches.
 
-use super::Runtime;
-use super::count;
+use super::{FEW, Runtime, count};
 use crate::event::RunEvent;
 use crate::waiting::EVERY;
 use fratmae_control::{Generation, RunPhase, WorkerId};
 use fratmae_protocol::pb;
 use fratmae_protocol::pb::to_worker::Message as To;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long more than a few workers wait to be told of others.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What has been told of waiting so far.
 #[derive(Default)]
 pub(super) struct Waits {
     /// Phase, generation and number of workers when it was looked at last.
     seen: Option<(RunPhase, Generation, usize)>,
+    /// When all were told last.
+    reported_to_all: Option<Instant>,
     /// When the gathering was told of last.
     reported: Option<Instant>,
     /// What each worker without a seat knows.
@@ -45,8 +49,14 @@ impl Runtime {
         self.tell_registered();
         let (phase, n_registered) = (self.cluster.phase(), self.cluster.n_registered());
         let now = Some((phase, self.cluster.generation(), n_registered));
-        if self.waits.seen != now {
+        let is_early = self
+            .waits
+            .reported_to_all
+            .is_some_and(|last| last.elapsed() < PAUSE);
+        let must_wait = n_registered > FEW && is_early;
+        if self.waits.seen != now && !must_wait {
             self.waits.seen = now;
+            self.waits.reported_to_all = Some(Instant::now());
             self.tell_workers();
         }
         self.tell_gathering();

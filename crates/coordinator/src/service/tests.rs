@@ -16,7 +16,12 @@ async fn served() -> (Client, mpsc::Receiver<Delivery>) {
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (sender, inbox) = mpsc::channel(64);
     let (_, status) = watch::channel(pb::StatusReply::default());
-    let service = Service::new("run".to_owned(), sender, status, watch::Sender::default());
+    let service = Service::new(
+        ("run".to_owned(), "v".to_owned()),
+        sender,
+        status,
+        watch::Sender::default(),
+    );
     tokio::spawn(serve(listener, service, BOUNDS, std::future::pending()));
     (connect(&address).await.unwrap(), inbox)
 }

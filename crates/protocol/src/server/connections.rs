@@ -1,7 +1,7 @@
 //! Connections, as many as there is room for. One that makes no call is closed after a while, and earlier where others
 //! need its place: a connection costs a descriptor, and nobody has said yet whose it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +31,8 @@ struct Connections {
 struct Book {
     next: u64,
     open: BTreeMap<u64, Entry>,
+    /// Those of them that are without a call, and since when.
+    idle: BTreeSet<(Instant, u64)>,
     /// Those that are closed and whose descriptor is not yet free.
     closing: usize,
     /// Who waits to let the next one in.
@@ -40,15 +42,21 @@ struct Book {
 #[derive(Debug)]
 struct Entry {
     calls: usize,
-    /// Since when it has been without a call.
+    /// Since when it has been without a call, or was when it last had none.
     since: Instant,
     reader: Option<Waker>,
 }
 
 impl Book {
+    fn remove(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.open.remove(&number)?;
+        self.idle.remove(&(entry.since, number));
+        Some(entry)
+    }
+
     /// Closes a connection: its reader finds out.
     fn close(&mut self, number: u64) {
-        if let Some(entry) = self.open.remove(&number) {
+        if let Some(entry) = self.remove(number) {
             self.closing += 1;
             if let Some(reader) = entry.reader {
                 reader.wake();
@@ -58,9 +66,25 @@ impl Book {
 
     /// The connection that has been without a call for longest, and since when.
     fn idlest(&self) -> Option<(u64, Instant)> {
-        let idle = self.open.iter().filter(|(_, entry)| entry.calls == 0);
-        idle.map(|(number, entry)| (*number, entry.since))
-            .min_by_key(|(_, since)| *since)
+        let (since, number) = self.idle.first()?;
+        Some((*number, *since))
+    }
+
+    fn begin_call(&mut self, number: u64) {
+        if let Some(entry) = self.open.get_mut(&number) {
+            entry.calls += 1;
+            self.idle.remove(&(entry.since, number));
+        }
+    }
+
+    fn end_call(&mut self, number: u64, now: Instant) {
+        if let Some(entry) = self.open.get_mut(&number) {
+            entry.calls -= 1;
+            entry.since = now;
+            if entry.calls == 0 {
+                self.idle.insert((now, number));
+            }
+        }
     }
 }
 
@@ -85,6 +109,7 @@ impl Connections {
             reader: None,
         };
         book.open.insert(number, entry);
+        book.idle.insert((now, number));
         Some(Caller {
             connections: Arc::clone(self),
             number,
@@ -187,9 +212,7 @@ impl Caller {
     /// Keeps the connection open for as long as the value lives.
     #[must_use]
     pub fn stay(&self) -> Stay {
-        if let Some(entry) = self.connections.book().open.get_mut(&self.number) {
-            entry.calls += 1;
-        }
+        self.connections.book().begin_call(self.number);
         Stay(self.clone())
     }
 
@@ -212,7 +235,7 @@ impl Caller {
     /// The connection is gone.
     fn leave(&self) {
         let mut book = self.connections.book();
-        if book.open.remove(&self.number).is_none() {
+        if book.remove(self.number).is_none() {
             book.closing -= 1;
         }
         if let Some(acceptor) = book.acceptor.take() {
@@ -228,10 +251,7 @@ pub struct Stay(Caller);
 impl Drop for Stay {
     fn drop(&mut self) {
         let mut book = self.0.connections.book();
-        if let Some(entry) = book.open.get_mut(&self.0.number) {
-            entry.calls -= 1;
-            entry.since = Instant::now();
-        }
+        book.end_call(self.0.number, Instant::now());
     }
 }
 

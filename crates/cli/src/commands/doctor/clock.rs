@@ -1,4 +1,4 @@
-//! The coordinator: whether it is reached, how far away it is, and how far its clock is from this host's.
+//! The coordinator: whether it is reached, how far away it is, of which version, and how far its clock is from this host's.
 
 use std::time::Duration;
 
@@ -8,6 +8,11 @@ use super::finding::{Finding, State};
 
 /// What log lines of two hosts may be apart and still be read side by side.
 const APART: Duration = Duration::from_secs(1);
+/// Beyond this nothing that has a time is believed any more: certificates, signed requests to stores.
+const WRONG: Duration = Duration::from_secs(60);
+
+/// This program's version.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Judges what the coordinator answered.
 pub(crate) fn judge(
@@ -25,7 +30,24 @@ pub(crate) fn judge(
     };
     let round_trip = reading.round_trip.as_secs_f64() * 1e3;
     let found = format!("{address} answers within {round_trip:.1} ms");
-    vec![Finding::ok("coordinator", found), offset(reading)]
+    vec![
+        Finding::ok("coordinator", found),
+        version(address, &reading.version),
+        offset(reading),
+    ]
+}
+
+/// A worker of another version is refused.
+fn version(address: &str, theirs: &str) -> Finding {
+    let advice =
+        "install the same version on all hosts, or start the coordinator with --allow version";
+    let theirs = match theirs {
+        VERSION => return Finding::ok("version", format!("{VERSION}, as the coordinator's")),
+        "" => "of an earlier version",
+        theirs => theirs,
+    };
+    let found = format!("{VERSION} here, the coordinator at {address} is {theirs}");
+    Finding::new("version", State::Missing, found, advice)
 }
 
 /// The offset is known to half of a round trip: only what is beyond it is sure.
@@ -45,8 +67,17 @@ fn offset(reading: &ClockReading) -> Finding {
     if off.saturating_sub(bound) <= APART {
         return Finding::ok("clock", found);
     }
-    let advice = "log lines do not line up, and S3 refuses requests from 15 minutes on: start chrony or systemd-timesyncd";
-    Finding::new("clock", State::Warning, found, advice)
+    let (state, advice) = match off.saturating_sub(bound) > WRONG {
+        true => (
+            State::Missing,
+            "one of the two is wrong, so that certificates and signed requests are refused: start chrony or systemd-timesyncd on both",
+        ),
+        false => (
+            State::Warning,
+            "log lines do not line up: start chrony or systemd-timesyncd",
+        ),
+    };
+    Finding::new("clock", state, found, advice)
 }
 
 #[cfg(test)]
@@ -58,6 +89,7 @@ mod tests {
         offset(&ClockReading {
             round_trip,
             ahead_us,
+            version: VERSION.to_owned(),
         })
     }
 
@@ -82,6 +114,32 @@ mod tests {
     fn what_a_slow_answer_may_have_brought_about_is_no_warning() {
         assert_eq!(clock(1_400_000, 1000).state, State::Ok);
         assert_eq!(clock(1_600_000, 1000).state, State::Warning);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_fails() {
+        assert_eq!(clock(60_000_000, 2).state, State::Warning);
+        for ahead_us in [61_000_000, -3_600_000_000, i64::MIN, i64::MAX] {
+            assert_eq!(clock(ahead_us, 2).state, State::Missing, "{ahead_us}");
+        }
+    }
+
+    #[test]
+    fn another_version_fails_and_is_named() {
+        assert_eq!(version("http://h:1", VERSION).state, State::Ok);
+        let other = version("http://h:1", "9.8.7");
+        assert_eq!(other.state, State::Missing);
+        assert!(
+            other.found.ends_with("http://h:1 is 9.8.7"),
+            "{}",
+            other.found
+        );
+        let old = version("http://h:1", "");
+        assert!(
+            old.found.ends_with("of an earlier version"),
+            "{}",
+            old.found
+        );
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Host {
             self.files(need),
         ];
         findings.extend(self.address_space(need));
-        findings.extend([self.locked(ports), self.shared(gpus)]);
+        findings.extend([self.locked(ports), self.shared(gpus, need)]);
         findings.extend(self.disk(need));
         findings.extend(self.cache(need));
         findings
@@ -152,7 +152,11 @@ impl Host {
                 format!("raise nofile to {wanted} in limits.conf, or LimitNOFILE= of its service")
             }
         };
-        Finding::new("open files", State::Warning, found, advice)
+        let state = match soft < OWN_FILES + peers {
+            true => State::Missing,
+            false => State::Warning,
+        };
+        Finding::new("open files", state, found, advice)
     }
 
     fn locked(&self, ports: usize) -> Finding {
@@ -167,11 +171,11 @@ impl Host {
         Finding::ok("locked memory", found)
     }
 
-    fn shared(&self, gpus: usize) -> Finding {
-        let state = if gpus > 1 {
-            State::Warning
-        } else {
-            State::Note
+    fn shared(&self, gpus: usize, need: &Requirements) -> Finding {
+        let state = match gpus > 1 {
+            true if need.demands_nccl() => State::Missing,
+            true => State::Warning,
+            false => State::Note,
         };
         let Some(shared) = self.shared else {
             let advice = "NCCL between GPUs of one host needs it: mount a tmpfs there";

@@ -1,20 +1,30 @@
-//! The line between two hosts: round trip and TCP's speed in both directions, between `--listen` and `--peer`.
+//! The line between two hosts: whether each reaches the other, round trip and TCP's speed in both directions, between
+//! `--listen` and `--peer`.
 //!
-//! Both say hello; then the one that called asks back and forth, sends for a while, receives for a while, and tells what
-//! it saw, so that both report the same. Every part has its time, and no chunk is longer than is known.
+//! Both say hello and their version. The one that was called connects back, since workers connect to each other in both
+//! directions. Then the one that called asks back and forth, sends for a while, receives for a while, and tells what it
+//! saw, so that both report the same. Every part has its time, and no chunk is longer than is known.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
+use super::clock::VERSION;
 use super::finding::{Finding, State};
 use super::requirements::Requirements;
 
 /// What each says first.
-const HELLO: &[u8; 16] = b"fratmae-doctor 1";
+const HELLO: &[u8; 16] = b"fratmae-doctor 2";
+/// Bytes of the version that follows, with zeros behind it.
+const VERSION_BYTES: usize = 32;
+/// How long the connection back may take: a first packet that is lost is sent again after 1 s and 3 s.
+const BACK: Duration = Duration::from_secs(5);
+/// Bytes of a reason that is told to the other side.
+const REASON_BYTES: usize = 200;
 /// How often the round trip is measured; the quickest counts.
 const TURNS: usize = 50;
 /// How long each direction is measured.
@@ -35,13 +45,33 @@ pub(crate) struct Line {
     pub(crate) back: f64,
 }
 
+/// Why there is no line.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// What the network says, or that somebody else is there.
+    Network(io::Error),
+    /// The other side is of this version.
+    OtherVersion(String),
+    /// It reaches this host, which does not reach it at the address.
+    CannotReach(SocketAddr, String),
+    /// This host reaches it, and is not reached by it at the address.
+    NotReached(SocketAddr, String),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Network(error)
+    }
+}
+
 /// Calls a listener and measures the line to it.
 ///
 /// # Errors
-/// What the network says, or that somebody else answers there.
-pub(crate) async fn call(address: &str) -> io::Result<Line> {
+/// See [`Broken`].
+pub(crate) async fn call(address: &str) -> Result<Line, Broken> {
     let mut stream = within(TcpStream::connect(address)).await?;
     greet(&mut stream).await?;
+    within_reach(&mut stream).await?;
     let round_trip = within(turns(&mut stream)).await?;
     let sent = within(send(&mut stream)).await?;
     within(stream.write_u64(round_trip.as_micros() as u64)).await?;
@@ -57,9 +87,10 @@ pub(crate) async fn call(address: &str) -> io::Result<Line> {
 /// Answers a caller, and gives what it measured.
 ///
 /// # Errors
-/// What the network says, or that it is no caller of this kind.
-pub(crate) async fn answer(mut stream: TcpStream) -> io::Result<Line> {
+/// See [`Broken`].
+pub(crate) async fn answer(mut stream: TcpStream) -> Result<Line, Broken> {
     greet(&mut stream).await?;
+    reach_back(&mut stream).await?;
     let returned = async {
         let mut word = [0; 8];
         for _ in 0..TURNS {
@@ -85,16 +116,60 @@ async fn within<T>(part: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout(PATIENCE, part).await.map_err(io::Error::from)?
 }
 
-async fn greet(stream: &mut TcpStream) -> io::Result<()> {
+async fn greet(stream: &mut TcpStream) -> Result<(), Broken> {
     stream.set_nodelay(true)?;
-    let mut theirs = [0; HELLO.len()];
-    within(stream.write_all(HELLO)).await?;
+    let mut ours = [0; HELLO.len() + VERSION_BYTES];
+    let (hello, version) = ours.split_at_mut(HELLO.len());
+    hello.copy_from_slice(HELLO);
+    let pairs = version.iter_mut().zip(VERSION.bytes());
+    pairs.for_each(|(place, byte)| *place = byte);
+    within(stream.write_all(&ours)).await?;
+    let (mut theirs, mut version) = ([0; HELLO.len()], [0; VERSION_BYTES]);
     within(stream.read_exact(&mut theirs)).await?;
-    match theirs == *HELLO {
+    if theirs != *HELLO {
+        let line = "it is not a `fratmae doctor` of this version";
+        return Err(io::Error::other(line).into());
+    }
+    within(stream.read_exact(&mut version)).await?;
+    let version = String::from_utf8_lossy(&version);
+    match version.trim_end_matches('\0') {
+        VERSION => Ok(()),
+        other => Err(Broken::OtherVersion(other.to_owned())),
+    }
+}
+
+/// Has the other side connect to this host, at an address of which it is told the port.
+async fn within_reach(stream: &mut TcpStream) -> Result<(), Broken> {
+    let listener = TcpListener::bind((stream.local_addr()?.ip(), 0)).await?;
+    let own = listener.local_addr()?;
+    within(stream.write_u16(own.port())).await?;
+    let length = within(stream.read_u8()).await?;
+    let mut reason = vec![0; usize::from(length)];
+    within(stream.read_exact(&mut reason)).await?;
+    match length {
+        0 => Ok(()),
+        _ => {
+            let reason = String::from_utf8_lossy(&reason).into_owned();
+            Err(Broken::NotReached(own, reason))
+        }
+    }
+}
+
+/// Connects to the host that called, at the port that it names, and tells it what came of that.
+async fn reach_back(stream: &mut TcpStream) -> Result<(), Broken> {
+    let mut caller = stream.peer_addr()?;
+    caller.set_port(within(stream.read_u16()).await?);
+    let reached = timeout(BACK, TcpStream::connect(caller)).await;
+    let reason = match reached.map_err(io::Error::from).flatten() {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    };
+    let report: Vec<u8> = reason.bytes().take(REASON_BYTES).collect();
+    within(stream.write_u8(report.len() as u8)).await?;
+    within(stream.write_all(&report)).await?;
+    match reason.is_empty() {
         true => Ok(()),
-        false => Err(io::Error::other(
-            "it is not a `fratmae doctor` of this version",
-        )),
+        false => Err(Broken::CannotReach(caller, reason)),
     }
 }
 
@@ -142,19 +217,10 @@ async fn receive(stream: &mut TcpStream) -> io::Result<f64> {
 }
 
 /// Judges a line, or why there is none.
-pub(crate) fn judge(address: &str, line: &io::Result<Line>, need: &Requirements) -> Finding {
+pub(crate) fn judge(address: &str, line: &Result<Line, Broken>, need: &Requirements) -> Finding {
     let line = match line {
         Ok(line) => line,
-        Err(error) => {
-            let advice =
-                "start `fratmae doctor --listen` there first, and open its port in the firewall";
-            return Finding::new(
-                "peer",
-                State::Missing,
-                format!("{address}: {error}"),
-                advice,
-            );
-        }
+        Err(broken) => return broken.judge(address),
     };
     let mut found = format!(
         "{address}: send {:.0} MB/s, receive {:.0} MB/s, latency {:.2} ms",
@@ -174,6 +240,33 @@ pub(crate) fn judge(address: &str, line: &io::Result<Line>, need: &Requirements)
     Finding::new("peer", State::Warning, found, advice)
 }
 
+impl Broken {
+    fn judge(&self, address: &str) -> Finding {
+        const BOTH_WAYS: &str = "workers connect to each other in both directions: let TCP through to that address too, all ports or those of worker --listen, without address translation";
+        let (found, advice) = match self {
+            Self::Network(error) => (
+                format!("{address}: {error}"),
+                "start `fratmae doctor --listen` there first, and open its port in the firewall",
+            ),
+            Self::OtherVersion(version) => (
+                format!("{address} is of version {version}, this host of {VERSION}"),
+                "install the same version on all hosts",
+            ),
+            Self::CannotReach(to, reason) => (
+                format!("{address} reaches this host, but this host does not reach {to}: {reason}"),
+                BOTH_WAYS,
+            ),
+            Self::NotReached(own, reason) => (
+                format!(
+                    "this host reaches {address}, but is not reached from there at {own}: {reason}"
+                ),
+                BOTH_WAYS,
+            ),
+        };
+        Finding::new("peer", State::Missing, found, advice)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
@@ -185,7 +278,7 @@ mod tests {
     async fn both_ends_report_the_same_line() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let listening = async { answer(listener.accept().await?.0).await };
+        let listening = async { answer(listener.accept().await.unwrap().0).await };
         let (called, answered) = tokio::join!(call(&address), listening);
         let (called, answered) = (called.unwrap(), answered.unwrap());
         assert!(called.there > 1e6 && called.back > 1e6, "{called:?}");
@@ -201,10 +294,33 @@ mod tests {
             let mut stream = TcpStream::connect(address).await?;
             stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await
         };
-        let listening = async { answer(listener.accept().await?.0).await };
+        let listening = async { answer(listener.accept().await.unwrap().0).await };
         let (_, answered) = tokio::join!(other, listening);
-        let line = answered.unwrap_err().to_string();
+        let line = judge("h:1", &answered, &Requirements::nothing()).found;
         assert!(line.contains("not a `fratmae doctor`"), "{line}");
+    }
+
+    #[tokio::test]
+    async fn one_who_cannot_be_called_back_learns_it_as_the_other_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let called = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            greet(&mut stream).await.unwrap();
+            // Nobody listens there.
+            stream.write_u16(1).await.unwrap();
+            let length = stream.read_u8().await.unwrap();
+            let mut reason = vec![0; usize::from(length)];
+            stream.read_exact(&mut reason).await.unwrap();
+            String::from_utf8(reason).unwrap()
+        };
+        let listening = async { answer(listener.accept().await.unwrap().0).await };
+        let (reason, answered) = tokio::join!(called, listening);
+        assert!(reason.contains("refused"), "{reason}");
+        let finding = judge("h:1", &answered, &Requirements::nothing());
+        assert_eq!(finding.state, State::Missing);
+        let line = "h:1 reaches this host, but this host does not reach 127.0.0.1:1: ";
+        assert!(finding.found.starts_with(line), "{}", finding.found);
     }
 
     #[test]
@@ -229,7 +345,7 @@ mod tests {
             result.found
         );
         assert_eq!(result.state, State::Warning);
-        let refused = Err(io::ErrorKind::ConnectionRefused.into());
+        let refused = Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
         assert_eq!(
             judge("h:1", &refused, &Requirements::nothing()).state,
             State::Missing

@@ -70,8 +70,8 @@ impl From<Format> for kubernetes::Form {
 #[command(after_help = "\
 Examples:
   fratmae launch doctor --on local job.toml
-  fratmae launch doctor --on slurm job.toml          also asks whether the jobs would be taken
-  fratmae launch doctor --on kubernetes job.toml     in a pod like a worker's
+  fratmae launch doctor --on slurm job.toml
+  fratmae launch doctor --on kubernetes job.toml
 
 The exit code is 1 if something is missing that the job needs.")]
 pub(super) struct Doctor {

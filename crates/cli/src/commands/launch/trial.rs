@@ -104,7 +104,7 @@ mod tests {
     fn a_step_is_tried_whatever_the_job_has_of_slots() {
         let sets = [
             "model.preset=tiny",
-            "model.stack=[8,32,32]",
+            "model.stack=[16,32,32]",
             "data.grid=[32,32,32]",
         ];
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();

@@ -188,8 +188,13 @@ fn a_stream_that_closed_in_an_absence_blames_nobody_while_a_group_forms() {
     run.see(Event::GenerationRecorded { generation: SECOND });
     run.at(100, Event::Tick);
     let commands = run.after_absence(60_000, closed(ONE));
-    let [Command::Gone { name, .. }, Command::RecordGeneration { .. }] = &commands[..] else {
+    let [Command::Gone { name, .. }] = &commands[..] else {
         panic!("{commands:?}")
     };
     assert_eq!(name, "w1");
+    let commands = run.after_absence(60_001, Event::Tick);
+    let [Command::RecordGeneration { members, .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(members[..], ["w3"]);
 }

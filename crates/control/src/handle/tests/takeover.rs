@@ -1,6 +1,7 @@
 //! A new coordinator and the workers of an earlier one.
 
 use super::*;
+use crate::Accusation;
 
 const THIRD: Generation = Generation::new(3);
 
@@ -134,6 +135,47 @@ fn who_does_not_come_back_in_time_is_not_waited_for() {
     run.at(10, Event::Tick);
     run.comes_back(ONE, THIRD, 0);
     assert!(is_new_generation(&run.at(511, Event::Tick), 4));
+}
+
+/// A member of the group says that the one with this rank differs from the others.
+fn differs(accuser: WorkerId, rank: u32) -> Event {
+    Event::GroupBroken {
+        worker: accuser,
+        generation: THIRD,
+        reason: "its parameters changed".to_owned(),
+        accusation: Some(Accusation::Diverged(Rank::new(rank))),
+    }
+}
+
+#[test]
+fn who_differs_is_no_group_alone_while_the_others_may_come_back() {
+    let mut run = taken_over();
+    run.at(10, Event::Tick);
+    run.comes_back(ONE, THIRD, 0);
+    assert_eq!(run.see(differs(ONE, 0)).len(), 1);
+    assert_eq!(run.at(511, Event::Tick), []);
+    assert!(is_new_generation(&run.comes_back(TWO, THIRD, 1), 4));
+}
+
+#[test]
+fn who_differs_goes_on_alone_where_nobody_else_comes_back() {
+    let mut run = taken_over();
+    run.at(10, Event::Tick);
+    run.comes_back(ONE, THIRD, 0);
+    run.see(differs(ONE, 0));
+    for now in (100..=5_000).step_by(100) {
+        run.at(now, Event::Heard { worker: ONE });
+        assert_eq!(run.at(now, Event::Tick), []);
+    }
+    assert!(is_new_generation(&run.at(5_001, Event::Tick), 4));
+}
+
+#[test]
+fn who_accuses_a_member_that_is_not_back_is_not_blamed_for_it() {
+    let mut run = taken_over();
+    run.comes_back(ONE, THIRD, 0);
+    assert_eq!(run.see(differs(ONE, 1)), []);
+    assert!(is_new_generation(&run.comes_back(TWO, THIRD, 1), 4));
 }
 
 #[test]

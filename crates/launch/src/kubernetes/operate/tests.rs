@@ -42,10 +42,10 @@ impl Kept {
             },
             _ if !short.contains('/') => {
                 let start = format!("{short}/");
-                let of_kind = self
-                    .objects
-                    .iter()
-                    .filter(|(path, _)| path.starts_with(&start));
+                let of_kind = self.objects.iter().filter(|(path, _)| {
+                    path.strip_prefix(&start)
+                        .is_some_and(|it| !it.contains('/'))
+                });
                 let items: Vec<&Value> = of_kind.map(|(_, object)| object).collect();
                 (
                     200,

@@ -102,6 +102,8 @@ fn few_open_files_are_a_warning_with_the_number_to_set() {
     assert!(advice.starts_with("ulimit -n 1024"), "{advice}");
     let advice = finding(&host(256, 256), &Requirements::nothing(), "open files").advice;
     assert!(advice.contains("LimitNOFILE="), "{advice}");
+    let state = |soft| state(&host(soft, soft), &Requirements::nothing(), "open files");
+    assert_eq!((state(256), state(255)), (State::Warning, State::Missing));
 }
 
 #[test]
@@ -110,16 +112,20 @@ fn locked_memory_matters_with_infiniband_and_shared_memory_with_gpus() {
         shared: Some(64 << 20),
         ..sound()
     };
-    let of = |gpus, ports| {
-        let findings = host.judge(&Requirements::nothing(), gpus, ports);
+    let of = |need: &Requirements, gpus, ports| {
+        let findings = host.judge(need, gpus, ports);
         let state = |check| {
             let found = findings.iter().find(|found| found.check == check);
             found.unwrap().state
         };
         (state("locked memory"), state("/dev/shm"))
     };
-    assert_eq!(of(0, 0), (State::Ok, State::Note));
-    assert_eq!(of(2, 1), (State::Warning, State::Warning));
+    let none = Requirements::nothing();
+    assert_eq!(of(&none, 0, 0), (State::Ok, State::Note));
+    assert_eq!(of(&none, 2, 1), (State::Warning, State::Warning));
+    let nccl = job(&["collective.backend=nccl"]);
+    assert_eq!(of(&nccl, 1, 0), (State::Ok, State::Note));
+    assert_eq!(of(&nccl, 2, 0), (State::Ok, State::Missing));
 }
 
 #[test]
