@@ -22,6 +22,9 @@ pub mod kubernetes;
 pub mod local;
 mod member;
 mod record;
+#[cfg(test)]
+mod sample;
+mod shell;
 pub mod slurm;
 mod spec;
 

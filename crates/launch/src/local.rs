@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::process::{Child, Command};
 
-use crate::{Member, MemberState, RenderedFile, Spec};
+use crate::{Member, MemberState, RenderedFile, Spec, shell};
 use process::Process;
 
 /// The job as the processes read it.
@@ -82,7 +82,7 @@ pub fn render(spec: &Spec, folder: &Path) -> Vec<RenderedFile> {
         "pretrain".to_owned(),
         folder.join(JOB).display().to_string(),
     ];
-    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    let words: Vec<String> = words.iter().map(|word| shell::quoted(word)).collect();
     let script = format!(
         "#!/bin/sh\n# Run {} on this machine: a coordinator and its workers.\nexec {}\n",
         spec.name,
@@ -93,11 +93,6 @@ pub fn render(spec: &Spec, folder: &Path) -> Vec<RenderedFile> {
         text,
     };
     vec![file(JOB, spec.job.clone()), file(SCRIPT, script)]
-}
-
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Starts the run in the background, in a folder of its own. Gives that folder.

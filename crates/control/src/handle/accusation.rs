@@ -89,15 +89,8 @@ impl Cluster {
     ) -> Vec<Command> {
         let verdict = self.finding_on(blamed, reason.to_owned());
         let size = self.membership.group().len();
-        let training = match &mut self.state {
-            State::Training(training) => training,
-            State::TakingOver(_)
-            | State::Gathering(_)
-            | State::Recording(_)
-            | State::Preparing(_)
-            | State::Ended => {
-                return Vec::new();
-            }
+        let State::Training(training) = &mut self.state else {
+            return Vec::new();
         };
         training.reported_broken.insert(accuser);
         let accusers = training.said_to_differ.entry(blamed).or_default();

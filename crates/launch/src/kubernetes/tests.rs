@@ -1,6 +1,7 @@
 //! What a run's objects promise, whatever they are written as.
 
 use super::*;
+use crate::sample::spec_of;
 use crate::{SpecError, Target};
 use fratmae_config::Config;
 use serde_json::json;
@@ -13,16 +14,7 @@ fn try_spec(sets: &[&str]) -> Result<Spec, SpecError> {
         "workers.count=4",
         "workers.min=2",
     ];
-    let sets: Vec<String> = base
-        .iter()
-        .chain(sets)
-        .map(|set| (*set).to_owned())
-        .collect();
-    Spec::of(
-        &Config::load(None, &sets).unwrap(),
-        Target::Kubernetes,
-        3000,
-    )
+    spec_of(Target::Kubernetes, &base, sets)
 }
 
 pub(super) fn spec(sets: &[&str]) -> Spec {

@@ -122,10 +122,9 @@ fn line<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use fratmae_config::Config;
-
     use super::*;
     use crate::Target;
+    use crate::sample::spec_of;
 
     fn spec(sets: &[&str]) -> Spec {
         let base = [
@@ -134,12 +133,7 @@ mod tests {
             "workers.count=4",
             "workers.min=1",
         ];
-        let sets: Vec<String> = base
-            .iter()
-            .chain(sets)
-            .map(|set| (*set).to_owned())
-            .collect();
-        Spec::of(&Config::load(None, &sets).unwrap(), Target::Slurm, 3000).unwrap()
+        spec_of(Target::Slurm, &base, sets).unwrap()
     }
 
     const PARTITIONS: &str = "\

@@ -1,18 +1,14 @@
 //! What a job asks of each place, and what is refused.
 
 use super::*;
+use crate::sample::spec_of;
 
 fn spec(target: Target, sets: &[&str]) -> Result<Spec, SpecError> {
     let base = [
         "run.url=s3://bucket/runs/Pilot_2",
         "data.url=s3://bucket/data",
     ];
-    let sets: Vec<String> = base
-        .iter()
-        .chain(sets)
-        .map(|set| (*set).to_owned())
-        .collect();
-    Spec::of(&Config::load(None, &sets).unwrap(), target, 3000)
+    spec_of(target, &base, sets)
 }
 
 fn refused(target: Target, sets: &[&str]) -> String {

@@ -4,10 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use fratmae_config::Config;
-
 use super::*;
 use crate::Target;
+use crate::sample::spec_of;
 
 fn spec(sets: &[&str]) -> Spec {
     let base = [
@@ -20,12 +19,7 @@ fn spec(sets: &[&str]) -> Spec {
         "launch.memory_gib=64",
         "launch.slurm.folder=/shared/jobs",
     ];
-    let sets: Vec<String> = base
-        .iter()
-        .chain(sets)
-        .map(|set| (*set).to_owned())
-        .collect();
-    Spec::of(&Config::load(None, &sets).unwrap(), Target::Slurm, 3000).unwrap()
+    spec_of(Target::Slurm, &base, sets).unwrap()
 }
 
 fn text(spec: &Spec, name: &str) -> String {

@@ -1,5 +1,7 @@
 //! The text of a script: its options for Slurm, then its lines.
 
+use crate::shell;
+
 /// A script in the making.
 pub(super) struct Script {
     text: String,
@@ -49,7 +51,7 @@ pub(super) fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
     match !word.is_empty() && word.bytes().all(is_plain) {
         true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+        false => shell::quoted(word),
     }
 }
 
