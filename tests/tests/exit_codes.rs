@@ -1,7 +1,8 @@
 //! The exit code tells a scheduler whether another process is to take this one's place, and where. Each is reached here by
 //! the fault that it stands for; what places do with it is tested beside their rules (`crates/launch`) and on real ones.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fratmae_tests::{
@@ -147,6 +148,47 @@ fn a_worker_of_another_version_than_the_coordinators_is_refused() {
         "{}",
         refused.stderr
     );
+}
+
+/// Makes the records of a run as old as if `apart` had passed before each next one.
+fn spread(run: &Path, apart: Duration) {
+    let entries = fs::read_dir(run.join("journal")).expect("a journal");
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    for (age, file) in (1..).zip(files.into_iter().rev()) {
+        let file = File::options().write(true).open(file).expect("a record");
+        let written = file.metadata().and_then(|it| it.modified());
+        let before = written.expect("an age") - age * apart;
+        file.set_modified(before).expect("another age");
+    }
+}
+
+#[test]
+fn a_run_whose_coordinators_die_one_after_the_other_without_a_step_has_failed_until_it_is_started_again()
+ {
+    let folder = scratch();
+    let run = folder.path().join("run");
+    for _ in 0..3 {
+        let (led, _) = led(&run, &["train.steps=2"]);
+        led.signal(Signal::SIGKILL);
+        led.wait();
+    }
+    spread(&run, Duration::from_secs(20));
+    let call = || {
+        coordinator(&run)
+            .and("--workers=1")
+            .and("--set=train.steps=2")
+    };
+    let given_up = call().run();
+    assert_ended(&given_up, FAILED);
+    let line = given_up.error_line();
+    assert!(
+        line.contains("3 coordinators in a row died without a step"),
+        "{line}"
+    );
+    let (led, address) = led(&run, &["train.steps=2"]);
+    assert_ended(&worker(&address).run(), FINISHED);
+    assert_ended(&led.wait(), FINISHED);
 }
 
 #[test]
