@@ -46,7 +46,7 @@ pub use namespaces::{Host, TwoHosts};
 pub use nix::sys::signal::Signal;
 pub use observing::{http_get, metrics_of, otlp_receiver, prometheus};
 pub use other_version::OtherVersion;
-pub use processes::{children_of, is_alive, send};
+pub use processes::{children_of, is_alive, memory_of, send};
 pub use python::{call_python, python};
 pub use real::{RealCase, real_cases};
 pub use running::Running;

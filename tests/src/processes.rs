@@ -61,6 +61,26 @@ fn stat(process: u32) -> Option<Stat> {
     })
 }
 
+/// Resident memory of a process in MiB: now (`VmRSS`), or at its largest (`VmHWM`).
+///
+/// # Panics
+/// When it has ended.
+pub fn memory_of(process: u32, key: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))
+        .expect("the system tells the memory of a process that runs");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(key))
+        .expect("the system tells the memory of a process that runs");
+    let kib: u64 = line
+        .split_whitespace()
+        .nth(1)
+        .expect("the system tells the memory of a process that runs")
+        .parse()
+        .expect("the system tells the memory of a process that runs");
+    kib / 1024
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use fratmae_protocol::pb::from_worker::Message;
 use fratmae_protocol::{connect, pb};
 use fratmae_tests::{
-    Call, Job, Signal, Undisturbed, address_of, committed_steps, coordinator, logged, phantoms,
-    program, scratch, send, wait_until, worker,
+    Call, Job, Signal, Undisturbed, address_of, committed_steps, coordinator, logged, memory_of,
+    phantoms, program, scratch, send, wait_until, worker,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,23 +39,6 @@ static UNDISTURBED: LazyLock<Undisturbed> = LazyLock::new(|| {
             .set("workers.threads=1")
     })
 });
-
-/// Resident memory of a process in MiB: now (`VmRSS`), or at its largest (`VmHWM`).
-fn memory(process: u32, key: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))
-        .expect("the system tells the memory of a process that runs");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with(key))
-        .expect("the system tells the memory of a process that runs");
-    let kib: u64 = line
-        .split_whitespace()
-        .nth(1)
-        .expect("the system tells the memory of a process that runs")
-        .parse()
-        .expect("the system tells the memory of a process that runs");
-    kib / 1024
-}
 
 fn heartbeat(laps: usize) -> pb::FromWorker {
     let heartbeat = pb::Heartbeat {
@@ -136,10 +119,10 @@ async fn messages_of_nobody_cost_little_memory_and_no_step() {
     let address = address_of(&mut leading);
     let _workers = [worker(&address).start(), worker(&address).start()];
     leading.runs_until_step(5);
-    let start = memory(leading.id(), "VmRSS");
+    let start = memory_of(leading.id(), "VmRSS");
     for message in [heartbeat(2_000_000), heartbeat(3_000)] {
         flood(&address, &message, 20, Duration::from_secs(5)).await;
-        let most = memory(leading.id(), "VmHWM");
+        let most = memory_of(leading.id(), "VmHWM");
         assert!(most - start <= MEMORY, "{start} MiB became {most}");
     }
     let said = leading.said();

@@ -4,13 +4,11 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
 use fratmae_tests::{
     Job, RunEvent, Running, Undisturbed, address_of, coordinator, events, scratch, worker,
 };
-use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -55,30 +53,23 @@ fn a_worker_that_trains_takes_connections_without_end() {
     }
 }
 
-/// What a rank says when it dials another one, without the key of its generation.
-fn hello(run_id: &str, generation: u64, rank: u32, world: u32) -> Vec<u8> {
-    let length = u32::try_from(run_id.len()).unwrap();
-    let mut bytes = b"FMhi\x01\0\0\0".to_vec();
+/// What a rank says when it dials another one, without the key of its generation: number and tag are made up.
+fn hello(generation: u64, rank: u32, world: u32) -> Vec<u8> {
+    let mut bytes = b"FMhi\x02\0\0\0".to_vec();
     bytes.extend(generation.to_le_bytes());
-    for number in [rank, world, 0, length] {
+    for number in [rank, world, 0, 0] {
         bytes.extend(number.to_le_bytes());
     }
-    bytes.extend(run_id.as_bytes());
-    bytes.resize(32 + 256, 0);
+    bytes.extend([7; 64]);
     bytes
 }
 
-/// The confirmation that would make it a peer.
+/// The confirmation that would make it a peer, if the tag were right.
 fn confirmation(generation: u64) -> Vec<u8> {
     let mut bytes = b"FMre\x02\0\0\0".to_vec();
     bytes.extend(generation.to_le_bytes());
+    bytes.extend([0; 64]);
     bytes
-}
-
-fn run_id(run: &Path) -> String {
-    let text = std::fs::read_to_string(run.join("config.json")).unwrap();
-    let file: Value = serde_json::from_str(&text).unwrap();
-    file["run_id"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -89,11 +80,10 @@ fn a_program_that_knows_the_run_and_claims_a_rank_in_advance_does_not_get_it() {
     let address = address_of(&mut led);
     let first = worker(&address).start();
     let port = port_of_first(&mut led);
-    let run_id = run_id(&run);
     let claims: Vec<_> = (0..20)
         .map(|number| {
             let mut claim = TcpStream::connect(port).unwrap();
-            claim.write_all(&hello(&run_id, 1, 1, 2)).unwrap();
+            claim.write_all(&hello(1, 1, 2)).unwrap();
             if number % 2 == 0 {
                 claim.write_all(&confirmation(1)).unwrap();
             }

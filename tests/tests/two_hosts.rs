@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fratmae_tests::{
-    Host, Job, Running, TwoHosts, fratmae, lacks_right, logged, losses, phantoms, scratch,
+    Host, Job, Running, TwoHosts, coordinator, fratmae, lacks_right, logged, losses, phantoms,
+    scratch, worker,
 };
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
@@ -32,6 +33,7 @@ fn begin(hosts: &TwoHosts, places: [Host; 3], run: &Path, settings: &[&str]) -> 
     let data = phantoms().data.display().to_string();
     let listen = format!("{}:5600", Host::First.address());
     let address = format!("http://{listen}");
+    let keys = run_keys(&run);
     let mut call = fratmae(["coordinator", "--json", "--log", "json", "--workers=3"])
         .and("--config")
         .and(CONFIG)
@@ -44,18 +46,48 @@ fn begin(hosts: &TwoHosts, places: [Host; 3], run: &Path, settings: &[&str]) -> 
     for setting in settings {
         call = call.and("--set").and(*setting);
     }
+    let call = call.with("FRATMAE_KEYS", &keys);
     let mut coordinator = call.through(&hosts.on(Host::First)).start();
     coordinator.runs_until("the coordinator's address", PATIENCE, |it| {
         it.said().contains(&listen)
     });
     let workers = places.map(|host| {
         let worker = fratmae(["worker", "--coordinator", &address]);
+        let worker = worker.with("FRATMAE_KEYS", &keys);
         worker.through(&hosts.on(host)).start()
     });
     Spread {
         coordinator,
         workers,
     }
+}
+
+/// Makes keys beside a run; gives their folder.
+fn run_keys(run: &str) -> String {
+    let keys = format!("{run}.keys");
+    let made = fratmae(["keys", "make", &keys, "--name", "two-hosts"]);
+    made.run().succeeded();
+    keys
+}
+
+#[test]
+fn nobody_serves_or_joins_beyond_its_host_without_keys_unless_told_to() {
+    let Some(hosts) = hosts() else { return };
+    let folder = scratch();
+    let listen = format!("{}:5600", Host::First.address());
+    let call = coordinator(&folder.path().join("run"))
+        .and("--listen")
+        .and(&listen);
+    let line = call.through(&hosts.on(Host::First)).run().error_line();
+    assert!(
+        line.contains("fratmae keys make") && line.contains("--keys none"),
+        "{line}"
+    );
+    let line = worker(&listen).run().error_line();
+    assert!(
+        line.contains("not on this machine") && line.contains("--keys none"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -8,9 +8,10 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         audit, chaos, checkpoint, completions, config, convert, coordinator, dataset, doctor,
-        export, goodput, launch, model, phantom, prepare, pretrain, replay, serve, status,
+        export, goodput, keys, launch, model, phantom, prepare, pretrain, replay, serve, status,
         tensorboard, top, trace, worker,
     },
+    identity::KeysOption,
     logging::{LogForm, Logging},
     terminal,
 };
@@ -44,6 +45,8 @@ docs/logs.md describes log lines and history files.", crate::exit::table()))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) logging: Logging,
+    #[command(flatten)]
+    pub(crate) keys: KeysOption,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -97,6 +100,8 @@ pub(crate) enum Command {
     Worker(worker::Arguments),
     /// Start a coordinator for workers on other machines
     Coordinator(coordinator::Arguments),
+    /// Make the keys by which the processes of a run know each other
+    Keys(keys::Arguments),
     /// Start a run on this machine, Slurm or Kubernetes, in the background
     Launch(launch::Arguments),
     /// Show the status of a run

@@ -15,6 +15,7 @@ pub(crate) mod export;
 pub(crate) mod fork;
 pub(crate) mod goodput;
 pub(crate) mod job;
+pub(crate) mod keys;
 pub(crate) mod launch;
 pub(crate) mod model;
 pub(crate) mod owner;
@@ -48,6 +49,7 @@ use fratmae_telemetry::Layered;
 use crate::{
     arguments::{Arguments, Command},
     exporting::Exporting,
+    identity,
     logging::Logging,
     output::Output,
     terminal, threads,
@@ -60,22 +62,25 @@ use crate::{
 pub(crate) fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let exporting = Exporting::of(&arguments.command);
     start_log(&arguments.logging, exporting.layers())?;
+    arguments.keys.take_up(&arguments.command)?;
     if let Some(n) = computing_threads(&arguments.command) {
         threads::start_pool(n)?;
     }
     let (logging, quiet) = (&arguments.logging, !arguments.logging.shows_progress());
+    let started = (logging, &arguments.keys);
     let ended = match &arguments.command {
         Command::Phantom(arguments) => phantom::run(arguments, quiet, output),
         Command::Prepare(arguments) => wait_for(prepare::run(arguments, quiet, output)),
         Command::Convert(arguments) => wait_for(convert::run(arguments, output)),
         Command::Pretrain(arguments) => {
-            wait_for(pretrain::run(arguments, logging, &exporting, output))
+            wait_for(pretrain::run(arguments, started, &exporting, output))
         }
         Command::Config(arguments) => config::run(arguments, output),
         Command::Worker(arguments) => wait_for(worker::run(arguments, quiet, &exporting, output)),
         Command::Coordinator(arguments) => {
             wait_for(coordinator::run(arguments, quiet, &exporting, output))
         }
+        Command::Keys(arguments) => keys::run(arguments, output),
         Command::Launch(arguments) => wait_for(launch::run(arguments, output)),
         Command::Status(arguments) => wait_for(status::run(arguments, output)),
         Command::Goodput(arguments) => wait_for(goodput::run(arguments, output)),
@@ -109,6 +114,7 @@ const fn computing_threads(command: &Command) -> Option<usize> {
         | Command::Trace(_)
         | Command::Tensorboard(_)
         | Command::Completions(_)
+        | Command::Keys(_)
         | Command::Chaos(_) => None,
         Command::Worker(worker) => Some(worker.threads),
         _ => Some(0),
@@ -157,7 +163,10 @@ pub(crate) async fn apart<T: Send + 'static>(
 /// The future's, or the system's when it gives no threads.
 pub(crate) fn wait_for<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = threads::runtime()?;
-    let ended = runtime.block_on(future);
+    let ended = runtime.block_on(async {
+        identity::keep();
+        future.await
+    });
     runtime.shutdown_timeout(AT_THE_END);
     ended
 }

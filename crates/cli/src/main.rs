@@ -7,6 +7,7 @@ mod descriptors;
 mod exit;
 mod exporting;
 mod failure;
+mod identity;
 mod lines;
 mod logging;
 mod output;

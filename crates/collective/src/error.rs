@@ -77,6 +77,9 @@ pub enum CollectiveError {
         expected: u64,
         found: u64,
     },
+    /// Somebody between the ranks changed, dropped or repeated what the peer sent.
+    #[error("{transfer}: what came is not what the peer sent")]
+    Forged { transfer: Transfer },
     /// A message above the limit of [`TcpSettings`](crate::TcpSettings).
     #[error("rank {rank} sent {bytes} bytes to {operation} {sequence}, above the limit of {limit}")]
     TooLong {
@@ -132,6 +135,7 @@ impl CollectiveError {
             | Self::TimedOut { .. }
             | Self::Io { .. }
             | Self::Mismatch { .. }
+            | Self::Forged { .. }
             | Self::TooLong { .. }
             | Self::Aborted
             | Self::Broken { .. } => Action::Rejoin,
@@ -151,6 +155,7 @@ impl CollectiveError {
             Self::Closed { transfer }
             | Self::TimedOut { transfer, .. }
             | Self::Mismatch { transfer, .. }
+            | Self::Forged { transfer }
             | Self::Io { transfer, .. } => Some(transfer.peer),
             Self::TooLong { rank, .. } => Some(*rank),
             Self::Membership { .. }

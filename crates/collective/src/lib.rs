@@ -25,5 +25,5 @@ pub use nccl::{
     NoGpu, Site, find_gpu, form, nccl_version, survey_driver,
 };
 pub use sums::{Addend, OwnSums, SlotSums};
-pub use tcp::{MeshPort, TcpGroup, TcpSettings, Traffic};
+pub use tcp::{MeshPort, Sealing, TcpGroup, TcpSettings, Traffic};
 pub use tree::SlotTree;

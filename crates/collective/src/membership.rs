@@ -7,13 +7,10 @@ use std::ops::Range;
 
 use crate::{CollectiveError, SlotTree};
 
-/// The longest run id, in bytes, that the handshake carries.
-pub(crate) const RUN_LIMIT: usize = 256;
-
 /// One generation as one of its ranks sees it. Addresses and slots have one entry a rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// What the members of this run alone say; at most 256 bytes.
+    /// What the members of this generation alone know. It is never sent: they show each other that they know it.
     pub run: String,
     pub generation: u64,
     pub rank: usize,
@@ -39,7 +36,6 @@ impl Membership {
     /// Checks that ranks, addresses and slots fit together.
     pub(crate) fn check(&self) -> Result<(), CollectiveError> {
         let Self {
-            run,
             rank,
             addresses,
             slots,
@@ -56,12 +52,6 @@ impl Membership {
                 "{} ranks have {} ranges of slots",
                 addresses.len(),
                 slots.len()
-            ));
-        }
-        if run.len() > RUN_LIMIT {
-            return refuse(format!(
-                "the run id has {} bytes, above {RUN_LIMIT}",
-                run.len()
             ));
         }
         check_slots(slots)
@@ -131,12 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_range_or_a_long_run_id_is_refused() {
+    fn a_missing_range_is_refused() {
         let mut short = membership(0, &[0..1, 1..2]);
         short.slots.pop();
         assert!(reason(&short).contains("2 ranks have 1 ranges"));
-        let mut long = membership(0, &[0..1, 1..2]);
-        long.run = "r".repeat(RUN_LIMIT + 1);
-        assert!(reason(&long).contains("257 bytes"));
     }
 }

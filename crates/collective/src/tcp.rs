@@ -12,6 +12,7 @@ mod pending;
 mod port;
 mod reduction;
 mod replication;
+mod seal;
 mod sizes;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub(crate) use self::control::Interruption;
 pub(crate) use self::exchange::Call;
 pub(crate) use self::mesh::Peer;
 pub use self::port::MeshPort;
+pub use self::seal::Sealing;
 pub(crate) use self::sizes::agree;
 pub use self::wire::Traffic;
 
@@ -47,6 +49,8 @@ pub struct TcpSettings {
     pub gather_limit: u64,
     /// The longest vector of `all_reduce`, in elements, that a rank without slots believes in.
     pub element_limit: usize,
+    /// What is done to the bytes between ranks; all of them have to agree.
+    pub sealing: Sealing,
     /// Ends joining as well as calls; the group's [`ProcessGroup::abort_handle`] is a clone of it.
     pub abort: AbortHandle,
 }
@@ -62,6 +66,7 @@ impl TcpSettings {
             gather_limit: 256 << 20,
             // Four gigabytes of gradient: ten times the paper's model.
             element_limit: 1 << 30,
+            sealing: Sealing::Plain,
             abort: AbortHandle::new(),
         }
     }
@@ -126,7 +131,7 @@ impl TcpGroup {
         membership.check()?;
         let peers = match membership.world_size() {
             1 => Vec::new(),
-            _ => mesh::form(port, membership, settings.join_within, &settings.abort)?,
+            _ => mesh::form(port, membership, &settings)?,
         };
         for peer in &peers {
             let stream = Arc::downgrade(&peer.stream);

@@ -99,7 +99,8 @@ pub struct Kubernetes {
     pub queue: String,
     /// Secret with the credentials of the object store, as environment variables; empty for none.
     pub store_secret: String,
-    /// Two secrets with the run's keys, by how their names begin: `KEYS-coordinator` and `KEYS-worker`; empty for none.
+    /// Two secrets with the run's keys, by how their names begin: `KEYS-coordinator` and `KEYS-worker`; empty for two
+    /// that are made with the run, `none` for a run without keys.
     pub keys: String,
     /// How a worker's pod is replaced.
     pub replace: Replace,
@@ -231,7 +232,8 @@ pub(crate) const RULES: &[Rule] = &[
     (
         "launch.kubernetes.keys",
         Allowed::Text,
-        "Two secrets with the run's keys, by how their names begin: KEYS-coordinator and KEYS-worker; empty: none.",
+        "Two secrets with the run's keys, by how their names begin: KEYS-coordinator and KEYS-worker; empty: two are made\n\
+         at launch. \"none\": without keys, on a network that nobody else reaches.",
     ),
     (
         "launch.kubernetes.replace",

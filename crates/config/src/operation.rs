@@ -94,6 +94,8 @@ pub struct Collective {
     pub backend: Backend,
     /// In which order gradients are added; it decides the bits of the result.
     pub reduction: Reduction,
+    /// Whether what goes over TCP between the workers of a run with keys is encrypted; it is authenticated in any case.
+    pub encrypt: bool,
     /// NCCL's library: a path, or a name on the library search path.
     pub nccl_library: String,
     /// The CUDA driver's library, likewise.
@@ -108,6 +110,8 @@ impl Default for Collective {
             backend: Backend::Auto,
             // The same bits for every number of workers.
             reduction: Reduction::Exact,
+            // State and gradients tell of the patients behind them.
+            encrypt: true,
             // The names under which both are installed; without the number they are there for compilers alone.
             nccl_library: "libnccl.so.2".to_owned(),
             cuda_library: "libcuda.so.1".to_owned(),
@@ -258,6 +262,12 @@ pub(crate) const RULES: &[Rule] = &[
         Allowed::Choice(&["exact", "fast"]),
         "\"exact\": bit-identical results for any number of workers. \"fast\": NCCL adds in its own order. Always exact\n\
          over TCP.",
+    ),
+    (
+        "collective.encrypt",
+        Allowed::Flag,
+        "Encrypt what workers send each other over TCP, where the run has keys (--keys). false: only authenticate it,\n\
+         on a network that nobody else can listen to. NCCL does neither.",
     ),
     (
         "collective.nccl_library",

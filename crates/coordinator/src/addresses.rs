@@ -1,7 +1,9 @@
 //! Where a coordinator is reached: by workers of this machine, and by everybody else.
 
 use crate::error::CoordinatorError;
+use crate::job::Job;
 use fratmae_network::{Endpoint, Reach, own_address};
+use fratmae_trust::{Keys, keys};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tokio::net::TcpListener;
 
@@ -14,6 +16,8 @@ pub(crate) struct Addresses {
     pub(crate) own: Endpoint,
     /// How the one that is advertised was chosen, where it is not the one that was asked for.
     pub(crate) note: Option<String>,
+    /// Whether other hosts can reach it, now or once this host has an address.
+    is_open: bool,
 }
 
 impl Addresses {
@@ -29,6 +33,37 @@ impl Addresses {
         let bound = listener.local_addr();
         let bound = bound.map_err(|error| failed(error.to_string()))?;
         Self::choose(bound.ip(), bound.port(), advertise, own_address(bound.ip()))
+    }
+
+    /// Those of a job; who can reach them is one of its warnings.
+    ///
+    /// # Errors
+    /// Those of `of` and `openness`.
+    pub(crate) fn of_job(listener: &TcpListener, job: &mut Job) -> Result<Self, CoordinatorError> {
+        let addresses = Self::of(listener, &job.config.coordinator.advertise)?;
+        let openness = addresses.openness(job.config.collective.encrypt)?;
+        job.warnings.extend(openness);
+        Ok(addresses)
+    }
+
+    /// What is to be said of who can reach them; `encrypt` is `collective.encrypt`.
+    ///
+    /// # Errors
+    /// `Keyless` where other hosts can, and this process has neither keys nor was told to do without.
+    pub(crate) fn openness(&self, encrypt: bool) -> Result<Option<String>, CoordinatorError> {
+        let address = self.advertised.url();
+        match (self.is_open, keys()) {
+            (_, Some(Keys::Own(_))) => Ok((!encrypt).then(|| {
+                "whoever can listen between workers can read gradients and state: they are not encrypted \
+                 (collective.encrypt)"
+                    .to_owned()
+            })),
+            (false, _) => Ok(None),
+            (_, None) => Err(CoordinatorError::Keyless { address }),
+            (_, Some(Keys::Without)) => Ok(Some(format!(
+                "whoever reaches {address} can take part in this run and read it: nobody is asked for keys (--keys none)"
+            ))),
+        }
     }
 
     fn choose(
@@ -54,10 +89,13 @@ impl Addresses {
             .map_err(|error| unusable(&error))?;
         let is_chosen = bound.is_unspecified() && advertise.is_empty();
         let note = is_chosen.then(|| note(&Endpoint::of(bound, port), &advertised));
+        let is_loopback = |endpoint: &Endpoint| endpoint.reach() == Reach::Loopback;
+        let is_open = bound.is_unspecified() || !is_loopback(&own) || !is_loopback(&advertised);
         Ok(Self {
             advertised,
             own,
             note,
+            is_open,
         })
     }
 }
@@ -134,6 +172,17 @@ mod tests {
         assert_eq!(addresses.note, None);
         let addresses = chosen("0.0.0.0", "fd77::7", None).unwrap();
         assert_eq!(addresses.advertised.url(), "http://[fd77::7]:5600");
+    }
+
+    #[test]
+    fn without_keys_nobody_is_served_beyond_this_host() {
+        let loopback = chosen("127.0.0.1", "", None).unwrap();
+        assert!(loopback.openness(true).unwrap().is_none());
+        for (bound, advertise) in [("10.0.0.1", ""), ("0.0.0.0", ""), ("127.0.0.1", "10.0.0.1")] {
+            let open = chosen(bound, advertise, Some("10.0.0.1")).unwrap();
+            let line = open.openness(true).unwrap_err().to_string();
+            assert!(line.contains("http://10.0.0.1:5600"), "{line}");
+        }
     }
 
     #[test]

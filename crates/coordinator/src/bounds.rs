@@ -8,8 +8,8 @@ use nix::sys::resource::{Resource, getrlimit};
 const OTHERS: usize = 256;
 /// Descriptors for everything else: the store, the journal, the pipes of local workers.
 const KEPT_BACK: usize = 128;
-/// Bytes of the largest message of a job with a small batch: five thousand parts of a checkpoint, or a step's figures.
-const MESSAGE: usize = 512 << 10;
+/// Bytes of the largest message of a job with a small batch: four thousand parts of a checkpoint, or a step's figures.
+const MESSAGE: usize = 448 << 10;
 /// Bytes of a step's figures beside its samples, and for each of them: its position and its case.
 const FIGURES: (usize, usize) = (64 << 10, 16);
 

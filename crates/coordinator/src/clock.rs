@@ -2,7 +2,7 @@
 //! sets no clock.
 
 use crate::error::CoordinatorError;
-use fratmae_protocol::{Client, connect, pb};
+use fratmae_protocol::{Client, cause, connect, pb};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often the clock is asked for: the quickest answer is the one that the network delayed least.
@@ -49,7 +49,7 @@ async fn read_once(client: &mut Client) -> Result<ClockReading, String> {
     let (before, started) = (unix_us(), Instant::now());
     let reply = client.clock(pb::ClockRequest {}).await;
     let round_trip = started.elapsed();
-    let theirs = reply.map_err(|status| status.message().to_owned())?;
+    let theirs = reply.map_err(|status| cause(&status))?;
     Ok(reading(before, round_trip, theirs.into_inner()))
 }
 

@@ -90,6 +90,12 @@ pub enum CoordinatorError {
         "{reason}; give another with --advertise HOST or HOST:PORT (coordinator.advertise), or another --listen"
     )]
     Unusable { reason: String },
+    /// Other hosts can reach it, and nobody would be asked who he is.
+    #[error(
+        "{address} can be reached from other hosts, and there are no keys to tell this run's processes from others: make \
+         some with `fratmae keys make DIR`, and give --keys DIR here and to every worker; --keys none lets everybody in"
+    )]
+    Keyless { address: String },
     /// A live coordinator leads the run.
     #[error(
         "run {run} is led by the coordinator at {address}, which is alive (step {step}); it was left alone: see `fratmae status {run}`, or replace it with --take-over"
@@ -191,7 +197,8 @@ impl CoordinatorError {
             | Self::OtherData { .. }
             | Self::OtherManifest { .. }
             | Self::OtherCheckpoints { .. }
-            | Self::Newer { .. } => Parting::Refused,
+            | Self::Newer { .. }
+            | Self::Keyless { .. } => Parting::Refused,
             // Another coordinator leads it.
             Self::Led { .. } => Parting::Replaced,
             Self::Checkpoint(error) if error.action() == Action::Fenced => Parting::Replaced,

@@ -161,7 +161,10 @@ impl<'a> Incumbent<'a> {
                 Answer::Leads { step: reply.step }
             }
             Ok(Ok(_)) => Answer::Gone("another coordinator is at its address".to_owned()),
-            Ok(Err(_)) => Answer::Gone("what is at its address is no coordinator".to_owned()),
+            // It may only not know us: one with keys answers nobody else.
+            Ok(Err(error)) => {
+                Answer::Unknown(format!("what is at its address does not answer: {error}"))
+            }
             Err(_) => self.frozen(is_here),
         }
     }

@@ -5,7 +5,7 @@ use crate::incumbent::live_leader;
 use crate::job::{read_run_file, unresumable};
 use fratmae_checkpoint::{list, newest_of};
 use fratmae_observe::Snapshot;
-use fratmae_protocol::{connect, pb};
+use fratmae_protocol::{cause, connect, pb};
 use fratmae_store::Location;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub async fn save(run: &Location) -> Result<u64, CoordinatorError> {
     let client = connect(&address).await;
     let mut client = client.map_err(|error| unanswered(error.to_string()))?;
     let reply = client.save(pb::SaveRequest { run_id }).await;
-    let reply = reply.map_err(|status| unanswered(status.message().to_owned()))?;
+    let reply = reply.map_err(|status| unanswered(cause(&status)))?;
     Ok(reply.into_inner().step)
 }
 

@@ -54,7 +54,7 @@ pub async fn run(
     let events = EventSink::new(events);
     let place = Place {
         started: Instant::now(),
-        addresses: Addresses::of(&listener, &job.config.coordinator.advertise)?,
+        addresses: Addresses::of_job(&listener, &mut job)?,
         has_own_workers: launcher.is_some(),
     };
     let address = place.addresses.advertised.url();

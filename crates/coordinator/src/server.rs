@@ -3,6 +3,7 @@
 use crate::fleet::Fleet;
 use crate::service::Service;
 use fratmae_protocol::{Bounds, serve};
+use fratmae_trust::own;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -19,7 +20,8 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(listener: TcpListener, service: Service, bounds: Bounds) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = serve(listener, service, bounds, async {
+        let keys = own().cloned();
+        let serve = serve(listener, service, (bounds, keys), async {
             // A dropped sender means the same as a sent one.
             let _ = stopped.await;
         });

@@ -7,6 +7,7 @@ use fratmae_observe::Snapshot;
 use fratmae_protocol::pb::coordination_server::Coordination;
 use fratmae_protocol::pb::to_worker::Message as To;
 use fratmae_protocol::{Caller, Charge, Inflow, Stay, pb};
+use fratmae_trust::Action;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -90,6 +91,7 @@ impl Coordination for Service {
         &self,
         request: Request<Streaming<pb::FromWorker>>,
     ) -> Result<Response<Self::AttendStream>, Status> {
+        permit(&request, Action::Attend)?;
         let worker = WorkerId::new(self.next_worker.fetch_add(1, Ordering::Relaxed));
         let (outbox, orders) = mpsc::channel(OUTBOX);
         let (heard_last, last_heard) = oneshot::channel();
@@ -131,6 +133,7 @@ impl Coordination for Service {
         &self,
         request: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusReply>, Status> {
+        permit(&request, Action::Ask)?;
         let _stay = stay(&request);
         Ok(Response::new(self.status.borrow().clone()))
     }
@@ -139,6 +142,7 @@ impl Coordination for Service {
         &self,
         request: Request<pb::SaveRequest>,
     ) -> Result<Response<pb::SaveReply>, Status> {
+        permit(&request, Action::Order)?;
         let _stay = stay(&request);
         if request.into_inner().run_id != self.run_id {
             return Err(Status::failed_precondition("it leads another run"));
@@ -155,6 +159,7 @@ impl Coordination for Service {
         &self,
         request: Request<pb::ObserveRequest>,
     ) -> Result<Response<pb::ObserveReply>, Status> {
+        permit(&request, Action::Observe)?;
         let _stay = stay(&request);
         let mut snapshots = self.snapshots.subscribe();
         let late = |_| Status::unavailable("no snapshot was taken in time");
@@ -171,11 +176,19 @@ impl Coordination for Service {
         &self,
         request: Request<pb::ClockRequest>,
     ) -> Result<Response<pb::ClockReply>, Status> {
+        permit(&request, Action::Ask)?;
         let _stay = stay(&request);
         let unix_us = unix_us();
         let version = self.version.clone();
         Ok(Response::new(pb::ClockReply { unix_us, version }))
     }
+}
+
+/// Lets the sender of a request ask for something, if it may.
+fn permit<T>(request: &Request<T>, action: Action) -> Result<(), Status> {
+    let caller: Option<&Caller> = request.extensions().get();
+    let nobody = || Status::unauthenticated("it came over no connection");
+    caller.ok_or_else(nobody)?.permit(action)
 }
 
 /// Keeps the connection of a request open.
@@ -248,5 +261,7 @@ impl Messages {
     }
 }
 
+#[cfg(test)]
+mod keyed;
 #[cfg(test)]
 mod tests;

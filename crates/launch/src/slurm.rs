@@ -17,6 +17,8 @@ pub use script::render;
 pub use site::Remark;
 
 use crate::{Member, MemberState, RenderedFile, Spec};
+use std::path::PathBuf;
+
 use command::{Input, ask, ask_with, call};
 use queue::{QUEUE_FORMAT, RECORD_FORMAT, Task};
 use script::{LEAD, Names};
@@ -35,6 +37,10 @@ pub async fn submit(spec: &Spec, files: &[RenderedFile]) -> Result<Vec<String>, 
         });
     }
     folder::write(spec, files)?;
+    let keys = keys(spec);
+    if !keys.exists() {
+        fratmae_trust::make(&keys, &spec.name, fratmae_trust::DAY)?;
+    }
     let unfit = folder::unfit(spec);
     let mut ids: Vec<String> = Vec::new();
     for script in script::submitted(spec) {
@@ -61,6 +67,12 @@ pub async fn submit(spec: &Spec, files: &[RenderedFile]) -> Result<Vec<String>, 
         }
     }
     Ok(ids)
+}
+
+/// Where the keys of a run are, which submitting makes.
+#[must_use]
+pub fn keys(spec: &Spec) -> PathBuf {
+    folder::path(spec, script::KEYS)
 }
 
 /// Asks Slurm whether it would take these jobs, without submitting any; gives its answers.

@@ -13,7 +13,7 @@ mod report;
 mod server;
 mod shown;
 
-pub use client::{Client, connect};
+pub use client::{Client, cause, connect, connect_as};
 pub use error::ProtocolError;
 pub use report::event_of;
 pub use server::{Bounds, Caller, Charge, Inflow, Stay, serve};

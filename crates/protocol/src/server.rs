@@ -5,10 +5,12 @@
 
 mod connections;
 mod messages;
+mod socket;
 
 use crate::client::KEEP_ALIVE;
 use crate::pb::coordination_server::{Coordination, CoordinationServer};
 use connections::Incoming;
+use fratmae_trust::Keyring;
 use messages::Metered;
 use std::future::Future;
 use std::time::Duration;
@@ -34,19 +36,20 @@ pub struct Bounds {
     pub message: usize,
 }
 
-/// Serves whoever connects, until `stop` is there; then until every stream has ended.
+/// Serves whoever connects, until `stop` is there; then until every stream has ended. With keys only those are heard who
+/// show some of the same run, and over TLS.
 ///
-/// A request's extensions have its [`Caller`] and its [`Inflow`].
+/// A request's extensions have its [`Caller`], which knows what it may ask for, and its [`Inflow`].
 ///
 /// # Errors
 /// The transport's.
 pub async fn serve(
     listener: TcpListener,
     service: impl Coordination,
-    bounds: Bounds,
+    (bounds, keys): (Bounds, Option<Keyring>),
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = Incoming::new(listener, bounds.connections, IDLE);
+    let incoming = Incoming::new((listener, keys), bounds.connections, IDLE);
     let (interval, timeout) = KEEP_ALIVE;
     Server::builder()
         .http2_keepalive_interval(Some(interval))

@@ -9,6 +9,9 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use fratmae_trust::Keyring;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -29,13 +32,25 @@ static HEADERS: [(HeaderName, &str); 4] = [
     ),
 ];
 
+/// What is answered without asking who it is: whether this process is well.
+const PROBES: &[&str] = &["/healthz", "/readyz"];
+
+/// Who is let in.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    /// The name that the server was started with.
+    pub(crate) name: Arc<str>,
+    /// Whose tokens count; none where everybody is let in.
+    pub(crate) keys: Option<Keyring>,
+}
+
+/// Whether the other side of a connection has shown a certificate with which it may look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown(pub(crate) bool);
+
 /// Answers requests that may be made.
-pub(crate) async fn guard(
-    State(own_name): State<Arc<str>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = match refusal(&own_name, &request) {
+pub(crate) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let mut response = match refusal(&door, &request) {
         Some(refusal) => refusal,
         None => next.run(request).await,
     };
@@ -48,7 +63,7 @@ pub(crate) async fn guard(
     response
 }
 
-fn refusal(own_name: &str, request: &Request<Body>) -> Option<Response> {
+fn refusal(door: &Door, request: &Request<Body>) -> Option<Response> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let allow = [(header::ALLOW, "GET, HEAD")];
         let text = "nothing can be changed here: GET and HEAD alone\n";
@@ -56,12 +71,48 @@ fn refusal(own_name: &str, request: &Request<Body>) -> Option<Response> {
     }
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if is_ours(host, own_name) {
+    if !is_ours(host, &door.name) {
+        let text = "this name could be anybody's: use the host's address, or start the server with the name that it is \
+                    to be reached by, as NAME:PORT\n";
+        return Some((StatusCode::MISDIRECTED_REQUEST, text).into_response());
+    }
+    match &door.keys {
+        Some(keys) if !may_look(keys, request) => {
+            let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"fratmae\"")];
+            let text = "a token is needed, as the password: `fratmae keys token` makes one\n";
+            Some((StatusCode::UNAUTHORIZED, ask, text).into_response())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a request comes with what lets its sender look: a certificate, or a token.
+fn may_look(keys: &Keyring, request: &Request<Body>) -> bool {
+    if PROBES.contains(&request.uri().path()) {
+        return true;
+    }
+    if let Some(Shown(true)) = request.extensions().get() {
+        return true;
+    }
+    let given = request.headers().get(header::AUTHORIZATION);
+    let given = given.and_then(|given| given.to_str().ok());
+    given
+        .and_then(token)
+        .is_some_and(|token| keys.admits(&token))
+}
+
+/// The token that is given as such, or as the password of whatever name.
+fn token(given: &str) -> Option<String> {
+    let (scheme, word) = given.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(word.trim().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let text = "this name could be anybody's: use the host's address, or start the server with the name that it is \
-                to be reached by, as NAME:PORT\n";
-    Some((StatusCode::MISDIRECTED_REQUEST, text).into_response())
+    let pair = String::from_utf8(BASE64_STANDARD.decode(word.trim()).ok()?).ok()?;
+    let (_, password) = pair.split_once(':')?;
+    Some(password.to_owned())
 }
 
 /// Whether nobody else can have the name of a `Host`: an address, a name without a dot or of a private end, or the one
@@ -115,5 +166,14 @@ mod tests {
             assert!(!is_ours(host, "node7.example.org"), "{host}");
         }
         assert!(!is_ours("node7.example.org", ""));
+    }
+
+    #[test]
+    fn a_token_is_read_as_such_or_as_a_password_and_from_nothing_else() {
+        assert_eq!(token("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(token("basic bWU6YWJj").as_deref(), Some("abc"));
+        for given in ["", "Bearer", "abc", "Basic abc", "Basic !!", "Digest abc"] {
+            assert_eq!(token(given), None, "{given}");
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! A small HTTP/1.1 server whose costs are bounded: in connections, in the size and time of a request, and in how long an
 //! answer may lie unread.
 
-use crate::door::guard;
-use axum::Router;
+use crate::door::{Door, Shown, guard};
 use axum::middleware::from_fn_with_state;
+use axum::{Extension, Router};
+use fratmae_trust::{Action, Keyring, Keys, keys, peer};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -14,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,6 +31,9 @@ const UNREAD: Duration = Duration::from_secs(30);
 const REQUEST: usize = 16 << 10;
 /// Header fields of a request.
 const FIELDS: usize = 64;
+/// Why other hosts are not served.
+const KEYLESS: &str = "other hosts reach it, and there are no keys to tell who may look: give --keys DIR (`fratmae keys \
+                       make` makes them), or --keys none to let everybody look";
 /// How long nobody is let in after the system has refused a descriptor.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long answers that have begun may take when the server ends.
@@ -40,18 +45,30 @@ pub struct Bound {
     listener: TcpListener,
     /// The name that it was given by; empty for an address.
     name: Arc<str>,
+    /// Whom those know who come from other hosts; none where everybody is answered.
+    keys: Option<Keyring>,
 }
 
 impl Bound {
     /// Takes `PORT`, on this host alone, or `HOST:PORT`. Port 0 stands for any that is free.
     ///
+    /// Where other hosts reach it, it speaks TLS and answers those who show a certificate or a token of the keys of this
+    /// process; without keys it is not served there, unless this process was told to do without.
+    ///
     /// # Errors
-    /// The system's, or that it is no address.
+    /// The system's, or that it is no address, or that there are no keys.
     pub async fn to(address: &str) -> io::Result<Self> {
+        Self::as_whom(address, keys()).await
+    }
+
+    async fn as_whom(address: &str, keys: Option<&Keys>) -> io::Result<Self> {
         if let Ok(port) = address.parse::<u16>() {
             let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-            let name = "".into();
-            return Ok(Self { listener, name });
+            return Ok(Self {
+                listener,
+                name: "".into(),
+                keys: None,
+            });
         }
         let listener = TcpListener::bind(address).await?;
         let host = address.rsplit_once(':').map_or("", |(host, _)| host);
@@ -60,7 +77,22 @@ impl Bound {
             true => host.to_ascii_lowercase().into(),
             false => "".into(),
         };
-        Ok(Self { listener, name })
+        let keys = match keys {
+            _ if listener.local_addr()?.ip().is_loopback() => None,
+            Some(Keys::Own(keyring)) => Some(keyring.clone()),
+            Some(Keys::Without) => {
+                tracing::warn!(
+                    "whoever reaches {address} can read: nobody is asked for keys (--keys none)"
+                );
+                None
+            }
+            None => return Err(io::Error::other(KEYLESS)),
+        };
+        Ok(Self {
+            listener,
+            name,
+            keys,
+        })
     }
 
     /// Where it is.
@@ -83,16 +115,24 @@ impl Bound {
                 SocketAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
             });
         }
+        let scheme = match self.keys {
+            Some(_) => "https",
+            None => "http",
+        };
         match self.name.is_empty() {
-            true => Ok(format!("http://{address}")),
-            false => Ok(format!("http://{}:{}", self.name, address.port())),
+            true => Ok(format!("{scheme}://{address}")),
+            false => Ok(format!("{scheme}://{}:{}", self.name, address.port())),
         }
     }
 }
 
 /// Serves whoever connects until `stop` is there; answers that have begun then get a moment more.
 pub async fn serve(bound: Bound, router: Router, stop: impl Future<Output = ()>) {
-    let router = router.layer(from_fn_with_state(bound.name, guard));
+    let door = Door {
+        name: bound.name,
+        keys: bound.keys.clone(),
+    };
+    let router = router.layer(from_fn_with_state(door, guard));
     let (end, ended) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
@@ -102,7 +142,8 @@ pub async fn serve(bound: Bound, router: Router, stop: impl Future<Output = ()>)
             () = &mut stop => break,
             _ = connections.join_next(), if !connections.is_empty() => {}
             stream = accept(&bound.listener), if connections.len() < CONNECTIONS => {
-                connections.spawn(attend(stream, router.clone(), ended.clone()));
+                let keys = bound.keys.clone();
+                connections.spawn(attend((stream, keys), router.clone(), ended.clone()));
             }
         }
     }
@@ -128,12 +169,32 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 /// Answers the requests of one connection.
-async fn attend(stream: TcpStream, router: Router, mut ended: watch::Receiver<()>) {
+async fn attend(
+    (stream, keys): (TcpStream, Option<Keyring>),
+    router: Router,
+    ended: watch::Receiver<()>,
+) {
     // A peer that reads nothing is cut off by the system: what is sent must be taken within this time.
     let is_bounded = SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD));
     if is_bounded.is_err() {
         return;
     }
+    let Some(keys) = keys else {
+        return converse(stream, router, ended).await;
+    };
+    // Who does not come to an end with the greeting is no browser.
+    if let Ok(Ok(stream)) = timeout(ARRIVAL, keys.receive(stream)).await {
+        let shown = peer(stream.get_ref().1);
+        let shown = Shown(shown.is_some_and(|it| it.role().may(Action::Observe)));
+        converse(stream, router.layer(Extension(shown)), ended).await;
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    mut ended: watch::Receiver<()>,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ARRIVAL)
@@ -156,7 +217,12 @@ async fn attend(stream: TcpStream, router: Router, mut ended: watch::Receiver<()
 mod tests {
     use super::*;
     use axum::routing::get;
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use fratmae_trust::Role;
+    use std::path::Path;
     use std::time::Instant;
+    use tempfile::TempDir;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::oneshot;
 
@@ -292,8 +358,91 @@ mod tests {
         assert!(bound.address().unwrap().ip().is_loopback());
         let named = Bound::to("localhost:0").await.unwrap();
         assert!(named.url().unwrap().starts_with("http://localhost:"));
-        let all = Bound::to("0.0.0.0:0").await.unwrap();
-        assert!(all.url().unwrap().starts_with("http://127.0.0.1:"));
+        let all = Bound::as_whom("0.0.0.0:0", Some(&Keys::Without)).await;
+        assert!(all.unwrap().url().unwrap().starts_with("http://127.0.0.1:"));
         assert!(Bound::to("nonsense").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn without_keys_other_hosts_are_not_served() {
+        let line = Bound::as_whom("0.0.0.0:0", None).await.unwrap_err();
+        assert!(line.to_string().contains("--keys none"), "{line}");
+    }
+
+    /// Asks for a path over TLS, with the certificate in a folder or none; gives the answer's status, if there is an answer.
+    async fn asked(url: &str, certificate: Option<&Path>, given: &str) -> Option<u16> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // Whom it reaches is not what is tried here.
+        let mut client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true);
+        if let Some(folder) = certificate {
+            let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+            let pem = format!("{}{}", text("tls.crt"), text("tls.key"));
+            client = client.identity(reqwest::Identity::from_pem(pem.as_bytes()).unwrap());
+        }
+        let mut request = client.build().unwrap().get(url).timeout(3 * ARRIVAL);
+        if !given.is_empty() {
+            request = request.header("authorization", given);
+        }
+        Some(request.send().await.ok()?.status().as_u16())
+    }
+
+    /// Serves for other hosts with these keys.
+    async fn led(ours: &TempDir) -> (SocketAddr, String) {
+        let leading = Keyring::open(ours.path(), Role::Coordinator).unwrap();
+        let bound = Bound::as_whom("0.0.0.0:0", Some(&Keys::Own(leading))).await;
+        let bound = bound.unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], bound.address().unwrap().port()));
+        let url = bound.url().unwrap();
+        assert_eq!(url, format!("https://{address}"));
+        let router = Router::new()
+            .route("/", get(|| async { "fine" }))
+            .route("/healthz", get(|| async { "fine" }));
+        tokio::spawn(serve(bound, router, std::future::pending()));
+        (address, url)
+    }
+
+    #[tokio::test]
+    async fn from_other_hosts_those_look_who_show_a_certificate_or_a_token() {
+        let folder = |name: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            fratmae_trust::make(folder.path(), name, fratmae_trust::DAY).unwrap();
+            folder
+        };
+        let (ours, theirs) = (folder("pilot"), folder("pilot"));
+        let (address, url) = led(&ours).await;
+        let draw = |folder: &TempDir| {
+            fratmae_trust::draw_token(folder.path(), fratmae_trust::DAY).unwrap()
+        };
+        let (token, foreign) = (draw(&ours), draw(&theirs));
+        let bearer = |token: &str| format!("Bearer {token}");
+        let basic = |token: &str| {
+            let pair = BASE64_STANDARD.encode(format!("anybody:{token}"));
+            format!("Basic {pair}")
+        };
+        let none = String::new;
+        let (refused, fine) = (Some(401), Some(200));
+        let observer = |folder: &TempDir| Some(folder.path().join("observer"));
+        let [operator, worker] = ["operator", "worker"].map(|role| Some(ours.path().join(role)));
+        let table = [
+            ("nobody", "/", None, none(), refused),
+            ("a token", "/", None, bearer(&token), fine),
+            ("a password", "/", None, basic(&token), fine),
+            ("another run's token", "/", None, bearer(&foreign), refused),
+            ("an empty token", "/", None, bearer(""), refused),
+            ("a probe", "/healthz", None, none(), fine),
+            ("an observer", "/", observer(&ours), none(), fine),
+            ("an operator", "/", operator, none(), fine),
+            ("a worker", "/", worker, none(), refused),
+            ("another's observer", "/", observer(&theirs), none(), None),
+        ];
+        for (who, path, certificate, given, expected) in table {
+            let url = format!("{url}{path}");
+            let found = asked(&url, certificate.as_deref(), &given).await;
+            assert_eq!(found, expected, "{who}");
+        }
+        let in_address = asked(&format!("{url}/?token={token}"), None, "").await;
+        assert_eq!(in_address, refused);
+        let plain = exchange(address, &request("GET /", "localhost")).await;
+        assert!(!plain.contains("HTTP/1.1"), "{plain}");
     }
 }

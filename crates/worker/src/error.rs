@@ -64,6 +64,12 @@ pub enum ConnectionError {
         /// How long it was waited for, if it was.
         patience: Option<Duration>,
     },
+    /// The coordinator is on another host, and nobody would show who it is.
+    #[error(
+        "the coordinator at {address} is not on this machine, and there are no keys to know it by: give --keys DIR, the \
+         keys of its run, or --keys none to believe whoever answers there"
+    )]
+    Keyless { address: String },
     /// The stream ended although the coordinator had not said stop, and no other coordinator came.
     #[error(
         "the coordinator at {address} is gone and none has taken its place within {} s (workers.coordinator_patience_s); start it again with the same run to go on from its newest checkpoint", patience.as_secs()
@@ -221,7 +227,7 @@ impl WorkerError {
             | Self::Process(_)
             | Self::Group(_)
             | Self::Store(_) => Parting::Unfit,
-            Self::Job(_) => Parting::Refused,
+            Self::Job(_) | Self::Connection(ConnectionError::Keyless { .. }) => Parting::Refused,
             Self::Connection(ConnectionError::Address(_))
             | Self::Unrestorable { .. }
             | Self::NoAddress { .. }

@@ -2,10 +2,11 @@
 
 use crate::error::WorkerError;
 use crate::session::Session;
-use fratmae_collective::{AbortHandle, Membership, TcpSettings, form};
+use fratmae_collective::{AbortHandle, Membership, Sealing, TcpSettings, form};
 use fratmae_control::{Assignment, Seat};
 use fratmae_dataset::Loader;
 use fratmae_trainer::{Group, Task};
+use fratmae_trust::own;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ impl<T: Task> Session<T> {
         links.signals.set_abort(generation, abort.clone());
         let settings = TcpSettings {
             abort,
+            sealing: sealing(own().is_some(), job.config.collective.encrypt),
             ..TcpSettings::new(self.call_deadline())
         };
         let process = form(&links.port, &membership, settings, &self.transport)?;
@@ -58,6 +60,15 @@ impl<T: Task> Session<T> {
     pub(crate) fn call_deadline(&self) -> Duration {
         let deadline = Duration::from_secs(self.job.config.collective.deadline_s);
         deadline.max(self.links.signals.activity.step_takes() * SPREAD)
+    }
+}
+
+/// What is done to the bytes between members. Without keys theirs comes in the clear, and seals made of it mean nothing.
+const fn sealing(has_keys: bool, encrypt: bool) -> Sealing {
+    match (has_keys, encrypt) {
+        (false, _) => Sealing::Plain,
+        (true, false) => Sealing::Authenticated,
+        (true, true) => Sealing::Encrypted,
     }
 }
 

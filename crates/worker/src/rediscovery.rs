@@ -4,9 +4,11 @@ use crate::error::{ConnectionError, WorkerError};
 use crate::outbox::Outbox;
 use crate::run::Ended;
 use crate::stream::{Stream, unreachable};
+use crate::whereabouts::check_keys;
 use fratmae_checkpoint::{Journal, Progress, Record};
 use fratmae_control::{Cause, Parting};
-use fratmae_protocol::{connect, pb};
+use fratmae_network::Endpoint;
+use fratmae_protocol::{cause, connect, pb};
 use fratmae_store::Location;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -116,10 +118,11 @@ impl Rediscovery<'_> {
 
     /// By now another run may be led from the same address: that one is not asked to take this worker.
     async fn register_at(&self, address: &str) -> Result<Stream, ConnectionError> {
+        check_keys(&Endpoint::parse(address)?)?;
         let client = connect(address).await;
         let mut client = client.map_err(|error| unreachable(address, &error.to_string()))?;
         let status = client.status(pb::StatusRequest {}).await;
-        let status = status.map_err(|status| unreachable(address, status.message()))?;
+        let status = status.map_err(|status| unreachable(address, &cause(&status)))?;
         if status.into_inner().run_id != self.run_id {
             return Err(unreachable(address, "another run is led from there"));
         }

@@ -7,7 +7,7 @@ use crate::signals::Signals;
 use fratmae_control::{Assignment, Parting};
 use fratmae_protocol::pb::from_worker::Message as From;
 use fratmae_protocol::pb::to_worker::Message as To;
-use fratmae_protocol::{connect, pb};
+use fratmae_protocol::{cause, connect, pb};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -71,7 +71,7 @@ impl Stream {
         };
         // The channel is new and has room.
         let _ = sender.try_send(first);
-        let refused = |status: tonic::Status| unreachable(address, status.message());
+        let refused = |status: tonic::Status| unreachable(address, &cause(&status));
         let mut commands = client
             .attend(ReceiverStream::new(receiver))
             .await

@@ -5,6 +5,7 @@ use crate::error::WorkerError;
 use fratmae_collective::{Adding, CollectiveError, Link, NcclDevice, NcclError, NcclSettings};
 use fratmae_config::{Backend, Collective, Reduction};
 use fratmae_model::DeviceKind;
+use fratmae_trust::own;
 use std::time::Duration;
 
 /// How long the end of a broken communicator may take; a healthy device needs milliseconds.
@@ -40,6 +41,9 @@ pub(crate) fn choose_transport(wanted: &Collective, kind: DeviceKind) -> Result<
 }
 
 fn open(wanted: &Collective, index: usize) -> Result<NcclSettings, NcclError> {
+    if own().is_some() {
+        tracing::warn!("what goes over NCCL is neither encrypted nor authenticated");
+    }
     Ok(NcclSettings {
         device: NcclDevice::open(&wanted.nccl_library, &wanted.cuda_library, index)?,
         adding: match wanted.reduction {

@@ -7,9 +7,10 @@ use crate::rediscovery::{Newest, newest};
 use crate::run::Ended;
 use crate::stream::{Stream, unreachable};
 use fratmae_checkpoint::{Journal, Progress, run_id};
-use fratmae_network::Endpoint;
-use fratmae_protocol::{connect, pb};
+use fratmae_network::{Endpoint, Reach};
+use fratmae_protocol::{cause, connect, pb};
 use fratmae_store::Location;
+use fratmae_trust::keys;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -53,10 +54,11 @@ impl Whereabouts {
     /// Waits until something takes connections where the coordinator should be.
     ///
     /// # Errors
-    /// `Unreachable` once the patience is at its end.
+    /// `Unreachable` once the patience is at its end; `Keyless`.
     pub(crate) async fn find(&self, wait: &mut Wait) -> Result<Search, ConnectionError> {
         match self {
             Self::Address(endpoint) => {
+                check_keys(endpoint)?;
                 let own = reach(endpoint, wait).await?;
                 Ok(Search::Found(endpoint.clone(), own))
             }
@@ -67,7 +69,7 @@ impl Whereabouts {
     /// Registers with the coordinator that was found at `endpoint`, or with the one that takes its place meanwhile.
     ///
     /// # Errors
-    /// `Unreachable` once the patience is at its end; `Stopped` if the coordinator refuses this worker.
+    /// `Unreachable` once the patience is at its end; `Stopped` if the coordinator refuses this worker; `Keyless`.
     pub(crate) async fn enter(
         &self,
         mut endpoint: Endpoint,
@@ -78,6 +80,7 @@ impl Whereabouts {
         tries.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tries.tick().await;
+            check_keys(&endpoint)?;
             let address = endpoint.url();
             let entered = Stream::try_open(&address, register, outbox);
             match wait.for_answer(entered).await {
@@ -92,6 +95,16 @@ impl Whereabouts {
                 }
             }
         }
+    }
+}
+
+/// Nothing is said beyond this host to whoever answers there, unless this process was told to do without keys.
+pub(crate) fn check_keys(coordinator: &Endpoint) -> Result<(), ConnectionError> {
+    match coordinator.reach() != Reach::Loopback && keys().is_none() {
+        true => Err(ConnectionError::Keyless {
+            address: coordinator.url(),
+        }),
+        false => Ok(()),
     }
 }
 
@@ -158,7 +171,7 @@ async fn ask(address: &str, run_id: &str) -> Result<(Endpoint, IpAddr), Connecti
     let client = connect(address).await;
     let mut client = client.map_err(|error| failed(error.to_string()))?;
     let status = client.status(pb::StatusRequest {}).await;
-    let status = status.map_err(|status| failed(status.message().to_owned()))?;
+    let status = status.map_err(|status| failed(cause(&status)))?;
     match status.into_inner().run_id == run_id {
         true => Ok((endpoint, own)),
         false => Err(failed("another run is led from there".to_owned())),

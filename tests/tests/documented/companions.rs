@@ -20,11 +20,16 @@ pub(crate) fn companions(line: &str) -> Vec<Companion> {
         words.get(place + 1).copied()
     };
     let ending = |line| Companion { line, ends: true };
+    // All processes of a run have the same ones.
+    let keys = value("--keys").map_or(String::new(), |keys| format!(" --keys {keys}"));
     let served = |address: &str, run: &str| {
         let address = address.trim_start_matches("http://");
         let run = format!("runs/{run}-{}", place(line));
-        format!("fratmae coordinator --config job.toml --listen {address} --workers 2 --run {run}")
+        format!(
+            "fratmae coordinator --config job.toml --listen {address} --workers 2 --run {run}{keys}"
+        )
     };
+    let worker = |address: &str| worker(address, &keys);
     match words.get(1).copied() {
         Some("coordinator") => {
             let listened = value("--listen").unwrap_or_default();
@@ -57,9 +62,11 @@ pub(crate) fn companions(line: &str) -> Vec<Companion> {
 }
 
 /// A worker that bears with a coordinator that takes its time to start.
-fn worker(address: &str) -> String {
+fn worker(address: &str, keys: &str) -> String {
     let address = format!("http://{}", address.trim_start_matches("http://"));
-    format!("for i in 1 2 3 4 5; do fratmae worker --coordinator {address} && exit 0; done; exit 1")
+    format!(
+        "for i in 1 2 3 4 5; do fratmae worker --coordinator {address}{keys} && exit 0; done; exit 1"
+    )
 }
 
 /// A folder's name of a command's own, also where the same command stands in two places.

@@ -103,6 +103,10 @@ const INSTEAD: &[(&str, &str)] = &[
         "job.toml --run runs/boards --tensorboard",
     ),
     (
+        "coordinator --config job.toml --keys",
+        "coordinator --config job.toml --run runs/keyed --keys",
+    ),
+    (
         "coordinator --config job.toml --listen",
         "coordinator --config job.toml --run runs/several --listen",
     ),

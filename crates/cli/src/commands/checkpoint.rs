@@ -34,6 +34,13 @@ enum Question {
     Rollback(rollback::Arguments),
 }
 
+impl Arguments {
+    /// Whether it asks more of a run than to be seen.
+    pub(crate) const fn gives_orders(&self) -> bool {
+        matches!(self.question, Question::Save(_) | Question::Rollback(_))
+    }
+}
+
 pub(crate) async fn run(arguments: &Arguments, quiet: bool, output: &mut Output) -> Result<()> {
     match &arguments.question {
         Question::List(arguments) => list::run(arguments, output).await,

@@ -16,6 +16,7 @@ use crate::{
         run_coordinator::{OutputMode, Viewers, Workers, run_coordinator},
     },
     exporting::{Exporting, MetricsOptions},
+    identity::KeysOption,
     logging::Logging,
     output::Output,
     terminal,
@@ -58,7 +59,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(
     arguments: &Arguments,
-    logging: &Logging,
+    (logging, keys): (&Logging, &KeysOption),
     exporting: &Exporting,
     output: &mut Output,
 ) -> Result<()> {
@@ -66,7 +67,7 @@ pub(crate) async fn run(
     let (quiet, json) = (!logging.shows_progress(), arguments.json);
     // Before the launcher and after all else: the last lines of workers are written when it ends.
     let lines = terminal::draws().then(WorkerLines::start).transpose()?;
-    let launcher = launcher(&config, logging, lines.as_ref())?;
+    let launcher = launcher(&config, (logging, keys), lines.as_ref())?;
     run_coordinator(
         (config, arguments.forking.resolve()?),
         Workers::Here(launcher),
@@ -87,16 +88,22 @@ pub(crate) async fn run(
 ///
 /// With a bar on the terminal this process writes their lines for them. Elsewhere they write where it does, so that
 /// nothing they log is lost where they outlive it.
-fn launcher(config: &Config, logging: &Logging, lines: Option<&WorkerLines>) -> Result<Launcher> {
+fn launcher(
+    config: &Config,
+    (logging, keys): (&Logging, &KeysOption),
+    lines: Option<&WorkerLines>,
+) -> Result<Launcher> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let mut arguments = match lines {
+        Some(_) => logging.as_json().as_typed(),
+        None => logging.as_typed(),
+    };
+    arguments.extend(keys.as_typed());
     Ok(Launcher {
         program,
         workers: workers(config),
         threads: threads_here(config),
-        arguments: match lines {
-            Some(_) => logging.as_json().as_typed(),
-            None => logging.as_typed(),
-        },
+        arguments,
         options: host_options(config),
         restarts_per_hour: config.workers.restarts_per_hour,
         listener: lines.map(|lines| Listener::new(lines.sink())),

@@ -13,10 +13,11 @@ Examples:
   fratmae serve runs                             every run below a folder
   fratmae serve runs/quickstart/run              one run
   fratmae serve s3://bucket/runs --listen 8080   runs in a bucket
-  fratmae serve runs --listen 0.0.0.0:8080       for other hosts too
+  fratmae serve runs --listen 0.0.0.0:8080 --keys keys/pilot   for other hosts
 
-Other hosts see it only with HOST:PORT. There is no password: whoever reaches
-the port can read. docs/api.md describes the JSON that the page is made of.")]
+Other hosts see it only with HOST:PORT, over https, and with a token of --keys
+(`fratmae keys token`) as the password; --keys none lets everybody look.
+docs/api.md describes the JSON that the page is made of.")]
 pub(crate) struct Arguments {
     /// Runs, or folders of runs: paths or URLs
     #[arg(value_name = "RUN", required = true)]

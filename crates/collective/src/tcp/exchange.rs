@@ -94,7 +94,7 @@ impl Call {
         guard: &CallGuard,
         body: impl FnOnce(&mut Wire<'_>) -> Result<(), Fault>,
     ) {
-        let mut wire = Wire::new(&peer.stream, guard);
+        let mut wire = Wire::new(&peer.stream, guard).sealed(peer.seals.as_ref());
         if let Err(fault) = body(&mut wire)
             && let Some(error) = self.explain(peer, direction, wire.moved(), fault)
         {
@@ -134,6 +134,7 @@ impl Call {
                 expected,
                 found,
             },
+            Fault::Forged => CollectiveError::Forged { transfer },
             Fault::TooLong { bytes, limit } => CollectiveError::TooLong {
                 rank: peer.rank,
                 operation,

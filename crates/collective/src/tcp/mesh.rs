@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::TcpSettings;
 use super::call_guard::{CallGuard, moment_after};
-use super::handshake::{ANSWER, HandshakeMessage, Identity};
+use super::handshake::{ANSWER, Agreement, Answer, Identity, draw};
 use super::port::MeshPort;
+use super::seal::{LineKeys, Sealing, Seals};
 use super::wire::{Fault, Wire, prepare};
-use crate::{AbortHandle, CollectiveError, Membership, Refusal};
+use crate::{CollectiveError, Membership, Refusal};
 
 /// The pause before a peer that did not answer is dialled again.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -27,22 +29,31 @@ pub(crate) struct Peer {
     pub(crate) rank: usize,
     pub(crate) address: SocketAddr,
     pub(super) stream: Arc<TcpStream>,
+    /// Seals what goes over the connection; none where it goes as it is.
+    pub(super) seals: Option<Seals>,
+}
+
+/// A connection to a peer, and the keys that both sides have come to.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) keys: LineKeys,
 }
 
 /// Connects to every other rank; the peers come in rank order.
 pub(super) fn form(
     port: &MeshPort,
     membership: &Membership,
-    within: Duration,
-    abort: &AbortHandle,
+    settings: &TcpSettings,
 ) -> Result<Vec<Peer>, CollectiveError> {
-    let guard = CallGuard::new(abort, moment_after(within));
+    let within = settings.join_within;
+    let guard = CallGuard::new(&settings.abort, moment_after(within));
     let mesh = Mesh {
         membership,
-        me: Identity::of(membership),
+        me: Identity::of(membership, settings.sealing),
         within,
         guard,
-        streams: Mutex::default(),
+        links: Mutex::default(),
     };
     thread::scope(|scope| {
         for rank in 0..membership.rank {
@@ -61,7 +72,7 @@ struct Mesh<'a> {
     me: Identity,
     within: Duration,
     guard: CallGuard,
-    streams: Mutex<BTreeMap<usize, TcpStream>>,
+    links: Mutex<BTreeMap<usize, Connection>>,
 }
 
 /// Why one attempt to dial did not lead to a peer.
@@ -84,13 +95,13 @@ impl From<Fault> for Setback {
 impl Mesh<'_> {
     fn accept(&self, port: &MeshPort) {
         match port.accept(&self.me, &self.guard) {
-            Ok(streams) => {
+            Ok(links) => {
                 let awaited = self.me.rank + 1..self.me.world;
-                let absent = awaited.into_iter().find(|rank| !streams.contains_key(rank));
+                let absent = awaited.into_iter().find(|rank| !links.contains_key(rank));
                 if let Some(rank) = absent {
                     self.guard.fail(self.absent(rank, None));
                 }
-                self.lock().extend(streams);
+                self.lock().extend(links);
             }
             Err(source) => self.guard.fail(CollectiveError::Listener { source }),
         }
@@ -101,8 +112,8 @@ impl Mesh<'_> {
         let mut last = Setback::Silent;
         while self.guard.check().is_ok() {
             match self.attempt(peer) {
-                Ok(stream) => {
-                    self.lock().insert(peer, stream);
+                Ok(link) => {
+                    self.lock().insert(peer, link);
                     return;
                 }
                 Err(Setback::Refused(refusal)) if !matches!(refusal, Refusal::Early { .. }) => {
@@ -120,7 +131,7 @@ impl Mesh<'_> {
         });
     }
 
-    fn attempt(&self, peer: usize) -> Result<TcpStream, Setback> {
+    fn attempt(&self, peer: usize) -> Result<Connection, Setback> {
         let patience = PATIENCE
             .min(self.guard.remaining())
             .max(Duration::from_millis(1));
@@ -128,17 +139,20 @@ impl Mesh<'_> {
         let stream = TcpStream::connect_timeout(address, patience).map_err(Setback::Io)?;
         prepare(&stream).map_err(Setback::Io)?;
         let mut wire = Wire::new(&stream, &self.guard);
-        wire.write(&self.me.hello(peer))?;
-        let mut answer = [0; ANSWER];
-        wire.read(&mut answer)?;
-        match self.me.read_answer(&answer) {
-            Some(HandshakeMessage::Welcome) => {
-                wire.write(&self.me.answer(HandshakeMessage::Confirm))?
-            }
-            Some(HandshakeMessage::Refuse(refusal)) => return Err(Setback::Refused(refusal)),
-            Some(HandshakeMessage::Confirm) | None => return Err(Setback::Silent),
+        let no_randomness = || Setback::Io(io::Error::other("the system has no randomness"));
+        let hello = self.me.hello(peer, &draw().ok_or_else(no_randomness)?);
+        wire.write(&hello)?;
+        let mut welcome = [0; ANSWER];
+        wire.read(&mut welcome)?;
+        match self.me.read_answer(&hello, &welcome) {
+            Some(Answer::Welcome) => {}
+            Some(Answer::Refuse(refusal)) => return Err(Setback::Refused(refusal)),
+            None => return Err(Setback::Silent),
         }
-        Ok(stream)
+        let agreement = Agreement { hello, welcome };
+        wire.write(&self.me.confirm(&agreement))?;
+        let keys = self.me.keys(&agreement, true);
+        Ok(Connection { stream, keys })
     }
 
     fn absent(&self, peer: usize, source: Option<io::Error>) -> CollectiveError {
@@ -171,21 +185,23 @@ impl Mesh<'_> {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, TcpStream>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Connection>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn into_peers(self) -> Result<Vec<Peer>, CollectiveError> {
         self.guard.outcome()?;
-        let streams = self
-            .streams
+        let sealing: Sealing = self.me.sealing;
+        let links = self
+            .links
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let peer = |(rank, stream)| Peer {
+        let peer = |(rank, link): (usize, Connection)| Peer {
             rank,
             address: self.membership.addresses[rank],
-            stream: Arc::new(stream),
+            stream: Arc::new(link.stream),
+            seals: Seals::of(sealing, &link.keys),
         };
-        Ok(streams.into_iter().map(peer).collect())
+        Ok(links.into_iter().map(peer).collect())
     }
 }

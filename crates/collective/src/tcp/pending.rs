@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use super::handshake::{ANSWER, HELLO, HandshakeMessage, HelloOutcome, Identity, is_hello};
+use super::handshake::{ANSWER, Agreement, HELLO, HelloOutcome, Identity, draw, is_hello};
+use super::mesh::Connection;
 use super::wire;
 use crate::Refusal;
 
@@ -71,16 +72,19 @@ impl PendingConnections {
     pub(super) fn serve(
         &mut self,
         me: &Identity,
-        joined: &mut BTreeMap<usize, TcpStream>,
+        joined: &mut BTreeMap<usize, Connection>,
     ) -> io::Result<()> {
         for mut connection in std::mem::take(&mut self.0) {
             match connection.converse(me, joined) {
                 Progress::Waiting => self.0.push(connection),
                 Progress::Gone => {}
-                Progress::Joined(rank) => {
-                    if let Entry::Vacant(seat) = joined.entry(rank) {
+                Progress::Joined(welcomed) => {
+                    if let Entry::Vacant(seat) = joined.entry(welcomed.rank) {
                         wire::prepare(&connection.stream)?;
-                        seat.insert(connection.stream);
+                        seat.insert(Connection {
+                            stream: connection.stream,
+                            keys: me.keys(&welcomed.agreement, false),
+                        });
                     }
                 }
             }
@@ -95,10 +99,17 @@ struct Pending {
     stream: TcpStream,
     from: SocketAddr,
     came: Instant,
-    /// The rank that it was welcomed as.
-    welcomed: Option<usize>,
+    /// As whom it was welcomed.
+    welcomed: Option<Box<Welcomed>>,
     buffer: [u8; HELLO],
     filled: usize,
+}
+
+/// A welcome that waits for its confirmation.
+#[derive(Debug)]
+struct Welcomed {
+    rank: usize,
+    agreement: Agreement,
 }
 
 /// What came of reading.
@@ -110,7 +121,7 @@ enum Heard {
 
 enum Progress {
     Waiting,
-    Joined(usize),
+    Joined(Box<Welcomed>),
     Gone,
 }
 
@@ -151,62 +162,77 @@ impl Pending {
         looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
-    fn converse(&mut self, me: &Identity, joined: &BTreeMap<usize, TcpStream>) -> Progress {
+    fn converse(&mut self, me: &Identity, joined: &BTreeMap<usize, Connection>) -> Progress {
         let heard = match self.welcomed {
             None => self.read_hello(),
             Some(_) => self.read(ANSWER),
         };
-        match (heard, self.welcomed) {
+        match (heard, self.welcomed.take()) {
             (Heard::Gone, _) => Progress::Gone,
-            (Heard::Part, _) => Progress::Waiting,
+            (Heard::Part, welcomed) => {
+                self.welcomed = welcomed;
+                Progress::Waiting
+            }
             (Heard::All, None) => self.answer(me, joined),
-            (Heard::All, Some(rank)) => self.conclude(me, rank),
+            (Heard::All, Some(welcomed)) => self.conclude(me, welcomed),
         }
     }
 
-    fn answer(&mut self, me: &Identity, joined: &BTreeMap<usize, TcpStream>) -> Progress {
+    fn answer(&mut self, me: &Identity, joined: &BTreeMap<usize, Connection>) -> Progress {
         let refusal = match me.judge(&self.buffer) {
             HelloOutcome::Welcome(rank) if joined.contains_key(&rank) => Refusal::OtherPlace,
-            HelloOutcome::Welcome(rank) => {
-                if !self.send(me, HandshakeMessage::Welcome) {
-                    return Progress::Gone;
-                }
-                (self.welcomed, self.filled) = (Some(rank), 0);
-                return Progress::Waiting;
-            }
+            HelloOutcome::Welcome(rank) => return self.welcome(me, rank),
             HelloOutcome::Refuse(refusal) => refusal,
             HelloOutcome::NotOurs => return Progress::Gone,
         };
         debug!(from = %self.from, generation = me.generation, ?refusal, "refused a connection");
-        self.send(me, HandshakeMessage::Refuse(refusal));
+        self.send(&me.refuse(refusal));
         Progress::Gone
     }
 
-    /// Sends a few bytes into a fresh connection, whose buffer has room for them.
-    fn send(&mut self, me: &Identity, message: HandshakeMessage) -> bool {
-        matches!(self.stream.write(&me.answer(message)), Ok(ANSWER))
+    fn welcome(&mut self, me: &Identity, rank: usize) -> Progress {
+        let Some(drawn) = draw() else {
+            return Progress::Gone;
+        };
+        let hello = self.buffer;
+        let welcome = me.welcome(&hello, &drawn);
+        if !self.send(&welcome) {
+            return Progress::Gone;
+        }
+        let agreement = Agreement { hello, welcome };
+        self.welcomed = Some(Box::new(Welcomed { rank, agreement }));
+        self.filled = 0;
+        Progress::Waiting
     }
 
-    fn conclude(&self, me: &Identity, rank: usize) -> Progress {
+    /// Sends a few bytes into a fresh connection, whose buffer has room for them.
+    fn send(&mut self, answer: &[u8; ANSWER]) -> bool {
+        matches!(self.stream.write(answer), Ok(ANSWER))
+    }
+
+    fn conclude(&self, me: &Identity, welcomed: Box<Welcomed>) -> Progress {
         let mut confirmation = [0; ANSWER];
         confirmation.copy_from_slice(&self.buffer[..ANSWER]);
-        match me.read_answer(&confirmation) {
-            Some(HandshakeMessage::Confirm) => Progress::Joined(rank),
-            _ => Progress::Gone,
+        match me.is_confirmed(&welcomed.agreement, &confirmation) {
+            true => Progress::Joined(welcomed),
+            false => Progress::Gone,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::seal::Sealing;
     use super::*;
+    use crate::Membership;
+    use std::net::Ipv4Addr;
 
     /// A listener, and somebody who has said hello as rank 1 of two.
     fn dialled() -> (TcpListener, TcpStream, PendingConnections) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        peer.write_all(&identity(1).hello(0)).unwrap();
+        peer.write_all(&identity(1).hello(0, &[7; 32])).unwrap();
         let mut connections = PendingConnections::default();
         // What was written before is there once the connection is taken over loopback.
         hear_until(&listener, &mut connections, |connections| {
@@ -216,12 +242,14 @@ mod tests {
     }
 
     fn identity(rank: usize) -> Identity {
-        Identity {
+        let membership = Membership {
             run: "run".to_owned(),
             generation: 5,
             rank,
-            world: 2,
-        }
+            addresses: vec![(Ipv4Addr::LOCALHOST, 1).into(); 2],
+            slots: vec![0..1, 1..2],
+        };
+        Identity::of(&membership, Sealing::Plain)
     }
 
     fn hear_until(
@@ -269,7 +297,10 @@ mod tests {
     #[test]
     fn a_confirmation_that_comes_before_the_welcome_is_none() {
         let (listener, mut peer, mut connections) = dialled();
-        let confirmation = identity(1).answer(HandshakeMessage::Confirm);
+        let confirmation = identity(1).confirm(&Agreement {
+            hello: [0; HELLO],
+            welcome: [0; ANSWER],
+        });
         peer.write_all(&confirmation).unwrap();
         hear_until(&listener, &mut connections, |connections| {
             connections.0.is_empty()

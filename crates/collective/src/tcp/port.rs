@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::call_guard::CallGuard;
 use super::handshake::Identity;
+use super::mesh::Connection;
 use super::pending::PendingConnections;
 
 /// How long a forming group pauses when no connection has sent anything.
@@ -73,7 +74,7 @@ impl MeshPort {
         &self,
         me: &Identity,
         guard: &CallGuard,
-    ) -> io::Result<BTreeMap<usize, TcpStream>> {
+    ) -> io::Result<BTreeMap<usize, Connection>> {
         let missing = me.world - 1 - me.rank;
         let mut joined = BTreeMap::new();
         if missing == 0 {

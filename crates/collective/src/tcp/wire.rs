@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::call_guard::CallGuard;
+use super::seal::Seals;
 
 /// Bytes that this process has sent to peers, and received from them.
 static SENT: AtomicU64 = AtomicU64::new(0);
@@ -51,6 +52,8 @@ pub(super) enum Fault {
         bytes: u64,
         limit: u64,
     },
+    /// What came was not sealed by the peer, or not in this place.
+    Forged,
 }
 
 impl From<io::Error> for Fault {
@@ -78,6 +81,7 @@ pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
 pub(super) struct Wire<'a> {
     stream: &'a TcpStream,
     guard: &'a CallGuard,
+    seals: Option<&'a Seals>,
     moved: u64,
 }
 
@@ -86,8 +90,14 @@ impl<'a> Wire<'a> {
         Self {
             stream,
             guard,
+            seals: None,
             moved: 0,
         }
+    }
+
+    /// The same with all bytes in records, where there are seals.
+    pub(super) fn sealed(self, seals: Option<&'a Seals>) -> Self {
+        Self { seals, ..self }
     }
 
     /// Counts the bytes moved so far.
@@ -97,6 +107,13 @@ impl<'a> Wire<'a> {
 
     /// Fills `into`.
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<(), Fault> {
+        match self.seals {
+            Some(seals) => seals.into().read(into, |room| self.read_bytes(room)),
+            None => self.read_bytes(into),
+        }
+    }
+
+    fn read_bytes(&mut self, into: &mut [u8]) -> Result<(), Fault> {
         let mut filled = 0;
         while filled < into.len() {
             self.guard.check()?;
@@ -112,7 +129,16 @@ impl<'a> Wire<'a> {
     }
 
     /// Sends all of several pieces, one after the other.
-    pub(super) fn write_pieces(&mut self, mut pieces: &mut [IoSlice<'_>]) -> Result<(), Fault> {
+    pub(super) fn write_pieces(&mut self, pieces: &mut [IoSlice<'_>]) -> Result<(), Fault> {
+        match self.seals {
+            Some(seals) => seals.out().write(pieces, |record| {
+                self.write_bytes(&mut [IoSlice::new(record)])
+            }),
+            None => self.write_bytes(pieces),
+        }
+    }
+
+    fn write_bytes(&mut self, mut pieces: &mut [IoSlice<'_>]) -> Result<(), Fault> {
         // What is empty is passed over: a write of nothing looks like the end of the connection.
         IoSlice::advance_slices(&mut pieces, 0);
         while !pieces.is_empty() {

@@ -22,7 +22,12 @@ async fn served() -> (Client, mpsc::Receiver<Delivery>) {
         status,
         watch::Sender::default(),
     );
-    tokio::spawn(serve(listener, service, BOUNDS, std::future::pending()));
+    tokio::spawn(serve(
+        listener,
+        service,
+        (BOUNDS, None),
+        std::future::pending(),
+    ));
     (connect(&address).await.unwrap(), inbox)
 }
 

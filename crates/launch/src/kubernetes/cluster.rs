@@ -54,6 +54,9 @@ pub enum KubernetesError {
         /// What the cluster says of it.
         reason: String,
     },
+    /// Keys cannot be made.
+    #[error(transparent)]
+    Keys(#[from] fratmae_trust::TrustError),
     /// It is still there.
     #[error(
         "{what} has not ended within {seconds} s; `fratmae launch reap` removes it without waiting"

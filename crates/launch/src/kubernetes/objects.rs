@@ -158,6 +158,17 @@ fn config_map(slots: &Slots) -> Value {
     })
 }
 
+/// A secret with keys of the run. It is no part of a plan: what it holds is written down nowhere.
+pub(super) fn key_secret(spec: &Spec, name: &str, files: &Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata(&Slots::of(spec), name),
+        "type": "Opaque",
+        "stringData": files,
+    })
+}
+
 /// Names the coordinator's pod, whichever address it has. Workers look for it before it is ready.
 fn service(slots: &Slots) -> Value {
     json!({

@@ -4,9 +4,10 @@
 
 use super::cluster::{Cluster, KubernetesError, Removal, kind, resource};
 use super::described;
-use super::objects::{Role, label};
+use super::objects::{Role, key_secret, label};
 use super::readings::{self, label_of, name};
 use crate::{Member, Spec};
+use fratmae_trust::{Authority, Role as Trusted, draw_key};
 use kube::api::ApiResource;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -20,6 +21,8 @@ const SCALE_MANAGER: &str = "fratmae-scale";
 const LOG_LINES: i64 = 2000;
 /// How often a cluster is asked whether something has ended.
 const LOOKS: Duration = Duration::from_secs(1);
+/// How long certificates in secrets are good: nobody renews those there while the run goes on.
+const KEYS_LAST: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Seconds beyond the time to leave, for a cluster to notice the end of a pod.
 const NOTICES_S: u64 = 60;
 
@@ -45,13 +48,40 @@ pub(super) async fn submit_to(
             remove_and_wait(cluster, spec, &kind, &name).await?;
         }
     }
-    for is_rehearsal in [true, false] {
-        for object in &objects {
-            cluster.apply(object, MANAGER, is_rehearsal).await?;
-        }
+    for object in &objects {
+        cluster.apply(object, MANAGER, true).await?;
+    }
+    make_keys(cluster, spec).await?;
+    for object in &objects {
+        cluster.apply(object, MANAGER, false).await?;
     }
     let id = |object: &Value| format!("{}/{}", resource(object).plural, name(object));
     Ok(objects.iter().map(id).collect())
+}
+
+/// Makes the secrets with the run's keys, unless the job names others or they are there. Each has what pods of its role
+/// need: workers never see the authority's key.
+async fn make_keys(cluster: &Cluster, spec: &Spec) -> Result<(), KubernetesError> {
+    if !spec.kubernetes.keys.is_empty() {
+        return Ok(());
+    }
+    let [coordinator, worker] = key_secrets(spec);
+    if cluster.find(&secret(), &coordinator).await?.is_some() {
+        return Ok(());
+    }
+    let authority = Authority::make(&spec.name)?;
+    let key = draw_key()?;
+    let certificate = authority.issue(&authority.identity(Trusted::Worker), &key, 0, KEYS_LAST)?;
+    let life = KEYS_LAST.as_secs().to_string();
+    let root = authority.certificate();
+    let of_worker = json!({"ca.crt": root, "tls.crt": certificate, "tls.key": key});
+    let of_coordinator = json!({"ca.crt": root, "ca.key": authority.key(), "ca.life": life});
+    // Who finds the coordinator's does not look for the worker's.
+    for (name, files) in [(worker, of_worker), (coordinator, of_coordinator)] {
+        let object = key_secret(spec, &name, &files);
+        cluster.apply(&object, MANAGER, false).await?;
+    }
+    Ok(())
 }
 
 /// The processes of a run: its pods, and its jobs that have none.
@@ -173,6 +203,11 @@ pub(super) async fn reap_in(cluster: &Cluster, spec: &Spec) -> Result<(), Kubern
         let (kind, name) = (resource(object), name(object));
         cluster.remove(&kind, &name, Removal::After).await?;
     }
+    if spec.kubernetes.keys.is_empty() {
+        for name in key_secrets(spec) {
+            cluster.remove(&secret(), &name, Removal::After).await?;
+        }
+    }
     Ok(())
 }
 
@@ -231,6 +266,15 @@ pub(super) fn pod() -> ApiResource {
 
 fn job() -> ApiResource {
     kind("batch/v1", "Job")
+}
+
+fn secret() -> ApiResource {
+    kind("v1", "Secret")
+}
+
+/// The names of the secrets with the run's keys that are made here: the coordinator's and the workers'.
+fn key_secrets(spec: &Spec) -> [String; 2] {
+    [Role::Coordinator, Role::Worker].map(|role| format!("{}-{}", spec.name, role.name()))
 }
 
 fn job_set() -> ApiResource {

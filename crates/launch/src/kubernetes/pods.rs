@@ -1,7 +1,7 @@
 //! The pods of a run: what runs in them, what they are given, and what they may not do.
 
 use super::objects::{Role, selector};
-use super::slots::{Slots, mebibytes};
+use super::slots::{NO_KEYS, Slots, mebibytes};
 use crate::Spec;
 use fratmae_config::Replace;
 use serde_json::{Map, Value, json};
@@ -202,19 +202,26 @@ fn pod(spec: &Spec, slots: &Slots, container: Container) -> Value {
         path: "/tmp".to_owned(),
         source: ("emptyDir", json!({})),
     };
-    if let Some(keys) = &slots.keys {
-        let secret = format!("{keys}-{}", container.role.name());
-        container
+    match &slots.keys {
+        // It meets no process of a run.
+        _ if container.role == Role::Doctor => {}
+        Some(keys) => {
+            let secret = format!("{keys}-{}", container.role.name());
+            container
+                .variables
+                .push(json!({"name": KEYS, "value": KEYS_DIR}));
+            container.mounts.push(Mount {
+                name: "keys",
+                path: KEYS_DIR.to_owned(),
+                source: (
+                    "secret",
+                    json!({"secretName": secret, "defaultMode": KEYS_MODE}),
+                ),
+            });
+        }
+        None => container
             .variables
-            .push(json!({"name": KEYS, "value": KEYS_DIR}));
-        container.mounts.push(Mount {
-            name: "keys",
-            path: KEYS_DIR.to_owned(),
-            source: (
-                "secret",
-                json!({"secretName": secret, "defaultMode": KEYS_MODE}),
-            ),
-        });
+            .push(json!({"name": KEYS, "value": NO_KEYS})),
     }
     container.mounts.push(temporary);
     let volumes: Vec<Value> = container.mounts.iter().map(Mount::volume).collect();
@@ -280,9 +287,9 @@ fn described(spec: &Spec, slots: &Slots, container: Container) -> Value {
     // A coordinator that prepares data, and a worker whose coordinator is not there yet, are well: nothing here depends on
     // the store or on others, or a store that is ill would have every pod killed.
     if is_served {
-        set("startupProbe", probe("/healthz", 5, 120));
-        set("livenessProbe", probe("/healthz", 10, 6));
-        set("readinessProbe", probe("/readyz", 5, 3));
+        for (name, probe) in probes(slots) {
+            set(name, probe);
+        }
     }
     set(
         "securityContext",
@@ -297,21 +304,33 @@ fn described(spec: &Spec, slots: &Slots, container: Container) -> Value {
     container.into()
 }
 
+/// How a cluster sees that a process lives and works.
+fn probes(slots: &Slots) -> [(&'static str, Value); 3] {
+    let scheme = match slots.keys {
+        Some(_) => "HTTPS",
+        None => "HTTP",
+    };
+    let probe = |path: &str, period_s: u32, failures: u32| {
+        json!({
+            "httpGet": {"path": path, "port": "metrics", "scheme": scheme},
+            "periodSeconds": period_s,
+            "timeoutSeconds": 5,
+            "failureThreshold": failures,
+        })
+    };
+    [
+        ("startupProbe", probe("/healthz", 5, 120)),
+        ("livenessProbe", probe("/healthz", 10, 6)),
+        ("readinessProbe", probe("/readyz", 5, 3)),
+    ]
+}
+
 fn limits(requests: &Value) -> Value {
     let mut limits = requests.clone();
     if let Some(limits) = limits.as_object_mut() {
         limits.remove("cpu");
     }
     limits
-}
-
-fn probe(path: &str, period_s: u32, failures: u32) -> Value {
-    json!({
-        "httpGet": {"path": path, "port": "metrics"},
-        "periodSeconds": period_s,
-        "timeoutSeconds": 5,
-        "failureThreshold": failures,
-    })
 }
 
 fn tolerations() -> Value {

@@ -4,6 +4,9 @@
 use crate::Spec;
 use serde_json::{Value, json};
 
+/// What stands for a run without keys.
+pub(super) const NO_KEYS: &str = "none";
+
 /// What stands in the places of the objects that can be set.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
@@ -45,7 +48,11 @@ impl Slots {
             memory: mebibytes(spec.worker.memory_mib),
             queue: given(&spec.kubernetes.queue),
             store_secret: given(&spec.kubernetes.store_secret),
-            keys: given(&spec.kubernetes.keys),
+            keys: match spec.kubernetes.keys.as_str() {
+                "" => Some(spec.name.clone()),
+                NO_KEYS => None,
+                keys => Some(keys.to_owned()),
+            },
             job: spec.job.clone(),
         }
     }

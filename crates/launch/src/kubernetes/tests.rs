@@ -175,7 +175,10 @@ fn a_worker_gets_what_the_job_asks_for() {
     let folders: Vec<_> = folders
         .map(|mount| mount["mountPath"].as_str().unwrap())
         .collect();
-    assert_eq!(folders, ["/scratch/cache", "/dev/shm", "/tmp"]);
+    assert_eq!(
+        folders,
+        ["/scratch/cache", "/dev/shm", "/run/fratmae/keys", "/tmp"]
+    );
     assert_eq!(
         container["envFrom"],
         json!([{"secretRef": {"name": "s3-keys"}}])
@@ -235,6 +238,21 @@ fn each_role_gets_its_own_keys_and_no_others() {
         );
         let variables = pod["containers"][0]["env"].as_array().unwrap();
         assert!(variables.contains(&json!({"name": "FRATMAE_KEYS", "value": "/run/fratmae/keys"})));
+    }
+}
+
+#[test]
+fn keys_are_the_rule_and_probes_know_it() {
+    for (sets, keys, scheme) in [
+        (&[][..], "/run/fratmae/keys", "HTTPS"),
+        (&["launch.kubernetes.keys=none"], "none", "HTTP"),
+    ] {
+        let container = &worker(&spec(sets))["containers"][0];
+        let variables = container["env"].as_array().unwrap();
+        assert!(variables.contains(&json!({"name": "FRATMAE_KEYS", "value": keys})));
+        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            assert_eq!(container[probe]["httpGet"]["scheme"], scheme);
+        }
     }
 }
 

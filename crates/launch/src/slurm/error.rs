@@ -39,6 +39,9 @@ pub enum SlurmError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Its keys cannot be made.
+    #[error(transparent)]
+    Keys(#[from] fratmae_trust::TrustError),
     /// It is launched already.
     #[error("the run {name} is launched already (job {job}); `fratmae launch stop` ends it")]
     Launched {

@@ -1,16 +1,18 @@
 //! The scripts of a run's jobs. They say what becomes of a job by the exit code of its process, so this holds while nobody
 //! watches.
 
+mod names;
 mod step;
 mod text;
 
 use fratmae_config::Layout;
 
-use super::queue::Task;
-use crate::{Member, RenderedFile, Resources, Spec};
+use crate::{RenderedFile, Resources, Spec};
 pub(super) use step::check_up;
 use step::{DONE, contained, program, srun, words};
 use text::{Script, quoted};
+
+pub(super) use names::{Names, run_of};
 
 /// The script of the coordinator's job, or of the one job for all.
 pub(super) const LEAD: &str = "lead.sh";
@@ -21,48 +23,11 @@ const JOB: &str = "job.toml";
 /// A line for each node that a worker found unfit.
 pub(super) const UNFIT: &str = "unfit";
 
+/// The run's keys.
+pub(super) const KEYS: &str = "keys";
+
 /// Seconds from the signal to the end, beyond those that a worker takes to leave.
 const MARGIN_S: u64 = 30;
-
-/// The names of a run's jobs.
-pub(super) struct Names {
-    lead: String,
-    work: String,
-}
-
-impl Names {
-    pub(super) fn of(run: &str) -> Self {
-        Self {
-            lead: format!("fratmae-{run}.lead"),
-            work: format!("fratmae-{run}.work"),
-        }
-    }
-
-    /// As `squeue` takes them.
-    pub(super) fn all(&self) -> String {
-        format!("{},{}", self.lead, self.work)
-    }
-
-    /// A task by the name of its log.
-    pub(super) fn member(&self, task: &Task) -> Member {
-        let kind = match task.name == self.lead {
-            true => "lead",
-            false => "work",
-        };
-        Member {
-            name: format!("{kind}-{}", task.id),
-            state: task.state,
-            reason: task.reason.clone(),
-            host: task.host.clone(),
-        }
-    }
-}
-
-/// The run that a job of this name belongs to, and what the job is in it.
-pub(super) fn run_of(job: &str) -> Option<(&str, &str)> {
-    let (run, kind) = job.strip_prefix("fratmae-")?.rsplit_once('.')?;
-    matches!(kind, "lead" | "work").then_some((run, kind))
-}
 
 /// Whether workers are tasks of an array, which come and go.
 pub(super) fn is_array(spec: &Spec) -> bool {
@@ -116,7 +81,7 @@ fn array_lead(spec: &Spec) -> String {
     common(&mut script, spec, "lead-%j.out");
     script.options(size(spec.coordinator));
     script.values(place(spec, leader_partition(spec)));
-    script.lines(PREAMBLE);
+    script.lines(&preamble(spec));
     let program = program(spec, &[&coordinator(spec)], spec.coordinator, "--ntasks=1");
     script.lines(&lives(&program, LEAD_CODES));
     let work = &names.work;
@@ -150,7 +115,7 @@ fn array_work(spec: &Spec) -> String {
     script.options(size(spec.worker));
     script.values(place(spec, &spec.slurm.partition));
     further(&mut script, spec);
-    script.lines(PREAMBLE);
+    script.lines(&preamble(spec));
     script.lines(
         "task=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\n\
          # The job of the coordinator is in the queue until the run has ended. A queue that does not answer says nothing.\n\
@@ -194,7 +159,7 @@ fn allocation_lead(spec: &Spec) -> String {
     script.option("--no-kill");
     script.values(place(spec, &spec.slurm.partition));
     further(&mut script, spec);
-    script.lines(PREAMBLE);
+    script.lines(&preamble(spec));
     let step = srun(
         spec,
         spec.worker.cpus,
@@ -245,6 +210,14 @@ unset ${!SQUEUE_@} ${!SCANCEL_@}
 # What srun ends with if it fails itself, so that it is not taken for the program.
 export SLURM_EXIT_ERROR=69
 ";
+
+fn preamble(spec: &Spec) -> String {
+    let keys = quoted(&format!("{}/{KEYS}", folder(spec)));
+    format!(
+        "{PREAMBLE}# By these the run's processes know each other; the variable can name others where `launch` is called.\n\
+         export FRATMAE_KEYS=${{FRATMAE_KEYS:-{keys}}}\n"
+    )
+}
 
 /// What becomes of the coordinator's job.
 const LEAD_CODES: &str = "        DONE) code=0; break ;; # The run is finished.

@@ -1,15 +1,18 @@
 //! Connections, as many as there is room for. One that makes no call is closed after a while, and earlier where others
 //! need its place: a connection costs a descriptor, and nobody has said yet whose it is.
 
+use super::socket::Socket;
+use fratmae_trust::{Action, Keyring, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{Interval, MissedTickBehavior};
+use tonic::Status;
 use tonic::codegen::tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
@@ -95,7 +98,7 @@ impl Connections {
     }
 
     /// A place for a connection, if there is one that nobody needs more.
-    fn enter(self: &Arc<Self>, now: Instant) -> Option<Caller> {
+    fn enter(self: &Arc<Self>, now: Instant, is_anybody: bool) -> Option<Caller> {
         let mut book = self.book();
         if book.open.len() >= self.most {
             let (idlest, _) = book.idlest()?;
@@ -113,6 +116,8 @@ impl Connections {
         Some(Caller {
             connections: Arc::clone(self),
             number,
+            is_anybody,
+            role: Arc::default(),
         })
     }
 
@@ -130,6 +135,8 @@ impl Connections {
 /// Lets connections in.
 pub(super) struct Incoming {
     listener: TcpListener,
+    /// Those who connect have to show keys of the same run.
+    keys: Option<Keyring>,
     connections: Arc<Connections>,
     looks: Interval,
     /// The system has refused a descriptor.
@@ -137,11 +144,16 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(listener: TcpListener, most: usize, idle: Duration) -> Self {
+    pub(super) fn new(
+        (listener, keys): (TcpListener, Option<Keyring>),
+        most: usize,
+        idle: Duration,
+    ) -> Self {
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             listener,
+            keys,
             connections: Arc::new(Connections {
                 most,
                 idle,
@@ -173,12 +185,15 @@ impl Stream for Incoming {
         loop {
             match ready!(self.listener.poll_accept(cx)) {
                 Ok((stream, _)) => {
-                    let Some(caller) = self.connections.enter(Instant::now()) else {
+                    let is_anybody = self.keys.is_none();
+                    let entered = self.connections.enter(Instant::now(), is_anybody);
+                    let Some(caller) = entered else {
                         continue;
                     };
                     // Orders are small and urgent. A peer that is gone by now is found when it is read.
                     let _ = stream.set_nodelay(true);
-                    return Poll::Ready(Some(Ok(Connection { stream, caller })));
+                    let socket = Socket::new(stream, self.keys.as_ref());
+                    return Poll::Ready(Some(Ok(Connection { socket, caller })));
                 }
                 Err(_) => {
                     // Mostly that there are no more descriptors; the listener would say so again at once.
@@ -206,9 +221,28 @@ impl Drop for Incoming {
 pub struct Caller {
     connections: Arc<Connections>,
     number: u64,
+    /// Nobody is asked who he is.
+    is_anybody: bool,
+    /// What it has shown to be.
+    role: Arc<OnceLock<Role>>,
 }
 
 impl Caller {
+    /// Lets it ask for something.
+    ///
+    /// # Errors
+    /// Its role may not.
+    pub fn permit(&self, action: Action) -> Result<(), Status> {
+        match self.role.get() {
+            _ if self.is_anybody => Ok(()),
+            Some(role) if role.may(action) => Ok(()),
+            Some(role) => Err(Status::permission_denied(format!(
+                "the keys of this run's {role} are not enough for that"
+            ))),
+            None => Err(Status::unauthenticated("nobody has shown any keys")),
+        }
+    }
+
     /// Keeps the connection open for as long as the value lives.
     #[must_use]
     pub fn stay(&self) -> Stay {
@@ -257,7 +291,7 @@ impl Drop for Stay {
 
 /// A connection that was let in.
 pub(super) struct Connection {
-    stream: TcpStream,
+    socket: Socket,
     caller: Caller,
 }
 
@@ -276,12 +310,16 @@ impl Connected for Connection {
 }
 
 impl Connection {
-    /// The stream, unless the connection was closed; `cx` is told when it is.
-    fn open(&mut self, cx: &Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
-        match self.caller.is_closed(cx.waker()) {
-            true => Err(io::ErrorKind::ConnectionAborted.into()),
-            false => Ok(Pin::new(&mut self.stream)),
+    /// The socket, unless the connection was closed, or once its other side has shown who it is; `cx` is told of either.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut Socket>>> {
+        if self.caller.is_closed(cx.waker()) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        if let Some(role) = ready!(self.socket.poll_role(cx))? {
+            // The first word counts.
+            let _ = self.caller.role.set(role);
+        }
+        Poll::Ready(Ok(Pin::new(&mut self.socket)))
     }
 }
 
@@ -291,7 +329,7 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.open(cx)?.poll_read(cx, buffer)
+        ready!(self.poll_open(cx))?.poll_read(cx, buffer)
     }
 }
 
@@ -301,15 +339,15 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.open(cx)?.poll_write(cx, bytes)
+        ready!(self.poll_open(cx))?.poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.open(cx)?.poll_flush(cx)
+        ready!(self.poll_open(cx))?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -317,11 +355,11 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.open(cx)?.poll_write_vectored(cx, slices)
+        ready!(self.poll_open(cx))?.poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.socket.is_write_vectored()
     }
 }
 
@@ -329,6 +367,7 @@ impl AsyncWrite for Connection {
 mod tests {
     use super::*;
     use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpStream;
     use tonic::codegen::tokio_stream::StreamExt as _;
 
     const SOON: Duration = Duration::from_secs(20);
@@ -336,7 +375,7 @@ mod tests {
     async fn incoming(most: usize, idle: Duration) -> (Incoming, std::net::SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        (Incoming::new(listener, most, idle), address)
+        (Incoming::new((listener, None), most, idle), address)
     }
 
     async fn connected(

@@ -156,7 +156,10 @@ impl Gpu {
     fn nccl(&self, need: &Requirements) -> Finding {
         let (found, advice) = match &self.nccl {
             Ok(version) => {
-                return Finding::ok("NCCL", format!("{version}, 2.18 or later is needed"));
+                let found = format!(
+                    "{version}, 2.18 or later is needed; it encrypts and authenticates nothing: use it on a private network"
+                );
+                return Finding::ok("NCCL", found);
             }
             Err(reason) => reason,
         };

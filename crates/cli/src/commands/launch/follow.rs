@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use fratmae_coordinator::{CoordinatorError, RunStatus};
-use fratmae_launch::{Launched, Member, Spec, Target, newest};
+use fratmae_launch::{Launched, Member, Spec, Target, newest, slurm};
 use fratmae_store::Location;
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     commands::status,
+    identity,
     lines::shown,
     output::Output,
     table::{Table, counted},
@@ -131,6 +132,9 @@ impl Followed {
     pub(super) fn of(run: Location, launched: Launched) -> Result<Self> {
         let spec = launched.spec()?;
         let place = Place::of(launched.on, &spec, &launched.ids)?;
+        if launched.on == Target::Slurm {
+            identity::look_with(&slurm::keys(&spec));
+        }
         Ok(Self {
             run,
             launched,

@@ -141,3 +141,40 @@ fn fifty_megabytes_both_ways_do_not_deadlock() {
     });
     assert_eq!(answers, [true, true]);
 }
+
+#[test]
+fn sealed_connections_give_the_same_bits() {
+    let mut results = Vec::new();
+    for sealing in [Sealing::Plain, Sealing::Authenticated, Sealing::Encrypted] {
+        let world = World::of(3);
+        let join = |rank: usize| {
+            let settings = TcpSettings {
+                sealing,
+                ..TcpSettings::new(LONG)
+            };
+            TcpGroup::connect_with(&world.ports[rank], &world.membership(rank), settings).unwrap()
+        };
+        let train = |rank: usize| {
+            let mut group = join(rank);
+            let long = vec![rank as u8; 200_000];
+            let gathered = group.all_gather(&long).unwrap();
+            let reduced = group.all_reduce(flat_sums(&group, 100_001)).unwrap();
+            let mut state = vec![rank as f32 + 0.5; 70_000];
+            group.replicate(&[1], vec![&mut state]).unwrap();
+            (gathered, reduced, state)
+        };
+        let answers: Vec<_> = thread::scope(|scope| {
+            let train = &train;
+            let threads: Vec<_> = (0..3)
+                .map(|rank| scope.spawn(move || train(rank)))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(answers[0] == answers[1] && answers[1] == answers[2]);
+        results.push(answers);
+    }
+    assert!(results[0] == results[1] && results[1] == results[2]);
+}

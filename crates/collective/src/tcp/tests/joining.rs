@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::super::handshake::{ANSWER, HELLO, HandshakeMessage, Identity};
+use super::super::handshake::{ANSWER, Agreement, Answer, HELLO, Identity};
 use super::*;
 use crate::Refusal;
 
@@ -186,14 +186,17 @@ fn connections_that_never_end_do_not_hold_a_rank_beyond_its_deadline() {
     });
 }
 
-/// Dials rank 0 as another rank, and gives the connection with the answer to its hello.
-fn claim(world: &World, rank: usize) -> (TcpStream, Option<HandshakeMessage>) {
-    let me = Identity::of(&world.membership(rank));
+/// Dials rank 0 as another rank; gives the connection, the answer to its hello, and what would confirm it.
+fn claim(world: &World, rank: usize) -> (TcpStream, Option<Answer>, [u8; ANSWER]) {
+    let me = Identity::of(&world.membership(rank), Sealing::Plain);
     let mut stream = TcpStream::connect(world.addresses[0]).unwrap();
-    stream.write_all(&me.hello(0)).unwrap();
-    let mut answer = [0; ANSWER];
-    stream.read_exact(&mut answer).unwrap();
-    (stream, me.read_answer(&answer))
+    let hello = me.hello(0, &[rank as u8; 32]);
+    stream.write_all(&hello).unwrap();
+    let mut welcome = [0; ANSWER];
+    stream.read_exact(&mut welcome).unwrap();
+    let answer = me.read_answer(&hello, &welcome);
+    let confirmation = me.confirm(&Agreement { hello, welcome });
+    (stream, answer, confirmation)
 }
 
 #[test]
@@ -201,19 +204,14 @@ fn the_first_that_is_taken_in_as_a_rank_keeps_its_place() {
     let world = World::of(3);
     thread::scope(|scope| {
         let joined = scope.spawn(|| world.join(0));
-        let me = Identity::of(&world.membership(1));
-        let (mut first, welcome) = claim(&world, 1);
-        assert_eq!(welcome, Some(HandshakeMessage::Welcome));
-        first
-            .write_all(&me.answer(HandshakeMessage::Confirm))
-            .unwrap();
-        let refusal = HandshakeMessage::Refuse(Refusal::OtherPlace);
+        let (mut first, welcome, confirmation) = claim(&world, 1);
+        assert_eq!(welcome, Some(Answer::Welcome));
+        first.write_all(&confirmation).unwrap();
+        let refusal = Answer::Refuse(Refusal::OtherPlace);
         // Until the confirmation is read the place is not taken.
         while claim(&world, 1).1 != Some(refusal) {}
-        let me = Identity::of(&world.membership(2));
-        let (mut last, _) = claim(&world, 2);
-        last.write_all(&me.answer(HandshakeMessage::Confirm))
-            .unwrap();
+        let (mut last, _, confirmation) = claim(&world, 2);
+        last.write_all(&confirmation).unwrap();
         let group = joined.join().unwrap();
         let of_rank_1 = group.peers[0].stream.peer_addr().unwrap();
         assert_eq!(of_rank_1, first.local_addr().unwrap());

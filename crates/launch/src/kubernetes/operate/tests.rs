@@ -142,7 +142,7 @@ async fn all_objects_are_tried_before_one_is_made() {
     let patches = server.requests();
     let patches: Vec<&String> = patches
         .iter()
-        .filter(|it| it.starts_with("PATCH"))
+        .filter(|it| it.starts_with("PATCH") && !it.starts_with("PATCH secrets/"))
         .collect();
     assert_eq!(patches.len(), 14);
     for (index, request) in patches.into_iter().enumerate() {
@@ -223,6 +223,34 @@ async fn a_stop_ends_the_coordinator_first_and_reap_leaves_nothing() {
     // What is gone is no failure.
     reap_in(&server.cluster, &spec).await.unwrap();
     assert!(server.kept.lock().unwrap().objects.is_empty());
+}
+
+#[tokio::test]
+async fn keys_are_made_once_and_workers_never_get_the_authoritys() {
+    let server = Server::start().await;
+    let run = spec(&[]);
+    let key = |secret: &str, file: &str| {
+        let secret = server.object(&format!("secrets/pilot-{secret}"))?;
+        secret["stringData"][file].as_str().map(ToOwned::to_owned)
+    };
+    submit_to(&server.cluster, &run).await.unwrap();
+    let first = key("coordinator", "ca.key").unwrap();
+    assert!(first.contains("PRIVATE KEY"));
+    assert_eq!(key("coordinator", "ca.life").unwrap(), "2592000");
+    assert_eq!(key("coordinator", "ca.crt"), key("worker", "ca.crt"));
+    assert!(key("worker", "tls.crt").is_some() && key("worker", "tls.key").is_some());
+    assert_eq!(key("worker", "ca.key"), None);
+    submit_to(&server.cluster, &run).await.unwrap();
+    assert_eq!(key("coordinator", "ca.key").unwrap(), first);
+    // Nothing of them is in what is written down.
+    let texts = super::super::render(&run);
+    assert!(texts.iter().all(|file| !file.text.contains("PRIVATE KEY")));
+    reap_in(&server.cluster, &run).await.unwrap();
+    for keys in ["none", "mine"] {
+        let run = spec(&[&format!("launch.kubernetes.keys={keys}")]);
+        submit_to(&server.cluster, &run).await.unwrap();
+        assert_eq!(key("coordinator", "ca.key"), None);
+    }
 }
 
 #[tokio::test]

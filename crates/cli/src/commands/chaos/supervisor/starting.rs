@@ -11,6 +11,9 @@ use super::super::{
 };
 use super::{LEVELS, Supervisor};
 
+/// Hosts are of this machine alone, and liars are to be heard.
+const ANYBODY: &str = "--keys=none";
+
 impl Supervisor<'_> {
     pub(super) fn start_missing(&mut self) -> Result<()> {
         let now = Instant::now();
@@ -40,6 +43,7 @@ impl Supervisor<'_> {
         ]);
         words.extend(["--run".to_owned(), self.folder.run().display().to_string()]);
         words.extend(take_over.then(|| "--take-over".to_owned()));
+        words.push(ANYBODY.to_owned());
         self.coordinator.process = Some(self.start(&words, "coordinator")?);
         Ok(())
     }
@@ -56,6 +60,7 @@ impl Supervisor<'_> {
             "--listen".to_owned(),
             format!("{}:0", self.means.hosts.address(party)),
         ]);
+        words.push(ANYBODY.to_owned());
         self.workers[place].process = Some(self.start(&words, &name)?);
         Ok(())
     }
