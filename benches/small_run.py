@@ -22,6 +22,7 @@ def arguments(doc):
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("program")
     parser.add_argument("data")
+    parser.add_argument("--job", default=str(JOB))
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     return parser
@@ -29,7 +30,7 @@ def arguments(doc):
 
 def leader_command(options, verb, run, settings):
     """`pretrain`, or a coordinator for workers that come from elsewhere."""
-    command = [options.program, verb, "--log", "json", "--data", options.data, "--config", str(JOB),
+    command = [options.program, verb, "--log", "json", "--data", options.data, "--config", options.job,
                "--run", str(run), "--workers", str(options.workers)]
     for setting in [*settings, *options.set]:
         command += ["--set", setting]
@@ -37,11 +38,13 @@ def leader_command(options, verb, run, settings):
 
 
 def coordinator_command(options, run, settings, host="127.0.0.1"):
-    return [*leader_command(options, "coordinator", run, settings), "--listen", f"{host}:{PORT}"]
+    return [*leader_command(options, "coordinator", run, settings), "--listen", f"{host}:{PORT}",
+            "--keys", "none"]
 
 
 def worker_command(options, host="127.0.0.1"):
-    return [options.program, "worker", "--quiet", "--coordinator", f"http://{host}:{PORT}", "--threads", "1"]
+    return [options.program, "worker", "--quiet", "--coordinator", f"http://{host}:{PORT}", "--threads", "1",
+            "--keys", "none"]
 
 
 class Leader:
@@ -55,12 +58,17 @@ class Leader:
         """(number, seconds) of every step it has heard of."""
         return [(event["step"], event["seconds"]) for _, event in self.log.all("step applied")]
 
+    def core_seconds(self):
+        """What it has taken of a core."""
+        ticks = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
     def kill(self):
         """Kills it; gives the seconds of a core that it took."""
-        ticks = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()[11:13]
+        took = self.core_seconds()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+        return took
 
 
 def stop(leader, workers=()):
