@@ -15,8 +15,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/invariance.toml");
-/// How long the cluster may take for anything.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// How long the cluster may take for anything. A job on the node that another test takes down waits two minutes for its
+/// next turn.
+const PATIENCE: Duration = Duration::from_secs(480);
 /// How long jobs may be in the queue after the end of their run.
 const END_PATIENCE: Duration = Duration::from_secs(150);
 
