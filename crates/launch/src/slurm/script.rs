@@ -160,10 +160,15 @@ fn allocation_lead(spec: &Spec) -> String {
     script.values(place(spec, &spec.slurm.partition));
     further(&mut script, spec);
     script.lines(&preamble(spec));
+    // Each step says what it takes, or the workers' would take the coordinator's memory too.
+    let share = |given: Resources| format!("--mem-per-cpu={}M", given.memory_mib / given.cpus);
     let step = srun(
         spec,
         spec.worker.cpus,
-        "--nodes=1 --ntasks=1 --exact --open-mode=append",
+        &format!(
+            "--nodes=1 --ntasks=1 --exact {} --open-mode=append",
+            share(spec.worker)
+        ),
     );
     let gpus = match spec.worker.gpus {
         0 => String::new(),
@@ -181,7 +186,7 @@ fn allocation_lead(spec: &Spec) -> String {
         spec,
         &[&coordinator(spec)],
         spec.coordinator,
-        "--nodes=1 --ntasks=1 --overlap",
+        &format!("--nodes=1 --ntasks=1 --overlap {}", share(spec.coordinator)),
     );
     script.lines(&lives(&program, LEAD_CODES));
     script.lines("exit \"$code\"");
