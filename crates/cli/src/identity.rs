@@ -1,12 +1,10 @@
 //! The keys that this process shows to the others of its run: the option that names them, and which role a command has.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use fratmae_launch::{Spec, Target, slurm};
 use fratmae_trust::{Keyring, Keys, Role, keys, own, set_keys};
 
 use crate::{arguments::Command, exit::Misuse};
@@ -83,10 +81,11 @@ fn role(command: &Command) -> Option<Role> {
     }
 }
 
-/// Takes up the keys of an observer in a folder that a launch has made, unless others were named.
-pub(crate) fn look_with(folder: &Path) {
-    if keys().is_none()
-        && let Ok(keyring) = Keyring::open(folder, Role::Observer)
+/// Takes up the keys of an observer that a launch has made where this machine sees them, unless others were named.
+pub(crate) fn look_at(target: Target, spec: &Spec) {
+    if target == Target::Slurm
+        && keys().is_none()
+        && let Ok(keyring) = Keyring::open(&slurm::keys(spec), Role::Observer)
     {
         set_keys(Keys::Own(keyring));
     }

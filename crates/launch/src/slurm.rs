@@ -17,11 +17,10 @@ pub use script::render;
 pub use site::Remark;
 
 use crate::{Member, MemberState, RenderedFile, Spec};
-use std::path::PathBuf;
-
 use command::{Input, ask, ask_with, call};
 use queue::{QUEUE_FORMAT, RECORD_FORMAT, Task};
 use script::{LEAD, Names};
+use std::path::PathBuf;
 
 /// Submits the jobs of a run, whose files it writes first; gives their numbers, the coordinator's first.
 ///

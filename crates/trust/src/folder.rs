@@ -28,6 +28,9 @@ const CA_LIFE: &str = "ca.life";
 pub(crate) const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
+/// The roles that have keys in a folder; a coordinator has the authority's.
+const OTHERS: [Role; 3] = [Role::Worker, Role::Observer, Role::Operator];
+
 /// The bytes of more than any file here may have.
 const MOST: u64 = 1 << 20;
 
@@ -84,15 +87,13 @@ pub fn make(folder: &Path, name: &str, life: Duration) -> Result<(), TrustError>
         &format!("{}\n", life.as_secs()),
         0o644,
     )?;
-    for role in [Role::Worker, Role::Observer, Role::Operator] {
+    for role in OTHERS {
         let place = folder.join(role.name());
         make_folder(&place)?;
-        let key = draw_key()?;
-        write(&place.join(KEY), &key, 0o600)?;
+        write(&place.join(KEY), &draw_key()?, 0o600)?;
         write(&place.join(CA), authority.certificate(), 0o644)?;
-        let certificate = authority.issue(&authority.identity(role), &key, 0, life)?;
-        write(&place.join(CERTIFICATE), &certificate, 0o644)?;
     }
+    certify_others(folder, &authority, life)?;
     write(&folder.join(CA), authority.certificate(), 0o644)
 }
 
@@ -127,13 +128,13 @@ fn life_in(folder: &Path) -> Result<Duration, TrustError> {
     Ok(Duration::from_secs(life))
 }
 
-/// Makes the certificates of a folder's other roles anew, for the keys that they have.
-pub(crate) fn renew_others(
+/// Makes new certificates for a folder's other roles, for the keys that they have.
+pub(crate) fn certify_others(
     folder: &Path,
     authority: &Authority,
     life: Duration,
 ) -> Result<(), TrustError> {
-    for role in [Role::Worker, Role::Observer, Role::Operator] {
+    for role in OTHERS {
         let place = folder.join(role.name());
         let key = place.join(KEY);
         if key.exists() {

@@ -3,7 +3,7 @@
 
 use crate::authority::{Authority, draw_key};
 use crate::error::TrustError;
-use crate::folder::{CERTIFICATE, Files, authority_in, folder_of, renew_others};
+use crate::folder::{CERTIFICATE, Files, authority_in, certify_others, folder_of};
 use crate::role::{Identity, Role};
 use crate::tokens::{TOKENS, admits};
 use crate::verifier::{RunVerifier, identity_of};
@@ -217,7 +217,7 @@ impl Source {
                 folder,
                 life,
             } => {
-                if let Err(error) = renew_others(folder, authority, *life) {
+                if let Err(error) = certify_others(folder, authority, *life) {
                     // A secret that is mounted cannot be written to; who mounts it renews it.
                     tracing::debug!(%error, "certificates of other roles are left as they are");
                 }

@@ -2,10 +2,8 @@
 
 use super::*;
 use fratmae_protocol::{Bounds, Client, connect_as, serve};
-use fratmae_trust::{DAY, Keyring, Role, authority_in, draw_key, make};
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use fratmae_trust::{DAY, Keyring, Role, authority_in, make};
+use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -26,24 +24,15 @@ fn keys(name: &str) -> TempDir {
 /// Keys of a worker that are good for a minute from `in_s` seconds from now on, in a folder of their own.
 fn dated(keys: &Path, in_s: i64) -> Keyring {
     let (authority, _) = authority_in(keys).unwrap().unwrap();
-    let folder = keys.join(format!("worker{in_s}"));
-    DirBuilder::new().mode(0o700).create(&folder).unwrap();
-    let key = draw_key().unwrap();
+    let (theirs, folder) = (keys.join("worker"), keys.join(format!("worker{in_s}")));
+    fs::create_dir(&folder).unwrap();
+    for name in ["ca.crt", "tls.key"] {
+        fs::copy(theirs.join(name), folder.join(name)).unwrap();
+    }
+    let key = fs::read_to_string(folder.join("tls.key")).unwrap();
     let worker = authority.identity(Role::Worker);
     let certificate = authority.issue(&worker, &key, in_s, Duration::from_secs(60));
-    let root = authority.certificate().to_owned();
-    for (name, text) in [
-        ("ca.crt", root),
-        ("tls.crt", certificate.unwrap()),
-        ("tls.key", key),
-    ] {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(folder.join(name));
-        file.unwrap().write_all(text.as_bytes()).unwrap();
-    }
+    fs::write(folder.join("tls.crt"), certificate.unwrap()).unwrap();
     Keyring::open(&folder, Role::Worker).unwrap()
 }
 

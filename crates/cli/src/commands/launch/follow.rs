@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use fratmae_coordinator::{CoordinatorError, RunStatus};
-use fratmae_launch::{Launched, Member, Spec, Target, newest, slurm};
+use fratmae_launch::{Launched, Member, Spec, Target, newest};
 use fratmae_store::Location;
 use serde::Serialize;
 
@@ -132,9 +132,7 @@ impl Followed {
     pub(super) fn of(run: Location, launched: Launched) -> Result<Self> {
         let spec = launched.spec()?;
         let place = Place::of(launched.on, &spec, &launched.ids)?;
-        if launched.on == Target::Slurm {
-            identity::look_with(&slurm::keys(&spec));
-        }
+        identity::look_at(launched.on, &spec);
         Ok(Self {
             run,
             launched,

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use fratmae_coordinator::CoordinatorError;
-use fratmae_launch::{Launching, RecordError, Target, newest, slurm};
+use fratmae_launch::{Launching, RecordError, Target, newest};
 use fratmae_store::Location;
 
 use super::{Wanted, asked::Asked, follow::Followed};
@@ -14,10 +14,8 @@ use crate::{
 
 pub(super) async fn run(wanted: &Wanted, output: &mut Output) -> Result<()> {
     let asked = Asked::of(wanted)?;
-    if asked.target == Target::Slurm {
-        // An earlier launch has made them.
-        identity::look_with(&slurm::keys(&asked.spec));
-    }
+    // An earlier launch has made them.
+    identity::look_at(asked.target, &asked.spec);
     let run = Location::open(&asked.spec.run)?;
     run.probe_read().await?;
     owner::ensure_free(&run, Kind::Run).await?;
